@@ -1,0 +1,55 @@
+"""What an experiment is.
+
+A config file (`configs/*.py`) builds one frozen `Config` and hands it out as an
+ml_collections `ConfigDict`, so that `--config.section.key=value` works on the command
+line. `from_config_dict` turns it back and refuses what does not fit; `validate` refuses
+what cannot work together. Nothing else in jaxdet reads a ConfigDict.
+"""
+
+from jaxdet.config.forms import (
+    config_hash,
+    differences,
+    flatten,
+    from_config_dict,
+    from_json_dict,
+    load_file,
+    refuse_argument,
+    to_config_dict,
+    to_json_dict,
+)
+from jaxdet.config.schema import (
+    Augment,
+    Checkpoint,
+    Config,
+    Data,
+    Evaluation,
+    Model,
+    Optim,
+    Plateau,
+    Runtime,
+    Validation,
+)
+from jaxdet.config.validate import validate
+
+__all__ = [
+    "Augment",
+    "Checkpoint",
+    "Config",
+    "Data",
+    "Evaluation",
+    "Model",
+    "Optim",
+    "Plateau",
+    "Runtime",
+    "Validation",
+    "config_hash",
+    "differences",
+    "flatten",
+    "from_config_dict",
+    "from_json_dict",
+    "load_file",
+    "refuse_argument",
+    "to_config_dict",
+    "to_json_dict",
+    "validate",
+]

@@ -1,0 +1,153 @@
+"""The forms of a config: file, ConfigDict, JSON, flat text, hash; every type checked on the way."""
+
+import dataclasses
+import hashlib
+import json
+import runpy
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+
+from jaxdet.config.schema import Config
+from jaxdet.errors import UserError
+
+# Options that say where and how a run goes, not what it computes: left out of the hash.
+_NOT_HASHED = ("runtime.", "data.root", "name")
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Dotted option names to values, in the order of the schema."""
+
+    def walk(node: Any, prefix: str) -> typing.Iterator[tuple[str, Any]]:
+        for field in dataclasses.fields(node):
+            value = getattr(node, field.name)
+            if dataclasses.is_dataclass(value):
+                yield from walk(value, f"{prefix}{field.name}.")
+            else:
+                yield f"{prefix}{field.name}", value
+
+    return dict(walk(config, ""))
+
+
+def to_json_dict(config: Config) -> dict[str, Any]:
+    """What `config.json` holds: nested, with lists for tuples."""
+    nested: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return nested
+
+
+def from_json_dict(nested: dict[str, Any]) -> Config:
+    """The config of a saved run.
+
+    Raises:
+      UserError: where an option is unknown or of another type.
+    """
+    return _build(Config, nested, "")
+
+
+def to_config_dict(config: Config) -> ml_collections.ConfigDict:
+    """A locked ConfigDict for `--config.key=value`; the end of every `get_config`."""
+    config_dict = ml_collections.ConfigDict(dataclasses.asdict(config))
+    config_dict.lock()
+    return config_dict
+
+
+def from_config_dict(config_dict: ml_collections.ConfigDict) -> Config:
+    """The frozen config behind a ConfigDict.
+
+    Raises:
+      UserError: where an option is unknown or of another type.
+    """
+    return _build(Config, config_dict.to_dict(), "")
+
+
+def refuse_argument(arg: str) -> None:
+    """For config files that take no `:ARG`.
+
+    Raises:
+      UserError: where one is given.
+    """
+    if arg:
+        raise UserError(f"config: this file takes no argument, got :{arg}")
+
+
+def config_hash(config: Config) -> str:
+    """16 hex digits over all options that can change a result."""
+    kept = {k: v for k, v in flatten(config).items() if not k.startswith(_NOT_HASHED)}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """Lines `option: old -> new` for every option behind the hash that differs."""
+    before, after = flatten(old), flatten(new)
+    return [
+        f"{key}: {before[key]} -> {after[key]}"
+        for key in before
+        if before[key] != after[key] and not key.startswith(_NOT_HASHED)
+    ]
+
+
+def load_file(name: str) -> ml_collections.ConfigDict:
+    """What `get_config(ARG)` of FILE gives, for the name FILE[:ARG]. The file runs as code.
+
+    Raises:
+      UserError: where there is no such file or it gives no config.
+    """
+    file, _, argument = name.partition(":")
+    if not Path(file).is_file():
+        raise UserError(f"--config={file}: no such file")
+    try:
+        options = runpy.run_path(file)["get_config"](*([argument] if argument else []))
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"--config={file}: not a config file: {type(error).__name__}: {error}"
+        ) from None
+    if not isinstance(options, ml_collections.ConfigDict):
+        raise UserError(f"--config={file}: get_config gives no ConfigDict")
+    return options
+
+
+def _build(cls: Any, values: Any, prefix: str) -> Any:
+    """A dataclass of type `cls` from nested plain values, every type checked."""
+    if not isinstance(values, dict):
+        raise UserError(f"config: {prefix.rstrip('.')} is a section, not a value")
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise UserError(f"config: unknown option {prefix}{unknown[0]}")
+    return cls(**{key: _convert(hints[key], value, prefix + key) for key, value in values.items()})
+
+
+def _convert(kind: Any, value: Any, key: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _build(kind, value, key + ".")
+    if typing.get_origin(kind) is tuple:
+        return _convert_tuple(typing.get_args(kind), value, key)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise UserError(f"config: {key}={value!r} must be of type {_type_name(kind)}")
+    return value
+
+
+def _convert_tuple(kinds: tuple[Any, ...], value: Any, key: str) -> tuple[Any, ...]:
+    items = list(value) if isinstance(value, list | tuple) else [value]
+    if kinds[-1] is Ellipsis:
+        # `--config.data.classes=horse,cat` reaches us as one string.
+        items = [part for item in items for part in _split(item)]
+        kinds = (kinds[0],) * len(items)
+    if len(items) != len(kinds):
+        raise UserError(f"config: {key}={value!r} must have {len(kinds)} values")
+    return tuple(_convert(kind, item, key) for kind, item in zip(kinds, items, strict=True))
+
+
+def _split(item: Any) -> list[Any]:
+    return [part.strip() for part in item.split(",")] if isinstance(item, str) else [item]
+
+
+def _type_name(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type | types.GenericAlias) else str(kind)

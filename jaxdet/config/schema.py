@@ -1,0 +1,235 @@
+"""The schema of an experiment: every option with its type, unit, default and source."""
+
+import dataclasses
+from typing import Any
+
+WANG = "Wang et al., CVPR 2020"
+FRANK = "Frank and Holz, ML Reproducibility Challenge 2020"
+
+
+def option(
+    default: Any, doc: str, *, unit: str = "", source: str = "jaxdet", choices: tuple[str, ...] = ()
+) -> Any:
+    """A dataclass field that carries its own documentation."""
+    metadata = {"doc": doc, "unit": unit, "source": source, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Data:
+    """Where the images lie and which of them are used."""
+
+    root: str = option("data", "folder in ForenSynths layout: train/, val/ and test/", source=WANG)
+    classes: tuple[str, ...] = option(
+        (), "training class folders to use; empty: all that are there", source=WANG
+    )
+    num_classes: int = option(
+        0, "use only the first N class folders in sorted order; 0: all", source=FRANK
+    )
+    fraction: float = option(
+        1.0, "share of each training folder to use, drawn with the seed", source=f"{WANG}, B.2"
+    )
+    val_fraction: float = option(
+        0.1, "share of train/ held out for validation where no val/ exists", source=FRANK
+    )
+    on_bad_image: str = option(
+        "stop",
+        "an unreadable image ends the run, or is counted and left out (in training the next "
+        "readable image of its folder takes its place, so that batches keep their size)",
+        choices=("stop", "skip"),
+    )
+    max_pixels: int = option(
+        50_000_000, "images with more pixels are refused before they are decoded", unit="pixels"
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Augment:
+    """What happens to a training image, in this order: resize, blur, JPEG, crop, flip."""
+
+    resize: int = option(
+        0, "shorter side after resizing, Pillow's bilinear; 0: no resizing", unit="pixels"
+    )
+    blur_probability: float = option(0.0, "chance of a Gaussian blur", source=f"{WANG}, 4.1")
+    blur_sigma: tuple[float, float] = option(
+        (0.0, 3.0), "range of the blur's standard deviation", unit="pixels", source=f"{WANG}, 4.1"
+    )
+    blur_backend: str = option(
+        "faithful",
+        "faithful: SciPy in place on uint8, truncating after each axis, as published; "
+        "fast: OpenCV, rounded once",
+        choices=("faithful", "fast"),
+    )
+    jpeg_probability: float = option(0.0, "chance of JPEG compression", source=f"{WANG}, 4.1")
+    jpeg_quality: tuple[int, int] = option(
+        (30, 100), "range of the JPEG quality, both ends included", source=f"{WANG}, 4.1"
+    )
+    jpeg_codecs: tuple[str, ...] = option(
+        ("cv2", "pil"), "encoders to draw from: cv2, pil", source=f"{WANG}, 4.1"
+    )
+    coupling: str = option(
+        "independent",
+        "blur and JPEG by two coins, or both by one coin (blur_probability)",
+        source=f"independent: {WANG}; joint: {FRANK}",
+        choices=("independent", "joint"),
+    )
+    crop: int = option(
+        224, "side of the square crop: random in training, else centre", unit="pixels", source=WANG
+    )
+    flip_probability: float = option(0.5, "chance of a horizontal flip", source=WANG)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+    """The detector: a network and what it starts from."""
+
+    name: str = option(
+        "resnet50",
+        "architecture",
+        source=WANG,
+        choices=("resnet18", "resnet34", "resnet50"),
+    )
+    init: str = option(
+        "",
+        "initial weights: a run folder or a .safetensors file with torchvision's names; "
+        "empty: random",
+    )
+    width: int = option(64, "channels of the first stage (torchvision's ResNets have 64)")
+    running_variance: str = option(
+        "unbiased",
+        "estimate kept by batch normalisation: unbiased as PyTorch, biased as Flax",
+        choices=("unbiased", "biased"),
+    )
+    norm_groups: int = option(
+        1, "batch statistics are taken over this many equal parts of the global batch"
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Optim:
+    """Adam on the binary cross-entropy of one logit."""
+
+    batch_size: int = option(64, "images a step, over all devices and hosts", source=WANG)
+    learning_rate: float = option(1e-4, "learning rate at the start", source=WANG)
+    beta1: float = option(0.9, "Adam's decay of the first moment", source=WANG)
+    beta2: float = option(0.999, "Adam's decay of the second moment", source=WANG)
+    epsilon: float = option(1e-8, "Adam's epsilon, outside the square root", source="PyTorch")
+    schedule: str = option(
+        "plateau",
+        "plateau: divided after epochs without improvement; cosine: to zero over max_epochs; "
+        "constant",
+        source=f"plateau: {WANG}",
+        choices=("plateau", "cosine", "constant"),
+    )
+    max_epochs: int = option(
+        0, "end after this many epochs; 0: when the plateau rule ends the run", unit="epochs"
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plateau:
+    """The published early stopping, which divides the learning rate before it stops."""
+
+    patience: int = option(
+        5, "epochs without improvement that end a phase", unit="epochs", source=WANG
+    )
+    first_delta: float = option(
+        0.001, "least gain in accuracy that counts in the first phase", source="CNNDetection"
+    )
+    later_delta: float = option(0.002, "the same in later phases", source="CNNDetection")
+    factor: float = option(
+        10.0, "what the learning rate is divided by when a phase ends", source=WANG
+    )
+    min_learning_rate: float = option(
+        1e-6, "the run ends when the learning rate would fall below this", source=WANG
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Validation:
+    """What the plateau rule and the choice of the best checkpoint see after each epoch."""
+
+    augment: str = option(
+        "clean",
+        "clean: crop only; published: also blur and JPEG with their probability, at the middle "
+        "of their ranges (sigma 1.5, quality 65, Pillow)",
+        source="published: CNNDetection",
+        choices=("clean", "published"),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """When the run is saved and how much of it is kept."""
+
+    every_steps: int = option(
+        2000, "save within an epoch after this many steps; 0: after epochs only", source=WANG
+    )
+    keep_latest: int = option(2, "newest checkpoints kept, beside the best ones")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Which sets are scored, on what part of each image, and with which weights."""
+
+    sets: tuple[str, ...] = option((), "folders under test/ to score; empty: all that are there")
+    crop: int = option(
+        0,
+        "side of the centre crop, smaller images padded with black; 0: augment.crop",
+        unit="pixels",
+        source=WANG,
+    )
+    batch_size: int = option(0, "images a step; 0: optim.batch_size")
+    weights: str = option(
+        "best",
+        "best of all epochs, best of the last phase as published, or the latest",
+        source="best_of_last_phase: CNNDetection",
+        choices=("best", "best_of_last_phase", "latest"),
+    )
+    bootstrap: int = option(1000, "resamples behind each 95 % interval of AP")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """The machine. Nothing here changes a result; it may differ when a run goes on."""
+
+    devices: int = option(0, "accelerators (or simulated CPU devices) to use; 0: all")
+    workers: int = option(-1, "input workers a host; -1: one per core, 0: none, in line")
+    worker_kind: str = option(
+        "auto",
+        "threads or processes; auto: threads, since decoding, blur and JPEG leave Python's lock",
+        choices=("auto", "threads", "processes"),
+    )
+    log_every: int = option(50, "steps between lines in metrics.jsonl", unit="steps")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """One experiment."""
+
+    name: str = option("unnamed", "how reports call the run")
+    task: str = option(
+        "train_eval",
+        "train, evaluate (weights from model.init), or one after the other",
+        choices=("train_eval", "train", "eval"),
+    )
+    seed: int = option(0, "every random choice follows from it")
+    data: Data = Data()
+    augment: Augment = Augment()
+    model: Model = Model()
+    optim: Optim = Optim()
+    plateau: Plateau = Plateau()
+    validation: Validation = Validation()
+    checkpoint: Checkpoint = Checkpoint()
+    evaluation: Evaluation = Evaluation()
+    runtime: Runtime = Runtime()
+
+    @property
+    def eval_crop(self) -> int:
+        """Side of the centre crop that is scored, pixels."""
+        return self.evaluation.crop or self.augment.crop
+
+    @property
+    def eval_batch_size(self) -> int:
+        """Images a scoring step."""
+        return self.evaluation.batch_size or self.optim.batch_size

@@ -1,0 +1,88 @@
+"""Which options cannot work together."""
+
+import dataclasses
+import typing
+from typing import Any
+
+from jaxdet.config.forms import flatten
+from jaxdet.config.schema import Config
+from jaxdet.errors import UserError
+
+
+def validate(config: Config) -> None:
+    """Refuses options that cannot work, before any work starts.
+
+    Raises:
+      UserError: one line with every problem found.
+    """
+    problems = [*_choice_problems(config), *_range_problems(config), *_joint_problems(config)]
+    if problems:
+        raise UserError("config: " + "; ".join(problems))
+
+
+def _choice_problems(config: Config) -> typing.Iterator[str]:
+    for section in (config, *_sections(config).values()):
+        prefix = _prefix(config, section)
+        for field in dataclasses.fields(section):
+            choices = field.metadata.get("choices") or ()
+            value = getattr(section, field.name)
+            if choices and value not in choices:
+                yield f"{prefix}{field.name}={value!r} is not one of {', '.join(choices)}"
+
+
+def _range_problems(config: Config) -> typing.Iterator[str]:
+    flat = flatten(config)
+    for key in ("augment.blur_probability", "augment.jpeg_probability", "augment.flip_probability"):
+        if not 0 <= flat[key] <= 1:
+            yield f"{key}={flat[key]} is not between 0 and 1"
+    for key in ("data.fraction", "data.val_fraction"):
+        if not 0 < flat[key] <= 1:
+            yield f"{key}={flat[key]} is not above 0 and at most 1"
+    for key in ("optim.batch_size", "optim.learning_rate", "augment.crop", "model.width",
+                "model.norm_groups", "plateau.patience", "checkpoint.keep_latest",
+                "runtime.log_every", "data.max_pixels"):  # fmt: skip
+        if not flat[key] > 0:
+            yield f"{key}={flat[key]} is not above 0"
+    for key in ("augment.resize", "optim.max_epochs", "evaluation.crop", "evaluation.batch_size",
+                "evaluation.bootstrap", "checkpoint.every_steps", "data.num_classes",
+                "runtime.devices", "seed"):  # fmt: skip
+        if flat[key] < 0:
+            yield f"{key}={flat[key]} is below 0"
+
+
+def _joint_problems(config: Config) -> typing.Iterator[str]:
+    augment, optim = config.augment, config.optim
+    low, high = augment.jpeg_quality
+    if not 1 <= low <= high <= 100:
+        yield f"augment.jpeg_quality={augment.jpeg_quality} is not a range within 1..100"
+    low_sigma, high_sigma = augment.blur_sigma
+    if not 0 <= low_sigma <= high_sigma:
+        yield f"augment.blur_sigma={augment.blur_sigma} is not a range from 0 up"
+    unknown = sorted(set(augment.jpeg_codecs) - {"cv2", "pil"})
+    if unknown or not augment.jpeg_codecs:
+        yield f"augment.jpeg_codecs={augment.jpeg_codecs} must name cv2, pil or both"
+    if augment.resize and augment.resize < augment.crop:
+        yield (
+            f"augment.resize={augment.resize} leaves images smaller than "
+            f"augment.crop={augment.crop}"
+        )
+    if optim.schedule != "plateau" and optim.max_epochs == 0:
+        yield f"optim.schedule={optim.schedule!r} needs optim.max_epochs"
+    if config.plateau.factor <= 1:
+        yield f"plateau.factor={config.plateau.factor} is not above 1"
+    if optim.batch_size % config.model.norm_groups:
+        yield (
+            f"model.norm_groups={config.model.norm_groups} does not divide "
+            f"optim.batch_size={optim.batch_size}"
+        )
+    if config.task == "eval" and not config.model.init:
+        yield "task='eval' needs weights: --config.model.init=PATH"
+
+
+def _sections(config: Config) -> dict[str, Any]:
+    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    return {name: value for name, value in values.items() if dataclasses.is_dataclass(value)}
+
+
+def _prefix(config: Config, section: Any) -> str:
+    return next((f"{name}." for name, value in _sections(config).items() if value is section), "")

@@ -1,0 +1,17 @@
+"""Image operations: u8 [H, W, 3] in RGB order in, the same out. Randomness stays outside."""
+
+from jaxdet.data.ops.blur import gaussian_blur
+from jaxdet.data.ops.codec import decode, jpeg
+from jaxdet.data.ops.geometry import center_crop, crop_at, flip, resize_shorter
+from jaxdet.data.ops.sharpness import laplacian_variance
+
+__all__ = [
+    "center_crop",
+    "crop_at",
+    "decode",
+    "flip",
+    "gaussian_blur",
+    "jpeg",
+    "laplacian_variance",
+    "resize_shorter",
+]

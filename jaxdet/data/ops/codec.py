@@ -1,0 +1,59 @@
+"""Bytes to pixels, and through JPEG and back."""
+
+import io
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+
+def decode(content: bytes, *, max_pixels: int) -> np.ndarray:
+    """The pixels of an image file, by Pillow's conversion to RGB as the published loaders do.
+
+    Palettes and grey become RGB, an alpha channel is dropped, EXIF rotation is ignored.
+
+    Args:
+      content: a whole file in any format Pillow reads.
+      max_pixels: files with more pixels are refused before they are decoded.
+
+    Returns:
+      u8 [H, W, 3].
+
+    Raises:
+      ValueError: where the file is no image, is damaged, or is too large.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.width * image.height > max_pixels:
+                size = f"{image.width}x{image.height}"
+                raise ValueError(f"{size} pixels are more than data.max_pixels={max_pixels}")
+            return np.asarray(image.convert("RGB"))
+    except UnidentifiedImageError:
+        raise ValueError("not an image that Pillow can read") from None
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        # Pillow's readers raise all of these for damaged content.
+        raise ValueError(f"damaged image: {error}") from None
+
+
+def jpeg(image: np.ndarray, *, quality: int, codec: str = "cv2") -> np.ndarray:
+    """The image compressed to JPEG in memory and decoded again, chroma at half resolution.
+
+    Args:
+      image: u8 [H, W, 3].
+      quality: 1 to 100.
+      codec: "cv2" (OpenCV) or "pil" (Pillow), each with its defaults, as CNNDetection has it.
+
+    Returns:
+      u8 [H, W, 3].
+
+    Raises:
+      ValueError: where the codec is unknown.
+    """
+    if codec == "cv2":
+        _, content = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        return cv2.cvtColor(cv2.imdecode(content, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    if codec == "pil":
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, format="jpeg", quality=quality)
+        return np.asarray(Image.open(buffer).convert("RGB"))
+    raise ValueError(f"codec {codec!r} is neither 'cv2' nor 'pil'")

@@ -1,0 +1,100 @@
+"""Which images train, which validate, which test: from the config to image sets."""
+
+from pathlib import Path
+
+import numpy as np
+
+from jaxdet import config as schema
+from jaxdet.data import order
+from jaxdet.data.folder import (
+    ImageSet,
+    draw_subset,
+    find_categories,
+    load_set,
+    read_size,
+)
+from jaxdet.errors import UserError
+
+
+def load_train_and_val(config: schema.Config) -> tuple[ImageSet, ImageSet]:
+    """The images to train on and the images to validate on.
+
+    `val/` where it exists, else a share of `train/`, drawn with the seed and held out.
+
+    Raises:
+      UserError: where a folder or class is missing or empty.
+    """
+    root = Path(config.data.root)
+    if not root.is_dir():
+        raise UserError(
+            f"data.root={config.data.root}: no such folder; give one with --config.data.root=DIR, "
+            "or make the built-in dataset with `python -m jaxdet.data synth --root=DIR`"
+        )
+    classes = _chosen_classes(config.data, root / "train")
+    train = load_set(root / "train", name="train", categories=classes)
+    if (root / "val").is_dir():
+        val = load_set(root / "val", name="val", categories=classes)
+    else:
+        train, val = _hold_out(train, config)
+    return _share_of(train, config), val
+
+
+def load_test_sets(config: schema.Config) -> list[ImageSet]:
+    """Every set under `test/`, or those the config names, in its order.
+
+    Raises:
+      UserError: where a set is missing or empty.
+    """
+    test = Path(config.data.root) / "test"
+    if not test.is_dir():
+        raise UserError(f"{test}: no such folder; it holds the sets to evaluate on")
+    names = config.evaluation.sets or find_categories(test)
+    if "" in names:
+        raise UserError(f"{test}: holds images directly; put them in a folder named after the set")
+    return [load_set(test / name, name=name) for name in names]
+
+
+def _chosen_classes(data: schema.Data, train: Path) -> tuple[str, ...]:
+    if not train.is_dir():
+        raise UserError(f"{train}: no such folder; data.root must hold train/")
+    if data.num_classes == 0:
+        return data.classes
+    found = data.classes or tuple(find_categories(train))
+    if len(found) < data.num_classes:
+        raise UserError(f"data.num_classes={data.num_classes}, but {train} has {len(found)}")
+    return tuple(sorted(found)[: data.num_classes])
+
+
+def _hold_out(train: ImageSet, config: schema.Config) -> tuple[ImageSet, ImageSet]:
+    share = config.data.val_fraction
+    held = draw_subset(train, share=share, seed=config.seed, stream=order.HOLD_OUT)
+    kept = np.setdiff1d(np.arange(len(train)), held)
+    if len(set(train.labels[kept])) < 2:
+        raise UserError(
+            f"{train.folder}: too few images to hold out data.val_fraction={share}; "
+            "add images or a val/ folder"
+        )
+    return train.take(kept), train.take(held, name="val")
+
+
+def _share_of(train: ImageSet, config: schema.Config) -> ImageSet:
+    share = config.data.fraction
+    if share == 1.0:
+        return train
+    return train.take(draw_subset(train, share=share, seed=config.seed, stream=order.SUBSET))
+
+
+def check_sizes(train: ImageSet, augment: schema.Augment) -> None:
+    """Looks at the first image of each folder: a crop must fit in what resizing leaves.
+
+    Raises:
+      UserError: naming the image and the options.
+    """
+    firsts = {i.rsplit("/", 1)[0]: index for index, i in reversed(list(enumerate(train.ids)))}
+    for index in firsts.values():
+        size = read_size(train.path(index))
+        if size and (augment.resize or min(size)) < augment.crop:
+            raise UserError(
+                f"{train.path(index)}: {size[0]}x{size[1]} pixels are less than "
+                f"augment.crop={augment.crop}; set --config.augment.resize or a smaller crop"
+            )

@@ -1,0 +1,39 @@
+"""The two ways in which jaxdet stops: the user can mend it, or the run failed.
+
+`guard` turns both into the contract of every command: one line on stderr, exit
+status 2 for a user's mistake, 1 for a run that failed, 130 for Ctrl-C.
+"""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+
+class UserError(Exception):
+    """A mistake in what was asked for: names the file or option and what to do."""
+
+
+class BadImageError(UserError):
+    """An image file that cannot be read; the message names it and says why."""
+
+
+class RunFailedError(Exception):
+    """A run that cannot go on, through no mistake in the command (NaN loss, lost data)."""
+
+
+@contextlib.contextmanager
+def guard() -> Iterator[None]:
+    """Ends the process with one line and the right status where the body raises one of ours."""
+    try:
+        yield
+    except UserError as error:
+        _end(str(error), status=2)
+    except RunFailedError as error:
+        _end(str(error), status=1)
+    except KeyboardInterrupt:
+        _end("interrupted; start the same command again to continue", status=130)
+
+
+def _end(message: str, *, status: int) -> None:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(status)

@@ -1,0 +1,1 @@
+"""Scoring: each image once, then numbers per set."""

@@ -1,0 +1,1 @@
+"""Networks and front-ends. Only here and in `generators` is Flax imported."""

@@ -1,0 +1,71 @@
+"""A detector: uint8 images in, logits out, everything between on the device."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdet.config import Model
+from jaxdet.models import resnet
+
+# {"params": ..., "batch_stats": ...}, nested dicts of arrays.
+Variables = dict[str, Any]
+
+# The means and deviations of ImageNet's training images, RGB in 0..1 (torchvision).
+_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
+_IMAGENET_STD = np.array([0.229, 0.224, 0.225])
+
+_ARCHITECTURES: dict[str, Callable[..., Any]] = {
+    "resnet18": resnet.resnet18,
+    "resnet34": resnet.resnet34,
+    "resnet50": resnet.resnet50,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Detector:
+    """A network behind its front-end, as functions of `variables`."""
+
+    network: Any
+
+    def init(self, rng: jax.Array, *, size: int) -> Variables:
+        """Random variables for images of `size` x `size` pixels."""
+        image = jnp.zeros((self.network.norm_groups, size, size, 3), jnp.uint8)
+        variables: Variables = self.network.init(rng, normalise(image), train=True)
+        return {name: variables[name] for name in ("params", "batch_stats")}
+
+    def apply(self, variables: Variables, image: jax.Array) -> jax.Array:
+        """u8 [B, H, W, 3] to logits float [B], by the running statistics."""
+        dtype = jax.tree.leaves(variables)[0].dtype
+        logits: jax.Array = self.network.apply(variables, normalise(image, dtype), train=False)
+        return logits
+
+    def apply_train(
+        self, variables: Variables, image: jax.Array
+    ) -> tuple[jax.Array, dict[str, Any]]:
+        """u8 [B, H, W, 3] to logits [B] by the batch's statistics, and the new `batch_stats`."""
+        dtype = jax.tree.leaves(variables)[0].dtype
+        logits, updated = self.network.apply(
+            variables, normalise(image, dtype), train=True, mutable=["batch_stats"]
+        )
+        return logits, updated["batch_stats"]
+
+
+def get_detector(model: Model) -> Detector:
+    """The detector that the config names."""
+    network = _ARCHITECTURES[model.name](
+        width=model.width,
+        unbiased=model.running_variance == "unbiased",
+        norm_groups=model.norm_groups,
+    )
+    return Detector(network)
+
+
+def normalise(image: jax.Array, dtype: Any = jnp.float32) -> jax.Array:
+    """u8 [B, H, W, 3] to floats with ImageNet's mean at 0 and deviation at 1."""
+    scale = (1 / (255 * _IMAGENET_STD)).astype(dtype)
+    shift = (-_IMAGENET_MEAN / _IMAGENET_STD).astype(dtype)
+    return image.astype(dtype) * scale + shift

@@ -1,0 +1,61 @@
+"""Batch normalisation that trains as PyTorch's does."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+# torch.nn.BatchNorm2d: running = 0.9 * running + 0.1 * batch, eps 1e-5.
+_DECAY = 0.9
+_EPSILON = 1e-5
+
+
+class BatchNorm(nn.Module):
+    """Normalises each channel by statistics over the batch and both image axes.
+
+    In training the statistics are those of the global batch however many devices share it
+    (or of `groups` equal parts of it), so a result does not depend on the hardware. Unlike
+    `flax.linen.BatchNorm` the running variance can be the unbiased estimate that PyTorch
+    keeps.
+
+    Attributes:
+      unbiased: whether the running variance is n / (n - 1) times the batch's.
+      groups: parts of the batch that are normalised apart; running statistics are averaged.
+    """
+
+    unbiased: bool = True
+    groups: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Float [B, H, W, C] to the same."""
+        channels = x.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, (channels,))
+        bias = self.param("bias", nn.initializers.zeros, (channels,))
+        mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), scale.dtype)
+        var = self.variable("batch_stats", "var", jnp.ones, (channels,), scale.dtype)
+        if not train:
+            return _normalise(x, mean.value, var.value, scale, bias)
+        grouped = x.reshape(self.groups, -1, *x.shape[1:])
+        batch_mean, batch_var = _statistics(grouped)
+        if not self.is_initializing():
+            n = grouped[0, ..., 0].size
+            kept = batch_var * (n / max(n - 1, 1) if self.unbiased else 1.0)
+            mean.value = _DECAY * mean.value + (1 - _DECAY) * batch_mean.mean(0)
+            var.value = _DECAY * var.value + (1 - _DECAY) * kept.mean(0)
+        expanded = (batch_mean[:, None, None, None], batch_var[:, None, None, None])
+        return _normalise(grouped, *expanded, scale, bias).reshape(x.shape)
+
+
+def _statistics(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and biased variance of [G, B/G, H, W, C] for each group: two of [G, C]."""
+    axes = (1, 2, 3)
+    mean = x.mean(axes)
+    # One pass over the data; float32 sums keep the difference of squares harmless here.
+    return mean, jnp.maximum((x * x).mean(axes) - mean * mean, 0.0)
+
+
+def _normalise(
+    x: jax.Array, mean: jax.Array, var: jax.Array, scale: jax.Array, bias: jax.Array
+) -> jax.Array:
+    factor = scale * jax.lax.rsqrt(var + _EPSILON)
+    return x * factor + (bias - mean * factor)

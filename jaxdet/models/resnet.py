@@ -1,0 +1,124 @@
+"""ResNet-18, -34 and -50 with torchvision's names, geometry and initialisation.
+
+He et al., CVPR 2016, in the "v1.5" form of torchvision: a bottleneck strides in its 3x3
+convolution. Layer names are torchvision's with `layer1.0` written `layer1_0`.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxdet.models.norm import BatchNorm
+
+# torchvision: kaiming_normal_(mode="fan_out", nonlinearity="relu").
+_conv_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+# CNNDetection (networks/trainer.py): the new one-logit layer starts at N(0, 0.02).
+_head_init = nn.initializers.normal(0.02)
+
+
+def conv(features: int, size: int, *, stride: int = 1, name: str) -> nn.Conv:
+    """A square convolution without bias, padded on both sides as PyTorch pads."""
+    # "SAME" would pad a stride of 2 on one side only.
+    pad = (size - 1) // 2
+    return nn.Conv(
+        features,
+        (size, size),
+        strides=stride,
+        padding=((pad, pad), (pad, pad)),
+        use_bias=False,
+        kernel_init=_conv_init,
+        name=name,
+    )
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut."""
+
+    features: int
+    stride: int
+    norm: Any
+    expansion = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Float [B, H, W, C] to [B, H/stride, W/stride, features]."""
+        y = conv(self.features, 3, stride=self.stride, name="conv1")(x)
+        y = nn.relu(self.norm(name="bn1")(y, train=train))
+        y = conv(self.features, 3, name="conv2")(y)
+        y = self.norm(name="bn2")(y, train=train)
+        return nn.relu(y + _shortcut(self, x, y, train=train))
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions and a shortcut; four times as many channels out."""
+
+    features: int
+    stride: int
+    norm: Any
+    expansion = 4
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Float [B, H, W, C] to [B, H/stride, W/stride, 4 * features]."""
+        y = conv(self.features, 1, name="conv1")(x)
+        y = nn.relu(self.norm(name="bn1")(y, train=train))
+        y = conv(self.features, 3, stride=self.stride, name="conv2")(y)
+        y = nn.relu(self.norm(name="bn2")(y, train=train))
+        y = conv(self.features * self.expansion, 1, name="conv3")(y)
+        y = self.norm(name="bn3")(y, train=train)
+        return nn.relu(y + _shortcut(self, x, y, train=train))
+
+
+def _shortcut(
+    block: BasicBlock | Bottleneck, x: jax.Array, y: jax.Array, *, train: bool
+) -> jax.Array:
+    """The block's input, brought to the shape of its output where they differ."""
+    if x.shape == y.shape:
+        return x
+    x = conv(y.shape[-1], 1, stride=block.stride, name="downsample_0")(x)
+    return block.norm(name="downsample_1")(x, train=train)
+
+
+class ResNet(nn.Module):
+    """Image batch to one logit each.
+
+    Attributes:
+      block: `BasicBlock` or `Bottleneck`.
+      stages: blocks in each of the four stages.
+      width: channels of the first stage.
+      unbiased, norm_groups: see `BatchNorm`.
+    """
+
+    block: type[BasicBlock] | type[Bottleneck]
+    stages: Sequence[int]
+    width: int = 64
+    unbiased: bool = True
+    norm_groups: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Normalised float [B, H, W, 3] to logits float [B]."""
+        norm = partial(BatchNorm, unbiased=self.unbiased, groups=self.norm_groups)
+        x = conv(self.width, 7, stride=2, name="conv1")(x)
+        x = nn.relu(norm(name="bn1")(x, train=train))
+        x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        for stage, blocks in enumerate(self.stages):
+            for number in range(blocks):
+                x = self.block(
+                    features=self.width * 2**stage,
+                    stride=2 if stage > 0 and number == 0 else 1,
+                    norm=norm,
+                    name=f"layer{stage + 1}_{number}",
+                )(x, train=train)
+            self.sow("intermediates", f"layer{stage + 1}", x)
+        x = jnp.mean(x, axis=(1, 2))
+        return nn.Dense(1, kernel_init=_head_init, name="fc")(x)[:, 0]
+
+
+resnet18 = partial(ResNet, block=BasicBlock, stages=(2, 2, 2, 2))
+resnet34 = partial(ResNet, block=BasicBlock, stages=(3, 4, 6, 3))
+resnet50 = partial(ResNet, block=Bottleneck, stages=(3, 4, 6, 3))

@@ -1,0 +1,57 @@
+"""`python -m jaxdet.report RUN... [--out=DIR]`: a page and tables from run folders."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from jaxdet.errors import UserError, guard
+from jaxdet.report.page import write_report
+from jaxdet.report.tables import print_table
+from jaxdet.results import RunFolder, read_results
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, as every other mistake's."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see python -m jaxdet.report --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Writes the report of the runs named on the command line and prints their tables."""
+    with guard():
+        options = _parser().parse_args(arguments)
+        page = write_report(options.run, options.out or _default_out(options.run))
+        for run in options.run:
+            print_table(read_results(RunFolder(run).results))
+            print(flush=True)
+        print(page)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m jaxdet.report",
+        description="Writes index.html, table.csv and table.md from the files of finished runs; "
+        "several runs are put side by side. Needs no model and no accelerator.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", nargs="+", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where to write; with one run RUN/report/ where left out",
+    )
+    return parser
+
+
+def _default_out(runs: Sequence[Path]) -> Path:
+    if len(runs) > 1:
+        raise UserError("several runs have no common folder: say where to write with --out=DIR")
+    return RunFolder(runs[0]).report
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

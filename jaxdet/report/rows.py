@@ -1,0 +1,90 @@
+"""The numbers of runs as rows, and how a number is written."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from jaxdet.report.load import Run, printable
+from jaxdet.results import Results, Scores, SetResult
+
+HEADER = (
+    "set", "AP", "95 %", "acc", "real", "fake", "AUC", "floor", "n real", "n fake", "skipped",
+)  # fmt: skip
+MEAN = "mean over sets"
+NONE = "\N{EN DASH}"
+# Marks a row whose detector is not shown to see more than sharpness.
+FLOOR_MARK = "\N{DAGGER}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """A set, or one of its categories.
+
+    Attributes:
+      set: name of the set.
+      category: name of the category; None for the set itself.
+      scores: what it scored.
+      skipped: images that could not be read; None for a category, where it is not counted.
+    """
+
+    set: str
+    category: str | None
+    scores: Scores
+    skipped: int | None
+
+    @property
+    def title(self) -> str:
+        """How a table calls the row."""
+        return printable(self.set if self.category is None else self.category)
+
+    @property
+    def at_floor(self) -> bool:
+        """True where sharpness alone is not clearly worse than the detector."""
+        scores = self.scores
+        if scores.auc is None:
+            return False
+        low = scores.ap if scores.ap_ci95 is None else scores.ap_ci95[0]
+        return low <= scores.sharpness_ap
+
+
+def rows_of(results: Results) -> list[Row]:
+    """Each set in the order of the file, followed by its categories."""
+    return [row for name, one in results.sets.items() for row in _set_rows(name, one)]
+
+
+def cells(row: Row) -> list[str]:
+    """The row as text in the order of `HEADER`, shares in percent."""
+    s = row.scores
+    shares = [percent(v) for v in (s.accuracy, s.accuracy_real, s.accuracy_fake, s.auc)]
+    floor = (FLOOR_MARK if row.at_floor else "") + percent(s.sharpness_ap)
+    skipped = "" if row.skipped is None else str(row.skipped)
+    counts = [str(s.n_real), str(s.n_fake), skipped]
+    return [row.title, percent(s.ap), interval(s.ap_ci95), *shares, floor, *counts]
+
+
+def percent(share: float | None) -> str:
+    """`97.3` for 0.973; a dash for None."""
+    return NONE if share is None else f"{100 * share:.1f}"
+
+
+def interval(ends: tuple[float, float] | None) -> str:
+    """`96.8-97.7`, with an en dash; a dash for None."""
+    return NONE if ends is None else f"{percent(ends[0])}\N{EN DASH}{percent(ends[1])}"
+
+
+def set_names(runs: Sequence[Run]) -> list[str]:
+    """Every set that any run scored, in the order in which they first appear."""
+    return list(dict.fromkeys(name for run in runs for name in run.results.sets))
+
+
+def shared_means(runs: Sequence[Run]) -> list[float] | None:
+    """Each run's mean AP over the sets that all runs scored; None where there are none."""
+    shared = set.intersection(*(set(run.results.sets) for run in runs))
+    if not shared:
+        return None
+    return [sum(run.results.sets[n].ap for n in sorted(shared)) / len(shared) for run in runs]
+
+
+def _set_rows(name: str, one: SetResult) -> Iterator[Row]:
+    yield Row(set=name, category=None, scores=one, skipped=one.n_skipped)
+    for category, scores in one.categories.items():
+        yield Row(set=name, category=category, scores=scores, skipped=None)

@@ -1,0 +1,96 @@
+"""One run in its folder: check everything, train, evaluate, report."""
+
+from pathlib import Path
+from typing import Any
+
+from jax.sharding import Mesh
+
+from jaxdet import config as schema
+from jaxdet.data.folder import ImageSet
+from jaxdet.data.splits import check_sizes, load_test_sets, load_train_and_val
+from jaxdet.errors import UserError
+from jaxdet.evals.protocols import evaluate
+from jaxdet.models.detector import get_detector
+from jaxdet.report import print_table, write_report
+from jaxdet.results import RunFolder, read_json, read_results, write_json
+from jaxdet.runtime import environment, mesh
+from jaxdet.runtime.logbook import say
+from jaxdet.train.loop import train
+from jaxdet.train.start import describe, initial_variables, restore_variables
+
+
+def run(config: schema.Config, workdir: Path) -> None:
+    """Does what `config.task` says in the folder, from where an earlier start of it got to.
+
+    Raises:
+      UserError: for whatever the user can mend, before any work starts.
+      RunFailedError: where the run cannot go on.
+    """
+    folder = RunFolder(workdir)
+    if _is_finished(config, folder):
+        say(f"{workdir}: this run is finished; see {folder.report / 'index.html'}")
+        return
+    devices = mesh.make_mesh(config.runtime.devices)
+    _check_batches(config, devices)
+    # All images are looked up before the first step: a missing test set is told now.
+    training = load_train_and_val(config) if config.task != "eval" else None
+    tests = load_test_sets(config) if config.task != "train" else []
+    if training is not None:
+        check_sizes(training[0], config.augment)
+    _open(config, folder)
+    if training is not None:
+        train(config, *training, run=folder, mesh=devices)
+    if config.task == "train":
+        say(f"{workdir}: training is finished")
+        return
+    _evaluate(config, tests, folder, devices)
+
+
+def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
+    """Whether the results of this config are there.
+
+    Raises:
+      UserError: where the folder holds a run of another config.
+    """
+    if not folder.config.exists():
+        return False
+    changed = schema.differences(schema.from_json_dict(read_json(folder.config)), config)
+    if changed:
+        raise UserError(
+            f"{folder.path} holds a run of another config ({'; '.join(changed)}); "
+            "give another --workdir"
+        )
+    return folder.results.exists() and read_results(folder.results).status == "finished"
+
+
+def _check_batches(config: schema.Config, devices: Mesh) -> None:
+    mesh.check_divides(devices, batch_size=config.optim.batch_size, option="optim.batch_size")
+    mesh.check_divides(devices, batch_size=config.eval_batch_size, option="evaluation.batch_size")
+
+
+def _open(config: schema.Config, folder: RunFolder) -> None:
+    """Writes who runs what; a folder that holds other things is left alone."""
+    if folder.config.exists():
+        return
+    if folder.path.exists() and any(folder.path.iterdir()):
+        raise UserError(f"{folder.path}: not empty and no run; give another --workdir")
+    write_json(folder.env, environment.describe())
+    write_json(folder.config, schema.to_json_dict(config))
+
+
+def _evaluate(
+    config: schema.Config, tests: list[ImageSet], folder: RunFolder, devices: Mesh
+) -> None:
+    detector = get_detector(config.model)
+    if config.task == "eval":
+        variables: Any = initial_variables(config, detector, devices)
+        weights = describe(config, variables, origin=config.model.init)
+    else:
+        variables = restore_variables(folder, config, config.evaluation.weights, devices)
+        weights = describe(config, variables, origin="trained here")
+    results = evaluate(
+        config, tests, detector=detector, variables=variables, weights=weights, run=folder,
+        mesh=devices,
+    )  # fmt: skip
+    print_table(results)
+    say(f"report: {write_report([folder.path], folder.report)}")

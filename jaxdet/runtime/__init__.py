@@ -1,0 +1,1 @@
+"""What a run stands on: the device mesh, checkpoints, and its log."""

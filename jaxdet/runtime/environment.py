@@ -1,0 +1,67 @@
+"""What a run ran on: written to `env.json` so that a number can be traced."""
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+
+_PACKAGES = ("jaxdet", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
+             "pillow", "opencv-python", "scipy")  # fmt: skip
+
+
+def describe() -> dict[str, Any]:
+    """Command, commit, machine and versions, as plain values."""
+    return {
+        "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "machine": machine(),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def machine() -> str:
+    """The devices and the host in one line."""
+    devices = jax.devices()
+    return (
+        f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform}), "
+        f"{os.cpu_count()} CPU cores, {platform.system()} {platform.machine()}"
+    )
+
+
+def commit() -> str:
+    """The commit of the code, with "+changes" where files differ from it; "" outside a checkout."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return ""
+    revision = _git(root, "rev-parse", "--short=12", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return revision + ("+changes" if revision and changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            # opencv-python-headless serves as well.
+            found[package] = "not installed under this name"
+    return found

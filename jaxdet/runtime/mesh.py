@@ -1,0 +1,62 @@
+"""Devices as one row, batches cut across it, everything else on each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxdet.errors import UserError
+
+
+def make_mesh(count: int) -> Mesh:
+    """A mesh with the one axis "data" over the first `count` devices; 0 takes all.
+
+    Raises:
+      UserError: where there are fewer devices.
+    """
+    devices = jax.devices()
+    if count > len(devices):
+        raise UserError(f"runtime.devices={count}, but there are {len(devices)}")
+    chosen = np.array(devices[: count or len(devices)])
+    # Said aloud because jax.make_mesh's default became Explicit.
+    return Mesh(chosen, ("data",), axis_types=(AxisType.Auto,))
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """The first axis cut across the devices."""
+    return NamedSharding(mesh, P("data"))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """A whole copy on each device."""
+    return NamedSharding(mesh, P())
+
+
+def check_divides(mesh: Mesh, *, batch_size: int, option: str) -> None:
+    """Refuses a batch that the devices do not divide.
+
+    Raises:
+      UserError: naming the option.
+    """
+    if batch_size % mesh.size:
+        raise UserError(f"{option}={batch_size} is not divided by the {mesh.size} devices")
+
+
+def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
+    """This host's rows as global arrays [B, ...], cut across the devices."""
+    sharding = batch_sharding(mesh)
+    return {
+        name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()
+    }
+
+
+def put_replicated(mesh: Mesh, tree: Any) -> Any:
+    """Host arrays as whole copies on each device.
+
+    Through numpy copies: device_put may alias its input, and a donated alias deletes it.
+    """
+    sharding = replicated(mesh)
+    return jax.tree.map(lambda leaf: jax.device_put(np.array(leaf), sharding), tree)

@@ -1,0 +1,339 @@
+"""A training run from top to bottom. Read this first.
+
+The order of what follows an epoch is fixed: validate, decide, write the metrics, save. A
+checkpoint holds everything decided before it, so a run that was killed at any moment goes
+on from the newest one and repeats the lost part bit by bit.
+"""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxdet import config as schema
+from jaxdet import metrics
+from jaxdet.data.folder import ImageSet
+from jaxdet.data.loaders import Batch, EvalLoader, Reader, Share, TrainLoader
+from jaxdet.data.order import steps_per_epoch
+from jaxdet.data.pipeline import open_batches
+from jaxdet.errors import RunFailedError, UserError
+from jaxdet.evals.predict import make_predict_step, predict
+from jaxdet.models.detector import get_detector
+from jaxdet.results import Predictions, RunFolder
+from jaxdet.runtime.checkpoint import Checkpoints
+from jaxdet.runtime.logbook import Logbook, ProgressLine, say
+from jaxdet.runtime.mesh import put_batch
+from jaxdet.train import schedule
+from jaxdet.train.plateau import PlateauState
+from jaxdet.train.start import initial_variables, open_checkpoints
+from jaxdet.train.state import TrainState, abstract_state, make_optimizer, new_state
+from jaxdet.train.step import TrainStep, make_train_step
+
+# More batches than any run has: the plateau rule, not a count, ends a run.
+_ENDLESS = 2**31 - 1
+
+
+def train(
+    config: schema.Config, train_set: ImageSet, val_set: ImageSet, *, run: RunFolder, mesh: Mesh
+) -> None:
+    """Trains to the end, from the newest checkpoint of the run folder where there is one.
+
+    Raises:
+      UserError: where the images are not those the run began with.
+      RunFailedError: where the loss is not finite or a checkpoint cannot be written.
+    """
+    trainer = _Trainer(config, train_set, val_set, run=run, mesh=mesh)
+    position = trainer.begin()
+    try:
+        with trainer.open_input(position) as batches:
+            while not schedule.is_over(config, position.plateau, epochs_done=position.epoch):
+                position = trainer.train_epoch(position, batches)
+                position = trainer.finish_epoch(position)
+        trainer.checkpoints.wait()
+    finally:
+        trainer.checkpoints.close()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Position:
+    """Where a run stands: the arrays, and what the host knows.
+
+    Attributes:
+      state: on the devices; `train_epoch` uses it up.
+      step: updates done.
+      epoch: passes done.
+      plateau: the learning rate's history.
+      bad: ids of training images that could not be read, in the order they were met.
+    """
+
+    state: TrainState
+    step: int
+    epoch: int
+    plateau: PlateauState
+    bad: tuple[str, ...] = ()
+
+
+class _Trainer:
+    """The parts of one run, put together from its config."""
+
+    def __init__(
+        self,
+        config: schema.Config,
+        train_set: ImageSet,
+        val_set: ImageSet,
+        *,
+        run: RunFolder,
+        mesh: Mesh,
+    ):
+        self.config, self.run, self.mesh = config, run, mesh
+        self.detector = get_detector(config.model)
+        self.train_step: TrainStep = make_train_step(
+            self.detector, make_optimizer(config.optim), mesh
+        )
+        self.predict_step = make_predict_step(self.detector, mesh)
+        self.loader = _train_loader(config, train_set)
+        self.val_set = val_set
+        self.steps = steps_per_epoch(len(train_set), batch_size=config.optim.batch_size)
+        self.checkpoints: Checkpoints = open_checkpoints(run, config)
+
+    def begin(self) -> Position:
+        """The newest checkpoint, or the first step."""
+        step = self.checkpoints.latest_step()
+        position = self._first() if step is None else self._restore(step)
+        self.logbook = Logbook(self.run.metrics, keep_to_step=position.step)
+        return position
+
+    def _first(self) -> Position:
+        variables = initial_variables(self.config, self.detector, self.mesh)
+        state = new_state(self.config, variables, self.mesh)
+        return Position(state=state, step=0, epoch=0, plateau=schedule.first_state(self.config))
+
+    def _restore(self, step: int) -> Position:
+        like = abstract_state(self.config, self.detector, self.mesh)
+        restored = self.checkpoints.restore(step, like)
+        if restored.host["input"] != self._input_identity():
+            raise UserError(
+                f"{self.run.path}: the images under {self.config.data.root} are not those this "
+                "run began with; restore them, or start again with another --workdir"
+            )
+        say(f"going on from step {step}")
+        return Position(
+            state=restored.state,
+            step=step,
+            epoch=step // self.steps,
+            plateau=PlateauState(**restored.host["plateau"]),
+            bad=tuple(restored.host["bad"]),
+        )
+
+    def open_input(self, position: Position) -> Any:
+        """Training batches from the position on; see `open_batches`."""
+        return open_batches(
+            self.loader, start=position.step, stop=_ENDLESS, runtime=self.config.runtime
+        )
+
+    def train_epoch(self, position: Position, batches: Iterator[Batch]) -> Position:
+        """Trains to the end of the epoch: the rest of it where the position is within."""
+        end = (position.epoch + 1) * self.steps
+        title = f"epoch {position.epoch + 1}"
+        window = _Window()
+        with ProgressLine(title, total=self.steps, done=self.steps - end + position.step) as line:
+            while position.step < end:
+                position = self._one_step(position, next(batches), window)
+                line.advance(note=window.note())
+                if position.step % self.config.runtime.log_every == 0:
+                    self._log(position, window)
+                if self._is_checkpoint(position.step) and position.step < end:
+                    # The window is written out first: a resumed run begins an empty one.
+                    self._log(position, window)
+                    self._save(position, ranks=None)
+        self._log(position, window)
+        return dataclasses.replace(position, epoch=position.epoch + 1)
+
+    def _one_step(self, position: Position, batch: Batch, window: "_Window") -> Position:
+        rate = self._rate(position)
+        placed = put_batch(self.mesh, {"image": batch["image"], "label": batch["label"]})
+        state, scalars = self.train_step(position.state, placed["image"], placed["label"], rate)
+        window.add(position.step + 1, rate, placed["label"], scalars)
+        return dataclasses.replace(
+            position, state=state, step=position.step + 1, bad=self._bad(position, batch)
+        )
+
+    def _bad(self, position: Position, batch: Batch) -> tuple[str, ...]:
+        """The unreadable images so far; each new one is told."""
+        met = [self.loader.read.images.ids[i] for i in batch["bad"] if i >= 0]
+        new = [i for i in dict.fromkeys(met) if i not in position.bad]
+        for image in new:
+            say(f"unreadable, another image takes its place: {image}")
+        return position.bad + tuple(new)
+
+    def _is_checkpoint(self, step: int) -> bool:
+        every = self.config.checkpoint.every_steps
+        return every > 0 and step % every == 0
+
+    def _log(self, position: Position, window: "_Window") -> None:
+        values = window.take()
+        if values:
+            bad = {"train/unreadable": len(position.bad)} if position.bad else {}
+            self.logbook.write(position.step, position.step / self.steps, {**values, **bad})
+
+    def finish_epoch(self, position: Position) -> Position:
+        """Validates, decides on the learning rate, writes the metrics and saves."""
+        scores = self._validate(position)
+        plateau = schedule.next_state(self.config, position.plateau, scores["val/accuracy"])
+        position = dataclasses.replace(position, plateau=plateau)
+        self.logbook.write(position.step, position.epoch, scores)
+        self._save(position, ranks=_ranks(position, scores))
+        say(_epoch_line(position, scores, next_rate=self._rate(position)))
+        return position
+
+    def _rate(self, position: Position) -> float:
+        return schedule.learning_rate(
+            self.config, position.plateau, step=position.step, steps_per_epoch=self.steps
+        )
+
+    def _validate(self, position: Position) -> dict[str, float]:
+        loader = _val_loader(self.config, self.val_set, epoch=position.epoch)
+        predictions = predict(
+            loader,
+            self.predict_step,
+            position.state.variables,
+            mesh=self.mesh,
+            runtime=self.config.runtime,
+        )
+        return _val_scores(predictions)
+
+    def _save(self, position: Position, *, ranks: dict[str, list[float]] | None) -> None:
+        host = {
+            "plateau": dataclasses.asdict(position.plateau),
+            "input": self._input_identity(),
+            "bad": list(position.bad),
+            "config": schema.to_json_dict(self.config),
+        }
+        self.checkpoints.save(position.step, position.state, host=host, ranks=ranks)
+
+    def _input_identity(self) -> dict[str, str]:
+        """Which images the position counts through."""
+        return {"train": self.loader.read.images.fingerprint, "val": self.val_set.fingerprint}
+
+
+class _Window:
+    """The steps since the last line of metrics, each fetched while the next one runs."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._losses: list[float] = []
+        self._norms: list[float] = []
+        self._logits: list[np.ndarray] = []
+        self._labels: list[np.ndarray] = []
+        self._rate = 0.0
+        self._waiting: tuple[int, jax.Array, dict[str, jax.Array]] | None = None
+        self._started = time.monotonic()
+
+    def add(self, step: int, rate: float, label: jax.Array, scalars: dict[str, jax.Array]) -> None:
+        """Takes the results of a step, and fetches those of the step before."""
+        self._fetch()
+        self._waiting, self._rate = (step, label, scalars), rate
+
+    def _fetch(self) -> None:
+        if self._waiting is None:
+            return
+        step, label, scalars = self._waiting
+        self._waiting = None
+        values = jax.device_get(scalars)
+        if not np.isfinite(values["loss"]):
+            raise RunFailedError(
+                f"the loss of step {step} is {values['loss']} (learning rate {self._rate:g}); "
+                "checkpoints before it are kept; try a lower --config.optim.learning_rate"
+            )
+        self._losses.append(float(values["loss"]))
+        self._norms.append(float(values["grad_norm"]))
+        self._logits.append(values["logit"])
+        self._labels.append(np.asarray(label))
+
+    def note(self) -> str:
+        """The newest loss, for the progress line."""
+        return f"loss {self._losses[-1]:.3f}" if self._losses else ""
+
+    def take(self) -> dict[str, float]:
+        """Means over the steps since the last call, whose window ends here; {} for no step."""
+        self._fetch()
+        if not self._losses:
+            return {}
+        label, logit = np.concatenate(self._labels), np.concatenate(self._logits)
+        values = {
+            "train/loss": float(np.mean(self._losses)),
+            "train/accuracy": metrics.accuracy(label, logit),
+            "train/ap": metrics.average_precision(label, logit),
+            "train/grad_norm": float(np.mean(self._norms)),
+            "lr": self._rate,
+            "images_per_second": len(label) / (time.monotonic() - self._started),
+        }
+        self._begin()
+        return values
+
+
+def _train_loader(config: schema.Config, images: ImageSet) -> TrainLoader:
+    return TrainLoader(
+        read=_reader(config, images),
+        augment=config.augment,
+        seed=config.seed,
+        batch_size=config.optim.batch_size,
+        share=Share(host=jax.process_index(), hosts=jax.process_count()),
+    )
+
+
+def _val_loader(config: schema.Config, images: ImageSet, *, epoch: int) -> EvalLoader:
+    return EvalLoader(
+        read=_reader(config, images),
+        crop=config.augment.crop,
+        batch_size=config.eval_batch_size,
+        resize=config.augment.resize,
+        published=config.augment if config.validation.augment == "published" else None,
+        seed=config.seed,
+        epoch=epoch,
+        share=Share(host=jax.process_index(), hosts=jax.process_count()),
+    )
+
+
+def _reader(config: schema.Config, images: ImageSet) -> Reader:
+    return Reader(
+        images=images,
+        max_pixels=config.data.max_pixels,
+        skip_bad=config.data.on_bad_image == "skip",
+    )
+
+
+def _val_scores(predictions: Predictions) -> dict[str, float]:
+    label, logit = predictions.label, predictions.logit
+    auc = metrics.auc(label, logit)
+    # log(1 + exp(-x)) of the logit signed by the label, without overflow.
+    losses = np.logaddexp(0.0, -np.where(label == 1, logit, -logit).astype(np.float64))
+    scores = {
+        "val/loss": float(losses.mean()),
+        "val/accuracy": metrics.accuracy(label, logit),
+        "val/ap": metrics.average_precision(label, logit),
+    }
+    return scores if auc is None else {**scores, "val/auc": auc}
+
+
+def _ranks(position: Position, scores: dict[str, float]) -> dict[str, list[float]]:
+    """Best of all: by accuracy, then by loss. Best of the last phase: the rule's latest choice."""
+    chosen = float(position.epoch) if position.plateau.saved else -1.0
+    return {
+        "best": [scores["val/accuracy"], -scores["val/loss"]],
+        "best_of_last_phase": [chosen],
+    }
+
+
+def _epoch_line(position: Position, scores: dict[str, float], *, next_rate: float) -> str:
+    return (
+        f"epoch {position.epoch}: val accuracy {scores['val/accuracy']:.4f}, "
+        f"AP {scores['val/ap']:.4f}, loss {scores['val/loss']:.4f}; "
+        f"next learning rate {next_rate:.3g}"
+    )

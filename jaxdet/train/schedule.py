@@ -1,0 +1,36 @@
+"""The learning rate of each step and the end of the run, in Python floats on the host."""
+
+import dataclasses
+import math
+
+from jaxdet import config as schema
+from jaxdet.train.plateau import PlateauState, after_epoch
+
+
+def first_state(config: schema.Config) -> PlateauState:
+    """Before the first epoch."""
+    return PlateauState(learning_rate=config.optim.learning_rate)
+
+
+def learning_rate(
+    config: schema.Config, state: PlateauState, *, step: int, steps_per_epoch: int
+) -> float:
+    """For the update that follows `step` updates."""
+    if config.optim.schedule == "cosine":
+        share = step / (config.optim.max_epochs * steps_per_epoch)
+        return config.optim.learning_rate * (1 + math.cos(math.pi * share)) / 2
+    return state.learning_rate
+
+
+def next_state(config: schema.Config, state: PlateauState, score: float) -> PlateauState:
+    """Once an epoch's validation score is known. Other schedules than plateau are one phase."""
+    rule = config.plateau
+    if config.optim.schedule != "plateau":
+        rule = dataclasses.replace(rule, patience=config.optim.max_epochs + 1)
+    return after_epoch(state, score, rule)
+
+
+def is_over(config: schema.Config, state: PlateauState, *, epochs_done: int) -> bool:
+    """Whether no further epoch is to be trained."""
+    last = config.optim.max_epochs
+    return state.stopped or (last > 0 and epochs_done >= last)

@@ -1,0 +1,122 @@
+"""The weights a run begins with: random, of another run, or from a file."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxdet import config as schema
+from jaxdet.convert.files import read_state_dict
+from jaxdet.convert.rules import to_jax
+from jaxdet.errors import UserError
+from jaxdet.models.detector import Detector, Variables, get_detector
+from jaxdet.results import RunFolder, read_json
+from jaxdet.runtime.checkpoint import Checkpoints, Restored
+from jaxdet.runtime.logbook import say
+from jaxdet.train.state import abstract_state
+
+RANKS = ("best", "best_of_last_phase")
+
+
+def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> Variables:
+    """Random variables from the seed, or those of `model.init`.
+
+    Raises:
+      UserError: where `model.init` cannot be read or is of another architecture.
+    """
+    rng = jax.random.key(config.seed)
+    random = jax.device_get(jax.jit(detector.init, static_argnames="size")(rng, size=_SIZE))
+    if not config.model.init:
+        return _plain(random)
+    path = Path(config.model.init)
+    if path.is_dir():
+        return load_run_variables(path, config, mesh)
+    if not path.exists():
+        raise UserError(
+            f"model.init={path}: no such file or run; see docs/training.md for ImageNet weights, "
+            "or start from random weights with --config.model.init="
+        )
+    converted = to_jax(read_state_dict(path), _plain(random), source=str(path))
+    if converted.replaced:
+        say(f"{path}: head of another size left out, starting it at N(0, 0.02)")
+    return converted.variables
+
+
+# Parameters of these networks do not depend on the image's size; small is fast to trace.
+_SIZE = 64
+
+
+def _plain(variables: Variables) -> Variables:
+    return jax.tree.map(np.asarray, variables)
+
+
+def load_run_variables(path: Path, config: schema.Config, mesh: Mesh) -> Variables:
+    """The variables of a run folder, by `evaluation.weights`.
+
+    Raises:
+      UserError: where there is no checkpoint, or the run trained another model.
+    """
+    run = RunFolder(path)
+    trained = schema.from_json_dict(read_json(run.config))
+    same = dataclasses.replace(trained.model, init=config.model.init)
+    if same != config.model:
+        raise UserError(
+            f"model.init={path}: the run trained {trained.model.name} of width "
+            f"{trained.model.width}, the config asks for {config.model.name} of width "
+            f"{config.model.width} (or another normalisation)"
+        )
+    return restore_variables(run, trained, config.evaluation.weights, mesh)
+
+
+def restore_variables(
+    run: RunFolder, trained: schema.Config, weights: str, mesh: Mesh
+) -> Variables:
+    """The variables of the chosen checkpoint of a run, as numpy arrays.
+
+    Raises:
+      UserError: where there is no checkpoint.
+    """
+    if not run.checkpoints.is_dir():
+        raise UserError(f"{run.checkpoints}: no such folder; the run has no checkpoints")
+    checkpoints = open_checkpoints(run, trained, read_only=True)
+    try:
+        latest = checkpoints.latest_step()
+        ranked = checkpoints.best_step(weights) if weights in RANKS else None
+        step = latest if ranked is None else ranked
+        if step is None:
+            raise UserError(f"{run.checkpoints}: no complete checkpoint in it")
+        like = abstract_state(trained, get_detector(trained.model), mesh)
+        restored: Restored = checkpoints.restore(step, like)
+    finally:
+        checkpoints.close()
+    return _plain(restored.state.variables)
+
+
+def open_checkpoints(
+    run: RunFolder, config: schema.Config, *, read_only: bool = False
+) -> Checkpoints:
+    """The checkpoints of a run folder, kept as its config says."""
+    return Checkpoints(
+        run.checkpoints,
+        keep_latest=config.checkpoint.keep_latest,
+        ranks=RANKS,
+        read_only=read_only,
+    )
+
+
+def digest(variables: Variables) -> str:
+    """16 hex digits over all values, equal exactly where all bits are."""
+    hashed = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
+        hashed.update(jax.tree_util.keystr(path).encode())
+        hashed.update(np.ascontiguousarray(leaf).tobytes())
+    return hashed.hexdigest()[:16]
+
+
+def describe(config: schema.Config, variables: Variables, *, origin: str) -> dict[str, Any]:
+    """What `results.json` says of the weights."""
+    return {"origin": origin, "choice": config.evaluation.weights, "digest": digest(variables)}

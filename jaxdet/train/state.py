@@ -1,0 +1,58 @@
+"""What training changes: one pytree that is stepped, saved and restored as a whole."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from jaxdet import config as schema
+from jaxdet.models.detector import Detector, Variables
+from jaxdet.runtime.mesh import put_replicated, replicated
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """Arrays of a run.
+
+    Attributes:
+      step: i32 scalar, updates done.
+      variables: {"params", "batch_stats"} of the detector.
+      optimizer: moments of Adam.
+    """
+
+    step: jax.Array
+    variables: Variables
+    optimizer: Any
+
+
+def make_optimizer(optim: schema.Optim) -> optax.GradientTransformation:
+    """Adam's direction; the learning rate is left to the step, which takes it as an argument."""
+    return optax.scale_by_adam(b1=optim.beta1, b2=optim.beta2, eps=optim.epsilon)
+
+
+def new_state(config: schema.Config, variables: Variables, mesh: Mesh) -> TrainState:
+    """The state before the first step, a copy on each device."""
+    optimizer = make_optimizer(config.optim).init(variables["params"])
+    state = TrainState(jnp.zeros((), jnp.int32), variables, optimizer)
+    placed: TrainState = put_replicated(mesh, state)
+    return placed
+
+
+def abstract_state(config: schema.Config, detector: Detector, mesh: Mesh) -> TrainState:
+    """Shapes, dtypes and places of the state, without any array: what a restore needs."""
+
+    def build() -> TrainState:
+        variables = detector.init(jax.random.key(0), size=config.augment.crop)
+        optimizer = make_optimizer(config.optim).init(variables["params"])
+        return TrainState(jnp.zeros((), jnp.int32), variables, optimizer)
+
+    sharding = replicated(mesh)
+    shapes: TrainState = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        jax.eval_shape(build),
+    )
+    return shapes

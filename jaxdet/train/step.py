@@ -1,0 +1,56 @@
+"""One update, compiled for all devices of the mesh."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from jaxdet.models.detector import Detector
+from jaxdet.runtime.mesh import batch_sharding, replicated
+from jaxdet.train.losses import binary_cross_entropy
+from jaxdet.train.state import TrainState
+
+Scalars = dict[str, jax.Array]
+TrainStep = Callable[[TrainState, jax.Array, jax.Array, float], tuple[TrainState, Scalars]]
+
+
+def make_train_step(
+    detector: Detector, optimizer: optax.GradientTransformation, mesh: Mesh
+) -> TrainStep:
+    """A function (state, u8 [B, H, W, 3], i32 [B], learning rate) -> (state, scalars).
+
+    The old state's memory is reused. Beside the scalars "loss" and "grad_norm" stand the
+    logits [B], whole on each device, for accuracy and AP on the host.
+    """
+
+    def step(
+        state: TrainState, image: jax.Array, label: jax.Array, learning_rate: jax.Array
+    ) -> tuple[TrainState, Scalars]:
+        def objective(params: Any) -> tuple[jax.Array, Any]:
+            variables = {**state.variables, "params": params}
+            logit, batch_stats = detector.apply_train(variables, image)
+            return binary_cross_entropy(logit, label), (logit, batch_stats)
+
+        params = state.variables["params"]
+        (loss, (logit, batch_stats)), gradients = jax.value_and_grad(objective, has_aux=True)(
+            params
+        )
+        direction, moments = optimizer.update(gradients, state.optimizer, params)
+        params = jax.tree.map(
+            lambda p, d: p - (learning_rate * d).astype(p.dtype), params, direction
+        )
+        variables = {"params": params, "batch_stats": batch_stats}
+        scalars = {"loss": loss, "grad_norm": optax.global_norm(gradients), "logit": logit}
+        return TrainState(state.step + 1, variables, moments), scalars
+
+    whole, cut = replicated(mesh), batch_sharding(mesh)
+    compiled = jax.jit(
+        step,
+        in_shardings=(whole, cut, cut, whole),
+        out_shardings=(whole, whole),
+        donate_argnums=0,
+    )
+    return lambda state, image, label, rate: compiled(state, image, label, jnp.float32(rate))

@@ -1,0 +1,47 @@
+import os
+
+# Before anything imports JAX: the CPU, as four devices.
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_NUM_CPU_DEVICES"] = "4"
+
+import numpy as np
+import pytest
+from PIL import Image
+
+LABELS = ("0_real", "1_fake")
+
+
+def draw_image(rng, size, fake):
+    """Smooth noise; a fake carries the fine checkerboard of a transposed convolution."""
+    height, width = (size, size) if isinstance(size, int) else size
+    coarse = rng.integers(60, 190, (height // 8 + 2, width // 8 + 2, 3))
+    image = np.kron(coarse, np.ones((8, 8, 1)))[:height, :width]
+    image += rng.normal(0, 6, image.shape)
+    if fake:
+        image += 12 * ((np.indices((height, width)).sum(0) % 2)[..., None] - 0.5)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def write_images(folder, *, count, size=40, seed=0, suffix="png"):
+    """`count` images under each of folder/0_real and folder/1_fake."""
+    rng = np.random.default_rng(seed)
+    for fake, label in enumerate(LABELS):
+        (folder / label).mkdir(parents=True)
+        for number in range(count):
+            pixels = draw_image(rng, size, bool(fake))
+            Image.fromarray(pixels).save(folder / label / f"{number:03d}.{suffix}")
+    return folder
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """A small data root: two training classes, val, and three test sets of unlike shapes."""
+    root = tmp_path / "data root"
+    for number, name in enumerate(("cat", "horse")):
+        write_images(root / "train" / name, count=12, seed=number)
+    write_images(root / "val" / "cat", count=5, seed=10)
+    write_images(root / "test" / "alpha", count=7, seed=20)
+    write_images(root / "test" / "beta" / "x", count=3, size=(24, 50), seed=21, suffix="jpg")
+    write_images(root / "test" / "beta" / "y", count=4, size=(60, 33), seed=22)
+    write_images(root / "test" / "gamma", count=2, seed=23)
+    return root

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxdet.config import Augment, Config, Data, Evaluation
+from jaxdet.data.folder import load_set
+from jaxdet.data.splits import check_sizes, load_test_sets, load_train_and_val
+from jaxdet.errors import UserError
+from tests.conftest import write_images
+
+
+def data_config(root, **options):
+    return Config(data=Data(root=str(root), **options))
+
+
+def test_label_comes_from_the_folder_of_the_file_alone(tmp_path):
+    root = tmp_path / "0_real" / "1_fake stuff" / "real"
+    write_images(root / "whichfaceisreal", count=2)
+    images = load_set(root / "whichfaceisreal", name="x")
+    assert images.ids == ("0_real/000.png", "0_real/001.png", "1_fake/000.png", "1_fake/001.png")
+    assert images.labels.tolist() == [0, 0, 1, 1]
+    assert images.labels.dtype == np.int32
+
+
+def test_files_that_are_no_images_by_name_are_left_aside(tmp_path):
+    folder = write_images(tmp_path / "a", count=1)
+    for name in ("Thumbs.db", "notes.txt", ".hidden.png"):
+        (folder / "0_real" / name).write_text("x")
+    (folder / "0_real" / "folder.png").mkdir()
+    assert len(load_set(folder, name="a")) == 2
+
+
+def test_missing_and_empty_folders_are_named(tmp_path):
+    with pytest.raises(UserError, match="nowhere"):
+        load_set(tmp_path / "nowhere", name="a")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="neither 0_real and 1_fake nor folders"):
+        load_set(tmp_path / "empty", name="a")
+    one = write_images(tmp_path / "one", count=1)
+    (one / "1_fake" / "000.png").unlink()
+    with pytest.raises(UserError, match="1_fake: holds no image files"):
+        load_set(one, name="a")
+    (one / "1_fake").rmdir()
+    with pytest.raises(UserError, match="each class needs 0_real and 1_fake"):
+        load_set(one, name="a")
+
+
+def test_val_folder_is_used_where_there_is_one(dataset):
+    train, val = load_train_and_val(data_config(dataset))
+    assert (len(train), len(val)) == (48, 10)
+    assert val.folder == dataset / "val"
+
+
+def test_validation_is_held_out_of_train_where_there_is_no_val(dataset):
+    (dataset / "val").rename(dataset / "elsewhere")
+    config = data_config(dataset, val_fraction=0.25)
+    train, val = load_train_and_val(config)
+    assert len(train) == 36
+    assert len(val) == 12
+    assert not set(train.ids) & set(val.ids)
+    folders = [i.rsplit("/", 1)[0] for i in val.ids]
+    assert {name: folders.count(name) for name in folders} == {
+        "cat/0_real": 3, "cat/1_fake": 3, "horse/0_real": 3, "horse/1_fake": 3
+    }  # fmt: skip
+    assert load_train_and_val(config)[1].ids == val.ids
+    other = Config(data=config.data, seed=1)
+    assert load_train_and_val(other)[1].ids != val.ids
+
+
+def test_classes_and_their_number_choose_folders(dataset):
+    (dataset / "val").rename(dataset / "elsewhere")
+    train, _ = load_train_and_val(data_config(dataset, classes=("horse",)))
+    assert {i.split("/")[0] for i in train.ids} == {"horse"}
+    train, _ = load_train_and_val(data_config(dataset, num_classes=1))
+    assert {i.split("/")[0] for i in train.ids} == {"cat"}
+    with pytest.raises(UserError, match="zebra"):
+        load_train_and_val(data_config(dataset, classes=("zebra",)))
+    with pytest.raises(UserError, match="num_classes=3"):
+        load_train_and_val(data_config(dataset, num_classes=3))
+
+
+def test_fraction_takes_an_equal_share_of_each_folder(dataset):
+    train, _ = load_train_and_val(data_config(dataset, fraction=0.5))
+    folders = [i.rsplit("/", 1)[0] for i in train.ids]
+    assert {folders.count(name) for name in folders} == {6}
+
+
+def test_test_sets_are_found_or_named_in_order(dataset):
+    assert [s.name for s in load_test_sets(data_config(dataset))] == ["alpha", "beta", "gamma"]
+    config = Config(data=Data(root=str(dataset)), evaluation=Evaluation(sets=("gamma", "alpha")))
+    assert [s.name for s in load_test_sets(config)] == ["gamma", "alpha"]
+    beta = load_test_sets(data_config(dataset))[1]
+    assert {i.split("/")[0] for i in beta.ids} == {"x", "y"}
+    with pytest.raises(UserError, match="delta"):
+        load_test_sets(Config(data=Data(root=str(dataset)), evaluation=Evaluation(sets=("delta",))))
+
+
+def test_images_smaller_than_the_crop_are_told_before_training(dataset):
+    train, _ = load_train_and_val(data_config(dataset))
+    check_sizes(train, Augment(crop=40))
+    check_sizes(train, Augment(crop=64, resize=64))
+    with pytest.raises(UserError, match=r"000.png: 40x40 pixels.*augment.crop=41"):
+        check_sizes(train, Augment(crop=41))
+
+
+def test_fingerprint_tells_sets_apart(tmp_path):
+    a = load_set(write_images(tmp_path / "a", count=2), name="a")
+    b = load_set(write_images(tmp_path / "b", count=2), name="b")
+    assert a.fingerprint == b.fingerprint
+    Image.new("RGB", (4, 4)).save(tmp_path / "b" / "0_real" / "new.png")
+    assert load_set(tmp_path / "b", name="b").fingerprint != a.fingerprint

@@ -1,0 +1,132 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxdet.data import ops
+
+GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "augment_seed1.npz")
+BLURS = [key for key in GOLDEN.files if key.startswith("blur_") and "then" not in key]
+JPEGS = [key for key in GOLDEN.files if key.startswith("jpeg_")]
+
+
+def largest(a, b):
+    return int(np.abs(a.astype(int) - b.astype(int)).max())
+
+
+@pytest.mark.parametrize("key", BLURS)
+def test_faithful_blur_is_the_published_one_bit_by_bit(key):
+    _, number, sigma = key.split("_")
+    image = GOLDEN[f"input_{number}"]
+    blurred = ops.gaussian_blur(image, sigma=float(sigma), backend="faithful")
+    assert np.array_equal(blurred, GOLDEN[key])
+
+
+@pytest.mark.parametrize("key", BLURS)
+def test_fast_blur_is_at_most_two_levels_from_the_published_one(key):
+    _, number, sigma = key.split("_")
+    image = GOLDEN[f"input_{number}"]
+    assert largest(ops.gaussian_blur(image, sigma=float(sigma), backend="fast"), GOLDEN[key]) <= 2
+
+
+@pytest.mark.parametrize("backend", ["faithful", "fast"])
+def test_blur_leaves_its_input_alone(backend):
+    image = GOLDEN["input_0"].copy()
+    ops.gaussian_blur(image, sigma=2.0, backend=backend)
+    assert np.array_equal(image, GOLDEN["input_0"])
+
+
+@pytest.mark.parametrize("key", JPEGS)
+def test_jpeg_is_the_published_one(key):
+    _, codec, number, quality = key.split("_")
+    compressed = ops.jpeg(GOLDEN[f"input_{number}"], quality=int(quality), codec=codec)
+    # Releases of libjpeg-turbo round differently by up to two levels.
+    assert largest(compressed, GOLDEN[key]) <= 2
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_blur_then_jpeg_is_the_published_order(number):
+    blurred = ops.gaussian_blur(GOLDEN[f"input_{number}"], sigma=1.2)
+    compressed = ops.jpeg(blurred, quality=50, codec="pil")
+    assert largest(compressed, GOLDEN[f"blur_then_jpeg_{number}"]) <= 2
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_resize_of_the_shorter_side_is_the_published_one(number):
+    resized = ops.resize_shorter(GOLDEN[f"input_{number}"], size=48)
+    assert np.array_equal(resized, GOLDEN[f"resize48_{number}"])
+
+
+@pytest.mark.parametrize("call", [
+    lambda image: ops.gaussian_blur(image, sigma=1.0, backend="slow"),
+    lambda image: ops.jpeg(image, quality=50, codec="gif"),
+])  # fmt: skip
+def test_unknown_names_are_refused(call):
+    with pytest.raises(ValueError, match="neither"):
+        call(GOLDEN["input_0"])
+
+
+def test_centre_crop_rounds_to_even_as_torchvision_does():
+    image = np.arange(11 * 13 * 3, dtype=np.uint8).reshape(11, 13, 3)
+    # (11 - 8) / 2 = 1.5 -> 2 and (13 - 8) / 2 = 2.5 -> 2
+    assert np.array_equal(ops.center_crop(image, size=8), image[2:10, 2:10])
+
+
+def test_centre_crop_pads_a_smaller_image_with_black():
+    image = np.full((3, 10, 3), 200, np.uint8)
+    padded = ops.center_crop(image, size=6)
+    assert padded.shape == (6, 6, 3)
+    # One row above, two below, columns 2..8 of the image between.
+    assert (padded[1:4] == 200).all()
+    assert (padded[[0, 4, 5]] == 0).all()
+
+
+def test_flip_and_crop_are_views_of_the_right_pixels():
+    image = GOLDEN["input_1"]
+    assert np.array_equal(ops.flip(image)[:, 0], image[:, -1])
+    assert np.array_equal(ops.crop_at(image, top=3, left=5, size=20), image[3:23, 5:25])
+
+
+def encode(image, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, **options)
+    return buffer.getvalue()
+
+
+def test_decode_converts_every_mode_as_pillow_does():
+    rgb = Image.fromarray(GOLDEN["input_0"])
+    for image, options in [
+        (rgb, {"format": "png"}),
+        (rgb.convert("L"), {"format": "png"}),
+        (rgb.quantize(16), {"format": "png"}),
+        (rgb.convert("RGBA"), {"format": "png"}),
+        (rgb.convert("CMYK"), {"format": "jpeg"}),
+    ]:
+        content = encode(image, **options)
+        expected = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+        assert np.array_equal(ops.decode(content, max_pixels=10_000), expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not an image"),
+        (b"just some text", "not an image"),
+        (encode(Image.fromarray(GOLDEN["input_0"]), format="jpeg")[:900], "damaged"),
+        (encode(Image.fromarray(GOLDEN["input_0"]), format="png")[:3000], "damaged"),
+        (encode(Image.fromarray(GOLDEN["input_0"]), format="png"), "max_pixels"),
+    ],
+)
+def test_decode_refuses_with_a_reason(content, reason):
+    limit = 100 if reason == "max_pixels" else 10_000
+    with pytest.raises(ValueError, match=reason):
+        ops.decode(content, max_pixels=limit)
+
+
+def test_sharpness_falls_under_blur():
+    image = GOLDEN["input_0"]
+    blurred = ops.gaussian_blur(image, sigma=1.5)
+    assert ops.laplacian_variance(blurred) < ops.laplacian_variance(image) / 4
+    assert ops.laplacian_variance(np.full((9, 9, 3), 77, np.uint8)) == 0

@@ -1,0 +1,118 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from jaxdet.results import RunFolder, read_metrics, read_predictions, read_results
+from tests.conftest import write_images
+from tests.e2e.conftest import main_arguments
+
+SCORES = {"ap", "accuracy", "accuracy_real", "accuracy_fake", "auc", "n_real", "n_fake",
+          "ap_ci95", "categories"}  # fmt: skip
+
+
+@pytest.fixture
+def finished(dataset, tmp_path, finish):
+    """A run of the main job to its end: its arguments, folder and output."""
+    arguments = main_arguments(dataset, tmp_path / "run")
+    status, out, err = finish("jaxdet.main", *arguments)
+    assert status == 0, err
+    return arguments, RunFolder(tmp_path / "run"), out
+
+
+def contents(folder):
+    return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_main_job_writes_what_the_contract_says_and_ends_for_good(finished, finish, dataset):
+    arguments, run, out = finished
+    # The folder.
+    raw = json.loads(run.results.read_text())
+    assert (raw["schema_version"], raw["status"], raw["name"]) == (1, "finished", "small")
+    assert list(raw["sets"]) == ["alpha", "beta", "gamma"]
+    assert all(set(one) >= SCORES for one in raw["sets"].values())
+    assert set(raw["sets"]["beta"]["categories"]) == {"x", "y"}
+    assert raw["mean_ap"] == pytest.approx(np.mean([s["ap"] for s in raw["sets"].values()]))
+    assert json.loads(run.config.read_text())["model"]["width"] == 8
+    assert set(json.loads(run.env.read_text())) >= {"command", "commit", "machine", "versions"}
+    # Each image once.
+    predictions = read_predictions(run.predictions("beta"))
+    files = (dataset / "test" / "beta").rglob("*.*")
+    assert sorted(predictions.id) == sorted(
+        p.relative_to(dataset / "test" / "beta").as_posix() for p in files
+    )
+    # The metrics: 6 steps an epoch, a line each two steps, one more for validation.
+    lines = read_metrics(run.metrics)
+    assert [line["step"] for line in lines] == [2, 4, 6, 6, 8, 10, 12, 12]
+    assert set(lines[0]) >= {"train/loss", "train/accuracy", "train/ap", "lr", "images_per_second"}
+    assert set(lines[3]) >= {"val/loss", "val/accuracy", "val/ap", "val/auc"}
+    # The tables and the page.
+    assert all(name in out for name in ("alpha", "beta", "gamma", "mean"))
+    rows = list(csv.DictReader((run.report / "table.csv").open()))
+    assert {"alpha", "beta", "gamma"} <= {row["set"] for row in rows}
+    page = (run.report / "index.html").read_text()
+    assert "gamma" in page
+    assert "<svg" in page
+    # Started again.
+    before = contents(run.path)
+    status, _, err = finish("jaxdet.main", *arguments)
+    assert status == 0
+    assert "is finished" in err
+    assert contents(run.path) == before
+    # Another config on the same folder.
+    status, _, err = finish("jaxdet.main", *arguments, "--config.seed=5")
+    assert status == 2
+    assert "seed: 0 -> 5" in err
+    assert contents(run.path) == before
+
+
+def test_a_run_can_be_evaluated_alone_on_other_sets(finished, finish, tmp_path):
+    _, run, _ = finished
+    root = tmp_path / "others"
+    write_images(root / "test" / "delta", count=6, seed=77, size=30)
+    arguments = main_arguments(
+        root, tmp_path / "eval", preset="small", task="eval", model__init=run.path
+    )
+    status, _, err = finish("jaxdet.main", *arguments)
+    assert status == 0, err
+    alone = read_results(tmp_path / "eval" / "results.json")
+    trained = read_results(run.results)
+    assert list(alone.sets) == ["delta"]
+    assert alone.weights["digest"] == trained.weights["digest"]
+    assert not (tmp_path / "eval" / "checkpoints").exists()
+
+
+def test_skipped_images_are_counted_and_training_goes_on(dataset, tmp_path, finish):
+    (dataset / "train" / "cat" / "0_real" / "003.png").write_text("no image")
+    (dataset / "test" / "alpha" / "1_fake" / "001.png").write_text("no image")
+    arguments = main_arguments(
+        dataset, tmp_path / "run", data__on_bad_image="skip", optim__max_epochs=1
+    )
+    status, _, err = finish("jaxdet.main", *arguments)
+    assert status == 0, err
+    assert err.count("unreadable, another image takes its place: cat/0_real/003.png") == 1
+    assert read_results(tmp_path / "run" / "results.json").sets["alpha"].n_skipped == 1
+    trained = [x for x in read_metrics(tmp_path / "run" / "metrics.jsonl") if "train/loss" in x]
+    assert trained[-1]["train/unreadable"] == 1
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_in_one_line(dataset, tmp_path, finish):
+    arguments = main_arguments(dataset, tmp_path / "run", optim__learning_rate=1e30)
+    status, _, err = finish("jaxdet.main", *arguments)
+    assert status == 1
+    assert "Traceback" not in err
+    assert "the loss of step" in err.splitlines()[-1]
+
+
+def test_one_and_four_devices_log_the_same_losses(dataset, tmp_path, finish):
+    def losses(devices):
+        workdir = tmp_path / f"run{devices}"
+        arguments = main_arguments(
+            dataset, workdir, task="train", optim__max_epochs=1, runtime__devices=devices
+        )
+        status, _, err = finish("jaxdet.main", *arguments, JAX_NUM_CPU_DEVICES=str(devices))
+        assert status == 0, err
+        return [x["train/loss"] for x in read_metrics(workdir / "metrics.jsonl") if "lr" in x]
+
+    np.testing.assert_allclose(losses(1), losses(4), atol=1e-4)

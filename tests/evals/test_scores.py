@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from jaxdet import metrics
+from jaxdet.errors import RunFailedError
+from jaxdet.evals import scores
+from jaxdet.results import Predictions, to_json
+
+
+def _predictions(categories=("car", "cat"), per_label=20, **changes):
+    rng = np.random.default_rng(0)
+    ids = [
+        f"{category}/{folder}/{i:03}.png".lstrip("/")
+        for category in categories
+        for folder in ("0_real", "1_fake")
+        for i in range(per_label)
+    ]
+    label = np.array(["1_fake" in i for i in ids], np.int32)
+    rows = {
+        "id": np.array(ids),
+        "label": label,
+        "logit": rng.normal(label * 2 - 1, 1.5).astype(np.float32),
+        "sharpness": rng.normal(100 - 20 * label, 30).astype(np.float32),
+        "skipped": np.array(["car/0_real/bad.png"]),
+        "fingerprint": "f00d",
+    }
+    return Predictions(**{**rows, **changes})
+
+
+def test_a_set_is_pooled_over_its_categories():
+    rows = _predictions()
+    result = scores.score_set(rows, draws=50, seed=1)
+    assert result.ap == metrics.average_precision(rows.label, rows.logit)
+    assert result.accuracy == metrics.accuracy(rows.label, rows.logit)
+    assert result.accuracy_real == metrics.accuracy_of(rows.label, rows.logit, which=0)
+    assert result.accuracy_fake == metrics.accuracy_of(rows.label, rows.logit, which=1)
+    assert result.accuracy_real != result.accuracy_fake
+    assert result.auc == metrics.auc(rows.label, rows.logit)
+    assert result.ap_ci95 == metrics.bootstrap_interval(rows.label, rows.logit, draws=50, seed=1)
+    assert result.sharpness_ap == metrics.sharpness_floor(rows.label, rows.sharpness)
+    assert (result.n_real, result.n_fake, result.n_skipped) == (40, 40, 1)
+
+
+def test_each_category_is_the_set_of_its_images():
+    rows = _predictions()
+    result = scores.score_set(rows, draws=50, seed=1)
+    assert list(result.categories) == ["car", "cat"]
+    for name, part in result.categories.items():
+        chosen = rows.category == name
+        alone = Predictions(
+            id=rows.id[chosen],
+            label=rows.label[chosen],
+            logit=rows.logit[chosen],
+            sharpness=rows.sharpness[chosen],
+            skipped=np.array([], str),
+            fingerprint="",
+        )
+        expected = scores.score_set(alone, draws=50, seed=1)
+        assert vars(part) == {k: getattr(expected, k) for k in vars(part)}
+        assert (part.n_real, part.n_fake) == (20, 20)
+
+
+def test_a_set_without_categories():
+    assert scores.score_set(_predictions([""]), draws=0, seed=0).categories == {}
+
+
+def test_a_set_of_one_class_goes_to_json():
+    label = np.zeros(40, np.int32)
+    result = scores.score_set(_predictions([""], label=label), draws=50, seed=0)
+    assert (result.ap, result.auc, result.ap_ci95, result.accuracy_fake) == (0.0, None, None, None)
+    assert '"auc": null' in to_json(result)
+
+
+def test_logits_that_are_not_finite_are_named():
+    logit = np.zeros(40, np.float32)
+    logit[[3, 7]] = np.nan, np.inf
+    with pytest.raises(RunFailedError, match=r"2 of 40 logits .* 0_real/003\.png"):
+        scores.score_set(_predictions([""], logit=logit), draws=0, seed=0)
+
+
+def test_no_image_left():
+    none = np.array([])
+    with pytest.raises(RunFailedError, match="1 were skipped"):
+        scores.score_set(
+            _predictions(id=none.astype(str), label=none, logit=none, sharpness=none),
+            draws=0,
+            seed=0,
+        )
+
+
+def test_mean_ap_weighs_sets_alike():
+    large = scores.score_set(_predictions(["a"], per_label=30), draws=0, seed=0)
+    small = scores.score_set(_predictions(["a"], per_label=5), draws=0, seed=0)
+    assert scores.mean_ap({"x": large, "y": small}) == pytest.approx((large.ap + small.ap) / 2)
+    with pytest.raises(ValueError, match="no sets"):
+        scores.mean_ap({})

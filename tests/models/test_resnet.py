@@ -1,0 +1,78 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdet.config import Model
+from jaxdet.convert.rules import to_jax
+from jaxdet.models.detector import get_detector
+from jaxdet.models.norm import BatchNorm
+from tests.golden import torchvision
+
+
+@pytest.mark.parametrize(
+    ("arch", "size"), [("resnet50", 224), ("resnet50", 160), ("resnet18", 224)]
+)
+def test_logits_are_torchvision_s(arch, size):
+    detector = get_detector(Model(name=arch))
+    target = detector.init(jax.random.key(0), size=64)
+    variables = to_jax(torchvision.state_dict(arch), target, source="golden").variables
+    logits = jax.jit(detector.apply)(variables, torchvision.images(2, size))
+    expected = torchvision.load("torchvision_seed1.json")[f"{arch}_{size}"]
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("arch", "parameters"), [
+    # torchvision's counts less its 1000-way head, plus one logit.
+    ("resnet18", 11_177_025), ("resnet34", 21_285_185), ("resnet50", 23_510_081),
+])  # fmt: skip
+def test_parameter_counts_are_torchvision_s(arch, parameters):
+    variables = jax.eval_shape(
+        lambda: get_detector(Model(name=arch)).init(jax.random.key(0), size=64)
+    )
+    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == parameters
+
+
+def test_head_starts_at_the_published_scale():
+    variables = get_detector(Model(name="resnet50")).init(jax.random.key(0), size=64)
+    head = variables["params"]["fc"]
+    assert float(head["kernel"].std()) == pytest.approx(0.02, rel=0.1)
+    assert float(jnp.abs(head["bias"]).max()) == 0
+
+
+def batch_norm(x, *, unbiased=True, groups=1):
+    module = BatchNorm(unbiased=unbiased, groups=groups)
+    variables = module.init(jax.random.key(0), x, train=True)
+    y, updated = module.apply(variables, x, train=True, mutable=["batch_stats"])
+    return np.asarray(y), jax.device_get(updated["batch_stats"])
+
+
+X = np.random.default_rng(0).normal(2.0, 3.0, (4, 3, 5, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("unbiased", [True, False])
+def test_running_statistics_are_torch_s_or_flax_s(unbiased):
+    y, kept = batch_norm(X, unbiased=unbiased)
+    mean, var = X.mean((0, 1, 2)), X.var((0, 1, 2))
+    np.testing.assert_allclose(y, (X - mean) / np.sqrt(var + 1e-5), atol=1e-5)
+    np.testing.assert_allclose(kept["mean"], 0.1 * mean, rtol=1e-5)
+    expected = X.var((0, 1, 2), ddof=1) if unbiased else var
+    np.testing.assert_allclose(kept["var"], 0.9 + 0.1 * expected, rtol=1e-5)
+
+
+def test_groups_are_normalised_apart():
+    y, kept = batch_norm(X, groups=2)
+    halves = [batch_norm(X[:2]), batch_norm(X[2:])]
+    np.testing.assert_allclose(y, np.concatenate([h[0] for h in halves]), atol=1e-6)
+    np.testing.assert_allclose(
+        kept["var"], np.mean([h[1]["var"] for h in halves], axis=0), rtol=1e-6
+    )
+
+
+def test_evaluation_uses_the_running_statistics_of_each_image_alone():
+    detector = get_detector(Model(name="resnet18", width=8))
+    variables = detector.init(jax.random.key(1), size=32)
+    images = torchvision.images(3, 32)
+    together = detector.apply(variables, images)
+    alone = [detector.apply(variables, images[i : i + 1])[0] for i in range(3)]
+    np.testing.assert_allclose(together, alone, atol=1e-5)

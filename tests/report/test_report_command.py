@@ -1,0 +1,83 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxdet.report.__main__ import main
+
+
+def _mistake(capsys, *arguments):
+    """The one line on stderr with which the command refuses, with exit status 2."""
+    with pytest.raises(SystemExit) as end:
+        main([str(a) for a in arguments])
+    printed = capsys.readouterr()
+    assert end.value.code == 2
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_one_run_is_reported_in_its_folder(make_run, capsys):
+    run = make_run("a", trained=False)
+    main([str(run)])
+    assert (run / "report" / "index.html").read_text().startswith("<!doctype html>")
+    printed = capsys.readouterr()
+    assert "mean over sets" in printed.out
+    assert printed.out.splitlines()[-1] == str(run / "report" / "index.html")
+    assert printed.err == ""
+
+
+def test_several_runs_go_where_they_are_told(make_run, tmp_path, capsys):
+    main(
+        [
+            str(make_run("a", trained=False)),
+            str(make_run("b", trained=False)),
+            f"--out={tmp_path / 'both'}",
+        ]
+    )
+    assert "2 runs side by side" in (tmp_path / "both" / "index.html").read_text()
+    assert capsys.readouterr().out.count("mean over sets") == 2
+    assert not (tmp_path / "a" / "report").exists()
+
+
+def test_several_runs_need_a_place(make_run, capsys):
+    assert "--out=DIR" in _mistake(capsys, make_run("a"), make_run("b", trained=False))
+
+
+def test_mistakes_are_one_line(make_run, tmp_path, capsys):
+    assert "--help" in _mistake(capsys)
+    assert "--nonsense" in _mistake(capsys, make_run("a"), "--nonsense")
+    assert "--ou" in _mistake(capsys, make_run("a"), "--ou=x")
+    assert f"{tmp_path / 'none'}: no such folder" in _mistake(capsys, tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    assert "results.json: no such file" in _mistake(capsys, tmp_path / "empty")
+    run = make_run("a", trained=False)
+    (run / "results.json").write_text('{"schema_version": 1,\n\n')
+    assert "results.json: cannot be read as JSON" in _mistake(capsys, run)
+    assert not (run / "report").exists()
+
+
+def test_the_command_needs_no_model(make_run):
+    run = make_run("a", trained=False)
+    program = (
+        "import runpy, sys\n"
+        f"sys.argv = ['report', {str(run)!r}]\n"
+        "runpy.run_module('jaxdet.report', run_name='__main__')\n"
+        "heavy = {'jax', 'flax', 'optax', 'torch', 'tensorflow', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=root, capture_output=True)
+    assert (run / "report" / "index.html").exists()
+
+
+def test_help():
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-m", "jaxdet.report", "--help"],
+        cwd=root, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "--out DIR" in ended.stdout
+    assert ended.stderr == ""

@@ -1,0 +1,207 @@
+import html.parser
+import json
+import re
+
+import pytest
+
+from jaxdet import config, results
+from jaxdet.errors import UserError
+from jaxdet.report import write_report
+from jaxdet.report.page import shown
+
+DASH = "\N{EN DASH}"
+_VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+
+class _Page(html.parser.HTMLParser):
+    """Text, tags and attributes of a page, every tag closed in order."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text = [], [], [], []
+        self.feed(path.read_text())
+        assert self.open == []
+        self.words = " ".join(" ".join(self.text).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *attribute) for attribute in attrs]
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *attribute) for attribute in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text.append(data)
+
+
+@pytest.fixture
+def write(make_run, tmp_path):
+    def write(*sets, trained=False, **more):
+        runs = [make_run(f"run{i}", one, trained=trained, **more) for i, one in enumerate(sets)]
+        return _Page(write_report(runs, tmp_path / "out"))
+
+    return write
+
+
+def test_a_full_page(write, make_predictions, generators, tmp_path):
+    sets = {name: make_predictions(name, categories=("car", "cat")) for name in generators}
+    page = write(sets, trained=True)
+    stored = json.loads((tmp_path / "run0" / "results.json").read_text())
+    for name, one in stored["sets"].items():
+        low, high = one["ap_ci95"]
+        assert f"{name} {100 * one['ap']:.1f} {100 * low:.1f}{DASH}{100 * high:.1f}" in page.words
+    assert f"Mean AP {100 * stored['mean_ap']:.1f} %" in page.words
+    assert "Mean over 13 sets" in page.words
+    assert "augment.blur_probability 0.5 0.0 chance of a Gaussian blur" in page.words
+    assert "python -m jaxdet.main --config=configs/a.py '--workdir=runs/my run'" in page.words
+    assert "versions.jax 0.12.0" in page.words
+    assert "weights: step 1600" in page.words
+    assert page.tags.count("svg") == 5  # bars twice, for wide and narrow; three panels
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "index.html", "table.csv", "table.md",
+    ]  # fmt: skip
+
+
+def test_nothing_is_fetched_or_run(write, make_predictions):
+    page = write({"a": make_predictions("a")})
+    assert not {"script", "img", "link", "iframe", "object"} & set(page.tags)
+    targets = {value for _, name, value in page.attributes if name.endswith(("href", "src"))}
+    assert {t for t in targets if not t.startswith("#")} == {"table.csv", "table.md"}
+    policy = ("meta", "content", "default-src 'none'; style-src 'unsafe-inline'")
+    assert policy in page.attributes
+
+
+def test_names_are_text_wherever_they_come_from(write, make_predictions, make_run, tmp_path):
+    evil = "<script>alert(1)</script>"
+    rows = make_predictions("a", categories=(f'"{evil}"'.replace("/", "|"),), skipped=("x",))
+    write({f"{evil}&'": rows}, name=evil)
+    run = tmp_path / "run0"
+    (run / "config.json").write_text(json.dumps({f"c{evil}": f"d{evil}"}))
+    (run / "env.json").write_text(json.dumps({"command": f"e{evil}", f"f{evil}": [f"g{evil}"]}))
+    saved = json.loads((run / "results.json").read_text())
+    saved.update(status=f"h{evil}", config_hash=f"i{evil}", weights={f"j{evil}": f"k{evil}"})
+    (run / "results.json").write_text(json.dumps(saved))
+    for runs in ([run], [run, make_run("other", name="</title><b>")]):
+        page = _Page(write_report(runs, tmp_path / "again"))
+        assert "script" not in page.tags
+        said = [*"cdefgjk", *("hi" if len(runs) == 1 else "h")]
+        assert [letter for letter in said if f"{letter}{evil}" not in page.words] == []
+
+
+def test_names_that_are_no_text_can_be_written(write, make_predictions):
+    page = write({"a\udcff\x00b\x1b": make_predictions("a")}, name="run\udc80\n")
+    assert "a\ufffd\ufffdb\ufffd" in page.words
+
+
+def test_equal_runs_give_equal_bytes(write, make_predictions, tmp_path):
+    sets = {"a": make_predictions("a"), "b": make_predictions("b")}
+    write(sets, trained=True)
+    first = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
+    write(sets, trained=True)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == first
+
+
+def test_skipped_images_are_told(write, make_predictions):
+    told = write({"a": make_predictions("a", skipped=("x", "y")), "b": make_predictions("b")})
+    assert "Skipped: images that could not be read are left out of every number: a 2." in told.words
+    assert "Skipped:" not in write({"a": make_predictions("a")}).words
+
+
+def test_a_set_of_one_class_is_told(write, make_predictions):
+    page = write({"reals": make_predictions("a", fake=False), "b": make_predictions("b")})
+    assert re.search(rf"reals 0\.0 {DASH} [\d.]+ [\d.]+ {DASH} {DASH} 0\.0 60 0 0", page.words)
+    assert re.search(r"One class only: .* do not exist: reals\.", page.words)
+    assert "One class only" not in write({"b": make_predictions("b")}).words
+
+
+def test_the_floor_is_marked(write, make_predictions):
+    assert (
+        "†"
+        in re.findall(r"weak .*? Mean", write({"weak": make_predictions("c", strength=0.0)}).words)[
+            0
+        ]
+    )
+    assert (
+        "†"
+        not in re.findall(
+            r"good .*? Mean", write({"good": make_predictions("c", strength=3)}).words
+        )[0]
+    )
+
+
+def test_a_run_that_only_evaluated(write, make_predictions):
+    page = write({"a": make_predictions("a")})
+    assert "No training curves: this run only evaluated." in page.words
+    assert page.tags.count("svg") == 2
+
+
+def test_a_run_without_config_and_environment(write, make_predictions, tmp_path):
+    write({"a": make_predictions("a")})
+    for name in ("config.json", "env.json"):
+        (tmp_path / "run0" / name).unlink()
+    page = _Page(write_report([tmp_path / "run0"], tmp_path / "out"))
+    assert "No config was saved with this run." in page.words
+    assert "The command was not saved." in page.words
+
+
+def test_a_run_of_defaults_alone(write, make_predictions, tmp_path):
+    write({"a": make_predictions("a")})
+    results.write_json(tmp_path / "run0" / "config.json", config.to_json_dict(config.Config()))
+    page = _Page(write_report([tmp_path / "run0"], tmp_path / "out"))
+    assert "Every option has its default." in page.words
+
+
+def test_several_runs_side_by_side(write, make_predictions, tmp_path):
+    a, b = make_predictions("a"), make_predictions("b")
+    page = write({"a": a, "b": b}, {"a": a}, trained=True)
+    assert "2 runs side by side" in page.words
+    ap = {
+        name: f"{100 * one['ap']:.1f}"
+        for name, one in json.loads((tmp_path / "run0" / "results.json").read_text())[
+            "sets"
+        ].items()
+    }
+    ends = rf"[\d.]+{DASH}[\d.]+"
+    a_row = rf" a {ap['a']} {ends} {ap['a']} {ends} b "
+    b_row = rf" b {ap['b']} {ends} {DASH} Mean over the sets of all runs {ap['a']} {ap['a']}"
+    assert re.search(a_row, page.words)
+    assert re.search(b_row, page.words)
+    assert page.words.count("All numbers of blur_jpeg_0.5 (run") == 2
+    assert page.tags.count("svg") == 5
+
+
+def test_more_runs_than_colours(write, make_predictions):
+    page = write(*[{"a": make_predictions("a", per_label=5)}] * 9)
+    styles = {value for tag, name, value in page.attributes if (tag, name) == ("span", "style")}
+    assert styles == {f"background: var(--series-{i})" for i in range(7)}
+
+
+def test_a_place_that_cannot_be_written(make_run, tmp_path):
+    (tmp_path / "file").write_text("")
+    run = make_run("a", trained=False)
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="cannot be written"):
+            write_report([run], out)
+
+
+def test_no_runs(tmp_path):
+    with pytest.raises(UserError, match="no runs"):
+        write_report([], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, DASH), ("", "(empty)"), ([], "(none)"), (["a", "b"], "a, b"), (True, "True"),
+        (1e-4, "0.0001"), ({}, "{}"), ((0.0, 3.0), "0.0, 3.0"), ("a\x1b", "a\ufffd"),
+    ],
+)  # fmt: skip
+def test_values_read_well(value, text):
+    assert shown(value) == text

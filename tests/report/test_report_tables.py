@@ -1,0 +1,174 @@
+import csv
+import dataclasses
+import io
+import json
+import re
+
+import pytest
+
+from jaxdet.report import rows, tables
+from jaxdet.report.load import load_runs
+from jaxdet.results import Results, Scores, SetResult
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+    @property
+    def shown(self):
+        """What was printed, without colours."""
+        return re.sub(r"\x1b\[[\d;]*m", "", self.getvalue())
+
+
+def _scores(**changes):
+    one = {
+        "ap": 0.98765, "accuracy": 0.9, "accuracy_real": 1.0, "accuracy_fake": 0.8, "auc": 0.97,
+        "n_real": 20, "n_fake": 1000, "ap_ci95": (0.95, 0.99), "sharpness_ap": 0.6,
+    }  # fmt: skip
+    return {**one, **changes}
+
+
+def _results(**sets):
+    sets = sets or {
+        "progan": SetResult(**_scores(), n_skipped=3, categories={"cat": Scores(**_scores())}),
+        "reals": SetResult(
+            **_scores(ap=0.0, accuracy_fake=None, auc=None, n_fake=0, ap_ci95=None, sharpness_ap=0)
+        ),
+    }
+    return Results(name="run", config_hash="", weights={}, sets=sets, mean_ap=0.4938, status="x")
+
+
+def test_plain_table_is_aligned():
+    text = io.StringIO()
+    tables.print_table(_results(), text)
+    assert text.getvalue().replace(rows.NONE, "-").splitlines()[:-1] == [
+        "set               AP       95 %   acc   real  fake   AUC  floor  n real  n fake  skipped",
+        "progan          98.8  95.0-99.0  90.0  100.0  80.0  97.0   60.0      20    1000        3",
+        "  cat           98.8  95.0-99.0  90.0  100.0  80.0  97.0   60.0      20    1000",
+        "reals            0.0          -  90.0  100.0     -     -    0.0      20       0        0",
+        "mean over sets  49.4",
+    ]
+    assert "sharpness alone" in text.getvalue().splitlines()[-1]
+
+
+def test_terminal_table_says_the_same(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    plain, terminal = io.StringIO(), _Terminal()
+    tables.print_table(_results(), plain)
+    tables.print_table(_results(), terminal)
+    words = terminal.shown.split()
+    assert [w for w in plain.getvalue().split() if w not in words] == []
+
+
+def test_terminal_table_takes_names_literally(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    one = SetResult(**_scores(), categories={"[/]": Scores(**_scores())})
+    terminal = _Terminal()
+    tables.print_table(_results(**{"[red]\x1b[2J": one}), terminal)
+    assert "[red]\ufffd[2J" in terminal.shown
+    assert "[/]" in terminal.shown
+
+
+def test_a_narrow_terminal_keeps_every_number(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    terminal = _Terminal()
+    tables.print_table(
+        _results(**{"a_set_with_a_rather_long_name": SetResult(**_scores())}), terminal
+    )
+    assert f"95.0{rows.NONE}99.0" in terminal.shown
+    assert "1000" in terminal.shown
+    assert max(map(len, terminal.shown.splitlines())) <= 80
+
+
+def test_wide_letters_are_aligned():
+    text = io.StringIO()
+    tables.print_table(_results(日本=SetResult(**_scores()), ab=SetResult(**_scores())), text)
+    lines = text.getvalue().splitlines()
+    assert lines[1].index("98.8") + 2 == lines[2].index("98.8")
+
+
+def test_an_old_encoding_loses_no_run():
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding="ascii")
+    tables.print_table(_results(日本=SetResult(**_scores())), file)
+    file.flush()
+    assert b"95.0?99.0" in raw.getvalue()
+
+
+def test_standard_output_is_the_default(capsys):
+    tables.print_table(_results())
+    assert "mean over sets  49.4" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, False),
+        ({"sharpness_ap": 0.95}, True),
+        ({"sharpness_ap": 0.94}, False),
+        ({"ap_ci95": None, "sharpness_ap": 0.98}, False),
+        ({"ap_ci95": None, "sharpness_ap": 0.99}, True),
+        ({"auc": None, "sharpness_ap": 1.0}, False),  # one class: nothing is ranked
+    ],
+)
+def test_rows_at_the_floor_are_marked(changes, expected):
+    row = rows.Row(set="a", category=None, scores=Scores(**_scores(**changes)), skipped=0)
+    assert row.at_floor is expected
+    assert rows.cells(row)[7].startswith(rows.FLOOR_MARK) is expected
+
+
+def test_csv_holds_the_stored_numbers(make_run, make_predictions):
+    path = make_run("a", {"x,\n": make_predictions("x", categories=("c1", "c2"), skipped=("s",)),
+                          "real": make_predictions("r", fake=False)})  # fmt: skip
+    stored = json.loads((path / "results.json").read_text())["sets"]
+    lines = list(csv.DictReader(io.StringIO(tables.csv_text(load_runs([path])))))
+    assert [(r["set"], r["category"]) for r in lines] == [
+        ("x,\ufffd", ""), ("x,\ufffd", "c1"), ("x,\ufffd", "c2"), ("real", ""),
+    ]  # fmt: skip
+    kept = [stored["x,\n"], *stored["x,\n"]["categories"].values(), stored["real"]]
+    for line, one in zip(lines, kept, strict=True):
+        for name in ("ap", "accuracy", "accuracy_real", "accuracy_fake", "auc", "sharpness_ap"):
+            assert line[name] == ("" if one[name] is None else repr(one[name]))
+        low, high = one["ap_ci95"] or ("", "")
+        assert (line["ap_low"], line["ap_high"]) == (str(low), str(high))
+        assert (line["n_real"], line["n_fake"]) == (str(one["n_real"]), str(one["n_fake"]))
+    assert [r["n_skipped"] for r in lines] == ["1", "", "", "0"]
+    assert {r["run"] for r in lines} == {"blur_jpeg_0.5"}
+
+
+def test_markdown_of_one_run(make_run, make_predictions):
+    rows_ = make_predictions("x", categories=("c",))
+    text = tables.markdown_text(load_runs([make_run("a", {"a|b <i> *x*": rows_})]))
+    lines = text.splitlines()
+    assert lines[0] == r"## blur\_jpeg\_0.5"
+    assert lines[4].startswith(r"| a\|b &lt;i> \*x\* | ")
+    assert lines[5].startswith("| \N{EM SPACE}c | ")
+    assert lines[6].startswith("| mean over sets | ")
+    # Every line has as many cells as the header; the escaped bar makes none.
+    assert {line.replace("\\|", "").count("|") for line in lines[2:]} == {12}
+
+
+def test_markdown_of_several_runs(make_run, make_predictions):
+    both, one = make_predictions("x"), make_predictions("y")
+    paths = [make_run("a", {"x": both, "y": one}), make_run("b", {"x": both})]
+    runs = load_runs(paths)
+    ap = rows.percent(runs[0].results.sets["x"].ap)
+    ends = rows.interval(runs[0].results.sets["x"].ap_ci95)
+    lines = tables.markdown_text(runs).splitlines()
+    assert lines[0] == "## AP"
+    assert f"| x | {ap} ({ends}) | {ap} ({ends}) |" in lines
+    assert any(line.startswith("| y | ") and line.endswith(f" | {rows.NONE} |") for line in lines)
+    assert f"| mean over shared sets | {ap} | {ap} |" in lines
+
+
+def test_means_are_compared_over_shared_sets(make_run, make_predictions):
+    first = load_runs([make_run("a", {"x": make_predictions("x"), "y": make_predictions("y")})])[0]
+    sets = {"y": first.results.sets["y"], "z": first.results.sets["x"]}
+    second = dataclasses.replace(first, results=dataclasses.replace(first.results, sets=sets))
+    assert rows.shared_means([first, second]) == [first.results.sets["y"].ap] * 2
+    lone = dataclasses.replace(
+        first, results=dataclasses.replace(first.results, sets={"z": sets["z"]})
+    )
+    assert rows.shared_means([first, lone]) is None
+    assert rows.set_names([first, second]) == ["x", "y", "z"]

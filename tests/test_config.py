@@ -1,0 +1,113 @@
+import dataclasses
+import json
+
+import pytest
+from ml_collections import ConfigDict
+
+from jaxdet import config as schema
+from jaxdet.config import Config
+from jaxdet.errors import UserError
+from tests.golden import configs as golden
+
+
+@pytest.mark.parametrize(("preset", "argument"), golden.PRESETS)
+def test_preset_is_its_golden_text(preset, argument):
+    config = golden.load(preset, argument)
+    assert golden.render(config) == golden.path(preset, argument).read_text()
+
+
+@pytest.mark.parametrize(("preset", "argument"), golden.PRESETS)
+def test_preset_is_valid_and_says_command_source_and_result(preset, argument):
+    config = golden.load(preset, argument)
+    if config.task == "eval":
+        config = dataclasses.replace(
+            config, model=dataclasses.replace(config.model, init="weights")
+        )
+    schema.validate(config)
+    text = (golden.REPOSITORY / "configs" / f"{preset}.py").read_text()
+    assert all(word in text for word in ("Command:", "Source:", "Expected:"))
+
+
+def test_every_option_has_a_type_and_a_text():
+    def walk(cls):
+        for field in dataclasses.fields(cls):
+            if dataclasses.is_dataclass(field.default):
+                walk(type(field.default))
+            else:
+                assert field.metadata["doc"], field.name
+                assert field.metadata["source"], field.name
+
+    walk(Config)
+
+
+def test_config_goes_through_json_and_config_dict():
+    config = Config(data=schema.Data(classes=("a", "b"), fraction=0.25), seed=3)
+    assert schema.from_json_dict(json.loads(json.dumps(schema.to_json_dict(config)))) == config
+    assert schema.from_config_dict(schema.to_config_dict(config)) == config
+
+
+def test_comma_separated_words_become_a_tuple():
+    options = schema.to_config_dict(Config())
+    options.data.classes = ("horse,cat",)
+    assert schema.from_config_dict(options).data.classes == ("horse", "cat")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"nope": 1}, "nope"),
+        ({"data": {"rot": "x"}}, "data.rot"),
+        ({"data": 3}, "data"),
+        ({"seed": "x"}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"augment": {"jpeg_quality": [30]}}, "augment.jpeg_quality"),
+        ({"augment": {"jpeg_quality": [30, 50.5]}}, "augment.jpeg_quality"),
+    ],
+)
+def test_wrong_options_are_named(options, named):
+    with pytest.raises(UserError, match=named):
+        schema.from_config_dict(ConfigDict(options))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("augment.blur_probability", 1.5),
+        ("augment.jpeg_quality", (90, 30)),
+        ("augment.jpeg_codecs", ("gif",)),
+        ("augment.blur_sigma", (2.0, 1.0)),
+        ("augment.resize", 200),
+        ("augment.coupling", "both"),
+        ("data.fraction", 0.0),
+        ("data.on_bad_image", "ignore"),
+        ("evaluation.weights", "first"),
+        ("model.name", "resnet51"),
+        ("model.norm_groups", 3),
+        ("optim.batch_size", 0),
+        ("optim.schedule", "cosine"),
+        ("plateau.factor", 1.0),
+        ("task", "eval"),
+    ],
+)
+def test_impossible_values_are_refused_by_name(key, value):
+    nested = schema.to_json_dict(Config())
+    *sections, name = key.split(".")
+    node = nested[sections[0]] if sections else nested
+    node[name] = value
+    with pytest.raises(UserError, match=key if key != "task" else "model.init"):
+        schema.validate(schema.from_json_dict(nested))
+
+
+def test_hash_follows_what_changes_a_result_and_nothing_else():
+    base = Config()
+    same = dataclasses.replace(
+        base,
+        runtime=schema.Runtime(workers=3, devices=2),
+        data=schema.Data(root="elsewhere"),
+        name="b",
+    )
+    other = dataclasses.replace(base, seed=1)
+    assert schema.config_hash(base) == schema.config_hash(same)
+    assert schema.config_hash(base) != schema.config_hash(other)
+    assert schema.differences(base, same) == []
+    assert schema.differences(base, other) == ["seed: 0 -> 1"]

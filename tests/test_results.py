@@ -1,0 +1,164 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from jaxdet import results
+from jaxdet.errors import UserError
+
+SCORES = {
+    "ap": 0.9,
+    "accuracy": 0.8,
+    "accuracy_real": 0.7,
+    "accuracy_fake": None,
+    "auc": 0.95,
+    "n_real": 3,
+    "n_fake": 4,
+    "ap_ci95": (0.85, 0.92),
+    "sharpness_ap": 0.6,
+}
+
+
+def _results():
+    one = results.SetResult(
+        **SCORES, n_skipped=2, categories={"cat": results.Scores(**{**SCORES, "ap_ci95": None})}
+    )
+    return results.Results(
+        name="run",
+        config_hash="0123",
+        weights={"step": 7},
+        sets={"progan": one},
+        mean_ap=0.9,
+        status="finished",
+    )
+
+
+def _predictions():
+    return results.Predictions(
+        id=np.array(["car/0_real/a.png", "car/sub/1_fake/é.png", "1_fake/c.png"]),
+        label=np.array([0, 1, 1], np.int32),
+        logit=np.array([-1.5, 2.25, np.float32(0.1)], np.float32),
+        sharpness=np.array([1.0, 2.0, 3.0], np.float32),
+        skipped=np.array(["0_real/bad.png"]),
+        fingerprint="f00d",
+    )
+
+
+def test_results_come_back_as_they_were(tmp_path):
+    results.write_json(tmp_path / "results.json", _results())
+    assert results.read_results(tmp_path / "results.json") == _results()
+
+
+def test_results_keep_the_promised_names():
+    plain = json.loads(results.to_json(_results()))
+    assert plain["schema_version"] == 1
+    assert plain["status"] == "finished"
+    assert {"name", "config_hash", "sets", "mean_ap"} <= set(plain)
+    promised = "ap accuracy accuracy_real accuracy_fake auc n_real n_fake ap_ci95 categories"
+    assert set(promised.split()) <= set(plain["sets"]["progan"])
+    assert plain["sets"]["progan"]["ap_ci95"] == [0.85, 0.92]
+
+
+def test_nan_is_not_written(tmp_path):
+    path = tmp_path / "results.json"
+    with pytest.raises(ValueError, match="Out of range"):
+        results.write_json(path, dataclasses.replace(_results(), mean_ap=float("nan")))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": 2}, "schema version 2, this jaxdet reads 1"),
+        ({"sets": []}, "not a results file"),
+        ({"sets": {"a": {}}}, "not a results file"),
+        ({"sets": {"a": None}}, "not a results file"),
+        ({"sets": {"a": {**SCORES, "ap_ci95": [0.1], "categories": {}}}}, "not a results file"),
+        ({"sets": {"a": {**SCORES, "ap": None, "categories": {}}}}, "ap=None"),
+        ({"sets": {"a": {**SCORES, "auc": "high", "categories": {}}}}, "auc='high'"),
+        ({"sets": {"a": {**SCORES, "categories": {"c": {**SCORES, "ap": []}}}}}, r"ap=\[\]"),
+        ({"mean_ap": "0.9"}, "mean_ap='0.9'"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_results_of_another_shape_are_refused(tmp_path, change, message):
+    plain = {**json.loads(results.to_json(_results())), **change}
+    (tmp_path / "results.json").write_text(json.dumps(plain))
+    with pytest.raises(UserError, match=message):
+        results.read_results(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "\x00", '{"schema_version": 1}'])
+def test_damaged_results_are_refused(tmp_path, content):
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(UserError, match=r"results\.json"):
+        results.read_results(tmp_path / "results.json")
+
+
+def test_missing_results_are_named(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        results.read_results(tmp_path / "results.json")
+
+
+def test_predictions_come_back_as_they_were(tmp_path):
+    path = tmp_path / "predictions" / "progan.npz"
+    results.write_predictions(path, _predictions())
+    back = results.read_predictions(path)
+    for field in dataclasses.fields(back):
+        old, new = getattr(_predictions(), field.name), getattr(back, field.name)
+        np.testing.assert_array_equal(old, new)
+        assert np.asarray(old).dtype == np.asarray(new).dtype
+    with np.load(path, allow_pickle=False) as arrays:
+        assert {"id", "label", "logit"} <= set(arrays.files)
+
+
+def test_category_is_the_folder_above_the_label():
+    assert list(_predictions().category) == ["car", "car/sub", ""]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"\x80\x04pickle"])
+def test_damaged_predictions_are_refused(tmp_path, content):
+    path = tmp_path / "a.npz"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.npz: cannot be read"):
+        results.read_predictions(path)
+
+
+def test_predictions_that_lack_a_column_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", id=np.array(["x"]))
+    with pytest.raises(UserError, match="'label' is missing"):
+        results.read_predictions(tmp_path / "a.npz")
+    with pytest.raises(UserError, match="no such file"):
+        results.read_predictions(tmp_path / "b.npz")
+
+
+def test_metrics_stop_at_a_line_cut_short(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    assert results.read_metrics(path) == []
+    path.write_text('{"step": 1, "lr": 0.1}\n{"step": 2, "lr": 0.1}\n{"step": 3, "l')
+    assert [line["step"] for line in results.read_metrics(path)] == [1, 2]
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.npz"
+    results.write_predictions(path, _predictions())
+    before = path.read_bytes()
+    # An object array cannot be written without a pickle.
+    broken = dataclasses.replace(_predictions(), id=np.array([None, {}, ()], object))
+    with pytest.raises(ValueError, match=r"[Oo]bject"):
+        results.write_predictions(path, broken)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_a_run_folder_has_the_promised_names(tmp_path):
+    run = results.RunFolder(tmp_path)
+    names = {p.relative_to(tmp_path).as_posix() for p in (
+        run.config, run.env, run.metrics, run.checkpoints, run.results, run.report,
+        run.predictions("progan"),
+    )}  # fmt: skip
+    assert names == {
+        "config.json", "env.json", "metrics.jsonl", "checkpoints", "results.json", "report",
+        "predictions/progan.npz",
+    }  # fmt: skip

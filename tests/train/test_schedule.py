@@ -1,0 +1,54 @@
+import pytest
+
+from jaxdet.config import Config, Optim, Plateau
+from jaxdet.train import schedule
+from jaxdet.train.plateau import PlateauState, after_epoch
+from tests.golden import torchvision
+
+CASES = torchvision.load("schedule.json")
+
+
+@pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
+def test_learning_rates_saves_and_end_are_the_published_code_s(case):
+    rule = Plateau(patience=case["patience"], min_learning_rate=case["min_lr"])
+    state = PlateauState(learning_rate=case["lr0"])
+    rates, saved = [], []
+    for epoch, score in enumerate(case["accuracy"]):
+        rates.append(state.learning_rate)
+        state = after_epoch(state, score, rule)
+        saved += [epoch] if state.saved else []
+        if state.stopped:
+            break
+    assert rates == case["lr"]
+    assert saved == case["saved_at"]
+    assert state.stopped
+    assert epoch == case["stopped_after"]
+
+
+def test_a_run_that_never_improves_has_three_phases_of_six_epochs():
+    config = Config()
+    state, rates = schedule.first_state(config), []
+    while not state.stopped:
+        rates.append(state.learning_rate)
+        state = schedule.next_state(config, state, 0.5)
+    assert rates == [1e-4] * 6 + [1e-5] * 6 + [1e-5 / 10] * 6
+
+
+def test_cosine_falls_from_the_rate_to_zero():
+    config = Config(optim=Optim(schedule="cosine", max_epochs=4, learning_rate=0.2))
+    state = schedule.first_state(config)
+
+    def rate(step):
+        return schedule.learning_rate(config, state, step=step, steps_per_epoch=5)
+
+    assert rate(0) == 0.2
+    assert rate(10) == pytest.approx(0.1)
+    assert rate(20) == pytest.approx(0.0, abs=1e-17)
+    assert not schedule.is_over(config, state, epochs_done=3)
+    assert schedule.is_over(config, state, epochs_done=4)
+
+
+def test_max_epochs_ends_a_plateau_run_early():
+    config = Config(optim=Optim(max_epochs=2))
+    assert schedule.is_over(config, schedule.first_state(config), epochs_done=2)
+    assert not schedule.is_over(Config(), schedule.first_state(Config()), epochs_done=2000)

@@ -1,0 +1,70 @@
+import jax
+import numpy as np
+import pytest
+
+from jaxdet.config import Augment, Config, Model, Optim
+from jaxdet.errors import UserError
+from jaxdet.models.detector import get_detector
+from jaxdet.runtime.mesh import check_divides, make_mesh, put_batch
+from jaxdet.train.losses import binary_cross_entropy
+from jaxdet.train.start import initial_variables
+from jaxdet.train.state import make_optimizer, new_state
+from jaxdet.train.step import make_train_step
+from tests.golden import torchvision
+
+CONFIG = Config(
+    augment=Augment(crop=32), model=Model(name="resnet18", width=8), optim=Optim(batch_size=8)
+)
+IMAGES = torchvision.images(8, 32)
+LABELS = np.arange(8, dtype=np.int32) % 2
+
+
+def losses(devices, steps):
+    mesh = make_mesh(devices)
+    detector = get_detector(CONFIG.model)
+    state = new_state(CONFIG, initial_variables(CONFIG, detector, mesh), mesh)
+    step = make_train_step(detector, make_optimizer(CONFIG.optim), mesh)
+    found = []
+    for _ in range(steps):
+        batch = put_batch(mesh, {"image": IMAGES, "label": LABELS})
+        state, scalars = step(state, batch["image"], batch["label"], 1e-3)
+        found.append(float(scalars["loss"]))
+    assert int(state.step) == steps
+    return found
+
+
+def test_one_and_four_devices_train_alike():
+    one, four = losses(1, 3), losses(4, 3)
+    np.testing.assert_allclose(one, four, atol=1e-4)
+
+
+def test_the_same_batch_is_learnt():
+    found = losses(1, 12)
+    assert found[-1] < found[0] / 2
+
+
+def test_loss_is_the_mean_cross_entropy():
+    logit, label = np.array([-2.0, 0.5, 30.0, -40.0]), np.array([0, 1, 1, 1])
+    probability = 1 / (1 + np.exp(-logit))
+    expected = -np.mean(np.log(np.where(label == 1, probability, 1 - probability)))
+    assert float(binary_cross_entropy(logit, label)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_devices_must_be_there_and_divide_the_batch():
+    with pytest.raises(UserError, match=r"runtime.devices=9, but there are 4"):
+        make_mesh(9)
+    with pytest.raises(UserError, match=r"optim.batch_size=6 is not divided by the 4 devices"):
+        check_divides(make_mesh(4), batch_size=6, option="optim.batch_size")
+
+
+def test_optimizer_is_torch_s_adam():
+    """Two steps by hand with torch's formula: epsilon outside the root, bias-corrected."""
+    gradients = [np.array([0.3, -2.0]), np.array([-0.1, 1e-9])]
+    optimizer = make_optimizer(Optim())
+    state = optimizer.init(np.zeros(2))
+    m = v = np.zeros(2)
+    for t, g in enumerate(gradients, start=1):
+        direction, state = optimizer.update(jax.numpy.asarray(g), state)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        expected = (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        np.testing.assert_allclose(direction, expected, rtol=1e-4)
