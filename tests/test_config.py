@@ -8,6 +8,7 @@ from jaxdet import config as schema
 from jaxdet.config import Config
 from jaxdet.errors import UserError
 from tests.golden import configs as golden
+from tests.golden import options
 
 
 @pytest.mark.parametrize(("preset", "argument"), golden.PRESETS)
@@ -38,6 +39,10 @@ def test_every_option_has_a_type_and_a_text():
                 assert field.metadata["source"], field.name
 
     walk(Config)
+
+
+def test_the_list_of_options_is_the_schema_s():
+    assert options.PATH.read_text() == options.render()
 
 
 def test_config_goes_through_json_and_config_dict():
