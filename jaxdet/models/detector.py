@@ -60,6 +60,7 @@ def get_detector(model: Model) -> Detector:
         width=model.width,
         unbiased=model.running_variance == "unbiased",
         norm_groups=model.norm_groups,
+        zero_init_residual=model.zero_init_residual,
     )
     return Detector(network)
 
