@@ -1,0 +1,66 @@
+"""A folder that appears complete or not at all, and never in the place of another."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxdet.errors import UserError
+
+RECORD = "synth.json"  # also the mark by which a folder is known as ours
+
+
+def read_record(root: Path) -> dict[str, Any] | None:
+    """The record in a folder; None where there is no folder yet or an empty one.
+
+    Raises:
+        UserError: something else is there already.
+    """
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return None
+    try:
+        record = json.loads((root / RECORD).read_text())
+    except (OSError, ValueError):
+        record = None
+    if not isinstance(record, dict):
+        raise UserError(f"{root} holds something else already; choose another --root")
+    return record
+
+
+def write_record(folder: Path, *, record: Mapping[str, Any]) -> None:
+    """Puts the record into a folder."""
+    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+
+
+@contextlib.contextmanager
+def making(root: Path) -> Iterator[Path]:
+    """An empty folder beside `root`, renamed to it where the body ends without an exception.
+
+    What a killed run left there is replaced; one that is still running is not disturbed.
+    """
+    partial = root.parent / f".{root.name}.making"
+    partial.mkdir(parents=True, exist_ok=True)
+    with _locked(partial):
+        read_record(partial)  # raises for a folder that is not ours
+        for left in partial.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        write_record(partial, record={"status": "making"})
+        yield partial
+        os.rename(partial, root)  # fails, and harms nothing, if the place was taken meanwhile
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    # The lock goes with its process, however that ends, so that it never has to be cleaned up.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise UserError(f"{folder} is being made by another process; wait for it") from error
+    finally:
+        os.close(handle)

@@ -1,0 +1,69 @@
+import pytest
+
+from jaxdet.errors import UserError
+from jaxdet.generators.place import making, read_record, write_record
+
+
+def make_half(root):
+    with making(root) as partial:
+        (partial / "test").mkdir()
+        (partial / "test" / "old").touch()
+        raise KeyboardInterrupt
+
+
+def make_while_taken(root):
+    with making(root):
+        root.mkdir()
+        (root / "mine").touch()
+
+
+def test_the_folder_appears_only_when_complete(tmp_path):
+    root = tmp_path / "deep" / "set"
+    with making(root) as partial:
+        (partial / "a").write_text("1")
+        assert not root.exists()
+    assert (root / "a").read_text() == "1"
+    assert list(root.parent.iterdir()) == [root]
+
+
+def test_what_a_killed_run_left_is_replaced(tmp_path):
+    root = tmp_path / "set"
+    with pytest.raises(KeyboardInterrupt):
+        make_half(root)
+    assert not root.exists()
+    with making(root) as partial:
+        assert [f.name for f in partial.iterdir()] == ["synth.json"]
+    assert root.is_dir()
+
+
+def test_a_foreign_folder_at_the_temporary_name_is_left_alone(tmp_path):
+    foreign = tmp_path / ".set.making"
+    foreign.mkdir()
+    (foreign / "mine").touch()
+    with pytest.raises(UserError, match="something else"), making(tmp_path / "set"):
+        pass
+    assert [f.name for f in foreign.iterdir()] == ["mine"]
+
+
+def test_two_at_once_do_not_disturb_each_other(tmp_path):
+    root = tmp_path / "set"
+    with making(root) as partial:
+        (partial / "a").touch()
+        with pytest.raises(UserError, match="another process"), making(root):
+            pass
+        assert (partial / "a").exists()
+    assert (root / "a").exists()
+
+
+def test_a_place_taken_meanwhile_is_not_overwritten(tmp_path):
+    root = tmp_path / "set"
+    with pytest.raises(OSError, match="set"):
+        make_while_taken(root)
+    assert [f.name for f in root.iterdir()] == ["mine"]
+
+
+def test_record_of_a_missing_an_empty_and_a_written_folder(tmp_path):
+    assert read_record(tmp_path / "none") is None
+    assert read_record(tmp_path) is None
+    write_record(tmp_path, record={"status": "finished"})
+    assert read_record(tmp_path) == {"status": "finished"}
