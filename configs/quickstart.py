@@ -18,7 +18,7 @@ def get_config(arg: str = "") -> ConfigDict:
             data=schema.Data(root="data/synth"),
             augment=schema.Augment(crop=64),
             model=schema.Model(name="resnet18", width=32),
-            optim=schema.Optim(batch_size=32, learning_rate=1e-3, schedule="cosine", max_epochs=5),
+            optim=schema.Optim(batch_size=32, learning_rate=1e-3, schedule="cosine", max_epochs=8),
             # Two photographs validate: too few to choose an epoch by.
             evaluation=schema.Evaluation(weights="latest"),
             runtime=schema.Runtime(log_every=10),

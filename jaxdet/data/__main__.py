@@ -67,7 +67,7 @@ SYNTH_NUMBERS: Mapping[str, str] = MappingProxyType(
         "train-images": "per label (default 1200)",
         "val-images": "per label (default 200)",
         "test-images": "per label and generator (default 200)",
-        "steps": "updates per round of a generator's training (default 500)",
+        "steps": "updates per round of a generator's training (default 300)",
     }
 )
 COMMANDS: Mapping[str, Command] = MappingProxyType(

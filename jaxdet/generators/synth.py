@@ -42,7 +42,7 @@ class SynthSettings:
     train_images: int = 1200  # per label
     val_images: int = 200  # per label
     test_images: int = 200  # per label and generator
-    steps: int = 500  # updates per round of a generator's training
+    steps: int = 300  # updates per round of a generator's training
 
     def __post_init__(self) -> None:
         """Raises UserError for a value that cannot be."""
