@@ -34,27 +34,26 @@ def transposed3(channels: int) -> nn.Module:
 
 def nearest(channels: int) -> nn.Module:
     """Each pixel repeated 2x2, then a convolution 3x3, as in ProGAN."""
-    return ResizeConv(channels, method="nearest", kernel=3)
+    return ResizeConv(channels, method="nearest")
 
 
 def bilinear(channels: int) -> nn.Module:
-    """Bilinear resize, then a convolution 5x5: 3x3 is too small to undo the blur of the resize."""
-    return ResizeConv(channels, method="bilinear", kernel=5)
+    """Bilinear resize, then a convolution 3x3."""
+    return ResizeConv(channels, method="bilinear")
 
 
 class ResizeConv(nn.Module):
-    """Resizes to twice the size, then convolves."""
+    """Resizes to twice the size, then convolves 3x3."""
 
     channels: int
     method: str  # of jax.image.resize
-    kernel: int  # pixels a side
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """f32 [B, H, W, C] -> f32 [B, 2H, 2W, channels]."""
         b, h, w, c = x.shape
         x = jax.image.resize(x, (b, 2 * h, 2 * w, c), self.method)
-        return nn.Conv(self.channels, (self.kernel, self.kernel))(x)
+        return nn.Conv(self.channels, (3, 3))(x)
 
 
 class PixelShuffle(nn.Module):
@@ -79,7 +78,7 @@ class Autoencoder(nn.Module):
 
     upsampling: str  # a name in UPSAMPLERS
     channels: int = 32  # at half size
-    bottleneck: int = 32  # channels at a quarter of the sides: two thirds of the numbers come by
+    bottleneck: int = 32  # channels at a quarter of the sides: 2 numbers for each 3 that came in
 
     @nn.compact
     def __call__(self, image: jax.Array) -> jax.Array:

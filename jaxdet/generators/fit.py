@@ -1,5 +1,6 @@
 """Training of one autoencoder on crops, and the images that it draws of others."""
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def fit(crops: np.ndarray, *, settings: FitSettings, say: Say = print) -> Variab
     """
     model, rng = get_model(settings), np.random.default_rng(settings.seed)
     blank = jnp.zeros((1, settings.patch, settings.patch, 3))
-    variables: Variables = model.init(jax.random.key(settings.seed), blank)
+    variables: Variables = jax.jit(model.init)(jax.random.key(settings.seed), blank)
     optimizer = make_optimizer(settings)
     state, step = optimizer.init(variables), make_step(model, optimizer)
     begin = time.perf_counter()
@@ -108,13 +109,26 @@ def reconstruct(
 
     A gray crop's fake is made gray too: a tint would give it away without any trace.
     """
-    draw = jax.jit(get_model(settings).apply)
+    draw = make_draw(get_model(settings))
     starts = range(0, len(crops), batch_size)
-    batches = [draw(variables, to_unit(crops[i : i + batch_size])) for i in starts]
-    drawn = np.concatenate([np.asarray(batch, np.float32) for batch in batches])
+    # The last batch is filled up, so that one compilation serves every set.
+    padded = np.pad(crops, ((0, -len(crops) % batch_size), (0, 0), (0, 0), (0, 0)))
+    batches = [np.asarray(draw(variables, padded[i : i + batch_size])) for i in starts]
+    drawn = np.concatenate(batches)[: len(crops)]
     gray = (crops == crops[..., :1]).all(axis=(1, 2, 3))
     drawn[gray] = drawn[gray].mean(axis=-1, keepdims=True)
     return np.rint((drawn + 1) * 127.5).clip(0, 255).astype(np.uint8)
+
+
+@functools.cache
+def make_draw(model: Autoencoder) -> Callable[[Variables, np.ndarray], jax.Array]:
+    """The compiled `(variables, u8 [B, S, S, 3]) -> f32 [B, S, S, 3]`."""
+
+    @jax.jit
+    def draw(variables: Any, image: jax.Array) -> Any:
+        return model.apply(variables, to_unit(image))
+
+    return draw
 
 
 def to_unit(image: jax.Array | np.ndarray) -> jax.Array:
