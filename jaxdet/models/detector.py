@@ -37,10 +37,19 @@ class Detector:
         variables: Variables = self.network.init(rng, normalise(image), train=True)
         return {name: variables[name] for name in ("params", "batch_stats")}
 
-    def apply(self, variables: Variables, image: jax.Array) -> jax.Array:
-        """u8 [B, H, W, 3] to logits float [B], by the running statistics."""
+    def apply(
+        self, variables: Variables, image: jax.Array, size: jax.Array | None = None
+    ) -> jax.Array:
+        """Logits float [B] of u8 [B, H, W, 3], by the running statistics.
+
+        Args:
+          variables: of the network.
+          image: images, each in the upper left corner where they are of unlike sizes.
+          size: i32 [B, 2], height and width of each; None where all fill the array.
+        """
         dtype = jax.tree.leaves(variables)[0].dtype
-        logits: jax.Array = self.network.apply(variables, normalise(image, dtype), train=False)
+        pixels = normalise(image, dtype)
+        logits: jax.Array = self.network.apply(variables, pixels, size, train=False)
         return logits
 
     def apply_train(
