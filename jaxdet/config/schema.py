@@ -87,14 +87,14 @@ class Model:
         "resnet50",
         "architecture",
         source=WANG,
-        choices=("resnet18", "resnet34", "resnet50"),
+        choices=("resnet18", "resnet34", "resnet50", "vgg11", "vgg11_bn"),
     )
     init: str = option(
         "",
-        "initial weights: a run folder or a .safetensors file with torchvision's names; "
-        "empty: random",
+        "initial weights: a run folder, a folder of `jaxdet.convert`, or a .pth or .safetensors "
+        "file with torchvision's names; empty: random",
     )
-    width: int = option(64, "channels of the first stage (torchvision's ResNets have 64)")
+    width: int = option(64, "channels of the first stage (torchvision's networks have 64)")
     running_variance: str = option(
         "unbiased",
         "estimate kept by batch normalisation: unbiased as PyTorch, biased as Flax",

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdet.config import Model
-from jaxdet.models import resnet
+from jaxdet.models import resnet, vgg
 
 # {"params": ..., "batch_stats": ...}, nested dicts of arrays.
 Variables = dict[str, Any]
@@ -22,6 +22,8 @@ _ARCHITECTURES: dict[str, Callable[..., Any]] = {
     "resnet18": resnet.resnet18,
     "resnet34": resnet.resnet34,
     "resnet50": resnet.resnet50,
+    "vgg11": vgg.vgg11,
+    "vgg11_bn": vgg.vgg11_bn,
 }
 
 
@@ -35,7 +37,8 @@ class Detector:
         """Random variables for images of `size` x `size` pixels."""
         image = jnp.zeros((self.network.norm_groups, size, size, 3), jnp.uint8)
         variables: Variables = self.network.init(rng, normalise(image), train=True)
-        return {name: variables[name] for name in ("params", "batch_stats")}
+        # VGG-11 has no statistics: an empty dict keeps one form for all.
+        return {name: variables.get(name, {}) for name in ("params", "batch_stats")}
 
     def apply(
         self, variables: Variables, image: jax.Array, size: jax.Array | None = None
@@ -53,14 +56,24 @@ class Detector:
         return logits
 
     def apply_train(
-        self, variables: Variables, image: jax.Array
+        self, variables: Variables, image: jax.Array, *, rng: jax.Array
     ) -> tuple[jax.Array, dict[str, Any]]:
-        """u8 [B, H, W, 3] to logits [B] by the batch's statistics, and the new `batch_stats`."""
+        """Logits [B] of u8 [B, H, W, 3] by the batch's statistics, and the new `batch_stats`.
+
+        Args:
+          variables: of the network.
+          image: images that fill the array.
+          rng: key of this step's dropout (VGG); the ResNets draw nothing.
+        """
         dtype = jax.tree.leaves(variables)[0].dtype
         logits, updated = self.network.apply(
-            variables, normalise(image, dtype), train=True, mutable=["batch_stats"]
+            variables,
+            normalise(image, dtype),
+            train=True,
+            mutable=["batch_stats"],
+            rngs={"dropout": rng},
         )
-        return logits, updated["batch_stats"]
+        return logits, updated.get("batch_stats", {})
 
 
 def get_detector(model: Model) -> Detector:

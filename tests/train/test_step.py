@@ -23,7 +23,7 @@ def losses(devices, steps):
     mesh = make_mesh(devices)
     detector = get_detector(CONFIG.model)
     state = new_state(CONFIG, initial_variables(CONFIG, detector, mesh), mesh)
-    step = make_train_step(detector, make_optimizer(CONFIG.optim), mesh)
+    step = make_train_step(detector, make_optimizer(CONFIG.optim), mesh, seed=CONFIG.seed)
     found = []
     for _ in range(steps):
         batch = put_batch(mesh, {"image": IMAGES, "label": LABELS})
