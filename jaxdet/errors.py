@@ -4,9 +4,11 @@
 status 2 for a user's mistake, 1 for a run that failed, 130 for Ctrl-C.
 """
 
+import argparse
 import contextlib
 import sys
 from collections.abc import Iterator
+from typing import Any, NoReturn
 
 
 class UserError(Exception):
@@ -19,6 +21,18 @@ class BadImageError(UserError):
 
 class RunFailedError(Exception):
     """A run that cannot go on, through no mistake in the command (NaN loss, lost data)."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, as every other mistake's."""
+
+    def __init__(self, *args: Any, **options: Any):
+        """Takes what ArgumentParser takes; options are never abbreviated."""
+        super().__init__(*args, **{"allow_abbrev": False, **options})
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError."""
+        raise UserError(f"{message} (see {self.prog} --help)")
 
 
 @contextlib.contextmanager

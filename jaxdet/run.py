@@ -28,7 +28,11 @@ def run(config: schema.Config, workdir: Path) -> None:
     """
     folder = RunFolder(workdir)
     if _is_finished(config, folder):
-        say(f"{workdir}: this run is finished; see {folder.report / 'index.html'}")
+        page = folder.report / "index.html"
+        if not page.exists():
+            # Killed between the results and the report.
+            write_report([folder.path], folder.report)
+        say(f"{workdir}: this run is finished; see {page}")
         return
     devices = mesh.make_mesh(config.runtime.devices)
     _check_batches(config, devices)
@@ -70,12 +74,23 @@ def _check_batches(config: schema.Config, devices: Mesh) -> None:
 
 def _open(config: schema.Config, folder: RunFolder) -> None:
     """Writes who runs what; a folder that holds other things is left alone."""
-    if folder.config.exists():
-        return
-    if folder.path.exists() and any(folder.path.iterdir()):
-        raise UserError(f"{folder.path}: not empty and no run; give another --workdir")
-    write_json(folder.env, environment.describe())
-    write_json(folder.config, schema.to_json_dict(config))
+    if not folder.config.exists():
+        # Hidden files may be drafts of an earlier start that was killed here.
+        others = [p for p in _children(folder.path) if not p.name.startswith(".")]
+        if others:
+            raise UserError(f"{folder.path}: not empty and no run; give another --workdir")
+        write_json(folder.config, schema.to_json_dict(config))
+    if not folder.env.exists():
+        write_json(folder.env, environment.describe())
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except NotADirectoryError:
+        raise UserError(f"{folder}: a file, not a folder; give another --workdir") from None
 
 
 def _evaluate(

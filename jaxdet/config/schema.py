@@ -94,6 +94,12 @@ class Model:
         "initial weights: a run folder, a folder of `jaxdet.convert`, or a .pth or .safetensors "
         "file with torchvision's names; empty: random",
     )
+    zero_init_residual: bool = option(
+        True,
+        "random weights start each residual block as its shortcut alone; torchvision's default is "
+        "false",
+        source="Goyal et al. 2017, arXiv 1706.02677",
+    )
     width: int = option(64, "channels of the first stage (torchvision's networks have 64)")
     running_variance: str = option(
         "unbiased",

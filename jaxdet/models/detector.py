@@ -78,12 +78,14 @@ class Detector:
 
 def get_detector(model: Model) -> Detector:
     """The detector that the config names."""
-    network = _ARCHITECTURES[model.name](
-        width=model.width,
-        unbiased=model.running_variance == "unbiased",
-        norm_groups=model.norm_groups,
-    )
-    return Detector(network)
+    options: dict[str, Any] = {
+        "width": model.width,
+        "unbiased": model.running_variance == "unbiased",
+        "norm_groups": model.norm_groups,
+    }
+    if model.name.startswith("resnet"):
+        options["zero_init_residual"] = model.zero_init_residual
+    return Detector(_ARCHITECTURES[model.name](**options))
 
 
 def normalise(image: jax.Array, dtype: Any = jnp.float32) -> jax.Array:

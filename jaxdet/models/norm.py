@@ -20,16 +20,18 @@ class BatchNorm(nn.Module):
     Attributes:
       unbiased: whether the running variance is n / (n - 1) times the batch's.
       groups: parts of the batch that are normalised apart; running statistics are averaged.
+      scale_init: of the factor of each channel.
     """
 
     unbiased: bool = True
     groups: int = 1
+    scale_init: nn.initializers.Initializer = nn.initializers.ones
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Float [B, H, W, C] to the same."""
         channels = x.shape[-1]
-        scale = self.param("scale", nn.initializers.ones, (channels,))
+        scale = self.param("scale", self.scale_init, (channels,))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
         mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), scale.dtype)
         var = self.variable("batch_stats", "var", jnp.ones, (channels,), scale.dtype)

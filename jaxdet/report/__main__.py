@@ -4,19 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from jaxdet.errors import UserError, guard
+from jaxdet.errors import Parser, UserError, guard
 from jaxdet.report.page import write_report
 from jaxdet.report.tables import print_table
 from jaxdet.results import RunFolder, read_results
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, as every other mistake's."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see python -m jaxdet.report --help)")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,11 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m jaxdet.report",
         description="Writes index.html, table.csv and table.md from the files of finished runs; "
         "several runs are put side by side. Needs no model and no accelerator.",
-        allow_abbrev=False,
     )
     parser.add_argument("run", nargs="+", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument(

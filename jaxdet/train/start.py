@@ -1,6 +1,5 @@
 """The weights a run begins with: random, of another run, or from a file."""
 
-import dataclasses
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -71,11 +70,11 @@ def load_run_variables(path: Path, config: schema.Config, mesh: Mesh) -> Variabl
     """
     run = RunFolder(path)
     trained = schema.from_json_dict(read_json(run.config))
-    if dataclasses.replace(trained.model, init=config.model.init) != config.model:
+    there, here = trained.model, config.model
+    if (there.name, there.width) != (here.name, here.width):
         raise UserError(
-            f"model.init={path}: the run trained {trained.model.name} of width "
-            f"{trained.model.width}, the config asks for {config.model.name} of width "
-            f"{config.model.width} (or another normalisation)"
+            f"model.init={path}: the run trained {there.name} of width {there.width}, "
+            f"the config asks for {here.name} of width {here.width}"
         )
     return restore_variables(run, trained, config.evaluation.weights, mesh)
 

@@ -29,6 +29,14 @@ def test_head_starts_at_the_published_scale():
     assert float(jnp.abs(head["bias"]).max()) == 0
 
 
+@pytest.mark.parametrize("zero", [True, False])
+def test_residual_blocks_start_as_their_shortcut_or_as_torchvision_s(zero):
+    model = Model(name="resnet50", width=8, zero_init_residual=zero)
+    params = get_detector(model).init(jax.random.key(0), size=32)["params"]
+    assert float(params["layer2_1"]["bn3"]["scale"].max()) == (0.0 if zero else 1.0)
+    assert float(params["layer2_1"]["bn2"]["scale"].min()) == 1.0
+
+
 def batch_norm(x, *, unbiased=True, groups=1):
     module = BatchNorm(unbiased=unbiased, groups=groups)
     variables = module.init(jax.random.key(0), x, train=True)
