@@ -8,6 +8,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from jaxdet.convert.torch_read import read_torch
 from jaxdet.errors import UserError
 
 
@@ -24,7 +25,9 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: is empty, no weight file")
     if head[8:9] == b"{":
         return _without_prefix(read_safetensors(path))
-    raise UserError(f"{path}: no file of safetensors")
+    if head[:2] in (b"PK", b"\x80\x02"):
+        return _without_prefix(read_torch(path))
+    raise UserError(f"{path}: neither a safetensors file nor one of torch.save")
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:

@@ -154,7 +154,7 @@ def test_what_is_no_weight_file_is_refused(tmp_path):
         ("", "a folder without detector.json"),
         ("empty.safetensors", "is empty"),
         ("half.safetensors", "damaged"),
-        ("picture.pth", "no file of"),
+        ("picture.pth", "neither a safetensors file"),
     ]:
         with pytest.raises(UserError, match=reason):
             load_weights(tmp_path / name)
