@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from jaxdet.convert.torch_read import read_torch
 from jaxdet.errors import UserError
@@ -45,7 +45,8 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes arrays by name."""
-    save_file(dict(arrays), path)
+    # save_file would leave a file that only its owner can read.
+    path.write_bytes(save(dict(arrays)))
 
 
 def sha256(path: Path) -> str:

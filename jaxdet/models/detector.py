@@ -15,8 +15,8 @@ from jaxdet.models import resnet, vgg
 Variables = dict[str, Any]
 
 # The means and deviations of ImageNet's training images, RGB in 0..1 (torchvision).
-_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
-_IMAGENET_STD = np.array([0.229, 0.224, 0.225])
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
+IMAGENET_STD = np.array([0.229, 0.224, 0.225])
 
 _ARCHITECTURES: dict[str, Callable[..., Any]] = {
     "resnet18": resnet.resnet18,
@@ -90,6 +90,6 @@ def get_detector(model: Model) -> Detector:
 
 def normalise(image: jax.Array, dtype: Any = jnp.float32) -> jax.Array:
     """u8 [B, H, W, 3] to floats with ImageNet's mean at 0 and deviation at 1."""
-    scale = (1 / (255 * _IMAGENET_STD)).astype(dtype)
-    shift = (-_IMAGENET_MEAN / _IMAGENET_STD).astype(dtype)
+    scale = (1 / (255 * IMAGENET_STD)).astype(dtype)
+    shift = (-IMAGENET_MEAN / IMAGENET_STD).astype(dtype)
     return image.astype(dtype) * scale + shift

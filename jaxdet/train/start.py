@@ -70,12 +70,7 @@ def load_run_variables(path: Path, config: schema.Config, mesh: Mesh) -> Variabl
     """
     run = RunFolder(path)
     trained = schema.from_json_dict(read_json(run.config))
-    there, here = trained.model, config.model
-    if (there.name, there.width) != (here.name, here.width):
-        raise UserError(
-            f"model.init={path}: the run trained {there.name} of width {there.width}, "
-            f"the config asks for {here.name} of width {here.width}"
-        )
+    _check_network(path, trained.model, config.model)
     return restore_variables(run, trained, config.evaluation.weights, mesh)
 
 
