@@ -101,6 +101,11 @@ class Model:
         source="Goyal et al. 2017, arXiv 1706.02677",
     )
     width: int = option(64, "channels of the first stage (torchvision's networks have 64)")
+    dtype: str = option(
+        "float32",
+        "of the maps between the layers; parameters, statistics and logits are float32 in any case",
+        choices=("float32", "bfloat16"),
+    )
     running_variance: str = option(
         "unbiased",
         "estimate kept by batch normalisation: unbiased as PyTorch, biased as Flax",

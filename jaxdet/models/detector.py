@@ -29,9 +29,15 @@ _ARCHITECTURES: dict[str, Callable[..., Any]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Detector:
-    """A network behind its front-end, as functions of `variables`."""
+    """A network behind its front-end, as functions of `variables`.
+
+    Attributes:
+      network: normalised floats to logits.
+      dtype: of the maps between the layers; None: that of the variables.
+    """
 
     network: Any
+    dtype: Any = None
 
     def init(self, rng: jax.Array, *, size: int) -> Variables:
         """Random variables for images of `size` x `size` pixels."""
@@ -50,9 +56,8 @@ class Detector:
           image: images, each in the upper left corner where they are of unlike sizes.
           size: i32 [B, 2], height and width of each; None where all fill the array.
         """
-        dtype = jax.tree.leaves(variables)[0].dtype
-        pixels = normalise(image, dtype)
-        logits: jax.Array = self.network.apply(variables, pixels, size, train=False)
+        cast, pixels = self._prepare(variables, image)
+        logits: jax.Array = self.network.apply(cast, pixels, size, train=False)
         return logits
 
     def apply_train(
@@ -65,15 +70,23 @@ class Detector:
           image: images that fill the array.
           rng: key of this step's dropout (VGG); the ResNets draw nothing.
         """
-        dtype = jax.tree.leaves(variables)[0].dtype
+        cast, pixels = self._prepare(variables, image)
         logits, updated = self.network.apply(
-            variables,
-            normalise(image, dtype),
+            cast,
+            pixels,
             train=True,
             mutable=["batch_stats"],
             rngs={"dropout": rng},
         )
         return logits, updated.get("batch_stats", {})
+
+    def _prepare(self, variables: Variables, image: jax.Array) -> tuple[Variables, jax.Array]:
+        """Variables and pixels in the dtype that the network computes in."""
+        pixels = normalise(image, jax.tree.leaves(variables)[0].dtype)
+        if self.dtype is None:
+            return variables, pixels
+        cast = {**variables, "params": _cast_layers(variables["params"], self.dtype)}
+        return cast, pixels.astype(self.dtype)
 
 
 def get_detector(model: Model) -> Detector:
@@ -85,7 +98,21 @@ def get_detector(model: Model) -> Detector:
     }
     if model.name.startswith("resnet"):
         options["zero_init_residual"] = model.zero_init_residual
-    return Detector(_ARCHITECTURES[model.name](**options))
+    dtype = jnp.bfloat16 if model.dtype == "bfloat16" else None
+    return Detector(_ARCHITECTURES[model.name](**options), dtype)
+
+
+def _cast_layers(params: Any, dtype: Any) -> Any:
+    """The kernels and biases of all layers but the last in another dtype.
+
+    Normalisations (which have no kernel) and the last layer stay: their float32 makes that of
+    the statistics and the logits.
+    """
+    if not isinstance(params, dict):
+        return params
+    if "kernel" in params and params["kernel"].shape[-1] != 1:
+        return {name: value.astype(dtype) for name, value in params.items()}
+    return {name: _cast_layers(value, dtype) for name, value in params.items()}
 
 
 def normalise(image: jax.Array, dtype: Any = jnp.float32) -> jax.Array:

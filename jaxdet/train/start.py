@@ -33,7 +33,7 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
     path = Path(config.model.init)
     if not path.exists():
         raise UserError(
-            f"model.init={path}: no such file or run; see docs/conversion.md for ImageNet weights, "
+            f"model.init={path}: no such file or run; see docs/training.md for ImageNet weights, "
             "or start from random weights with --config.model.init="
         )
     if path.is_dir() and not is_detector(path):
