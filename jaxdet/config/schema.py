@@ -87,12 +87,12 @@ class Model:
         "resnet50",
         "architecture",
         source=WANG,
-        choices=("resnet18", "resnet34", "resnet50"),
+        choices=("resnet18", "resnet34", "resnet50", "vgg11", "vgg11_bn"),
     )
     init: str = option(
         "",
-        "initial weights: a run folder or a .safetensors file with torchvision's names; "
-        "empty: random",
+        "initial weights: a run folder, a folder of `jaxdet.convert`, or a .pth or .safetensors "
+        "file with torchvision's names; empty: random",
     )
     zero_init_residual: bool = option(
         True,
@@ -100,7 +100,12 @@ class Model:
         "false",
         source="Goyal et al. 2017, arXiv 1706.02677",
     )
-    width: int = option(64, "channels of the first stage (torchvision's ResNets have 64)")
+    width: int = option(64, "channels of the first stage (torchvision's networks have 64)")
+    dtype: str = option(
+        "float32",
+        "of the maps between the layers; parameters, statistics and logits are float32 in any case",
+        choices=("float32", "bfloat16"),
+    )
     running_variance: str = option(
         "unbiased",
         "estimate kept by batch normalisation: unbiased as PyTorch, biased as Flax",

@@ -75,8 +75,15 @@ def _joint_problems(config: Config) -> typing.Iterator[str]:
             f"model.norm_groups={config.model.norm_groups} does not divide "
             f"optim.batch_size={optim.batch_size}"
         )
+    smallest = _SMALLEST_VGG if config.model.name.startswith("vgg") else 1
+    if min(augment.crop, config.eval_crop) < smallest:
+        yield f"model.name={config.model.name!r} halves a map five times: crops need 32 pixels"
     if config.task == "eval" and not config.model.init:
         yield "task='eval' needs weights: --config.model.init=PATH"
+
+
+# Side of an image of which VGG's five pools leave one pixel.
+_SMALLEST_VGG = 32
 
 
 def _sections(config: Config) -> dict[str, Any]:

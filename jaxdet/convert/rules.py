@@ -1,140 +1,263 @@
-"""torchvision's names and layouts <-> ours, as tables of rules.
+"""From torch's names and layouts to ours and back, by tables of rules.
 
-A rule is a pattern over torch's key, the place of the array in our variables, and the
-change of layout. Nothing is silent: every key of the source is used or listed in
-`_WITHOUT_PLACE`, every array of ours is filled.
+A rule pairs the name of an array in a torch state dict with its place in our variables, and
+says how the axes change. Nothing is silent: every key of a source is used or ignored for a
+stated reason, and every place of ours is filled or named as left open.
 """
 
 import dataclasses
+import difflib
+import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from jaxdet.errors import UserError
 
+Arrays = dict[str, np.ndarray]
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How the axes of an array change, both ways; one undoes the other bit by bit."""
+
+    to_jax: Callable[[np.ndarray], np.ndarray]
+    to_torch: Callable[[np.ndarray], np.ndarray]
+
+
+def flattened(height: int, width: int) -> Layout:
+    """Of a dense layer over a flattened map of `height` x `width`.
+
+    torch flattens [C, H, W], we flatten [H, W, C]: [out, C*H*W] to [H*W*C, out].
+    """
+    return Layout(
+        lambda x: x.reshape(len(x), -1, height, width).transpose(2, 3, 1, 0).reshape(-1, len(x)),
+        lambda x: (
+            x.reshape(height, width, -1, x.shape[1]).transpose(3, 2, 0, 1).reshape(x.shape[1], -1)
+        ),
+    )
+
+
+AS_IS = Layout(np.asarray, np.asarray)
+# [out, in, h, w] to [h, w, in, out].
+CONV = Layout(lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1))
+# [out, in] to [in, out].
+DENSE = Layout(np.transpose, np.transpose)
+
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """Where keys that match `pattern` go.
+    """One line of a table.
 
     Attributes:
-      pattern: a regular expression over the whole of torch's key.
-      place: path in our variables, with groups of the pattern.
-      layout: from torch's array to ours.
+      key: torch's name; `{x}` stands for a number.
+      place: the path in our variables, with the same numbers.
+      layout: how the axes change on the way.
     """
 
-    pattern: str
+    key: str
     place: str
-    layout: Callable[[np.ndarray], np.ndarray] = np.asarray
+    layout: Layout = AS_IS
 
 
-def _conv(kernel: np.ndarray) -> np.ndarray:
-    """[out, in, h, w] to [h, w, in, out]."""
-    return kernel.transpose(2, 3, 1, 0)
-
-
-def _norm(pattern: str, place: str) -> list[Rule]:
+def norm(key: str, place: str) -> tuple[Rule, ...]:
     """The four arrays of a batch normalisation."""
-    return [
-        Rule(rf"{pattern}\.weight", f"params/{place}/scale"),
-        Rule(rf"{pattern}\.bias", f"params/{place}/bias"),
-        Rule(rf"{pattern}\.running_mean", f"batch_stats/{place}/mean"),
-        Rule(rf"{pattern}\.running_var", f"batch_stats/{place}/var"),
-    ]
+    return (
+        Rule(f"{key}.weight", f"params/{place}/scale"),
+        Rule(f"{key}.bias", f"params/{place}/bias"),
+        Rule(f"{key}.running_mean", f"batch_stats/{place}/mean"),
+        Rule(f"{key}.running_var", f"batch_stats/{place}/var"),
+    )
 
 
-RESNET = (
-    Rule(r"conv1\.weight", "params/conv1/kernel", _conv),
-    *_norm("bn1", "bn1"),
-    Rule(r"layer(\d)\.(\d+)\.conv(\d)\.weight", r"params/layer\1_\2/conv\3/kernel", _conv),
-    *_norm(r"layer(\d)\.(\d+)\.bn(\d)", r"layer\1_\2/bn\3"),
-    Rule(
-        r"layer(\d)\.(\d+)\.downsample\.0\.weight", r"params/layer\1_\2/downsample_0/kernel", _conv
-    ),
-    *_norm(r"layer(\d)\.(\d+)\.downsample\.1", r"layer\1_\2/downsample_1"),
-    Rule(r"fc\.weight", "params/fc/kernel", np.transpose),
-    Rule(r"fc\.bias", "params/fc/bias"),
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table:
+    """How the weights of one family of networks go over.
+
+    Attributes:
+      rules: for every array of ours, exactly one.
+      head: start of the places of the last layer, which a source may have in another size.
+      stem: the key whose first axis is `model.width`.
+    """
+
+    rules: tuple[Rule, ...]
+    head: str
+    stem: str
+
+    def key(self, place: str) -> str:
+        """Torch's key of a place that the table covers."""
+        rule = self.rule_of_place(place)
+        name = _translate(rule.place, rule.key, place)
+        assert name is not None  # the rule was found by this place
+        return name
+
+    def rule_of_place(self, place: str) -> Rule:
+        """The rule that fills the place."""
+        for rule in self.rules:
+            if _translate(rule.place, rule.key, place) is not None:
+                return rule
+        raise AssertionError(f"{place} is in no rule: the table and the network disagree")
+
+
+# Keys of torch without a place of ours: (pattern over the whole key, why).
+_IGNORED = (
+    (re.compile(r".*\.num_batches_tracked"), "a counter that nothing reads at a fixed momentum"),
 )
+_COUNTED = ".running_var"
 
-# A counter that torch keeps and nothing reads at a fixed momentum.
-_WITHOUT_PLACE = re.compile(r".*\.num_batches_tracked")
-_HEAD = "params/fc/"
+
+def ignored(key: str) -> str | None:
+    """Why the key has no place of ours, or None where it needs one."""
+    return next((why for pattern, why in _IGNORED if pattern.fullmatch(key)), None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """What became of every key and every place.
+
+    Attributes:
+      used: one {"key", "place", "shape", "dtype"} for each array that went over, as in torch.
+      ignored: key to the reason.
+      replaced: places left open, because the head has another size.
+    """
+
+    used: tuple[dict[str, Any], ...]
+    ignored: dict[str, str]
+    replaced: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Converted:
-    """Variables from a state dict.
+    """Arrays f32 by place, without those in `coverage.replaced`."""
 
-    Attributes:
-      variables: nested dicts of numpy arrays with the shapes of the target.
-      replaced: places that kept the target's own values, because the head has another size.
-    """
-
-    variables: dict[str, Any]
-    replaced: tuple[str, ...]
+    arrays: Arrays
+    coverage: Coverage
 
 
 def to_jax(
-    state_dict: Mapping[str, np.ndarray], target: Mapping[str, Any], *, source: str
+    state_dict: Mapping[str, np.ndarray], shapes: Shapes, *, table: Table, source: str
 ) -> Converted:
-    """The target's variables with the values of a torch state dict.
+    """Our arrays with the values of a torch state dict.
 
     Args:
       state_dict: torch's key to array.
-      target: variables of the detector, with the values to keep for a head of another size.
+      shapes: every place of ours and its shape.
+      table: of the architecture.
       source: what errors call the state dict.
 
     Raises:
-      UserError: where a key has no place, a place no value, or a shape differs.
+      UserError: where a key has no place, a place no key, or a shape differs.
     """
-    places = _flatten(target)
-    found = {_place(key, source): key for key in state_dict if not _WITHOUT_PLACE.fullmatch(key)}
-    missing, unknown = sorted(set(places) - set(found)), sorted(set(found) - set(places))
-    if missing or unknown:
-        what = f"{missing[0]} is missing" if missing else f"{found[unknown[0]]} has no place"
-        raise UserError(f"{source}: not the weights of this architecture: {what}")
-    filled, replaced = {}, []
-    for place, own in places.items():
-        value = _layout(found[place])(np.asarray(state_dict[found[place]]))
-        if value.shape != own.shape and place.startswith(_HEAD):
+    reasons = {key: why for key in state_dict if (why := ignored(key)) is not None}
+    keys = {table.key(place): place for place in shapes}
+    _match(keys, [key for key in state_dict if key not in reasons], source=source)
+    arrays, used, replaced = {}, [], []
+    for key, place in keys.items():
+        rule, value = table.rule_of_place(place), state_dict[key]
+        wanted = rule.layout.to_torch(_hollow(shapes[place])).shape
+        if value.shape == wanted:
+            arrays[place] = np.ascontiguousarray(rule.layout.to_jax(value), dtype=np.float32)
+            used.append(_line(key, place, value))
+        elif place.startswith(table.head):
             replaced.append(place)
-            value = np.asarray(own)
-        if value.shape != own.shape:
-            raise UserError(f"{source}: {found[place]} becomes {value.shape}, not {own.shape}")
-        filled[place] = value.astype(own.dtype)
-    return Converted(variables=_nest(filled), replaced=tuple(replaced))
+        else:
+            raise UserError(f"{source}: {key} has shape {value.shape}, not {wanted}")
+    return Converted(
+        arrays=arrays,
+        coverage=Coverage(used=tuple(used), ignored=reasons, replaced=tuple(sorted(replaced))),
+    )
 
 
-def _rule(key: str) -> Rule | None:
-    return next((rule for rule in RESNET if re.fullmatch(rule.pattern, key)), None)
+def to_torch(arrays: Mapping[str, np.ndarray], *, table: Table) -> Arrays:
+    """The torch state dict of our arrays by place; counters of batches are given as 0."""
+    found: Arrays = {}
+    for place in arrays:
+        key = table.key(place)
+        value = table.rule_of_place(place).layout.to_torch(np.asarray(arrays[place]))
+        found[key] = np.ascontiguousarray(value)
+        if key.endswith(_COUNTED):
+            counter = key.removesuffix(_COUNTED) + ".num_batches_tracked"
+            found[counter] = np.zeros((), np.int64)
+    return {key: found[key] for key in sorted(found, key=_natural)}
 
 
-def _place(key: str, source: str) -> str:
-    rule = _rule(key)
-    if rule is None:
-        raise UserError(f"{source}: {key} is no name of a torchvision ResNet")
-    match = re.fullmatch(rule.pattern, key)
-    assert match is not None  # _rule found it by this pattern
-    return match.expand(rule.place)
+def _match(wanted: Iterable[str], given: Sequence[str], *, source: str) -> None:
+    """Refuses a state dict with other keys than those wanted, naming both sides."""
+    missing, unknown = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
+    if not missing and not unknown:
+        return
+    sides = [
+        f"{len(names)} {what}: {', '.join(_with_nearest(name, others) for name in names[:_SHOWN])}"
+        + (", ..." if len(names) > _SHOWN else "")
+        # A name of the other side that is left over is the likelier counterpart.
+        for what, names, others in (
+            ("missing", missing, [unknown, list(given)]),
+            ("without a place", unknown, [missing, list(wanted)]),
+        )
+        if names
+    ]
+    raise UserError(f"{source}: not the weights of this architecture: {'; '.join(sides)}")
 
 
-def _layout(key: str) -> Callable[[np.ndarray], np.ndarray]:
-    rule = _rule(key)
-    assert rule is not None  # _place refused the others
-    return rule.layout
+# More names than this tell a reader nothing new.
+_SHOWN = 5
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _with_nearest(name: str, others: Sequence[list[str]]) -> str:
+    """The name with the nearest of the first list that has one near enough."""
+    shown = _shorten(name)
+    found = (difflib.get_close_matches(shown, names, n=1) for names in others)
+    nearest = next((names[0] for names in found if names), None)
+    return f"{shown} (nearest: {_shorten(nearest)})" if nearest else shown
+
+
+def _shorten(name: str) -> str:
+    """A name that a hostile file cannot make fill the screen."""
+    return name if len(name) <= 80 and name.isprintable() else ascii(name[:80])
+
+
+def _line(key: str, place: str, value: np.ndarray) -> dict[str, Any]:
+    return {"key": key, "place": place, "shape": list(value.shape), "dtype": str(value.dtype)}
+
+
+def _hollow(shape: tuple[int, ...]) -> np.ndarray:
+    """An array of this shape that takes no memory."""
+    return np.broadcast_to(np.float32(0), shape)
+
+
+def _translate(source: str, destination: str, name: str) -> str | None:
+    """The name of `source`'s form in the form of `destination`; None where it has another form."""
+    match = _pattern(source).fullmatch(name)
+    return None if match is None else destination.format(**match.groupdict())
+
+
+@functools.cache
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", template)
+    numbers = [f"(?P<{name}>[0-9]+)" for name in parts[1::2]]
+    literals = [re.escape(text) for text in parts[::2]]
+    return re.compile("".join(a + b for a, b in zip(literals, [*numbers, ""], strict=True)))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts layer 10 after layer 9."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one: {"params/conv1/kernel": array}."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         path = f"{prefix}{name}"
-        flat.update(_flatten(value, path + "/") if isinstance(value, Mapping) else {path: value})
+        flat.update(flatten(value, path + "/") if isinstance(value, Mapping) else {path: value})
     return flat
 
 
-def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """What `flatten` undid."""
     nested: dict[str, Any] = {}
     for path, value in flat.items():
         *parents, leaf = path.split("/")

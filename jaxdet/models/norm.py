@@ -38,7 +38,7 @@ class BatchNorm(nn.Module):
         if not train:
             return _normalise(x, mean.value, var.value, scale, bias)
         grouped = x.reshape(self.groups, -1, *x.shape[1:])
-        batch_mean, batch_var = _statistics(grouped)
+        batch_mean, batch_var = _statistics(grouped.astype(scale.dtype))
         if not self.is_initializing():
             n = grouped[0, ..., 0].size
             kept = batch_var * (n / max(n - 1, 1) if self.unbiased else 1.0)
@@ -60,4 +60,5 @@ def _normalise(
     x: jax.Array, mean: jax.Array, var: jax.Array, scale: jax.Array, bias: jax.Array
 ) -> jax.Array:
     factor = scale * jax.lax.rsqrt(var + _EPSILON)
-    return x * factor + (bias - mean * factor)
+    # A bfloat16 map is normalised in the parameters' float32, and goes on as bfloat16.
+    return (x * factor + (bias - mean * factor)).astype(x.dtype)

@@ -10,8 +10,8 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
+from jaxdet.models.extent import halve, keep_inside, mean_inside
 from jaxdet.models.norm import BatchNorm
 
 # torchvision: kaiming_normal_(mode="fan_out", nonlinearity="relu").
@@ -45,13 +45,14 @@ class BasicBlock(nn.Module):
     expansion = 1
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Float [B, H, W, C] to [B, H/stride, W/stride, features]."""
+    def __call__(self, x: jax.Array, size: jax.Array | None, *, train: bool) -> jax.Array:
+        """Float [B, H, W, C] to [B, H/stride, W/stride, features]; `size` is the input's."""
+        after = halve(size) if self.stride == 2 else size
         y = conv(self.features, 3, stride=self.stride, name="conv1")(x)
-        y = nn.relu(self.norm(name="bn1")(y, train=train))
+        y = keep_inside(nn.relu(self.norm(name="bn1")(y, train=train)), after)
         y = conv(self.features, 3, name="conv2")(y)
         y = self.norm(name="bn2", scale_init=self.last_scale)(y, train=train)
-        return nn.relu(y + _shortcut(self, x, y, train=train))
+        return keep_inside(nn.relu(y + _shortcut(self, x, y, train=train)), after)
 
 
 class Bottleneck(nn.Module):
@@ -64,15 +65,16 @@ class Bottleneck(nn.Module):
     expansion = 4
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Float [B, H, W, C] to [B, H/stride, W/stride, 4 * features]."""
+    def __call__(self, x: jax.Array, size: jax.Array | None, *, train: bool) -> jax.Array:
+        """Float [B, H, W, C] to [B, H/stride, W/stride, 4 * features]; `size` is the input's."""
+        after = halve(size) if self.stride == 2 else size
         y = conv(self.features, 1, name="conv1")(x)
-        y = nn.relu(self.norm(name="bn1")(y, train=train))
+        y = keep_inside(nn.relu(self.norm(name="bn1")(y, train=train)), size)
         y = conv(self.features, 3, stride=self.stride, name="conv2")(y)
         y = nn.relu(self.norm(name="bn2")(y, train=train))
         y = conv(self.features * self.expansion, 1, name="conv3")(y)
         y = self.norm(name="bn3", scale_init=self.last_scale)(y, train=train)
-        return nn.relu(y + _shortcut(self, x, y, train=train))
+        return keep_inside(nn.relu(y + _shortcut(self, x, y, train=train)), after)
 
 
 def _shortcut(
@@ -107,24 +109,31 @@ class ResNet(nn.Module):
     zero_init_residual: bool = True
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Normalised float [B, H, W, 3] to logits float [B]."""
+    def __call__(self, x: jax.Array, size: jax.Array | None = None, *, train: bool) -> jax.Array:
+        """Normalised float [B, H, W, 3] to logits float [B]; for `size` see `models/extent.py`."""
         norm = partial(BatchNorm, unbiased=self.unbiased, groups=self.norm_groups)
         last_scale = nn.initializers.zeros if self.zero_init_residual else nn.initializers.ones
-        x = conv(self.width, 7, stride=2, name="conv1")(x)
-        x = nn.relu(norm(name="bn1")(x, train=train))
+        x = conv(self.width, 7, stride=2, name="conv1")(keep_inside(x, size))
+        size = halve(size)
+        x = keep_inside(nn.relu(norm(name="bn1")(x, train=train)), size)
         x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        # The pool looks one pixel beyond the image: zeros there never win over a ReLU's output,
+        # but the pool's own outputs beyond it must go.
+        size = halve(size)
+        x = keep_inside(x, size)
         for stage, blocks in enumerate(self.stages):
             for number in range(blocks):
+                stride = 2 if stage > 0 and number == 0 else 1
                 x = self.block(
                     features=self.width * 2**stage,
-                    stride=2 if stage > 0 and number == 0 else 1,
+                    stride=stride,
                     norm=norm,
                     last_scale=last_scale,
                     name=f"layer{stage + 1}_{number}",
-                )(x, train=train)
+                )(x, size, train=train)
+                size = halve(size) if stride == 2 else size
             self.sow("intermediates", f"layer{stage + 1}", x)
-        x = jnp.mean(x, axis=(1, 2))
+        x = mean_inside(x, size)
         return nn.Dense(1, kernel_init=_head_init, name="fc")(x)[:, 0]
 
 

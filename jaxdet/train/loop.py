@@ -92,7 +92,7 @@ class _Trainer:
         self.config, self.run, self.mesh = config, run, mesh
         self.detector = get_detector(config.model)
         self.train_step: TrainStep = make_train_step(
-            self.detector, make_optimizer(config.optim), mesh
+            self.detector, make_optimizer(config.optim), mesh, seed=config.seed
         )
         self.predict_step = make_predict_step(self.detector, mesh)
         self.loader = _train_loader(config, train_set)

@@ -9,8 +9,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
-from jaxdet.convert.files import read_state_dict
-from jaxdet.convert.rules import to_jax
+from jaxdet.convert.folder import is_detector
+from jaxdet.convert.load import load_weights
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.results import RunFolder, read_json
@@ -27,22 +27,22 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
     Raises:
       UserError: where `model.init` cannot be read or is of another architecture.
     """
-    rng = jax.random.key(config.seed)
-    random = jax.device_get(jax.jit(detector.init, static_argnames="size")(rng, size=_SIZE))
     if not config.model.init:
-        return _plain(random)
+        rng = jax.random.key(config.seed)
+        return _plain(jax.jit(detector.init, static_argnames="size")(rng, size=_SIZE))
     path = Path(config.model.init)
-    if path.is_dir():
-        return load_run_variables(path, config, mesh)
     if not path.exists():
         raise UserError(
             f"model.init={path}: no such file or run; see docs/training.md for ImageNet weights, "
             "or start from random weights with --config.model.init="
         )
-    converted = to_jax(read_state_dict(path), _plain(random), source=str(path))
-    if converted.replaced:
+    if path.is_dir() and not is_detector(path):
+        return load_run_variables(path, config, mesh)
+    loaded = load_weights(path, seed=config.seed)
+    _check_network(path, loaded.model, config.model)
+    if loaded.replaced:
         say(f"{path}: head of another size left out, starting it at N(0, 0.02)")
-    return converted.variables
+    return loaded.variables
 
 
 # Parameters of these networks do not depend on the image's size; small is fast to trace.
@@ -53,6 +53,15 @@ def _plain(variables: Variables) -> Variables:
     return jax.tree.map(np.asarray, variables)
 
 
+def _check_network(path: Path, found: schema.Model, wanted: schema.Model) -> None:
+    """Refuses weights whose shapes cannot be those of the config."""
+    if (found.name, found.width) != (wanted.name, wanted.width):
+        raise UserError(
+            f"model.init={path}: holds a {found.name} of width {found.width}, the config asks "
+            f"for {wanted.name} of width {wanted.width}"
+        )
+
+
 def load_run_variables(path: Path, config: schema.Config, mesh: Mesh) -> Variables:
     """The variables of a run folder, by `evaluation.weights`.
 
@@ -61,12 +70,7 @@ def load_run_variables(path: Path, config: schema.Config, mesh: Mesh) -> Variabl
     """
     run = RunFolder(path)
     trained = schema.from_json_dict(read_json(run.config))
-    there, here = trained.model, config.model
-    if (there.name, there.width) != (here.name, here.width):
-        raise UserError(
-            f"model.init={path}: the run trained {there.name} of width {there.width}, "
-            f"the config asks for {here.name} of width {here.width}"
-        )
+    _check_network(path, trained.model, config.model)
     return restore_variables(run, trained, config.evaluation.weights, mesh)
 
 

@@ -18,20 +18,23 @@ TrainStep = Callable[[TrainState, jax.Array, jax.Array, float], tuple[TrainState
 
 
 def make_train_step(
-    detector: Detector, optimizer: optax.GradientTransformation, mesh: Mesh
+    detector: Detector, optimizer: optax.GradientTransformation, mesh: Mesh, *, seed: int
 ) -> TrainStep:
     """A function (state, u8 [B, H, W, 3], i32 [B], learning rate) -> (state, scalars).
 
     The old state's memory is reused. Beside the scalars "loss" and "grad_norm" stand the
-    logits [B], whole on each device, for accuracy and AP on the host.
+    logits [B], whole on each device, for accuracy and AP on the host. What a network draws at
+    random follows from `seed` and the step alone, so a run that goes on draws the same.
     """
 
     def step(
         state: TrainState, image: jax.Array, label: jax.Array, learning_rate: jax.Array
     ) -> tuple[TrainState, Scalars]:
+        rng = jax.random.fold_in(jax.random.key(seed), state.step)
+
         def objective(params: Any) -> tuple[jax.Array, Any]:
             variables = {**state.variables, "params": params}
-            logit, batch_stats = detector.apply_train(variables, image)
+            logit, batch_stats = detector.apply_train(variables, image, rng=rng)
             return binary_cross_entropy(logit, label), (logit, batch_stats)
 
         params = state.variables["params"]

@@ -1,62 +1,105 @@
-import jax
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from jaxdet.config import Model
-from jaxdet.convert.files import read_state_dict
-from jaxdet.convert.rules import to_jax
+from jaxdet.convert.architectures import TABLES, shapes
+from jaxdet.convert.rules import flatten, ignored, nest, to_jax, to_torch
 from jaxdet.errors import UserError
-from jaxdet.models.detector import get_detector
 from tests.golden import torchvision
 
 
+def converted(state_dict, arch="resnet18"):
+    return to_jax(state_dict, shapes(Model(name=arch)), table=TABLES[arch], source="x")
+
+
 @pytest.fixture(scope="module")
-def target():
-    return jax.device_get(get_detector(Model(name="resnet18")).init(jax.random.key(0), size=32))
+def state_dict():
+    return torchvision.state_dict("resnet18")
 
 
-def test_every_place_is_filled_with_its_own_key(target):
-    state_dict = torchvision.state_dict("resnet18")
-    converted = to_jax(state_dict, target, source="x")
-    assert converted.replaced == ()
-    assert jax.tree.structure(converted.variables) == jax.tree.structure(target)
-    block = converted.variables["params"]["layer2_0"]
-    kernel = state_dict["layer2.0.conv1.weight"]
-    assert block["conv1"]["kernel"][1, 2, 3, 4] == kernel[4, 3, 1, 2]
-    stats = converted.variables["batch_stats"]["layer2_0"]["downsample_1"]
-    assert np.array_equal(stats["var"], state_dict["layer2.0.downsample.1.running_var"])
+def test_every_place_is_filled_with_its_own_key(state_dict):
+    result = converted(state_dict)
+    assert {p: a.shape for p, a in result.arrays.items()} == shapes(Model(name="resnet18"))
+    kernel = result.arrays["params/layer2_0/conv1/kernel"]
+    assert kernel[1, 2, 3, 4] == state_dict["layer2.0.conv1.weight"][4, 3, 1, 2]
+    var = result.arrays["batch_stats/layer2_0/downsample_1/var"]
+    assert np.array_equal(var, state_dict["layer2.0.downsample.1.running_var"])
 
 
-def test_a_head_of_another_size_keeps_the_target_s(target):
-    state_dict = torchvision.state_dict("resnet18")
-    state_dict["fc.weight"] = np.zeros((1000, 512), np.float32)
-    state_dict["fc.bias"] = np.zeros(1000, np.float32)
-    converted = to_jax(state_dict, target, source="x")
-    assert converted.replaced == ("params/fc/bias", "params/fc/kernel")
-    kept = converted.variables["params"]["fc"]["kernel"]
-    assert np.array_equal(kept, target["params"]["fc"]["kernel"])
+def test_the_classifier_of_vgg_reads_the_map_in_torch_s_order():
+    kernel = np.arange(2 * 3 * 49, dtype=np.float32).reshape(2, 3 * 49)
+    layout = TABLES["vgg11"].rule_of_place("params/classifier_0/kernel").layout
+    ours = layout.to_jax(kernel).reshape(7, 7, 3, 2)
+    channel, row, column, out = 2, 4, 5, 1
+    assert ours[row, column, channel, out] == kernel[out, channel * 49 + row * 7 + column]
+    assert np.array_equal(layout.to_torch(layout.to_jax(kernel)), kernel)
 
 
-def test_missing_unknown_and_misshapen_keys_are_named(target):
-    state_dict = torchvision.state_dict("resnet18")
+def test_there_and_back_gives_the_same_bits(state_dict):
+    back = to_torch(converted(state_dict).arrays, table=TABLES["resnet18"])
+    assert back.keys() == state_dict.keys()
+    for key, value in state_dict.items():
+        assert back[key].dtype == value.dtype
+        assert back[key].shape == value.shape
+        assert back[key].tobytes() == value.tobytes()
+
+
+@pytest.mark.parametrize("arch", TABLES)
+def test_back_and_there_gives_the_same_bits(arch):
+    rng = np.random.default_rng(0)
+    model = Model(name=arch, width=4)
+    ours = {p: rng.normal(size=s).astype(np.float32) for p, s in shapes(model).items()}
+    there = to_torch(ours, table=TABLES[arch])
+    back = to_jax(there, shapes(model), table=TABLES[arch], source="x").arrays
+    assert all(back[place].tobytes() == ours[place].tobytes() for place in ours)
+
+
+def test_what_became_of_each_key_is_recorded(state_dict):
+    coverage = converted(state_dict).coverage
+    assert {line["key"] for line in coverage.used} | set(coverage.ignored) == set(state_dict)
+    assert all(key.endswith("num_batches_tracked") for key in coverage.ignored)
+    assert {"key": "fc.weight", "place": "params/fc/kernel", "shape": [1, 512],
+            "dtype": "float32"} in coverage.used  # fmt: skip
+
+
+def test_a_head_of_another_size_is_left_open(state_dict):
+    head = {"fc.weight": np.zeros((1000, 512)), "fc.bias": np.zeros(1000)}
+    result = converted({**state_dict, **head})
+    assert result.coverage.replaced == ("params/fc/bias", "params/fc/kernel")
+    assert "params/fc/bias" not in result.arrays
+
+
+def test_missing_unknown_and_misshapen_keys_are_named(state_dict):
     without = {k: v for k, v in state_dict.items() if k != "layer3.1.bn2.bias"}
-    with pytest.raises(UserError, match="layer3_1/bn2/bias is missing"):
-        to_jax(without, target, source="x")
-    with pytest.raises(UserError, match=r"layer1\.7\.conv1\.weight has no place"):
-        to_jax({**state_dict, "layer1.7.conv1.weight": np.zeros(1)}, target, source="x")
-    with pytest.raises(UserError, match="encoder"):
-        to_jax({**state_dict, "encoder.weight": np.zeros(1)}, target, source="x")
-    with pytest.raises(UserError, match=r"conv1\.weight becomes"):
-        to_jax({**state_dict, "conv1.weight": np.zeros((64, 3, 5, 5))}, target, source="x")
+    with pytest.raises(UserError, match=r"1 missing: layer3\.1\.bn2\.bias"):
+        converted(without)
+    renamed = {**without, "layer3.1.bn2.beta": state_dict["layer3.1.bn2.bias"]}
+    both = (
+        r"missing: layer3\.1\.bn2\.bias \(nearest: layer3\.1\.bn2\.beta\); "
+        r"1 without a place: layer3\.1\.bn2\.beta \(nearest: layer3\.1\.bn2\.bias\)"
+    )
+    with pytest.raises(UserError, match=both):
+        converted(renamed)
+    with pytest.raises(UserError, match=r"conv1\.weight has shape \(64, 3, 5, 5\), not"):
+        converted({**state_dict, "conv1.weight": np.zeros((64, 3, 5, 5))})
 
 
-def test_safetensors_are_read_and_other_files_refused(tmp_path):
-    path = tmp_path / "a.safetensors"
-    save_file({"x": np.arange(3.0)}, path)
-    assert read_state_dict(path)["x"].tolist() == [0, 1, 2]
-    (tmp_path / "b.safetensors").write_bytes(path.read_bytes()[:20])
-    (tmp_path / "c.pth").write_bytes(b"x")
-    for name, reason in [("b.safetensors", "damaged"), ("c.pth", "not a"), ("d", "no such")]:
-        with pytest.raises(UserError, match=reason):
-            read_state_dict(tmp_path / name)
+def test_a_long_list_and_a_hostile_name_stay_one_short_line(state_dict):
+    strange = {f"\x1b[31m{i}" + "y" * 9999: np.zeros(1) for i in range(50)}
+    with pytest.raises(UserError) as caught:
+        converted({**state_dict, **strange})
+    message = str(caught.value)
+    assert "50 without a place" in message
+    assert len(message) < 1000
+    assert message.isprintable()
+
+
+def test_counters_need_no_place():
+    assert ignored("bn1.num_batches_tracked")
+    assert ignored("bn1.running_mean") is None
+
+
+def test_nested_and_flat_are_the_same():
+    tree = {"a": {"b": 1, "c": {"d": 2}}, "e": 3}
+    assert flatten(tree) == {"a/b": 1, "a/c/d": 2, "e": 3}
+    assert nest(flatten(tree)) == tree

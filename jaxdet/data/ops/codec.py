@@ -10,7 +10,9 @@ from PIL import Image, UnidentifiedImageError
 def decode(content: bytes, *, max_pixels: int) -> np.ndarray:
     """The pixels of an image file, by Pillow's conversion to RGB as the published loaders do.
 
-    Palettes and grey become RGB, an alpha channel is dropped, EXIF rotation is ignored.
+    Palettes and grey become RGB, an alpha channel is dropped, EXIF rotation is ignored, of an
+    animation the first frame counts. 16-bit grey is scaled to 8 bits: Pillow alone would cut it
+    off at 255.
 
     Args:
       content: a whole file in any format Pillow reads.
@@ -27,12 +29,19 @@ def decode(content: bytes, *, max_pixels: int) -> np.ndarray:
             if image.width * image.height > max_pixels:
                 size = f"{image.width}x{image.height}"
                 raise ValueError(f"{size} pixels are more than data.max_pixels={max_pixels}")
-            return np.asarray(image.convert("RGB"))
+            return np.asarray(_to_eight_bits(image).convert("RGB"))
     except UnidentifiedImageError:
         raise ValueError("not an image that Pillow can read") from None
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         # Pillow's readers raise all of these for damaged content.
         raise ValueError(f"damaged image: {error}") from None
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    if not image.mode.startswith("I"):
+        return image
+    levels = np.asarray(image, np.float64)
+    return Image.fromarray(np.clip(levels / 257 + 0.5, 0, 255).astype(np.uint8))
 
 
 def jpeg(image: np.ndarray, *, quality: int, codec: str = "cv2") -> np.ndarray:

@@ -1,0 +1,91 @@
+"""`python -m jaxdet.convert to-jax | to-torch | check | export`: weights in and out.
+
+to-jax [--arch=NAME] SRC DST   a torch file into a folder
+to-torch SRC DST               weights into a .pth or .safetensors file
+check SRC DST                  whether two are the same detector
+export SRC DST                 one program for JAX alone, with the weights in it
+"""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxdet.config import Model
+from jaxdet.errors import Parser, guard
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Does what the command line says."""
+    with guard():
+        options = _parser().parse_args(arguments)
+        # Imported late: a mistake on the command line is answered without waiting for JAX.
+        from jaxdet.convert import commands
+
+        work = {
+            "to-jax": commands.to_jax,
+            "to-torch": commands.to_torch,
+            "check": commands.check,
+            "export": commands.export,
+        }
+        work[options.name](options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="python -m jaxdet.convert",
+        description="Carries weights between PyTorch and JAX; SRC is a .pth or .safetensors file, "
+        "a folder of this command, or a run. Nothing is overwritten, no file can run code. "
+        "See docs/conversion.md.",
+    )
+    commands = parser.add_subparsers(required=True, dest="name", metavar="COMMAND")
+    _command(commands, "to-jax", "a torch file into a folder")
+    _command(commands, "to-torch", "weights into a .pth or .safetensors file")
+    check = _command(commands, "check", "compare bits and logits of two; exit 1 where they differ")
+    export = _command(commands, "export", "one program for JAX alone, with the weights in it")
+    for command in (check, export):
+        command.add_argument(
+            "--size", type=_positive, default=0, metavar="PIXELS",
+            help="side of the images (224, or what the run or program was made with)",
+        )  # fmt: skip
+    check.add_argument(
+        "--images", type=_positive, default=2, metavar="N", help="random images (%(default)s)"
+    )
+    check.add_argument("--seed", type=_whole, default=0, help="of the random images (0)")
+    check.add_argument("--json", type=Path, metavar="OUT", help="write the comparison here")
+    check.add_argument("--tolerance", type=float, default=1e-4, help="between logits (%(default)s)")
+    return parser
+
+
+def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    command.add_argument(
+        "--arch", metavar="NAME",
+        help="architecture of a torch file, found from its keys where left out: "
+        + ", ".join(_choices()),
+    )  # fmt: skip
+    command.add_argument("src", type=Path, metavar="SRC")
+    command.add_argument("dst", type=Path, metavar="DST")
+    return command
+
+
+def _choices() -> tuple[str, ...]:
+    field = next(field for field in dataclasses.fields(Model) if field.name == "name")
+    choices: tuple[str, ...] = field.metadata["choices"]
+    return choices
+
+
+def _positive(text: str) -> int:
+    return _whole(text, least=1)
+
+
+def _whole(text: str, *, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} up")
+    return int(text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

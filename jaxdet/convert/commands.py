@@ -1,0 +1,174 @@
+"""What the subcommands of `python -m jaxdet.convert` do."""
+
+import argparse
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from jaxdet import config as schema
+from jaxdet.convert import rules
+from jaxdet.convert.architectures import TABLES
+from jaxdet.convert.check import Comparison, Side, compare, weights_side
+from jaxdet.convert.export import is_export, read_export, write_export
+from jaxdet.convert.files import read_state_dict, sha256, write_safetensors
+from jaxdet.convert.folder import (
+    Source,
+    is_detector,
+    new_folder,
+    read_detector,
+    refuse_existing,
+    write_detector,
+)
+from jaxdet.convert.load import LoadedWeights, convert_file, load_weights, new_head
+from jaxdet.convert.rules import flatten
+from jaxdet.convert.torch_write import write_torch
+from jaxdet.errors import RunFailedError, UserError
+from jaxdet.results import RunFolder, read_json, write_json
+from jaxdet.runtime.mesh import make_mesh
+from jaxdet.train.start import digest, restore_variables
+
+# Side of the images that are scored where nothing says another, pixels.
+_SIZE = 224
+# Between the logits of two compilations of one network in float32.
+_TOLERANCE = 1e-4
+
+
+def to_jax(options: argparse.Namespace) -> None:
+    """A torch file into a folder."""
+    refuse_existing(options.dst)
+    model, converted = convert_file(options.src, arch=options.arch)
+    replaced = converted.coverage.replaced
+    arrays = {**converted.arrays, **new_head(model, replaced, seed=0)}
+    with new_folder(options.dst) as draft:
+        write_detector(
+            draft,
+            arrays,
+            model=model,
+            source=Source(file=options.src.name, sha256=sha256(options.src)),
+            coverage=converted.coverage,
+        )
+    print(f"{options.dst}: {model.name} of width {model.width}, {len(arrays)} arrays")
+    if replaced:
+        print(f"head of another size: {', '.join(replaced)} start anew at N(0, 0.02)")
+
+
+def to_torch(options: argparse.Namespace) -> None:
+    """Weights into a file for torch, read again before it takes its name."""
+    refuse_existing(options.dst)
+    write = _WRITERS.get(options.dst.suffix)
+    if write is None:
+        raise UserError(f"{options.dst}: name it .pth or .safetensors, to say which to write")
+    loaded, source = _load(options.src, options.arch)
+    state_dict = rules.to_torch(flatten(loaded.variables), table=TABLES[loaded.model.name])
+    draft = options.dst.with_name(f".{options.dst.name}.{os.getpid()}.tmp")
+    try:
+        write(draft, state_dict)
+        _read_again(draft, state_dict)
+        about = {"model": loaded.model.name, "source": source, "sha256": sha256(draft)}
+        keys = [{"key": k, "shape": list(v.shape), "dtype": str(v.dtype)}
+                for k, v in state_dict.items()]  # fmt: skip
+        draft.rename(options.dst)
+        write_json(_beside(options.dst), {**about, "replaced": loaded.replaced, "written": keys})
+    except OSError as error:
+        raise UserError(f"{options.dst}: cannot be written: {error.strerror or error}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+    print(
+        f"{options.dst}: {loaded.model.name}, {len(state_dict)} arrays; counters of batches are 0"
+    )
+
+
+_WRITERS = {".pth": write_torch, ".pt": write_torch, ".safetensors": write_safetensors}
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
+
+
+def _read_again(path: Path, state_dict: dict[str, Any]) -> None:
+    """Reads it again before it takes its name."""
+    read = read_state_dict(path)
+    if read.keys() != state_dict.keys() or any(
+        read[key].tobytes() != value.tobytes() for key, value in state_dict.items()
+    ):
+        raise RunFailedError(f"{path}: what was written is not what is read; is the disk sound?")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Compares two detectors.
+
+    Raises:
+      RunFailedError: where they differ.
+    """
+    first, size = _side(options.src, options.arch, options.size)
+    second, size = _side(options.dst, options.arch, size)
+    if (first.model.name, first.model.width) != (second.model.name, second.model.width):
+        raise RunFailedError(
+            f"{first.name} is a {first.model.name} of width {first.model.width}, {second.name} a "
+            f"{second.model.name} of width {second.model.width}"
+        )
+    found = compare(first, second, size=size or _SIZE, count=options.images, seed=options.seed)
+    _print(found, options.images)
+    if options.json:
+        write_json(options.json, {"first": first.name, "second": second.name,
+                                  **dataclasses.asdict(found)})  # fmt: skip
+    if found.differing or not found.within(options.tolerance):
+        raise RunFailedError(f"{first.name} and {second.name} differ")
+
+
+def _print(found: Comparison, images: int) -> None:
+    if found.compared:
+        same = found.compared - len(found.differing)
+        print(f"arrays with the same bits: {same} of {found.compared}")
+    for place, difference in sorted(found.differing.items(), key=lambda item: -item[1])[:5]:
+        print(f"  {place}: largest difference {difference:.3g}")
+    if found.left_out:
+        print(f"not compared, head of another size: {', '.join(found.left_out)}")
+    print(
+        f"logits of {images} random images of {found.size} x {found.size} pixels: "
+        f"largest difference {found.largest_logit_difference:.3g}"
+    )
+
+
+def export(options: argparse.Namespace) -> None:
+    """Weights into a program, run against them before it takes its name."""
+    refuse_existing(options.dst)
+    loaded, source = _load(options.src, options.arch)
+    run = RunFolder(options.src)
+    training = schema.from_json_dict(read_json(run.config)) if run.config.is_file() else None
+    size = options.size or (training.eval_crop if training else _SIZE)
+    with new_folder(options.dst) as draft:
+        write_export(draft, loaded, size=size, source=source, training=training)
+        written, _ = read_export(draft)
+        found = compare(weights_side(loaded), written, size=size, count=2, seed=0)
+        if not found.within(_TOLERANCE):
+            raise RunFailedError(
+                f"{options.dst}: the program's logits are off by {found.largest_logit_difference}"
+            )
+    _print(found, 2)
+    print(f"{options.dst}: takes uint8 [b, {size}, {size}, 3], gives float32 [b]")
+
+
+def _side(path: Path, arch: str | None, size: int) -> tuple[Side, int]:
+    """One side of a check, and the size of images for it: 0 for any."""
+    if not is_export(path):
+        return weights_side(_load(path, arch)[0]), size or 0
+    side, own = read_export(path)
+    if size and size != own:
+        raise UserError(f"{path}: takes images of {own} pixels, not {size}; see --size")
+    return side, own
+
+
+def _load(path: Path, arch: str | None) -> tuple[LoadedWeights, dict[str, Any]]:
+    """The weights of anything, and what is known of their source."""
+    run = RunFolder(path)
+    if run.config.is_file():
+        trained = schema.from_json_dict(read_json(run.config))
+        variables = restore_variables(run, trained, "best", make_mesh(1))
+        loaded = LoadedWeights(model=trained.model, variables=variables, source=str(path))
+        return loaded, {"file": path.name, "sha256": None, "digest": digest(variables)}
+    loaded = load_weights(path, arch=arch)
+    if is_detector(path):
+        return loaded, read_detector(path)[2]["source"]
+    return loaded, {"file": path.name, "sha256": sha256(path)}

@@ -1,0 +1,133 @@
+"""A converted detector on disk: a folder with its arrays and what they are."""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxdet import config as schema
+from jaxdet.convert.architectures import shapes
+from jaxdet.convert.files import read_safetensors, sha256, write_safetensors
+from jaxdet.convert.rules import Coverage
+from jaxdet.errors import UserError
+from jaxdet.results import read_json, write_json
+
+SCHEMA_VERSION = 1
+KIND = "jaxdet-detector"
+_ABOUT, _ARRAYS, _COVERAGE = "detector.json", "variables.safetensors", "coverage.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where weights came from: the file's name and its SHA-256."""
+
+    file: str
+    sha256: str
+
+
+def is_detector(path: Path) -> bool:
+    """Whether the folder was written by `write_detector`."""
+    return (path / _ABOUT).is_file()
+
+
+def write_detector(
+    folder: Path,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    model: schema.Model,
+    source: Source,
+    coverage: Coverage,
+) -> None:
+    """Writes a detector into an empty folder; arrays f32 by place."""
+    write_safetensors(folder / _ARRAYS, arrays)
+    write_json(folder / _COVERAGE, {"source": dataclasses.asdict(source),
+                                    **dataclasses.asdict(coverage)})  # fmt: skip
+    about = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": KIND,
+        "model": _network(model),
+        "source": dataclasses.asdict(source),
+        "coverage": {
+            "used": len(coverage.used),
+            "ignored": len(coverage.ignored),
+            "replaced": list(coverage.replaced),
+        },
+        "variables_sha256": sha256(folder / _ARRAYS),
+    }
+    write_json(folder / _ABOUT, about)
+
+
+def read_detector(folder: Path) -> tuple[schema.Model, dict[str, np.ndarray], dict[str, Any]]:
+    """The network, its arrays by place, and all that `detector.json` says.
+
+    Raises:
+      UserError: where a file is missing or damaged, or they do not fit each other.
+    """
+    about = read_json(folder / _ABOUT)
+    model = _model(folder / _ABOUT, about)
+    path = folder / _ARRAYS
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; the folder is not whole")
+    if sha256(path) != about.get("variables_sha256"):
+        raise UserError(f"{path}: is not the file that {_ABOUT} was written for: SHA-256 differs")
+    arrays = read_safetensors(path)
+    found = {place: tuple(value.shape) for place, value in arrays.items()}
+    if found != shapes(model):
+        raise UserError(f"{path}: its arrays are not those of {model.name}, width {model.width}")
+    return model, arrays, about
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes its name only when the body ends well.
+
+    Raises:
+      UserError: where the name is taken or cannot be written.
+    """
+    refuse_existing(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            draft.mkdir(parents=True)
+            yield draft
+            draft.rename(path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def refuse_existing(path: Path) -> None:
+    """Holds that nothing is ever overwritten.
+
+    Raises:
+      UserError: where the path is taken.
+    """
+    if path.exists() or path.is_symlink():
+        raise UserError(f"{path}: exists already, and is not overwritten; give another name")
+
+
+def _network(model: schema.Model) -> dict[str, Any]:
+    """The options that define the network: all but where it starts from."""
+    return {key: value for key, value in dataclasses.asdict(model).items() if key != "init"}
+
+
+def _model(path: Path, about: Any) -> schema.Model:
+    if not isinstance(about, dict) or about.get("kind") != KIND:
+        raise UserError(f"{path}: does not describe a detector")
+    if about.get("schema_version") != SCHEMA_VERSION:
+        raise UserError(
+            f"{path}: schema version {about.get('schema_version')}, this jaxdet reads "
+            f"{SCHEMA_VERSION}; use the version of jaxdet that wrote it"
+        )
+    try:
+        config = schema.from_json_dict({"model": about.get("model")})
+        schema.validate(config)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return config.model

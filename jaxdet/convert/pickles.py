@@ -1,0 +1,210 @@
+"""Reads a pickle as data, by a machine that has no means to run code.
+
+Python's own unpickler calls what a file names. This one has a closed table of the opcodes
+that torch.save writes, calls nothing but the makers it is given, and ends with an error at
+anything else. Work and memory are bounded by the file's size.
+"""
+
+import dataclasses
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+class RefusedError(ValueError):
+    """What is in the file is not what a state dict is made of."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Maker:
+    """A function that a pickle may call, of plain values to a plain value."""
+
+    make: Callable[..., Any]
+
+
+# Names of a pickle, as "module.name", to what they stand for.
+Names = Mapping[str, Any]
+# More than this is no description of tensors, and would take minutes to follow.
+_MOST_STEPS = 4_000_000
+_MARK = object()
+
+
+def load(
+    content: bytes, start: int, *, names: Names, persistent: Callable[[Any], Any]
+) -> tuple[Any, int]:
+    """The value of the pickle that begins at `start`, and where it ends.
+
+    Args:
+      content: bytes around the pickle.
+      start: of its first byte.
+      names: everything that it may name; a `Maker` may be called, other values only passed on.
+      persistent: what an id of an object outside the pickle stands for.
+
+    Raises:
+      RefusedError: at anything that is not allowed.
+      Exception: of many kinds where the bytes are damaged.
+    """
+    machine = _Machine(content, start, names, persistent)
+    for _ in range(_MOST_STEPS):
+        code = machine.take(1)
+        if code == b".":
+            return machine.pop(), machine.position
+        operation = _OPERATIONS.get(code)
+        if operation is None:
+            raise RefusedError(f"an opcode {code!r} that torch.save does not write")
+        operation(machine)
+    raise RefusedError("a pickle of absurd length")
+
+
+class _Machine:
+    """The stack, the memo and the place in the bytes."""
+
+    def __init__(
+        self, content: bytes, start: int, names: Names, persistent: Callable[[Any], Any]
+    ) -> None:
+        self.content, self.position = content, start
+        self.names, self.persistent = names, persistent
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def take(self, count: int) -> bytes:
+        """The next bytes."""
+        piece = self.content[self.position : self.position + count]
+        if len(piece) < count:
+            raise RefusedError("it ends in the middle")
+        self.position += count
+        return piece
+
+    def number(self, form: str) -> Any:
+        """The next number, in a form of `struct`."""
+        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+
+    def line(self) -> str:
+        """Text up to the next line feed."""
+        end = self.content.index(b"\n", self.position)
+        text = self.content[self.position : end].decode()
+        self.position = end + 1
+        return text
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def pop(self) -> Any:
+        value = self.stack.pop()
+        if value is _MARK:
+            raise RefusedError("values out of order")
+        return value
+
+    def pop_to_mark(self) -> list[Any]:
+        """What was pushed since the last mark."""
+        values = []
+        while (value := self.stack.pop()) is not _MARK:
+            values.append(value)
+        return values[::-1]
+
+    def put(self, place: int) -> None:
+        self.memo[place] = self.stack[-1]
+
+    def name(self, module: str, name: str) -> None:
+        """Pushes what a name stands for."""
+        full = f"{module}.{name}"
+        if full not in self.names:
+            raise RefusedError(
+                f"it names {full[:80]!a}, which is code and not weights; "
+                "save model.state_dict() by itself"
+            )
+        self.push(self.names[full])
+
+    def call(self) -> None:
+        """Pushes what a maker gives for a tuple of arguments."""
+        arguments, maker = self.pop(), self.pop()
+        if not isinstance(maker, Maker) or not isinstance(arguments, tuple):
+            raise RefusedError("a call of something that is no function of torch.save")
+        self.push(maker.make(*arguments))
+
+    def build(self) -> None:
+        """Drops the state of an object: torch keeps versions of modules there, no arrays."""
+        self.pop()
+        if not isinstance(self.stack[-1], dict):
+            raise RefusedError("a state for something that is no dictionary")
+
+    def append(self, values: list[Any]) -> None:
+        if type(self.stack[-1]) is not list:
+            raise RefusedError("an element for something that is no list")
+        self.stack[-1].extend(values)
+
+    def set_items(self, values: list[Any]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, dict):
+            raise RefusedError("an entry for something that is no dictionary")
+        for key, value in zip(values[::2], values[1::2], strict=True):
+            # Tuples are left out: nested ones can take for ever to hash.
+            if not isinstance(key, str | int | None):
+                raise RefusedError(f"a key of type {type(key).__name__}")
+            target[key] = value
+
+
+def _text(form: str) -> Callable[[_Machine], None]:
+    """Text whose length stands before it in this form of `struct`."""
+    return lambda m: m.push(m.take(m.number(form)).decode("utf-8"))
+
+
+def _bytes(form: str) -> Callable[[_Machine], None]:
+    """What Python 2 wrote for text."""
+    return lambda m: m.push(m.take(m.number(form)).decode("latin-1"))
+
+
+def _constant(value: Any) -> Callable[[_Machine], None]:
+    return lambda m: m.push(value)
+
+
+def _tuple(count: int) -> Callable[[_Machine], None]:
+    return lambda m: m.push(tuple([m.pop() for _ in range(count)][::-1]))
+
+
+def _pair(machine: _Machine) -> list[Any]:
+    value = machine.pop()
+    return [machine.pop(), value]
+
+
+# As in CPython's Lib/pickletools.py; what is left out here is refused.
+_OPERATIONS: dict[bytes, Callable[[_Machine], None]] = {
+    b"\x80": lambda m: m.number("<B"),  # PROTO
+    b"\x95": lambda m: m.number("<Q"),  # FRAME
+    b"(": _constant(_MARK),
+    b"N": _constant(None),
+    b"\x88": _constant(True),
+    b"\x89": _constant(False),
+    b"K": lambda m: m.push(m.number("<B")),
+    b"M": lambda m: m.push(m.number("<H")),
+    b"J": lambda m: m.push(m.number("<i")),
+    b"\x8a": lambda m: m.push(int.from_bytes(m.take(m.number("<B")), "little", signed=True)),
+    b"G": lambda m: m.push(m.number(">d")),
+    b"X": _text("<I"),
+    b"\x8c": _text("<B"),
+    b"\x8d": _text("<Q"),
+    b"U": _bytes("<B"),
+    b"T": _bytes("<I"),
+    b"}": lambda m: m.push({}),
+    b"]": lambda m: m.push([]),
+    b")": lambda m: m.push(()),
+    b"t": lambda m: m.push(tuple(m.pop_to_mark())),
+    b"\x85": _tuple(1),
+    b"\x86": _tuple(2),
+    b"\x87": _tuple(3),
+    b"l": lambda m: m.push(m.pop_to_mark()),
+    b"a": lambda m: m.append([m.pop()]),
+    b"e": lambda m: m.append(m.pop_to_mark()),
+    b"s": lambda m: m.set_items(_pair(m)),
+    b"u": lambda m: m.set_items(m.pop_to_mark()),
+    b"q": lambda m: m.put(m.number("<B")),
+    b"r": lambda m: m.put(m.number("<I")),
+    b"\x94": lambda m: m.put(len(m.memo)),
+    b"h": lambda m: m.push(m.memo[m.number("<B")]),
+    b"j": lambda m: m.push(m.memo[m.number("<I")]),
+    b"c": lambda m: m.name(m.line(), m.line()),
+    b"\x93": lambda m: m.name(*_pair(m)),
+    b"Q": lambda m: m.push(m.persistent(m.pop())),
+    b"R": lambda m: m.call(),
+    b"b": lambda m: m.build(),
+}

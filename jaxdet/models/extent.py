@@ -1,0 +1,37 @@
+"""Images of unlike sizes in one array: what lies outside an image is kept at zero.
+
+A convolution pads with zeros, so an image that lies in the upper left corner of a larger
+array gives the same features as by itself, as long as everything beyond it is zero before
+each convolution. That lets images of many sizes share a few compiled shapes.
+
+`size` is i32 [B, 2], height and width of each image in pixels of the map; None stands for
+images that fill the array, and costs nothing.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def keep_inside(x: jax.Array, size: jax.Array | None) -> jax.Array:
+    """Float [B, H, W, C] with zeros outside each image."""
+    return x if size is None else jnp.where(_inside(x, size), x, 0)
+
+
+def halve(size: jax.Array | None) -> jax.Array | None:
+    """The size after any layer of stride 2 with PyTorch's padding (1 for 3x3, 3 for 7x7)."""
+    return None if size is None else (size + 1) // 2
+
+
+def mean_inside(x: jax.Array, size: jax.Array | None) -> jax.Array:
+    """Mean over each image's own area: float [B, H, W, C] to [B, C]."""
+    if size is None:
+        return jnp.mean(x, axis=(1, 2))
+    area = jnp.prod(size, axis=1)[:, None].astype(x.dtype)
+    return jnp.sum(keep_inside(x, size), axis=(1, 2)) / area
+
+
+def _inside(x: jax.Array, size: jax.Array) -> jax.Array:
+    """Bool [B, H, W, 1]."""
+    rows, columns = jnp.arange(x.shape[1]), jnp.arange(x.shape[2])
+    inside = (rows[:, None] < size[:, 0, None, None]) & (columns < size[:, 1, None, None])
+    return inside[..., None]

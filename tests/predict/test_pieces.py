@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from jaxdet.data.ops import center_crop
+from jaxdet.predict.pieces import TILE, Piece, _bucket, batches, cut
+
+
+def image(height, width):
+    return np.random.default_rng(height * width).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_a_crop_is_the_centre():
+    whole = image(300, 400)
+    (piece,) = cut(whole, owner=7, crop=224)
+    assert piece.owner == 7
+    assert piece.share == 1.0
+    assert np.array_equal(piece.pixels, center_crop(whole, size=224))
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 30), (512, 513), (1300, 700)])
+def test_tiles_cover_each_pixel_once_and_share_the_area(height, width):
+    whole = image(height, width)
+    pieces = cut(whole, owner=0, crop="tiles")
+    assert sum(p.share for p in pieces) == pytest.approx(1.0)
+    assert sum(p.pixels.size for p in pieces) == whole.size
+    assert max(max(p.pixels.shape[:2]) for p in pieces) <= TILE
+    columns = -(-width // TILE)
+    rows = [
+        np.concatenate([p.pixels for p in pieces[i : i + columns]], axis=1)
+        for i in range(0, len(pieces), columns)
+    ]
+    assert np.array_equal(np.concatenate(rows), whole)
+
+
+def test_whole_images_become_tiles_only_beyond_the_limit():
+    assert len(cut(image(1024, 2048), owner=0, crop="none")) == 1
+    assert len(cut(image(1025, 2048), owner=0, crop="none")) == 3 * 4
+
+
+def test_buckets_hold_their_sides_and_are_few():
+    sides = range(1, 3000)
+    assert all(_bucket(side) >= side for side in sides)
+    assert all(_bucket(side) <= max(32, 1.25 * side + 32) for side in sides)
+    assert len({_bucket(side) for side in sides}) < 40
+    assert [_bucket(s) for s in (160, 224, 256, 512)] == [160, 224, 256, 512]
+
+
+def test_every_piece_is_in_one_batch_at_its_own_size():
+    rng = np.random.default_rng(0)
+    pieces = [Piece(i, image(*rng.integers(1, 300, 2))) for i in range(70)]
+    seen = []
+    for batch in batches(pieces):
+        for row, piece in enumerate(batch.pieces):
+            height, width = batch.size[row]
+            assert np.array_equal(batch.image[row, :height, :width], piece.pixels)
+            assert not batch.image[row, height:].any()
+            seen.append(piece.owner)
+        assert len(batch.image) in (1, 2, 4, 8, 16, 32)
+    assert sorted(seen) == list(range(70))

@@ -1,0 +1,56 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from jaxdet.config import Config, Model
+from jaxdet.convert.architectures import TABLES, shapes
+from jaxdet.convert.rules import flatten, to_torch
+from jaxdet.convert.torch_write import write_torch
+from jaxdet.errors import UserError
+from jaxdet.models.detector import get_detector
+from jaxdet.runtime.mesh import make_mesh
+from jaxdet.train.start import initial_variables
+
+MODEL = Model(name="resnet18", width=4)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A .pth with a head of 1000 classes, and its arrays by place."""
+    rng = np.random.default_rng(0)
+    ours = {p: rng.normal(size=s).astype(np.float32) for p, s in shapes(MODEL).items()}
+    head = {"fc.weight": np.zeros((1000, 32), np.float32), "fc.bias": np.zeros(1000, np.float32)}
+    write_torch(tmp_path / "w.pth", {**to_torch(ours, table=TABLES["resnet18"]), **head})
+    return tmp_path / "w.pth", ours
+
+
+def start(path, **model):
+    config = Config(seed=5, model=dataclasses.replace(MODEL, init=str(path), **model))
+    return initial_variables(config, get_detector(config.model), make_mesh(1))
+
+
+def test_a_pth_file_starts_a_run_with_a_head_of_its_own(weights, capsys):
+    path, ours = weights
+    # Options that change no shape are the run's own.
+    found = flatten(start(path, running_variance="biased"))
+    assert found.keys() == ours.keys()
+    for place, value in found.items():
+        if place.startswith("params/fc/"):
+            assert value.shape == ours[place].shape
+            assert abs(value).max() < 0.1
+        else:
+            assert np.array_equal(value, ours[place])
+    assert "head of another size left out" in "".join(capsys.readouterr())
+    again = flatten(start(path))
+    assert all(np.array_equal(again[place], found[place]) for place in found)
+
+
+def test_weights_of_another_network_are_refused(weights):
+    path, _ = weights
+    with pytest.raises(
+        UserError, match="holds a resnet18 of width 4, the config asks for resnet34"
+    ):
+        start(path, name="resnet34")
+    with pytest.raises(UserError, match="of width 8"):
+        start(path, width=8)
