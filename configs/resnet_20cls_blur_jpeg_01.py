@@ -19,7 +19,7 @@ def get_config(arg: str = "") -> ConfigDict:
             augment=schema.Augment(
                 resize=256, crop=224, blur_probability=0.1, jpeg_probability=0.1
             ),
-            model=schema.Model(name="resnet50", init="weights/resnet50-19c8e357.safetensors"),
+            model=schema.Model(name="resnet50", init="weights/resnet50-19c8e357.pth"),
             validation=schema.Validation(augment="published"),
             evaluation=schema.Evaluation(weights="best_of_last_phase"),
         )

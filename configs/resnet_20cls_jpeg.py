@@ -17,7 +17,7 @@ def get_config(arg: str = "") -> ConfigDict:
         schema.Config(
             name="resnet_20cls_jpeg",
             augment=schema.Augment(resize=256, crop=224, jpeg_probability=0.5),
-            model=schema.Model(name="resnet50", init="weights/resnet50-19c8e357.safetensors"),
+            model=schema.Model(name="resnet50", init="weights/resnet50-19c8e357.pth"),
             validation=schema.Validation(augment="published"),
             evaluation=schema.Evaluation(weights="best_of_last_phase"),
         )
