@@ -56,7 +56,7 @@ def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
     Raises:
       UserError: where the folder holds a run of another config.
     """
-    if not folder.config.exists():
+    if not _has_begun(folder):
         return False
     changed = schema.differences(schema.from_json_dict(read_json(folder.config)), config)
     if changed:
@@ -72,16 +72,26 @@ def _check_batches(config: schema.Config, devices: Mesh) -> None:
     mesh.check_divides(devices, batch_size=config.eval_batch_size, option="evaluation.batch_size")
 
 
+def _has_begun(folder: RunFolder) -> bool:
+    """Whether there is work that a changed config would spoil.
+
+    A start that failed on its weights leaves a config and nothing else; the next one may differ.
+    """
+    return folder.config.exists() and (
+        folder.metrics.exists() or folder.predictions("").parent.exists()
+    )
+
+
 def _open(config: schema.Config, folder: RunFolder) -> None:
     """Writes who runs what; a folder that holds other things is left alone."""
-    if not folder.config.exists():
-        # Hidden files may be drafts of an earlier start that was killed here.
-        others = [p for p in _children(folder.path) if not p.name.startswith(".")]
-        if others:
-            raise UserError(f"{folder.path}: not empty and no run; give another --workdir")
-        write_json(folder.config, schema.to_json_dict(config))
-    if not folder.env.exists():
-        write_json(folder.env, environment.describe())
+    if _has_begun(folder):
+        return
+    # Hidden files may be drafts of an earlier start that was killed here.
+    others = [p for p in _children(folder.path) if not p.name.startswith(".")]
+    if others and not folder.config.exists():
+        raise UserError(f"{folder.path}: not empty and no run; give another --workdir")
+    write_json(folder.config, schema.to_json_dict(config))
+    write_json(folder.env, environment.describe())
 
 
 def _children(folder: Path) -> list[Path]:

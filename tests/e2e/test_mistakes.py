@@ -97,6 +97,8 @@ def test_folder_with_other_things_is_left_alone(mistake, dataset, tmp_path):
 def test_missing_initial_weights(mistake, dataset, tmp_path):
     arguments = main_arguments(dataset, tmp_path / "w", model__init="none.safetensors")
     mistake(*arguments, says="model.init=none.safetensors: no such file")
+    # Nothing was done yet: another config is not refused for it.
+    mistake(*arguments, "--config.seed=5", says="model.init=none.safetensors: no such file")
 
 
 def test_evaluation_without_weights(mistake, dataset, tmp_path):
