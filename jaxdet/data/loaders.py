@@ -1,7 +1,7 @@
 """One position in a run -> one batch of arrays. Pure functions of the position.
 
-A grain element here is a whole batch: assembling it image by image inside grain costs
-more than the images' own work (measured: 2,100 against 3,700 images/s from raw bytes).
+A grain element here is a whole batch: a batch as a pure function of the step makes the
+position of a run one integer, and spares grain's work for each image.
 """
 
 import dataclasses
