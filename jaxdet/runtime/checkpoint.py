@@ -7,6 +7,7 @@ goes on from the step before.
 import dataclasses
 import logging
 import operator
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from jaxdet.errors import RunFailedError, UserError
 # The numbers by which checkpoints are ranked, under a name each: the larger the better, later
 # ones decide between equals.
 Ranks = dict[str, list[float]]
+
+# In the name of a step's folder until all of it is written.
+_UNFINISHED = ".orbax-checkpoint-tmp"
 
 # orbax tells of every step of its work at INFO, and of ordinary choices at WARNING.
 logging.getLogger("absl").setLevel(logging.ERROR)
@@ -53,10 +57,11 @@ class Checkpoints:
             ),
             # Ranks are written only where there is a best_fn; the policy above decides instead.
             best_fn=_first_rank,
-            cleanup_tmp_directories=not read_only,
             create=not read_only,
             read_only=read_only,
         )
+        if not read_only:
+            _clear_leftovers(folder)
         self._folder = folder
         self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
@@ -118,6 +123,17 @@ class Checkpoints:
     def close(self) -> None:
         """Waits for what is being written and lets go of the folder."""
         self._manager.close()
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Removes what a crash left half written.
+
+    orbax can do this in a thread of its own, but nothing waits for that one: it fails aloud where
+    the process ends before it.
+    """
+    if jax.process_index() == 0:
+        for left in folder.glob(f"*{_UNFINISHED}*"):
+            shutil.rmtree(left)
 
 
 def _first_rank(ranks: Ranks) -> list[float]:

@@ -47,8 +47,8 @@ def train(
       RunFailedError: where the loss is not finite or a checkpoint cannot be written.
     """
     trainer = _Trainer(config, train_set, val_set, run=run, mesh=mesh)
-    position = trainer.begin()
     try:
+        position = trainer.begin()
         with trainer.open_input(position) as batches:
             while not schedule.is_over(config, position.plateau, epochs_done=position.epoch):
                 position = trainer.train_epoch(position, batches)
