@@ -21,6 +21,9 @@ def get_config(arg: str = "") -> ConfigDict:
             ),
             model=schema.Model(name="resnet50", init="weights/resnet50-19c8e357.pth"),
             validation=schema.Validation(augment="published"),
-            evaluation=schema.Evaluation(weights="best_of_last_phase"),
+            evaluation=schema.Evaluation(
+                weights="best_of_last_phase",
+                published="wang2020; table2; Blur+JPEG (0.5); Wang et al.",
+            ),
         )
     )

@@ -109,9 +109,13 @@ class Scores:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SetResult(Scores):
-    """A test set, pooled over its categories, and each category by itself."""
+    """A test set, pooled over its categories, and each category by itself.
+
+    `published_ap` is what the row named in `Results.weights["published"]` reports for the set.
+    """
 
     n_skipped: int = 0
+    published_ap: float | None = None
     categories: dict[str, Scores] = dataclasses.field(default_factory=dict)
 
 

@@ -10,6 +10,7 @@ from jaxdet.data.folder import ImageSet
 from jaxdet.data.splits import check_sizes, load_test_sets, load_train_and_val
 from jaxdet.errors import UserError
 from jaxdet.evals.protocols import evaluate
+from jaxdet.evals.published import Published, find_published
 from jaxdet.models.detector import get_detector
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_json, read_results, write_json
@@ -34,6 +35,7 @@ def run(config: schema.Config, workdir: Path) -> None:
             write_report([folder.path], folder.report)
         say(f"{workdir}: this run is finished; see {page}")
         return
+    published = find_published(config)
     devices = mesh.make_mesh(config.runtime.devices)
     _check_batches(config, devices)
     # All images are looked up before the first step: a missing test set is told now.
@@ -47,7 +49,7 @@ def run(config: schema.Config, workdir: Path) -> None:
     if config.task == "train":
         say(f"{workdir}: training is finished")
         return
-    _evaluate(config, tests, folder, devices)
+    _evaluate(config, tests, published, folder, devices)
 
 
 def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
@@ -104,7 +106,11 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _evaluate(
-    config: schema.Config, tests: list[ImageSet], folder: RunFolder, devices: Mesh
+    config: schema.Config,
+    tests: list[ImageSet],
+    published: Published,
+    folder: RunFolder,
+    devices: Mesh,
 ) -> None:
     detector = get_detector(config.model)
     if config.task == "eval":
@@ -114,8 +120,8 @@ def _evaluate(
         variables = restore_variables(folder, config, config.evaluation.weights, devices)
         weights = describe(config, variables, origin="trained here")
     results = evaluate(
-        config, tests, detector=detector, variables=variables, weights=weights, run=folder,
-        mesh=devices,
+        config, tests, detector=detector, variables=variables, weights=weights,
+        published=published, run=folder, mesh=devices,
     )  # fmt: skip
     print_table(results)
     say(f"report: {write_report([folder.path], folder.report)}")

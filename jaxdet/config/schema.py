@@ -198,6 +198,11 @@ class Evaluation:
         choices=("best", "best_of_last_phase", "latest"),
     )
     bootstrap: int = option(1000, "resamples behind each 95 % interval of AP")
+    published: str = option(
+        "auto",
+        "row of evals/published.csv whose AP stands beside ours, as 'source; table; setting; "
+        "result'; none; auto: the row of released weights, known by the name of their file",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

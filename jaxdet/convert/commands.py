@@ -10,9 +10,10 @@ from jaxdet import config as schema
 from jaxdet.convert import rules
 from jaxdet.convert.architectures import TABLES
 from jaxdet.convert.check import Comparison, Side, compare, weights_side
-from jaxdet.convert.export import is_export, read_export, write_export
+from jaxdet.convert.export import CARD, is_export, read_export, write_export
 from jaxdet.convert.files import read_state_dict, sha256, write_safetensors
 from jaxdet.convert.folder import (
+    COVERAGE,
     Source,
     is_detector,
     new_folder,
@@ -110,11 +111,27 @@ def check(options: argparse.Namespace) -> None:
         )
     found = compare(first, second, size=size or _SIZE, count=options.images, seed=options.seed)
     _print(found, options.images)
+    figures = {"first": first.name, "second": second.name, "images": options.images,
+               **dataclasses.asdict(found)}  # fmt: skip
     if options.json:
-        write_json(options.json, {"first": first.name, "second": second.name,
-                                  **dataclasses.asdict(found)})  # fmt: skip
+        write_json(options.json, figures)
+    _note(options.dst, figures)
     if found.differing or not found.within(options.tolerance):
         raise RunFailedError(f"{first.name} and {second.name} differ")
+
+
+def _note(path: Path, figures: dict[str, Any]) -> None:
+    """Keeps the newest check of a result in the report that lies beside it, if one does."""
+    if is_export(path):
+        report = path / CARD
+    else:
+        report = path / COVERAGE if is_detector(path) else _beside(path)
+    if not report.is_file():
+        return
+    try:
+        write_json(report, {**read_json(report), "check": figures})
+    except OSError as error:
+        print(f"{report}: the check is not noted: {error.strerror or error}")
 
 
 def _print(found: Comparison, images: int) -> None:
@@ -146,6 +163,8 @@ def export(options: argparse.Namespace) -> None:
             raise RunFailedError(
                 f"{options.dst}: the program's logits are off by {found.largest_logit_difference}"
             )
+        _note(draft, {"first": str(options.src), "second": str(options.dst), "images": 2,
+                      **dataclasses.asdict(found)})  # fmt: skip
     _print(found, 2)
     print(f"{options.dst}: takes uint8 [b, {size}, {size}, 3], gives float32 [b]")
 

@@ -19,7 +19,8 @@ from jaxdet.results import read_json, write_bytes, write_json
 SCHEMA_VERSION = 1
 KIND = "jaxdet-export"
 PLATFORMS = ("cpu", "cuda", "tpu")
-_PROGRAM, _CARD, _TEXT = "detector.stablehlo", "card.json", "card.md"
+CARD = "card.json"
+_PROGRAM, _TEXT = "detector.stablehlo", "card.md"
 
 
 def is_export(path: Path) -> bool:
@@ -47,7 +48,7 @@ def write_export(
     exported = _trace(loaded, size)
     write_bytes(folder / _PROGRAM, bytes(exported.serialize()))
     card = _card(loaded.model, size, exported, source, training)
-    write_json(folder / _CARD, card)
+    write_json(folder / CARD, card)
     write_bytes(folder / _TEXT, _text(card).encode())
 
 
@@ -57,11 +58,11 @@ def read_export(folder: Path) -> tuple[Side, int]:
     Raises:
       UserError: where a file is missing or damaged.
     """
-    card = read_json(folder / _CARD)
+    card = read_json(folder / CARD)
     if not isinstance(card, dict) or card.get("kind") != KIND:
-        raise UserError(f"{folder / _CARD}: does not describe an exported detector")
+        raise UserError(f"{folder / CARD}: does not describe an exported detector")
     if card.get("schema_version") != SCHEMA_VERSION:
-        raise UserError(f"{folder / _CARD}: schema version {card.get('schema_version')}")
+        raise UserError(f"{folder / CARD}: schema version {card.get('schema_version')}")
     model = schema.from_json_dict({"model": card.get("model")}).model
     side = Side(name=str(folder), model=model, score=_score(folder / _PROGRAM), arrays=None)
     return side, int(card["input"]["shape"][1])
@@ -142,5 +143,5 @@ flatbuffers, with which JAX reads it):
 - Licence: {card["licence"]}
 
 Crop images to {size} pixels, do not resize them: resizing removes what the detector looks for.
-Everything else is in `{_CARD}`{", with the training config" if card["training"] else ""}.
+Everything else is in `{CARD}`{", with the training config" if card["training"] else ""}.
 """

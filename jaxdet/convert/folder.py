@@ -19,7 +19,8 @@ from jaxdet.results import read_json, write_json
 
 SCHEMA_VERSION = 1
 KIND = "jaxdet-detector"
-_ABOUT, _ARRAYS, _COVERAGE = "detector.json", "variables.safetensors", "coverage.json"
+COVERAGE = "coverage.json"
+_ABOUT, _ARRAYS = "detector.json", "variables.safetensors"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ def write_detector(
 ) -> None:
     """Writes a detector into an empty folder; arrays f32 by place."""
     write_safetensors(folder / _ARRAYS, arrays)
-    write_json(folder / _COVERAGE, {"source": dataclasses.asdict(source),
+    write_json(folder / COVERAGE, {"source": dataclasses.asdict(source),
                                     **dataclasses.asdict(coverage)})  # fmt: skip
     about = {
         "schema_version": SCHEMA_VERSION,

@@ -12,6 +12,7 @@ from jaxdet.data.folder import ImageSet
 from jaxdet.data.loaders import EvalLoader, Reader, Share
 from jaxdet.errors import UserError
 from jaxdet.evals.predict import make_predict_step, predict
+from jaxdet.evals.published import Published
 from jaxdet.evals.scores import mean_ap, score_set
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.results import (
@@ -34,6 +35,7 @@ def evaluate(
     detector: Detector,
     variables: Variables,
     weights: dict[str, Any],
+    published: Published,
     run: RunFolder,
     mesh: Mesh,
 ) -> Results:
@@ -48,6 +50,7 @@ def evaluate(
       detector: the network.
       variables: its weights, on the host.
       weights: what to say of them; "digest" enters the fingerprint of the predictions.
+      published: the AP to stand beside ours.
       run: where to write.
       mesh: the devices.
     """
@@ -63,11 +66,11 @@ def evaluate(
                 loader, step, placed, mesh=mesh, runtime=config.runtime, fingerprint=fingerprint
             )
             write_predictions(run.predictions(images.name), predictions)
-        found[images.name] = _result(config, images, predictions)
+        found[images.name] = _result(config, images, predictions, published)
     results = Results(
         name=config.name,
         config_hash=schema.config_hash(config),
-        weights=weights,
+        weights={**weights, "published": published.row or None},
         sets=found,
         mean_ap=mean_ap(found),
         status="finished",
@@ -105,9 +108,16 @@ def _cached(run: RunFolder, name: str, fingerprint: str) -> Predictions | None:
     return predictions
 
 
-def _result(config: schema.Config, images: ImageSet, predictions: Predictions) -> SetResult:
+def _result(
+    config: schema.Config, images: ImageSet, predictions: Predictions, published: Published
+) -> SetResult:
     if len(set(predictions.label)) < 2:
         raise UserError(f"{images.folder}: no readable images of one of the two labels")
     if len(predictions.skipped):
         say(f"{images.name}: {len(predictions.skipped)} unreadable images left out")
-    return score_set(predictions, draws=config.evaluation.bootstrap, seed=config.seed)
+    return score_set(
+        predictions,
+        draws=config.evaluation.bootstrap,
+        seed=config.seed,
+        published_ap=published.ap.get(images.name),
+    )

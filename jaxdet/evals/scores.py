@@ -9,13 +9,16 @@ from jaxdet.errors import RunFailedError
 from jaxdet.results import Predictions, Scores, SetResult
 
 
-def score_set(predictions: Predictions, *, draws: int, seed: int) -> SetResult:
+def score_set(
+    predictions: Predictions, *, draws: int, seed: int, published_ap: float | None = None
+) -> SetResult:
     """The scores of a set, pooled over its categories, and of each category by itself.
 
     Args:
       predictions: one row an image.
       draws: resamples behind each interval of AP; 0: no intervals.
       seed: of the resampling.
+      published_ap: what others report for the set, 0..1.
 
     Raises:
       RunFailedError: where no image could be read or a logit is not finite.
@@ -29,7 +32,12 @@ def score_set(predictions: Predictions, *, draws: int, seed: int) -> SetResult:
         for name in np.unique(category)
         if name
     }
-    return SetResult(**vars(pooled), n_skipped=len(predictions.skipped), categories=parts)
+    return SetResult(
+        **vars(pooled),
+        n_skipped=len(predictions.skipped),
+        published_ap=published_ap,
+        categories=parts,
+    )
 
 
 def mean_ap(sets: Mapping[str, SetResult]) -> float:

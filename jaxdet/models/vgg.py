@@ -46,7 +46,7 @@ class VGG(nn.Module):
         """Normalised float [B, H, W, 3] to logits float [B]; for `size` see `models/extent.py`."""
         x, size = self._features(keep_inside(x, size), size, train=train)
         x = adaptive_mean(x, size, side=_MAP)
-        x = x.reshape(len(x), -1)
+        x = x.reshape(x.shape[0], -1)
         drop = partial(nn.Dropout, rate=_DROPPED, deterministic=not train)
         dense = partial(nn.Dense, kernel_init=_dense_init)
         x = drop(name="classifier_2")(nn.relu(dense(64 * self.width, name="classifier_0")(x)))
@@ -93,8 +93,8 @@ def adaptive_mean(x: jax.Array, size: jax.Array | None, *, side: int) -> jax.Arr
     # Means of bfloat16 products, or TF32's, would not be torch's.
     return jnp.einsum(
         "brh,bcw,bhwk->brck",
-        jnp.broadcast_to(rows, (len(x), *rows.shape[1:])),
-        jnp.broadcast_to(columns, (len(x), *columns.shape[1:])),
+        jnp.broadcast_to(rows, (x.shape[0], *rows.shape[1:])),
+        jnp.broadcast_to(columns, (x.shape[0], *columns.shape[1:])),
         x,
         precision=jax.lax.Precision.HIGHEST,
     )

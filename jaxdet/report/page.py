@@ -58,6 +58,7 @@ def page_html(runs: Sequence[Run]) -> str:
     )
     environment.filters.update(percent=rows.percent, interval=rows.interval, shown=shown)
     environment.filters.update(printable=printable, flatten=flatten)
+    environment.filters.update(has_published=rows.has_published, published_mean=rows.published_mean)
     return environment.get_template(_TEMPLATE).render(**_context(runs)).strip() + "\n"
 
 

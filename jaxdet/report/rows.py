@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from jaxdet.report.load import Run, printable
 from jaxdet.results import Results, Scores, SetResult
 
-HEADER = (
+_HEADER = (
     "set", "AP", "95 %", "acc", "real", "fake", "AUC", "floor", "n real", "n fake", "skipped",
 )  # fmt: skip
+_PUBLISHED = "published"
 MEAN = "mean over sets"
 NONE = "\N{EN DASH}"
 # Marks a row whose detector is not shown to see more than sharpness.
@@ -24,12 +25,14 @@ class Row:
       category: name of the category; None for the set itself.
       scores: what it scored.
       skipped: images that could not be read; None for a category, where it is not counted.
+      published_ap: what others report for the set, 0..1; None where nobody does.
     """
 
     set: str
     category: str | None
     scores: Scores
     skipped: int | None
+    published_ap: float | None = None
 
     @property
     def title(self) -> str:
@@ -51,14 +54,52 @@ def rows_of(results: Results) -> list[Row]:
     return [row for name, one in results.sets.items() for row in _set_rows(name, one)]
 
 
-def cells(row: Row) -> list[str]:
-    """The row as text in the order of `HEADER`, shares in percent."""
+def has_published(results: Results) -> bool:
+    """True where a published AP stands beside that of any set."""
+    return any(one.published_ap is not None for one in results.sets.values())
+
+
+def header(results: Results) -> list[str]:
+    """The columns of a table; published figures have one where there are any."""
+    published = [_PUBLISHED] if has_published(results) else []
+    return [*_HEADER[:3], *published, *_HEADER[3:]]
+
+
+def table(results: Results) -> list[tuple[Row, list[str]]]:
+    """The rows, each with its text in the order of `header`, shares in percent."""
+    published = has_published(results)
+    return [(row, _cells(row, published=published)) for row in rows_of(results)]
+
+
+def mean_line(results: Results) -> list[str]:
+    """The last line of a table, in the order of `header`.
+
+    The published mean is there only where it is over the same sets as ours.
+    """
+    line = [MEAN, percent(results.mean_ap), ""]
+    if has_published(results):
+        line.append(percent(published_mean(results)))
+    return line + [""] * (len(header(results)) - len(line))
+
+
+def published_mean(results: Results) -> float | None:
+    """The mean of the published AP, or None where a set has none."""
+    values = [one.published_ap for one in results.sets.values() if one.published_ap is not None]
+    return sum(values) / len(values) if values and len(values) == len(results.sets) else None
+
+
+def _cells(row: Row, *, published: bool) -> list[str]:
     s = row.scores
     shares = [percent(v) for v in (s.accuracy, s.accuracy_real, s.accuracy_fake, s.auc)]
     floor = (FLOOR_MARK if row.at_floor else "") + percent(s.sharpness_ap)
     skipped = "" if row.skipped is None else str(row.skipped)
     counts = [str(s.n_real), str(s.n_fake), skipped]
-    return [row.title, percent(s.ap), interval(s.ap_ci95), *shares, floor, *counts]
+    theirs = [] if not published else [_published_cell(row)]
+    return [row.title, percent(s.ap), interval(s.ap_ci95), *theirs, *shares, floor, *counts]
+
+
+def _published_cell(row: Row) -> str:
+    return "" if row.category is not None else percent(row.published_ap)
 
 
 def percent(share: float | None) -> str:
@@ -85,6 +126,12 @@ def shared_means(runs: Sequence[Run]) -> list[float] | None:
 
 
 def _set_rows(name: str, one: SetResult) -> Iterator[Row]:
-    yield Row(set=name, category=None, scores=one, skipped=one.n_skipped)
+    yield Row(
+        set=name,
+        category=None,
+        scores=one,
+        skipped=one.n_skipped,
+        published_ap=one.published_ap,
+    )
     for category, scores in one.categories.items():
         yield Row(set=name, category=category, scores=scores, skipped=None)

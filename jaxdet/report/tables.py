@@ -14,22 +14,24 @@ from rich.text import Text
 from jaxdet.report.load import Run, printable
 from jaxdet.report.rows import (
     FLOOR_MARK,
-    HEADER,
     MEAN,
     NONE,
     Row,
-    cells,
+    has_published,
+    header,
     interval,
+    mean_line,
     percent,
     rows_of,
     set_names,
     shared_means,
+    table,
 )
 from jaxdet.results import Results, SetResult
 
 _COLUMNS = (
     "run", "set", "category", "ap", "ap_low", "ap_high", "accuracy", "accuracy_real",
-    "accuracy_fake", "auc", "sharpness_ap", "n_real", "n_fake", "n_skipped",
+    "accuracy_fake", "auc", "sharpness_ap", "n_real", "n_fake", "n_skipped", "published_ap",
 )  # fmt: skip
 FLOOR_NOTE = (
     "floor: AP of the images' sharpness alone; "
@@ -47,10 +49,10 @@ def print_table(results: Results, file: TextIO | None = None) -> None:
     file = sys.stdout if file is None else file
     if file.isatty():
         console = Console(file=file)
-        console.print(_rich_table(printable(results.name), _body(results)))
-        console.print(Text(FLOOR_NOTE, style="dim"))
+        console.print(_rich_table(printable(results.name), header(results), _body(results)))
+        console.print(Text("\n".join(_notes(results)), style="dim"))
         return
-    text = _aligned([list(HEADER), *_body(results)]) + FLOOR_NOTE + "\n"
+    text = _aligned([header(results), *_body(results)]) + "\n".join([*_notes(results), ""])
     # A log in an old encoding should lose a dash rather than end the run.
     encoding = file.encoding or "utf-8"
     file.write(text.encode(encoding, "replace").decode(encoding))
@@ -70,7 +72,7 @@ def markdown_text(runs: Sequence[Run]) -> str:
     """The tables of the page in Markdown: side by side where there are several, then each run."""
     parts = [_side_by_side(runs)] if len(runs) > 1 else []
     parts += [
-        f"## {_markdown(run.label)}\n\n" + _markdown_table(list(HEADER), _body(run.results))
+        f"## {_markdown(run.label)}\n\n" + _markdown_table(header(run.results), _body(run.results))
         for run in runs
     ]
     return "\n".join(parts)
@@ -78,17 +80,25 @@ def markdown_text(runs: Sequence[Run]) -> str:
 
 def _body(results: Results) -> list[list[str]]:
     """The rows of a table as text, categories indented, the mean last."""
-    lines = [cells(row) for row in rows_of(results)]
-    for line, row in zip(lines, rows_of(results), strict=True):
-        line[0] = line[0] if row.category is None else f"  {line[0]}"
-    return [*lines, [MEAN, percent(results.mean_ap), *[""] * (len(HEADER) - 2)]]
+    lines = [
+        [line[0] if row.category is None else f"  {line[0]}", *line[1:]]
+        for row, line in table(results)
+    ]
+    return [*lines, mean_line(results)]
 
 
-def _rich_table(title: str, body: list[list[str]]) -> Table:
-    table = Table(title=Text(title), box=None, collapse_padding=True, pad_edge=False)
-    for name in HEADER:
-        first = name == HEADER[0]
-        table.add_column(
+def _notes(results: Results) -> list[str]:
+    """What stands below a table."""
+    if not has_published(results):
+        return [FLOOR_NOTE]
+    return [FLOOR_NOTE, f"published: AP in {printable(str(results.weights.get('published')))}"]
+
+
+def _rich_table(title: str, names: list[str], body: list[list[str]]) -> Table:
+    drawn = Table(title=Text(title), box=None, collapse_padding=True, pad_edge=False)
+    for name in names:
+        first = name == names[0]
+        drawn.add_column(
             name,
             justify="left" if first else "right",
             overflow="fold" if first else "ellipsis",
@@ -98,8 +108,8 @@ def _rich_table(title: str, body: list[list[str]]) -> Table:
     for line in body:
         style = "dim" if line[0].startswith("  ") else "bold" if line[0] == MEAN else None
         # Text, since a set may be called [red].
-        table.add_row(*map(Text, line), style=style)
-    return table
+        drawn.add_row(*map(Text, line), style=style)
+    return drawn
 
 
 def _aligned(lines: list[list[str]]) -> str:
@@ -119,7 +129,7 @@ def _raw(label: str, row: Row) -> list[object]:
     return [
         label, printable(row.set), printable(row.category or ""), s.ap, low, high,
         s.accuracy, s.accuracy_real, s.accuracy_fake, s.auc,
-        s.sharpness_ap, s.n_real, s.n_fake, row.skipped,
+        s.sharpness_ap, s.n_real, s.n_fake, row.skipped, row.published_ap,
     ]  # fmt: skip
 
 

@@ -17,11 +17,11 @@ from jaxdet.train.step import make_train_step
 from tests.golden import torchvision
 
 GOLDEN = torchvision.load("torchvision_seed1.json")["resnet50_train_64"]
-# Rounding grows a thousandfold a step here: PyTorch's own float32 strays from its float64 by
-# 0.8 %, 6.1 % and 4.4 % in the later losses and 4.6 % in a gradient norm. Twice that is allowed,
-# since every CPU and release rounds otherwise; float64 shows that the function is the same.
-LOSS = {"float64": [1e-6] * 4, "float32": [1e-3, 0.016, 0.12, 0.088]}
-GRADIENT = {"float64": [1e-6] * 4, "float32": [1e-3, 0.092, 0.092, 0.092]}
+# Rounding grows a thousandfold a step here, so float32 is held to what PyTorch's own strays from
+# its float64 on these eight images in any of sixteen orders (tests/golden/torch_training.py);
+# float64 shows that the function is the same.
+LOSS = {"float64": [1e-6] * 4, "float32": [1e-3, 0.018, 0.071, 0.123]}
+GRADIENT = {"float64": [1e-6] * 4, "float32": [1e-3, 0.055, 0.165, 0.083]}
 
 
 def weights(dtype):
@@ -39,14 +39,17 @@ def normalise_as_torch(image, dtype=jnp.float32):
     return jnp.asarray(table)[image, jnp.arange(3)].astype(dtype)
 
 
-def train(dtype):
+ORDER = np.arange(8)
+
+
+def train(dtype, order=ORDER):
     """Losses and gradient norms of four steps, and the variables after them."""
     model, mesh = Model(name="resnet50"), make_mesh(1)
     config = Config(model=model, optim=Optim(batch_size=8))
     state = new_state(config, weights(dtype), mesh)
     step = make_train_step(get_detector(model), make_optimizer(config.optim), mesh, seed=0)
     batch = put_batch(
-        mesh, {"image": torchvision.images(8, 64), "label": np.arange(8, dtype=np.int32) % 2}
+        mesh, {"image": torchvision.images(8, 64)[order], "label": order.astype(np.int32) % 2}
     )
     scalars = []
     for _ in range(4):

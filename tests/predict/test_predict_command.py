@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -162,3 +163,34 @@ def test_the_python_call_is_the_same_function(weights):
     scores = jaxdet.load_detector(weights).score(torchvision.images(2, 224))
     expected = torchvision.load("torchvision_seed1.json")["resnet18_224"]
     np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+def peak_memory(*arguments):
+    """The command's peak memory in MiB, as the kernel counts it, and its exit status."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jaxdet.predict", *map(str, arguments)],
+        cwd=REPOSITORY, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    _, status, usage = os.wait4(process.pid, 0)
+    # Told to Popen, which did not see the process end.
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss / 1024, process.returncode
+
+
+@pytest.mark.parametrize("crop", ["224", pytest.param("none", marks=pytest.mark.slow)])
+def test_odd_files_and_forty_megapixels_fit_in_two_gibibytes(tmp_path, crop):
+    paths = write_odd_images(tmp_path / "odd")
+    rows = np.random.default_rng(3).integers(0, 256, (8, 8000, 3), dtype=np.uint8)
+    Image.fromarray(np.tile(rows, (625, 1, 1))).save(tmp_path / "odd/m_40_megapixels.png")
+    save_file(torchvision.state_dict("resnet50"), tmp_path / "w.safetensors")
+    out = tmp_path / "o.json"
+    peak, status = peak_memory(
+        f"--weights={tmp_path / 'w.safetensors'}", f"--crop={crop}", f"--json={out}",
+        tmp_path / "odd",
+    )  # fmt: skip
+    assert status == 1
+    answers = json.loads(out.read_text())
+    assert len(answers) == len(paths) + 1
+    assert "logit" in answers[-1]
+    print(f"peak memory {peak:.0f} MiB with --crop={crop}")
+    assert peak < 2048

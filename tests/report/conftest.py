@@ -51,7 +51,9 @@ def training_lines(epochs=8, steps=200, seed=0):
                    "val/accuracy": quality - 0.04, "val/ap": quality}  # fmt: skip
 
 
-def write_run(path, sets, *, name="blur_jpeg_0.5", trained=True, seed=0, settings=None):
+def write_run(
+    path, sets, *, name="blur_jpeg_0.5", trained=True, seed=0, settings=None, published=None
+):
     """A finished run folder with these predictions."""
     folder = RunFolder(path)
     setup = dataclasses.replace(
@@ -62,12 +64,21 @@ def write_run(path, sets, *, name="blur_jpeg_0.5", trained=True, seed=0, setting
     )
     for number, rows in enumerate(sets.values()):
         write_predictions(folder.predictions(f"set{number}"), rows)
-    scored = {n: score_set(rows, draws=20, seed=0) for n, rows in sets.items()}
+    scored = {
+        n: score_set(rows, draws=20, seed=0, published_ap=(published or {}).get(n))
+        for n, rows in sets.items()
+    }
     write_json(
         folder.results,
-        Results(name=name, config_hash=config.config_hash(setup), sets=scored, status="finished",
-                weights={"source": "checkpoints/1600", "step": 1600}, mean_ap=mean_ap(scored)),
-    )  # fmt: skip
+        Results(
+            name=name,
+            config_hash=config.config_hash(setup),
+            sets=scored,
+            status="finished",
+            weights={"step": 1600, "published": "a paper <1>"},
+            mean_ap=mean_ap(scored),
+        ),
+    )
     write_json(folder.config, config.to_json_dict(setup))
     command = ["python", "-m", "jaxdet.main", "--config=configs/a.py", "--workdir=runs/my run"]
     write_json(

@@ -205,3 +205,14 @@ def test_no_runs(tmp_path):
 )  # fmt: skip
 def test_values_read_well(value, text):
     assert shown(value) == text
+
+
+def test_published_figures_stand_beside_ours(make_run, make_predictions):
+    sets = {"progan": make_predictions("progan"), "own": make_predictions("own")}
+    run = make_run("a", sets, published={"progan": 0.876})
+    page = _Page(write_report([run], run / "report"))
+    assert "published" in page.words
+    assert "87.6" in page.words
+    assert "AP as printed in a paper <1>" in page.words
+    without = _Page(write_report([make_run("b", sets)], run / "report"))
+    assert "AP as printed in" not in without.words

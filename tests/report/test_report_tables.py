@@ -113,9 +113,23 @@ def test_standard_output_is_the_default(capsys):
     ],
 )
 def test_rows_at_the_floor_are_marked(changes, expected):
-    row = rows.Row(set="a", category=None, scores=Scores(**_scores(**changes)), skipped=0)
+    results = _results(a=SetResult(**_scores(**changes)))
+    ((row, line),) = rows.table(results)
     assert row.at_floor is expected
-    assert rows.cells(row)[7].startswith(rows.FLOOR_MARK) is expected
+    assert line[rows.header(results).index("floor")].startswith(rows.FLOOR_MARK) is expected
+
+
+def test_published_figures_have_a_column_and_a_mean_over_the_same_sets_only():
+    known, unknown = SetResult(**_scores(), published_ap=0.985), SetResult(**_scores())
+    both = _results(a=known, b=unknown)
+    assert rows.header(both)[3] == "published"
+    assert [line[3] for _, line in rows.table(both)] == ["98.5", rows.NONE]
+    assert rows.mean_line(both)[3] == rows.NONE
+    assert rows.mean_line(_results(a=known))[3] == "98.5"
+    text = io.StringIO()
+    tables.print_table(both, text)
+    assert text.getvalue().splitlines()[-1].startswith("published: AP in")
+    assert "published" not in rows.header(_results())
 
 
 def test_csv_holds_the_stored_numbers(make_run, make_predictions):

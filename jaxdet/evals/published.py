@@ -1,0 +1,108 @@
+"""The AP that papers and released weights report, to stand beside what is measured here.
+
+`published.csv` holds the numbers in long form, as printed: source, table, setting, result,
+metric, column, value (AP in percent).
+"""
+
+import csv
+import dataclasses
+import difflib
+import functools
+from pathlib import Path
+from types import MappingProxyType
+
+from jaxdet import config as schema
+from jaxdet.convert.folder import is_detector
+from jaxdet.errors import UserError
+from jaxdet.results import read_json
+
+_FILE = Path(__file__).with_name("published.csv")
+_README = "cnndetection_readme; readme; Blur+JPEG ({}); released weights"
+# The detectors that Wang et al. released, by the name of their file.
+_RELEASED = MappingProxyType(
+    {f"blur_jpg_prob{p}.pth": _README.format(p) for p in ("0.1", "0.5")},
+)
+# Columns of the tables, by the folders that CNNDetection gives the sets.
+_COLUMNS = MappingProxyType(
+    {
+        "progan": "ProGAN",
+        "stylegan": "StyleGAN",
+        "biggan": "BigGAN",
+        "cyclegan": "CycleGAN",
+        "stargan": "StarGAN",
+        "gaugan": "GauGAN",
+        "crn": "CRN",
+        "imle": "IMLE",
+        "seeingdark": "SITD",
+        "san": "SAN",
+        "deepfake": "DeepFake",
+        "stylegan2": "StyleGAN2",
+        "whichfaceisreal": "WhichFaceIsReal",
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Published:
+    """One row of a published table.
+
+    Attributes:
+      row: "source; table; setting; result", or "" where none is known.
+      ap: name of the test set's folder to AP, 0..1.
+    """
+
+    row: str = ""
+    ap: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+def find_published(config: schema.Config) -> Published:
+    """The row that `evaluation.published` names; with "auto" that of released weights, if any.
+
+    Raises:
+      UserError: where there is no such row, or none with this crop.
+    """
+    row = config.evaluation.published
+    if row == "none" or (row == "auto" and config.task != "eval"):
+        return Published()
+    if row == "auto":
+        row = _RELEASED.get(_file_name(config.model.init), "")
+        return Published(row=row, ap=_ap(row, config.eval_crop)) if row else Published()
+    ap = _ap(row, config.eval_crop)
+    if not ap:
+        raise UserError(f"evaluation.published={row}: {_why_not(row, config.eval_crop)}")
+    return Published(row=row, ap=ap)
+
+
+def _file_name(init: str) -> str:
+    """The name of the file that weights come from, through a conversion too."""
+    path = Path(init)
+    if is_detector(path):
+        return str(read_json(path / "detector.json").get("source", {}).get("file", ""))
+    return path.name
+
+
+def _ap(row: str, crop: int) -> dict[str, float]:
+    # Where a source has both protocols, its metric says which; elsewhere all crop to 224.
+    metrics = {f"AP, crop {crop}"} | ({"AP"} if crop == 224 else set())
+    found = {column: value for metric, column, value in _rows().get(row, ()) if metric in metrics}
+    return {
+        name: round(found[column] / 100, 6) for name, column in _COLUMNS.items() if column in found
+    }
+
+
+def _why_not(row: str, crop: int) -> str:
+    if row in _rows():
+        return f"has no AP of the test sets for crops of {crop} pixels; give none or another row"
+    close = difflib.get_close_matches(row, _rows(), n=1, cutoff=0)
+    return f"no such row; give auto, none, or a row of {_FILE.name} such as {close[0]!r}"
+
+
+@functools.cache
+def _rows() -> dict[str, list[tuple[str, str, float]]]:
+    """Row to (metric, column, value)."""
+    rows: dict[str, list[tuple[str, str, float]]] = {}
+    with _FILE.open(newline="") as file:
+        for line in csv.DictReader(file):
+            row = "; ".join(line[key] for key in ("source", "table", "setting", "result"))
+            rows.setdefault(row, []).append((line["metric"], line["column"], float(line["value"])))
+    return rows

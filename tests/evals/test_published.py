@@ -1,0 +1,62 @@
+import json
+
+import pytest
+
+from jaxdet.config import Config, Evaluation, Model
+from jaxdet.errors import UserError
+from jaxdet.evals.published import Published, find_published
+
+README = "cnndetection_readme; readme; Blur+JPEG (0.5); released weights"
+
+
+def config(row="auto", *, init="", task="eval", crop=224):
+    evaluation = Evaluation(published=row, crop=crop)
+    return Config(task=task, model=Model(init=str(init)), evaluation=evaluation)
+
+
+def test_a_named_row_gives_the_printed_figures():
+    found = find_published(config("wang2020; table2; Blur+JPEG (0.5); Wang et al."))
+    assert len(found.ap) == 11
+    # Wang et al., table 2.
+    assert (found.ap["stylegan"], found.ap["seeingdark"], found.ap["san"]) == (0.985, 0.927, 0.639)
+
+
+def test_released_weights_are_known_by_their_file_also_after_conversion(tmp_path):
+    found = find_published(config(init="weights/blur_jpg_prob0.5.pth"))
+    assert found.row == README
+    assert len(found.ap) == 13
+    assert found.ap["whichfaceisreal"] == 0.888
+    (tmp_path / "detector.json").write_text(
+        json.dumps({"source": {"file": "blur_jpg_prob0.5.pth", "sha256": "0"}})
+    )
+    assert find_published(config(init=tmp_path)) == found
+
+
+@pytest.mark.parametrize(
+    "without",
+    [
+        config(init="mine.pth"),
+        config("none", init="blur_jpg_prob0.5.pth"),
+        # What starts from released weights and trains on is no longer those weights.
+        config(init="blur_jpg_prob0.5.pth", task="train_eval"),
+    ],
+)
+def test_elsewhere_nothing_stands_beside(without):
+    assert find_published(without) == Published()
+
+
+def test_figures_of_another_crop_are_not_shown():
+    assert find_published(config(init="blur_jpg_prob0.5.pth", crop=128)) == Published(row=README)
+
+
+@pytest.mark.parametrize(
+    ("row", "crop", "says"),
+    [
+        ("wang2020; table2; Blur+JPEG(0.5); Wang et al.", 224, r"such as 'wang2020; table2; Blur"),
+        ("x", 224, "no such row"),
+        (README, 128, "no AP of the test sets for crops of 128"),
+    ],
+)
+def test_a_row_that_is_not_there_is_told(row, crop, says):
+    with pytest.raises(UserError, match=says):
+        find_published(config(row, crop=crop))
