@@ -6,7 +6,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
-from jaxdet.data.folder import ImageSet
+from jaxdet.data.images import ImageSet
 from jaxdet.data.splits import check_sizes, load_test_sets, load_train_and_val
 from jaxdet.errors import UserError
 from jaxdet.evals.protocols import evaluate

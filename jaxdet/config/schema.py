@@ -54,10 +54,10 @@ class Augment:
     blur_sigma: tuple[float, float] = option(
         (0.0, 3.0), "range of the blur's standard deviation", unit="pixels", source=f"{WANG}, 4.1"
     )
-    blur_backend: str = option(
+    backend: str = option(
         "faithful",
-        "faithful: SciPy in place on uint8, truncating after each axis, as published; "
-        "fast: OpenCV, rounded once",
+        "faithful: the published arithmetic bit by bit; fast: blur in one pass, at most one level "
+        "from it, and JPEG by OpenCV alone",
         choices=("faithful", "fast"),
     )
     jpeg_probability: float = option(0.0, "chance of JPEG compression", source=f"{WANG}, 4.1")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from jaxdet.data.store import command as pack_command
 from jaxdet.errors import Parser, guard
 
 
@@ -72,6 +73,11 @@ SYNTH_NUMBERS: Mapping[str, str] = MappingProxyType(
 )
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
+        "pack": Command(
+            help="put a folder of data into a few large files that are read by memory map",
+            add_flags=pack_command.add_flags,
+            run=pack_command.run,
+        ),
         "synth": Command(
             help="make the built-in dataset: photographs, and what small CNNs make of them",
             add_flags=add_synth_flags,

@@ -7,6 +7,7 @@ random numbers for validation. Order, ranges and coins are CNNDetection's
 
 import dataclasses
 
+import cv2
 import numpy as np
 
 from jaxdet.config import Augment
@@ -69,30 +70,76 @@ def _coins(augment: Augment, blur_coin: float, jpeg_coin: float) -> tuple[bool, 
 
 
 def carry_out(
-    plan: Plan, image: np.ndarray, *, crop: int, resize: int = 0, blur_backend: str = "faithful"
-) -> np.ndarray:
-    """The image after the plan: u8 [H, W, 3] to u8 [crop, crop, 3].
+    plan: Plan,
+    image: np.ndarray,
+    *,
+    out: np.ndarray,
+    resize: int = 0,
+    backend: str = "faithful",
+) -> None:
+    """Writes the image after the plan.
+
+    Pixels stand in OpenCV's order until they are written: its JPEG takes no other, and the copy
+    into the batch turns them on the way.
+
+    Args:
+      plan: what to do.
+      image: u8 [H, W, 3] in BGR; left as it is.
+      out: u8 [crop, crop, 3] in RGB, to write into.
+      resize: shorter side, pixels; 0 for none.
+      backend: "faithful" is the published arithmetic. "fast" blurs within one level of it and
+        always compresses with OpenCV (the same bits as Pillow where both have the same libjpeg).
 
     Raises:
       ValueError: where a corner is drawn in an image that is smaller than the crop.
     """
     if resize:
         image = ops.resize_shorter(image, size=resize)
-    if plan.sigma is not None:
-        image = ops.gaussian_blur(image, sigma=plan.sigma, backend=blur_backend)
-    if plan.quality is not None:
-        image = ops.jpeg(image, quality=plan.quality, codec=plan.codec)
-    image = _crop(plan, image, crop)
-    return ops.flip(image) if plan.flip else image
+    if plan.quality is None:
+        image = _blurred_crop(plan, image, len(out), backend)
+    else:
+        image = _compressed(plan, _blurred(plan, image, backend), backend)
+        image = _crop(plan, image, len(out))
+    if plan.flip:
+        image = ops.flip(image)
+    cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
+
+
+def _blurred(plan: Plan, image: np.ndarray, backend: str) -> np.ndarray:
+    if plan.sigma is None:
+        return image
+    return ops.gaussian_blur(image, sigma=plan.sigma, backend=backend)
+
+
+def _compressed(plan: Plan, image: np.ndarray, backend: str) -> np.ndarray:
+    assert plan.quality is not None
+    codec = "cv2" if backend == "fast" else plan.codec
+    return ops.jpeg(image, quality=plan.quality, codec=codec, order="bgr")
+
+
+def _blurred_crop(plan: Plan, image: np.ndarray, crop: int, backend: str) -> np.ndarray:
+    """The crop of the blurred image; pixels that it does not depend on are not blurred."""
+    if plan.sigma is None or min(image.shape[:2]) < crop:
+        return _crop(plan, _blurred(plan, image, backend), crop)
+    radius = ops.blur_radius(plan.sigma)
+    top, left = _corner(plan, image.shape, crop)
+    up, before = min(top, radius), min(left, radius)
+    needed = image[top - up : top + crop + radius, left - before : left + crop + radius]
+    return _blurred(plan, needed, backend)[up : up + crop, before : before + crop]
 
 
 def _crop(plan: Plan, image: np.ndarray, crop: int) -> np.ndarray:
     if plan.corner is None:
         return ops.center_crop(image, size=crop)
-    room_y, room_x = image.shape[0] - crop, image.shape[1] - crop
-    if min(room_y, room_x) < 0:
-        raise ValueError(
-            f"{image.shape[1]}x{image.shape[0]} pixels are less than the crop of {crop}"
-        )
-    top, left = int(plan.corner[0] * (room_y + 1)), int(plan.corner[1] * (room_x + 1))
+    top, left = _corner(plan, image.shape, crop)
     return ops.crop_at(image, top=top, left=left, size=crop)
+
+
+def _corner(plan: Plan, shape: tuple[int, ...], crop: int) -> tuple[int, int]:
+    """Top and left of the crop in an image that holds it, pixels."""
+    room_y, room_x = shape[0] - crop, shape[1] - crop
+    if plan.corner is None:
+        return ops.center_corner(shape[0], crop), ops.center_corner(shape[1], crop)
+    if min(room_y, room_x) < 0:
+        raise ValueError(f"{shape[1]}x{shape[0]} pixels are less than the crop of {crop}")
+    return int(plan.corner[0] * (room_y + 1)), int(plan.corner[1] * (room_x + 1))

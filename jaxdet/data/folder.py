@@ -6,7 +6,6 @@ holds the file, `0_real` or `1_fake`, and from nothing else.
 
 import dataclasses
 import functools
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,52 +13,78 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxdet.data import order
+from jaxdet.data.images import LABEL_FOLDERS, ImageSet
+from jaxdet.data.ops import decode, swap_channels
 from jaxdet.errors import UserError
 
-LABEL_FOLDERS = ("0_real", "1_fake")
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageSet:
-    """Labelled image files below one folder, in sorted order.
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class FolderSet(ImageSet):
+    """Image files below one folder, in sorted order.
 
     Attributes:
       name: what reports call it.
       folder: what the ids are relative to.
-      ids: path of each image below `folder`, with forward slashes.
+      files: the ids.
     """
 
     name: str
     folder: Path
-    ids: tuple[str, ...]
+    files: tuple[str, ...]
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @functools.cached_property
-    def labels(self) -> np.ndarray:
-        """i32 [N], 1 = fake."""
-        return np.array([LABEL_FOLDERS.index(i.split("/")[-2]) for i in self.ids], np.int32)
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """16 hex digits over the ids: two sets that differ in any name or place differ here."""
-        return hashlib.sha256("\n".join(self.ids).encode("utf8", "surrogateescape")).hexdigest()[
-            :16
-        ]
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Path of each image below `folder`, with forward slashes."""
+        return self.files
 
     def path(self, index: int) -> Path:
         """Where the image lies."""
-        return self.folder / self.ids[index]
+        return self.folder / self.files[index]
 
-    def take(self, indices: Sequence[int] | np.ndarray, *, name: str = "") -> "ImageSet":
+    def read(self, index: int, *, max_pixels: int) -> np.ndarray:
+        """The decoded file; see ImageSet."""
+        return swap_channels(decode(self.path(index).read_bytes(), max_pixels=max_pixels))
+
+    def size(self, index: int) -> tuple[int, int] | None:
+        """By the file's header; see ImageSet."""
+        return read_size(self.path(index))
+
+    def where(self, index: int) -> str:
+        """The path."""
+        return str(self.path(index))
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    def take(self, indices: Sequence[int] | np.ndarray, *, name: str = "") -> "FolderSet":
         """The images at the given places, in their order."""
-        ids = tuple(self.ids[i] for i in indices)
-        return ImageSet(name=name or self.name, folder=self.folder, ids=ids)
+        files = tuple(self.files[i] for i in indices)
+        return FolderSet(name=name or self.name, folder=self.folder, files=files)
 
 
-def load_set(folder: Path, *, name: str, categories: Sequence[str] = ()) -> ImageSet:
+class FolderRoot:
+    """A folder with `train/`, `val/` and `test/`; see `sources.Root`."""
+
+    def __init__(self, path: Path):
+        """Takes a folder that exists."""
+        self._path, self.place = path, str(path)
+
+    def has(self, split: str) -> bool:
+        """Whether there is a folder of this name."""
+        return (self._path / split).is_dir()
+
+    def categories(self, folder: str) -> list[str]:
+        """See `find_categories`."""
+        return find_categories(self._path / folder)
+
+    def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> FolderSet:
+        """See `load_set`."""
+        return load_set(self._path / folder, name=name, categories=categories)
+
+
+def load_set(folder: Path, *, name: str, categories: Sequence[str] = ()) -> FolderSet:
     """All images of a folder in the layout; of the named categories only, where any are named.
 
     Raises:
@@ -73,7 +98,7 @@ def load_set(folder: Path, *, name: str, categories: Sequence[str] = ()) -> Imag
         raise UserError(f"{folder / missing[0]}: no such class; there are {', '.join(found)}")
     chosen = [one for one in found if not categories or one in categories]
     ids = [i for category in chosen for i in _category_ids(folder, category)]
-    return ImageSet(name=name, folder=folder, ids=tuple(ids))
+    return FolderSet(name=name, folder=folder, files=tuple(ids))
 
 
 def find_categories(folder: Path) -> list[str]:
@@ -115,21 +140,6 @@ def _is_image_file(entry: os.DirEntry) -> bool:
 @functools.cache
 def _image_suffixes() -> frozenset[str]:
     return frozenset(Image.registered_extensions())
-
-
-def draw_subset(images: ImageSet, *, share: float, seed: int, stream: int) -> np.ndarray:
-    """Indices, sorted, of a share of each label folder of each class: at least one image of each.
-
-    Each folder is drawn by itself, so that labels and classes keep their proportions.
-    """
-    folders = np.array([i.rsplit("/", 1)[0] for i in images.ids])
-    taken = []
-    for number, name in enumerate(sorted(set(folders))):
-        places = np.flatnonzero(folders == name)
-        rng = order.random_generator(seed, stream=stream, index=number)
-        count = max(1, round(share * len(places)))
-        taken.append(rng.permutation(places)[:count])
-    return np.sort(np.concatenate(taken))
 
 
 def read_size(path: Path) -> tuple[int, int] | None:

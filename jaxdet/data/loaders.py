@@ -12,8 +12,8 @@ import numpy as np
 from jaxdet.config import Augment
 from jaxdet.data import order
 from jaxdet.data.augment import Plan, carry_out, draw_plan, draw_validation_plan
-from jaxdet.data.folder import ImageSet
-from jaxdet.data.ops import decode, laplacian_variance
+from jaxdet.data.images import LABEL_FOLDERS, ImageSet
+from jaxdet.data.ops import laplacian_variance
 from jaxdet.errors import BadImageError, UserError
 
 
@@ -46,19 +46,19 @@ class Reader:
     skip_bad: bool
 
     def __call__(self, index: int) -> np.ndarray | None:
-        """u8 [H, W, 3], or None for an unreadable image under the policy "skip".
+        """u8 [H, W, 3] in BGR, or None for an unreadable image under the policy "skip".
 
         Raises:
           BadImageError: for an unreadable image under the policy "stop".
         """
-        path = self.images.path(index)
         try:
-            return decode(path.read_bytes(), max_pixels=self.max_pixels)
+            return self.images.read(index, max_pixels=self.max_pixels)
         except (OSError, ValueError) as error:
             if self.skip_bad:
                 return None
             raise BadImageError(
-                f"{path}: {error}; mend or remove it, or set --config.data.on_bad_image=skip"
+                f"{self.images.where(index)}: {error}; mend or remove it, or set "
+                "--config.data.on_bad_image=skip"
             ) from None
 
 
@@ -100,7 +100,7 @@ class TrainLoader:
         used, pixels = self._readable(index)
         rng = order.random_generator(self.seed, stream=order.TRAIN, epoch=epoch, index=index)
         plan = draw_plan(self.augment, rng)
-        batch["image"][row] = self._carry_out(plan, pixels, used)
+        self._carry_out(plan, pixels, used, out=batch["image"][row])
         batch["label"][row] = self.read.images.labels[used]
         batch["index"][row] = used
         batch["valid"][row] = True
@@ -116,21 +116,17 @@ class TrainLoader:
             pixels = self.read(candidate)
             if pixels is not None:
                 return candidate, pixels
-        raise BadImageError(f"{self.read.images.path(index).parent}: no image can be read")
+        raise BadImageError(
+            f"{self.read.images.place}: no {LABEL_FOLDERS[labels[index]]} image can be read"
+        )
 
-    def _carry_out(self, plan: Plan, pixels: np.ndarray, index: int) -> np.ndarray:
+    def _carry_out(self, plan: Plan, pixels: np.ndarray, index: int, *, out: np.ndarray) -> None:
         settings = self.augment
         try:
-            return carry_out(
-                plan,
-                pixels,
-                crop=settings.crop,
-                resize=settings.resize,
-                blur_backend=settings.blur_backend,
-            )
+            carry_out(plan, pixels, out=out, resize=settings.resize, backend=settings.backend)
         except ValueError as error:
             raise UserError(
-                f"{self.read.images.path(index)}: {error}; set --config.augment.resize "
+                f"{self.read.images.where(index)}: {error}; set --config.augment.resize "
                 "or a smaller --config.augment.crop"
             ) from None
 
@@ -176,22 +172,23 @@ class EvalLoader:
         if pixels is None:
             batch["bad"][row] = index
             return
-        batch["image"][row] = self._carry_out(pixels, index)
+        self._carry_out(pixels, index, out=batch["image"][row])
         batch["sharpness"][row] = laplacian_variance(batch["image"][row])
         batch["valid"][row] = True
 
-    def _carry_out(self, pixels: np.ndarray, index: int) -> np.ndarray:
+    def _carry_out(self, pixels: np.ndarray, index: int, *, out: np.ndarray) -> None:
         if self.published is None:
-            return carry_out(Plan(), pixels, crop=self.crop, resize=self.resize)
+            carry_out(Plan(), pixels, out=out, resize=self.resize)
+            return
         rng = order.random_generator(
             self.seed, stream=order.VALIDATION, epoch=self.epoch, index=index
         )
-        return carry_out(
+        carry_out(
             draw_validation_plan(self.published, rng),
             pixels,
-            crop=self.crop,
+            out=out,
             resize=self.resize,
-            blur_backend=self.published.blur_backend,
+            backend=self.published.backend,
         )
 
 

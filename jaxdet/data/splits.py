@@ -1,18 +1,11 @@
 """Which images train, which validate, which test: from the config to image sets."""
 
-from pathlib import Path
-
 import numpy as np
 
 from jaxdet import config as schema
 from jaxdet.data import order
-from jaxdet.data.folder import (
-    ImageSet,
-    draw_subset,
-    find_categories,
-    load_set,
-    read_size,
-)
+from jaxdet.data.images import ImageSet, draw_subset
+from jaxdet.data.sources import Root, open_root
 from jaxdet.errors import UserError
 
 
@@ -24,16 +17,11 @@ def load_train_and_val(config: schema.Config) -> tuple[ImageSet, ImageSet]:
     Raises:
       UserError: where a folder or class is missing or empty.
     """
-    root = Path(config.data.root)
-    if not root.is_dir():
-        raise UserError(
-            f"data.root={config.data.root}: no such folder; give one with --config.data.root=DIR, "
-            "or make the built-in dataset with `python -m jaxdet.data synth --root=DIR`"
-        )
-    classes = _chosen_classes(config.data, root / "train")
-    train = load_set(root / "train", name="train", categories=classes)
-    if (root / "val").is_dir():
-        val = load_set(root / "val", name="val", categories=classes)
+    root = open_root(config.data.root)
+    classes = _chosen_classes(config.data, root)
+    train = root.load("train", name="train", categories=classes)
+    if root.has("val"):
+        val = root.load("val", name="val", categories=classes)
     else:
         train, val = _hold_out(train, config)
     return _share_of(train, config), val
@@ -45,23 +33,27 @@ def load_test_sets(config: schema.Config) -> list[ImageSet]:
     Raises:
       UserError: where a set is missing or empty.
     """
-    test = Path(config.data.root) / "test"
-    if not test.is_dir():
-        raise UserError(f"{test}: no such folder; it holds the sets to evaluate on")
-    names = config.evaluation.sets or find_categories(test)
+    root = open_root(config.data.root)
+    if not root.has("test"):
+        raise UserError(f"{root.place}/test: no such folder; it holds the sets to evaluate on")
+    names = config.evaluation.sets or root.categories("test")
     if "" in names:
-        raise UserError(f"{test}: holds images directly; put them in a folder named after the set")
-    return [load_set(test / name, name=name) for name in names]
+        raise UserError(
+            f"{root.place}/test: holds images directly; put them in a folder named after the set"
+        )
+    return [root.load(f"test/{name}", name=name) for name in names]
 
 
-def _chosen_classes(data: schema.Data, train: Path) -> tuple[str, ...]:
-    if not train.is_dir():
-        raise UserError(f"{train}: no such folder; data.root must hold train/")
+def _chosen_classes(data: schema.Data, root: Root) -> tuple[str, ...]:
+    if not root.has("train"):
+        raise UserError(f"{root.place}/train: no such folder; data.root must hold train/")
     if data.num_classes == 0:
         return data.classes
-    found = data.classes or tuple(find_categories(train))
+    found = data.classes or tuple(root.categories("train"))
     if len(found) < data.num_classes:
-        raise UserError(f"data.num_classes={data.num_classes}, but {train} has {len(found)}")
+        raise UserError(
+            f"data.num_classes={data.num_classes}, but {root.place}/train has {len(found)}"
+        )
     return tuple(sorted(found)[: data.num_classes])
 
 
@@ -71,7 +63,7 @@ def _hold_out(train: ImageSet, config: schema.Config) -> tuple[ImageSet, ImageSe
     kept = np.setdiff1d(np.arange(len(train)), held)
     if len(set(train.labels[kept])) < 2:
         raise UserError(
-            f"{train.folder}: too few images to hold out data.val_fraction={share}; "
+            f"{train.place}: too few images to hold out data.val_fraction={share}; "
             "add images or a val/ folder"
         )
     return train.take(kept), train.take(held, name="val")
@@ -92,9 +84,9 @@ def check_sizes(train: ImageSet, augment: schema.Augment) -> None:
     """
     firsts = {i.rsplit("/", 1)[0]: index for index, i in reversed(list(enumerate(train.ids)))}
     for index in firsts.values():
-        size = read_size(train.path(index))
+        size = train.size(index)
         if size and (augment.resize or min(size)) < augment.crop:
             raise UserError(
-                f"{train.path(index)}: {size[0]}x{size[1]} pixels are less than "
+                f"{train.where(index)}: {size[0]}x{size[1]} pixels are less than "
                 f"augment.crop={augment.crop}; set --config.augment.resize or a smaller crop"
             )

@@ -8,7 +8,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
-from jaxdet.data.folder import ImageSet
+from jaxdet.data.images import ImageSet
 from jaxdet.data.loaders import EvalLoader, Reader, Share
 from jaxdet.errors import UserError
 from jaxdet.evals.predict import make_predict_step, predict
@@ -112,7 +112,7 @@ def _result(
     config: schema.Config, images: ImageSet, predictions: Predictions, published: Published
 ) -> SetResult:
     if len(set(predictions.label)) < 2:
-        raise UserError(f"{images.folder}: no readable images of one of the two labels")
+        raise UserError(f"{images.place}: no readable images of one of the two labels")
     if len(predictions.skipped):
         say(f"{images.name}: {len(predictions.skipped)} unreadable images left out")
     return score_set(

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet import metrics
-from jaxdet.data.folder import ImageSet
+from jaxdet.data.images import ImageSet
 from jaxdet.data.loaders import Batch, EvalLoader, Reader, Share, TrainLoader
 from jaxdet.data.order import steps_per_epoch
 from jaxdet.data.pipeline import open_batches

@@ -9,6 +9,13 @@ from jaxdet.data.order import TRAIN, random_generator
 N = 4000
 
 
+def carried_out(plan, image, *, crop, **options):
+    """RGB in and out, as the pictures of the batch are."""
+    out = np.zeros((crop, crop, 3), np.uint8)
+    carry_out(plan, image[:, :, ::-1], out=out, **options)
+    return out
+
+
 def plans(augment, draw=draw_plan):
     return [draw(augment, random_generator(5, stream=TRAIN, index=i)) for i in range(N)]
 
@@ -61,24 +68,60 @@ def test_published_validation_uses_the_middle_of_the_ranges():
 
 
 def test_operations_run_in_the_published_order():
-    image = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    image = noise(60, 90)
     plan = Plan(sigma=1.0, quality=60, codec="cv2", corner=(0.5, 0.25), flip=True)
     whole = ops.resize_shorter(image, size=48)
     whole = ops.jpeg(ops.gaussian_blur(whole, sigma=1.0), quality=60, codec="cv2")
     # 48 x 72 leaves 16 rows and 40 columns beside a crop of 32: corners 0..16 and 0..40.
     expected = whole[int(0.5 * 17) :, int(0.25 * 41) :][:32, :32][:, ::-1]
-    assert np.array_equal(carry_out(plan, image, crop=32, resize=48), expected)
+    assert np.array_equal(carried_out(plan, image, crop=32, resize=48), expected)
+
+
+@pytest.mark.parametrize("backend", ["faithful", "fast"])
+@pytest.mark.parametrize("corner", [(0.0, 0.0), (0.999, 0.999), (0.4, 0.7), None])
+@pytest.mark.parametrize("sigma", [0.05, 0.6, 2.9])
+def test_blurring_only_what_the_crop_needs_changes_no_pixel(backend, corner, sigma):
+    image = noise(50, 64)
+    whole = ops.gaussian_blur(image, sigma=sigma, backend=backend)
+    expected = carried_out(Plan(corner=corner), whole, crop=20)
+    found = carried_out(Plan(sigma=sigma, corner=corner), image, crop=20, backend=backend)
+    assert np.array_equal(found, expected)
+
+
+def test_a_blurred_image_smaller_than_the_crop_is_padded_after_it():
+    image = noise(10, 30)
+    expected = ops.center_crop(ops.gaussian_blur(image, sigma=1.0), size=16)
+    assert np.array_equal(carried_out(Plan(sigma=1.0), image, crop=16), expected)
+
+
+def test_the_image_is_left_alone():
+    image = noise(40, 40)
+    image.flags.writeable = False
+    plan = Plan(sigma=1.0, quality=50, codec="pil", corner=(0.1, 0.1), flip=True)
+    for backend in ("faithful", "fast"):
+        carried_out(plan, image, crop=24, backend=backend)
+
+
+def test_fast_compresses_with_opencv_whatever_the_plan_says():
+    image = noise(40, 40)
+    expected = ops.jpeg(image, quality=70, codec="cv2")
+    found = carried_out(Plan(quality=70, codec="pil"), image, crop=40, backend="fast")
+    assert np.array_equal(found, expected)
+
+
+def noise(height, width):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def test_every_corner_can_be_drawn():
     image = np.zeros((5, 4, 3), np.uint8)
     image[..., 0] = np.arange(20).reshape(5, 4)
     corners = {
-        int(carry_out(p, image, crop=3)[0, 0, 0]) for p in plans(Augment(flip_probability=0.0))
+        int(carried_out(p, image, crop=3)[0, 0, 0]) for p in plans(Augment(flip_probability=0.0))
     }
     assert corners == {0, 1, 4, 5, 8, 9}
 
 
 def test_random_crop_of_a_smaller_image_is_refused():
     with pytest.raises(ValueError, match="20x10 pixels are less than the crop of 16"):
-        carry_out(Plan(corner=(0.0, 0.0)), np.zeros((10, 20, 3), np.uint8), crop=16)
+        carried_out(Plan(corner=(0.0, 0.0)), np.zeros((10, 20, 3), np.uint8), crop=16)

@@ -86,7 +86,7 @@ def test_training_pixels_come_from_the_image_of_the_index(dataset):
     load = train_loader(dataset / "train", augment=Augment(crop=40, flip_probability=0.0))
     batch = load(4)
     for row, index in enumerate(batch["index"]):
-        assert np.array_equal(batch["image"][row], load.read(int(index)))
+        assert np.array_equal(batch["image"][row], load.read(int(index))[:, :, ::-1])
         assert batch["label"][row] == load.read.images.labels[index]
 
 
@@ -186,7 +186,7 @@ def test_a_folder_without_any_readable_image_ends_even_under_skip(tmp_path):
     for label in ("0_real", "1_fake"):
         (tmp_path / "a" / label).mkdir(parents=True)
         (tmp_path / "a" / label / "0.png").write_text("no image")
-    with pytest.raises(BadImageError, match="no image can be read"):
+    with pytest.raises(BadImageError, match="no 0_real image can be read"):
         train_loader(tmp_path / "a", skip=True)(0)
 
 

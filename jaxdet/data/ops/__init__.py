@@ -1,11 +1,13 @@
-"""Image operations: u8 [H, W, 3] in RGB order in, the same out. Randomness stays outside."""
+"""Image operations: u8 [H, W, 3] in, the same out. Randomness stays outside."""
 
-from jaxdet.data.ops.blur import gaussian_blur
-from jaxdet.data.ops.codec import decode, jpeg
-from jaxdet.data.ops.geometry import center_crop, crop_at, flip, resize_shorter
+from jaxdet.data.ops.blur import blur_radius, gaussian_blur
+from jaxdet.data.ops.codec import decode, jpeg, swap_channels
+from jaxdet.data.ops.geometry import center_corner, center_crop, crop_at, flip, resize_shorter
 from jaxdet.data.ops.sharpness import laplacian_variance
 
 __all__ = [
+    "blur_radius",
+    "center_corner",
     "center_crop",
     "crop_at",
     "decode",
@@ -14,4 +16,5 @@ __all__ = [
     "jpeg",
     "laplacian_variance",
     "resize_shorter",
+    "swap_channels",
 ]

@@ -1,6 +1,7 @@
 """Bytes to pixels, and through JPEG and back."""
 
 import io
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -44,13 +45,15 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(levels / 257 + 0.5, 0, 255).astype(np.uint8))
 
 
-def jpeg(image: np.ndarray, *, quality: int, codec: str = "cv2") -> np.ndarray:
+def jpeg(image: np.ndarray, *, quality: int, codec: str = "cv2", order: str = "rgb") -> np.ndarray:
     """The image compressed to JPEG in memory and decoded again, chroma at half resolution.
 
     Args:
       image: u8 [H, W, 3].
       quality: 1 to 100.
       codec: "cv2" (OpenCV) or "pil" (Pillow), each with its defaults, as CNNDetection has it.
+        Both call libjpeg-turbo: the same release gives the same bits.
+      order: "rgb" or "bgr", of the channels in and out.
 
     Returns:
       u8 [H, W, 3].
@@ -58,11 +61,32 @@ def jpeg(image: np.ndarray, *, quality: int, codec: str = "cv2") -> np.ndarray:
     Raises:
       ValueError: where the codec is unknown.
     """
-    if codec == "cv2":
-        _, content = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        return cv2.cvtColor(cv2.imdecode(content, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    if codec == "pil":
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, format="jpeg", quality=quality)
-        return np.asarray(Image.open(buffer).convert("RGB"))
-    raise ValueError(f"codec {codec!r} is neither 'cv2' nor 'pil'")
+    if codec not in _JPEG:
+        raise ValueError(f"codec {codec!r} is neither 'cv2' nor 'pil'")
+    through, native = _JPEG[codec]
+    if order == native:
+        return through(image, quality)
+    return swap_channels(through(swap_channels(image), quality))
+
+
+def swap_channels(image: np.ndarray) -> np.ndarray:
+    """A copy u8 [H, W, 3] with red and blue exchanged."""
+    swapped: np.ndarray = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return swapped
+
+
+def _jpeg_opencv(image: np.ndarray, quality: int) -> np.ndarray:
+    _, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    assert decoded is not None  # it was encoded a line above
+    return decoded
+
+
+def _jpeg_pillow(image: np.ndarray, quality: int) -> np.ndarray:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="jpeg", quality=quality)
+    return np.asarray(Image.open(buffer).convert("RGB"))
+
+
+# Codec: how to go through it, and the order of channels it takes and gives.
+_JPEG = MappingProxyType({"cv2": (_jpeg_opencv, "bgr"), "pil": (_jpeg_pillow, "rgb")})

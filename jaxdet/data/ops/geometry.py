@@ -1,5 +1,6 @@
 """Resize, crop and flip, with torchvision's rounding."""
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -33,8 +34,7 @@ def crop_at(image: np.ndarray, *, top: int, left: int, size: int) -> np.ndarray:
 def center_crop(image: np.ndarray, *, size: int) -> np.ndarray:
     """The middle u8 [size, size, 3]; a smaller image is first padded with black on both sides.
 
-    Corners are rounded to even as torchvision's `center_crop` does, with the odd pixel of
-    padding at the bottom and right.
+    The odd pixel of padding is at the bottom and right, as in torchvision.
     """
     height, width = image.shape[:2]
     pad_y, pad_x = max(size - height, 0), max(size - width, 0)
@@ -42,10 +42,16 @@ def center_crop(image: np.ndarray, *, size: int) -> np.ndarray:
         borders = ((pad_y // 2, pad_y - pad_y // 2), (pad_x // 2, pad_x - pad_x // 2), (0, 0))
         image = np.pad(image, borders)
         height, width = image.shape[:2]
-    top, left = round((height - size) / 2), round((width - size) / 2)
-    return crop_at(image, top=top, left=left, size=size)
+    return crop_at(
+        image, top=center_corner(height, size), left=center_corner(width, size), size=size
+    )
+
+
+def center_corner(length: int, size: int) -> int:
+    """Where the middle `size` of `length` pixels begin, rounded to even as torchvision does."""
+    return round((length - size) / 2)
 
 
 def flip(image: np.ndarray) -> np.ndarray:
     """The image mirrored left to right."""
-    return image[:, ::-1]
+    return cv2.flip(image, 1)

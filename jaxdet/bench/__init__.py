@@ -1,0 +1,1 @@
+"""Images per second, measured side by side in one run. Not part of any test."""

@@ -1,0 +1,97 @@
+"""`python -m jaxdet.bench input`: images per second, as a table and as JSON.
+
+Ratios within one run are what counts: other work on the machine hits all rows alike.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxdet.bench.input import Plan, default_settings, measure_input
+from jaxdet.bench.pictures import write_pictures
+from jaxdet.errors import Parser, UserError, guard
+from jaxdet.results import write_json
+from jaxdet.runtime import environment
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures what the command line names, prints the rows and writes them."""
+    parser = Parser(prog="python -m jaxdet.bench", description=__doc__)
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_input(subparsers.add_parser("input", help=_INPUT, description=_INPUT))
+    with guard():
+        options = parser.parse_args(arguments)
+        rows = _measure_input(options)
+        print(_table(rows))
+        if options.json:
+            facts = environment.describe()
+            write_json(options.json, {**facts, "options": _plain(options), "rows": rows})
+
+
+_INPUT = (
+    "the input pipeline: folder, packed and ArrayRecord sources, both back-ends, beside a loader "
+    "that does the published work the published way, on the same images and cores"
+)
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows as JSON")
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="folder with train/ of images of 224 pixels or more; 1024 crops of photographs of "
+        "256 pixels where left out",
+    )
+    parser.add_argument("--batch-size", type=_positive, default=64, metavar="N")
+    parser.add_argument(
+        "--seconds", type=_positive, default=3, metavar="N", help="of each measurement (default 3)"
+    )
+    parser.add_argument(
+        "--rounds", type=_positive, default=5, metavar="N", help="turns of each row (default 5)"
+    )
+
+
+def _measure_input(options: argparse.Namespace) -> list[dict[str, Any]]:
+    if options.images is not None and not options.images.is_dir():
+        raise UserError(f"--images={options.images}: no such folder")
+    with tempfile.TemporaryDirectory() as scratch:
+        root = options.images
+        if root is None:
+            root = Path(scratch) / "pictures"
+            write_pictures(root, count=512)
+        plan = Plan(
+            root=root,
+            scratch=Path(scratch),
+            batch_size=options.batch_size,
+            seconds=options.seconds,
+            rounds=options.rounds,
+            settings=default_settings(),
+        )
+        return measure_input(plan, say=lambda line: print(line, flush=True))
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
+    return int(text)
+
+
+def _plain(options: argparse.Namespace) -> dict[str, Any]:
+    return {key: str(value) for key, value in vars(options).items() if key != "json"}
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    lines = [f"{'row':<22}{'times the reference':>20}{'images/s':>10}  workers"]
+    for row in rows:
+        lines.append(
+            f"{row['what']:<22}{row['ratio_to_reference']:>20.2f}"
+            f"{row['images_per_second']:>10,.0f}  {row['workers']}"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

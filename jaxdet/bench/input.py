@@ -1,0 +1,166 @@
+"""Images per second of the input pipeline, by source and back-end, beside the published way.
+
+Every row does Blur+JPEG(0.5) of Wang et al. on the same images: 256 pixels, random crops of 224,
+batches ready for the device. The rows take turns for some rounds, so that what else the machine
+does hits all of them; a row's figure is the median of its rounds, with the kind and number of
+workers that was fastest for it.
+"""
+
+import dataclasses
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxdet.bench.reference import PublishedDataset, ReferenceLoader
+from jaxdet.config import Augment, Runtime
+from jaxdet.data.folder import load_set
+from jaxdet.data.loaders import Reader, TrainLoader
+from jaxdet.data.pipeline import open_batches
+from jaxdet.data.sources import open_root
+from jaxdet.data.store.listing import list_files
+from jaxdet.data.store.pack import pack
+from jaxdet.errors import UserError
+
+AUGMENT = Augment(crop=224, blur_probability=0.5, jpeg_probability=0.5)
+_ENDLESS = 2**31 - 1
+_MAX_PIXELS = 10**8
+REFERENCE = "reference"
+
+Load = Callable[[int], Any]
+# Opens a stream of batches; each counts as `batch_size` images.
+Open = Callable[[], Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How a row's loader is run: kind and number of workers."""
+
+    kind: str
+    workers: int
+
+    def __str__(self) -> str:
+        return f"{self.workers} {self.kind}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to measure.
+
+    Attributes:
+      root: folder in ForenSynths layout with `train/`.
+      scratch: empty folder for the packed forms.
+      batch_size: images a batch.
+      seconds: of each measurement, after a warm-up of two batches.
+      rounds: turns of each row.
+      settings: what each row is tried with; the first round of all is a trial that only chooses.
+    """
+
+    root: Path
+    scratch: Path
+    batch_size: int
+    seconds: float
+    rounds: int
+    settings: tuple[Setting, ...]
+
+
+def default_settings() -> tuple[Setting, ...]:
+    """Threads and processes, one for each core."""
+    cores = os.cpu_count() or 1
+    return tuple(Setting(kind=kind, workers=cores) for kind in ("threads", "processes"))
+
+
+def measure_input(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Rows of `bench input`, the reference last; see the contract of bench's JSON.
+
+    Raises:
+      UserError: where the images are missing or smaller than the crop.
+    """
+    loaders = _loaders(plan, say)
+    best = {what: _fastest(what, load, plan, say) for what, load in loaders.items()}
+    speeds: dict[str, list[float]] = {what: [] for what in loaders}
+    for number in range(plan.rounds):
+        for what, load in loaders.items():
+            speeds[what].append(_speed(_opener(load, best[what]), plan))
+        say(f"round {number + 1} of {plan.rounds}: " + _line({w: s[-1] for w, s in speeds.items()}))
+    medians = {what: statistics.median(found) for what, found in speeds.items()}
+    return [
+        {
+            "what": what,
+            "images_per_second": round(median, 1),
+            "ratio_to_reference": round(median / medians[REFERENCE], 3),
+            "workers": str(best[what]),
+            "rounds": [round(one, 1) for one in speeds[what]],
+        }
+        for what, median in medians.items()
+    ]
+
+
+def _loaders(plan: Plan, say: Callable[[str], None]) -> dict[str, Load]:
+    """Row to its loader, over all sources."""
+    # tensorflow_datasets takes a second to import.
+    from jaxdet.data.arrayrecord import write_tfds
+
+    listing = list_files(plan.root)
+    pack(plan.root, plan.scratch / "store", say=say, progress=lambda done, of: None)
+    records = write_tfds(listing, plan.scratch / "tfds", name="bench")
+    roots = {"folder": str(plan.root), "packed": str(plan.scratch / "store"),
+             "arrayrecord": f"tfds:{records}"}  # fmt: skip
+    rows: dict[str, Load] = {
+        f"{source}/{backend}": _ours(root, backend, plan)
+        for source, root in roots.items()
+        for backend in ("fast", "faithful")
+    }
+    images = load_set(plan.root / "train", name="train")
+    dataset = PublishedDataset(images=images, augment=AUGMENT, seed=0, length=_ENDLESS)
+    return {**rows, REFERENCE: ReferenceLoader(dataset=dataset, batch_size=plan.batch_size)}
+
+
+def _ours(root: str, backend: str, plan: Plan) -> TrainLoader:
+    images = open_root(root).load("train", name="train")
+    size = images.size(0)
+    if size is None or min(size) < AUGMENT.crop:
+        raise UserError(f"{images.where(0)}: less than {AUGMENT.crop} pixels a side")
+    return TrainLoader(
+        read=Reader(images=images, max_pixels=_MAX_PIXELS, skip_bad=False),
+        augment=dataclasses.replace(AUGMENT, backend=backend),
+        seed=0,
+        batch_size=plan.batch_size,
+    )
+
+
+def _opener(load: Load, setting: Setting) -> Open:
+    runtime = Runtime(workers=setting.workers, worker_kind=setting.kind)
+    return lambda: open_batches(load, start=0, stop=_ENDLESS, runtime=runtime)
+
+
+def _fastest(what: str, load: Load, plan: Plan, say: Callable[[str], None]) -> Setting:
+    trials = {setting: _speed(_opener(load, setting), plan) for setting in plan.settings}
+    say(f"{what}: " + _line({str(s): speed for s, speed in trials.items()}))
+    return max(trials, key=lambda setting: trials[setting])
+
+
+def _speed(opened: Open, plan: Plan) -> float:
+    """Images per second over the time, once two batches have come."""
+    with opened() as batches:
+        _take(batches, 2)
+        began, count = time.perf_counter(), 0
+        while time.perf_counter() - began < plan.seconds:
+            _take(batches, 1)
+            count += plan.batch_size
+        return count / (time.perf_counter() - began)
+
+
+def _take(batches: Iterator[Any], count: int) -> None:
+    for _ in range(count):
+        batch = next(batches)
+        # What a copy to the device would do: look at every page of it.
+        np.add.reduce(batch["image"].reshape(-1).view(np.uint8)[::4096])
+
+
+def _line(speeds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {speed:,.0f}" for name, speed in speeds.items()) + " images/s"

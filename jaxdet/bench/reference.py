@@ -1,0 +1,99 @@
+"""The published way of loading, to measure against: one image at a time, float pictures out.
+
+The work of CNNDetection's data set (data/datasets.py) with the same libraries: Pillow decodes,
+SciPy blurs channel by channel in place, OpenCV or Pillow compresses, Pillow crops and mirrors, and
+the picture becomes a normalised float32 [3, H, W] as torchvision's ToTensor and Normalize make it.
+The words are our own; the random draws are those of our plans, so that both do equal work.
+"""
+
+import dataclasses
+import io
+
+import cv2
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from jaxdet.config import Augment
+from jaxdet.data import order
+from jaxdet.data.augment import Plan, draw_plan
+from jaxdet.data.folder import FolderSet
+
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
+_STD = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PublishedDataset:
+    """Place in a shuffled, endless order -> f32 [3, crop, crop] and label."""
+
+    images: FolderSet
+    augment: Augment
+    seed: int
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, place: int) -> tuple[np.ndarray, int]:
+        n = len(self.images)
+        epoch, place = divmod(place, n)
+        index = int(order.epoch_order(n, seed=self.seed, epoch=epoch, batch_size=1)[place, 0])
+        rng = order.random_generator(self.seed, stream=order.TRAIN, epoch=epoch, index=index)
+        picture = Image.open(self.images.path(index)).convert("RGB")
+        return self._augmented(picture, draw_plan(self.augment, rng)), self.images.labels[index]
+
+    def _augmented(self, picture: Image.Image, plan: Plan) -> np.ndarray:
+        if plan.sigma is not None:
+            picture = _blurred(picture, plan.sigma)
+        if plan.quality is not None:
+            picture = _compressed(picture, plan.quality, plan.codec)
+        assert plan.corner is not None
+        crop = self.augment.crop
+        left = int(plan.corner[1] * (picture.width - crop + 1))
+        top = int(plan.corner[0] * (picture.height - crop + 1))
+        picture = picture.crop((left, top, left + crop, top + crop))
+        if plan.flip:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return _tensor(picture)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReferenceLoader:
+    """Step -> batch of floats, put together as PyTorch's DataLoader does it."""
+
+    dataset: PublishedDataset
+    batch_size: int
+
+    def __call__(self, step: int) -> dict[str, np.ndarray]:
+        """f32 [b, 3, crop, crop] and i64 [b]."""
+        first = step * self.batch_size
+        rows = [self.dataset[place] for place in range(first, first + self.batch_size)]
+        pictures, labels = zip(*rows, strict=True)
+        return {"image": np.stack(pictures), "label": np.array(labels, np.int64)}
+
+
+def _blurred(picture: Image.Image, sigma: float) -> Image.Image:
+    levels = np.array(picture)
+    for channel in range(3):
+        plane = levels[:, :, channel]
+        ndimage.gaussian_filter(plane, sigma=sigma, output=plane)
+    return Image.fromarray(levels)
+
+
+def _compressed(picture: Image.Image, quality: int, codec: str) -> Image.Image:
+    if codec == "pil":
+        file = io.BytesIO()
+        picture.save(file, format="jpeg", quality=quality)
+        return Image.open(file)
+    bgr = np.array(picture)[:, :, ::-1]
+    _, content = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    assert decoded is not None  # it was encoded a line above
+    return Image.fromarray(decoded[:, :, ::-1])
+
+
+def _tensor(picture: Image.Image) -> np.ndarray:
+    floats = np.asarray(picture).transpose(2, 0, 1).astype(np.float32) / 255
+    tensor: np.ndarray = (floats - _MEAN) / _STD
+    return np.ascontiguousarray(tensor)

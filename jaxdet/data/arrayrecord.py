@@ -1,0 +1,199 @@
+"""ArrayRecord files through tensorflow_datasets, without TensorFlow: written and read.
+
+For those who keep their data as tfds datasets. A record is the file's bytes, its label and its
+path; `ids-VERSION.json` beside the version's folder lists the paths, since a run needs all of them
+before it reads the first image. Order, labels and pixels are those of the folder it was made from.
+"""
+
+import functools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
+from jaxdet.data.ops import decode, swap_channels
+from jaxdet.data.store.encode import header_of
+from jaxdet.data.store.listing import Listing
+from jaxdet.errors import UserError
+from jaxdet.results import read_json, write_json
+
+_VERSION = "1.0.0"
+
+
+class Forensics(tfds.core.GeneratorBasedBuilder):
+    """A folder in ForenSynths layout as a tfds dataset with the splits train, val and test."""
+
+    VERSION = tfds.core.Version(_VERSION)
+
+    def __init__(self, *, listing: Listing, name: str, **options: Any):
+        """Takes what to write and how the dataset is called; the rest as tfds has it."""
+        self.name, self._listing = name, listing
+        super().__init__(file_format="array_record", **options)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=(None, None, 3)),
+                "label": tfds.features.ClassLabel(names=["real", "fake"]),
+                "id": tfds.features.Text(),
+            }
+        )
+        # In the order of the folder source, so that a run sees the same images in the same steps.
+        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        del dl_manager
+        return {split: self._generate_examples(split) for split in _splits(self._listing)}
+
+    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, path in enumerate(_splits(self._listing)[split]):
+            yield (
+                number,
+                {
+                    "image": (self._listing.root / split / path).read_bytes(),
+                    "label": LABEL_FOLDERS.index(path.split("/")[-2]),
+                    "id": path,
+                },
+            )
+
+
+def write_tfds(listing: Listing, data_dir: Path, *, name: str) -> Path:
+    """Writes the dataset `name` below `data_dir`; gives the folder of its version.
+
+    Raises:
+      UserError: where it is there already with other images, or a name is not UTF-8.
+    """
+    splits, folder = _splits(listing), data_dir / name / _VERSION
+    _check_names(listing, splits)
+    ids = _ids_of(folder)
+    if folder.is_dir() and not (ids.is_file() and read_json(ids) == splits):
+        raise UserError(f"{folder}: exists and holds other images; give another folder")
+    write_json(ids, splits)
+    Forensics(listing=listing, name=name, data_dir=data_dir).download_and_prepare()
+    return folder
+
+
+def _ids_of(folder: Path) -> Path:
+    """The list of paths beside a version's folder, which is tfds's own."""
+    return folder.with_name(f"ids-{folder.name}.json")
+
+
+def _check_names(listing: Listing, splits: Mapping[str, Sequence[str]]) -> None:
+    for split, paths in splits.items():
+        for path in paths:
+            if not path.isprintable():
+                raise UserError(
+                    f"{listing.root / split / path}: tfds cannot keep this name; rename the file"
+                )
+
+
+def _splits(listing: Listing) -> dict[str, list[str]]:
+    """Split to the paths below it, in order."""
+    found: dict[str, list[str]] = {}
+    for folder, name in listing.files:
+        split, rest = listing.folders[folder].split("/", 1)
+        found.setdefault(split, []).append(f"{rest}/{name}")
+    return found
+
+
+class TfdsSet(ImageSet):
+    """Some records of one split of a dataset that `write_tfds` wrote."""
+
+    def __init__(
+        self, folder: Path, split: str, records: np.ndarray, files: Sequence[str], *, name: str
+    ):
+        """Takes records i64 [N] of the split and the ids of them all."""
+        self.folder, self.split, self.name = folder, split, name
+        self._records, self._files = records, files
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """See ImageSet."""
+        return self._files
+
+    @functools.cached_property
+    def _source(self) -> Any:
+        builder = tfds.builder_from_directory(self.folder)
+        return builder.as_data_source(self.split, decoders={"image": tfds.decode.SkipDecoding()})
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Each process opens the files for itself.
+        return {key: value for key, value in vars(self).items() if key != "_source"}
+
+    def _content(self, index: int) -> bytes:
+        content: bytes = self._source[int(self._records[index])]["image"]
+        return content
+
+    def read(self, index: int, *, max_pixels: int) -> np.ndarray:
+        """The decoded file; see ImageSet."""
+        return swap_channels(decode(self._content(index), max_pixels=max_pixels))
+
+    def size(self, index: int) -> tuple[int, int] | None:
+        """By the file's header; see ImageSet."""
+        header = header_of(self._content(index))
+        return header[1] if header else None
+
+    def where(self, index: int) -> str:
+        """The dataset, and the path that was written."""
+        return f"{self.place}/{self._files[index]}"
+
+    @property
+    def place(self) -> str:
+        """The dataset and the split."""
+        return f"{self.folder}:{self.split}"
+
+    def take(self, indices: Sequence[int] | np.ndarray, *, name: str = "") -> "TfdsSet":
+        """The images at the given places, in their order."""
+        chosen = np.asarray(indices, np.int64)
+        files = [self._files[i] for i in chosen]
+        name = name or self.name
+        return TfdsSet(self.folder, self.split, self._records[chosen], files, name=name)
+
+
+class TfdsRoot(PathTable):
+    """A dataset in the place of a folder of data; see `sources.Root`."""
+
+    def __init__(self, name: str):
+        """Opens the dataset of this name, as tfds finds it, or in this folder.
+
+        Raises:
+          UserError: where there is none, or `pack` did not write it.
+        """
+        self._folder = _find(name)
+        self.place = f"tfds:{name}"
+        ids = _ids_of(self._folder)
+        if not ids.is_file():
+            raise UserError(f"{ids}: no such file; write the dataset with `jaxdet.data pack`")
+        self._splits: dict[str, list[str]] = read_json(ids)
+        super().__init__(
+            dict.fromkeys(
+                f"{s}/{i}".rsplit("/", 1)[0] for s, ids in self._splits.items() for i in ids
+            )
+        )
+
+    def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> TfdsSet:
+        """The images of a folder, of the named categories only where any are named."""
+        chosen = set(self.label_folders(folder, categories))
+        split = folder.split("/")[0]
+        paths = self._splits[split]
+        records = [n for n, i in enumerate(paths) if f"{split}/{i}".rsplit("/", 1)[0] in chosen]
+        cut = len(folder) - len(split)
+        files = [paths[record][cut:] for record in records]
+        return TfdsSet(self._folder, split, np.array(records, np.int64), files, name=name)
+
+
+def _find(name: str) -> Path:
+    try:
+        if os.path.isdir(name):
+            return Path(tfds.builder_from_directory(name).data_dir)
+        return Path(tfds.builder(name).data_dir)
+    except Exception as error:  # tfds raises many kinds for a name that it does not find
+        first = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"data.root=tfds:{name}: tfds finds no such dataset ({first}); set TFDS_DATA_DIR or "
+            "give the folder of its version"
+        ) from None

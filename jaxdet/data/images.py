@@ -1,0 +1,137 @@
+"""Labelled images in an order: what loaders see, wherever the pixels lie.
+
+`open_root` in data/sources.py gives them, from folders, a packed store or a tfds dataset.
+"""
+
+import abc
+import functools
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from jaxdet.data import order
+from jaxdet.errors import UserError
+
+LABEL_FOLDERS = ("0_real", "1_fake")
+
+
+class ImageSet(abc.ABC):
+    """Labelled images in a fixed order. Pickles, so that worker processes can have it.
+
+    Attributes:
+      name: what reports call it.
+    """
+
+    name: str
+
+    @property
+    @abc.abstractmethod
+    def ids(self) -> Sequence[str]:
+        """Path of each image below its set, `[<category>/]{0_real,1_fake}/<file>`."""
+
+    @abc.abstractmethod
+    def read(self, index: int, *, max_pixels: int) -> np.ndarray:
+        """The pixels u8 [H, W, 3] in BGR, OpenCV's order; perhaps read-only.
+
+        Raises:
+          OSError: where the file cannot be opened.
+          ValueError: where it is no image, is damaged, or has more than `max_pixels`.
+        """
+
+    @abc.abstractmethod
+    def size(self, index: int) -> tuple[int, int] | None:
+        """Width and height by the header, pixels; None where it cannot be read."""
+
+    @abc.abstractmethod
+    def where(self, index: int) -> str:
+        """What a message calls the image."""
+
+    @property
+    @abc.abstractmethod
+    def place(self) -> str:
+        """What a message calls the set."""
+
+    @abc.abstractmethod
+    def take(self, indices: Sequence[int] | np.ndarray, *, name: str = "") -> "ImageSet":
+        """The images at the given places, in their order."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """i32 [N], 1 = fake."""
+        return np.array([LABEL_FOLDERS.index(i.split("/")[-2]) for i in self.ids], np.int32)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over the ids: two sets that differ in any name or place differ here."""
+        text = "\n".join(self.ids).encode("utf8", "surrogateescape")
+        return hashlib.sha256(text).hexdigest()[:16]
+
+
+class PathTable:
+    """Which label folders there are, for sources that are not folders themselves.
+
+    Attributes:
+      place: what messages call the source; set by subclasses.
+    """
+
+    place: str
+
+    def __init__(self, folders: Iterable[str]):
+        """Takes the paths of all label folders, `train/cat/0_real` and so on."""
+        self._folders = tuple(folders)
+
+    def has(self, split: str) -> bool:
+        """Whether there is anything of the split."""
+        return any(folder.split("/")[0] == split for folder in self._folders)
+
+    def categories(self, folder: str) -> list[str]:
+        """Folders below, sorted; [''] where `folder` holds the two labels itself.
+
+        Raises:
+          UserError: where there is nothing below.
+        """
+        below = {path[len(folder) + 1 :].split("/")[0] for path in self._below(folder)}
+        if not below:
+            raise UserError(f"{self.place}: holds no {folder}")
+        return [""] if below <= set(LABEL_FOLDERS) else sorted(below)
+
+    def label_folders(self, folder: str, categories: Sequence[str]) -> list[str]:
+        """The label folders below, of the named categories only where any are named.
+
+        Raises:
+          UserError: naming the category that is not there.
+        """
+        found = self.categories(folder)
+        missing = sorted(set(categories) - set(found))
+        if missing:
+            raise UserError(
+                f"{self.place}: {folder} has no class {missing[0]}; there are {', '.join(found)}"
+            )
+        cut = len(folder) + 1
+        return [
+            path
+            for path in self._below(folder)
+            if not categories or path[cut:].split("/")[0] in categories
+        ]
+
+    def _below(self, folder: str) -> list[str]:
+        return [path for path in self._folders if path.startswith(f"{folder}/")]
+
+
+def draw_subset(images: ImageSet, *, share: float, seed: int, stream: int) -> np.ndarray:
+    """Indices, sorted, of a share of each label folder of each class: at least one image of each.
+
+    Each folder is drawn by itself, so that labels and classes keep their proportions.
+    """
+    folders = np.array([i.rsplit("/", 1)[0] for i in images.ids])
+    taken = []
+    for number, name in enumerate(sorted(set(folders))):
+        places = np.flatnonzero(folders == name)
+        rng = order.random_generator(seed, stream=stream, index=number)
+        count = max(1, round(share * len(places)))
+        taken.append(rng.permutation(places)[:count])
+    return np.sort(np.concatenate(taken))

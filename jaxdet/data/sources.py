@@ -1,0 +1,60 @@
+"""Where the images of a run lie: `data.root` looked up."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from jaxdet.data.folder import FolderRoot
+from jaxdet.data.images import ImageSet
+from jaxdet.data.store.layout import is_store
+from jaxdet.data.store.reader import StoreRoot
+from jaxdet.errors import UserError
+
+TFDS = "tfds:"
+
+
+class Root(Protocol):
+    """Splits, sets and classes in ForenSynths layout, by their folders ("train", "test/progan").
+
+    Attributes:
+      place: what messages call it.
+    """
+
+    place: str
+
+    def has(self, split: str) -> bool:
+        """Whether there is a folder of this name."""
+
+    def categories(self, folder: str) -> list[str]:
+        """Folders below, sorted; [''] where `folder` holds `0_real` and `1_fake` itself.
+
+        Raises:
+          UserError: where there is neither.
+        """
+
+    def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> ImageSet:
+        """All images of a folder; of the named categories only, where any are named.
+
+        Raises:
+          UserError: naming what is missing or empty.
+        """
+
+
+def open_root(root: str) -> Root:
+    """What `data.root` names: a folder, a packed store, or `tfds:NAME`.
+
+    Raises:
+      UserError: where there is no such thing.
+    """
+    if root.startswith(TFDS):
+        # tensorflow_datasets takes a second to import, which nobody else should wait for.
+        from jaxdet.data.arrayrecord import TfdsRoot
+
+        return TfdsRoot(root.removeprefix(TFDS))
+    path = Path(root)
+    if not path.is_dir():
+        raise UserError(
+            f"data.root={root}: no such folder; give one with --config.data.root=DIR, "
+            "or make the built-in dataset with `python -m jaxdet.data synth --root=DIR`"
+        )
+    return StoreRoot(path) if is_store(path) else FolderRoot(path)

@@ -1,0 +1,50 @@
+"""`python -m jaxdet.data pack SRC DST`."""
+
+import argparse
+from pathlib import Path
+
+from jaxdet.data.store.listing import list_files
+from jaxdet.data.store.pack import pack
+from jaxdet.errors import UserError
+
+FORMATS = ("store", "tfds")
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `pack`."""
+    parser.add_argument("src", type=Path, metavar="SRC", help="folder with train/, val/ or test/")
+    parser.add_argument("dst", type=Path, metavar="DST", help="the store to make")
+    parser.add_argument(
+        "--format",
+        default="store",
+        metavar="store|tfds",
+        help="store: read by memory map, the fastest; tfds: ArrayRecord files of a "
+        "tensorflow_datasets dataset below DST, for --config.data.root=tfds:NAME; both keep every "
+        "pixel (default store)",
+    )
+    parser.add_argument(
+        "--name", default="forensynths", help="of a tfds dataset (default forensynths)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Packs, or goes on packing."""
+    if arguments.format not in FORMATS:
+        raise UserError(f"--format={arguments.format}: not one of {', '.join(FORMATS)}")
+    if not arguments.src.is_dir():
+        raise UserError(f"{arguments.src}: no such folder")
+    if arguments.format == "store":
+        pack(arguments.src, arguments.dst, say=_say, progress=_progress)
+        return
+    # tensorflow_datasets takes a second to import.
+    from jaxdet.data.arrayrecord import write_tfds
+
+    _say(f"{write_tfds(list_files(arguments.src), arguments.dst, name=arguments.name)}: written")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _progress(done: int, of: int) -> None:
+    _say(f"packed {done} of {of} images")

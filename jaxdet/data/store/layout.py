@@ -1,0 +1,86 @@
+"""What the files of a packed store hold."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxdet.errors import UserError
+from jaxdet.results import read_json
+
+SCHEMA_VERSION = 1
+KIND = "jaxdet-store"
+
+# One record an image, in the order of the folder source. A raw image is u8 [height, width, 3] in
+# BGR; of any other, `size` bytes are the file, and height and width are those of its header (0
+# where it has none that can be read).
+RECORD = np.dtype(
+    [
+        ("offset", "<u8"),  # of the first byte in its shard
+        ("size", "<u8"),  # bytes
+        ("name", "<u8"),  # offset of the file's name in names.bin
+        ("height", "<u4"),
+        ("width", "<u4"),
+        ("crc", "<u4"),  # zlib.crc32 of the bytes
+        ("shard", "<u4"),
+        ("folder", "<u4"),  # place in `folders` of store.json
+        ("name_size", "<u2"),  # bytes, UTF-8 with surrogate escapes
+        ("raw", "u1"),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class StorePaths:
+    """The places of a store's files."""
+
+    path: Path
+
+    @property
+    def about(self) -> Path:
+        """What the store holds, JSON; written last."""
+        return self.path / "store.json"
+
+    @property
+    def index(self) -> Path:
+        """RECORD [N]."""
+        return self.path / "index.npy"
+
+    @property
+    def names(self) -> Path:
+        """File names, one after the other."""
+        return self.path / "names.bin"
+
+    def shard(self, number: int) -> Path:
+        """Bytes of images, one after the other."""
+        return self.path / "shards" / f"{number:05d}.bin"
+
+
+def is_store(path: Path) -> bool:
+    """Whether the folder is a packed store."""
+    return StorePaths(path).about.is_file()
+
+
+def read_about(paths: StorePaths) -> dict[str, Any]:
+    """`store.json`, checked.
+
+    Raises:
+      UserError: where it is of another kind or a newer schema.
+    """
+    about = read_json(paths.about)
+    if not isinstance(about, dict) or about.get("kind") != KIND:
+        raise UserError(f"{paths.about}: does not describe a packed store")
+    if about.get("schema_version") != SCHEMA_VERSION:
+        raise UserError(
+            f"{paths.about}: schema version {about.get('schema_version')}, this jaxdet reads "
+            f"{SCHEMA_VERSION}; pack it again or use the version of jaxdet that wrote it"
+        )
+    return about
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,49 @@
+"""What is packed: every image of a folder of data, in the order of the folder source."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+from jaxdet.data.folder import FolderRoot, FolderSet
+from jaxdet.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """What is packed: label folders in the order of the folder source, and their files."""
+
+    root: Path
+    folders: tuple[str, ...]
+    files: tuple[tuple[int, str], ...]  # folder's place, file's name
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest over all names in their order."""
+        lines = (f"{self.folders[folder]}/{name}" for folder, name in self.files)
+        text = "\n".join(lines).encode("utf8", "surrogateescape")
+        return hashlib.sha256(text).hexdigest()[:16]
+
+
+def list_files(src: Path) -> Listing:
+    """Every image of every split, in the order of the folder source.
+
+    Raises:
+      UserError: where there is none.
+    """
+    root = FolderRoot(src)
+    sets: list[FolderSet] = [root.load(s, name=s) for s in ("train", "val") if root.has(s)]
+    if root.has("test"):
+        names = [f"test/{name}" for name in root.categories("test")]
+        sets += [root.load(name.rstrip("/"), name=name.rstrip("/")) for name in names]
+    if not sets:
+        raise UserError(f"{src}: holds no train/, val/ or test/; see docs/data.md for the layout")
+    paths = [f"{one.name}/{i}".rsplit("/", 1) for one in sets for i in one.ids]
+    folders = tuple(dict.fromkeys(folder for folder, _ in paths))
+    places = {folder: place for place, folder in enumerate(folders)}
+    return Listing(src, folders, tuple((places[folder], name) for folder, name in paths))
+
+
+def set_of(folder: str) -> str:
+    """`train`, `val` or `test/<set>`."""
+    parts = folder.split("/")
+    return "/".join(parts[: 2 if parts[0] == "test" else 1])

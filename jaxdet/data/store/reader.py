@@ -1,0 +1,168 @@
+"""A packed store as image sets: opened in a moment, its pages shared between workers."""
+
+import functools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
+from jaxdet.data.ops import decode, swap_channels
+from jaxdet.data.store.layout import RECORD, StorePaths, read_about, sha256
+from jaxdet.errors import UserError
+
+
+class Store:
+    """The index of a store and its bytes. Pickles as its path: a worker maps the same pages."""
+
+    def __init__(self, path: Path):
+        """Opens it and checks its index.
+
+        Raises:
+          UserError: where a file is missing, cut short or altered.
+        """
+        self.path = path
+        paths = StorePaths(path)
+        self.about: dict[str, Any] = read_about(paths)
+        self.folders: list[str] = self.about["folders"]
+        for file in (paths.index, paths.names):
+            if not file.is_file() or sha256(file) != self.about["sha256"][file.name]:
+                raise UserError(f"{file}: missing or damaged; pack the store again")
+        self._check_shards(paths)
+        # A plain view: looking into a np.memmap makes a new one each time.
+        self.index = np.asarray(np.load(paths.index, mmap_mode="r", allow_pickle=False))
+        if self.index.dtype != RECORD:
+            raise UserError(f"{paths.index}: not an index of this schema")
+        self._names = _mapped(paths.names)
+        self._shards = [_mapped(paths.shard(n)) for n in range(len(self.about["shards"]))]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Store, (self.path,)
+
+    def _check_shards(self, paths: StorePaths) -> None:
+        for number, size in enumerate(self.about["shards"]):
+            shard = paths.shard(number)
+            try:
+                found = os.path.getsize(shard)
+            except OSError:
+                raise UserError(f"{shard}: no such file; the store is not whole") from None
+            if found != size:
+                raise UserError(f"{shard}: {found} bytes instead of {size}; pack the store again")
+
+    def name(self, record: int) -> str:
+        """The file's name."""
+        one = self.index[record]
+        first = int(one["name"])
+        text = self._names[first : first + int(one["name_size"])].tobytes()
+        return text.decode("utf8", "surrogateescape")
+
+    def content(self, record: int) -> np.ndarray:
+        """The bytes of an image, u8 [size], read-only and not yet in memory."""
+        one = self.index[record]
+        first = int(one["offset"])
+        return self._shards[int(one["shard"])][first : first + int(one["size"])]
+
+    def read(self, record: int, *, max_pixels: int) -> np.ndarray:
+        """Pixels u8 [H, W, 3] in BGR; see ImageSet."""
+        one, content = self.index[record], self.content(record)
+        if not one["raw"]:
+            return swap_channels(decode(content.tobytes(), max_pixels=max_pixels))
+        height, width = int(one["height"]), int(one["width"])
+        if height * width > max_pixels:
+            raise ValueError(f"{width}x{height} pixels are more than data.max_pixels={max_pixels}")
+        return content.reshape(height, width, 3)
+
+
+class StoreSet(ImageSet):
+    """Some images of a store, in the order of the folder source."""
+
+    def __init__(self, store: Store, prefix: str, records: np.ndarray, *, name: str):
+        """Takes records i64 [N] that lie below the folder `prefix`."""
+        self.store, self.prefix, self.records, self.name = store, prefix, records, name
+
+    @property
+    def ids(self) -> "StoredIds":
+        """See ImageSet."""
+        return StoredIds(self.store, self.prefix, self.records)
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """i32 [N], 1 = fake."""
+        of_folder = [LABEL_FOLDERS.index(f.rsplit("/", 1)[1]) for f in self.store.folders]
+        return np.array(of_folder, np.int32)[self.store.index["folder"][self.records]]
+
+    def read(self, index: int, *, max_pixels: int) -> np.ndarray:
+        """A view into the store for a raw image; see ImageSet."""
+        return self.store.read(int(self.records[index]), max_pixels=max_pixels)
+
+    def size(self, index: int) -> tuple[int, int] | None:
+        """From the store's index; see ImageSet."""
+        one = self.store.index[int(self.records[index])]
+        return (int(one["width"]), int(one["height"])) if one["width"] else None
+
+    def where(self, index: int) -> str:
+        """The store, and the path that was packed."""
+        return f"{self.place}/{self.ids[index]}"
+
+    @property
+    def place(self) -> str:
+        """The store, and the folder that was packed."""
+        return f"{self.store.path}:{self.prefix}"
+
+    def take(self, indices: Sequence[int] | np.ndarray, *, name: str = "") -> "StoreSet":
+        """The images at the given places, in their order."""
+        records = self.records[np.asarray(indices, np.int64)]
+        return StoreSet(self.store, self.prefix, records, name=name or self.name)
+
+
+class StoredIds(Sequence[str]):
+    """The ids of records, read from the store when asked for."""
+
+    def __init__(self, store: Store, prefix: str, records: np.ndarray):
+        """Takes records i64 [N] below the folder `prefix`."""
+        self._store, self._cut, self._records = store, len(prefix) + 1, records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self._id(int(record)) for record in self._records[index]]
+        return self._id(int(self._records[index]))
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self._id, self._records.tolist())
+
+    def _id(self, record: int) -> str:
+        folder = self._store.folders[int(self._store.index["folder"][record])]
+        return f"{folder[self._cut :]}/{self._store.name(record)}"
+
+
+class StoreRoot(PathTable):
+    """A store in the place of a folder of data; see `sources.Root`."""
+
+    def __init__(self, path: Path):
+        """Opens the store."""
+        self._store, self.place = Store(path), str(path)
+        super().__init__(self._store.folders)
+
+    def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> StoreSet:
+        """The images of a folder, of the named categories only where any are named."""
+        chosen = [
+            self._store.folders.index(path) for path in self.label_folders(folder, categories)
+        ]
+        records = np.flatnonzero(np.isin(self._store.index["folder"], chosen))
+        return StoreSet(self._store, folder, records, name=name)
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The bytes of a file, u8; an empty file cannot be mapped."""
+    if not os.path.getsize(path):
+        return np.zeros(0, np.uint8)
+    return np.asarray(np.memmap(path, np.uint8, mode="r"))
