@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from jaxdet.data.fetch import command as fetch
 from jaxdet.errors import Parser, guard
 
 
@@ -72,6 +73,7 @@ SYNTH_NUMBERS: Mapping[str, str] = MappingProxyType(
 )
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
+        "fetch": Command(help=fetch.HELP, add_flags=fetch.add_flags, run=fetch.run),
         "synth": Command(
             help="make the built-in dataset: photographs, and what small CNNs make of them",
             add_flags=add_synth_flags,
