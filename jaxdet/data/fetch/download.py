@@ -131,9 +131,10 @@ class _Draft:
         """Gets ready for the answer's bytes; from zero where they are of another version."""
         wanted = self._address.size
         if wanted not in (None, answer.version.size):
-            raise RunFailedError(
+            # Another try: proxies have been seen to pass on less than there is.
+            raise TransientError(
                 f"{self._address.url}: offers {answer.version.size:,} bytes, the catalogue says "
-                f"{wanted:,}; not fetched"
+                f"{wanted:,}"
             )
         if answer.start == 0 and self.length:
             self.restart(meter)

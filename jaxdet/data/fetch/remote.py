@@ -122,7 +122,7 @@ class Tries:
             )
         doubled = self._patience.backoff * 2 ** (self._failed - 1)
         wait = min(max(doubled, error.wait), _LONGEST_WAIT)
-        self._say(f"{error}; trying again in {wait:.0f} s")
+        self._say(f"{error}; trying again in {wait:.3g} s")
         time.sleep(wait)
 
 
