@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from jaxdet.data.fetch import command as fetch
+from jaxdet.data.verify import command as verify
 from jaxdet.errors import Parser, guard
 
 
@@ -74,6 +75,7 @@ SYNTH_NUMBERS: Mapping[str, str] = MappingProxyType(
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "fetch": Command(help=fetch.HELP, add_flags=fetch.add_flags, run=fetch.run),
+        "verify": Command(help=verify.HELP, add_flags=verify.add_flags, run=verify.run),
         "synth": Command(
             help="make the built-in dataset: photographs, and what small CNNs make of them",
             add_flags=add_synth_flags,

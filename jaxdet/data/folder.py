@@ -100,13 +100,13 @@ def _category_ids(folder: Path, category: str) -> Iterator[str]:
         place = folder / category / label
         if not place.is_dir():
             raise UserError(f"{place}: no such folder; each class needs 0_real and 1_fake")
-        names = sorted(entry.name for entry in os.scandir(place) if _is_image_file(entry))
+        names = sorted(entry.name for entry in os.scandir(place) if is_image_file(entry))
         if not names:
             raise UserError(f"{place}: holds no image files")
         yield from (f"{prefix}{label}/{name}" for name in names)
 
 
-def _is_image_file(entry: os.DirEntry) -> bool:
+def is_image_file(entry: os.DirEntry) -> bool:
     """By the ending of the name: other files (Thumbs.db, notes) may lie beside the images."""
     suffix = os.path.splitext(entry.name)[1].lower()
     return suffix in _image_suffixes() and not entry.name.startswith(".") and entry.is_file()

@@ -16,7 +16,7 @@ _UNIX = 3
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """One entry of the archive's directory, as it says itself: nothing here is to be trusted.
 

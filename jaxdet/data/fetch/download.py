@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from jaxdet.data.catalog import Address
-from jaxdet.data.fetch.progress import Meter
 from jaxdet.data.fetch.remote import (
     Answer,
     Patience,
@@ -19,6 +18,7 @@ from jaxdet.data.fetch.remote import (
     Version,
     open_at,
 )
+from jaxdet.data.progress import Meter
 from jaxdet.errors import RunFailedError
 from jaxdet.results import write_json
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from jaxdet.data.catalog import Address
 from jaxdet.data.fetch.choice import Options
 from jaxdet.data.fetch.download import download, sha256_of
-from jaxdet.data.fetch.progress import Meter
 from jaxdet.data.fetch.record import Record
 from jaxdet.data.fetch.unpack import require_space
 from jaxdet.data.fetch.views import LocalPart, NoRangesError, Part, RemotePart
+from jaxdet.data.progress import Meter
 from jaxdet.errors import RunFailedError, UserError
 
 

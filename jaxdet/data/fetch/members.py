@@ -28,7 +28,7 @@ class Limits:
     small: int = 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Placed:
     """A member and its path below the root."""
 

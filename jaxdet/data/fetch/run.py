@@ -8,11 +8,11 @@ from jaxdet.data.fetch.archive import Archive
 from jaxdet.data.fetch.choice import Options, choose_files, choose_folders
 from jaxdet.data.fetch.files import Files
 from jaxdet.data.fetch.members import check_members, place_members
-from jaxdet.data.fetch.progress import Meter
 from jaxdet.data.fetch.record import Finished, Record
 from jaxdet.data.fetch.sevenzip import open_stored_zip
 from jaxdet.data.fetch.unpack import unpack
 from jaxdet.data.fetch.views import DamagedError, JoinedFile, Part
+from jaxdet.data.progress import Meter
 from jaxdet.errors import RunFailedError, UserError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jaxdet.data.fetch.archive import Archive, Member
 from jaxdet.data.fetch.members import Placed
-from jaxdet.data.fetch.progress import Meter, size_text
+from jaxdet.data.progress import Meter, size_text
 from jaxdet.errors import RunFailedError, UserError
 
 _CHUNK = 2**20
