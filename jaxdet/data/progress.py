@@ -61,7 +61,7 @@ class Meter:
         if self._bar is not None:
             self._bar.console.print(line, markup=False, highlight=False)
         else:
-            print(line, file=sys.stderr, flush=True)
+            tell(line)
 
     def _line(self) -> str:
         rate = (self._done - self._first) / (time.monotonic() - self._began)
@@ -69,6 +69,11 @@ class Meter:
             return f"{size_text(self._done)}, {size_text(rate)}/s"
         left = f", {(self._total - self._done) / rate:.0f} s left" if rate else ""
         return f"{size_text(self._done)} of {size_text(self._total)}, {size_text(rate)}/s{left}"
+
+
+def tell(line: str) -> None:
+    """Writes a line about the work, not of its result."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def size_text(count: float) -> str:

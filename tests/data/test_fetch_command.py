@@ -24,6 +24,7 @@ def test_a_real_entry_from_a_mirror(tmp_path):
         arguments = ("fetch", "progan-testset", "--root=data", f"--base-url={server.url}/")
         first, again = run(*arguments, cwd=tmp_path), run(*arguments, cwd=tmp_path)
     assert (first.returncode, first.stderr) == (0, "")
+    assert "test/progan: 40 images, 8,000 were published" in first.stdout
     assert first.stdout.splitlines()[-1] == "data/test: progan-testset is there"
     assert (again.returncode, again.stdout) == (0, "data/test: progan-testset is already there\n")
     assert read_tree(tmp_path / "data/test") == images

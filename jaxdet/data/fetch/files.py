@@ -10,7 +10,7 @@ from jaxdet.data.fetch.download import download, sha256_of
 from jaxdet.data.fetch.record import Record
 from jaxdet.data.fetch.unpack import require_space
 from jaxdet.data.fetch.views import LocalPart, NoRangesError, Part, RemotePart
-from jaxdet.data.progress import Meter
+from jaxdet.data.progress import Meter, tell
 from jaxdet.errors import RunFailedError, UserError
 
 
@@ -72,7 +72,7 @@ class Files:
                 continue
             try:
                 patience = self._options.patience
-                parts.append(RemotePart(address.url, patience=patience, say=self._say))
+                parts.append(RemotePart(address.url, patience=patience, say=tell))
             except NoRangesError:
                 self._say(f"{address.url}: the server gives whole files only; downloading it")
                 return None

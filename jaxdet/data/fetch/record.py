@@ -105,7 +105,10 @@ class Record:
         if not path.exists():
             return None
         raw = read_json(path)
-        return Finished(folders=tuple(raw["folders"]), keep_archives=bool(raw["keep_archives"]))
+        try:
+            return Finished(folders=tuple(raw["folders"]), keep_archives=bool(raw["keep_archives"]))
+        except (KeyError, TypeError):
+            raise UserError(f"{path}: not a record of fetch; move it away") from None
 
     def keep_finished(self, name: str, finished: Finished) -> None:
         """Writes what is unpacked, after everything else."""

@@ -1,6 +1,7 @@
 """The line of a fetch: what is asked for, what is there, download, open, check, unpack, record."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jaxdet.data.catalog import Address, Container, Dataset
@@ -35,7 +36,9 @@ def fetch(dataset: Dataset, root: Path, *, options: Options, say: Callable[[str]
         elif _is_there(dataset, folders, record):
             say(f"{root / dataset.split}: {dataset.name} is already there")
         else:
-            _fetch_images(dataset, addresses, folders, record, files, options)
+            digests = _fetch_images(dataset, addresses, folders, record, files, options)
+            for line in _surprises(dataset, folders, digests):
+                say(line)
             say(f"{root / dataset.split}: {dataset.name} is there")
         _tidy(dataset, record, files)
 
@@ -56,7 +59,7 @@ def _fetch_images(
     record: Record,
     files: Files,
     options: Options,
-) -> None:
+) -> dict[str, str]:
     earlier = record.finished(dataset.name)
     # Little is wanted of the archive: some classes, or what was lost since an earlier start.
     some = bool(options.classes) or earlier is not None
@@ -73,6 +76,7 @@ def _fetch_images(
     record.keep_finished(
         dataset.name, Finished(folders=tuple(sorted(done)), keep_archives=options.keep_archives)
     )
+    return digests
 
 
 def _unpack_parts(
@@ -85,6 +89,19 @@ def _unpack_parts(
     total = sum(one.member.size for one in placed)
     with Meter(f"{dataset.name}, unpacking", total=total) as meter:
         return unpack(archive, placed, root, meter=meter)
+
+
+def _surprises(
+    dataset: Dataset, folders: Sequence[str], digests: Mapping[str, str]
+) -> Iterator[str]:
+    """Lines about folders that hold another number of images than was published."""
+    counts = Counter(path.split("/")[1] for path in digests)
+    for folder in dataset.folders:
+        if folder.name in folders and counts[folder.name] != folder.real + folder.fake:
+            yield (
+                f"{dataset.split}/{folder.name}: {counts[folder.name]:,} images, "
+                f"{folder.real + folder.fake:,} were published"
+            )
 
 
 def _blame(error: DamagedError, addresses: Sequence[Address], files: Files) -> RunFailedError:
