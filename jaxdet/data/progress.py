@@ -40,6 +40,12 @@ class Meter:
         if self._bar is not None:
             self._bar.stop()
 
+    def expect(self, total: int) -> None:
+        """Learns the total, bytes."""
+        self._total = total
+        if self._bar is not None:
+            self._bar.update(self._task, total=total)
+
     def set(self, done: int) -> None:
         """Goes to a place without counting the way there as speed."""
         self._done = self._first = done

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         fetch(DATASETS[arguments.name], arguments.root, options=_options(arguments), say=_say)
     except OSError as error:
-        raise _sorted(error) from None
+        raise _sorted(error, arguments.root) from None
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -77,9 +77,9 @@ def _options(arguments: argparse.Namespace) -> Options:
     )
 
 
-def _sorted(error: OSError) -> UserError | RunFailedError:
+def _sorted(error: OSError, root: Path) -> UserError | RunFailedError:
     """What the disk refused: the network's own errors never come this far."""
-    told = f"{error.filename or 'disk'}: {error.strerror or error}"
+    told = f"{error.filename or root}: {error.strerror or error}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
         return RunFailedError(f"{told}; start the same command again when it is mended")
     return UserError(told)

@@ -121,6 +121,8 @@ class _Draft:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        if not self.length and not self.whole:
+            discard(self._path)
 
     @property
     def whole(self) -> bool:
@@ -142,6 +144,7 @@ class _Draft:
             # A server that knows nothing of If-Range: these bytes belong to another file.
             self.restart(meter)
             raise TransientError(f"{self._address.url}: the file changed")
+        meter.expect(answer.version.size)
         if self.version is None:
             self.version = answer.version
             write_json(_notes(self._path), self.version)
