@@ -107,9 +107,14 @@ def _category_ids(folder: Path, category: str) -> Iterator[str]:
 
 
 def is_image_file(entry: os.DirEntry) -> bool:
-    """By the ending of the name: other files (Thumbs.db, notes) may lie beside the images."""
-    suffix = os.path.splitext(entry.name)[1].lower()
-    return suffix in _image_suffixes() and not entry.name.startswith(".") and entry.is_file()
+    """Whether loaders take a directory's entry for an image."""
+    return is_image_name(entry.name) and entry.is_file()
+
+
+def is_image_name(name: str) -> bool:
+    """By its ending: other files (Thumbs.db, notes) may lie beside the images."""
+    suffix = os.path.splitext(name)[1].lower()
+    return suffix in _image_suffixes() and not name.startswith(".")
 
 
 @functools.cache

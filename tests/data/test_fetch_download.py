@@ -51,20 +51,22 @@ def known(content=CONTENT):
     ],
     ids=lambda faults: "+".join(fault.kind for fault in faults) or "none",
 )
-@pytest.mark.parametrize("facts", ["all", "hash", "prefix"])
-def test_ends_with_identical_bytes_whatever_fails(server, tmp_path, faults, facts):
-    full = known()
-    chosen = {
-        "all": full,
-        "hash": {"sha256": full["sha256"]},
-        "prefix": {"sha256": full["sha256"][:8]},
-    }[facts]
-    dataset = make_plain(server, NAME, CONTENT, **chosen)
+def test_ends_with_identical_bytes_whatever_fails(server, tmp_path, faults):
+    dataset = make_plain(server, NAME, CONTENT, **known())
     server.faults.extend(faults)
     bring(dataset, tmp_path)
     assert (tmp_path / NAME).read_bytes() == CONTENT
     assert not server.faults
     assert sorted(p.name for p in (tmp_path / "fetched").iterdir()) == ["hashes.json", "lock"]
+
+
+@pytest.mark.parametrize("digits", [8, 64])
+@pytest.mark.parametrize("kind", ["flip", "short"])
+def test_a_hash_or_its_beginning_is_enough(server, tmp_path, digits, kind):
+    dataset = make_plain(server, NAME, CONTENT, sha256=sha256(CONTENT)[:digits])
+    server.faults.append(Fault(kind, after=250_000))
+    bring(dataset, tmp_path)
+    assert (tmp_path / NAME).read_bytes() == CONTENT
 
 
 def test_a_broken_download_goes_on_where_it_broke(server, tmp_path):

@@ -229,6 +229,7 @@ def test_inner_layouts_lead_to_one_layout(server, tmp_path, given, inner, split,
     beside |= {
         f"{place}/0_real/.DS_Store": b"x",
         f"{place}/notes.txt": b"x",
+        f"{place}/0_real/Thumbs.db": b"x",
         f"{place}/0_real/": b"",
     }
     dataset = one_zip(server, make_zip(images | beside), split=split)

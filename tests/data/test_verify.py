@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -100,9 +101,11 @@ def test_labels_that_lack_are_missing(dataset):
     (dataset / "test/gamma/1_fake").rmdir()
     for path in (dataset / "test/beta/y/0_real").iterdir():
         path.unlink()
+    shutil.rmtree(dataset / "val/cat")
     assert found(verify(dataset, "--expect=nothing")) == [
         "missing: test/beta/y/0_real: holds no images",
         "missing: test/gamma/1_fake: no such folder",
+        "missing: val: holds no classes",
     ]
 
 

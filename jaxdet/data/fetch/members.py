@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from jaxdet.data.catalog import Dataset
 from jaxdet.data.fetch.archive import Member
-from jaxdet.data.folder import LABEL_FOLDERS
+from jaxdet.data.folder import LABEL_FOLDERS, is_image_name
 from jaxdet.errors import RunFailedError
 
 
@@ -116,7 +116,7 @@ def place_members(
     """The images of the chosen folders with their places in the layout, in the archive's order.
 
     Archives begin with the class or generator itself, or with one folder around them all. What
-    lies in no label folder, and hidden files, stay behind.
+    lies in no label folder or is no image, and hidden files, stay behind.
 
     Raises:
       RunFailedError: where the archive has folders that the set has not, or lacks a chosen one.
@@ -159,7 +159,7 @@ def _home(member: Member, homes: Collection[str], dataset: Dataset) -> str:
     """The member's home; '' where it is no image of the layout."""
     steps = member.name.split("/")
     hidden = any(step.startswith(".") for step in steps) or steps[0] == "__MACOSX"
-    if member.is_folder or hidden or len(steps) < 3 or steps[-2] not in LABEL_FOLDERS:
+    if hidden or len(steps) < 3 or steps[-2] not in LABEL_FOLDERS or not is_image_name(steps[-1]):
         return ""
     for outer in (0, 1):
         home = "/".join(steps[outer:-2])

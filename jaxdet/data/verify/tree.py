@@ -61,7 +61,7 @@ def verify_tree(root: Path, *, expect: Expect) -> Report:
     folders = defaultdict(list)
     for place in places:
         folders[place.folder].append(place)
-    findings = [*_unknown_to_fetch(places, digests), *_lost(root, digests)]
+    findings = [*_empty(root), *_lost(root, digests), *_unknown_to_fetch(places, digests)]
     expected = _expected(folders, expect)
     for name, inside in folders.items():
         findings += _shape(inside)
@@ -116,6 +116,12 @@ def _images(path: Path) -> tuple[str, ...] | None:
     if not path.is_dir():
         return None
     return tuple(sorted(entry.name for entry in os.scandir(path) if is_image_file(entry)))
+
+
+def _empty(root: Path) -> Iterator[Finding]:
+    for split in SPLITS:
+        if (root / split).is_dir() and not _folders(root / split):
+            yield Finding(Kind.MISSING, split, "holds no classes")
 
 
 def _shape(places: list[_Place]) -> Iterator[Finding]:
