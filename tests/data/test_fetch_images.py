@@ -148,13 +148,14 @@ def test_lost_images_come_back_without_the_whole_archive(server, tmp_path):
     assert server.served.total() < 0.25 * sum(map(len, server.files.values()))
 
 
-def test_nothing_of_the_users_is_overwritten(server, tmp_path):
+@pytest.mark.parametrize("size", [4, len(IMAGES["cat/1_fake/00001.png"])])
+def test_nothing_of_the_users_is_overwritten(server, tmp_path, size):
     mine = tmp_path / "train/cat/1_fake/00001.png"
     mine.parent.mkdir(parents=True)
-    mine.write_bytes(b"mine")
+    mine.write_bytes(b"m" * size)
     with pytest.raises(UserError, match=r"cat/1_fake/00001\.png: is there already and differs"):
         bring(one_zip(server), tmp_path)
-    assert mine.read_bytes() == b"mine"
+    assert mine.read_bytes() == b"m" * size
     mine.write_bytes(IMAGES["cat/1_fake/00001.png"])
     stamp = mine.stat().st_mtime_ns
     bring(one_zip(server), tmp_path)
