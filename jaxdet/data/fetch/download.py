@@ -76,29 +76,29 @@ def sha256_of(path: Path) -> str:
 
 
 def _fill(file: "_Draft", address: Address, patience: Patience, meter: Meter) -> str:
+    """SHA-256 of the draft, when all of it has come."""
     tries = Tries(patience, meter.say)
-    furthest = file.length
     meter.set(file.length)
     while not file.whole:
         try:
-            with open_at(
-                address.url, file.length, timeout=patience.timeout, only=file.version
-            ) as answer:
-                file.take_up(answer, meter)
-                for chunk in answer.chunks():
-                    file.append(chunk, meter)
-                    # A server without ranges starts at zero each time: that alone is no progress.
-                    if file.length > furthest:
-                        furthest = file.length
-                        tries.progressed()
-            if not file.whole:
-                raise TransientError(f"{address.url}: the connection ended early")
+            _receive(file, address, tries, patience.timeout, meter)
         except RangeRefusedError:
             file.restart(meter)
             tries.failed(TransientError(f"{address.url}: the file became shorter"))
         except TransientError as error:
             tries.failed(error)
     return file.finish()
+
+
+def _receive(file: "_Draft", address: Address, tries: Tries, timeout: float, meter: Meter) -> None:
+    """What one answer brings."""
+    with open_at(address.url, file.length, timeout=timeout, only=file.version) as answer:
+        file.take_up(answer, meter)
+        for chunk in answer.chunks():
+            if file.append(chunk, meter):
+                tries.progressed()
+    if not file.whole:
+        raise TransientError(f"{address.url}: the connection ended early")
 
 
 class _Draft:
@@ -108,7 +108,7 @@ class _Draft:
         """Nothing is touched before the context is entered."""
         self._path, self._address = path, address
         self.version: Version | None = None
-        self.length = 0
+        self.length = self._furthest = 0
 
     def __enter__(self) -> "_Draft":
         self.version = _read_notes(self._path, self._address)
@@ -116,7 +116,7 @@ class _Draft:
         self._digest = hashlib.sha256()
         while chunk := self._file.read(_CHUNK):
             self._digest.update(chunk)
-        self.length = self._file.tell()
+        self.length = self._furthest = self._file.tell()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -157,12 +157,18 @@ class _Draft:
         self._digest, self.length, self.version = hashlib.sha256(), 0, None
         meter.set(0)
 
-    def append(self, chunk: bytes, meter: Meter) -> None:
-        """Adds bytes."""
+    def append(self, chunk: bytes, meter: Meter) -> bool:
+        """Adds bytes; whether there are more now than ever.
+
+        A server without ranges starts at zero each time: that alone is no progress.
+        """
         self._file.write(chunk)
         self._digest.update(chunk)
         self.length += len(chunk)
         meter.advance(len(chunk))
+        farther = self.length > self._furthest
+        self._furthest = max(self._furthest, self.length)
+        return farther
 
     def finish(self) -> str:
         """The digest, when all bytes are on disk."""

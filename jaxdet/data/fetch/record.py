@@ -54,6 +54,8 @@ class Record:
                 raise UserError(
                     f"{self.root}: another fetch is at work here; let it end first"
                 ) from None
+            for draft in self.folder.glob(".*.tmp"):  # of a start killed while it wrote one
+                draft.unlink()
             yield
 
     def known_hash(self, name: str) -> str | None:
