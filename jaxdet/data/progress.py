@@ -70,7 +70,9 @@ class Meter:
             tell(line)
 
     def _line(self) -> str:
-        rate = (self._done - self._first) / (time.monotonic() - self._began)
+        # A clock may not have moved since the start.
+        seconds = max(time.monotonic() - self._began, 1e-9)
+        rate = (self._done - self._first) / seconds
         if self._total is None:
             return f"{size_text(self._done)}, {size_text(rate)}/s"
         left = f", {(self._total - self._done) / rate:.0f} s left" if rate else ""

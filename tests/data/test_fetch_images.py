@@ -102,6 +102,15 @@ def test_classes_come_by_ranges_without_the_rest(server, tmp_path, make):
     assert state(tmp_path) == ["lock", "small.json", "small.sha256"]
 
 
+def test_a_stream_leaves_no_archive_behind(server, tmp_path):
+    bring(volumes(server), tmp_path, stream=True)
+    assert found(tmp_path) == tree()
+    assert all(asked and asked.startswith("bytes=") for _, asked in server.asked)
+    assert state(tmp_path) == ["lock", "small.json", "small.sha256"]
+    # The directory, and a few of its bytes twice: each image once.
+    assert server.served.total() < 1.05 * sum(map(len, server.files.values()))
+
+
 @pytest.mark.parametrize(
     "fault",
     [Fault("drop", after=100), Fault("status", status=503), Fault("drop", after=0)],

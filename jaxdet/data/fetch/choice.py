@@ -17,6 +17,7 @@ class Options:
       classes: classes or generators wanted; empty for all.
       only: files wanted, by name or by what stands before its first dash; empty for all.
       base_url: where the files lie instead of the catalogue's addresses.
+      stream: read the remote archive by ranges even when all of it is wanted, and keep no copy.
       keep_archives: leave them in `fetched/` after unpacking.
       patience: with the server.
       limits: of archives.
@@ -25,6 +26,7 @@ class Options:
     classes: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     base_url: str | None = None
+    stream: bool = False
     keep_archives: bool = False
     patience: Patience = dataclasses.field(default_factory=Patience)
     limits: Limits = dataclasses.field(default_factory=Limits)

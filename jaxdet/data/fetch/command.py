@@ -32,6 +32,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--base-url", type=_url, metavar="URL", help="a mirror: a folder that holds the files"
     )
     parser.add_argument(
+        "--stream", action="store_true",
+        help="of images: read the remote archive by range requests and keep no copy of it, which "
+        "halves the room needed",
+    )  # fmt: skip
+    parser.add_argument(
         "--keep-archives", action="store_true", help="leave them in DIR/fetched after unpacking"
     )
     parser.add_argument(
@@ -70,6 +75,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         classes=arguments.classes,
         only=arguments.only,
         base_url=arguments.base_url,
+        stream=arguments.stream,
         keep_archives=arguments.keep_archives,
         patience=Patience(
             tries=arguments.tries, backoff=arguments.backoff, timeout=arguments.timeout

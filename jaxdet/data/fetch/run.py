@@ -61,9 +61,9 @@ def _fetch_images(
     options: Options,
 ) -> dict[str, str]:
     earlier = record.finished(dataset.name)
-    # Little is wanted of the archive: some classes, or what was lost since an earlier start.
-    some = bool(options.classes) or earlier is not None
-    parts = files.ranged_parts(addresses) if some else None
+    # By ranges where little is wanted: some classes, or what was lost since an earlier start.
+    ranged = options.stream or bool(options.classes) or earlier is not None
+    parts = files.ranged_parts(addresses) if ranged else None
     if parts is None:
         parts = files.local_parts(addresses)
     try:
