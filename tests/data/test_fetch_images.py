@@ -171,6 +171,30 @@ def test_nothing_of_the_users_is_overwritten(server, tmp_path, size):
     assert (found(tmp_path), mine.stat().st_mtime_ns) == (tree(), stamp)
 
 
+def test_classes_by_ranges_leave_a_download_under_way_alone(server, tmp_path):
+    dataset = volumes(server)
+    server.faults.extend([Fault("none"), Fault("drop", after=1000)])
+    server.faults.extend([Fault("status", status=500)] * (QUICK.tries - 1))
+    with pytest.raises(RunFailedError):
+        bring(dataset, tmp_path)
+    for _ in range(2):
+        bring(dataset, tmp_path, classes=("cat",))
+        assert {"set.7z.001", "set.7z.002.part", "set.7z.002.part.json"} < set(state(tmp_path))
+    bring(dataset, tmp_path)
+    assert ("set.7z.002", "bytes=1000-") in server.asked
+    assert found(tmp_path) == tree()
+    assert state(tmp_path) == ["hashes.json", "lock", "small.json", "small.sha256"]
+
+
+def test_a_lost_manifest_is_made_again(server, tmp_path):
+    dataset = one_zip(server)
+    bring(dataset, tmp_path)
+    manifest = (tmp_path / "fetched/small.sha256").read_bytes()
+    (tmp_path / "fetched/small.sha256").unlink()
+    bring(dataset, tmp_path)
+    assert (tmp_path / "fetched/small.sha256").read_bytes() == manifest
+
+
 def test_an_empty_file_is_what_a_power_cut_leaves(server, tmp_path):
     empty = tmp_path / "train/cat/1_fake/00001.png"
     empty.parent.mkdir(parents=True)

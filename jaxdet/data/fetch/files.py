@@ -15,12 +15,16 @@ from jaxdet.errors import RunFailedError, UserError
 
 
 class Files:
-    """The files of one root. Use as a context: it closes what it opened."""
+    """The files of one root. Use as a context: it closes what it opened.
+
+    `downloaded` tells whether archives had to be brought as a whole.
+    """
 
     def __init__(self, record: Record, options: Options, say: Callable[[str], None]):
         """Touches nothing."""
         self._record, self._options, self._say = record, options, say
         self._open = contextlib.ExitStack()
+        self.downloaded = False
 
     def __enter__(self) -> "Files":
         return self
@@ -43,7 +47,7 @@ class Files:
             self._accept_existing(address, target)
             self._say(f"{target}: already there")
             return
-        draft = self._record.folder / f"{address.name}.part"
+        draft = self._draft(address)
         there = draft.stat().st_size if draft.exists() else 0
         require_space(self._record.folder, (address.size or 0) - there)
 
@@ -56,8 +60,13 @@ class Files:
             download(address, target, draft, accept=accept, patience=patience, meter=meter)
         self._say(f"{target}: fetched")
 
+    def under_way(self, addresses: Sequence[Address]) -> bool:
+        """Whether a download of one of them broke off."""
+        return any(self._draft(address).exists() for address in addresses)
+
     def local_parts(self, addresses: Sequence[Address]) -> list[Part]:
         """All of them on disk, downloaded where they were not."""
+        self.downloaded = True
         for address in addresses:
             self.bring(address, self.place(address))
         return [self._local_part(address) for address in addresses]
@@ -94,6 +103,9 @@ class Files:
             self.place(address).unlink()
             self._record.forget_hash(address.name)
         return [address.name for address in suspects]
+
+    def _draft(self, address: Address) -> Path:
+        return self._record.folder / f"{address.name}.part"
 
     def _local_part(self, address: Address) -> LocalPart:
         return self._open.enter_context(contextlib.closing(LocalPart(self.place(address))))

@@ -48,8 +48,9 @@ def _is_there(dataset: Dataset, folders: Sequence[str], record: Record) -> bool:
     finished = record.finished(dataset.name)
     if finished is None or not set(folders) <= set(finished.folders):
         return False
-    paths = (path for path in record.manifest(dataset.name) if path.split("/")[1] in folders)
-    return all((record.root / path).is_file() for path in paths)
+    paths = [path for path in record.manifest(dataset.name) if path.split("/")[1] in folders]
+    listed = {path.split("/")[1] for path in paths}
+    return listed == set(folders) and all((record.root / path).is_file() for path in paths)
 
 
 def _fetch_images(
@@ -62,7 +63,8 @@ def _fetch_images(
 ) -> dict[str, str]:
     earlier = record.finished(dataset.name)
     # By ranges where little is wanted: some classes, or what was lost since an earlier start.
-    ranged = options.stream or bool(options.classes) or earlier is not None
+    little = bool(options.classes) or (earlier is not None and not files.under_way(addresses))
+    ranged = options.stream or little
     parts = files.ranged_parts(addresses) if ranged else None
     if parts is None:
         parts = files.local_parts(addresses)
@@ -72,10 +74,7 @@ def _fetch_images(
         raise _blame(error, addresses, files) from None
     # In this order: a start killed in between unpacks again, and finds every file there.
     record.keep_manifest(dataset.name, record.manifest(dataset.name) | digests)
-    done = set(folders) | set(earlier.folders if earlier else ())
-    record.keep_finished(
-        dataset.name, Finished(folders=tuple(sorted(done)), keep_archives=options.keep_archives)
-    )
+    record.keep_finished(dataset.name, _finished(folders, options.keep_archives, earlier))
     return digests
 
 
@@ -111,8 +110,22 @@ def _blame(error: DamagedError, addresses: Sequence[Address], files: Files) -> R
     return RunFailedError(f"{error}; {removed}start the same command again to continue")
 
 
+def _finished(folders: Sequence[str], keep_archives: bool, earlier: Finished | None) -> Finished:
+    """What is unpacked by now; archives once asked to stay go on staying."""
+    if earlier is None:
+        return Finished(folders=tuple(folders), keep_archives=keep_archives)
+    both = sorted({*folders, *earlier.folders})
+    return Finished(folders=tuple(both), keep_archives=keep_archives or earlier.keep_archives)
+
+
 def _tidy(dataset: Dataset, record: Record, files: Files) -> None:
-    """Removes archives that are unpacked, those too that a killed start left behind."""
+    """Removes archives that were downloaded for this, or that nothing more is wanted of.
+
+    Those left are of a whole download under way, while single classes came by ranges.
+    """
     finished = record.finished(dataset.name)
-    if finished is not None and not finished.keep_archives:
+    if finished is None or finished.keep_archives:
+        return
+    complete = {folder.name for folder in dataset.folders} <= set(finished.folders)
+    if complete or files.downloaded:
         files.remove(dataset.files)
