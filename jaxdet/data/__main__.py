@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from jaxdet.data.store import command as pack_command
+from jaxdet.data.fetch import command as fetch
+from jaxdet.data.store import command as pack
+from jaxdet.data.verify import command as verify
 from jaxdet.errors import Parser, guard
 
 
@@ -73,11 +75,9 @@ SYNTH_NUMBERS: Mapping[str, str] = MappingProxyType(
 )
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
-        "pack": Command(
-            help="put a folder of data into a few large files that are read by memory map",
-            add_flags=pack_command.add_flags,
-            run=pack_command.run,
-        ),
+        "fetch": Command(help=fetch.HELP, add_flags=fetch.add_flags, run=fetch.run),
+        "verify": Command(help=verify.HELP, add_flags=verify.add_flags, run=verify.run),
+        "pack": Command(help=pack.HELP, add_flags=pack.add_flags, run=pack.run),
         "synth": Command(
             help="make the built-in dataset: photographs, and what small CNNs make of them",
             add_flags=add_synth_flags,

@@ -125,16 +125,21 @@ def _category_ids(folder: Path, category: str) -> Iterator[str]:
         place = folder / category / label
         if not place.is_dir():
             raise UserError(f"{place}: no such folder; each class needs 0_real and 1_fake")
-        names = sorted(entry.name for entry in os.scandir(place) if _is_image_file(entry))
+        names = sorted(entry.name for entry in os.scandir(place) if is_image_file(entry))
         if not names:
             raise UserError(f"{place}: holds no image files")
         yield from (f"{prefix}{label}/{name}" for name in names)
 
 
-def _is_image_file(entry: os.DirEntry) -> bool:
-    """By the ending of the name: other files (Thumbs.db, notes) may lie beside the images."""
-    suffix = os.path.splitext(entry.name)[1].lower()
-    return suffix in _image_suffixes() and not entry.name.startswith(".") and entry.is_file()
+def is_image_file(entry: os.DirEntry) -> bool:
+    """Whether loaders take a directory's entry for an image."""
+    return is_image_name(entry.name) and entry.is_file()
+
+
+def is_image_name(name: str) -> bool:
+    """By its ending: other files (Thumbs.db, notes) may lie beside the images."""
+    suffix = os.path.splitext(name)[1].lower()
+    return suffix in _image_suffixes() and not name.startswith(".")
 
 
 @functools.cache

@@ -7,6 +7,8 @@ from jaxdet.data.store.listing import list_files
 from jaxdet.data.store.pack import pack
 from jaxdet.errors import UserError
 
+HELP = "put a folder of data into a few large files that are read by memory map"
+
 FORMATS = ("store", "tfds")
 
 

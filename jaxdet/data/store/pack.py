@@ -30,14 +30,13 @@ SHARD_BYTES = 2**30
 Say = Callable[[str], None]
 
 
-def pack(src: Path, dst: Path, *, say: Say, progress: Callable[[int, int], None]) -> None:
+def pack(src: Path, dst: Path, *, say: Say) -> None:
     """Packs every split of `src` into the store `dst`, or says that it is there.
 
     Args:
       src: a folder with `train/`, `val/` or `test/`.
       dst: the store to make.
       say: takes a line of text.
-      progress: takes images done and in all.
 
     Raises:
       UserError: where `src` is no such folder, or `dst` is something else.
@@ -51,7 +50,7 @@ def pack(src: Path, dst: Path, *, say: Say, progress: Callable[[int, int], None]
     draft = dst.with_name(f"{dst.name}.partial")
     try:
         with _locked(draft):
-            _write(listing, draft, progress)
+            _write(listing, draft)
             draft.rename(dst)
     except OSError as error:
         raise RunFailedError(
@@ -84,18 +83,17 @@ def _locked(draft: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _write(listing: Listing, draft: Path, progress: Callable[[int, int], None]) -> None:
+def _write(listing: Listing, draft: Path) -> None:
     paths, parts = StorePaths(draft), draft / "parts"
     _check_draft(draft, listing)
     done = list(_finished(parts))
     sizes = [os.path.getsize(paths.shard(number)) for number in range(len(done))]
     first = sum(map(len, done))
-    for records, size in _write_shards(listing, paths, first=first, number=len(done)):
-        write_bytes(parts / f"{len(done):05d}.npy", _npy(records))
-        done.append(records)
-        sizes.append(size)
-        first += len(records)
-        progress(first, len(listing.files))
+    with ProgressLine("pack", total=len(listing.files), done=first, unit="images") as line:
+        for records, size in _write_shards(listing, paths, first=first, number=len(done), line=line):
+            write_bytes(parts / f"{len(done):05d}.npy", _npy(records))
+            done.append(records)
+            sizes.append(size)
     _finish(listing, paths, np.concatenate(done), sizes)
     shutil.rmtree(parts)
     (draft / "plan.json").unlink()

@@ -14,6 +14,10 @@ from jaxdet.data.store.layout import RECORD, StorePaths, read_about, sha256
 from jaxdet.errors import UserError
 
 
+class DamagedStoreError(UserError):
+    """A store whose files are not those that were packed."""
+
+
 class Store:
     """The index of a store and its bytes. Pickles as its path: a worker maps the same pages."""
 
@@ -21,7 +25,8 @@ class Store:
         """Opens it and checks its index.
 
         Raises:
-          UserError: where a file is missing, cut short or altered.
+          DamagedStoreError: where a file is missing, cut short or altered.
+          UserError: where it is of another kind or schema.
         """
         self.path = path
         paths = StorePaths(path)
@@ -29,12 +34,12 @@ class Store:
         self.folders: list[str] = self.about["folders"]
         for file in (paths.index, paths.names):
             if not file.is_file() or sha256(file) != self.about["sha256"][file.name]:
-                raise UserError(f"{file}: missing or damaged; pack the store again")
+                raise DamagedStoreError(f"{file}: missing or damaged; pack the store again")
         self._check_shards(paths)
         # A plain view: looking into a np.memmap makes a new one each time.
         self.index = np.asarray(np.load(paths.index, mmap_mode="r", allow_pickle=False))
         if self.index.dtype != RECORD:
-            raise UserError(f"{paths.index}: not an index of this schema")
+            raise DamagedStoreError(f"{paths.index}: not an index of this schema")
         self._names = _mapped(paths.names)
         self._shards = [_mapped(paths.shard(n)) for n in range(len(self.about["shards"]))]
 
@@ -47,9 +52,11 @@ class Store:
             try:
                 found = os.path.getsize(shard)
             except OSError:
-                raise UserError(f"{shard}: no such file; the store is not whole") from None
+                raise DamagedStoreError(f"{shard}: no such file; the store is not whole") from None
             if found != size:
-                raise UserError(f"{shard}: {found} bytes instead of {size}; pack the store again")
+                raise DamagedStoreError(
+                    f"{shard}: {found} bytes instead of {size}; pack the store again"
+                )
 
     def name(self, record: int) -> str:
         """The file's name."""
@@ -57,6 +64,10 @@ class Store:
         first = int(one["name"])
         text = self._names[first : first + int(one["name_size"])].tobytes()
         return text.decode("utf8", "surrogateescape")
+
+    def path_of(self, record: int) -> str:
+        """The path that was packed, `train/cat/0_real/000.png`."""
+        return f"{self.folders[int(self.index['folder'][record])]}/{self.name(record)}"
 
     def content(self, record: int) -> np.ndarray:
         """The bytes of an image, u8 [size], read-only and not yet in memory."""
@@ -140,8 +151,7 @@ class StoredIds(Sequence[str]):
         return map(self._id, self._records.tolist())
 
     def _id(self, record: int) -> str:
-        folder = self._store.folders[int(self._store.index["folder"][record])]
-        return f"{folder[self._cut :]}/{self._store.name(record)}"
+        return self._store.path_of(record)[self._cut :]
 
 
 class StoreRoot(PathTable):

@@ -1,0 +1,1 @@
+"""Downloads that survive what networks do, and archives unpacked into the layout."""

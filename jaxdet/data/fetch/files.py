@@ -1,0 +1,126 @@
+"""The files of a set where they lie: on disk, downloaded when asked for, or behind an address."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jaxdet.data.catalog import Address
+from jaxdet.data.fetch.choice import Options
+from jaxdet.data.fetch.download import download, sha256_of
+from jaxdet.data.fetch.record import Record
+from jaxdet.data.fetch.unpack import require_space
+from jaxdet.data.fetch.views import LocalPart, NoRangesError, Part, RemotePart
+from jaxdet.data.progress import Meter, tell
+from jaxdet.errors import RunFailedError, UserError
+
+
+class Files:
+    """The files of one root. Use as a context: it closes what it opened.
+
+    `downloaded` tells whether archives had to be brought as a whole.
+    """
+
+    def __init__(self, record: Record, options: Options, say: Callable[[str], None]):
+        """Touches nothing."""
+        self._record, self._options, self._say = record, options, say
+        self._open = contextlib.ExitStack()
+        self.downloaded = False
+
+    def __enter__(self) -> "Files":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def place(self, address: Address) -> Path:
+        """Where an archive lies until it is unpacked."""
+        return self._record.folder / address.name
+
+    def bring(self, address: Address, target: Path) -> None:
+        """Puts a file, whole and accepted, under its name, unless it is there.
+
+        Raises:
+          UserError: where another file has that name.
+          RunFailedError: where the network, the disk or the file's content failed.
+        """
+        if target.exists():
+            self._accept_existing(address, target)
+            self._say(f"{target}: already there")
+            return
+        draft = self._draft(address)
+        there = draft.stat().st_size if draft.exists() else 0
+        require_space(self._record.folder, (address.size or 0) - there)
+
+        def accept(digest: str, size: int) -> None:
+            self._record.check_hash(address, digest)
+            self._record.keep_hash(address, digest=digest, size=size)
+
+        with Meter(address.name, total=address.size) as meter:
+            patience = self._options.patience
+            download(address, target, draft, accept=accept, patience=patience, meter=meter)
+        self._say(f"{target}: fetched")
+
+    def under_way(self, addresses: Sequence[Address]) -> bool:
+        """Whether a download of one of them broke off."""
+        return any(self._draft(address).exists() for address in addresses)
+
+    def local_parts(self, addresses: Sequence[Address]) -> list[Part]:
+        """All of them on disk, downloaded where they were not."""
+        self.downloaded = True
+        for address in addresses:
+            self.bring(address, self.place(address))
+        return [self._local_part(address) for address in addresses]
+
+    def ranged_parts(self, addresses: Sequence[Address]) -> list[Part] | None:
+        """Each where it lies; None where the server gives whole files only."""
+        parts: list[Part] = []
+        for address in addresses:
+            if self.place(address).exists():
+                self._accept_existing(address, self.place(address))
+                parts.append(self._local_part(address))
+                continue
+            try:
+                patience = self._options.patience
+                parts.append(RemotePart(address.url, patience=patience, say=tell))
+            except NoRangesError:
+                self._say(f"{address.url}: the server gives whole files only; downloading it")
+                return None
+        return parts
+
+    def remove(self, addresses: Sequence[Address]) -> None:
+        """Removes archives and unfinished downloads of them."""
+        for address in addresses:
+            for suffix in ("", ".part", ".part.json"):
+                (self._record.folder / f"{address.name}{suffix}").unlink(missing_ok=True)
+
+    def remove_damaged(self, addresses: Sequence[Address]) -> list[str]:
+        """Names of the archives removed, so that the next start fetches them anew.
+
+        One whose SHA-256 the catalogue knows is as published, and stays.
+        """
+        suspects = [one for one in addresses if one.sha256 is None and self.place(one).exists()]
+        for address in suspects:
+            self.place(address).unlink()
+            self._record.forget_hash(address.name)
+        return [address.name for address in suspects]
+
+    def _draft(self, address: Address) -> Path:
+        return self._record.folder / f"{address.name}.part"
+
+    def _local_part(self, address: Address) -> LocalPart:
+        return self._open.enter_context(contextlib.closing(LocalPart(self.place(address))))
+
+    def _accept_existing(self, address: Address, path: Path) -> None:
+        """A file that fetch put there is known by its size; any other one is read."""
+        size = path.stat().st_size
+        if self._record.known_size(address.name) == size:
+            return
+        digest = sha256_of(path)
+        try:
+            self._record.check_hash(address, digest)
+        except RunFailedError:
+            raise UserError(
+                f"{path}: is there already and is not {address.name} of the catalogue; nothing "
+                "is overwritten, move it away"
+            ) from None
+        self._record.keep_hash(address, digest=digest, size=size)

@@ -1,0 +1,104 @@
+"""What a look at data finds: counts, and what is missing, surplus or damaged; as text and JSON."""
+
+import enum
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# Lines of each kind on the terminal; the JSON has them all.
+_MOST_LINES = 20
+
+
+class Kind(enum.Enum):
+    """What is wrong."""
+
+    MISSING = "missing"
+    SURPLUS = "surplus"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: with what, below the root, and how."""
+
+    kind: Kind
+    path: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """The images of one folder of a split; None where nobody knows what should be there."""
+
+    path: str
+    real: int
+    fake: int
+    real_expected: int | None = None
+    fake_expected: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All that was found.
+
+    Attributes:
+      counts: by folder.
+      checked: files read to the end.
+      hashed: how many of them against a SHA-256.
+      findings: empty where all is well.
+    """
+
+    counts: tuple[Count, ...] = ()
+    checked: int = 0
+    hashed: int = 0
+    findings: tuple[Finding, ...] = field(default=())
+
+
+def join(reports: Sequence[Report]) -> Report:
+    """One report of several."""
+    return Report(
+        counts=tuple(count for report in reports for count in report.counts),
+        checked=sum(report.checked for report in reports),
+        hashed=sum(report.hashed for report in reports),
+        findings=tuple(finding for report in reports for finding in report.findings),
+    )
+
+
+def to_plain(root: str, report: Report) -> dict[str, Any]:
+    """The report as JSON takes it."""
+    return {
+        "root": root,
+        "ok": not report.findings,
+        "checked": report.checked,
+        "hashed": report.hashed,
+        "counts": [vars(count) for count in report.counts],
+        "findings": [
+            {"kind": one.kind.value, "path": one.path, "detail": one.detail}
+            for one in report.findings
+        ],
+    }
+
+
+def to_lines(report: Report) -> Iterator[str]:
+    """The report as text."""
+    width = max((len(count.path) for count in report.counts), default=0)
+    for count in report.counts:
+        real = _of(count.real, count.real_expected)
+        fake = _of(count.fake, count.fake_expected)
+        yield f"{count.path:{width}}  {real:>15} real  {fake:>15} fake"
+    for kind in Kind:
+        found = [one for one in report.findings if one.kind is kind]
+        yield from (f"{kind.value}: {one.path}: {one.detail}" for one in found[:_MOST_LINES])
+        if len(found) > _MOST_LINES:
+            yield f"{kind.value}: and {len(found) - _MOST_LINES:,} more; --json=OUT has them all"
+    yield f"{report.checked:,} files read, {report.hashed:,} of them against a SHA-256"
+
+
+def summary(report: Report) -> str:
+    """'2 missing, 1 damaged'; '' where all is well."""
+    counts = {kind: sum(one.kind is kind for one in report.findings) for kind in Kind}
+    return ", ".join(f"{count:,} {kind.value}" for kind, count in counts.items() if count)
+
+
+def _of(count: int, expected: int | None) -> str:
+    return f"{count:,}" if expected in (None, count) else f"{count:,} of {expected:,}"

@@ -1,0 +1,64 @@
+"""A packed store, every byte of it held against its checksums."""
+
+import os
+import zlib
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from jaxdet.data.images import LABEL_FOLDERS
+from jaxdet.data.progress import Meter
+from jaxdet.data.store.reader import DamagedStoreError, Store
+from jaxdet.data.verify.inspect import examine_image
+from jaxdet.data.verify.report import Count, Finding, Kind, Report
+
+# Records to one task.
+_BATCH = 64
+
+
+def verify_store(root: Path) -> Report:
+    """What is damaged in a store: its index, the bytes of an image, or a file that was packed so."""
+    try:
+        store = Store(root)
+    except DamagedStoreError as error:
+        return Report(findings=(Finding(Kind.DAMAGED, "store.json", str(error)),))
+    count, total = len(store.index), int(store.index["size"].sum())
+    with Meter("verify", total=total) as meter, ThreadPoolExecutor(os.cpu_count()) as pool:
+
+        def look(start: int) -> list[Finding]:
+            records = range(start, min(start + _BATCH, count))
+            found = [finding for record in records for finding in _look(store, record)]
+            meter.advance(int(store.index["size"][start : start + _BATCH].sum()))
+            return found
+
+        findings = [one for found in pool.map(look, range(0, count, _BATCH)) for one in found]
+    return Report(counts=_counts(store), checked=count, hashed=count, findings=tuple(findings))
+
+
+def _look(store: Store, record: int) -> list[Finding]:
+    content = store.content(record)
+    reason = ""
+    if zlib.crc32(content.data) != store.index["crc"][record]:
+        raw = "its pixels" if store.index["raw"][record] else "its bytes"
+        reason = f"{raw} are not those that were packed: CRC-32 differs"
+    elif not store.index["raw"][record]:
+        # Packed as it was, broken or not.
+        reason = examine_image(content.tobytes())
+    return [Finding(Kind.DAMAGED, store.path_of(record), reason)] if reason else []
+
+
+def _counts(store: Store) -> tuple[Count, ...]:
+    """Images by `<split>/<class or set>`."""
+    images = Counter(store.index["folder"].tolist())
+    labels: Counter[tuple[str, str]] = Counter()
+    for number, folder in enumerate(store.folders):
+        parts = folder.split("/")
+        labels["/".join(parts[:2] if len(parts) > 2 else parts[:1]), parts[-1]] += images[number]
+    return tuple(
+        Count(
+            path=path,
+            real=labels[path, LABEL_FOLDERS[0]],
+            fake=labels[path, LABEL_FOLDERS[1]],
+        )
+        for path in dict.fromkeys(path for path, _ in labels)
+    )

@@ -1,0 +1,198 @@
+"""Images in folders, held against the catalogue and against the hashes that `fetch` wrote."""
+
+import enum
+import os
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxdet.data.catalog import DATASETS, Folder
+from jaxdet.data.fetch.record import read_manifest
+from jaxdet.data.folder import LABEL_FOLDERS, is_image_file
+from jaxdet.data.verify.inspect import examine_image, inspect_files
+from jaxdet.data.verify.report import Count, Finding, Kind, Report
+
+SPLITS = ("train", "val", "test")
+# What each folder of a split should hold, by `<split>/<folder>`.
+_EXPECTED: Mapping[str, Folder] = {
+    f"{dataset.split}/{folder.name}": folder
+    for dataset in DATASETS.values()
+    for folder in dataset.folders
+}
+
+
+class Expect(enum.Enum):
+    """Of which folders the published counts are expected."""
+
+    # A class `cat` may be anyone's: all folders of the split have to bear published names.
+    AUTO = "auto"
+    PUBLISHED = "published"  # every folder that bears a published name
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """A label folder: `<split>/<folder>[/<category>]/<label>` and the names of its images."""
+
+    folder: str
+    category: str
+    label: str
+    names: tuple[str, ...] | None  # None: there is no such folder
+
+    @property
+    def path(self) -> str:
+        return "/".join(step for step in (self.folder, self.category, self.label) if step)
+
+    @property
+    def files(self) -> list[str]:
+        return [f"{self.path}/{name}" for name in self.names or ()]
+
+
+def is_tree(root: Path) -> bool:
+    """Whether a folder holds images in the layout."""
+    return any((root / split).is_dir() for split in SPLITS)
+
+
+def verify_tree(root: Path, *, expect: Expect) -> Report:
+    """What is missing, surplus and damaged below train, val and test."""
+    digests = _digests(root)
+    places = [place for split in SPLITS for place in _places(root, split)]
+    folders = defaultdict(list)
+    for place in places:
+        folders[place.folder].append(place)
+    findings = [*_empty(root), *_lost(root, digests), *_unknown_to_fetch(places, digests)]
+    expected = _expected(folders, expect)
+    for name, inside in folders.items():
+        findings += _shape(inside)
+        if name in expected:
+            findings += _against_catalogue(inside, expected[name], digests)
+    files = [file for place in places for file in place.files]
+    findings += inspect_files(root, files, digests=digests, examine=examine_image)
+    return Report(
+        counts=tuple(_count(name, inside, expected.get(name)) for name, inside in folders.items()),
+        checked=len(files),
+        hashed=sum(file in digests for file in files),
+        findings=tuple(sorted(findings, key=lambda one: one.path)),
+    )
+
+
+def _expected(folders: Collection[str], expect: Expect) -> dict[str, Folder]:
+    """What is expected of the folders there, by `<split>/<folder>`."""
+    if expect is Expect.NOTHING:
+        return {}
+    strangers = {name.split("/")[0] for name in folders if name not in _EXPECTED}
+    return {
+        name: _EXPECTED[name]
+        for name in folders
+        if name in _EXPECTED and (expect is Expect.PUBLISHED or name.split("/")[0] not in strangers)
+    }
+
+
+def _digests(root: Path) -> dict[str, str]:
+    manifests = sorted((root / "fetched").glob("*.sha256"))
+    return {path: digest for one in manifests for path, digest in read_manifest(one).items()}
+
+
+def _places(root: Path, split: str) -> Iterator[_Place]:
+    """Both label folders of every class, generator and category, whether there or not."""
+    for name in _folders(root / split):
+        categories = _folders(root / split / name)
+        flat = not categories or set(categories) & set(LABEL_FOLDERS)
+        for category in ("",) if flat else categories:
+            for label in LABEL_FOLDERS:
+                names = _images(root / split / name / category / label)
+                yield _Place(folder=f"{split}/{name}", category=category, label=label, names=names)
+
+
+def _folders(path: Path) -> list[str]:
+    if not path.is_dir():
+        return []
+    entries = os.scandir(path)
+    return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+
+
+def _images(path: Path) -> tuple[str, ...] | None:
+    if not path.is_dir():
+        return None
+    return tuple(sorted(entry.name for entry in os.scandir(path) if is_image_file(entry)))
+
+
+def _empty(root: Path) -> Iterator[Finding]:
+    for split in SPLITS:
+        if (root / split).is_dir() and not _folders(root / split):
+            yield Finding(Kind.MISSING, split, "holds no classes")
+
+
+def _shape(places: list[_Place]) -> Iterator[Finding]:
+    """Label folders that training and evaluation would stumble over."""
+    for place in places:
+        if place.names is None:
+            yield Finding(Kind.MISSING, place.path, "no such folder")
+        elif not place.names:
+            yield Finding(Kind.MISSING, place.path, "holds no images")
+
+
+def _lost(root: Path, digests: Mapping[str, str]) -> Iterator[Finding]:
+    for path in digests:
+        if not (root / path).is_file():
+            yield Finding(Kind.MISSING, path, "was fetched and is gone")
+
+
+def _unknown_to_fetch(places: list[_Place], digests: Mapping[str, str]) -> Iterator[Finding]:
+    """Images in folders that fetch filled, which it did not put there."""
+    filled = {path.rpartition("/")[0] for path in digests}
+    for place in places:
+        for file in place.files if place.path in filled else ():
+            if file not in digests:
+                yield Finding(Kind.SURPLUS, file, "did not come with the set")
+
+
+def _against_catalogue(
+    places: list[_Place], folder: Folder, digests: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Counts that differ from the catalogue's, beyond what is said file by file."""
+    there = {place.path: len(place.files) for place in places}
+    # Of what fetch put there, that which is gone or new is listed by name already.
+    there |= Counter(path.rpartition("/")[0] for path in digests)
+    known: set[str] = set()
+    for paths, expected in _expected_counts(places[0].folder, folder):
+        known.update(paths)
+        count = sum(there.get(path, 0) for path in paths)
+        if count != expected:
+            kind = Kind.MISSING if count < expected else Kind.SURPLUS
+            name = paths[0] if len(paths) == 1 else f"{places[0].folder}/*/{_label(paths[0])}"
+            yield Finding(kind, name, f"{count:,} images, the catalogue says {expected:,}")
+    for place in places:
+        if place.files and place.path not in known:
+            yield Finding(Kind.SURPLUS, place.path, "the catalogue has no such folder")
+
+
+def _expected_counts(name: str, folder: Folder) -> Iterator[tuple[list[str], int]]:
+    """Label folders that are counted together, and how many images they should hold."""
+    for label, count in zip(LABEL_FOLDERS, (folder.real, folder.fake), strict=True):
+        paths = [f"{name}/{category}/{label}" for category in folder.categories]
+        if not paths:
+            yield [f"{name}/{label}"], count
+        elif folder.even:
+            yield from (([path], count // len(paths)) for path in paths)
+        else:
+            yield paths, count
+
+
+def _label(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _count(name: str, places: list[_Place], expected: Folder | None) -> Count:
+    counts = {
+        label: sum(len(place.names or ()) for place in places if place.label == label)
+        for label in LABEL_FOLDERS
+    }
+    return Count(
+        path=name,
+        real=counts["0_real"],
+        fake=counts["1_fake"],
+        real_expected=expected.real if expected else None,
+        fake_expected=expected.fake if expected else None,
+    )

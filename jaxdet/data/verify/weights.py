@@ -1,0 +1,35 @@
+"""Files of weights, held against the catalogue and against the hashes that `fetch` wrote."""
+
+from pathlib import Path
+
+from jaxdet.data.catalog import DATASETS, Address, Container
+from jaxdet.data.fetch.record import Record
+from jaxdet.data.verify.inspect import examine_nothing, inspect_files
+from jaxdet.data.verify.report import Finding, Kind, Report
+
+
+def has_weights(root: Path) -> bool:
+    """Whether files of the catalogue's weights lie in a folder."""
+    return bool(_there(root))
+
+
+def verify_weights(root: Path) -> Report:
+    """Which of the catalogue's weights that lie in a folder are damaged."""
+    there = _there(root)
+    record = Record(root)
+    digests = {one.name: one.sha256 or record.known_hash(one.name) or "" for one in there}
+    findings = [
+        Finding(Kind.DAMAGED, one.name, f"is not of {one.size:,} bytes")
+        for one in there
+        if one.size not in (None, (root / one.name).stat().st_size)
+    ]
+    short = {finding.path for finding in findings}
+    names = [one.name for one in there if one.name not in short]
+    findings += inspect_files(root, names, digests=digests, examine=examine_nothing)
+    hashed = sum(bool(digest) for digest in digests.values())
+    return Report(checked=len(there), hashed=hashed, findings=tuple(findings))
+
+
+def _there(root: Path) -> list[Address]:
+    plain = [one for one in DATASETS.values() if one.container is Container.PLAIN]
+    return [file for one in plain for file in one.files if (root / file.name).is_file()]
