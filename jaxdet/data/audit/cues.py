@@ -36,7 +36,7 @@ SHUFFLES = 200
 # Images of each label that score a cue: an AP is then within 0.02, and 720,000 images take
 # no longer than 4,000.
 MOST_PER_LABEL = 2000
-FALSE_ALARMS = 0.001  # of a normal tail; see above
+FALSE_ALARMS = 0.002  # in an audit of clean data; see above
 _MOST_GROUPS = 16
 _IMAGES_PER_GROUP = 8
 _PRIOR = 0.02  # pulls groups of few images toward one half
@@ -87,8 +87,9 @@ class CueScore:
 
     def bound(self, tests: int) -> float:
         """What the AP must reach to be more than chance among `tests` scores."""
-        z = float(stats.norm.isf(FALSE_ALARMS / max(tests, 1)))
-        return self.chance_mean + z * self.chance_spread
+        freedom = 2 * (min(self.n_real, self.n_fake) - 1)
+        t = float(stats.t.isf(FALSE_ALARMS / max(tests, 1), freedom))
+        return self.chance_mean + t * self.chance_spread
 
 
 CUES = (

@@ -79,12 +79,12 @@ class Findings:
 
     @property
     def leaks(self) -> list[tuple[Group, CueScore]]:
-        """What tells real from fake without the pixels."""
+        """What tells real from fake without the pixels, the strongest first."""
         return self._standing_out(leak=True)
 
     @property
     def hints(self) -> list[tuple[Group, CueScore]]:
-        """What tells real from fake, perhaps through the pixels."""
+        """What tells real from fake, perhaps through the pixels, the strongest first."""
         return self._standing_out(leak=False)
 
     @property
@@ -101,12 +101,13 @@ class Findings:
         return [f"{count:,} {what}" for what, count in counted.items() if count]
 
     def _standing_out(self, *, leak: bool) -> list[tuple[Group, CueScore]]:
-        return [
+        found = [
             (group, score)
             for group in self.groups
             for score in group.scores
             if score.cue.leak == leak and self.stands_out(score)
         ]
+        return sorted(found, key=lambda one: -(one[1].ap or 0))
 
 
 def find(scan: Scan, *, threshold: float, advance: Callable[[], None]) -> Findings:

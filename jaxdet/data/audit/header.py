@@ -142,6 +142,9 @@ def _metadata(image: Image.Image) -> str:
     # The keys of a PNG's text chunks are free: any number of kinds, and names of any sort.
     texts = set(getattr(image, "text", None) or {})
     kinds = {str(key) for key in image.info if key not in texts} - _STRUCTURE
+    if image.info.get("jfif_unit") == 0 or "jfif" not in image.info:
+        # Pillow makes a resolution up for a JPEG that has EXIF and names none.
+        kinds -= {"dpi"} if _tables(image) else set()
     return "+".join(sorted(kinds | ({"text"} if texts else set()))) or "none"
 
 

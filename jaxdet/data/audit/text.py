@@ -118,8 +118,8 @@ def _legend() -> Sequence[str]:
 
 
 def _details(findings: Findings) -> list[str]:
-    lines = [f"leak: {told(group, score)}" for group, score in findings.leaks]
-    lines += [f"hint: {told(group, score)}" for group, score in findings.hints]
+    lines = _capped([f"leak: {told(group, score)}" for group, score in findings.leaks])
+    lines += _capped([f"hint: {told(group, score)}" for group, score in findings.hints])
     lines += _capped(
         [f"{f.kind}: {printable(f.path)}: {printable(f.text)}" for f in findings.broken]
     )
