@@ -72,6 +72,7 @@ class CueScore:
       chance: 2.5 and 97.5 % quantile of the AP of shuffled labels; None where constant.
       chance_mean: mean of the same.
       chance_spread: standard deviation of the same.
+      chance_most: largest of the same.
       example: the commonest value among real and among fake images.
     """
 
@@ -83,13 +84,14 @@ class CueScore:
     chance: tuple[float, float] | None = None
     chance_mean: float = 0.5
     chance_spread: float = 0.0
+    chance_most: float = 0.5
     example: tuple[str, str] = ("", "")
 
     def bound(self, tests: int) -> float:
-        """What the AP must reach to be more than chance among `tests` scores."""
+        """What the AP must exceed to be more than chance among `tests` scores."""
         freedom = 2 * (min(self.n_real, self.n_fake) - 1)
         t = float(stats.t.isf(FALSE_ALARMS / max(tests, 1), freedom))
-        return self.chance_mean + t * self.chance_spread
+        return max(self.chance_most, self.chance_mean + t * self.chance_spread)
 
 
 CUES = (
@@ -168,6 +170,7 @@ def _against_chance(
         chance=(float(low), float(high)),
         chance_mean=float(chance.mean()),
         chance_spread=float(chance.std(ddof=1)),
+        chance_most=float(chance.max()),
     )
 
 

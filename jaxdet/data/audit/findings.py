@@ -75,7 +75,7 @@ class Findings:
         """Whether the AP reaches the threshold and is more than chance."""
         if score.ap is None or score.constant:
             return False
-        return score.ap >= self.threshold and score.ap >= score.bound(self.tests)
+        return score.ap >= self.threshold and score.ap > score.bound(self.tests)
 
     @property
     def leaks(self) -> list[tuple[Group, CueScore]]:

@@ -12,7 +12,7 @@ def score(values, label, *, cue="width", name="set"):
 
 
 def alarm(one):
-    return one.ap >= THRESHOLD and not one.constant and one.ap >= one.bound(TESTS)
+    return one.ap >= THRESHOLD and not one.constant and one.ap > one.bound(TESTS)
 
 
 def labels(count):
