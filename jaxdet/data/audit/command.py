@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from jaxdet.config import Data
-from jaxdet.data.audit.equalise import equalise
+from jaxdet.data.audit.equalise import check_place, equalise
 from jaxdet.data.audit.findings import Findings, as_json, find, group_names
 from jaxdet.data.audit.page import page_html
 from jaxdet.data.audit.places import list_root
@@ -49,11 +49,13 @@ def run(options: argparse.Namespace) -> None:
     """Audits a data root; writes and prints what was found; makes the copy where asked."""
     if options.equalise_size and not options.equalise:
         raise UserError("--equalise-size belongs to --equalise=DST")
+    if options.equalise:
+        check_place(options.root, options.equalise)  # before the long part
     scanned = _scan(options.root, max_pixels=options.max_pixels)
     with progress("cues", total=len(group_names(scanned.listing))) as advance:
         findings = find(scanned, threshold=options.threshold, advance=advance)
-    _write(findings, json=options.json, page=options.page)
     print_findings(findings)
+    _write(findings, json=options.json, page=options.page)
     if options.equalise:
         equalise(scanned, options.equalise, size=options.equalise_size, say=_say)
     elif findings.faults:

@@ -119,7 +119,7 @@ def _equal_keys(keys: np.ndarray) -> Iterator[np.ndarray]:
 
 def _near_pairs(table: np.ndarray, *, side: np.ndarray, image: np.ndarray) -> np.ndarray:
     """Near pairs of different sides that are not the same image, int [P, 2], rows of `table`."""
-    contrast = table["thumb"].std(axis=1)
+    contrast = _contrast(table["thumb"])
     told_apart = np.flatnonzero(contrast >= LEAST_CONTRAST)
     pairs = hash_pairs(np.ascontiguousarray(table["hash"][told_apart]), side=side[told_apart])
     pairs = told_apart[pairs]
@@ -129,6 +129,15 @@ def _near_pairs(table: np.ndarray, *, side: np.ndarray, image: np.ndarray) -> np
         for start in range(0, len(pairs), _CHUNK)
     ]
     return pairs[np.concatenate(alike)] if alike else pairs
+
+
+def _contrast(thumb: np.ndarray) -> np.ndarray:
+    """Standard deviation of each thumbnail, f32 [N]; in portions: floats take more."""
+    portions = [
+        thumb[start : start + _CHUNK].std(axis=1, dtype=np.float32)
+        for start in range(0, len(thumb), _CHUNK)
+    ]
+    return np.concatenate(portions) if portions else np.empty(0, np.float32)
 
 
 def _alike(thumb: np.ndarray, contrast: np.ndarray, pairs: np.ndarray) -> np.ndarray:

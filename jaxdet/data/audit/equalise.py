@@ -189,11 +189,24 @@ def _large_enough(scan: Scan, plans: list[Plan]) -> np.ndarray:
     return np.concatenate(keep)
 
 
+def check_place(root: Path, dst: Path) -> None:
+    """Sees that a copy of `root` may be begun or continued in `dst`.
+
+    Raises:
+      UserError: where one lies in the other, or `dst` holds something else.
+    """
+    one, other = root.resolve(), dst.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise UserError(f"{dst}: the copy and its source must not lie in one another")
+    if dst.exists() and not dst.is_dir():
+        raise UserError(f"{dst}: is a file; name a new folder for the copy")
+    if dst.is_dir() and any(dst.iterdir()) and not (dst / RECORD).exists():
+        raise UserError(f"{dst}: is not empty; name a new folder for the copy")
+
+
 def _claim(scan: Scan, dst: Path, plans: dict[str, Plan]) -> None:
     """Makes `dst` ours, or sees that an equal call made it so."""
-    root = scan.listing.root.resolve()
-    if dst.resolve().is_relative_to(root) or root.is_relative_to(dst.resolve()):
-        raise UserError(f"{dst}: the copy and its source must not lie in one another")
+    check_place(scan.listing.root, dst)
     record = {
         "schema_version": 1,
         "source": hashlib.sha256(scan.table["digest"].tobytes()).hexdigest(),
@@ -202,8 +215,6 @@ def _claim(scan: Scan, dst: Path, plans: dict[str, Plan]) -> None:
     try:
         if (dst / RECORD).exists():
             _compare(dst, record)
-        elif dst.exists() and any(dst.iterdir()):
-            raise UserError(f"{dst}: is not empty; name a new folder for the copy")
         else:
             write_bytes(dst / RECORD, to_json(record).encode())
     except OSError as error:

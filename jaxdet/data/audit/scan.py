@@ -107,16 +107,13 @@ def _measured(listing: Listing, index: int, *, max_pixels: int) -> tuple | Fault
         return Fault(path=path, kind="empty", text="0 bytes")
     try:
         return _facts(content, max_pixels=max_pixels)
-    except ValueError as error:
-        return Fault(path=path, kind=_kind(str(error)), text=str(error))
+    except Exception as error:  # damaged files make Pillow's readers raise nearly anything
+        text = str(error) or type(error).__name__
+        return Fault(path=path, kind=_kind(text), text=text)
 
 
 def _facts(content: bytes, *, max_pixels: int) -> tuple:
-    """A row of the table.
-
-    Raises:
-      ValueError: where the content cannot be decoded.
-    """
+    """A row of the table."""
     with open_image(content, max_pixels=max_pixels) as image:
         image.load()
         header = read_header(image, content)
