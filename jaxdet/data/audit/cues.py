@@ -73,7 +73,7 @@ class CueScore:
       chance_mean: mean of the same.
       chance_spread: standard deviation of the same.
       chance_most: largest of the same.
-      example: the commonest value among real and among fake images.
+      typical: value of the real and of the fake images, for people.
     """
 
     cue: Cue
@@ -85,7 +85,7 @@ class CueScore:
     chance_mean: float = 0.5
     chance_spread: float = 0.0
     chance_most: float = 0.5
-    example: tuple[str, str] = ("", "")
+    typical: tuple[str, str] = ("", "")
 
     def bound(self, tests: int) -> float:
         """What the AP must exceed to be more than chance among `tests` scores."""
@@ -143,12 +143,12 @@ def score_cue(
     n_real = len(label) - n_fake
     if min(n_real, n_fake) < 2:
         return CueScore(cue=cue, n_real=n_real, n_fake=n_fake, constant=False, ap=None)
-    example = (commonest(values[label == 0]), commonest(values[label == 1]))
+    typical = (typical_value(values[label == 0]), typical_value(values[label == 1]))
     rng = np.random.default_rng(zlib.crc32(f"{name}/{cue.name}".encode("utf8", "replace")))
     drawn = _draw(label, rng)
     group, label = _group(values[drawn], ordered=cue.ordered), label[drawn]
     told = CueScore(
-        cue=cue, n_real=n_real, n_fake=n_fake, constant=not group.any(), ap=0.5, example=example
+        cue=cue, n_real=n_real, n_fake=n_fake, constant=not group.any(), ap=0.5, typical=typical
     )
     return told if told.constant else _against_chance(told, group, label, rng, shuffles)
 
@@ -204,15 +204,13 @@ def balanced_ap(label: np.ndarray, score: np.ndarray) -> float:
     return max(average_precision(label, score), average_precision(1 - label, -score))
 
 
-def commonest(values: np.ndarray) -> str:
-    """The value that most images have, as people write it, with its share where not all."""
+def typical_value(values: np.ndarray) -> str:
+    """The median of numbers, or the commonest word with its share."""
     distinct, count = np.unique(values, return_counts=True)
-    top = count.argmax()
-    value, share = distinct[top], count[top] / count.sum()
-    if not isinstance(value, str):
-        middle = np.median(values)
-        return f"{middle:.4g}" + ("" if share == 1 else " (median)")
-    return value + ("" if share == 1 else f" ({100 * share:.0f} %)")
+    top = distinct[count.argmax()]
+    if not isinstance(top, str):
+        return f"{np.median(values):.5g}" + ("" if len(distinct) == 1 else " (median)")
+    return top + ("" if len(distinct) == 1 else f" ({100 * count.max() / count.sum():.0f} %)")
 
 
 def _draw(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -70,7 +70,8 @@ def find_duplicates(scan: Scan) -> Duplicates:
     groups = _groups(image[first], rows[first])
     across = [len(set(scan.listing.split[group])) > 1 for group in groups]
     pairs = _near_pairs(scan.table[rows[first]], side=side[first], image=image[first])
-    pairs = rows[first][pairs]
+    pairs = np.sort(rows[first][pairs], axis=1)
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     split = scan.listing.split[pairs]
     apart = split[:, 0] != split[:, 1]
     return Duplicates(
@@ -154,10 +155,11 @@ def _same_digest(digest: np.ndarray) -> np.ndarray:
 
 
 def _groups(image: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
-    """The rows of each image that has more than one."""
+    """The rows of each image that has more than one, in the order of their first."""
     order = np.argsort(image, kind="stable")
     edges = np.flatnonzero(np.diff(image[order])) + 1
-    return [group for group in np.split(rows[order], edges) if len(group) > 1]
+    groups = [group for group in np.split(rows[order], edges) if len(group) > 1]
+    return sorted(groups, key=lambda group: int(group[0]))
 
 
 def _found(scan: Scan, groups: "list[np.ndarray] | np.ndarray") -> Found:

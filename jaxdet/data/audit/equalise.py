@@ -82,8 +82,10 @@ def equalise(scan: Scan, dst: Path, *, size: int | None, say: Callable[[str], No
     """
     units = {name: _unit(name) for name in scan.listing.sets}
     rows = {unit: _rows(scan, units, unit) for unit in dict.fromkeys(units.values())}
-    plans = {unit: plan(scan.table[rows[unit]], scan.listing.label[rows[unit]], size=size)
-             for unit in rows}  # fmt: skip
+    plans = {
+        unit: plan(scan.table[chosen], scan.listing.label[chosen], name=unit, size=size)
+        for unit, chosen in rows.items()
+    }
     plan_of = [plans[units[folder.set]] for folder in scan.listing.folders]
     keep = _large_enough(scan, plan_of)
     _claim(scan, dst, plans)
@@ -108,12 +110,13 @@ def equalise(scan: Scan, dst: Path, *, size: int | None, say: Callable[[str], No
     )
 
 
-def plan(table: np.ndarray, label: np.ndarray, *, size: int | None) -> Plan:
+def plan(table: np.ndarray, label: np.ndarray, *, name: str, size: int | None) -> Plan:
     """What the images of a unit become.
 
     Args:
       table: the unit's rows of the scan.
       label: [N], 1 = fake.
+      name: of the unit.
       size: side of the cut, pixels; None: what 99 in 100 images of each label have.
 
     Raises:
@@ -121,7 +124,7 @@ def plan(table: np.ndarray, label: np.ndarray, *, size: int | None) -> Plan:
     """
     readable = [table[table["read"] & (label == which)] for which in (0, 1)]
     if not all(map(len, readable)):
-        raise UserError("--equalise: a set has no readable images of one label")
+        raise UserError(f"{name}: has no readable images of one label; mend that before --equalise")
     height, width = (size or _common_side(readable, side) for side in ("height", "width"))
     table = np.concatenate(readable)
     table = table[(table["height"] >= height) & (table["width"] >= width)]

@@ -192,6 +192,6 @@ def _score_json(findings: Findings, score: CueScore) -> dict:
         "constant": score.constant,
         "n_real": score.n_real,
         "n_fake": score.n_fake,
-        "real": score.example[0],
-        "fake": score.example[1],
+        "real": score.typical[0],
+        "fake": score.typical[1],
     }

@@ -13,8 +13,9 @@ from jaxdet.data.audit.duplicates import Found
 from jaxdet.data.audit.findings import Findings, Group
 
 DASH, SAME, MARK = "-", "=", "*"
+_CELL = 4  # columns of the widest cell
 _MOST_LINES = 10
-_PLAIN_WIDTH = 160  # columns of a table that goes to a file
+_PLAIN_WIDTH = 400  # columns that a table may take in a file
 
 
 def print_findings(findings: Findings, file: TextIO | None = None) -> None:
@@ -47,7 +48,7 @@ def percent(score: CueScore) -> str:
 def told(group: Group, score: CueScore) -> str:
     """One line about what a cue tells."""
     low, high = (f"{100 * end:.1f}" for end in score.chance or (0.5, 0.5))
-    real, fake = map(printable, score.example)
+    real, fake = map(printable, score.typical)
     return (
         f"{printable(group.name)}: {score.cue.title}: AP {100 * (score.ap or 0):.1f}, "
         f"chance {low} to {high}; real {real}, fake {fake}"
@@ -83,10 +84,10 @@ def shown_cues(findings: Findings) -> list[int]:
 def _table(findings: Findings) -> Table:
     table = Table(box=None, pad_edge=False, collapse_padding=True)
     shown = shown_cues(findings)
-    table.add_column("set", overflow="fold")
+    table.add_column("set", overflow="fold", min_width=12)
     titles = ["real", "fake", "broken", *map(_column_title, shown)]
     for title in titles:
-        table.add_column(Text(title), justify="right", overflow="fold")
+        table.add_column(Text(title), justify="right", overflow="fold", min_width=_CELL)
     for group in findings.groups:
         cells = [_cell(findings, group.scores[place]) for place in shown]
         name = printable(group.name) if group.category is None else f"  {printable(group.category)}"
