@@ -80,33 +80,16 @@ def equalise(scan: Scan, dst: Path, *, size: int | None, say: Callable[[str], No
       UserError: where `dst` is not free, or no image of some folder is large enough.
       RunFailedError: where a file cannot be read again or written.
     """
-    units = {name: _unit(name) for name in scan.listing.sets}
-    rows = {unit: _rows(scan, units, unit) for unit in dict.fromkeys(units.values())}
-    plans = {
-        unit: plan(scan.table[chosen], scan.listing.label[chosen], name=unit, size=size)
-        for unit, chosen in rows.items()
-    }
-    plan_of = [plans[units[folder.set]] for folder in scan.listing.folders]
-    keep = _large_enough(scan, plan_of)
+    plans = _plan_units(scan, size)
+    kept = _large_enough(scan, plans)
     _claim(scan, dst, plans)
     for unit, one in plans.items():
         say(f"{unit}: {one}")
-    by_image = np.repeat(
-        np.arange(len(plan_of)), [folder.stop - folder.start for folder in scan.listing.folders]
-    )
-    with progress("equalise", total=len(keep)) as advance:
-
-        def copy(index: int) -> bool:
-            return _copy(scan, index, dst, plan_of[by_image[index]])
-
-        written = 0
-        for new in in_threads(copy, keep.tolist()):
-            written += new
-            advance()
-    left_out = len(scan.listing) - len(scan.broken) - len(keep)
+    written = _write(scan, kept, dst)
+    small = len(scan.listing) - len(scan.broken) - len(kept)
     say(
-        f"{dst}: {written} images written, {len(keep) - written} already there; "
-        f"left out: {len(scan.broken)} broken, {left_out} too small"
+        f"{dst}: {written} images written, {len(kept) - written} already there; "
+        f"left out: {len(scan.broken)} broken, {small} too small"
     )
 
 
@@ -160,36 +143,55 @@ def equal(image: np.ndarray, plan: Plan, *, compressed: bool, draw: int) -> byte
     return content.getvalue()
 
 
+def _plan_units(scan: Scan, size: int | None) -> dict[str, Plan]:
+    """The plan of each unit."""
+    rows: dict[str, list[np.ndarray]] = {}
+    for name in scan.listing.sets:
+        rows.setdefault(_unit(name), []).append(scan.listing.rows(name))
+    chosen = {unit: np.concatenate(parts) for unit, parts in rows.items()}
+    return {
+        unit: plan(scan.table[one], scan.listing.label[one], name=unit, size=size)
+        for unit, one in chosen.items()
+    }
+
+
 def _unit(name: str) -> str:
+    """The unit that a set belongs to."""
     return name if name.startswith("test/") else "train and val"
-
-
-def _rows(scan: Scan, units: dict[str, str], unit: str) -> np.ndarray:
-    return np.concatenate([scan.listing.rows(name) for name in units if units[name] == unit])
 
 
 def _common_side(readable: list[np.ndarray], side: str) -> int:
     return min(int(np.quantile(one[side], _LEFT_OUT, method="lower")) for one in readable)
 
 
-def _large_enough(scan: Scan, plans: list[Plan]) -> np.ndarray:
-    """Places of the images that the copy will hold.
+def _large_enough(scan: Scan, plans: dict[str, Plan]) -> list[tuple[int, Plan]]:
+    """Places of the images that the copy will hold, each with its plan.
 
     Raises:
       UserError: where a folder would have none.
     """
-    keep = []
-    for folder, one in zip(scan.listing.folders, plans, strict=True):
-        table = scan.table[folder.start : folder.stop]
-        fits = (table["height"] >= one.height) & (table["width"] >= one.width)
-        if not (table["read"] & fits).any():
+    kept = []
+    for folder in scan.listing.folders:
+        one, table = plans[_unit(folder.set)], scan.table[folder.start : folder.stop]
+        fits = table["read"] & (table["height"] >= one.height) & (table["width"] >= one.width)
+        if not fits.any():
             place = scan.listing.path(folder.start).parent
             raise UserError(
                 f"{place}: no image is as large as {one.width} x {one.height} pixels; "
                 "give a smaller --equalise-size, or leave the folder out"
             )
-        keep.append(folder.start + np.flatnonzero(table["read"] & fits))
-    return np.concatenate(keep)
+        kept += [(folder.start + int(place), one) for place in np.flatnonzero(fits)]
+    return kept
+
+
+def _write(scan: Scan, kept: list[tuple[int, Plan]], dst: Path) -> int:
+    """Writes the images that are not there yet; gives their number."""
+    written = 0
+    with progress("equalise", total=len(kept)) as advance:
+        for new in in_threads(lambda task: _copy(scan, task[0], dst, task[1]), kept):
+            written += new
+            advance()
+    return written
 
 
 def check_place(root: Path, dst: Path) -> None:
