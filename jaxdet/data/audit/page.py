@@ -13,6 +13,7 @@ from jaxdet.data.audit.findings import Findings
 
 _TEMPLATE = "page.html.j2"
 _MOST_FILES = 200  # broken or misnamed ones listed; the JSON has all
+_MOST_OPEN = 15  # leaks shown without a click
 
 
 def page_html(findings: Findings) -> str:
@@ -52,5 +53,6 @@ def _context(findings: Findings) -> dict[str, Any]:
         "most_per_label": MOST_PER_LABEL,
         "most_listed": MOST_LISTED,
         "most_files": _MOST_FILES,
+        "most_open": _MOST_OPEN,
         "signs": {"dash": text.DASH, "same": text.SAME, "mark": text.MARK},
     }

@@ -114,7 +114,7 @@ def _legend() -> Sequence[str]:
     return (
         f"cues: AP in percent, chance 50; {SAME} all the same, {DASH} too few images, "
         f"{MARK} above threshold and chance; in brackets: hints, which never fail an audit.",
-        "Cues that are the same in every set are left out.",
+        "Cues without a difference to measure in any set are left out.",
     )
 
 
