@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from jaxdet.data.audit import command as audit
 from jaxdet.data.fetch import command as fetch
 from jaxdet.data.store import command as pack
 from jaxdet.data.verify import command as verify
@@ -82,6 +83,11 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             help="make the built-in dataset: photographs, and what small CNNs make of them",
             add_flags=add_synth_flags,
             run=run_synth,
+        ),
+        "audit": Command(
+            help="find what besides the pixels tells real from fake, broken files and duplicates",
+            add_flags=audit.add_flags,
+            run=audit.run,
         ),
     }
 )

@@ -1,6 +1,8 @@
 """Bytes to pixels, and through JPEG and back."""
 
+import contextlib
 import io
+from collections.abc import Iterator
 from types import MappingProxyType
 
 import cv2
@@ -25,17 +27,37 @@ def decode(content: bytes, *, max_pixels: int) -> np.ndarray:
     Raises:
       ValueError: where the file is no image, is damaged, or is too large.
     """
+    with open_image(content, max_pixels=max_pixels) as image:
+        return to_rgb(image)
+
+
+@contextlib.contextmanager
+def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
+    """The image of a file, not yet decoded; what Pillow raises in the body is a ValueError after.
+
+    Args:
+      content: a whole file in any format Pillow reads.
+      max_pixels: files with more pixels are refused.
+
+    Raises:
+      ValueError: where the file is no image, is damaged, or is too large.
+    """
     try:
         with Image.open(io.BytesIO(content)) as image:
             if image.width * image.height > max_pixels:
                 size = f"{image.width}x{image.height}"
                 raise ValueError(f"{size} pixels are more than data.max_pixels={max_pixels}")
-            return np.asarray(_to_eight_bits(image).convert("RGB"))
+            yield image
     except UnidentifiedImageError:
         raise ValueError("not an image that Pillow can read") from None
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         # Pillow's readers raise all of these for damaged content.
         raise ValueError(f"damaged image: {error}") from None
+
+
+def to_rgb(image: Image.Image) -> np.ndarray:
+    """The pixels, u8 [H, W, 3], as `decode` gives them."""
+    return np.asarray(_to_eight_bits(image).convert("RGB"))
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

@@ -1,0 +1,97 @@
+"""The command `python -m jaxdet.data audit`: the way from a folder to its findings.
+
+Exit status 0 for a clean dataset, or for a copy made with --equalise; 1 for leaks above the
+threshold, broken files, images across splits or with both labels; 2 for a mistake.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from jaxdet.config import Data
+from jaxdet.data.audit.equalise import check_place, equalise
+from jaxdet.data.audit.findings import Findings, as_json, find, group_names
+from jaxdet.data.audit.page import page_html
+from jaxdet.data.audit.places import list_root
+from jaxdet.data.audit.progress import progress
+from jaxdet.data.audit.scan import Scan, scan
+from jaxdet.data.audit.text import print_findings
+from jaxdet.errors import UserError
+from jaxdet.results import write_bytes, write_json
+
+THRESHOLD = 0.6
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `audit`."""
+    parser.add_argument("root", type=Path, metavar="ROOT", help="folder with train, val or test")
+    parser.add_argument(
+        "--threshold", type=_share, default=THRESHOLD, metavar="AP",
+        help=f"AP, above 0.5 and up to 1, from which a cue is a leak (default {THRESHOLD})",
+    )  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings as JSON")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write them as one HTML file")
+    parser.add_argument(
+        "--max-pixels", type=_positive, default=Data.max_pixels, metavar="N",
+        help=f"larger images are not decoded and count as broken (default {Data.max_pixels})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--equalise", type=Path, metavar="DST", help="write a copy in which no cue tells anything"
+    )
+    parser.add_argument(
+        "--equalise-size", type=_positive, metavar="N",
+        help="crop the copy to N x N pixels and leave out smaller images; where left out, each "
+        "set to what 99 in 100 of its images have",
+    )  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> None:
+    """Audits a data root; writes and prints what was found; makes the copy where asked."""
+    if options.equalise_size and not options.equalise:
+        raise UserError("--equalise-size belongs to --equalise=DST")
+    if options.equalise:
+        check_place(options.root, options.equalise)  # before the long part
+    scanned = _scan(options.root, max_pixels=options.max_pixels)
+    with progress("cues", total=len(group_names(scanned.listing))) as advance:
+        findings = find(scanned, threshold=options.threshold, advance=advance)
+    print_findings(findings)
+    _write(findings, json=options.json, page=options.page)
+    if options.equalise:
+        equalise(scanned, options.equalise, size=options.equalise_size, say=_say)
+    elif findings.faults:
+        sys.exit(1)
+
+
+def _scan(root: Path, *, max_pixels: int) -> Scan:
+    listing = list_root(root)
+    with progress("read", total=len(listing)) as advance:
+        return scan(listing, max_pixels=max_pixels, advance=advance)
+
+
+def _write(findings: Findings, *, json: Path | None, page: Path | None) -> None:
+    place = None
+    try:
+        if place := json:
+            write_json(json, as_json(findings))
+        if place := page:
+            write_bytes(page, page_html(findings).encode("utf-8", "replace"))
+    except OSError as error:
+        raise UserError(f"{place}: cannot be written: {error.strerror}") from None
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0.5 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0.5 and up to 1")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

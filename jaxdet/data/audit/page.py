@@ -1,0 +1,58 @@
+"""The findings as one HTML file that opens from disk and asks for nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from jaxdet import __version__
+from jaxdet.data.audit import text
+from jaxdet.data.audit.cues import CUES, MOST_PER_LABEL, SHUFFLES, CueScore
+from jaxdet.data.audit.duplicates import MOST_LISTED
+from jaxdet.data.audit.findings import Findings
+
+_TEMPLATE = "page.html.j2"
+_MOST_FILES = 200  # broken or misnamed ones listed; the JSON has all
+_MOST_OPEN = 15  # leaks shown without a click
+
+
+def page_html(findings: Findings) -> str:
+    """The page as text; equal findings give equal text."""
+    # Names of folders and files come from other people: escape everything.
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(printable=text.printable, percent=text.percent, chance=chance)
+    return environment.get_template(_TEMPLATE).render(**_context(findings)).strip() + "\n"
+
+
+def chance(score: CueScore) -> str:
+    """The interval of chance in percent."""
+    if score.chance is None:
+        return ""
+    low, high = score.chance
+    return f"{100 * low:.0f}\N{EN DASH}{100 * high:.0f}"
+
+
+def _context(findings: Findings) -> dict[str, Any]:
+    shown = text.shown_cues(findings)
+    return {
+        "version": __version__,
+        "findings": findings,
+        "files": sum(g.real.files + g.fake.files for g in findings.groups if g.category is None),
+        "sets": sum(group.category is None for group in findings.groups),
+        "shown": shown,
+        "cues": [CUES[place] for place in shown],
+        "same": [cue.title for place, cue in enumerate(CUES) if place not in shown],
+        "kinds": text.duplicate_kinds(findings),
+        "shuffles": SHUFFLES,
+        "most_per_label": MOST_PER_LABEL,
+        "most_listed": MOST_LISTED,
+        "most_files": _MOST_FILES,
+        "most_open": _MOST_OPEN,
+        "signs": {"dash": text.DASH, "same": text.SAME, "mark": text.MARK},
+    }

@@ -1,0 +1,139 @@
+"""Where every image of a data root lies: split, set, category and label, by folders alone."""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from jaxdet.data.folder import LABEL_FOLDERS, ImageSet, find_categories, load_set
+from jaxdet.errors import UserError
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Folder:
+    """One folder of images: those from `start` up to `stop` of the listing.
+
+    Attributes:
+      split: "train", "val" or "test".
+      set: "train", "val" or "test/<name>": what is trained on or scored as one.
+      category: the folder between the set and the label, or "".
+      label: 1 = fake.
+      start: place of its first image.
+      stop: place after its last.
+    """
+
+    split: str
+    set: str
+    category: str
+    label: int
+    start: int
+    stop: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Listing:
+    """All images of a data root; a set's images stand together, folder after folder.
+
+    Attributes:
+      root: the data root.
+      ids: path of each image below the root, with forward slashes.
+      folders: in the order of their images.
+    """
+
+    root: Path
+    ids: tuple[str, ...]
+    folders: tuple[Folder, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @functools.cached_property
+    def label(self) -> np.ndarray:
+        """u8 [N], 1 = fake."""
+        return self._spread([folder.label for folder in self.folders])
+
+    @functools.cached_property
+    def split(self) -> np.ndarray:
+        """u8 [N], places in SPLITS."""
+        return self._spread([SPLITS.index(folder.split) for folder in self.folders])
+
+    @functools.cached_property
+    def sets(self) -> tuple[str, ...]:
+        """Names of the sets, in order."""
+        return tuple(dict.fromkeys(folder.set for folder in self.folders))
+
+    def rows(self, name: str, category: str | None = None) -> np.ndarray:
+        """Places of the images of a set, or of one category of it, sorted."""
+        chosen = [
+            np.arange(folder.start, folder.stop)
+            for folder in self.folders
+            if folder.set == name and category in (None, folder.category)
+        ]
+        return np.concatenate(chosen)
+
+    def categories(self, name: str) -> list[str]:
+        """The categories of a set, in order; [] where it has fewer than two."""
+        found = list(dict.fromkeys(f.category for f in self.folders if f.set == name))
+        return found if len(found) > 1 else []
+
+    def path(self, index: int) -> Path:
+        """Where the image lies."""
+        return self.root / self.ids[index]
+
+    def _spread(self, values: list[int]) -> np.ndarray:
+        counts = [folder.stop - folder.start for folder in self.folders]
+        return np.repeat(np.array(values, np.uint8), counts)
+
+
+def list_root(root: Path) -> Listing:
+    """Every image below `train`, `val` and `test` of a data root; one of the three is enough.
+
+    Raises:
+      UserError: where there is no such folder, or it has another layout.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; see docs/data.md for the layout")
+    splits = [name for name in SPLITS if (root / name).is_dir()]
+    if not splits:
+        raise UserError(f"{root}: holds none of train, val and test; see docs/data.md")
+    ids: list[str] = []
+    folders: list[Folder] = []
+    for split in splits:
+        for images in _load_split(root, split):
+            folders += _folders(images, split=split, start=len(ids))
+            ids += [f"{images.name}/{i}" for i in images.ids]
+    return Listing(root=root, ids=tuple(ids), folders=tuple(folders))
+
+
+def _load_split(root: Path, split: str) -> list[ImageSet]:
+    if split != "test":
+        return [load_set(root / split, name=split)]
+    names = find_categories(root / "test")
+    if "" in names:
+        raise UserError(
+            f"{root / 'test'}: holds images directly; put them in a folder named after the set"
+        )
+    return [load_set(root / "test" / name, name=f"test/{name}") for name in names]
+
+
+def _folders(images: ImageSet, *, split: str, start: int) -> list[Folder]:
+    """The runs of images that share a folder; `start` is the first one's place in the listing."""
+    parents = np.array([i.rsplit("/", 1)[0] for i in images.ids])
+    edges = np.flatnonzero(parents[1:] != parents[:-1]) + 1
+    found = []
+    for first, last in zip([0, *edges], [*edges, len(parents)], strict=True):
+        category, _, label = str(parents[first]).rpartition("/")
+        found.append(
+            Folder(
+                split=split,
+                set=images.name,
+                category=category,
+                label=LABEL_FOLDERS.index(label),
+                start=start + int(first),
+                stop=start + int(last),
+            )
+        )
+    return found
