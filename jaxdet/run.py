@@ -12,10 +12,10 @@ from jaxdet.errors import UserError
 from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
 from jaxdet.models.detector import get_detector
+from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_json, read_results, write_json
 from jaxdet.runtime import environment, mesh
-from jaxdet.runtime.logbook import say
 from jaxdet.train.loop import train
 from jaxdet.train.start import describe, initial_variables, restore_variables
 

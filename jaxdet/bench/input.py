@@ -106,7 +106,7 @@ def _loaders(plan: Plan, say: Callable[[str], None]) -> dict[str, Load]:
     from jaxdet.data.arrayrecord import write_tfds
 
     listing = list_files(plan.root)
-    pack(plan.root, plan.scratch / "store", say=say, progress=lambda done, of: None)
+    pack(plan.root, plan.scratch / "store", say=say)
     records = write_tfds(listing, plan.scratch / "tfds", name="bench")
     roots = {"folder": str(plan.root), "packed": str(plan.scratch / "store"),
              "arrayrecord": f"tfds:{records}"}  # fmt: skip

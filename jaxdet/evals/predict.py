@@ -12,8 +12,8 @@ from jaxdet.data.loaders import Batch, EvalLoader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.errors import RunFailedError
 from jaxdet.models.detector import Detector, Variables
+from jaxdet.progress import ProgressLine
 from jaxdet.results import Predictions
-from jaxdet.runtime.logbook import ProgressLine
 from jaxdet.runtime.mesh import batch_sharding, put_batch, replicated
 
 # What of a batch the host needs again, from all hosts.

@@ -15,6 +15,7 @@ from jaxdet.evals.predict import make_predict_step, predict
 from jaxdet.evals.published import Published
 from jaxdet.evals.scores import mean_ap, score_set
 from jaxdet.models.detector import Detector, Variables
+from jaxdet.progress import say
 from jaxdet.results import (
     Predictions,
     Results,
@@ -24,7 +25,6 @@ from jaxdet.results import (
     write_json,
     write_predictions,
 )
-from jaxdet.runtime.logbook import say
 from jaxdet.runtime.mesh import put_replicated
 
 

@@ -21,8 +21,8 @@ from jaxdet.errors import Parser, UserError, guard
 from jaxdet.predict.detector import LoadedDetector, load_detector
 from jaxdet.predict.files import find_images, read_ahead
 from jaxdet.predict.pieces import Crop, Piece, cut
+from jaxdet.progress import ProgressLine
 from jaxdet.results import write_bytes
-from jaxdet.runtime.logbook import ProgressLine
 
 Row = dict[str, Any]
 

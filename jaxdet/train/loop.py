@@ -23,9 +23,10 @@ from jaxdet.data.pipeline import open_batches
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.evals.predict import make_predict_step, predict
 from jaxdet.models.detector import get_detector
+from jaxdet.progress import ProgressLine, say
 from jaxdet.results import Predictions, RunFolder
 from jaxdet.runtime.checkpoint import Checkpoints
-from jaxdet.runtime.logbook import Logbook, ProgressLine, say
+from jaxdet.runtime.logbook import Logbook
 from jaxdet.runtime.mesh import put_batch
 from jaxdet.train import schedule
 from jaxdet.train.plateau import PlateauState

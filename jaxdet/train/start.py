@@ -13,9 +13,9 @@ from jaxdet.convert.folder import is_detector
 from jaxdet.convert.load import load_weights
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Detector, Variables, get_detector
+from jaxdet.progress import say
 from jaxdet.results import RunFolder, read_json
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
-from jaxdet.runtime.logbook import say
 from jaxdet.train.state import abstract_state
 
 RANKS = ("best", "best_of_last_phase")

@@ -29,7 +29,7 @@ SETS = ("train", "val", "test/alpha", "test/beta", "test/gamma")
 
 def packed(root, dst):
     lines = []
-    pack(root, dst, say=lines.append, progress=lambda done, of: lines.append(f"{done}/{of}"))
+    pack(root, dst, say=lines.append)
     return lines
 
 
@@ -166,7 +166,7 @@ import sys
 from pathlib import Path
 from jaxdet.data.store import pack
 pack.SHARD_BYTES = 20_000
-pack.pack(Path(sys.argv[1]), Path(sys.argv[2]), say=print, progress=lambda *_: None)
+pack.pack(Path(sys.argv[1]), Path(sys.argv[2]), say=print)
 """
 
 

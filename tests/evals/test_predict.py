@@ -48,7 +48,8 @@ def test_each_image_is_scored_once_whatever_the_batch(
     assert got.label.tolist() == images.labels.tolist()
     assert got.logit.dtype == np.float32
     read = Reader(images=images, max_pixels=10**6, skip_bad=False)
-    crops = np.stack([center_crop(read(i), size=32) for i in range(len(images))])
+    bgr = [center_crop(read(i), size=32) for i in range(len(images))]
+    crops = np.stack(bgr)[..., ::-1].copy()
     np.testing.assert_allclose(got.logit, detector.apply(variables, crops), atol=1e-4)
     np.testing.assert_allclose(got.sharpness, [laplacian_variance(c) for c in crops], rtol=1e-6)
     assert got.category.tolist() == ["x"] * 6 + ["y"] * 8

@@ -1,7 +1,7 @@
 import json
 
 from jaxdet.results import read_metrics
-from jaxdet.runtime.logbook import Logbook, ProgressLine
+from jaxdet.runtime.logbook import Logbook
 
 
 def test_lines_after_the_step_and_a_torn_line_are_cut_off(tmp_path):
@@ -16,14 +16,3 @@ def test_lines_after_the_step_and_a_torn_line_are_cut_off(tmp_path):
     assert [line["step"] for line in lines] == [10, 20, 30]
     assert lines[2] == {"step": 30, "epoch": 3.0, "train/loss": 1.0}
     assert lines[0] == json.loads(json.dumps({"step": 10, "epoch": 1.0, "train/loss": 10.1}))
-
-
-def test_progress_away_from_a_terminal_is_plain_text(capsys, monkeypatch):
-    monkeypatch.setattr("jaxdet.runtime.logbook._PLAIN_EVERY", 0.0)
-    with ProgressLine("score x", total=4, unit="images") as line:
-        line.advance(2, note="loss 0.500")
-        line.advance(2)
-    told = capsys.readouterr().err.splitlines()
-    assert told[0].startswith("score x: 2/4 images, ")
-    assert told[0].endswith("s left loss 0.500")
-    assert "4/4 images, 0 s left" in told[1]

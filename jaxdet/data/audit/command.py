@@ -13,10 +13,10 @@ from jaxdet.data.audit.equalise import check_place, equalise
 from jaxdet.data.audit.findings import Findings, as_json, find, group_names
 from jaxdet.data.audit.page import page_html
 from jaxdet.data.audit.places import list_root
-from jaxdet.data.audit.progress import progress
 from jaxdet.data.audit.scan import Scan, scan
 from jaxdet.data.audit.text import print_findings
 from jaxdet.errors import UserError
+from jaxdet.progress import ProgressLine
 from jaxdet.results import write_bytes, write_json
 
 THRESHOLD = 0.6
@@ -52,8 +52,8 @@ def run(options: argparse.Namespace) -> None:
     if options.equalise:
         check_place(options.root, options.equalise)  # before the long part
     scanned = _scan(options.root, max_pixels=options.max_pixels)
-    with progress("cues", total=len(group_names(scanned.listing))) as advance:
-        findings = find(scanned, threshold=options.threshold, advance=advance)
+    with ProgressLine("cues", total=len(group_names(scanned.listing)), unit="groups") as line:
+        findings = find(scanned, threshold=options.threshold, advance=line.advance)
     print_findings(findings)
     _write(findings, json=options.json, page=options.page)
     if options.equalise:
@@ -64,8 +64,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _scan(root: Path, *, max_pixels: int) -> Scan:
     listing = list_root(root)
-    with progress("read", total=len(listing)) as advance:
-        return scan(listing, max_pixels=max_pixels, advance=advance)
+    with ProgressLine("read", total=len(listing), unit="images") as line:
+        return scan(listing, max_pixels=max_pixels, advance=line.advance)
 
 
 def _write(findings: Findings, *, json: Path | None, page: Path | None) -> None:

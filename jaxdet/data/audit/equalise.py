@@ -31,10 +31,10 @@ import numpy as np
 from PIL import Image
 
 from jaxdet.data.audit.header import LOSSLESS
-from jaxdet.data.audit.progress import progress
 from jaxdet.data.audit.scan import Scan, in_threads
 from jaxdet.data.ops import decode
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.progress import ProgressLine
 from jaxdet.results import read_json, to_json, write_bytes
 
 RECORD = "equalise.json"
@@ -187,10 +187,10 @@ def _large_enough(scan: Scan, plans: dict[str, Plan]) -> list[tuple[int, Plan]]:
 def _write(scan: Scan, kept: list[tuple[int, Plan]], dst: Path) -> int:
     """Writes the images that are not there yet; gives their number."""
     written = 0
-    with progress("equalise", total=len(kept)) as advance:
+    with ProgressLine("equalise", total=len(kept), unit="images") as line:
         for new in in_threads(lambda task: _copy(scan, task[0], dst, task[1]), kept):
             written += new
-            advance()
+            line.advance()
     return written
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdet.data.folder import LABEL_FOLDERS, ImageSet, find_categories, load_set
+from jaxdet.data.folder import FolderSet, find_categories, load_set
+from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.errors import UserError
 
 SPLITS = ("train", "val", "test")
@@ -108,7 +109,7 @@ def list_root(root: Path) -> Listing:
     return Listing(root=root, ids=tuple(ids), folders=tuple(folders))
 
 
-def _load_split(root: Path, split: str) -> list[ImageSet]:
+def _load_split(root: Path, split: str) -> list[FolderSet]:
     if split != "test":
         return [load_set(root / split, name=split)]
     names = find_categories(root / "test")
@@ -119,7 +120,7 @@ def _load_split(root: Path, split: str) -> list[ImageSet]:
     return [load_set(root / "test" / name, name=f"test/{name}") for name in names]
 
 
-def _folders(images: ImageSet, *, split: str, start: int) -> list[Folder]:
+def _folders(images: FolderSet, *, split: str, start: int) -> list[Folder]:
     """The runs of images that share a folder; `start` is the first one's place in the listing."""
     parents = np.array([i.rsplit("/", 1)[0] for i in images.ids])
     edges = np.flatnonzero(parents[1:] != parents[:-1]) + 1

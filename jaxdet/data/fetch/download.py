@@ -18,8 +18,8 @@ from jaxdet.data.fetch.remote import (
     Version,
     open_at,
 )
-from jaxdet.data.progress import Meter
 from jaxdet.errors import RunFailedError
+from jaxdet.progress import ProgressLine
 from jaxdet.results import write_json
 
 _CHUNK = 2**20
@@ -32,7 +32,7 @@ def download(
     *,
     accept: Callable[[str, int], None],
     patience: Patience,
-    meter: Meter,
+    meter: ProgressLine,
 ) -> None:
     """Puts a file under its name, whole, on disk and accepted.
 
@@ -75,7 +75,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fill(file: "_Draft", address: Address, patience: Patience, meter: Meter) -> str:
+def _fill(file: "_Draft", address: Address, patience: Patience, meter: ProgressLine) -> str:
     """SHA-256 of the draft, when all of it has come."""
     tries = Tries(patience, meter.say)
     meter.set(file.length)
@@ -90,7 +90,9 @@ def _fill(file: "_Draft", address: Address, patience: Patience, meter: Meter) ->
     return file.finish()
 
 
-def _receive(file: "_Draft", address: Address, tries: Tries, timeout: float, meter: Meter) -> None:
+def _receive(
+    file: "_Draft", address: Address, tries: Tries, timeout: float, meter: ProgressLine
+) -> None:
     """What one answer brings."""
     with open_at(address.url, file.length, timeout=timeout, only=file.version) as answer:
         file.take_up(answer, meter)
@@ -129,7 +131,7 @@ class _Draft:
         """Whether all bytes are there."""
         return self.version is not None and self.length == self.version.size
 
-    def take_up(self, answer: Answer, meter: Meter) -> None:
+    def take_up(self, answer: Answer, meter: ProgressLine) -> None:
         """Gets ready for the answer's bytes; from zero where they are of another version."""
         wanted = self._address.size
         if wanted not in (None, answer.version.size):
@@ -149,7 +151,7 @@ class _Draft:
             self.version = answer.version
             write_json(_notes(self._path), self.version)
 
-    def restart(self, meter: Meter) -> None:
+    def restart(self, meter: ProgressLine) -> None:
         """Empties the draft."""
         _notes(self._path).unlink(missing_ok=True)
         self._file.seek(0)
@@ -157,7 +159,7 @@ class _Draft:
         self._digest, self.length, self.version = hashlib.sha256(), 0, None
         meter.set(0)
 
-    def append(self, chunk: bytes, meter: Meter) -> bool:
+    def append(self, chunk: bytes, meter: ProgressLine) -> bool:
         """Adds bytes; whether there are more now than ever.
 
         A server without ranges starts at zero each time: that alone is no progress.

@@ -10,8 +10,8 @@ from jaxdet.data.fetch.download import download, sha256_of
 from jaxdet.data.fetch.record import Record
 from jaxdet.data.fetch.unpack import require_space
 from jaxdet.data.fetch.views import LocalPart, NoRangesError, Part, RemotePart
-from jaxdet.data.progress import Meter, tell
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.progress import ProgressLine, say
 
 
 class Files:
@@ -55,7 +55,7 @@ class Files:
             self._record.check_hash(address, digest)
             self._record.keep_hash(address, digest=digest, size=size)
 
-        with Meter(address.name, total=address.size) as meter:
+        with ProgressLine(address.name, total=address.size, unit="bytes") as meter:
             patience = self._options.patience
             download(address, target, draft, accept=accept, patience=patience, meter=meter)
         self._say(f"{target}: fetched")
@@ -81,7 +81,7 @@ class Files:
                 continue
             try:
                 patience = self._options.patience
-                parts.append(RemotePart(address.url, patience=patience, say=tell))
+                parts.append(RemotePart(address.url, patience=patience, say=say))
             except NoRangesError:
                 self._say(f"{address.url}: the server gives whole files only; downloading it")
                 return None

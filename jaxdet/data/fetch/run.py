@@ -13,8 +13,8 @@ from jaxdet.data.fetch.record import Finished, Record
 from jaxdet.data.fetch.sevenzip import open_stored_zip
 from jaxdet.data.fetch.unpack import unpack
 from jaxdet.data.fetch.views import DamagedError, JoinedFile, Part
-from jaxdet.data.progress import Meter
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.progress import ProgressLine
 
 
 def fetch(dataset: Dataset, root: Path, *, options: Options, say: Callable[[str], None]) -> None:
@@ -86,7 +86,7 @@ def _unpack_parts(
     check_members(archive.members, archive_bytes=archive.length, limits=options.limits)
     placed = place_members(archive.members, dataset, chosen=folders)
     total = sum(one.member.size for one in placed)
-    with Meter(f"{dataset.name}, unpacking", total=total) as meter:
+    with ProgressLine(f"{dataset.name}, unpacking", total=total, unit="bytes") as meter:
         return unpack(archive, placed, root, meter=meter)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from jaxdet.data.fetch.archive import Archive, Member
 from jaxdet.data.fetch.members import Placed
-from jaxdet.data.progress import Meter, size_text
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.progress import ProgressLine, size_text
 
 _CHUNK = 2**20
 # Beside the file that it will be, since a class may be a link to another disk; one at a time, so
@@ -19,7 +19,7 @@ _DRAFT = ".fetch.tmp"
 
 
 def unpack(
-    archive: Archive, placed: Sequence[Placed], root: Path, *, meter: Meter
+    archive: Archive, placed: Sequence[Placed], root: Path, *, meter: ProgressLine
 ) -> dict[str, str]:
     """SHA-256 of each file by its path below the root, now that all of them are there.
 

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.src.is_dir():
         raise UserError(f"{arguments.src}: no such folder")
     if arguments.format == "store":
-        pack(arguments.src, arguments.dst, say=_say, progress=_progress)
+        pack(arguments.src, arguments.dst, say=_say)
         return
     # tensorflow_datasets takes a second to import.
     from jaxdet.data.arrayrecord import write_tfds
@@ -46,7 +46,3 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _say(line: str) -> None:
     print(line, flush=True)
-
-
-def _progress(done: int, of: int) -> None:
-    _say(f"packed {done} of {of} images")

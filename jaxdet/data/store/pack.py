@@ -22,6 +22,7 @@ from jaxdet.data.store.layout import KIND, RECORD, SCHEMA_VERSION, StorePaths, i
 from jaxdet.data.store.layout import sha256 as sha256_of
 from jaxdet.data.store.listing import Listing, list_files, set_of
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.progress import ProgressLine
 from jaxdet.results import read_json, write_bytes, write_json
 
 # A shard is closed when it has this many bytes: what a stopped start does again.
@@ -90,7 +91,9 @@ def _write(listing: Listing, draft: Path) -> None:
     sizes = [os.path.getsize(paths.shard(number)) for number in range(len(done))]
     first = sum(map(len, done))
     with ProgressLine("pack", total=len(listing.files), done=first, unit="images") as line:
-        for records, size in _write_shards(listing, paths, first=first, number=len(done), line=line):
+        for records, size in _write_shards(
+            listing, paths, first=first, number=len(done), advance=line.advance
+        ):
             write_bytes(parts / f"{len(done):05d}.npy", _npy(records))
             done.append(records)
             sizes.append(size)
@@ -120,19 +123,22 @@ def _finished(parts: Path) -> Iterator[np.ndarray]:
 
 
 def _write_shards(
-    listing: Listing, paths: StorePaths, *, first: int, number: int
+    listing: Listing, paths: StorePaths, *, first: int, number: int, advance: Callable[[], None]
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Records and bytes of each further shard, once its file is whole."""
     raw_sizes = _raw_sizes(listing)
     images = _read_ahead(listing, raw_sizes, first)
     while first < len(listing.files):
-        records, size = _write_shard(images, paths.shard(number), number)
+        records, size = _write_shard(images, paths.shard(number), number, advance)
         yield records, size
         first, number = first + len(records), number + 1
 
 
 def _write_shard(
-    images: Iterator[tuple[np.ndarray, np.ndarray]], path: Path, number: int
+    images: Iterator[tuple[np.ndarray, np.ndarray]],
+    path: Path,
+    number: int,
+    advance: Callable[[], None],
 ) -> tuple[np.ndarray, int]:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft, records, size = path.with_suffix(".tmp"), [], 0
@@ -142,6 +148,7 @@ def _write_shard(
             file.write(content.data)
             records.append(record)
             size += content.size
+            advance()
             if size >= SHARD_BYTES:
                 break
         file.flush()

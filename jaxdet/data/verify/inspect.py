@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from jaxdet.data.progress import Meter
 from jaxdet.data.verify.report import Finding, Kind
+from jaxdet.progress import ProgressLine
 
 # Files to one task: a task each would cost a gigabyte for the 720,119 of the training set.
 _BATCH = 64
@@ -37,7 +37,7 @@ def inspect_files(
         return [found for path in batch for found in _look(root, path, digests, examine, meter)]
 
     with (
-        Meter("verify", total=total) as meter,
+        ProgressLine("verify", total=total, unit="bytes") as meter,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
@@ -68,7 +68,7 @@ def _look(
     path: str,
     digests: Mapping[str, str],
     examine: Callable[[bytes], str],
-    meter: Meter,
+    meter: ProgressLine,
 ) -> list[Finding]:
     try:
         content = (root / path).read_bytes()

@@ -7,23 +7,26 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jaxdet.data.images import LABEL_FOLDERS
-from jaxdet.data.progress import Meter
 from jaxdet.data.store.reader import DamagedStoreError, Store
 from jaxdet.data.verify.inspect import examine_image
 from jaxdet.data.verify.report import Count, Finding, Kind, Report
+from jaxdet.progress import ProgressLine
 
 # Records to one task.
 _BATCH = 64
 
 
 def verify_store(root: Path) -> Report:
-    """What is damaged in a store: its index, the bytes of an image, or a file that was packed so."""
+    """What is damaged in a store: its index, an image's bytes, or a file that was packed so."""
     try:
         store = Store(root)
     except DamagedStoreError as error:
         return Report(findings=(Finding(Kind.DAMAGED, "store.json", str(error)),))
     count, total = len(store.index), int(store.index["size"].sum())
-    with Meter("verify", total=total) as meter, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with (
+        ProgressLine("verify", total=total, unit="bytes") as meter,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
 
         def look(start: int) -> list[Finding]:
             records = range(start, min(start + _BATCH, count))

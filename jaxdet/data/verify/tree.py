@@ -9,7 +9,8 @@ from pathlib import Path
 
 from jaxdet.data.catalog import DATASETS, Folder
 from jaxdet.data.fetch.record import read_manifest
-from jaxdet.data.folder import LABEL_FOLDERS, is_image_file
+from jaxdet.data.folder import is_image_file
+from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.data.verify.inspect import examine_image, inspect_files
 from jaxdet.data.verify.report import Count, Finding, Kind, Report
 

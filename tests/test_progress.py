@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from jaxdet.data import progress
-from jaxdet.data.progress import Meter, size_text
+from jaxdet import progress
+from jaxdet.progress import ProgressLine, size_text
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,21 @@ def test_sizes_read_as_people_say_them(count, text):
     ],
 )
 def test_without_a_terminal_a_line_now_and_then(capsys, monkeypatch, total, form):
-    with Meter("set.zip", total=total) as meter:
+    with ProgressLine("set.zip", total=total, unit="bytes") as meter:
         meter.set(1_000_000)
         meter.advance(1_000_000)
         assert capsys.readouterr().err == ""
         monkeypatch.setattr(progress, "_PLAIN_EVERY", 0.0)
         meter.advance(1_000_000)
     assert re.fullmatch(form, capsys.readouterr().err)
+
+
+def test_progress_away_from_a_terminal_is_plain_text(capsys, monkeypatch):
+    monkeypatch.setattr("jaxdet.progress._PLAIN_EVERY", 0.0)
+    with ProgressLine("score x", total=4, unit="images") as line:
+        line.advance(2, note="loss 0.500")
+        line.advance(2)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("score x: 2/4 images, ")
+    assert told[0].endswith("s left loss 0.500")
+    assert "4/4 images, 0 s left" in told[1]
