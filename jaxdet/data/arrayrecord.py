@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
-from jaxdet.data.ops import decode, swap_channels
+from jaxdet.data.ops import decode_bgr
 from jaxdet.data.store.encode import header_of
 from jaxdet.data.store.listing import Listing
 from jaxdet.errors import UserError
@@ -130,7 +130,7 @@ class TfdsSet(ImageSet):
 
     def read(self, index: int, *, max_pixels: int) -> np.ndarray:
         """The decoded file; see ImageSet."""
-        return swap_channels(decode(self._content(index), max_pixels=max_pixels))
+        return decode_bgr(self._content(index), max_pixels=max_pixels)
 
     def size(self, index: int) -> tuple[int, int] | None:
         """By the file's header; see ImageSet."""

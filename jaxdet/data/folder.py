@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
-from jaxdet.data.ops import decode, swap_channels
+from jaxdet.data.ops import decode_bgr
 from jaxdet.errors import UserError
 
 
@@ -43,7 +43,7 @@ class FolderSet(ImageSet):
 
     def read(self, index: int, *, max_pixels: int) -> np.ndarray:
         """The decoded file; see ImageSet."""
-        return swap_channels(decode(self.path(index).read_bytes(), max_pixels=max_pixels))
+        return decode_bgr(self.path(index).read_bytes(), max_pixels=max_pixels)
 
     def size(self, index: int) -> tuple[int, int] | None:
         """By the file's header; see ImageSet."""

@@ -1,7 +1,7 @@
 """Image operations: u8 [H, W, 3] in, the same out. Randomness stays outside."""
 
 from jaxdet.data.ops.blur import blur_radius, gaussian_blur
-from jaxdet.data.ops.codec import decode, jpeg, swap_channels
+from jaxdet.data.ops.codec import decode, decode_bgr, jpeg, swap_channels
 from jaxdet.data.ops.geometry import center_corner, center_crop, crop_at, flip, resize_shorter
 from jaxdet.data.ops.sharpness import laplacian_variance
 
@@ -11,6 +11,7 @@ __all__ = [
     "center_crop",
     "crop_at",
     "decode",
+    "decode_bgr",
     "flip",
     "gaussian_blur",
     "jpeg",

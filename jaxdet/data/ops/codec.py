@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from jaxdet.data.ops.png import decode_plain_png
+
 
 def decode(content: bytes, *, max_pixels: int) -> np.ndarray:
     """The pixels of an image file, by Pillow's conversion to RGB as the published loaders do.
@@ -29,6 +31,12 @@ def decode(content: bytes, *, max_pixels: int) -> np.ndarray:
     """
     with open_image(content, max_pixels=max_pixels) as image:
         return to_rgb(image)
+
+
+def decode_bgr(content: bytes, *, max_pixels: int) -> np.ndarray:
+    """The pixels of `decode` in OpenCV's order, and quicker for the commonest PNG."""
+    pixels = decode_plain_png(content, max_pixels=max_pixels)
+    return swap_channels(decode(content, max_pixels=max_pixels)) if pixels is None else pixels
 
 
 @contextlib.contextmanager

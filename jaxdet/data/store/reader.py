@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
-from jaxdet.data.ops import decode, swap_channels
+from jaxdet.data.ops import decode_bgr
 from jaxdet.data.store.layout import RECORD, StorePaths, read_about, sha256
 from jaxdet.errors import UserError
 
@@ -79,7 +79,7 @@ class Store:
         """Pixels u8 [H, W, 3] in BGR; see ImageSet."""
         one, content = self.index[record], self.content(record)
         if not one["raw"]:
-            return swap_channels(decode(content.tobytes(), max_pixels=max_pixels))
+            return decode_bgr(content.tobytes(), max_pixels=max_pixels)
         height, width = int(one["height"]), int(one["width"])
         if height * width > max_pixels:
             raise ValueError(f"{width}x{height} pixels are more than data.max_pixels={max_pixels}")
