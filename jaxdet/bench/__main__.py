@@ -23,10 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _add_input(subparsers.add_parser("input", help=_INPUT, description=_INPUT))
     with guard():
         options = parser.parse_args(arguments)
+        # The commit and the time are those of the start.
+        facts = environment.describe()
         rows = _measure_input(options)
         print(_table(rows))
         if options.json:
-            facts = environment.describe()
             write_json(options.json, {**facts, "options": _plain(options), "rows": rows})
 
 

@@ -5,8 +5,10 @@ path; `ids-VERSION.json` beside the version's folder lists the paths, since a ru
 before it reads the first image. Order, labels and pixels are those of the folder it was made from.
 """
 
+import contextlib
 import functools
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,7 +75,11 @@ def write_tfds(listing: Listing, data_dir: Path, *, name: str) -> Path:
     if folder.is_dir() and not (ids.is_file() and read_json(ids) == splits):
         raise UserError(f"{folder}: exists and holds other images; give another folder")
     write_json(ids, splits)
-    Forensics(listing=listing, name=name, data_dir=data_dir).download_and_prepare()
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    # What tfds says on the way is no answer of the command.
+    with contextlib.redirect_stdout(sys.stderr):
+        Forensics(listing=listing, name=name, data_dir=data_dir).download_and_prepare()
     return folder
 
 
