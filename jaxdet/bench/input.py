@@ -32,7 +32,7 @@ _ENDLESS = 2**31 - 1
 _MAX_PIXELS = 10**8
 REFERENCE = "reference"
 
-Load = Callable[[int], Any]
+Load = TrainLoader | ReferenceLoader
 # Opens a stream of batches; each counts as `batch_size` images.
 Open = Callable[[], Any]
 

@@ -65,6 +65,11 @@ class ReferenceLoader:
     dataset: PublishedDataset
     batch_size: int
 
+    @property
+    def batch_bytes(self) -> int:
+        """Bytes of one batch: floats."""
+        return self.batch_size * self.dataset.augment.crop**2 * 3 * 4
+
     def __call__(self, step: int) -> dict[str, np.ndarray]:
         """f32 [b, 3, crop, crop] and i64 [b]."""
         first = step * self.batch_size

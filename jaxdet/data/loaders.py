@@ -85,6 +85,11 @@ class TrainLoader:
     batch_size: int
     share: Share = Share()
 
+    @property
+    def batch_bytes(self) -> int:
+        """Bytes of the pixels of one batch, this host's rows."""
+        return self.batch_size // self.share.hosts * self.augment.crop**2 * 3
+
     def __call__(self, step: int) -> Batch:
         """The batch of a step, this host's rows."""
         n = len(self.read.images)
@@ -149,6 +154,11 @@ class EvalLoader:
     seed: int = 0
     epoch: int = 0
     share: Share = Share()
+
+    @property
+    def batch_bytes(self) -> int:
+        """Bytes of the pixels of one batch, this host's rows."""
+        return self.batch_size // self.share.hosts * self.crop**2 * 3
 
     @property
     def steps(self) -> int:

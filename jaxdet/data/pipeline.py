@@ -1,7 +1,8 @@
 """grain around the loaders: batches made ahead by threads or processes, in order.
 
-Two hazards of grain 0.2.18 are met here: it reads absl flags that nobody parsed outside
-`absl.app` (google/grain#1361), and its worker processes outlive a killed trainer.
+Three hazards of grain 0.2.18 are met here: it reads absl flags that nobody parsed outside
+`absl.app` (google/grain#1361), its worker processes outlive a killed trainer, and where shared
+memory is too small they die of a bus error without a word.
 """
 
 import contextlib
@@ -9,7 +10,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import cv2
 import grain
@@ -17,16 +19,29 @@ from absl import flags
 
 from jaxdet.config import Runtime
 from jaxdet.data.loaders import Batch
+from jaxdet.progress import say, size_text
 
 # Batches that wait for the device, beyond those being made.
 _AHEAD = 2
 # How soon a worker process notices that its trainer is gone.
 _WATCH_SECONDS = 1.0
+_SHARED_MEMORY = "/dev/shm"
+
+
+class Loader(Protocol):
+    """Step -> batch."""
+
+    @property
+    def batch_bytes(self) -> int:
+        """Bytes of the pixels of one batch."""
+
+    def __call__(self, step: int) -> Any:
+        """The batch of a step: arrays by name."""
 
 
 @contextlib.contextmanager
 def open_batches(
-    load: Callable[[int], Batch], *, start: int, stop: int, runtime: Runtime
+    load: Loader, *, start: int, stop: int, runtime: Runtime
 ) -> Iterator[Iterator[Batch]]:
     """The batches load(start), …, load(stop - 1) in this order, made ahead.
 
@@ -51,20 +66,36 @@ def _count(runtime: Runtime) -> int:
     return (os.cpu_count() or 1) if runtime.workers < 0 else runtime.workers
 
 
-def _dataset(
-    load: Callable[[int], Batch], start: int, stop: int, workers: int, kind: str
-) -> grain.IterDataset:
+def _dataset(load: Loader, start: int, stop: int, workers: int, kind: str) -> grain.IterDataset:
     positions = grain.MapDataset.range(start, stop).map(load)
     if kind == "processes" and workers > 0:
         inline = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
         options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_AHEAD)
-        return positions.to_iter_dataset(inline).mp_prefetch(
-            options, worker_init_fn=_end_with_trainer
-        )
+        dataset = positions.to_iter_dataset(inline)
+        # Each worker has batches waiting and one in the making, and the consumer holds one.
+        needed = 2 * workers * (_AHEAD + 2) * load.batch_bytes
+        if needed > shared_memory_left():
+            say(
+                f"{_SHARED_MEMORY}: less than the {size_text(needed)} that {workers} worker "
+                "processes may need; batches go through pipes, which is slower (in a container: "
+                "docker run --shm-size)"
+            )
+            pipes = grain.experimental.DatasetOptions(min_shm_size=2**62)
+            dataset = grain.experimental.WithOptionsIterDataset(dataset, pipes)
+        return dataset.mp_prefetch(options, worker_init_fn=_end_with_trainer)
     ahead = workers + _AHEAD if workers else 0
     return positions.to_iter_dataset(
         grain.ReadOptions(num_threads=workers, prefetch_buffer_size=ahead)
     )
+
+
+def shared_memory_left() -> int:
+    """Free bytes for arrays between processes; no limit is known where there is no such place."""
+    try:
+        room = os.statvfs(_SHARED_MEMORY)
+    except OSError:
+        return sys.maxsize
+    return room.f_bavail * room.f_frsize
 
 
 def _end_with_trainer(worker_index: int, worker_count: int) -> None:

@@ -203,7 +203,8 @@ class _Trainer:
             self.predict_step,
             position.state.variables,
             mesh=self.mesh,
-            runtime=self.config.runtime,
+            # Threads: processes would start anew for each epoch.
+            runtime=dataclasses.replace(self.config.runtime, worker_kind="threads"),
         )
         return _val_scores(predictions)
 
