@@ -70,9 +70,11 @@ class Plan:
 
 
 def default_settings() -> tuple[Setting, ...]:
-    """Threads and processes, one for each core."""
-    cores = os.cpu_count() or 1
-    return tuple(Setting(kind=kind, workers=cores) for kind in ("threads", "processes"))
+    """Threads and processes, one alone and one for each core."""
+    counts = sorted({1, os.cpu_count() or 1})
+    return tuple(
+        Setting(kind=kind, workers=count) for kind in ("threads", "processes") for count in counts
+    )
 
 
 def measure_input(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from jaxdet.data import order
 from jaxdet.errors import UserError
 
 LABEL_FOLDERS = ("0_real", "1_fake")
+SPLITS = ("train", "val", "test")
 
 
 class ImageSet(abc.ABC):
@@ -105,6 +106,7 @@ class PathTable:
         Raises:
           UserError: naming the category that is not there.
         """
+        folder = folder.strip("/")
         found = self.categories(folder)
         missing = sorted(set(categories) - set(found))
         if missing:
@@ -115,7 +117,7 @@ class PathTable:
         return [
             path
             for path in self._below(folder)
-            if not categories or path[cut:].split("/")[0] in categories
+            if not set(categories) - {""} or path[cut:].split("/")[0] in categories
         ]
 
     def _below(self, folder: str) -> list[str]:

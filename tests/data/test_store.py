@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import os
@@ -19,6 +20,7 @@ from jaxdet.data.loaders import Reader, TrainLoader
 from jaxdet.data.sources import open_root
 from jaxdet.data.splits import load_test_sets, load_train_and_val
 from jaxdet.data.store import pack as pack_module
+from jaxdet.data.store.draft import Draft, locked
 from jaxdet.data.store.pack import pack
 from jaxdet.errors import RunFailedError, UserError
 from tests.conftest import write_images
@@ -132,7 +134,7 @@ def test_packing_again_says_so_and_other_images_are_refused(dataset, tmp_path):
     before = snapshot(store)
     assert packed(dataset, store) == [f"{store}: is packed already"]
     (dataset / "train" / "cat" / "0_real" / "000.png").unlink()
-    with pytest.raises(UserError, match="a store of other images"):
+    with pytest.raises(UserError, match="a store of other files"):
         packed(dataset, store)
     assert snapshot(store) == before
 
@@ -200,17 +202,124 @@ def test_a_draft_of_other_images_is_not_added_to(dataset, tmp_path):
     draft = tmp_path / "store.partial"
     draft.mkdir()
     (draft / "plan.json").write_text(json.dumps({"source": "0", "schema_version": 1}))
-    with pytest.raises(UserError, match="was begun with other images"):
+    with pytest.raises(UserError, match="was begun with other files"):
         packed(dataset, tmp_path / "store")
 
 
 def test_two_starts_do_not_write_the_same_store(dataset, tmp_path):
     with (
-        pack_module._locked(tmp_path / "store.partial"),
+        locked(tmp_path / "store"),
         pytest.raises(RunFailedError, match="another start is packing"),
     ):
         packed(dataset, tmp_path / "store")
     packed(dataset, tmp_path / "store")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data root", "store"]
+
+
+def stopped(dataset, tmp_path, monkeypatch):
+    """A draft with all its shards, as a start leaves it that was killed before the end."""
+    monkeypatch.setattr(pack_module, "SHARD_BYTES", 20_000)
+    with monkeypatch.context() as patched:
+        patched.setattr(pack_module, "_finish", raise_full)
+        with pytest.raises(RunFailedError, match="No space left on device; make room"):
+            packed(dataset, tmp_path / "store")
+    return tmp_path / "store.partial"
+
+
+def raise_full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("damage", ["short shard", "no shard", "torn part", "none"])
+def test_a_damaged_draft_is_made_good_from_the_first_damage_on(
+    dataset, tmp_path, monkeypatch, damage
+):
+    draft = stopped(dataset, tmp_path, monkeypatch)
+    assert len(list((draft / "shards").iterdir())) > 5
+    if damage == "short shard":
+        (draft / "shards/00002.bin").write_bytes(b"short")
+    elif damage == "no shard":
+        (draft / "shards/00002.bin").unlink()
+    elif damage == "torn part":
+        (draft / "parts/00002.npy").write_bytes(b"torn")
+    packed(dataset, tmp_path / "store")
+    assert_same(open_root(str(dataset)), open_root(str(tmp_path / "store")))
+    packed(dataset, tmp_path / "other")
+    assert list(snapshot(tmp_path / "store").values()) == list(
+        snapshot(tmp_path / "other").values()
+    )
+
+
+def test_a_start_stopped_before_the_renaming_only_renames(dataset, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(Draft, "become", raise_full)
+        with pytest.raises(RunFailedError):
+            packed(dataset, tmp_path / "store")
+    shard = tmp_path / "store.partial/shards/00000.bin"
+    written = shard.stat().st_mtime_ns
+    packed(dataset, tmp_path / "store")
+    assert (tmp_path / "store/shards/00000.bin").stat().st_mtime_ns == written
+    assert not (tmp_path / "store.partial").exists()
+    assert sorted(p.name for p in (tmp_path / "store").iterdir()) == [
+        "index.npy", "names.bin", "shards", "store.json",
+    ]  # fmt: skip
+
+
+def test_files_that_changed_under_their_names_are_other_files(dataset, tmp_path, monkeypatch):
+    stopped(dataset, tmp_path, monkeypatch)
+    image = dataset / "train/cat/0_real/000.png"
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(image)
+    with pytest.raises(UserError, match="or they changed since"):
+        packed(dataset, tmp_path / "store")
+    packed(dataset, tmp_path / "other")
+    os.utime(image, ns=(0, 0))
+    with pytest.raises(UserError, match="a store of other files"):
+        packed(dataset, tmp_path / "other")
+
+
+@pytest.mark.parametrize("place", ["train/store", "test/store", "val"])
+def test_a_store_among_the_images_is_refused(dataset, place):
+    before = sorted(dataset.rglob("*"))
+    with pytest.raises(UserError, match="lies among the images"):
+        packed(dataset, dataset / place)
+    assert sorted(dataset.rglob("*")) == before
+
+
+def test_a_place_that_cannot_be_is_told(dataset, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be made"):
+        packed(dataset, tmp_path / "file" / "store")
+
+
+def test_a_file_that_cannot_be_read_is_named(dataset, tmp_path, monkeypatch):
+    image = dataset / "test" / "gamma" / "1_fake" / "001.png"
+    read = Path.read_bytes
+
+    def fail(path):
+        if path == image:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(UserError, match=r"001\.png: cannot be read: Input/output error"):
+        packed(dataset, tmp_path / "store")
+
+
+def test_a_broken_first_file_does_not_keep_the_others_from_being_raw(dataset, tmp_path):
+    (dataset / "train" / "cat" / "0_real" / "000.png").write_bytes(b"")
+    packed(dataset, tmp_path / "store")
+    images = open_root(str(tmp_path / "store")).load("train", name="x")
+    assert images.store.index["raw"][images.records].sum() == len(images) - 1
+
+
+def test_a_split_without_classes_is_the_same_from_every_source(dataset, tmp_path):
+    root = tmp_path / "flat"
+    write_images(root / "train", count=6)
+    packed(root, tmp_path / "store")
+    for source in (root, tmp_path / "store"):
+        config = Config(data=Data(root=str(source), num_classes=1, val_fraction=0.5))
+        train, val = load_train_and_val(config)
+        assert (len(train), len(val)) == (6, 6)
 
 
 @pytest.mark.parametrize("name", ["index.npy", "names.bin"])
@@ -218,6 +327,14 @@ def test_a_damaged_index_is_told_at_once(dataset, tmp_path, name):
     packed(dataset, tmp_path / "store")
     flip(tmp_path / "store" / name, at=-3)
     with pytest.raises(UserError, match=f"{name}: missing or damaged"):
+        open_root(str(tmp_path / "store"))
+
+
+def test_a_changed_description_is_told_at_once(dataset, tmp_path):
+    packed(dataset, tmp_path / "store")
+    about = tmp_path / "store" / "store.json"
+    about.write_text(about.read_text().replace("train/cat/0_real", "train/cas/0_real"))
+    with pytest.raises(UserError, match="is not as it was written"):
         open_root(str(tmp_path / "store"))
 
 

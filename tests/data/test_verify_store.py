@@ -61,6 +61,14 @@ def test_a_file_cut_short_is_a_finding(store, tmp_path, file):
     assert file in report["findings"][0]["detail"]
 
 
+def test_a_changed_label_is_a_finding(store, tmp_path):
+    about = store / "store.json"
+    about.write_text(about.read_text().replace("train/cat/0_real", "train/cat/1_fake"))
+    status, report = verify(store, tmp_path)
+    assert status == 1
+    assert "store.json: is not as it was written" in report["findings"][0]["detail"]
+
+
 def test_a_broken_file_that_was_packed_is_told(dataset, tmp_path):
     (dataset / "test" / "gamma" / "0_real" / "000.png").write_text("no image")
     pack(dataset, tmp_path / "store", say=lambda line: None)

@@ -1,7 +1,7 @@
 """Image operations: u8 [H, W, 3] in, the same out. Randomness stays outside."""
 
 from jaxdet.data.ops.blur import blur_radius, gaussian_blur
-from jaxdet.data.ops.codec import decode, decode_bgr, jpeg, swap_channels
+from jaxdet.data.ops.codec import decode, decode_bgr, jpeg, open_image, swap_channels
 from jaxdet.data.ops.geometry import center_corner, center_crop, crop_at, flip, resize_shorter
 from jaxdet.data.ops.sharpness import laplacian_variance
 
@@ -16,6 +16,7 @@ __all__ = [
     "gaussian_blur",
     "jpeg",
     "laplacian_variance",
+    "open_image",
     "resize_shorter",
     "swap_channels",
 ]

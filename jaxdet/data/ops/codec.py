@@ -58,8 +58,8 @@ def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
             yield image
     except UnidentifiedImageError:
         raise ValueError("not an image that Pillow can read") from None
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        # Pillow's readers raise all of these for damaged content.
+    except (OSError, SyntaxError, RuntimeError, EOFError, Image.DecompressionBombError) as error:
+        # Pillow's readers raise all of these for damaged content; AVIF and DDS RuntimeError.
         raise ValueError(f"damaged image: {error}") from None
 
 

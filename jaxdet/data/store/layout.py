@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +65,15 @@ def is_store(path: Path) -> bool:
     return StorePaths(path).about.is_file()
 
 
+class DamagedStoreError(UserError):
+    """A store whose files are not those that were packed."""
+
+
 def read_about(paths: StorePaths) -> dict[str, Any]:
     """`store.json`, checked.
 
     Raises:
+      DamagedStoreError: where it is not as it was written.
       UserError: where it is of another kind or a newer schema.
     """
     about = read_json(paths.about)
@@ -77,7 +84,15 @@ def read_about(paths: StorePaths) -> dict[str, Any]:
             f"{paths.about}: schema version {about.get('schema_version')}, this jaxdet reads "
             f"{SCHEMA_VERSION}; pack it again or use the version of jaxdet that wrote it"
         )
+    if about.pop("digest", None) != digest_of(about):
+        raise DamagedStoreError(f"{paths.about}: is not as it was written; pack the store again")
     return about
+
+
+def digest_of(about: Mapping[str, Any]) -> str:
+    """SHA-256 of what `store.json` says, whatever its layout."""
+    text = json.dumps(about, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:

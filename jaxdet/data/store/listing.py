@@ -1,7 +1,9 @@
 """What is packed: every image of a folder of data, in the order of the folder source."""
 
 import dataclasses
+import functools
 import hashlib
+import os
 from pathlib import Path
 
 from jaxdet.data.folder import FolderRoot, FolderSet
@@ -16,12 +18,23 @@ class Listing:
     folders: tuple[str, ...]
     files: tuple[tuple[int, str], ...]  # folder's place, file's name
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
-        """Hex digest over all names in their order."""
-        lines = (f"{self.folders[folder]}/{name}" for folder, name in self.files)
-        text = "\n".join(lines).encode("utf8", "surrogateescape")
-        return hashlib.sha256(text).hexdigest()[:16]
+        """Hex digest over names, sizes and times of change of all files, in their order.
+
+        Raises:
+          UserError: where a file went away.
+        """
+        digest = hashlib.sha256()
+        for folder, name in self.files:
+            path = f"{self.folders[folder]}/{name}"
+            try:
+                status = os.stat(f"{self.root}/{path}")
+            except OSError as error:
+                raise UserError(f"{self.root}/{path}: {error.strerror}") from None
+            line = f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"
+            digest.update(line.encode("utf8", "surrogateescape"))
+        return digest.hexdigest()[:16]
 
 
 def list_files(src: Path) -> Listing:

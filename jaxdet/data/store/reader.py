@@ -10,12 +10,13 @@ import numpy as np
 
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
 from jaxdet.data.ops import decode_bgr
-from jaxdet.data.store.layout import RECORD, StorePaths, read_about, sha256
-from jaxdet.errors import UserError
-
-
-class DamagedStoreError(UserError):
-    """A store whose files are not those that were packed."""
+from jaxdet.data.store.layout import (
+    RECORD,
+    DamagedStoreError,
+    StorePaths,
+    read_about,
+    sha256,
+)
 
 
 class Store:

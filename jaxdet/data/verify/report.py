@@ -44,7 +44,7 @@ class Report:
     Attributes:
       counts: by folder.
       checked: files read to the end.
-      hashed: how many of them against a SHA-256.
+      hashed: how many of them against a checksum: SHA-256 of what was fetched, CRC-32 of a store.
       findings: empty where all is well.
     """
 
@@ -91,7 +91,7 @@ def to_lines(report: Report) -> Iterator[str]:
         yield from (f"{kind.value}: {one.path}: {one.detail}" for one in found[:_MOST_LINES])
         if len(found) > _MOST_LINES:
             yield f"{kind.value}: and {len(found) - _MOST_LINES:,} more; --json=OUT has them all"
-    yield f"{report.checked:,} files read, {report.hashed:,} of them against a SHA-256"
+    yield f"{report.checked:,} files read, {report.hashed:,} of them against a checksum"
 
 
 def summary(report: Report) -> str:

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jaxdet.data.images import LABEL_FOLDERS
-from jaxdet.data.store.reader import DamagedStoreError, Store
+from jaxdet.data.store.layout import DamagedStoreError
+from jaxdet.data.store.reader import Store
 from jaxdet.data.verify.inspect import examine_image
 from jaxdet.data.verify.report import Count, Finding, Kind, Report
 from jaxdet.progress import ProgressLine

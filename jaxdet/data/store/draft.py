@@ -1,0 +1,149 @@
+"""The folder in which a store grows: one start at a time, from where the last one stopped."""
+
+import contextlib
+import fcntl
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from jaxdet.data.store.layout import RECORD, SCHEMA_VERSION, StorePaths, is_store
+from jaxdet.data.store.listing import Listing
+from jaxdet.errors import RunFailedError, UserError
+from jaxdet.results import read_json, write_bytes, write_json
+
+
+@contextlib.contextmanager
+def locked(dst: Path) -> Iterator[None]:
+    """Holds the making of a store for this process alone; a crash leaves nothing that holds it.
+
+    Raises:
+      UserError: where `dst` cannot be made.
+      RunFailedError: where another process holds it.
+    """
+    path = dst.with_name(f".{dst.name}.lock")
+    try:
+        dst.parent.mkdir(parents=True, exist_ok=True)
+        handle = _hold(path)
+    except BlockingIOError:
+        raise RunFailedError(f"{dst}: another start is packing this store") from None
+    except OSError as error:
+        raise UserError(f"{dst}: cannot be made: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _hold(path: Path) -> int:
+    """The handle of a lock file, held; of the one that lies there and not of one just removed."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(path).st_ino == os.fstat(handle).st_ino:
+                    return handle
+        except BlockingIOError:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+class Draft:
+    """`DST.partial`: shards, the parts of the index that go with them, and what is packed."""
+
+    def __init__(self, dst: Path, listing: Listing):
+        """Makes it, or takes up one of the same files.
+
+        Raises:
+          UserError: where it was begun with other files.
+        """
+        self.path = dst.with_name(f"{dst.name}.partial")
+        self.paths = StorePaths(self.path)
+        self._parts, self._plan = self.path / "parts", self.path / "plan.json"
+        self._parts.mkdir(parents=True, exist_ok=True)
+        self.paths.shard(0).parent.mkdir(exist_ok=True)
+        self._check(listing)
+        self.done = list(self._sound_parts())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether an earlier start wrote everything and was stopped before the renaming."""
+        return is_store(self.path)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of each shard that counts."""
+        return [os.path.getsize(self.paths.shard(number)) for number in range(len(self.done))]
+
+    def add(self, records: np.ndarray) -> None:
+        """Lets the newest shard count."""
+        # A part that outlives its shard in a power cut would be a hole.
+        sync_folder(self.paths.shard(0).parent)
+        write_bytes(self._part(len(self.done)), npy(records))
+        sync_folder(self._parts)
+        self.done.append(records)
+
+    def become(self, dst: Path) -> None:
+        """Takes the store's name."""
+        shutil.rmtree(self._parts, ignore_errors=True)
+        self._plan.unlink(missing_ok=True)
+        sync_folder(self.path)
+        self.path.rename(dst)
+        sync_folder(dst.parent)
+
+    def _check(self, listing: Listing) -> None:
+        plan = {"source": listing.fingerprint, "schema_version": SCHEMA_VERSION}
+        if not self._plan.exists() and not self.is_whole:
+            write_json(self._plan, plan)
+            return
+        begun = read_json(self.paths.about if self.is_whole else self._plan)
+        if {key: begun.get(key) for key in plan} != plan:
+            raise UserError(
+                f"{self.path}: was begun with other files than {listing.root} holds now, or they "
+                "changed since; remove it to pack these"
+            )
+
+    def _sound_parts(self) -> Iterator[np.ndarray]:
+        """Parts whose shards are whole, up to the first that is not; all after it are redone."""
+        number = 0
+        while (records := self._sound_part(number)) is not None:
+            yield records
+            number += 1
+        while self._part(number).exists():
+            self._part(number).unlink()
+            number += 1
+
+    def _sound_part(self, number: int) -> np.ndarray | None:
+        try:
+            records = np.load(self._part(number), allow_pickle=False)
+            size = os.path.getsize(self.paths.shard(number))
+        except (OSError, ValueError, EOFError):
+            return None
+        if records.dtype != RECORD or not len(records):
+            return None
+        return records if int(records["offset"][-1] + records["size"][-1]) == size else None
+
+    def _part(self, number: int) -> Path:
+        return self._parts / f"{number:05d}.npy"
+
+
+def sync_folder(path: Path) -> None:
+    """Returns when the names in a folder are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def npy(array: np.ndarray) -> bytes:
+    """The array as a .npy file."""
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    return content.getvalue()
