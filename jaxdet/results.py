@@ -6,6 +6,8 @@ or the new one, never half of one. Nothing here needs a model to be read again.
 
 import contextlib
 import dataclasses
+import errno
+import hashlib
 import json
 import os
 import types
@@ -248,11 +250,41 @@ def _whole_lines(text: str) -> Iterator[dict[str, Any]]:
             return
 
 
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file so that it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(path) as file:
         file.write(content)
+
+
+def check_writable(*paths: Path | None) -> None:
+    """Sees, before long work, that its results can be written; what lies there is left alone.
+
+    An earlier result may be replaced, a file of another kind never: `--json photo.jpg` is a slip.
+
+    Raises:
+      UserError: naming the file that could not be, or must not.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        try:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "is a folder")
+            if path.exists() and path.suffix not in (".json", ".csv", ".html"):
+                raise FileExistsError(errno.EEXIST, "is there already; give another name")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            draft.touch()
+            draft.unlink()
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 @contextlib.contextmanager

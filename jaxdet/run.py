@@ -14,7 +14,7 @@ from jaxdet.evals.published import Published, find_published
 from jaxdet.models.detector import get_detector
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
-from jaxdet.results import RunFolder, read_json, read_results, write_json
+from jaxdet.results import RunFolder, check_writable, read_json, read_results, write_json
 from jaxdet.runtime import environment, mesh
 from jaxdet.train.loop import train
 from jaxdet.train.start import describe, initial_variables, restore_variables
@@ -92,6 +92,7 @@ def _open(config: schema.Config, folder: RunFolder) -> None:
     others = [p for p in _children(folder.path) if not p.name.startswith(".")]
     if others and not folder.config.exists():
         raise UserError(f"{folder.path}: not empty and no run; give another --workdir")
+    check_writable(folder.config)
     write_json(folder.config, schema.to_json_dict(config))
     write_json(folder.env, environment.describe())
 

@@ -162,3 +162,21 @@ def test_a_run_folder_has_the_promised_names(tmp_path):
         "config.json", "env.json", "metrics.jsonl", "checkpoints", "results.json", "report",
         "predictions/progan.npz",
     }  # fmt: skip
+
+
+def test_results_can_be_written_before_the_work_is_done(tmp_path):
+    results.check_writable(tmp_path / "new" / "a.json", None)
+    assert list((tmp_path / "new").iterdir()) == []
+    earlier = tmp_path / "b.json"
+    earlier.write_text("mine")
+    results.check_writable(earlier)
+    assert earlier.read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", ["photo.jpg", "folder.json", "photo.jpg/below.json"])
+def test_files_of_another_kind_are_never_replaced(tmp_path, place):
+    (tmp_path / "photo.jpg").write_text("a photograph")
+    (tmp_path / "folder.json").mkdir()
+    with pytest.raises(UserError, match="cannot be written"):
+        results.check_writable(tmp_path / place)
+    assert (tmp_path / "photo.jpg").read_text() == "a photograph"

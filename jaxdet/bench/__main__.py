@@ -12,7 +12,7 @@ from typing import Any
 from jaxdet.bench.input import Plan, default_settings, measure_input
 from jaxdet.bench.pictures import write_pictures
 from jaxdet.errors import Parser, UserError, guard
-from jaxdet.results import write_json
+from jaxdet.results import check_writable, write_json
 from jaxdet.runtime import environment
 
 
@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _add_input(subparsers.add_parser("input", help=_INPUT, description=_INPUT))
     with guard():
         options = parser.parse_args(arguments)
+        check_writable(options.json)
         # The commit and the time are those of the start.
         facts = environment.describe()
         rows = _measure_input(options)

@@ -11,7 +11,7 @@ from jaxdet.convert import rules
 from jaxdet.convert.architectures import TABLES
 from jaxdet.convert.check import Comparison, Side, compare, weights_side
 from jaxdet.convert.export import CARD, is_export, read_export, write_export
-from jaxdet.convert.files import read_state_dict, sha256, write_safetensors
+from jaxdet.convert.files import read_state_dict, write_safetensors
 from jaxdet.convert.folder import (
     COVERAGE,
     Source,
@@ -25,7 +25,7 @@ from jaxdet.convert.load import LoadedWeights, convert_file, load_weights, new_h
 from jaxdet.convert.rules import flatten
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.results import RunFolder, read_json, write_json
+from jaxdet.results import RunFolder, check_writable, read_json, sha256, write_json
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.start import digest, restore_variables
 
@@ -102,6 +102,7 @@ def check(options: argparse.Namespace) -> None:
     Raises:
       RunFailedError: where they differ.
     """
+    check_writable(options.json)
     first, size = _side(options.src, options.arch, options.size)
     second, size = _side(options.dst, options.arch, size)
     if (first.model.name, first.model.width) != (second.model.name, second.model.width):
@@ -121,15 +122,19 @@ def check(options: argparse.Namespace) -> None:
 
 
 def _note(path: Path, figures: dict[str, Any]) -> None:
-    """Keeps the newest check of a result in the report that lies beside it, if one does."""
+    """Keeps the newest check of a result in the report that we wrote beside it, if we did."""
     if is_export(path):
         report = path / CARD
     else:
         report = path / COVERAGE if is_detector(path) else _beside(path)
     if not report.is_file():
         return
+    known = read_json(report)
+    # A file of this name may be anyone's: each of our reports says where the weights are from.
+    if not isinstance(known, dict) or "source" not in known:
+        return
     try:
-        write_json(report, {**read_json(report), "check": figures})
+        write_json(report, {**known, "check": figures})
     except OSError as error:
         print(f"{report}: the check is not noted: {error.strerror or error}")
 

@@ -1,6 +1,5 @@
 """Reading and writing arrays by name. The one file that touches safetensors."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,12 +46,6 @@ def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes arrays by name."""
     # save_file would leave a file that only its owner can read.
     path.write_bytes(save(dict(arrays)))
-
-
-def sha256(path: Path) -> str:
-    """The digest of a file, hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _first_bytes(path: Path) -> bytes:

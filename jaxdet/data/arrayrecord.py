@@ -7,7 +7,9 @@ before it reads the first image. Order, labels and pixels are those of the folde
 
 import contextlib
 import functools
+import io
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.store.encode import header_of
 from jaxdet.data.store.listing import Listing
-from jaxdet.errors import UserError
+from jaxdet.errors import RunFailedError, UserError
 from jaxdet.results import read_json, write_json
 
 _VERSION = "1.0.0"
@@ -67,20 +69,42 @@ def write_tfds(listing: Listing, data_dir: Path, *, name: str) -> Path:
     """Writes the dataset `name` below `data_dir`; gives the folder of its version.
 
     Raises:
-      UserError: where it is there already with other images, or a name is not UTF-8.
+      UserError: where it is there already with other files, or tfds cannot keep a name.
+      RunFailedError: where it cannot be written.
     """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise UserError(f"--name={name}: a name for tfds has small letters, digits and _ alone")
     splits, folder = _splits(listing), data_dir / name / _VERSION
     _check_names(listing, splits)
+    about = {"source": listing.fingerprint, "splits": splits}
+    try:
+        _check_same(listing, folder, about)
+        write_json(_ids_of(folder), about)
+        _build(listing, data_dir, name)
+    except (OSError, RuntimeError) as error:
+        # array_record raises RuntimeError where a disk is full.
+        raise RunFailedError(f"{folder}: cannot be written: {error}; make room") from None
+    return folder
+
+
+def _check_same(listing: Listing, folder: Path, about: dict[str, Any]) -> None:
+    """Sees that a dataset which is there already is of the same files."""
+    if not folder.is_dir():
+        return
     ids = _ids_of(folder)
-    if folder.is_dir() and not (ids.is_file() and read_json(ids) == splits):
-        raise UserError(f"{folder}: exists and holds other images; give another folder")
-    write_json(ids, splits)
+    if not ids.is_file() or read_json(ids) != about:
+        raise UserError(
+            f"{folder}: exists and holds other files than {listing.root} holds now; give another "
+            "folder or --name"
+        )
+
+
+def _build(listing: Listing, data_dir: Path, name: str) -> None:
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
-    # What tfds says on the way is no answer of the command.
-    with contextlib.redirect_stdout(sys.stderr):
+    # It tells of a download, and there is none.
+    with contextlib.redirect_stdout(io.StringIO()):
         Forensics(listing=listing, name=name, data_dir=data_dir).download_and_prepare()
-    return folder
 
 
 def _ids_of(folder: Path) -> Path:
@@ -131,7 +155,10 @@ class TfdsSet(ImageSet):
         return {key: value for key, value in vars(self).items() if key != "_source"}
 
     def _content(self, index: int) -> bytes:
-        content: bytes = self._source[int(self._records[index])]["image"]
+        try:
+            content: bytes = self._source[int(self._records[index])]["image"]
+        except RuntimeError as error:
+            raise ValueError(f"damaged ArrayRecord file: {str(error).splitlines()[0]}") from None
         return content
 
     def read(self, index: int, *, max_pixels: int) -> np.ndarray:
@@ -174,7 +201,7 @@ class TfdsRoot(PathTable):
         ids = _ids_of(self._folder)
         if not ids.is_file():
             raise UserError(f"{ids}: no such file; write the dataset with `jaxdet.data pack`")
-        self._splits: dict[str, list[str]] = read_json(ids)
+        self._splits: dict[str, list[str]] = read_json(ids)["splits"]
         super().__init__(
             dict.fromkeys(
                 f"{s}/{i}".rsplit("/", 1)[0] for s, ids in self._splits.items() for i in ids

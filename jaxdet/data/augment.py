@@ -102,6 +102,8 @@ def carry_out(
         image = _crop(plan, image, len(out))
     if plan.flip:
         image = ops.flip(image)
+    # Where shapes differ, OpenCV would write elsewhere and leave this row black.
+    assert image.shape == out.shape
     cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
 
 

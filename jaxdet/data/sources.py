@@ -52,6 +52,8 @@ def open_root(root: str) -> Root:
 
         return TfdsRoot(root.removeprefix(TFDS))
     path = Path(root)
+    if path.is_file():
+        raise UserError(f"data.root={root}: is a file, not a folder")
     if not path.is_dir():
         raise UserError(
             f"data.root={root}: no such folder; give one with --config.data.root=DIR, "

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from jaxdet import config as schema
 from jaxdet.convert.folder import is_detector
 from jaxdet.errors import UserError
+from jaxdet.progress import say
 from jaxdet.results import read_json
 
 _FILE = Path(__file__).with_name("published.csv")
@@ -59,7 +60,7 @@ def find_published(config: schema.Config) -> Published:
     """The row that `evaluation.published` names; with "auto" that of released weights, if any.
 
     Raises:
-      UserError: where there is no such row, or none with this crop.
+      UserError: where there is no such row.
     """
     row = config.evaluation.published
     if row == "none" or (row == "auto" and config.task != "eval"):
@@ -67,9 +68,15 @@ def find_published(config: schema.Config) -> Published:
     if row == "auto":
         row = _RELEASED.get(_file_name(config.model.init), "")
         return Published(row=row, ap=_ap(row, config.eval_crop)) if row else Published()
+    if row not in _rows():
+        close = difflib.get_close_matches(row, _rows(), n=1, cutoff=0)
+        raise UserError(
+            f"evaluation.published={row}: no such row; give auto, none, or a row of {_FILE.name} "
+            f"such as {close[0]!r}"
+        )
     ap = _ap(row, config.eval_crop)
     if not ap:
-        raise UserError(f"evaluation.published={row}: {_why_not(row, config.eval_crop)}")
+        say(f"{row}: has no AP of the test sets for crops of {config.eval_crop} pixels")
     return Published(row=row, ap=ap)
 
 
@@ -88,13 +95,6 @@ def _ap(row: str, crop: int) -> dict[str, float]:
     return {
         name: round(found[column] / 100, 6) for name, column in _COLUMNS.items() if column in found
     }
-
-
-def _why_not(row: str, crop: int) -> str:
-    if row in _rows():
-        return f"has no AP of the test sets for crops of {crop} pixels; give none or another row"
-    close = difflib.get_close_matches(row, _rows(), n=1, cutoff=0)
-    return f"no such row; give auto, none, or a row of {_FILE.name} such as {close[0]!r}"
 
 
 @functools.cache

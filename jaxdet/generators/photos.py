@@ -16,7 +16,6 @@ from PIL import Image, ImageFilter
 
 from jaxdet.errors import BadImageError, UserError
 
-SPLITS = ("train", "val", "test")
 MIN_PHOTOS = 6  # of the user's own: three for train, one for val, two for test
 MAX_SCALE = 2.0  # photograph pixels per crop pixel; JPEG's blocks fade as they shrink
 MAX_BLUR = 1.0  # sigma in crop pixels, see cut_crop

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from jaxdet.data.images import SPLITS
 from jaxdet.errors import UserError
 from jaxdet.generators.autoencoder import MULTIPLE
 from jaxdet.generators.fit import FitSettings, Say, fit, reconstruct
-from jaxdet.generators.photos import SPLITS, Crops, Photograph, cut_crops, find_photographs
+from jaxdet.generators.photos import Crops, Photograph, cut_crops, find_photographs
 from jaxdet.generators.place import making, read_record, write_record
 
 SCHEMA = 1  # raise it when the same settings begin to give other images

@@ -22,7 +22,7 @@ from jaxdet.predict.detector import LoadedDetector, load_detector
 from jaxdet.predict.files import find_images, read_ahead
 from jaxdet.predict.pieces import Crop, Piece, cut
 from jaxdet.progress import ProgressLine
-from jaxdet.results import write_bytes
+from jaxdet.results import check_writable, write_bytes
 
 Row = dict[str, Any]
 
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Scores what the command line names, writes and prints the rows."""
     with guard():
         options = _parser().parse_args(arguments)
+        check_writable(options.json, options.csv)
         paths = find_images(options.path)
         detector = load_detector(options.weights)
         crop = detector.crop if options.crop is None else options.crop

@@ -16,6 +16,7 @@ from jaxdet.report.svg import SERIES
 from jaxdet.results import write_bytes
 
 _TEMPLATE = "page.html.j2"
+_MARK = "Written by jaxdet"
 # Widths of the bar chart on a screen and on a telephone, pixels.
 _BARS_WIDE, _BARS_NARROW = 970, 360
 
@@ -30,6 +31,7 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     Raises:
       UserError: where a run cannot be read or `out` cannot be written.
     """
+    _check_place(out)
     loaded = load_runs(runs)
     if not loaded:
         raise UserError("no runs to report on")
@@ -44,6 +46,13 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror}") from None
     return out / "index.html"
+
+
+def _check_place(out: Path) -> None:
+    """A page of somebody else is never replaced."""
+    page = out / "index.html"
+    if page.is_file() and _MARK not in page.read_text(errors="replace"):
+        raise UserError(f"{page}: is there already and no report; give another --out")
 
 
 def page_html(runs: Sequence[Run]) -> str:

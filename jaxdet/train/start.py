@@ -32,9 +32,9 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
         return _plain(jax.jit(detector.init, static_argnames="size")(rng, size=_SIZE))
     path = Path(config.model.init)
     if not path.exists():
+        way = "" if config.task == "eval" else ", or start at random with --config.model.init="
         raise UserError(
-            f"model.init={path}: no such file or run; see docs/training.md for ImageNet weights, "
-            "or start from random weights with --config.model.init="
+            f"model.init={path}: no such file or run; see docs/training.md for weights{way}"
         )
     if path.is_dir() and not is_detector(path):
         return load_run_variables(path, config, mesh)
@@ -58,7 +58,8 @@ def _check_network(path: Path, found: schema.Model, wanted: schema.Model) -> Non
     if (found.name, found.width) != (wanted.name, wanted.width):
         raise UserError(
             f"model.init={path}: holds a {found.name} of width {found.width}, the config asks "
-            f"for {wanted.name} of width {wanted.width}"
+            f"for {wanted.name} of width {wanted.width}; set --config.model.name={found.name} "
+            f"--config.model.width={found.width}"
         )
 
 

@@ -78,3 +78,13 @@ def test_a_check_that_fails_is_noted_too(tmp_path):
     assert stopped.value.code == 1
     noted = json.loads((folder / "coverage.json").read_text())["check"]
     assert noted["largest_logit_difference"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("content", ['{"mine": 1}', "[1, 2]"])
+def test_a_file_of_the_user_beside_weights_is_left_alone(tmp_path, content):
+    weights = tmp_path / "w.safetensors"
+    save_file(state_dict("resnet18"), weights)
+    beside = tmp_path / "w.safetensors.json"
+    beside.write_text(content)
+    main(["check", "--size=32", str(weights), str(weights)])
+    assert beside.read_text() == content

@@ -11,7 +11,7 @@ from jaxdet.data.loaders import Reader, TrainLoader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.data.sources import open_root
 from jaxdet.data.store.listing import list_files
-from jaxdet.errors import UserError
+from jaxdet.errors import RunFailedError, UserError
 from tests.data.test_loaders import AUGMENT, same
 from tests.data.test_store import assert_same
 
@@ -61,8 +61,26 @@ def test_writing_again_changes_nothing_and_other_images_are_refused(dataset, wri
     assert write_tfds(list_files(dataset), tmp_path / "tfds", name="forensynths") == written
     assert sorted((p, p.stat().st_mtime_ns) for p in written.iterdir()) == before
     (dataset / "train" / "cat" / "0_real" / "000.png").unlink()
-    with pytest.raises(UserError, match="exists and holds other images"):
+    with pytest.raises(UserError, match="exists and holds other files"):
         write_tfds(list_files(dataset), tmp_path / "tfds", name="forensynths")
+
+
+@pytest.mark.parametrize("name", ["../escaped", "a/b", "", "Upper"])
+def test_a_name_that_is_none_for_tfds_is_refused(dataset, tmp_path, name):
+    from jaxdet.data.arrayrecord import write_tfds
+
+    with pytest.raises(UserError, match="--name="):
+        write_tfds(list_files(dataset), tmp_path / "tfds", name=name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data root"]
+
+
+def test_a_place_that_cannot_be_written_is_told(dataset, tmp_path):
+    from jaxdet.data.arrayrecord import write_tfds
+
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunFailedError, match="cannot be written"):
+        write_tfds(list_files(dataset), tmp_path / "file", name="x")
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_names_that_tfds_cannot_keep_are_refused(tmp_path):

@@ -13,7 +13,7 @@ from tests.web.server import Fault, Server
 CONTENT = random.Random(0).randbytes(700_000)
 OTHER = random.Random(1).randbytes(700_000)
 NAME = "net-x.pth"
-QUICK = Patience(tries=4, backoff=0.01, timeout=0.5)
+QUICK = Patience(tries=4, backoff=0.01, timeout=5)
 
 
 def sha256(content):

@@ -131,6 +131,14 @@ def test_a_remote_archive_that_changes_is_noticed(server, tmp_path):
         bring(dataset, tmp_path, classes=("horse",))
 
 
+def test_more_than_was_asked_for_is_not_taken(server, tmp_path):
+    dataset = one_zip(server)
+    server.always = Fault("more")
+    with pytest.raises(RunFailedError, match="another range than asked for"):
+        bring(dataset, tmp_path, classes=("horse",))
+    assert found(tmp_path) == {}
+
+
 def test_without_ranges_all_is_downloaded(server, tmp_path):
     server.ranges = False
     said = bring(volumes(server), tmp_path, classes=("horse",))

@@ -1,3 +1,4 @@
+import contextlib
 import io
 from pathlib import Path
 
@@ -166,3 +167,21 @@ def test_sharpness_falls_under_blur():
     blurred = ops.gaussian_blur(image, sigma=1.5)
     assert ops.laplacian_variance(blurred) < ops.laplacian_variance(image) / 4
     assert ops.laplacian_variance(np.full((9, 9, 3), 77, np.uint8)) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "keep"), [("avif", 300), ("dds", 132), ("webp", 200), ("tiff", 400), ("gif", 60)]
+)
+def test_damage_in_any_container_is_one_kind_of_error(kind, keep):
+    content = bytearray(encode(Image.fromarray(GOLDEN["input_0"]), format=kind))
+    for damaged in (content[:keep], content[:60] + bytes(40) + content[100:]):
+        # Some decoders make up what is missing; none may raise anything else.
+        with contextlib.suppress(ValueError):
+            assert ops.decode(bytes(damaged), max_pixels=10_000).dtype == np.uint8
+
+
+def test_a_broken_avif_is_a_damaged_image():
+    content = encode(Image.fromarray(GOLDEN["input_0"]), format="avif")
+    broken = content.replace(b"iloc", b"free", 1)
+    with pytest.raises(ValueError, match="image"):
+        ops.decode(broken, max_pixels=10_000)

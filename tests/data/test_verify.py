@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from jaxdet.data.catalog import DATASETS
+from jaxdet.data.fetch.record import Record
 from tests.web.archives import make_images, make_png, make_zip, read_tree
 from tests.web.server import Server
 
@@ -156,6 +157,16 @@ def test_weights_are_held_to_the_catalogue(tmp_path):
         "damaged: resnet50-19c8e357.pth: is not of 102,502,400 bytes",
         "damaged: vgg11_bn-6002323d.pth: SHA-256 is not the one it should have",
     ]
+
+
+def test_weights_that_were_fetched_and_are_gone_are_missed(tmp_path):
+    record = Record(tmp_path)
+    address = next(f for one in DATASETS.values() for f in one.files if f.name.startswith("blur"))
+    with record.locked():
+        record.keep_hash(address, digest="0" * 64, size=3)
+    done = verify(tmp_path)
+    assert done.returncode == 1
+    assert found(done) == [f"missing: {address.name}: was fetched and is gone"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxdet.data.images import SPLITS
 from jaxdet.errors import BadImageError, UserError
 from jaxdet.generators import photos
 
@@ -19,14 +20,14 @@ def files_of(split):
 
 def test_no_built_in_file_is_in_two_splits_and_all_are_there():
     split = photos.find_photographs(None, seed=0, size=72)
-    files = [f for name in photos.SPLITS for f in files_of(split[name])]
+    files = [f for name in SPLITS for f in files_of(split[name])]
     assert len(files) == len(set(files)) == 16
     assert all(f.is_file() for f in files)
 
 
 def test_the_stereo_pair_is_one_photograph():
     split = photos.find_photographs(None, seed=0, size=72)
-    pairs = [p for name in photos.SPLITS for p in split[name] if "motorcycle" in str(p.views)]
+    pairs = [p for name in SPLITS for p in split[name] if "motorcycle" in str(p.views)]
     assert [len(p.views) for p in pairs] == [2]
 
 
@@ -38,9 +39,9 @@ def test_built_in_photographs_refuse_a_size_that_does_not_fit():
 def test_own_photographs_are_split_apart_by_the_seed(tmp_path):
     save_photographs(tmp_path, count=20)
     first = photos.find_photographs(tmp_path, seed=0, size=32)
-    files = [f for name in photos.SPLITS for f in files_of(first[name])]
+    files = [f for name in SPLITS for f in files_of(first[name])]
     assert sorted(files) == sorted(tmp_path.iterdir())
-    assert [len(first[name]) for name in photos.SPLITS] == [12, 3, 5]
+    assert [len(first[name]) for name in SPLITS] == [12, 3, 5]
     assert first == photos.find_photographs(tmp_path, seed=0, size=32)
     assert first != photos.find_photographs(tmp_path, seed=1, size=32)
 
@@ -49,7 +50,7 @@ def test_names_differ_where_stems_are_the_same(tmp_path):
     save_photographs(tmp_path / "a", count=3)
     save_photographs(tmp_path / "b", count=3)
     split = photos.find_photographs(tmp_path, seed=0, size=32)
-    names = [p.name for name in photos.SPLITS for p in split[name]]
+    names = [p.name for name in SPLITS for p in split[name]]
     assert len(set(names)) == 6
     assert all(set(name) <= set("abphoto-0123456789") for name in names)
 

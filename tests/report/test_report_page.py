@@ -216,3 +216,15 @@ def test_published_figures_stand_beside_ours(make_run, make_predictions):
     assert "AP as printed in a paper <1>" in page.words
     without = _Page(write_report([make_run("b", sets)], run / "report"))
     assert "AP as printed in" not in without.words
+
+
+def test_a_page_of_somebody_else_is_not_replaced(make_run, tmp_path):
+    run = make_run("a", trained=False)
+    mine = tmp_path / "site" / "index.html"
+    mine.parent.mkdir()
+    mine.write_text("my page")
+    with pytest.raises(UserError, match="is there already and no report"):
+        write_report([run], mine.parent)
+    assert mine.read_text() == "my page"
+    write_report([run], tmp_path / "other")
+    write_report([run], tmp_path / "other")

@@ -15,7 +15,7 @@ class Fault:
     `after` is counted in bytes of the answer's body.
     """
 
-    kind: str  # status, drop, hang, short, flip, whole, page
+    kind: str  # status, drop, hang, short, flip, whole, page, more
     after: int = 0
     status: int = 0
 
@@ -87,6 +87,8 @@ class Server:
             body = body[: fault.after]
         if fault.kind == "flip":
             body = body[: fault.after] + bytes([body[fault.after] ^ 1]) + body[fault.after + 1 :]
+        if fault.kind == "more":
+            body = content[start:]
         headers = {"Content-Length": str(len(body))}
         if fault.kind == "page":
             headers["Content-Type"] = "text/html"
@@ -115,11 +117,12 @@ class Server:
     def _body(self, request, name, body, fault):
         if fault.kind in ("drop", "hang"):
             body = body[: fault.after]
+        # Counted before: the client may look as soon as the last byte is there.
+        self.served[name] += len(body)
         try:
             request.wfile.write(body)
         except OSError:
             return  # the client went away
-        self.served[name] += len(body)
         if fault.kind == "hang":
             request.wfile.flush()
             self.hanging.set()

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from jaxdet.config import Data
 from jaxdet.data.audit.equalise import check_place, equalise
-from jaxdet.data.audit.findings import Findings, as_json, find, group_names
+from jaxdet.data.audit.findings import as_json, find, group_names
 from jaxdet.data.audit.page import page_html
 from jaxdet.data.audit.places import list_root
 from jaxdet.data.audit.scan import Scan, scan
 from jaxdet.data.audit.text import print_findings
 from jaxdet.errors import UserError
 from jaxdet.progress import ProgressLine
-from jaxdet.results import write_bytes, write_json
+from jaxdet.results import check_writable, write_bytes, write_json
 
 THRESHOLD = 0.6
 
@@ -49,13 +49,18 @@ def run(options: argparse.Namespace) -> None:
     """Audits a data root; writes and prints what was found; makes the copy where asked."""
     if options.equalise_size and not options.equalise:
         raise UserError("--equalise-size belongs to --equalise=DST")
+    # Before the long part.
+    check_writable(options.json, options.page)
     if options.equalise:
-        check_place(options.root, options.equalise)  # before the long part
+        check_place(options.root, options.equalise)
     scanned = _scan(options.root, max_pixels=options.max_pixels)
     with ProgressLine("cues", total=len(group_names(scanned.listing)), unit="groups") as line:
         findings = find(scanned, threshold=options.threshold, advance=line.advance)
     print_findings(findings)
-    _write(findings, json=options.json, page=options.page)
+    if options.json:
+        write_json(options.json, as_json(findings))
+    if options.page:
+        write_bytes(options.page, page_html(findings).encode("utf-8", "replace"))
     if options.equalise:
         equalise(scanned, options.equalise, size=options.equalise_size, say=_say)
     elif findings.faults:
@@ -66,17 +71,6 @@ def _scan(root: Path, *, max_pixels: int) -> Scan:
     listing = list_root(root)
     with ProgressLine("read", total=len(listing), unit="images") as line:
         return scan(listing, max_pixels=max_pixels, advance=line.advance)
-
-
-def _write(findings: Findings, *, json: Path | None, page: Path | None) -> None:
-    place = None
-    try:
-        if place := json:
-            write_json(json, as_json(findings))
-        if place := page:
-            write_bytes(page, page_html(findings).encode("utf-8", "replace"))
-    except OSError as error:
-        raise UserError(f"{place}: cannot be written: {error.strerror}") from None
 
 
 def _share(text: str) -> float:

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jaxdet.data.audit.places import SPLITS
 from jaxdet.data.audit.scan import Scan
+from jaxdet.data.images import SPLITS
 
 MOST_BITS = 6
 MOST_DIFFERENCE = 0.2  # root mean square difference of thumbnails, as a share of the contrast

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from jaxdet.data.folder import FolderSet, find_categories, load_set
-from jaxdet.data.images import LABEL_FOLDERS
+from jaxdet.data.images import LABEL_FOLDERS, SPLITS
+from jaxdet.data.store.layout import is_store
 from jaxdet.errors import UserError
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,6 +96,8 @@ def list_root(root: Path) -> Listing:
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; see docs/data.md for the layout")
+    if is_store(root):
+        raise UserError(f"{root}: is a packed store; audit the folder that it was made of")
     splits = [name for name in SPLITS if (root / name).is_dir()]
     if not splits:
         raise UserError(f"{root}: holds none of train, val and test; see docs/data.md")

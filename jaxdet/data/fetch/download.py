@@ -69,12 +69,6 @@ def discard(draft: Path) -> None:
     draft.unlink(missing_ok=True)
 
 
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _fill(file: "_Draft", address: Address, patience: Patience, meter: ProgressLine) -> str:
     """SHA-256 of the draft, when all of it has come."""
     tries = Tries(patience, meter.say)
@@ -163,8 +157,15 @@ class _Draft:
         """Adds bytes; whether there are more now than ever.
 
         A server without ranges starts at zero each time: that alone is no progress.
+
+        Raises:
+          RunFailedError: where more comes than there should be.
         """
+        if self.version is not None and self.length + len(chunk) > self.version.size:
+            raise RunFailedError(f"{self._address.url}: sends more bytes than it says there are")
         self._file.write(chunk)
+        # A kill loses nothing that has come.
+        self._file.flush()
         self._digest.update(chunk)
         self.length += len(chunk)
         meter.advance(len(chunk))

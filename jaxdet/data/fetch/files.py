@@ -6,12 +6,13 @@ from pathlib import Path
 
 from jaxdet.data.catalog import Address
 from jaxdet.data.fetch.choice import Options
-from jaxdet.data.fetch.download import download, sha256_of
+from jaxdet.data.fetch.download import download
 from jaxdet.data.fetch.record import Record
 from jaxdet.data.fetch.unpack import require_space
 from jaxdet.data.fetch.views import LocalPart, NoRangesError, Part, RemotePart
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.progress import ProgressLine, say
+from jaxdet.results import sha256
 
 
 class Files:
@@ -115,7 +116,7 @@ class Files:
         size = path.stat().st_size
         if self._record.known_size(address.name) == size:
             return
-        digest = sha256_of(path)
+        digest = sha256(path)
         try:
             self._record.check_hash(address, digest)
         except RunFailedError:

@@ -148,7 +148,7 @@ def read_manifest(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        return dict(_entries(path.read_text().splitlines()))
+        return dict(_entries(path.read_text().removesuffix("\n").split("\n")))
     except ValueError:
         raise UserError(f"{path}: not a list of SHA-256; move it away") from None
 

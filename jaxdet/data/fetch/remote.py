@@ -159,22 +159,23 @@ def open_at(
     with _network(url):
         body = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
     with body:
-        first, size = _place(url, body, start)
+        first, size = _place(url, body, start, stop)
         yield Answer(body, first, _version(url, size, body.headers))
 
 
-def _place(url: str, body: Any, start: int) -> tuple[int, int]:
+def _place(url: str, body: Any, start: int, stop: int | None) -> tuple[int, int]:
     """First byte and whole size, by the headers."""
     kind = body.headers.get_content_type()
     if kind == "text/html":
         raise RunFailedError(f"{url}: answers with a web page instead of the file")
     if body.status == 206:
         found = re.fullmatch(
-            r"bytes (\d+)-\d+/(\d+)", body.headers.get("Content-Range", "").strip()
+            r"bytes (\d+)-(\d+)/(\d+)", body.headers.get("Content-Range", "").strip()
         )
-        if not found or int(found[1]) != start:
+        beyond = found and stop is not None and int(found[2]) >= stop
+        if not found or int(found[1]) != start or beyond:
             raise TransientError(f"{url}: answered with another range than asked for")
-        return start, int(found[2])
+        return start, int(found[3])
     length = body.headers.get("Content-Length", "")
     if not length.isdecimal():
         raise RunFailedError(f"{url}: the server does not tell the size; use another --base-url")

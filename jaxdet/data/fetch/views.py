@@ -93,6 +93,8 @@ class RemotePart:
             try:
                 for chunk in self._chunks(start + len(content), stop):
                     content += chunk
+                    if len(content) > stop - start:
+                        raise RunFailedError(f"{self._url}: sends more than was asked for")
                     tries.progressed()
                 if len(content) < stop - start:
                     raise TransientError(f"{self._url}: the connection ended early")

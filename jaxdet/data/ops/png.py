@@ -11,6 +11,8 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # two decoders might part, so Pillow has the word.
 _PLAIN = frozenset({b"IHDR", b"IDAT", b"IEND", b"tEXt", b"zTXt", b"iTXt", b"pHYs", b"tIME"})
 _EIGHT_BITS, _RGB = 8, 2
+# OpenCV refuses longer sides, pixels.
+_LONGEST = 2**20
 
 
 def decode_plain_png(content: bytes, *, max_pixels: int) -> np.ndarray | None:
@@ -35,7 +37,9 @@ def _plain_size(content: bytes) -> tuple[int, int] | None:
     if content[:8] != _SIGNATURE or content[12:16] != b"IHDR" or len(content) < 33:
         return None
     width, height, depth, colour = struct.unpack(">IIBB", content[16:26])
-    if (depth, colour) != (_EIGHT_BITS, _RGB) or not _is_sound(memoryview(content)):
+    if max(width, height) > _LONGEST or (depth, colour) != (_EIGHT_BITS, _RGB):
+        return None
+    if not _is_sound(memoryview(content)):
         return None
     return height, width
 

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
+from jaxdet.data.store.layout import is_store
 from jaxdet.data.store.listing import list_files
-from jaxdet.data.store.pack import pack
+from jaxdet.data.store.pack import check_place, pack
 from jaxdet.errors import UserError
 
 HELP = "put a folder of data into a few large files that are read by memory map"
@@ -24,9 +25,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "tensorflow_datasets dataset below DST, for --config.data.root=tfds:NAME; both keep every "
         "pixel (default store)",
     )
-    parser.add_argument(
-        "--name", default="forensynths", help="of a tfds dataset (default forensynths)"
-    )
+    parser.add_argument("--name", help="of a tfds dataset (default forensynths)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -35,13 +34,19 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"--format={arguments.format}: not one of {', '.join(FORMATS)}")
     if not arguments.src.is_dir():
         raise UserError(f"{arguments.src}: no such folder")
+    if is_store(arguments.src):
+        raise UserError(f"{arguments.src}: is a packed store; pack the folder that it was made of")
+    check_place(arguments.dst, arguments.src)
     if arguments.format == "store":
+        if arguments.name is not None:
+            raise UserError("--name belongs to --format=tfds")
         pack(arguments.src, arguments.dst, say=_say)
         return
+    name = "forensynths" if arguments.name is None else arguments.name
     # tensorflow_datasets takes a second to import.
     from jaxdet.data.arrayrecord import write_tfds
 
-    _say(f"{write_tfds(list_files(arguments.src), arguments.dst, name=arguments.name)}: written")
+    _say(f"{write_tfds(list_files(arguments.src), arguments.dst, name=name)}: is there")
 
 
 def _say(line: str) -> None:

@@ -93,9 +93,3 @@ def digest_of(about: Mapping[str, Any]) -> str:
     """SHA-256 of what `store.json` says, whatever its layout."""
     text = json.dumps(about, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

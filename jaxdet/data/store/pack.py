@@ -23,12 +23,11 @@ from jaxdet.data.store.layout import (
     digest_of,
     is_store,
     read_about,
-    sha256,
 )
 from jaxdet.data.store.listing import Listing, list_files, set_of
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.progress import ProgressLine
-from jaxdet.results import write_bytes, write_json
+from jaxdet.results import sha256, write_bytes, write_json
 
 # A shard is closed when it has this many bytes: what a stopped start does again.
 SHARD_BYTES = 2**30
@@ -49,9 +48,9 @@ def pack(src: Path, dst: Path, *, say: Say) -> None:
       RunFailedError: where the disk is full or another start is packing the same store.
     """
     listing = list_files(src)
-    _check_place(dst, src)
+    check_place(dst, src)
     with locked(dst):
-        if dst.exists() or dst.is_symlink():
+        if (dst.exists() or dst.is_symlink()) and not _is_empty_folder(dst):
             _check_same(dst, listing)
             say(f"{dst}: is packed already")
             return
@@ -69,11 +68,19 @@ def pack(src: Path, dst: Path, *, say: Say) -> None:
     say(f"{dst}: {len(raw)} images, {int(raw.sum())} as raw pixels, the rest as their files")
 
 
-def _check_place(dst: Path, src: Path) -> None:
-    """A store below a split would be taken for a set of images."""
+def check_place(dst: Path, src: Path) -> None:
+    """Sees that `dst` does not lie below a split, where it would be taken for a set of images.
+
+    Raises:
+      UserError: where it does.
+    """
     for split in SPLITS:
         if dst.resolve().is_relative_to((src / split).resolve()):
             raise UserError(f"{dst}: lies among the images of {src / split}; give another place")
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 def _check_same(dst: Path, listing: Listing) -> None:

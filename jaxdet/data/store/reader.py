@@ -15,8 +15,8 @@ from jaxdet.data.store.layout import (
     DamagedStoreError,
     StorePaths,
     read_about,
-    sha256,
 )
+from jaxdet.results import sha256
 
 
 class Store:

@@ -12,7 +12,7 @@ from jaxdet.data.verify.store import verify_store
 from jaxdet.data.verify.tree import Expect, is_tree, verify_tree
 from jaxdet.data.verify.weights import has_weights, verify_weights
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.results import write_json
+from jaxdet.results import check_writable, write_json
 
 HELP = "say what is missing, surplus or damaged in data that is already there"
 
@@ -41,12 +41,15 @@ def run(arguments: argparse.Namespace) -> None:
     warnings.simplefilter("ignore")
     root: Path = arguments.root
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder")
+        raise UserError(
+            f"{root}: {'is a file, not a folder' if root.exists() else 'no such folder'}"
+        )
+    check_writable(arguments.json)
     report = join([look() for look in _looks(root, expect=Expect(arguments.expect))])
     for line in to_lines(report):
         print(line)
     if arguments.json:
-        _write(arguments.json, root, report)
+        write_json(arguments.json, to_plain(os.fspath(root), report))
     if report.findings:
         raise RunFailedError(f"{root}: {summary(report)}{_advice(report)}")
     print(f"{root}: all is well")
@@ -60,7 +63,9 @@ def _looks(root: Path, *, expect: Expect) -> Iterator[Callable[[], Report]]:
         (has_weights(root), lambda: verify_weights(root)),
     )
     if not any(applies for applies, _ in kinds):
-        raise UserError(f"{root}: holds no train, val or test folder; see docs/data.md")
+        raise UserError(
+            f"{root}: holds no train, val or test folder and is no packed store; see docs/data.md"
+        )
     return (look for applies, look in kinds if applies)
 
 
@@ -68,10 +73,3 @@ def _advice(report: Report) -> str:
     if any(count.real_expected is not None for count in report.counts):
         return "; held against the published sets (for images of your own: --expect=nothing)"
     return ""
-
-
-def _write(path: Path, root: Path, report: Report) -> None:
-    try:
-        write_json(path, to_plain(os.fspath(root), report))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from None

@@ -50,8 +50,7 @@ def examine_image(content: bytes) -> str:
         return "is empty"
     try:
         with Image.open(io.BytesIO(content)) as image:
-            # PNG carries checksums, which tell more than decoding and in less time.
-            (image.verify if image.format == "PNG" else image.load)()
+            image.load()
     # Pillow raises what its decoders raise: OSError, SyntaxError, ValueError, struct.error, ...
     except Exception as error:
         return f"cannot be read: {error or type(error).__name__}".replace("\n", " ")

@@ -10,11 +10,10 @@ from pathlib import Path
 from jaxdet.data.catalog import DATASETS, Folder
 from jaxdet.data.fetch.record import read_manifest
 from jaxdet.data.folder import is_image_file
-from jaxdet.data.images import LABEL_FOLDERS
+from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.data.verify.inspect import examine_image, inspect_files
 from jaxdet.data.verify.report import Count, Finding, Kind, Report
 
-SPLITS = ("train", "val", "test")
 # What each folder of a split should hold, by `<split>/<folder>`.
 _EXPECTED: Mapping[str, Folder] = {
     f"{dataset.split}/{folder.name}": folder

@@ -9,12 +9,13 @@ from jaxdet.data.verify.report import Finding, Kind, Report
 
 
 def has_weights(root: Path) -> bool:
-    """Whether files of the catalogue's weights lie in a folder."""
-    return bool(_there(root))
+    """Whether files of the catalogue's weights lie in a folder, or were fetched into it."""
+    record = Record(root)
+    return bool(_there(root)) or any(record.known_hash(one.name) for one in _weights())
 
 
 def verify_weights(root: Path) -> Report:
-    """Which of the catalogue's weights that lie in a folder are damaged."""
+    """Which of the catalogue's weights in a folder are damaged, or were fetched and are gone."""
     there = _there(root)
     record = Record(root)
     digests = {one.name: one.sha256 or record.known_hash(one.name) or "" for one in there}
@@ -24,6 +25,11 @@ def verify_weights(root: Path) -> Report:
         if one.size not in (None, (root / one.name).stat().st_size)
     ]
     short = {finding.path for finding in findings}
+    findings += [
+        Finding(Kind.MISSING, one.name, "was fetched and is gone")
+        for one in _weights()
+        if one not in there and record.known_hash(one.name)
+    ]
     names = [one.name for one in there if one.name not in short]
     findings += inspect_files(root, names, digests=digests, examine=examine_nothing)
     hashed = sum(bool(digest) for digest in digests.values())
@@ -31,5 +37,9 @@ def verify_weights(root: Path) -> Report:
 
 
 def _there(root: Path) -> list[Address]:
+    return [file for file in _weights() if (root / file.name).is_file()]
+
+
+def _weights() -> list[Address]:
     plain = [one for one in DATASETS.values() if one.container is Container.PLAIN]
-    return [file for one in plain for file in one.files if (root / file.name).is_file()]
+    return [file for one in plain for file in one.files]
