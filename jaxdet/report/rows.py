@@ -112,6 +112,17 @@ def interval(ends: tuple[float, float] | None) -> str:
     return NONE if ends is None else f"{percent(ends[0])}\N{EN DASH}{percent(ends[1])}"
 
 
+def difference(points: float, ends: tuple[float, float] | None) -> tuple[str, str]:
+    """`+1.2` and `+0.4 to +2.0` for a difference of shares; '' without an interval."""
+    low_high = "" if ends is None else " to ".join(f"{100 * end:+.1f}" for end in ends)
+    return f"{100 * points:+.1f}", low_high
+
+
+def spread(pair: tuple[float, float]) -> str:
+    """`97.3 +- 0.4` for a mean and a standard deviation of shares, with the sign for it."""
+    return f"{percent(pair[0])} \N{PLUS-MINUS SIGN} {percent(pair[1])}"
+
+
 def set_names(runs: Sequence[Run]) -> list[str]:
     """Every set that any run scored, in the order in which they first appear."""
     return list(dict.fromkeys(name for run in runs for name in run.results.sets))
