@@ -134,7 +134,7 @@ def _repeats(runs: Sequence[Run]) -> list[Repeated]:
 def _draws(run: Run) -> int:
     """As many as behind the run's own intervals."""
     draws = run.options.get("evaluation.bootstrap")
-    return draws if isinstance(draws, int) else 1000
+    return draws if isinstance(draws, int) and draws >= 0 else 1000
 
 
 def _seed(run: Run) -> str:
