@@ -62,9 +62,9 @@ class RunFolder:
         return self.path / "predictions" / f"{name}.npz"
 
     @property
-    def validation_predictions(self) -> Path:
-        """The same of the validation set; in a folder, where no set of tests has its file."""
-        return self.path / "predictions" / "validation" / "val.npz"
+    def validation(self) -> Path:
+        """The same of the validation set; apart, since a set of tests may have any name."""
+        return self.path / "validation.npz"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -189,9 +189,9 @@ def test_a_run_folder_has_the_promised_names(tmp_path):
     run = results.RunFolder(tmp_path)
     names = {p.relative_to(tmp_path).as_posix() for p in (
         run.config, run.env, run.metrics, run.checkpoints, run.results, run.report,
-        run.predictions("progan"),
+        run.predictions("progan"), run.validation,
     )}  # fmt: skip
     assert names == {
         "config.json", "env.json", "metrics.jsonl", "checkpoints", "results.json", "report",
-        "predictions/progan.npz",
+        "predictions/progan.npz", "validation.npz",
     }  # fmt: skip

@@ -70,7 +70,7 @@ def evaluate(
     )  # fmt: skip
     calibration = None
     if validation is not None:
-        held_out = scored(validation, run.validation_predictions)
+        held_out = scored(validation, run.validation)
         calibration = calibrate(held_out, source=validation.name)
     found = {}
     for images in sets:

@@ -43,7 +43,7 @@ def test_main_job_writes_what_the_contract_says_and_ends_for_good(finished, fini
         p.relative_to(dataset / "test" / "beta").as_posix() for p in files
     )
     # What validation alone decides; the set is no test set.
-    held_out = read_predictions(run.validation_predictions)
+    held_out = read_predictions(run.validation)
     learned = raw["calibration"]
     assert learned["source"] == "val"
     assert (learned["n_real"], learned["n_fake"]) == (
@@ -96,7 +96,7 @@ def test_a_run_can_be_evaluated_alone_on_other_sets(finished, finish, tmp_path):
     assert list(alone.sets) == ["delta"]
     assert alone.calibration is None
     assert "ece_scaled" not in alone.sets["delta"].measures
-    assert not RunFolder(tmp_path / "eval").validation_predictions.exists()
+    assert not RunFolder(tmp_path / "eval").validation.exists()
     assert alone.weights["digest"] == trained.weights["digest"]
     assert not (tmp_path / "eval" / "checkpoints").exists()
 

@@ -10,7 +10,7 @@ from jaxdet.report.compare import compare
 from jaxdet.report.load import load_runs
 from jaxdet.report.markdown import markdown_text
 from jaxdet.report.page import page_html
-from jaxdet.results import Calibration, RunFolder
+from jaxdet.results import Calibration
 
 
 @pytest.fixture
@@ -132,13 +132,3 @@ def test_runs_on_other_sets_are_not_told_of_the_papers(load, make_predictions):
     run = load({"own": make_predictions("a")})
     assert measures.protocol_means(run.results) == []
     assert "Comparable means" not in page_html([run], compare([run]))
-
-
-def test_validation_is_no_test_set(make_run, make_predictions):
-    path = make_run("a", validation=make_predictions("val"))
-    folder = RunFolder(path)
-    assert folder.validation_predictions.parent.parent == folder.predictions("x").parent
-    assert folder.validation_predictions not in {
-        folder.predictions(name) for name in ("val", "validation", "validation.val", ".val")
-    }
-    assert list(load_runs([path])[0].results.sets) == ["progan"]
