@@ -155,7 +155,8 @@ class Results:
     """`results.json`.
 
     `calibration` is None where there was no validation set; `means` holds AP and accuracy over
-    the sets of each protocol of `metrics.PROTOCOLS`, None where one of its sets is missing.
+    the sets of each protocol of `metrics.PROTOCOLS`, None where one of its sets is missing, and
+    `mean_intervals` their 95 % intervals, "all" being those of the mean over the sets scored.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -167,6 +168,9 @@ class Results:
     status: str
     calibration: Calibration | None = None
     means: dict[str, dict[str, float | None]] = dataclasses.field(default_factory=dict)
+    mean_intervals: dict[str, dict[str, tuple[float, float]]] = dataclasses.field(
+        default_factory=dict
+    )
 
 
 def to_json(value: Any) -> str:
@@ -211,7 +215,9 @@ def read_results(path: Path) -> Results:
         sets = {name: _set_result(one) for name, one in raw["sets"].items()}
         calibration = _calibration(raw.get("calibration"))
         means = {name: _numbers(one) for name, one in raw.get("means", {}).items()}
-        return _typed(Results(**{**raw, "sets": sets, "calibration": calibration, "means": means}))
+        ends = {name: _all_ends(one) for name, one in raw.get("mean_intervals", {}).items()}
+        added = {"calibration": calibration, "means": means, "mean_intervals": ends}
+        return _typed(Results(**{**raw, "sets": sets, **added}))
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: not a results file of this schema: {error}") from None
 
@@ -223,7 +229,7 @@ def _set_result(raw: dict[str, Any]) -> SetResult:
 
 def _scores(raw: dict[str, Any]) -> dict[str, Any]:
     # Files of before these were added lack them.
-    intervals = {name: _ends(one) for name, one in raw.get("intervals", {}).items()}
+    intervals = _all_ends(raw.get("intervals", {}))
     added = {"measures": _numbers(raw.get("measures", {})), "intervals": intervals}
     ends = raw["ap_ci95"]
     return {**raw, **added, "ap_ci95": None if ends is None else _ends(ends)}
@@ -233,6 +239,10 @@ def _calibration(raw: dict[str, Any] | None) -> Calibration | None:
     if raw is None:
         return None
     return _typed(Calibration(**{**raw, "thresholds": _numbers(raw["thresholds"])}))
+
+
+def _all_ends(raw: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    return {name: _ends(one) for name, one in raw.items()}
 
 
 def _ends(raw: Any) -> tuple[float, float]:

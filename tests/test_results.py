@@ -39,6 +39,7 @@ def _results():
             source="val", n_real=5, n_fake=6, temperature=None, thresholds={"fpr_5": 1.5}
         ),
         means={"ap": {"eleven": None, "eight": 0.9}},
+        mean_intervals={"ap": {"eight": (0.88, 0.91)}},
     )
 
 
@@ -60,7 +61,7 @@ def test_results_come_back_as_they_were(tmp_path):
 
 def test_results_of_before_a_number_was_added_are_read(tmp_path):
     plain = json.loads(results.to_json(_results()))
-    for added in ("calibration", "means"):
+    for added in ("calibration", "means", "mean_intervals"):
         del plain[added]
     one = plain["sets"]["progan"]
     for scores in (one, one["categories"]["cat"]):
@@ -103,6 +104,7 @@ def test_nan_is_not_written(tmp_path):
         ({"mean_ap": "0.9"}, "mean_ap='0.9'"),
         ({"calibration": {"source": "val"}}, "thresholds"),
         ({"calibration": 1.5}, "not a results file"),
+        ({"mean_intervals": {"ap": {"eleven": [0.1]}}}, "not a results file"),
         ({"means": {"ap": {"eleven": "high"}}}, "not a results file"),
         (
             {"sets": {"a": {**SCORES, "categories": {}, "measures": {"eer": []}}}},

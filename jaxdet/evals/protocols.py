@@ -15,7 +15,13 @@ from jaxdet.data.loaders import EvalLoader, Reader, Share
 from jaxdet.errors import UserError
 from jaxdet.evals.predict import make_predict_step, predict
 from jaxdet.evals.published import Published
-from jaxdet.evals.scores import calibrate, mean_ap, protocol_means, score_set
+from jaxdet.evals.scores import (
+    calibrate,
+    mean_ap,
+    mean_intervals,
+    protocol_means,
+    score_set,
+)
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import say
 from jaxdet.results import (
@@ -72,10 +78,10 @@ def evaluate(
     if validation is not None:
         held_out = scored(validation, run.validation)
         calibration = calibrate(held_out, source=validation.name)
-    found = {}
+    rows, found = {}, {}
     for images in sets:
-        predictions = scored(images, run.predictions(images.name))
-        found[images.name] = _result(config, images, predictions, published, calibration)
+        rows[images.name] = scored(images, run.predictions(images.name))
+        found[images.name] = _result(config, images, rows[images.name], published, calibration)
     results = Results(
         name=config.name,
         config_hash=schema.config_hash(config),
@@ -85,6 +91,7 @@ def evaluate(
         status="finished",
         calibration=calibration,
         means=protocol_means(found),
+        mean_intervals=mean_intervals(rows, draws=config.evaluation.bootstrap, seed=config.seed),
     )
     write_json(run.results, results)
     return results

@@ -94,6 +94,38 @@ def protocol_means(sets: Mapping[str, SetResult]) -> dict[str, dict[str, float |
     }
 
 
+def mean_intervals(
+    sets: Mapping[str, Predictions], *, draws: int, seed: int
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """95 % intervals of the mean AP and accuracy over all sets and over each protocol's.
+
+    Those of means that there are not, and of sets with one class, are left out.
+
+    Args:
+      sets: the rows of each set.
+      draws: resamples behind each interval; 0: no intervals.
+      seed: of the resampling.
+    """
+    measures = {"ap": metrics.ap_of, "accuracy": metrics.accuracy_at}
+    drawn = {
+        # A seed for each set: they are drawn independently.
+        name: metrics.bootstrap(one.label, one.logit, measures, draws=draws, seed=seed + place)
+        for place, (name, one) in enumerate(sets.items())
+    }
+    means = {
+        title: names
+        for title, names in {"all": tuple(sets), **metrics.PROTOCOLS}.items()
+        if all(drawn.get(name) for name in names)
+    }
+    return {
+        number: {
+            title: metrics.interval(np.mean([drawn[name][number] for name in names], axis=0))
+            for title, names in means.items()
+        }
+        for number in measures
+    }
+
+
 def calibrate(predictions: Predictions, *, source: str) -> Calibration:
     """Temperature and thresholds from the scores of validation images.
 

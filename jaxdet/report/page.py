@@ -63,6 +63,7 @@ def page_html(runs: Sequence[Run], comparison: Comparison) -> str:
     environment.filters.update(percent=rows.percent, interval=rows.interval, shown=shown)
     environment.filters.update(printable=printable, flatten=flatten)
     environment.filters.update(has_published=rows.has_published, published_mean=rows.published_mean)
+    environment.filters.update(mean_ends=rows.mean_ends)
     environment.filters.update(spread=rows.spread, points=rows.difference)
     environment.filters.update(protocol_means=measures.protocol_means)
     environment.filters.update(measure_columns=measures.columns, measure_groups=measures.groups)

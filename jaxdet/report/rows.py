@@ -76,10 +76,16 @@ def mean_line(results: Results) -> list[str]:
 
     The published mean is there only where it is over the same sets as ours.
     """
-    line = [MEAN, percent(results.mean_ap), ""]
+    ends = mean_ends(results, "ap", "all")
+    line = [MEAN, percent(results.mean_ap), "" if ends is None else interval(ends)]
     if has_published(results):
         line.append(percent(published_mean(results)))
     return line + [""] * (len(header(results)) - len(line))
+
+
+def mean_ends(results: Results, number: str, over: str) -> tuple[float, float] | None:
+    """The interval of a mean of "ap" or "accuracy" over "all" sets or those of a protocol."""
+    return results.mean_intervals.get(number, {}).get(over)
 
 
 def published_mean(results: Results) -> float | None:

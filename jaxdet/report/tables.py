@@ -18,6 +18,8 @@ from jaxdet.report.rows import (
     Row,
     has_published,
     header,
+    interval,
+    mean_ends,
     mean_line,
     percent,
     rows_of,
@@ -80,7 +82,13 @@ def _protocol_lines(results: Results) -> list[list[str]]:
     names = header(results)
     found = []
     for protocol, ap, accuracy, missing in measures.protocol_means(results):
-        cells = {"set": f"mean of {protocol}", "AP": percent(ap), "acc": percent(accuracy)}
+        ends = mean_ends(results, "ap", protocol)
+        cells = {
+            "set": f"mean of {protocol}",
+            "AP": percent(ap),
+            "95 %": "" if ends is None else interval(ends),
+            "acc": percent(accuracy),
+        }
         if not missing:
             found.append([cells.get(name, "") for name in names])
     return found

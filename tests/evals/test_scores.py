@@ -168,3 +168,27 @@ def test_the_means_of_the_papers_need_all_their_sets():
     some = scores.protocol_means(sets)
     assert some["accuracy"]["thirteen"] is None
     assert some["accuracy"]["eleven"] == pytest.approx(one.accuracy)
+
+
+def test_the_interval_of_a_mean_is_that_of_independent_sets():
+    rng = np.random.default_rng(1)
+    noisy = [_predictions(logit=_predictions().logit + rng.normal(0, 1, 80)) for _ in range(4)]
+    sets = {f"set{i}": one for i, one in enumerate(noisy)}
+    found = scores.mean_intervals(sets, draws=600, seed=0)
+    assert set(found) == {"ap", "accuracy"}
+    assert set(found["ap"]) == {"all"}
+    widths = [np.diff(scores.score_set(one, draws=600, seed=0).ap_ci95)[0] for one in noisy]
+    expected = np.sqrt(np.sum(np.square(widths))) / len(widths)
+    assert np.diff(found["ap"]["all"])[0] == pytest.approx(expected, rel=0.15)
+    low, high = found["accuracy"]["all"]
+    assert low < np.mean([metrics.accuracy(one.label, one.logit) for one in noisy]) < high
+
+
+def test_means_without_an_interval():
+    sets = dict.fromkeys(metrics.PROTOCOLS["thirteen"], _predictions())
+    assert set(scores.mean_intervals(sets, draws=5, seed=0)["ap"]) == {"all", *metrics.PROTOCOLS}
+    del sets["san"]
+    assert set(scores.mean_intervals(sets, draws=5, seed=0)["ap"]) == {"all", "eight"}
+    assert scores.mean_intervals(sets, draws=0, seed=0) == {"ap": {}, "accuracy": {}}
+    sets["reals"] = _predictions(label=np.zeros(80, np.int32))
+    assert set(scores.mean_intervals(sets, draws=5, seed=0)["ap"]) == {"eight"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxdet import config
-from jaxdet.evals.scores import calibrate, mean_ap, protocol_means, score_set
+from jaxdet.evals.scores import calibrate, mean_ap, mean_intervals, protocol_means, score_set
 from jaxdet.results import Predictions, Results, RunFolder, write_json, write_predictions
 
 GENERATORS = (
@@ -88,6 +88,7 @@ def write_run(
             mean_ap=mean_ap(scored),
             calibration=calibration,
             means=protocol_means(scored),
+            mean_intervals=mean_intervals(sets, draws=draws, seed=0),
         ),
     )
     write_json(folder.config, config.to_json_dict(setup))
