@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxdet.metrics.tally import Measure, Tally, checked
 
-# Resampled rows held at a time; bounds the memory to some tens of MB.
+# Resampled rows held at a time; bounds the memory to about 100 MB.
 _CHUNK = 1_000_000
 
 
