@@ -63,6 +63,11 @@ class RunFolder:
         """The scores of every image of one set, npz."""
         return self.path / "predictions" / f"{name}.npz"
 
+    @property
+    def validation(self) -> Path:
+        """The same of the validation set; apart, since a set of tests may have any name."""
+        return self.path / "validation.npz"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Predictions:
@@ -96,6 +101,10 @@ class Scores:
     """What the images of a set (or of one category) amount to; shares are 0..1.
 
     `auc`, `ap_ci95` and the accuracy of a missing label are None where they are not defined.
+
+    Attributes:
+      measures: further numbers by name, None where not defined; see docs/evaluation.md.
+      intervals: 95 % bootstrap intervals of them and of the fields above, by name.
     """
 
     ap: float
@@ -107,6 +116,8 @@ class Scores:
     n_fake: int
     ap_ci95: tuple[float, float] | None
     sharpness_ap: float
+    measures: dict[str, float | None] = dataclasses.field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,8 +133,33 @@ class SetResult(Scores):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What was learned on validation images, and never on test images.
+
+    Attributes:
+      source: name of the set.
+      n_real: its real images.
+      n_fake: its fake images.
+      temperature: by which logits are divided; None where no temperature is best.
+      thresholds: "fpr_1" and "fpr_5" to the logit from which on an image is called fake, so that
+        1 or 5 % of the real images are; None without real images.
+    """
+
+    source: str
+    n_real: int
+    n_fake: int
+    temperature: float | None
+    thresholds: dict[str, float | None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Results:
-    """`results.json`."""
+    """`results.json`.
+
+    `calibration` is None where there was no validation set; `means` holds AP and accuracy over
+    the sets of each protocol of `metrics.PROTOCOLS`, None where one of its sets is missing, and
+    `mean_intervals` their 95 % intervals, "all" being those of the mean over the sets scored.
+    """
 
     schema_version: int = SCHEMA_VERSION
     name: str
@@ -132,6 +168,11 @@ class Results:
     sets: dict[str, SetResult]
     mean_ap: float
     status: str
+    calibration: Calibration | None = None
+    means: dict[str, dict[str, float | None]] = dataclasses.field(default_factory=dict)
+    mean_intervals: dict[str, dict[str, tuple[float, float]]] = dataclasses.field(
+        default_factory=dict
+    )
 
 
 def to_json(value: Any) -> str:
@@ -174,7 +215,11 @@ def read_results(path: Path) -> Results:
         )
     try:
         sets = {name: _set_result(one) for name, one in raw["sets"].items()}
-        return _typed(Results(**{**raw, "sets": sets}))
+        calibration = _calibration(raw.get("calibration"))
+        means = {name: _numbers(one) for name, one in raw.get("means", {}).items()}
+        ends = {name: _all_ends(one) for name, one in raw.get("mean_intervals", {}).items()}
+        added = {"calibration": calibration, "means": means, "mean_intervals": ends}
+        return _typed(Results(**{**raw, "sets": sets, **added}))
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: not a results file of this schema: {error}") from None
 
@@ -185,10 +230,30 @@ def _set_result(raw: dict[str, Any]) -> SetResult:
 
 
 def _scores(raw: dict[str, Any]) -> dict[str, Any]:
-    if raw["ap_ci95"] is None:
-        return raw
-    low, high = raw["ap_ci95"]
-    return {**raw, "ap_ci95": (float(low), float(high))}
+    # Files of before these were added lack them.
+    intervals = _all_ends(raw.get("intervals", {}))
+    added = {"measures": _numbers(raw.get("measures", {})), "intervals": intervals}
+    ends = raw["ap_ci95"]
+    return {**raw, **added, "ap_ci95": None if ends is None else _ends(ends)}
+
+
+def _calibration(raw: dict[str, Any] | None) -> Calibration | None:
+    if raw is None:
+        return None
+    return _typed(Calibration(**{**raw, "thresholds": _numbers(raw["thresholds"])}))
+
+
+def _all_ends(raw: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    return {name: _ends(one) for name, one in raw.items()}
+
+
+def _ends(raw: Any) -> tuple[float, float]:
+    low, high = raw
+    return float(low), float(high)
+
+
+def _numbers(raw: dict[str, Any]) -> dict[str, float | None]:
+    return {name: None if number is None else float(number) for name, number in raw.items()}
 
 
 def _typed(record: Any) -> Any:

@@ -49,7 +49,8 @@ def run(config: schema.Config, workdir: Path) -> None:
     if config.task == "train":
         say(f"{workdir}: training is finished")
         return
-    _evaluate(config, tests, published, folder, devices)
+    validation = None if training is None else training[1]
+    _evaluate(config, tests, validation, published, folder, devices)
 
 
 def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
@@ -109,6 +110,7 @@ def _children(folder: Path) -> list[Path]:
 def _evaluate(
     config: schema.Config,
     tests: list[ImageSet],
+    validation: ImageSet | None,
     published: Published,
     folder: RunFolder,
     devices: Mesh,
@@ -121,8 +123,8 @@ def _evaluate(
         variables = restore_variables(folder, config, config.evaluation.weights, devices)
         weights = describe(config, variables, origin="trained here")
     results = evaluate(
-        config, tests, detector=detector, variables=variables, weights=weights,
-        published=published, run=folder, mesh=devices,
+        config, tests, validation=validation, detector=detector, variables=variables,
+        weights=weights, published=published, run=folder, mesh=devices,
     )  # fmt: skip
     print_table(results)
     say(f"report: {write_report([folder.path], folder.report)}")

@@ -22,7 +22,11 @@ SCORES = {
 
 def _results():
     one = results.SetResult(
-        **SCORES, n_skipped=2, categories={"cat": results.Scores(**{**SCORES, "ap_ci95": None})}
+        **SCORES,
+        measures={"eer": 0.1, "oracle_accuracy": None},
+        intervals={"auc": (0.9, 0.97)},
+        n_skipped=2,
+        categories={"cat": results.Scores(**{**SCORES, "ap_ci95": None})},
     )
     return results.Results(
         name="run",
@@ -31,6 +35,11 @@ def _results():
         sets={"progan": one},
         mean_ap=0.9,
         status="finished",
+        calibration=results.Calibration(
+            source="val", n_real=5, n_fake=6, temperature=None, thresholds={"fpr_5": 1.5}
+        ),
+        means={"ap": {"eleven": None, "eight": 0.9}},
+        mean_intervals={"ap": {"eight": (0.88, 0.91)}},
     )
 
 
@@ -48,6 +57,20 @@ def _predictions():
 def test_results_come_back_as_they_were(tmp_path):
     results.write_json(tmp_path / "results.json", _results())
     assert results.read_results(tmp_path / "results.json") == _results()
+
+
+def test_results_of_before_a_number_was_added_are_read(tmp_path):
+    plain = json.loads(results.to_json(_results()))
+    for added in ("calibration", "means", "mean_intervals"):
+        del plain[added]
+    one = plain["sets"]["progan"]
+    for scores in (one, one["categories"]["cat"]):
+        del scores["measures"], scores["intervals"]
+    (tmp_path / "results.json").write_text(json.dumps(plain))
+    back = results.read_results(tmp_path / "results.json")
+    assert (back.calibration, back.means) == (None, {})
+    assert (back.sets["progan"].measures, back.sets["progan"].intervals) == ({}, {})
+    assert back.sets["progan"].ap == 0.9
 
 
 def test_results_keep_the_promised_names():
@@ -79,6 +102,18 @@ def test_nan_is_not_written(tmp_path):
         ({"sets": {"a": {**SCORES, "auc": "high", "categories": {}}}}, "auc='high'"),
         ({"sets": {"a": {**SCORES, "categories": {"c": {**SCORES, "ap": []}}}}}, r"ap=\[\]"),
         ({"mean_ap": "0.9"}, "mean_ap='0.9'"),
+        ({"calibration": {"source": "val"}}, "thresholds"),
+        ({"calibration": 1.5}, "not a results file"),
+        ({"mean_intervals": {"ap": {"eleven": [0.1]}}}, "not a results file"),
+        ({"means": {"ap": {"eleven": "high"}}}, "not a results file"),
+        (
+            {"sets": {"a": {**SCORES, "categories": {}, "measures": {"eer": []}}}},
+            "not a results file",
+        ),
+        (
+            {"sets": {"a": {**SCORES, "categories": {}, "intervals": {"auc": [1]}}}},
+            "not a results file",
+        ),
         ({"surprise": 1}, "surprise"),
     ],
 )
@@ -156,11 +191,11 @@ def test_a_run_folder_has_the_promised_names(tmp_path):
     run = results.RunFolder(tmp_path)
     names = {p.relative_to(tmp_path).as_posix() for p in (
         run.config, run.env, run.metrics, run.checkpoints, run.results, run.report,
-        run.predictions("progan"),
+        run.predictions("progan"), run.validation,
     )}  # fmt: skip
     assert names == {
         "config.json", "env.json", "metrics.jsonl", "checkpoints", "results.json", "report",
-        "predictions/progan.npz",
+        "predictions/progan.npz", "validation.npz",
     }  # fmt: skip
 
 

@@ -197,7 +197,7 @@ class Evaluation:
         source="best_of_last_phase: CNNDetection",
         choices=("best", "best_of_last_phase", "latest"),
     )
-    bootstrap: int = option(1000, "resamples behind each 95 % interval of AP")
+    bootstrap: int = option(1000, "resamples behind each 95 % interval")
     published: str = option(
         "auto",
         "row of evals/published.csv whose AP stands beside ours, as 'source; table; setting; "

@@ -1,7 +1,9 @@
 """The published evaluation: every test set by itself, centre crop, no resizing."""
 
+import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,10 +15,17 @@ from jaxdet.data.loaders import EvalLoader, Reader, Share
 from jaxdet.errors import UserError
 from jaxdet.evals.predict import make_predict_step, predict
 from jaxdet.evals.published import Published
-from jaxdet.evals.scores import mean_ap, score_set
+from jaxdet.evals.scores import (
+    calibrate,
+    mean_ap,
+    mean_intervals,
+    protocol_means,
+    score_set,
+)
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import say
 from jaxdet.results import (
+    Calibration,
     Predictions,
     Results,
     RunFolder,
@@ -32,6 +41,7 @@ def evaluate(
     config: schema.Config,
     sets: Sequence[ImageSet],
     *,
+    validation: ImageSet | None,
     detector: Detector,
     variables: Variables,
     weights: dict[str, Any],
@@ -47,6 +57,8 @@ def evaluate(
     Args:
       config: the run's.
       sets: what to score.
+      validation: images of the training generator, scored as the sets are, from which the
+        temperature and the thresholds come; None where there are none.
       detector: the network.
       variables: its weights, on the host.
       weights: what to say of them; "digest" enters the fingerprint of the predictions.
@@ -56,17 +68,20 @@ def evaluate(
     """
     step = make_predict_step(detector, mesh)
     placed = put_replicated(mesh, variables)
-    found = {}
+    scored = functools.partial(
+        _scored, config, weights["digest"],
+        lambda loader, fingerprint: predict(
+            loader, step, placed, mesh=mesh, runtime=config.runtime, fingerprint=fingerprint
+        ),
+    )  # fmt: skip
+    calibration = None
+    if validation is not None:
+        held_out = scored(validation, run.validation)
+        calibration = calibrate(held_out, source=validation.name)
+    rows, found = {}, {}
     for images in sets:
-        loader = _loader(config, images)
-        fingerprint = _fingerprint(loader, weights["digest"])
-        predictions = _cached(run, images.name, fingerprint)
-        if predictions is None:
-            predictions = predict(
-                loader, step, placed, mesh=mesh, runtime=config.runtime, fingerprint=fingerprint
-            )
-            write_predictions(run.predictions(images.name), predictions)
-        found[images.name] = _result(config, images, predictions, published)
+        rows[images.name] = scored(images, run.predictions(images.name))
+        found[images.name] = _result(config, images, rows[images.name], published, calibration)
     results = Results(
         name=config.name,
         config_hash=schema.config_hash(config),
@@ -74,9 +89,29 @@ def evaluate(
         sets=found,
         mean_ap=mean_ap(found),
         status="finished",
+        calibration=calibration,
+        means=protocol_means(found),
+        mean_intervals=mean_intervals(rows, draws=config.evaluation.bootstrap, seed=config.seed),
     )
     write_json(run.results, results)
     return results
+
+
+def _scored(
+    config: schema.Config,
+    weights: str,
+    score: Callable[[EvalLoader, str], Predictions],
+    images: ImageSet,
+    path: Path,
+) -> Predictions:
+    """The scores of a set: those in the file where they still hold, or new ones, written there."""
+    loader = _loader(config, images)
+    fingerprint = _fingerprint(loader, weights)
+    predictions = _cached(path, images.name, fingerprint)
+    if predictions is None:
+        predictions = score(loader, fingerprint)
+        write_predictions(path, predictions)
+    return predictions
 
 
 def _loader(config: schema.Config, images: ImageSet) -> EvalLoader:
@@ -97,8 +132,7 @@ def _fingerprint(loader: EvalLoader, weights: str) -> str:
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
-def _cached(run: RunFolder, name: str, fingerprint: str) -> Predictions | None:
-    path = run.predictions(name)
+def _cached(path: Path, name: str, fingerprint: str) -> Predictions | None:
     if not path.exists():
         return None
     predictions = read_predictions(path)
@@ -109,7 +143,11 @@ def _cached(run: RunFolder, name: str, fingerprint: str) -> Predictions | None:
 
 
 def _result(
-    config: schema.Config, images: ImageSet, predictions: Predictions, published: Published
+    config: schema.Config,
+    images: ImageSet,
+    predictions: Predictions,
+    published: Published,
+    calibration: Calibration | None,
 ) -> SetResult:
     if len(set(predictions.label)) < 2:
         raise UserError(f"{images.place}: no readable images of one of the two labels")
@@ -120,4 +158,5 @@ def _result(
         draws=config.evaluation.bootstrap,
         seed=config.seed,
         published_ap=published.ap.get(images.name),
+        calibration=calibration,
     )

@@ -1,34 +1,65 @@
 """From the rows of a set to the numbers of its table row."""
 
+import functools
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
 from jaxdet import metrics
 from jaxdet.errors import RunFailedError
-from jaxdet.results import Predictions, Scores, SetResult
+from jaxdet.metrics import Measure
+from jaxdet.results import Calibration, Predictions, Scores, SetResult
+
+# Of the fields of `Scores`, those that have an interval; that of AP has a field of its own.
+_FIELDS: Mapping[str, Measure] = MappingProxyType(
+    {
+        "accuracy": metrics.accuracy_at,
+        "accuracy_real": metrics.tnr_at,
+        "accuracy_fake": metrics.tpr_at,
+        "auc": metrics.auc_of,
+    }
+)
+_MEASURES: Mapping[str, Measure] = MappingProxyType(
+    {
+        "oracle_accuracy": metrics.oracle_accuracy_of,
+        "oracle_threshold": metrics.oracle_threshold_of,
+        "eer": metrics.eer_of,
+        "tpr_at_fpr_1": functools.partial(metrics.tpr_at_fpr_of, fpr=0.01),
+        "tpr_at_fpr_5": functools.partial(metrics.tpr_at_fpr_of, fpr=0.05),
+        "ece": metrics.calibration_error_of,
+        "brier": metrics.brier_of,
+    }
+)
 
 
 def score_set(
-    predictions: Predictions, *, draws: int, seed: int, published_ap: float | None = None
+    predictions: Predictions,
+    *,
+    draws: int,
+    seed: int,
+    published_ap: float | None = None,
+    calibration: Calibration | None = None,
 ) -> SetResult:
     """The scores of a set, pooled over its categories, and of each category by itself.
 
     Args:
       predictions: one row an image.
-      draws: resamples behind each interval of AP; 0: no intervals.
+      draws: resamples behind each interval; 0: no intervals.
       seed: of the resampling.
       published_ap: what others report for the set, 0..1.
+      calibration: what was learned on validation images, for the numbers that need it.
 
     Raises:
       RunFailedError: where no image could be read or a logit is not finite.
     """
     _check(predictions)
     everything = np.ones(predictions.label.size, bool)
-    pooled = _scores(predictions, everything, draws=draws, seed=seed)
+    measures = {**_MEASURES, **_calibrated(calibration)}
+    pooled = _scores(predictions, everything, measures, draws=draws, seed=seed)
     category = predictions.category
     parts = {
-        str(name): _scores(predictions, category == name, draws=draws, seed=seed)
+        str(name): _scores(predictions, category == name, measures, draws=draws, seed=seed)
         for name in np.unique(category)
         if name
     }
@@ -51,8 +82,106 @@ def mean_ap(sets: Mapping[str, SetResult]) -> float:
     return float(np.mean([one.ap for one in sets.values()]))
 
 
-def _scores(predictions: Predictions, chosen: np.ndarray, *, draws: int, seed: int) -> Scores:
+def protocol_means(sets: Mapping[str, SetResult]) -> dict[str, dict[str, float | None]]:
+    """Mean AP and accuracy over the sets of each protocol; None where one of them is missing."""
+    values = {
+        "ap": {name: one.ap for name, one in sets.items()},
+        "accuracy": {name: one.accuracy for name, one in sets.items()},
+    }
+    return {
+        number: {protocol: metrics.protocol_mean(of, protocol) for protocol in metrics.PROTOCOLS}
+        for number, of in values.items()
+    }
+
+
+def mean_intervals(
+    sets: Mapping[str, Predictions], *, draws: int, seed: int
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """95 % intervals of the mean AP and accuracy over all sets and over each protocol's.
+
+    Those of means that there are not, and of sets with one class, are left out.
+
+    Args:
+      sets: the rows of each set.
+      draws: resamples behind each interval; 0: no intervals.
+      seed: of the resampling.
+    """
+    measures = {"ap": metrics.ap_of, "accuracy": metrics.accuracy_at}
+    drawn = {
+        # A seed for each set: they are drawn independently.
+        name: metrics.bootstrap(one.label, one.logit, measures, draws=draws, seed=seed + place)
+        for place, (name, one) in enumerate(sets.items())
+    }
+    means = {
+        title: names
+        for title, names in {"all": tuple(sets), **metrics.PROTOCOLS}.items()
+        if all(drawn.get(name) for name in names)
+    }
+    return {
+        number: {
+            title: metrics.interval(np.mean([drawn[name][number] for name in names], axis=0))
+            for title, names in means.items()
+        }
+        for number in measures
+    }
+
+
+def calibrate(predictions: Predictions, *, source: str) -> Calibration:
+    """Temperature and thresholds from the scores of validation images.
+
+    Args:
+      predictions: of validation images; their labels are used.
+      source: what to call them.
+
+    Raises:
+      RunFailedError: where no image could be read or a logit is not finite.
+    """
+    _check(predictions)
+    label, logit = predictions.label, predictions.logit
+    return Calibration(
+        source=source,
+        n_real=int(np.sum(label == 0)),
+        n_fake=int(np.sum(label == 1)),
+        temperature=metrics.fit_temperature(label, logit),
+        thresholds={
+            f"fpr_{percent}": metrics.threshold_at_fpr(label, logit, fpr=percent / 100)
+            for percent in (1, 5)
+        },
+    )
+
+
+def _calibrated(calibration: Calibration | None) -> dict[str, Measure]:
+    """The measures that need validation images; none where there are none."""
+    if calibration is None:
+        return {}
+    found: dict[str, Measure] = {}
+    temperature = calibration.temperature
+    if temperature is not None:
+        found["ece_scaled"] = functools.partial(
+            metrics.calibration_error_of, temperature=temperature
+        )
+        found["brier_scaled"] = functools.partial(metrics.brier_of, temperature=temperature)
+    for name, threshold in calibration.thresholds.items():
+        if threshold is not None:
+            found[f"tpr_val_{name}"] = functools.partial(metrics.tpr_at, threshold=threshold)
+            found[f"fpr_val_{name}"] = functools.partial(metrics.fpr_at, threshold=threshold)
+    return found
+
+
+def _scores(
+    predictions: Predictions,
+    chosen: np.ndarray,
+    measures: Mapping[str, Measure],
+    *,
+    draws: int,
+    seed: int,
+) -> Scores:
     label, logit = predictions.label[chosen], predictions.logit[chosen]
+    counts = metrics.tally(label, logit)
+    drawn = metrics.bootstrap(
+        label, logit, {"ap": metrics.ap_of, **_FIELDS, **measures}, draws=draws, seed=seed
+    )
+    intervals = {name: metrics.interval(values) for name, values in drawn.items()}
     return Scores(
         ap=metrics.average_precision(label, logit),
         accuracy=metrics.accuracy(label, logit),
@@ -61,8 +190,10 @@ def _scores(predictions: Predictions, chosen: np.ndarray, *, draws: int, seed: i
         auc=metrics.auc(label, logit),
         n_real=int(np.sum(label == 0)),
         n_fake=int(np.sum(label == 1)),
-        ap_ci95=metrics.bootstrap_interval(label, logit, draws=draws, seed=seed),
+        ap_ci95=intervals.pop("ap", None),
         sharpness_ap=metrics.sharpness_floor(label, predictions.sharpness[chosen]),
+        measures={name: metrics.value(measure, counts) for name, measure in measures.items()},
+        intervals=intervals,
     )
 
 

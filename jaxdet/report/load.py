@@ -17,6 +17,7 @@ class Run:
     """One run, read.
 
     Attributes:
+      folder: where it lies.
       label: what the report calls it; differs between the runs of one report.
       results: what it scored.
       options: dotted option names to the values it ran with; empty where unknown.
@@ -24,6 +25,7 @@ class Run:
       curves: names such as `val/ap` to (step, value) in the order of the steps.
     """
 
+    folder: RunFolder
     label: str
     results: Results
     options: dict[str, Any]
@@ -104,6 +106,7 @@ def _read_results(path: Path) -> Results:
 def _read_run(path: Path, label: str, results: Results) -> Run:
     folder = RunFolder(path)
     return Run(
+        folder=folder,
         label=label,
         results=results,
         options=flatten(_optional(folder.config)),

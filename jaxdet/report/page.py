@@ -10,9 +10,12 @@ from markupsafe import Markup
 
 from jaxdet import __version__
 from jaxdet.errors import UserError
-from jaxdet.report import figures, rows, tables
+from jaxdet.report import figures, measures, rows
+from jaxdet.report.compare import Comparison, compare
 from jaxdet.report.load import Run, flatten, load_runs, options_of, printable
+from jaxdet.report.markdown import markdown_text
 from jaxdet.report.svg import SERIES
+from jaxdet.report.tables import csv_text
 from jaxdet.results import write_bytes
 
 _TEMPLATE = "page.html.j2"
@@ -35,10 +38,11 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     loaded = load_runs(runs)
     if not loaded:
         raise UserError("no runs to report on")
+    comparison = compare(loaded)
     files = {
-        "table.csv": tables.csv_text(loaded),
-        "table.md": tables.markdown_text(loaded),
-        "index.html": page_html(loaded),
+        "table.csv": csv_text(loaded),
+        "table.md": markdown_text(loaded, comparison),
+        "index.html": page_html(loaded, comparison),
     }
     try:
         for name, text in files.items():
@@ -55,7 +59,7 @@ def _check_place(out: Path) -> None:
         raise UserError(f"{page}: is there already and no report; give another --out")
 
 
-def page_html(runs: Sequence[Run]) -> str:
+def page_html(runs: Sequence[Run], comparison: Comparison) -> str:
     """The page as text; equal runs give equal text."""
     # Names of runs, sets and images come from other people's folders: escape everything.
     environment = jinja2.Environment(
@@ -68,7 +72,15 @@ def page_html(runs: Sequence[Run]) -> str:
     environment.filters.update(percent=rows.percent, interval=rows.interval, shown=shown)
     environment.filters.update(printable=printable, flatten=flatten)
     environment.filters.update(has_published=rows.has_published, published_mean=rows.published_mean)
-    return environment.get_template(_TEMPLATE).render(**_context(runs)).strip() + "\n"
+    environment.filters.update(mean_ends=rows.mean_ends)
+    environment.filters.update(spread=rows.spread, points=rows.difference)
+    environment.filters.update(protocol_means=measures.protocol_means)
+    environment.filters.update(measure_columns=measures.columns, measure_groups=measures.groups)
+    environment.filters.update(measure_cell=measures.cell, measure_parts=measures.parts)
+    environment.filters.update(calibration_line=measures.calibration_line)
+    environment.globals.update(measure_definitions=measures.DEFINITIONS)
+    environment.globals.update(protocol_titles=measures.PROTOCOL_TITLES)
+    return environment.get_template(_TEMPLATE).render(**_context(runs, comparison)).strip() + "\n"
 
 
 def shown(value: Any) -> str:
@@ -80,18 +92,21 @@ def shown(value: Any) -> str:
     return printable(str(value)) or "(empty)"
 
 
-def _context(runs: Sequence[Run]) -> dict[str, Any]:
+def _context(runs: Sequence[Run], comparison: Comparison) -> dict[str, Any]:
     options = options_of(runs)
     bars = [figures.ap_bars(runs, width=width) for width in (_BARS_WIDE, _BARS_NARROW)]
     return {
+        "comparison": comparison,
         "version": __version__,
         "runs": runs,
         "several": len(runs) > 1,
         "title": ", ".join(run.label for run in runs),
         "tables": [(run, rows.rows_of(run.results)) for run in runs],
+        "measured": any(measures.columns(run.results) for run in runs),
         "mark": rows.FLOOR_MARK,
         "set_names": rows.set_names(runs),
         "shared_means": rows.shared_means(runs),
+        "protocol_lines": measures.protocol_lines(runs),
         "colours": len(SERIES),
         # Made by matplotlib, which escapes every name in it.
         "bars_wide": Markup(bars[0]),

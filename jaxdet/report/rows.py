@@ -76,10 +76,16 @@ def mean_line(results: Results) -> list[str]:
 
     The published mean is there only where it is over the same sets as ours.
     """
-    line = [MEAN, percent(results.mean_ap), ""]
+    ends = mean_ends(results, "ap", "all")
+    line = [MEAN, percent(results.mean_ap), "" if ends is None else interval(ends)]
     if has_published(results):
         line.append(percent(published_mean(results)))
     return line + [""] * (len(header(results)) - len(line))
+
+
+def mean_ends(results: Results, number: str, over: str) -> tuple[float, float] | None:
+    """The interval of a mean of "ap" or "accuracy" over "all" sets or those of a protocol."""
+    return results.mean_intervals.get(number, {}).get(over)
 
 
 def published_mean(results: Results) -> float | None:
@@ -110,6 +116,17 @@ def percent(share: float | None) -> str:
 def interval(ends: tuple[float, float] | None) -> str:
     """`96.8-97.7`, with an en dash; a dash for None."""
     return NONE if ends is None else f"{percent(ends[0])}\N{EN DASH}{percent(ends[1])}"
+
+
+def difference(points: float, ends: tuple[float, float] | None) -> tuple[str, str]:
+    """`+1.2` and `+0.4 to +2.0` for a difference of shares; '' without an interval."""
+    low_high = "" if ends is None else " to ".join(f"{100 * end:+.1f}" for end in ends)
+    return f"{100 * points:+.1f}", low_high
+
+
+def spread(pair: tuple[float, float]) -> str:
+    """`97.3 +- 0.4` for a mean and a standard deviation of shares, with the sign for it."""
+    return f"{percent(pair[0])} \N{PLUS-MINUS SIGN} {percent(pair[1])}"
 
 
 def set_names(runs: Sequence[Run]) -> list[str]:

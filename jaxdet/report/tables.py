@@ -1,4 +1,4 @@
-"""The tables of runs: for a terminal, in Markdown and as CSV."""
+"""The tables of runs for a terminal and as CSV."""
 
 import csv
 import io
@@ -11,27 +11,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jaxdet.report import measures
 from jaxdet.report.load import Run, printable
 from jaxdet.report.rows import (
     FLOOR_MARK,
-    MEAN,
-    NONE,
     Row,
     has_published,
     header,
     interval,
+    mean_ends,
     mean_line,
     percent,
     rows_of,
-    set_names,
-    shared_means,
     table,
 )
-from jaxdet.results import Results, SetResult
+from jaxdet.results import Results, Scores
 
 _COLUMNS = (
     "run", "set", "category", "ap", "ap_low", "ap_high", "accuracy", "accuracy_real",
     "accuracy_fake", "auc", "sharpness_ap", "n_real", "n_fake", "n_skipped", "published_ap",
+    *(f"{name}_{end}" for name in measures.FIELDS for end in ("low", "high")),
+    *(f"{name}{end}" for name in measures.MEASURES for end in ("", "_low", "_high")),
 )  # fmt: skip
 FLOOR_NOTE = (
     "floor: AP of the images' sharpness alone; "
@@ -49,10 +49,10 @@ def print_table(results: Results, file: TextIO | None = None) -> None:
     file = sys.stdout if file is None else file
     if file.isatty():
         console = Console(file=file)
-        console.print(_rich_table(printable(results.name), header(results), _body(results)))
+        console.print(_rich_table(printable(results.name), header(results), body_of(results)))
         console.print(Text("\n".join(_notes(results)), style="dim"))
         return
-    text = _aligned([header(results), *_body(results)]) + "\n".join([*_notes(results), ""])
+    text = _aligned([header(results), *body_of(results)]) + "\n".join([*_notes(results), ""])
     # A log in an old encoding should lose a dash rather than end the run.
     encoding = file.encoding or "utf-8"
     file.write(text.encode(encoding, "replace").decode(encoding))
@@ -68,30 +68,38 @@ def csv_text(runs: Sequence[Run]) -> str:
     return text.getvalue()
 
 
-def markdown_text(runs: Sequence[Run]) -> str:
-    """The tables of the page in Markdown: side by side where there are several, then each run."""
-    parts = [_side_by_side(runs)] if len(runs) > 1 else []
-    parts += [
-        f"## {_markdown(run.label)}\n\n" + _markdown_table(header(run.results), _body(run.results))
-        for run in runs
-    ]
-    return "\n".join(parts)
-
-
-def _body(results: Results) -> list[list[str]]:
+def body_of(results: Results) -> list[list[str]]:
     """The rows of a table as text, categories indented, the mean last."""
     lines = [
         [line[0] if row.category is None else f"  {line[0]}", *line[1:]]
         for row, line in table(results)
     ]
-    return [*lines, mean_line(results)]
+    return [*lines, mean_line(results), *_protocol_lines(results)]
+
+
+def _protocol_lines(results: Results) -> list[list[str]]:
+    """The means over the papers' sets, where all of them are there."""
+    names = header(results)
+    found = []
+    for protocol, ap, accuracy, missing in measures.protocol_means(results):
+        ends = mean_ends(results, "ap", protocol)
+        cells = {
+            "set": f"mean of {protocol}",
+            "AP": percent(ap),
+            "95 %": "" if ends is None else interval(ends),
+            "acc": percent(accuracy),
+        }
+        if not missing:
+            found.append([cells.get(name, "") for name in names])
+    return found
 
 
 def _notes(results: Results) -> list[str]:
     """What stands below a table."""
-    if not has_published(results):
-        return [FLOOR_NOTE]
-    return [FLOOR_NOTE, f"published: AP in {printable(str(results.weights.get('published')))}"]
+    notes = [FLOOR_NOTE]
+    if has_published(results):
+        notes.append(f"published: AP in {printable(str(results.weights.get('published')))}")
+    return notes
 
 
 def _rich_table(title: str, names: list[str], body: list[list[str]]) -> Table:
@@ -106,7 +114,9 @@ def _rich_table(title: str, names: list[str], body: list[list[str]]) -> Table:
             min_width=10 if first else cell_len(name),
         )
     for line in body:
-        style = "dim" if line[0].startswith("  ") else "bold" if line[0] == MEAN else None
+        style = (
+            "dim" if line[0].startswith("  ") else "bold" if line[0].startswith("mean") else None
+        )
         # Text, since a set may be called [red].
         drawn.add_row(*map(Text, line), style=style)
     return drawn
@@ -130,39 +140,10 @@ def _raw(label: str, row: Row) -> list[object]:
         label, printable(row.set), printable(row.category or ""), s.ap, low, high,
         s.accuracy, s.accuracy_real, s.accuracy_fake, s.auc,
         s.sharpness_ap, s.n_real, s.n_fake, row.skipped, row.published_ap,
+        *(end for name in measures.FIELDS for end in _ends(s, name)),
+        *(cell for name in measures.MEASURES for cell in (s.measures.get(name), *_ends(s, name))),
     ]  # fmt: skip
 
 
-def _side_by_side(runs: Sequence[Run]) -> str:
-    body = [
-        [printable(name), *(_ap_cell(run.results.sets.get(name)) for run in runs)]
-        for name in set_names(runs)
-    ]
-    means = shared_means(runs)
-    if means:
-        body.append(["mean over shared sets", *map(percent, means)])
-    return "## AP\n\n" + _markdown_table(["set", *(run.label for run in runs)], body)
-
-
-def _ap_cell(one: SetResult | None) -> str:
-    if one is None:
-        return NONE
-    return percent(one.ap) + (f" ({interval(one.ap_ci95)})" if one.ap_ci95 else "")
-
-
-def _markdown_table(header: list[str], body: list[list[str]]) -> str:
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    lines = [[_markdown(cell) for cell in header], rule]
-    lines += [[_indented(line[0]), *map(_markdown, line[1:])] for line in body]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _indented(name: str) -> str:
-    """Markdown drops leading spaces; an em space stays."""
-    return ("\N{EM SPACE}" if name.startswith("  ") else "") + _markdown(name.strip())
-
-
-def _markdown(text: str) -> str:
-    """The text with everything that Markdown or HTML would read as markup made plain."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;")
-    return "".join(f"\\{c}" if c in "\\`*_[]|~#" else c for c in text)
+def _ends(scores: Scores, name: str) -> tuple[float | None, float | None]:
+    return scores.intervals.get(name, (None, None))

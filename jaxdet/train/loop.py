@@ -314,10 +314,8 @@ def _reader(config: schema.Config, images: ImageSet) -> Reader:
 def _val_scores(predictions: Predictions) -> dict[str, float]:
     label, logit = predictions.label, predictions.logit
     auc = metrics.auc(label, logit)
-    # log(1 + exp(-x)) of the logit signed by the label, without overflow.
-    losses = np.logaddexp(0.0, -np.where(label == 1, logit, -logit).astype(np.float64))
     scores = {
-        "val/loss": float(losses.mean()),
+        "val/loss": metrics.log_loss(label, logit),
         "val/accuracy": metrics.accuracy(label, logit),
         "val/ap": metrics.average_precision(label, logit),
     }

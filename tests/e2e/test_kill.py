@@ -98,6 +98,6 @@ def test_a_run_killed_in_training_validation_and_saving_ends_with_the_same_bits(
     assert different == []
     assert comparable(run) == comparable(uninterrupted)
     assert run.results.read_bytes() == uninterrupted.results.read_bytes()
-    for path in (uninterrupted.path / "predictions").iterdir():
-        one, other = np.load(path), np.load(run.path / "predictions" / path.name)
+    for path in (uninterrupted.validation, *(uninterrupted.path / "predictions").iterdir()):
+        one, other = np.load(path), np.load(run.path / path.relative_to(uninterrupted.path))
         assert all(np.array_equal(one[name], other[name]) for name in one.files)

@@ -42,6 +42,21 @@ def test_main_job_writes_what_the_contract_says_and_ends_for_good(finished, fini
     assert sorted(predictions.id) == sorted(
         p.relative_to(dataset / "test" / "beta").as_posix() for p in files
     )
+    # What validation alone decides; the set is no test set.
+    held_out = read_predictions(run.validation)
+    learned = raw["calibration"]
+    assert learned["source"] == "val"
+    assert (learned["n_real"], learned["n_fake"]) == (
+        np.sum(held_out.label == 0), np.sum(held_out.label == 1),
+    )  # fmt: skip
+    assert set(raw["sets"]["beta"]["measures"]) >= {
+        "eer",
+        "ece",
+        "oracle_accuracy",
+        "fpr_val_fpr_5",
+    }
+    assert set(raw["sets"]["beta"]["intervals"]) >= {"accuracy", "auc", "eer", "oracle_threshold"}
+    assert raw["means"]["ap"] == {"eleven": None, "thirteen": None, "eight": None}
     # The metrics: 6 steps an epoch, a line each two steps, one more for validation.
     lines = read_metrics(run.metrics)
     assert [line["step"] for line in lines] == [2, 4, 6, 6, 8, 10, 12, 12]
@@ -79,6 +94,9 @@ def test_a_run_can_be_evaluated_alone_on_other_sets(finished, finish, tmp_path):
     alone = read_results(tmp_path / "eval" / "results.json")
     trained = read_results(run.results)
     assert list(alone.sets) == ["delta"]
+    assert alone.calibration is None
+    assert "ece_scaled" not in alone.sets["delta"].measures
+    assert not RunFolder(tmp_path / "eval").validation.exists()
     assert alone.weights["digest"] == trained.weights["digest"]
     assert not (tmp_path / "eval" / "checkpoints").exists()
 

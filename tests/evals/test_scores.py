@@ -36,7 +36,11 @@ def test_a_set_is_pooled_over_its_categories():
     assert result.accuracy_fake == metrics.accuracy_of(rows.label, rows.logit, which=1)
     assert result.accuracy_real != result.accuracy_fake
     assert result.auc == metrics.auc(rows.label, rows.logit)
-    assert result.ap_ci95 == metrics.bootstrap_interval(rows.label, rows.logit, draws=50, seed=1)
+    drawn = metrics.bootstrap(
+        rows.label, rows.logit, {"ap": metrics.ap_of, "eer": metrics.eer_of}, draws=50, seed=1
+    )
+    assert result.ap_ci95 == metrics.interval(drawn["ap"])
+    assert result.intervals["eer"] == metrics.interval(drawn["eer"])
     assert result.sharpness_ap == metrics.sharpness_floor(rows.label, rows.sharpness)
     assert (result.n_real, result.n_fake, result.n_skipped) == (40, 40, 1)
 
@@ -94,3 +98,97 @@ def test_mean_ap_weighs_sets_alike():
     assert scores.mean_ap({"x": large, "y": small}) == pytest.approx((large.ap + small.ap) / 2)
     with pytest.raises(ValueError, match="no sets"):
         scores.mean_ap({})
+
+
+def test_every_number_but_a_count_has_an_interval():
+    rows = _predictions()
+    calibration = scores.calibrate(_predictions(), source="val")
+    result = scores.score_set(rows, draws=30, seed=0, calibration=calibration)
+    fields = {"accuracy", "accuracy_real", "accuracy_fake", "auc"}
+    assert set(result.intervals) == fields | set(result.measures)
+    for name in fields:
+        low, high = result.intervals[name]
+        assert low <= getattr(result, name) <= high
+    assert all(low <= high for low, high in result.intervals.values())
+    assert scores.score_set(rows, draws=0, seed=0).intervals == {}
+
+
+def test_measures_are_those_of_the_room_of_metrics():
+    rows = _predictions()
+    found = scores.score_set(rows, draws=0, seed=0).measures
+    label, logit = rows.label, rows.logit
+    assert (found["oracle_accuracy"], found["oracle_threshold"]) == metrics.oracle(label, logit)
+    assert found["eer"] == metrics.eer(label, logit)
+    assert found["tpr_at_fpr_1"] == metrics.tpr_at_fpr(label, logit, fpr=0.01)
+    assert found["tpr_at_fpr_5"] == metrics.tpr_at_fpr(label, logit, fpr=0.05)
+    assert found["ece"] == metrics.calibration_error(label, logit)
+    assert found["brier"] == metrics.brier_score(label, logit)
+
+
+def test_temperature_and_thresholds_come_from_validation_alone():
+    validation, rows = _predictions(logit=_predictions().logit * 3), _predictions()
+    calibration = scores.calibrate(validation, source="val")
+    assert calibration.temperature == metrics.fit_temperature(validation.label, validation.logit)
+    assert (calibration.source, calibration.n_real, calibration.n_fake) == ("val", 40, 40)
+    found = scores.score_set(rows, draws=0, seed=0, calibration=calibration).measures
+    assert found["ece_scaled"] == metrics.calibration_error(
+        rows.label, rows.logit, temperature=calibration.temperature
+    )
+    for name, fpr in (("fpr_1", 0.01), ("fpr_5", 0.05)):
+        threshold = metrics.threshold_at_fpr(validation.label, validation.logit, fpr=fpr)
+        assert calibration.thresholds[name] == threshold
+        called = rows.logit >= threshold
+        assert found[f"tpr_val_{name}"] == called[rows.label == 1].mean()
+        assert found[f"fpr_val_{name}"] == called[rows.label == 0].mean()
+
+
+def test_what_validation_cannot_tell_is_left_out():
+    separated = _predictions(logit=np.where(_predictions().label == 1, 9, -9).astype(np.float32))
+    calibration = scores.calibrate(separated, source="val")
+    assert calibration.temperature is None
+    found = scores.score_set(_predictions(), draws=5, seed=0, calibration=calibration)
+    assert "ece_scaled" not in found.measures
+    assert found.measures["tpr_val_fpr_5"] is not None
+
+
+def test_a_set_of_one_class_has_what_is_defined():
+    label = np.ones(40, np.int32)
+    result = scores.score_set(_predictions([""], label=label), draws=50, seed=0)
+    defined = {name for name, number in result.measures.items() if number is not None}
+    assert defined == {"ece", "brier"}
+    assert result.intervals == {}
+
+
+def test_the_means_of_the_papers_need_all_their_sets():
+    one = scores.score_set(_predictions(), draws=0, seed=0)
+    sets = dict.fromkeys(metrics.PROTOCOLS["thirteen"], one)
+    full = scores.protocol_means(sets)
+    assert full["ap"] == pytest.approx(dict.fromkeys(("eleven", "thirteen", "eight"), one.ap))
+    del sets["whichfaceisreal"]
+    some = scores.protocol_means(sets)
+    assert some["accuracy"]["thirteen"] is None
+    assert some["accuracy"]["eleven"] == pytest.approx(one.accuracy)
+
+
+def test_the_interval_of_a_mean_is_that_of_independent_sets():
+    rng = np.random.default_rng(1)
+    noisy = [_predictions(logit=_predictions().logit + rng.normal(0, 1, 80)) for _ in range(4)]
+    sets = {f"set{i}": one for i, one in enumerate(noisy)}
+    found = scores.mean_intervals(sets, draws=600, seed=0)
+    assert set(found) == {"ap", "accuracy"}
+    assert set(found["ap"]) == {"all"}
+    widths = [np.diff(scores.score_set(one, draws=600, seed=0).ap_ci95)[0] for one in noisy]
+    expected = np.sqrt(np.sum(np.square(widths))) / len(widths)
+    assert np.diff(found["ap"]["all"])[0] == pytest.approx(expected, rel=0.15)
+    low, high = found["accuracy"]["all"]
+    assert low < np.mean([metrics.accuracy(one.label, one.logit) for one in noisy]) < high
+
+
+def test_means_without_an_interval():
+    sets = dict.fromkeys(metrics.PROTOCOLS["thirteen"], _predictions())
+    assert set(scores.mean_intervals(sets, draws=5, seed=0)["ap"]) == {"all", *metrics.PROTOCOLS}
+    del sets["san"]
+    assert set(scores.mean_intervals(sets, draws=5, seed=0)["ap"]) == {"all", "eight"}
+    assert scores.mean_intervals(sets, draws=0, seed=0) == {"ap": {}, "accuracy": {}}
+    sets["reals"] = _predictions(label=np.zeros(80, np.int32))
+    assert set(scores.mean_intervals(sets, draws=5, seed=0)["ap"]) == {"eight"}

@@ -1,18 +1,17 @@
 """Run folders as a training would leave them, made of synthetic predictions."""
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from jaxdet import config
-from jaxdet.evals.scores import mean_ap, score_set
+from jaxdet.evals.scores import calibrate, mean_ap, mean_intervals, protocol_means, score_set
 from jaxdet.results import Predictions, Results, RunFolder, write_json, write_predictions
 
 GENERATORS = (
     "progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle",
-    "sitd", "san", "deepfake", "stylegan2", "whichfaceisreal",
+    "seeingdark", "san", "deepfake", "stylegan2", "whichfaceisreal",
 )  # fmt: skip
 
 
@@ -52,22 +51,32 @@ def training_lines(epochs=8, steps=200, seed=0):
 
 
 def write_run(
-    path, sets, *, name="blur_jpeg_0.5", trained=True, seed=0, settings=None, published=None
+    path,
+    sets,
+    *,
+    name="blur_jpeg_0.5",
+    trained=True,
+    seed=0,
+    settings=None,
+    published=None,
+    validation=None,
+    draws=20,
 ):
     """A finished run folder with these predictions."""
     folder = RunFolder(path)
-    setup = dataclasses.replace(
-        config.Config(),
-        name=name,
-        augment=config.Augment(blur_probability=0.5, jpeg_probability=0.5),
-        **(settings or {}),
-    )
-    for number, rows in enumerate(sets.values()):
-        write_predictions(folder.predictions(f"set{number}"), rows)
+    augment = config.Augment(blur_probability=0.5, jpeg_probability=0.5)
+    setup = config.Config(**{"name": name, "seed": seed, "augment": augment, **(settings or {})})
+    for set_name, rows in sets.items():
+        if "\x00" not in set_name:
+            write_predictions(folder.predictions(set_name), rows)
+    calibration = calibrate(validation, source="val") if validation else None
     scored = {
-        n: score_set(rows, draws=20, seed=0, published_ap=(published or {}).get(n))
+        n: score_set(
+            rows, draws=draws, seed=0, published_ap=(published or {}).get(n),
+            calibration=calibration,
+        )
         for n, rows in sets.items()
-    }
+    }  # fmt: skip
     write_json(
         folder.results,
         Results(
@@ -77,6 +86,9 @@ def write_run(
             status="finished",
             weights={"step": 1600, "published": "a paper <1>"},
             mean_ap=mean_ap(scored),
+            calibration=calibration,
+            means=protocol_means(scored),
+            mean_intervals=mean_intervals(sets, draws=draws, seed=0),
         ),
     )
     write_json(folder.config, config.to_json_dict(setup))

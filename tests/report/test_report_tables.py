@@ -7,7 +7,9 @@ import re
 import pytest
 
 from jaxdet.report import rows, tables
+from jaxdet.report.compare import compare
 from jaxdet.report.load import load_runs
+from jaxdet.report.markdown import markdown_text
 from jaxdet.results import Results, Scores, SetResult
 
 
@@ -153,14 +155,21 @@ def test_csv_holds_the_stored_numbers(make_run, make_predictions):
 
 def test_markdown_of_one_run(make_run, make_predictions):
     rows_ = make_predictions("x", categories=("c",))
-    text = tables.markdown_text(load_runs([make_run("a", {"a|b <i> *x*": rows_})]))
+    runs = load_runs([make_run("a", {"a|b <i> *x*": rows_})])
+    text = markdown_text(runs, compare(runs))
     lines = text.splitlines()
     assert lines[0] == r"## blur\_jpeg\_0.5"
     assert lines[4].startswith(r"| a\|b &lt;i> \*x\* | ")
     assert lines[5].startswith("| \N{EM SPACE}c | ")
     assert lines[6].startswith("| mean over sets | ")
     # Every line has as many cells as the header; the escaped bar makes none.
-    assert {line.replace("\\|", "").count("|") for line in lines[2:]} == {12}
+    assert {line.replace("\\|", "").count("|") for line in lines[2:7]} == {12}
+    second = lines.index("### Thresholds and calibration") + 2
+    assert lines[second].startswith("| set | Accuracy at 0 | Accuracy oracle | ")
+    assert len({line.replace("\\|", "").count("|") for line in lines[second : second + 3]}) == 1
+    assert lines[-1] == (
+        "No temperature and no threshold from validation: this run scored no validation set."
+    )
 
 
 def test_markdown_of_several_runs(make_run, make_predictions):
@@ -169,7 +178,7 @@ def test_markdown_of_several_runs(make_run, make_predictions):
     runs = load_runs(paths)
     ap = rows.percent(runs[0].results.sets["x"].ap)
     ends = rows.interval(runs[0].results.sets["x"].ap_ci95)
-    lines = tables.markdown_text(runs).splitlines()
+    lines = markdown_text(runs, compare(runs)).splitlines()
     assert lines[0] == "## AP"
     assert f"| x | {ap} ({ends}) | {ap} ({ends}) |" in lines
     assert any(line.startswith("| y | ") and line.endswith(f" | {rows.NONE} |") for line in lines)

@@ -1,46 +1,26 @@
 import json
-import time
 import warnings
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_score
+from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_score, roc_curve
 
 from jaxdet import metrics
-
-
-def _sample(kind, seed, n=300):
-    rng = np.random.default_rng(seed)
-    label = rng.permutation(np.arange(n) % 3 == 0).astype(np.int32)
-    score = rng.normal(label * 0.7, 1.0)
-    if kind == "ties":
-        score = np.round(score * 2)
-    if kind == "float32":
-        score = score.astype(np.float32)
-    if kind == "constant":
-        score = np.full(n, 2.5)
-    if kind == "two values":
-        score = (score > 0).astype(float)
-    if kind == "large":
-        score = score * 1e30
-    return label, score
-
-
-KINDS = ["plain", "ties", "float32", "constant", "two values", "large"]
+from tests.metrics.samples import KINDS, ranks, sample, small_lists
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("kind", KINDS)
 def test_average_precision_and_auc_are_scikit_learns(kind, seed):
-    label, score = _sample(kind, seed)
+    label, score = sample(kind, seed)
     assert metrics.average_precision(label, score) == pytest.approx(
-        average_precision_score(label, score), abs=1e-13
+        average_precision_score(label, ranks(score)), abs=1e-13
     )
-    assert metrics.auc(label, score) == pytest.approx(roc_auc_score(label, score), abs=1e-13)
+    assert metrics.auc(label, score) == pytest.approx(roc_auc_score(label, ranks(score)), abs=1e-13)
 
 
 def test_average_precision_and_auc_of_many_images():
-    label, score = _sample("ties", 3, n=200_000)
+    label, score = sample("ties", 3, n=200_000)
     score = score + np.random.default_rng(0).integers(0, 3, score.size) / 10
     assert metrics.average_precision(label, score) == pytest.approx(
         average_precision_score(label, score), abs=1e-12
@@ -75,8 +55,14 @@ def test_one_class():
     assert metrics.accuracy_of(ones, score, which=0) is None
     assert metrics.accuracy_of(zeros, score, which=0) == 0.25
     assert metrics.accuracy_of(zeros, score, which=1) is None
-    assert metrics.bootstrap_interval(ones, score, draws=10, seed=0) is None
-    assert metrics.bootstrap_interval(zeros, score, draws=10, seed=0) is None
+    for label in (ones, zeros):
+        assert metrics.eer(label, score) is None
+        assert metrics.tpr_at_fpr(label, score, fpr=0.05) is None
+        assert metrics.oracle(label, score) is None
+        assert metrics.fit_temperature(label, score) is None
+    assert metrics.true_rates(ones, score, positive="fake") == (0.75, None)
+    assert metrics.true_rates(zeros, score, positive="fake") == (None, 0.25)
+    assert metrics.threshold_at_fpr(ones, score, fpr=0.05) is None
 
 
 def test_accuracy_counts_only_above_zero_as_fake():
@@ -114,7 +100,19 @@ def test_logits_keep_what_a_float32_sigmoid_loses():
         metrics.accuracy,
         metrics.sharpness_floor,
         lambda label, score: metrics.accuracy_of(label, score, which=1),
-        lambda label, score: metrics.bootstrap_interval(label, score, draws=5, seed=0),
+        metrics.eer,
+        metrics.oracle,
+        metrics.log_loss,
+        metrics.brier_score,
+        metrics.calibration_error,
+        metrics.fit_temperature,
+        lambda label, score: metrics.tpr_at_fpr(label, score, fpr=0.05),
+        lambda label, score: metrics.threshold_at_fpr(label, score, fpr=0.05),
+        lambda label, score: metrics.true_rates(label, score, positive="real"),
+        lambda label, score: metrics.bootstrap(label, score, {}, draws=5, seed=0),
+        lambda label, score: metrics.paired_differences(
+            label, score, score, metrics.ap_of, draws=5, seed=0
+        ),
     ],
 )
 def test_what_cannot_be_scored_is_refused(function, label, score, message):
@@ -123,14 +121,22 @@ def test_what_cannot_be_scored_is_refused(function, label, score, message):
 
 
 def test_numbers_are_plain_python_floats():
-    label, score = _sample("float32", 0)
+    label, score = sample("float32", 0)
     values = [
         metrics.average_precision(label, score),
         metrics.accuracy(label, score),
         metrics.accuracy_of(label, score, which=0),
         metrics.auc(label, score),
         metrics.sharpness_floor(label, score),
-        *metrics.bootstrap_interval(label, score, draws=5, seed=0),
+        metrics.eer(label, score),
+        metrics.tpr_at_fpr(label, score, fpr=0.05),
+        metrics.threshold_at_fpr(label, score, fpr=0.05),
+        *metrics.oracle(label, score),
+        metrics.log_loss(label, score),
+        metrics.brier_score(label, score),
+        metrics.calibration_error(label, score),
+        metrics.fit_temperature(label, score),
+        *metrics.interval(np.arange(5.0)),
     ]
     assert {type(v) for v in values} == {float}
     assert json.loads(json.dumps(values, allow_nan=False)) == values
@@ -138,7 +144,7 @@ def test_numbers_are_plain_python_floats():
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_sharpness_floor_takes_the_better_direction(sign):
-    label, score = _sample("plain", 1)
+    label, score = sample("plain", 1)
     sharpness = sign * score
     forward, backward = (average_precision_score(label, s) for s in (score, -score))
     assert forward > backward
@@ -149,58 +155,54 @@ def test_sharpness_floor_of_unsigned_numbers():
     assert metrics.sharpness_floor(np.array([1, 0]), np.array([1, 200], np.uint8)) == 1.0
 
 
+def _eer_of_curve(label, score):
+    """The crossing with the falling diagonal, walked along scikit-learn's ROC curve."""
+    fpr, tpr, _ = roc_curve(label, ranks(score), drop_intermediate=False)
+    for left in range(len(fpr) - 1):
+        low, high = (fpr[i] + tpr[i] - 1 for i in (left, left + 1))
+        if low <= 0 <= high:
+            share = 0.0 if low == high else -low / (high - low)
+            return fpr[left] + share * (fpr[left + 1] - fpr[left])
+    raise AssertionError("no crossing")
+
+
+def _tpr_of_curve(label, score, fpr):
+    false, true, _ = roc_curve(label, ranks(score), drop_intermediate=False)
+    return max(true[false <= fpr + 1e-12])
+
+
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", KINDS)
-def test_quick_bootstrap_is_the_plain_one(kind, monkeypatch):
-    label, score = _sample(kind, 4, n=120)
-    monkeypatch.setattr(metrics, "_CHUNK", 7 * 120)  # several chunks, the last one short
-    quick = metrics.bootstrap_interval(label, score, draws=60, seed=1)
-    plain = metrics.bootstrap_interval(
-        label, score, lambda y, s: average_precision_score(y, s), draws=60, seed=1
-    )
-    assert quick == pytest.approx(plain, abs=1e-12)
+def test_error_rates_are_those_of_scikit_learns_curve(kind, seed):
+    label, score = sample(kind, seed)
+    assert metrics.eer(label, score) == pytest.approx(_eer_of_curve(label, score), abs=1e-12)
+    for fpr in (0.01, 0.05, 0.5):
+        got = metrics.tpr_at_fpr(label, score, fpr=fpr)
+        assert got == pytest.approx(_tpr_of_curve(label, score, fpr), abs=1e-12)
 
 
-def test_bootstrap_agrees_with_a_loop_of_its_own():
-    label, score = _sample("plain", 5, n=400)
-    rng = np.random.default_rng(99)
-    fakes, reals = np.flatnonzero(label == 1), np.flatnonzero(label == 0)
-    values = []
-    for _ in range(800):
-        rows = np.concatenate([rng.choice(reals, reals.size), rng.choice(fakes, fakes.size)])
-        values.append(average_precision_score(label[rows], score[rows]))
-    expected = np.percentile(values, [2.5, 97.5])
-    got = metrics.bootstrap_interval(label, score, draws=5000, seed=0)
-    assert got == pytest.approx(expected, abs=0.008)  # the width is 0.11
-    assert got[0] < metrics.average_precision(label, score) < got[1]
+def test_error_rates_of_every_small_ranking():
+    for label, score in small_lists(4):
+        assert metrics.eer(label, score) == pytest.approx(_eer_of_curve(label, score), abs=1e-12)
+        got = metrics.tpr_at_fpr(label, score, fpr=1 / 3)
+        assert got == pytest.approx(_tpr_of_curve(label, score, 1 / 3), abs=1e-12)
 
 
-def test_bootstrap_of_another_metric():
-    label, logit = _sample("plain", 6)
-    low, high = metrics.bootstrap_interval(label, logit, metrics.accuracy, draws=400, seed=0)
-    # The normal approximation, per class, as the draws are.
-    shares = [metrics.accuracy_of(label, logit, which=w) for w in (0, 1)]
-    counts = [np.sum(label == w) for w in (0, 1)]
-    deviation = np.sqrt(sum(c * s * (1 - s) for c, s in zip(counts, shares, strict=True)))
-    assert (high - low) / 2 == pytest.approx(1.96 * deviation / label.size, rel=0.15)
+def test_error_rates_by_hand():
+    label, score = np.array([1, 1, 0, 1, 0, 0]), np.array([6.0, 5, 4, 3, 2, 1])
+    assert metrics.eer(label, score) == pytest.approx(1 / 3)
+    assert metrics.eer(label, -score) == pytest.approx(2 / 3)
+    assert metrics.eer(label, np.zeros(6)) == 0.5
+    assert metrics.eer(label, label) == 0.0
+    assert metrics.tpr_at_fpr(label, score, fpr=0.0) == pytest.approx(2 / 3)
+    assert metrics.tpr_at_fpr(label, score, fpr=0.34) == 1.0
+    assert metrics.tpr_at_fpr(label, np.zeros(6), fpr=0.05) == 0.0
 
 
-def test_bootstrap_follows_from_the_seed():
-    label, score = _sample("plain", 7)
-    first = metrics.bootstrap_interval(label, score, draws=50, seed=3)
-    assert metrics.bootstrap_interval(label, score, draws=50, seed=3) == first
-    assert metrics.bootstrap_interval(label, score, draws=50, seed=4) != first
-
-
-def test_bootstrap_level_and_no_draws():
-    label, score = _sample("plain", 8)
-    low, high = metrics.bootstrap_interval(label, score, draws=200, seed=0, level=0.5)
-    wide_low, wide_high = metrics.bootstrap_interval(label, score, draws=200, seed=0)
-    assert wide_low < low < high < wide_high
-    assert metrics.bootstrap_interval(label, score, draws=0, seed=0) is None
-
-
-def test_bootstrap_of_a_full_test_set_takes_seconds():
-    label, score = _sample("plain", 9, n=12_000)
-    start = time.process_time()
-    metrics.bootstrap_interval(label, score, draws=1000, seed=0)
-    assert time.process_time() - start < 3  # 0.12 s where it was written
+@pytest.mark.parametrize("n", [20, 60, 100, 140])
+def test_an_allowed_share_that_is_a_whole_number_of_reals_is_allowed(n):
+    # 0.05 of the reals lie above the fake; a share rounded down would miss it.
+    label = np.array([0] * n + [1])
+    score = np.concatenate([np.arange(n, dtype=float), [n - n // 20 - 0.5]])
+    assert metrics.tpr_at_fpr(label, score, fpr=0.05) == 1.0
+    assert metrics.tpr_at_fpr(label, score, fpr=0.05 - 0.1 / n) == 0.0

@@ -1,0 +1,45 @@
+"""What a list of scores is worth: functions of (label, score) in numpy, Python floats out.
+
+Labels are 1 = fake and 0 = real; a larger score means more fake. Give logits, never float32
+sigmoids: those saturate to 1.0 from logit 17 on, and the ties change every ranking.
+
+Each number is written once, as a function of a `Tally` (`..._of`): over the images as they are
+for the value, over many resamples at once for its interval.
+"""
+
+from jaxdet.metrics.calibration import brier_of as brier_of
+from jaxdet.metrics.calibration import brier_score as brier_score
+from jaxdet.metrics.calibration import calibration_error as calibration_error
+from jaxdet.metrics.calibration import calibration_error_of as calibration_error_of
+from jaxdet.metrics.calibration import fit_temperature as fit_temperature
+from jaxdet.metrics.calibration import log_loss as log_loss
+from jaxdet.metrics.protocols import PROTOCOLS as PROTOCOLS
+from jaxdet.metrics.protocols import missing_sets as missing_sets
+from jaxdet.metrics.protocols import protocol_mean as protocol_mean
+from jaxdet.metrics.ranking import ap_of as ap_of
+from jaxdet.metrics.ranking import auc as auc
+from jaxdet.metrics.ranking import auc_of as auc_of
+from jaxdet.metrics.ranking import average_precision as average_precision
+from jaxdet.metrics.ranking import eer as eer
+from jaxdet.metrics.ranking import eer_of as eer_of
+from jaxdet.metrics.ranking import sharpness_floor as sharpness_floor
+from jaxdet.metrics.ranking import tpr_at_fpr as tpr_at_fpr
+from jaxdet.metrics.ranking import tpr_at_fpr_of as tpr_at_fpr_of
+from jaxdet.metrics.resampling import bootstrap as bootstrap
+from jaxdet.metrics.resampling import interval as interval
+from jaxdet.metrics.resampling import paired_differences as paired_differences
+from jaxdet.metrics.tally import Measure as Measure
+from jaxdet.metrics.tally import Tally as Tally
+from jaxdet.metrics.tally import tally as tally
+from jaxdet.metrics.tally import value as value
+from jaxdet.metrics.thresholds import accuracy as accuracy
+from jaxdet.metrics.thresholds import accuracy_at as accuracy_at
+from jaxdet.metrics.thresholds import accuracy_of as accuracy_of
+from jaxdet.metrics.thresholds import fpr_at as fpr_at
+from jaxdet.metrics.thresholds import oracle as oracle
+from jaxdet.metrics.thresholds import oracle_accuracy_of as oracle_accuracy_of
+from jaxdet.metrics.thresholds import oracle_threshold_of as oracle_threshold_of
+from jaxdet.metrics.thresholds import threshold_at_fpr as threshold_at_fpr
+from jaxdet.metrics.thresholds import tnr_at as tnr_at
+from jaxdet.metrics.thresholds import tpr_at as tpr_at
+from jaxdet.metrics.thresholds import true_rates as true_rates

@@ -1,0 +1,30 @@
+"""Which test sets a published mean is over. Means over other sets cannot be compared."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+# Names of ForenSynths' folders.
+_ELEVEN = ("progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle",
+           "seeingdark", "san", "deepfake")  # fmt: skip
+_EIGHT = ("progan", "stylegan", "stylegan2", "biggan", "cyclegan", "stargan", "gaugan",
+          "deepfake")  # fmt: skip
+PROTOCOLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "eleven": _ELEVEN,  # Wang et al., CVPR 2020, table 2; Frank and Holz, 2020
+        "thirteen": (*_ELEVEN, "stylegan2", "whichfaceisreal"),  # with CNNDetection's later two
+        "eight": _EIGHT,  # NPR, FreqNet, FatFormer, C2P-CLIP, which train on four classes
+    }
+)
+
+
+def protocol_mean(values: Mapping[str, float], protocol: str) -> float | None:
+    """The plain mean over the protocol's sets; None where one of them is missing."""
+    names = PROTOCOLS[protocol]
+    if missing_sets(values, protocol):
+        return None
+    return sum(values[name] for name in names) / len(names)
+
+
+def missing_sets(values: Mapping[str, object], protocol: str) -> list[str]:
+    """The protocol's sets that are not among the values, in its order."""
+    return [name for name in PROTOCOLS[protocol] if name not in values]

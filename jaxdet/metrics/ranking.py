@@ -1,0 +1,111 @@
+"""Numbers that follow from the order of the scores: AP, AUC, EER, TPR at a given FPR."""
+
+import numpy as np
+
+from jaxdet.metrics.tally import Tally, checked, tally, value
+
+
+def average_precision(label: np.ndarray, score: np.ndarray) -> float:
+    """Area under precision over recall as a sum of steps, 0..1; 0 where nothing is fake.
+
+    The sum over the distinct scores of (gain in recall) * precision, without interpolation:
+    `sklearn.metrics.average_precision_score`, which the published tables use.
+
+    Raises:
+      ValueError: where the two are empty, differ in shape, hold NaN or labels besides 0 and 1.
+    """
+    return value(ap_of, tally(label, score)) or 0.0
+
+
+def ap_of(counts: Tally) -> np.ndarray:
+    """`average_precision`; NaN where nothing is fake."""
+    reached = counts.fakes_reached + counts.reals_reached
+    # A resample may lack the first images: 0 of 0.
+    precision = counts.fakes_reached / np.maximum(reached, 1)
+    return _dot(counts.fakes, precision) / counts.n_fake
+
+
+def auc(label: np.ndarray, score: np.ndarray) -> float | None:
+    """Chance that a fake outscores a real image, ties counting half; None for one class.
+
+    Raises:
+      ValueError: as `average_precision`.
+    """
+    return value(auc_of, tally(label, score))
+
+
+def auc_of(counts: Tally) -> np.ndarray:
+    """`auc`."""
+    below = counts.n_real[..., None] - counts.reals_reached
+    return _dot(counts.fakes, below + counts.reals / 2) / (counts.n_fake * counts.n_real)
+
+
+def eer(label: np.ndarray, score: np.ndarray) -> float | None:
+    """Equal error rate, 0..1: where as many reals as fakes are mistaken; None for one class.
+
+    The crossing of the ROC curve, straight between its points, with FPR = 1 - TPR.
+
+    Raises:
+      ValueError: as `average_precision`.
+    """
+    return value(eer_of, tally(label, score))
+
+
+def eer_of(counts: Tally) -> np.ndarray:
+    """`eer`."""
+    false_positive = counts.reals_reached / counts.n_real[..., None]
+    false_negative = 1 - counts.fakes_reached / counts.n_fake[..., None]
+    gap = false_positive - false_negative  # rises from -1, before the first score, to 1
+    after = np.sum(gap < 0, axis=-1)
+    after = np.minimum(after, gap.shape[-1] - 1)
+    high, low = _at(gap, after), _at(gap, after - 1, before=-1.0)
+    share = -low / (high - low)
+    start = _at(false_positive, after - 1, before=0.0)
+    return counts.with_both(start + share * (_at(false_positive, after) - start))
+
+
+def tpr_at_fpr(label: np.ndarray, score: np.ndarray, *, fpr: float) -> float | None:
+    """Largest share of fakes found while at most `fpr` of the reals are called fake.
+
+    The thresholds are the scores that occur; nothing is interpolated, so that of fewer than
+    1 / fpr reals none may be mistaken. None for one class.
+
+    Raises:
+      ValueError: as `average_precision`.
+    """
+    return value(lambda counts: tpr_at_fpr_of(counts, fpr=fpr), tally(label, score))
+
+
+def tpr_at_fpr_of(counts: Tally, *, fpr: float) -> np.ndarray:
+    """`tpr_at_fpr`."""
+    found = _at(counts.fakes_reached, scores_within(counts, fpr=fpr) - 1, before=0.0)
+    return counts.with_both(found / counts.n_fake)
+
+
+def scores_within(counts: Tally, *, fpr: float) -> np.ndarray:
+    """How many of the distinct scores, from the largest, are reached by `fpr` of the reals."""
+    # The product may fall short of a whole number by rounding.
+    allowed = np.floor(fpr * counts.n_real + 1e-9)
+    return np.sum(counts.reals_reached <= allowed[..., None], axis=-1)
+
+
+def sharpness_floor(label: np.ndarray, sharpness: np.ndarray) -> float:
+    """AP of sharpness alone, in whichever direction ranks better: what a detector must beat.
+
+    The benefit of the doubt goes to the floor: it may look at the labels for its direction.
+
+    Raises:
+      ValueError: as `average_precision`.
+    """
+    label, sharpness = checked(label, sharpness)
+    return max(average_precision(label, sharpness), average_precision(label, -sharpness))
+
+
+def _dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.einsum("...g,...g->...", first, second)
+
+
+def _at(values: np.ndarray, place: np.ndarray, *, before: float = np.nan) -> np.ndarray:
+    """Of each row [..., G] the value at its place [...]; `before` at place -1."""
+    taken = np.take_along_axis(values, np.maximum(place, 0)[..., None], axis=-1)[..., 0]
+    return np.where(place < 0, before, taken)

@@ -1,0 +1,198 @@
+"""Runs against each other: paired differences on the same images, and spread over seeds."""
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxdet import metrics
+from jaxdet.report.load import Run, printable
+from jaxdet.report.rows import set_names
+from jaxdet.results import Predictions, read_predictions
+
+# Options in which repeated runs may differ.
+_FREE = ("name", "seed")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Difference:
+    """AP of a run less that of the first run, on the images that both scored.
+
+    Attributes:
+      ap: -1..1.
+      ends: 95 % interval of the paired bootstrap; None without draws.
+      n_left_out: images that only one of the two scored.
+      draws: f64 [draws] behind the interval; None without.
+    """
+
+    ap: float
+    ends: tuple[float, float] | None
+    n_left_out: int
+    draws: np.ndarray | None
+
+    @property
+    def is_clear(self) -> bool:
+        """True where the interval leaves out 0."""
+        return self.ends is not None and not self.ends[0] <= 0 <= self.ends[1]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Repeated:
+    """Runs of one config with different seeds; pairs are (mean, standard deviation over runs).
+
+    Attributes:
+      labels: of the runs.
+      seeds: of the runs, as text.
+      ap: by the sets that all of them scored.
+      accuracy: likewise.
+      mean_ap: of each run's mean over these sets.
+      mean_accuracy: likewise.
+    """
+
+    labels: tuple[str, ...]
+    seeds: tuple[str, ...]
+    ap: dict[str, tuple[float, float]]
+    accuracy: dict[str, tuple[float, float]]
+    mean_ap: tuple[float, float]
+    mean_accuracy: tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What several runs tell that one does not; all empty for one.
+
+    Attributes:
+      differences: of each set, of every run but the first; None where one of the two did not
+        score the set, or has no predictions of it any more.
+      means: of every run but the first, over those sets that both scored.
+      repeats: groups of runs that differ in nothing but seed, name and machine.
+    """
+
+    differences: dict[str, list[Difference | None]]
+    means: list[Difference | None]
+    repeats: list[Repeated]
+
+    @property
+    def n_left_out(self) -> int:
+        """Images that only one of two runs scored, over all sets and runs."""
+        return sum(one.n_left_out for one in self.means if one is not None)
+
+
+def compare(runs: Sequence[Run]) -> Comparison:
+    """The runs against the first one, and those of one config together.
+
+    Raises:
+      UserError: where predictions are damaged.
+    """
+    found = {
+        # A seed for each set: they are drawn independently.
+        name: _differences(runs, name, seed=place)
+        for place, name in enumerate(set_names(runs))
+    }
+    differences = {name: row for name, row in found.items() if any(row)}
+    return Comparison(
+        differences=differences,
+        means=[_mean(column) for column in zip(*differences.values(), strict=True)],
+        repeats=_repeats(runs),
+    )
+
+
+def _differences(runs: Sequence[Run], name: str, *, seed: int) -> list[Difference | None]:
+    if len(runs) < 2:
+        return []
+    first, draws = _predictions(runs[0], name), _draws(runs[0])
+    return [_difference(first, _predictions(run, name), draws=draws, seed=seed) for run in runs[1:]]
+
+
+def _mean(column: Sequence[Difference | None]) -> Difference | None:
+    """The difference in the mean over the sets; None where there are none."""
+    there = [one for one in column if one is not None]
+    if not there:
+        return None
+    drawn = [one.draws for one in there if one.draws is not None]
+    # One set without draws leaves the mean without an interval.
+    draws = np.mean(drawn, axis=0) if len(drawn) == len(there) else None
+    return Difference(
+        ap=statistics.fmean(one.ap for one in there),
+        ends=None if draws is None else metrics.interval(draws),
+        n_left_out=sum(one.n_left_out for one in there),
+        draws=draws,
+    )
+
+
+def _repeats(runs: Sequence[Run]) -> list[Repeated]:
+    found: dict[tuple[tuple[str, str], ...], list[Run]] = {}
+    for run in runs:
+        if "seed" in run.options:
+            found.setdefault(_setup(run), []).append(run)
+    # A run given twice is no second training.
+    groups = [alike for alike in found.values() if 1 < len(alike) == len(set(map(_seed, alike)))]
+    return [_repeated(alike, sets) for alike in groups if (sets := _shared_sets(alike))]
+
+
+def _draws(run: Run) -> int:
+    """As many as behind the run's own intervals."""
+    draws = run.options.get("evaluation.bootstrap")
+    return draws if isinstance(draws, int) and draws >= 0 else 1000
+
+
+def _seed(run: Run) -> str:
+    return printable(str(run.options["seed"]))
+
+
+def _shared_sets(runs: Sequence[Run]) -> list[str]:
+    return [name for name in set_names(runs) if all(name in run.results.sets for run in runs)]
+
+
+def _predictions(run: Run, name: str) -> Predictions | None:
+    path = run.folder.predictions(name)
+    return read_predictions(path) if name in run.results.sets and path.is_file() else None
+
+
+def _difference(
+    first: Predictions | None, second: Predictions | None, *, draws: int, seed: int
+) -> Difference | None:
+    if first is None or second is None:
+        return None
+    shared, before, after = np.intersect1d(first.id, second.id, return_indices=True)
+    if not shared.size:
+        return None
+    label, old, new = first.label[before], first.logit[before], second.logit[after]
+    drawn = metrics.paired_differences(label, old, new, metrics.ap_of, draws=draws, seed=seed)
+    return Difference(
+        ap=metrics.average_precision(label, new) - metrics.average_precision(label, old),
+        ends=None if drawn is None else metrics.interval(drawn),
+        n_left_out=first.id.size + second.id.size - 2 * shared.size,
+        draws=drawn,
+    )
+
+
+def _setup(run: Run) -> tuple[tuple[str, str], ...]:
+    """The options that make a run what it is."""
+    return tuple(
+        (name, repr(value))
+        for name, value in sorted(run.options.items())
+        if name not in _FREE and not name.startswith("runtime.")
+    )
+
+
+def _repeated(runs: Sequence[Run], sets: Sequence[str]) -> Repeated:
+    ap = {name: [run.results.sets[name].ap for run in runs] for name in sets}
+    accuracy = {name: [run.results.sets[name].accuracy for run in runs] for name in sets}
+    return Repeated(
+        labels=tuple(run.label for run in runs),
+        seeds=tuple(map(_seed, runs)),
+        ap={name: _spread(values) for name, values in ap.items()},
+        accuracy={name: _spread(values) for name, values in accuracy.items()},
+        mean_ap=_spread_of_means(ap),
+        mean_accuracy=_spread_of_means(accuracy),
+    )
+
+
+def _spread_of_means(values: dict[str, list[float]]) -> tuple[float, float]:
+    return _spread([statistics.fmean(run) for run in zip(*values.values(), strict=True)])
+
+
+def _spread(values: Sequence[float]) -> tuple[float, float]:
+    return statistics.fmean(values), statistics.stdev(values)

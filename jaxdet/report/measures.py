@@ -1,0 +1,161 @@
+"""The second table: numbers at thresholds and on probabilities, and means of the papers' sets."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from jaxdet.metrics import PROTOCOLS, missing_sets, protocol_mean
+from jaxdet.report.load import Run
+from jaxdet.report.rows import NONE, interval, percent
+from jaxdet.results import Calibration, Results, Scores
+
+# Fields of the scores that have intervals, and all measures, in the order of the CSV's columns.
+FIELDS = ("accuracy", "accuracy_real", "accuracy_fake", "auc")
+MEASURES = (
+    "oracle_accuracy", "oracle_threshold", "eer", "tpr_at_fpr_1", "tpr_at_fpr_5", "fpr_val_fpr_1",
+    "tpr_val_fpr_1", "fpr_val_fpr_5", "tpr_val_fpr_5", "ece", "ece_scaled", "brier", "brier_scaled",
+)  # fmt: skip
+TITLE = "Thresholds and calibration"
+NO_CALIBRATION = (
+    "No temperature and no threshold from validation: this run scored no validation set."
+)
+PROTOCOL_TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "eleven": "Mean over the eleven sets of the papers",
+        "thirteen": "Mean over all thirteen sets",
+        "eight": "Mean over the eight sets of later work",
+    }
+)
+DEFINITIONS: tuple[tuple[str, str], ...] = (
+    ("Accuracy", "at logit 0. Its value on fakes is the TPR and on reals the TNR, fakes being "
+     "positive; Xuan et al. call real positive"),
+    ("Oracle", "the best accuracy of any threshold, and that threshold, chosen with the labels of "
+     "these very images: an upper bound and no result"),
+    ("EER", "the error where as many reals as fakes are mistaken"),
+    ("TPR at FPR", "share of fakes found while at most 1 or 5 % of this set's own reals are called "
+     "fake; of too few reals none may be"),
+    ("Threshold from validation", "false and true positives at the logit above which 1 or 5 % of "
+     "the validation reals lie: what a user would meet"),
+    ("ECE", "how far P(fake) lies from the share of fakes, over 15 equal bins; scaled: with logits "
+     "divided by the temperature that fits validation"),
+    ("Brier", "mean squared distance of P(fake) from the label; 0.25 for a coin"),
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of the second table.
+
+    Attributes:
+      name: of the measure, or of a field of the scores.
+      group: heading that it shares with its neighbours.
+      title: heading of its own.
+      digits: after the point; None: a share, shown in percent.
+    """
+
+    name: str
+    group: str
+    title: str
+    digits: int | None = None
+
+
+_COLUMNS = (
+    Column(name="accuracy", group="Accuracy", title="at 0"),
+    Column(name="oracle_accuracy", group="Accuracy", title="oracle"),
+    Column(name="oracle_threshold", group="Accuracy", title="from logit", digits=2),
+    Column(name="eer", group="", title="EER"),
+    Column(name="tpr_at_fpr_1", group="TPR at FPR", title="1 %"),
+    Column(name="tpr_at_fpr_5", group="TPR at FPR", title="5 %"),
+    Column(name="fpr_val_fpr_1", group="Threshold of 1 % FPR on validation", title="FPR"),
+    Column(name="tpr_val_fpr_1", group="Threshold of 1 % FPR on validation", title="TPR"),
+    Column(name="fpr_val_fpr_5", group="Threshold of 5 % FPR on validation", title="FPR"),
+    Column(name="tpr_val_fpr_5", group="Threshold of 5 % FPR on validation", title="TPR"),
+    Column(name="ece", group="ECE", title="plain"),
+    Column(name="ece_scaled", group="ECE", title="scaled"),
+    Column(name="brier", group="Brier", title="plain", digits=3),
+    Column(name="brier_scaled", group="Brier", title="scaled", digits=3),
+)
+
+
+_PROBABILITIES = ("ECE", "Brier")
+
+
+def columns(results: Results) -> list[Column]:
+    """Those that the run has numbers for; none in results of before they were measured."""
+    measured = {name for one in results.sets.values() for name in one.measures}
+    return [c for c in _COLUMNS if c.name in measured or (measured and c.name in FIELDS)]
+
+
+def parts(chosen: Sequence[Column]) -> list[list[Column]]:
+    """The columns of a page's tables: all in one would be too wide to be read."""
+    wide = [c for c in chosen if c.group not in _PROBABILITIES]
+    rest = [c for c in chosen if c.group in _PROBABILITIES]
+    return [part for part in (wide, rest) if part]
+
+
+def groups(chosen: Sequence[Column]) -> list[tuple[str, int]]:
+    """The headings over neighbouring columns, each with how many it spans."""
+    found: list[tuple[str, int]] = []
+    for column in chosen:
+        if found and found[-1][0] == column.group:
+            found[-1] = (column.group, found[-1][1] + 1)
+        else:
+            found.append((column.group, 1))
+    return found
+
+
+def cell(scores: Scores, column: Column) -> tuple[str, str]:
+    """(number, its interval or '') as text."""
+    ends = scores.intervals.get(column.name)
+    number = number_of(scores, column.name)
+    if column.digits is None:
+        return percent(number), "" if ends is None else interval(ends)
+    if number is None:
+        return NONE, ""
+    low_high = "" if ends is None else " to ".join(f"{end:.{column.digits}f}" for end in ends)
+    return f"{number:.{column.digits}f}", low_high
+
+
+def number_of(scores: Scores, name: str) -> float | None:
+    """A field or a measure by its name; None where it is not there or not defined."""
+    return getattr(scores, name) if name in FIELDS else scores.measures.get(name)
+
+
+def calibration_line(calibration: Calibration | None) -> str:
+    """What was learned on validation, in words."""
+    if calibration is None:
+        return NO_CALIBRATION
+    found = calibration.temperature
+    learned = "no temperature is best" if found is None else f"temperature {found:.3g}"
+    limits = [
+        f"{name.removeprefix('fpr_')} % FPR from logit {threshold:.2f}"
+        for name, threshold in calibration.thresholds.items()
+        if threshold is not None
+    ]
+    counts = f"{calibration.n_real} real and {calibration.n_fake} fake validation images"
+    return f"From {counts} ({calibration.source}): {', '.join([learned, *limits])}."
+
+
+def protocol_means(results: Results) -> list[tuple[str, float | None, float | None, list[str]]]:
+    """(protocol, mean AP, mean accuracy, missing sets) of each; [] for other sets alone."""
+    if not set(results.sets) & set(PROTOCOLS["thirteen"]):
+        return []
+    ap = {name: one.ap for name, one in results.sets.items()}
+    accuracy = {name: one.accuracy for name, one in results.sets.items()}
+    return [
+        (p, protocol_mean(ap, p), protocol_mean(accuracy, p), missing_sets(ap, p))
+        for p in PROTOCOL_TITLES
+    ]
+
+
+def protocol_lines(runs: Sequence[Run]) -> list[tuple[str, list[float | None]]]:
+    """(title, mean AP of each run) of the protocols of which any run has all sets."""
+    found = []
+    for protocol, title in PROTOCOL_TITLES.items():
+        means = [
+            protocol_mean({name: one.ap for name, one in run.results.sets.items()}, protocol)
+            for run in runs
+        ]
+        if any(mean is not None for mean in means):
+            found.append((title, means))
+    return found

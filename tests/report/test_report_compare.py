@@ -1,0 +1,153 @@
+import dataclasses
+import statistics
+
+import numpy as np
+import pytest
+
+from jaxdet import metrics
+from jaxdet.errors import UserError
+from jaxdet.report.compare import compare
+from jaxdet.report.load import load_runs
+from jaxdet.report.markdown import markdown_text
+from jaxdet.report.page import page_html
+
+DRAWS = 40
+
+
+@pytest.fixture
+def runs(make_run):
+    """Function of (sets of each run, options of each run) that gives the runs."""
+
+    def runs(*sets, seeds=None, names=None):
+        seeds = seeds or [0] * len(sets)
+        names = names or ["blur_jpeg_0.5"] * len(sets)
+        paths = [
+            make_run(f"run{i}", one, trained=False, seed=seeds[i], name=names[i])
+            for i, one in enumerate(sets)
+        ]
+        return [
+            dataclasses.replace(run, options={**run.options, "evaluation.bootstrap": DRAWS})
+            for run in load_runs(paths)
+        ]
+
+    return runs
+
+
+def _noisy(rows, seed, scale=0.5):
+    noise = np.random.default_rng(seed).normal(0, scale, rows.logit.size)
+    return dataclasses.replace(rows, logit=(rows.logit + noise).astype(np.float32))
+
+
+def test_a_difference_is_taken_on_the_images_of_both(runs, make_predictions):
+    first = make_predictions("a")
+    order = np.random.default_rng(0).permutation(first.id.size)[5:]  # another order, five fewer
+    second = dataclasses.replace(
+        _noisy(first, 1),
+        **{name: getattr(_noisy(first, 1), name)[order] for name in
+           ("id", "label", "logit", "sharpness")},
+    )  # fmt: skip
+    ((one,),) = compare(runs({"a": first}, {"a": second})).differences.values()
+    kept = np.sort(order)
+    label, old, new = first.label[kept], first.logit[kept], _noisy(first, 1).logit[kept]
+    assert one.ap == pytest.approx(
+        metrics.average_precision(label, new) - metrics.average_precision(label, old)
+    )
+    assert one.n_left_out == 5
+    drawn = metrics.paired_differences(label, old, new, metrics.ap_of, draws=DRAWS, seed=0)
+    assert one.ends == pytest.approx(metrics.interval(drawn))
+
+
+def test_a_clear_difference_leaves_out_zero(runs, make_predictions):
+    weak, strong = (make_predictions("a", strength=s) for s in (0.3, 3))
+    found = compare(runs({"a": weak}, {"a": strong}, {"a": weak}))
+    better, same = found.differences["a"]
+    assert better.is_clear
+    assert better.ap > 0.2
+    assert (same.ap, same.ends, same.is_clear) == (0, (0, 0), False)
+
+
+def test_means_are_over_the_sets_of_both(runs, make_predictions):
+    a, b = make_predictions("a"), make_predictions("b")
+    found = compare(runs({"a": a, "b": b}, {"a": _noisy(a, 1)}, {"b": _noisy(b, 2), "c": a}))
+    assert list(found.differences) == ["a", "b"]
+    assert found.differences["a"][1] is None
+    assert found.means[0].ap == found.differences["a"][0].ap
+    assert found.means[1].ap == found.differences["b"][1].ap
+    low, high = found.means[0].ends
+    assert low <= high
+
+
+def test_a_set_of_one_class_leaves_the_mean_without_an_interval(runs, make_predictions):
+    sets = {"a": make_predictions("a"), "reals": make_predictions("b", fake=False)}
+    found = compare(runs(sets, sets))
+    assert found.differences["reals"][0].ends is None
+    assert found.means[0].ends is None
+
+
+def test_without_predictions_there_is_no_difference(runs, make_predictions):
+    first, second = runs({"a": make_predictions("a")}, {"a": make_predictions("a")})
+    second.folder.predictions("a").unlink()
+    found = compare([first, second])
+    assert (found.differences, found.means) == ({}, [])
+    assert "Difference in AP" not in page_html([first, second], found)
+    first.folder.predictions("a").write_bytes(b"PK")
+    with pytest.raises(UserError, match="cannot be read as predictions"):
+        compare([first, second])
+
+
+def test_images_that_nobody_shares(runs, make_predictions):
+    first, second = make_predictions("a"), make_predictions("a", categories=("x",))
+    assert compare(runs({"a": first}, {"a": second})).differences == {}
+
+
+def test_repeated_runs_are_those_with_other_seeds_alone(runs, make_predictions):
+    a = make_predictions("a")
+    sets = [{"a": _noisy(a, i)} for i in range(5)]
+    names = ["one", "two", "three", "four", "five"]
+    loaded = runs(*sets, seeds=[0, 1, 2, 0, 1], names=names)
+    for run in loaded[3:]:
+        run.options["optim.batch_size"] = 7
+    loaded[4].options["model.width"] = 3
+    (group,) = compare(loaded).repeats
+    assert group.labels == ("one", "two", "three")
+    assert group.seeds == ("0", "1", "2")
+    values = [run.results.sets["a"].ap for run in loaded[:3]]
+    assert group.ap == {
+        "a": (pytest.approx(np.mean(values)), pytest.approx(np.std(values, ddof=1)))
+    }
+    assert group.mean_ap == group.ap["a"]
+
+
+def test_the_mean_of_repeated_runs_is_that_of_their_means(runs, make_predictions):
+    sets = [
+        {name: _noisy(make_predictions(name), seed) for name in ("a", "b")} for seed in range(3)
+    ]
+    sets[0]["c"] = make_predictions("c")
+    loaded = runs(*sets, seeds=[0, 1, 2])
+    (group,) = compare(loaded).repeats
+    assert list(group.ap) == ["a", "b"]
+    means = [statistics.fmean(run.results.sets[n].ap for n in "ab") for run in loaded]
+    assert group.mean_ap == pytest.approx((statistics.fmean(means), statistics.stdev(means)))
+
+
+def test_a_run_given_twice_is_no_second_training(runs, make_predictions):
+    a = {"a": make_predictions("a")}
+    assert compare(runs(a, a, seeds=[0, 0])).repeats == []
+    assert compare(runs(a, {"b": make_predictions("b")}, seeds=[0, 1])).repeats == []
+    assert compare(runs(a)).repeats == []
+
+
+def test_page_and_markdown_tell_differences_and_spread(runs, make_predictions):
+    a = make_predictions("a")
+    loaded = runs({"a": a}, {"a": _noisy(a, 1)}, seeds=[0, 1], names=["first", "second"])
+    found = compare(loaded)
+    page = " ".join(page_html(loaded, found).split())
+    text = markdown_text(loaded, found)
+    one = found.differences["a"][0]
+    assert f"{100 * one.ap:+.1f}<small>{100 * one.ends[0]:+.1f} to {100 * one.ends[1]:+.1f}" in page
+    assert f"| a | {100 * one.ap:+.1f} ({100 * one.ends[0]:+.1f} to " in text
+    mean, deviation = found.repeats[0].ap["a"]
+    shown = f"{100 * mean:.1f} \N{PLUS-MINUS SIGN} {100 * deviation:.1f}"
+    assert shown in page
+    assert shown in text
+    assert "n = 2 runs (seeds 0, 1)" in page
