@@ -3,8 +3,8 @@
 Every row does Blur+JPEG(0.5) of Wang et al. on the same images: 256 pixels, random crops of 224,
 batches ready for the device. The rows take turns for some rounds, so that what else the machine
 does hits all of them; a row's figure is the median of its rounds, with the kind and number of
-workers that was fastest for it in a trial. The reference runs in processes, as published; its trial
-in threads stands beside.
+workers that was fastest for it in a trial. The reference runs in processes, as published, by
+PyTorch's DataLoader where that is installed; its trials in threads stand beside.
 """
 
 import dataclasses
@@ -17,7 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from jaxdet.bench.reference import PublishedDataset, ReferenceLoader
+from jaxdet.bench.reference import (
+    PublishedDataset,
+    ReferenceLoader,
+    has_torch,
+    open_torch_batches,
+)
 from jaxdet.config import Augment, Runtime
 from jaxdet.data.folder import load_set
 from jaxdet.data.loaders import Reader, TrainLoader
@@ -149,6 +154,8 @@ def _ours(root: str, backend: str, plan: Plan) -> TrainLoader:
 
 
 def _opener(load: Load, setting: Setting) -> Open:
+    if isinstance(load, ReferenceLoader) and setting.kind == "processes" and has_torch():
+        return lambda: open_torch_batches(load, workers=setting.workers)
     runtime = Runtime(workers=setting.workers, worker_kind=setting.kind)
     return lambda: open_batches(load, start=0, stop=_ENDLESS, runtime=runtime)
 

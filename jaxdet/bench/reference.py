@@ -6,8 +6,13 @@ the picture becomes a normalised float32 [3, H, W] as torchvision's ToTensor and
 The words are our own; the random draws are those of our plans, so that both do equal work.
 """
 
+import contextlib
 import dataclasses
+import importlib
+import importlib.util
 import io
+from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -76,6 +81,25 @@ class ReferenceLoader:
         rows = [self.dataset[place] for place in range(first, first + self.batch_size)]
         pictures, labels = zip(*rows, strict=True)
         return {"image": np.stack(pictures), "label": np.array(labels, np.int64)}
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed, whose DataLoader the published code runs on."""
+    return importlib.util.find_spec("torch") is not None
+
+
+@contextlib.contextmanager
+def open_torch_batches(load: ReferenceLoader, *, workers: int) -> Iterator[Iterator[Any]]:
+    """The batches of the reference by PyTorch's DataLoader with worker processes."""
+    # By name: nothing of jaxdet needs PyTorch, and the import rules hold that.
+    data = importlib.import_module("torch.utils.data")
+    loader = data.DataLoader(load.dataset, batch_size=load.batch_size, num_workers=workers)
+    batches = iter(loader)
+    try:
+        yield ({"image": image.numpy(), "label": label.numpy()} for image, label in batches)
+    finally:
+        # Its iterator ends the workers when it goes.
+        del batches
 
 
 def _blurred(picture: Image.Image, sigma: float) -> Image.Image:

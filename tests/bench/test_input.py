@@ -8,7 +8,7 @@ import pytest
 from jaxdet.bench.__main__ import main
 from jaxdet.bench.input import AUGMENT, Plan, Setting, measure_input
 from jaxdet.bench.pictures import write_pictures
-from jaxdet.bench.reference import PublishedDataset
+from jaxdet.bench.reference import PublishedDataset, ReferenceLoader, open_torch_batches
 from jaxdet.config import Augment
 from jaxdet.data import order
 from jaxdet.data.folder import load_set
@@ -57,6 +57,18 @@ def test_the_reference_does_the_work_that_ours_does(pictures, augment):
             # Both encoders are libjpeg-turbo, perhaps of two releases.
             assert np.abs(levels - batch["image"][row]).max() < 2.01
             assert label == batch["label"][row]
+
+
+def test_the_reference_runs_on_torch_s_loader_where_there_is_one(pictures):
+    pytest.importorskip("torch")
+    images = load_set(pictures / "train", name="train")
+    dataset = PublishedDataset(images=images, augment=AUGMENT, seed=0, length=8)
+    load = ReferenceLoader(dataset=dataset, batch_size=4)
+    with open_torch_batches(load, workers=1) as batches:
+        for step, batch in enumerate(batches):
+            expected = load(step)
+            assert np.array_equal(batch["image"], expected["image"])
+            assert batch["label"].tolist() == expected["label"].tolist()
 
 
 @pytest.mark.parametrize(
