@@ -1,15 +1,10 @@
 """What a run writes: dataclasses <-> JSON, JSON lines and npz. See `RunFolder` for the files.
 
-Every file is written beside its place, synced, and renamed: a crash leaves the old file
-or the new one, never half of one. Nothing here needs a model to be read again.
+Nothing here needs a model to be read again.
 """
 
-import contextlib
 import dataclasses
-import errno
-import hashlib
 import json
-import os
 import types
 import typing
 from collections.abc import Iterator
@@ -19,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from jaxdet.errors import UserError
+from jaxdet.files import read_json, replacing
 
 SCHEMA_VERSION = 1
 
@@ -175,31 +171,6 @@ class Results:
     )
 
 
-def to_json(value: Any) -> str:
-    """A dataclass or plain value as indented JSON text; NaN is refused."""
-    plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
-    return json.dumps(plain, indent=2, allow_nan=False) + "\n"
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a dataclass or plain value, atomically."""
-    write_bytes(path, to_json(value).encode())
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file.
-
-    Raises:
-      UserError: where the file is missing or is no JSON.
-    """
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; is this the folder of a run?") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON: {error}") from None
-
-
 def read_results(path: Path) -> Results:
     """`results.json` of a run folder as dataclasses.
 
@@ -272,7 +243,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     """Writes a set's rows as a plain npz (no pickles), atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {f.name: getattr(predictions, f.name) for f in dataclasses.fields(predictions)}
-    with _replacing(path) as file:
+    with replacing(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 
@@ -313,54 +284,3 @@ def _whole_lines(text: str) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
         except ValueError:
             return
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _replacing(path) as file:
-        file.write(content)
-
-
-def check_writable(*paths: Path | None) -> None:
-    """Sees, before long work, that its results can be written; what lies there is left alone.
-
-    An earlier result may be replaced, a file of another kind never: `--json photo.jpg` is a slip.
-
-    Raises:
-      UserError: naming the file that could not be, or must not.
-    """
-    for path in paths:
-        if path is None:
-            continue
-        try:
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, "is a folder")
-            if path.exists() and path.suffix not in (".json", ".csv", ".html"):
-                raise FileExistsError(errno.EEXIST, "is there already; give another name")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-            draft.touch()
-            draft.unlink()
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[typing.BinaryIO]:
-    """A binary file that takes its name only when the body ends well."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(draft, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)

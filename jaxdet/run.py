@@ -11,10 +11,11 @@ from jaxdet.data.splits import check_sizes, load_test_sets, load_train_and_val
 from jaxdet.errors import UserError
 from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
+from jaxdet.files import check_writable, read_json, write_json
 from jaxdet.models.detector import get_detector
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
-from jaxdet.results import RunFolder, check_writable, read_json, read_results, write_json
+from jaxdet.results import RunFolder, read_results
 from jaxdet.runtime import environment, mesh
 from jaxdet.train.loop import train
 from jaxdet.train.start import describe, initial_variables, restore_variables

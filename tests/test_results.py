@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxdet import results
+from jaxdet import files, results
 from jaxdet.errors import UserError
 
 SCORES = {
@@ -55,12 +55,12 @@ def _predictions():
 
 
 def test_results_come_back_as_they_were(tmp_path):
-    results.write_json(tmp_path / "results.json", _results())
+    files.write_json(tmp_path / "results.json", _results())
     assert results.read_results(tmp_path / "results.json") == _results()
 
 
 def test_results_of_before_a_number_was_added_are_read(tmp_path):
-    plain = json.loads(results.to_json(_results()))
+    plain = json.loads(files.to_json(_results()))
     for added in ("calibration", "means", "mean_intervals"):
         del plain[added]
     one = plain["sets"]["progan"]
@@ -74,7 +74,7 @@ def test_results_of_before_a_number_was_added_are_read(tmp_path):
 
 
 def test_results_keep_the_promised_names():
-    plain = json.loads(results.to_json(_results()))
+    plain = json.loads(files.to_json(_results()))
     assert plain["schema_version"] == 1
     assert plain["status"] == "finished"
     assert {"name", "config_hash", "sets", "mean_ap"} <= set(plain)
@@ -86,7 +86,7 @@ def test_results_keep_the_promised_names():
 def test_nan_is_not_written(tmp_path):
     path = tmp_path / "results.json"
     with pytest.raises(ValueError, match="Out of range"):
-        results.write_json(path, dataclasses.replace(_results(), mean_ap=float("nan")))
+        files.write_json(path, dataclasses.replace(_results(), mean_ap=float("nan")))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -118,7 +118,7 @@ def test_nan_is_not_written(tmp_path):
     ],
 )
 def test_results_of_another_shape_are_refused(tmp_path, change, message):
-    plain = {**json.loads(results.to_json(_results())), **change}
+    plain = {**json.loads(files.to_json(_results())), **change}
     (tmp_path / "results.json").write_text(json.dumps(plain))
     with pytest.raises(UserError, match=message):
         results.read_results(tmp_path / "results.json")
@@ -200,11 +200,11 @@ def test_a_run_folder_has_the_promised_names(tmp_path):
 
 
 def test_results_can_be_written_before_the_work_is_done(tmp_path):
-    results.check_writable(tmp_path / "new" / "a.json", None)
+    files.check_writable(tmp_path / "new" / "a.json", None)
     assert list((tmp_path / "new").iterdir()) == []
     earlier = tmp_path / "b.json"
     earlier.write_text("mine")
-    results.check_writable(earlier)
+    files.check_writable(earlier)
     assert earlier.read_text() == "mine"
 
 
@@ -213,5 +213,5 @@ def test_files_of_another_kind_are_never_replaced(tmp_path, place):
     (tmp_path / "photo.jpg").write_text("a photograph")
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(UserError, match="cannot be written"):
-        results.check_writable(tmp_path / place)
+        files.check_writable(tmp_path / place)
     assert (tmp_path / "photo.jpg").read_text() == "a photograph"

@@ -12,7 +12,7 @@ from typing import Any
 from jaxdet.bench.input import Plan, default_settings, measure_input
 from jaxdet.bench.pictures import write_pictures
 from jaxdet.errors import Parser, UserError, guard
-from jaxdet.results import check_writable, write_json
+from jaxdet.files import check_writable, write_json
 from jaxdet.runtime import environment
 
 

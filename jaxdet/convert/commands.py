@@ -25,7 +25,8 @@ from jaxdet.convert.load import LoadedWeights, convert_file, load_weights, new_h
 from jaxdet.convert.rules import flatten
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.results import RunFolder, check_writable, read_json, sha256, write_json
+from jaxdet.files import check_writable, read_json, sha256, write_json
+from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.start import digest, restore_variables
 

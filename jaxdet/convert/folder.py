@@ -15,7 +15,7 @@ from jaxdet.convert.architectures import shapes
 from jaxdet.convert.files import read_safetensors, write_safetensors
 from jaxdet.convert.rules import Coverage
 from jaxdet.errors import UserError
-from jaxdet.results import read_json, sha256, write_json
+from jaxdet.files import read_json, sha256, write_json
 
 SCHEMA_VERSION = 1
 KIND = "jaxdet-detector"

@@ -23,7 +23,7 @@ from jaxdet.data.ops import decode_bgr
 from jaxdet.data.store.encode import header_of
 from jaxdet.data.store.listing import Listing
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.results import read_json, write_json
+from jaxdet.files import read_json, write_json
 
 _VERSION = "1.0.0"
 

@@ -22,6 +22,7 @@ from jaxdet.evals.scores import (
     protocol_means,
     score_set,
 )
+from jaxdet.files import write_json
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import say
 from jaxdet.results import (
@@ -31,7 +32,6 @@ from jaxdet.results import (
     RunFolder,
     SetResult,
     read_predictions,
-    write_json,
     write_predictions,
 )
 from jaxdet.runtime.mesh import put_replicated

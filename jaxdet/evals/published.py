@@ -14,8 +14,8 @@ from types import MappingProxyType
 from jaxdet import config as schema
 from jaxdet.convert.folder import is_detector
 from jaxdet.errors import UserError
+from jaxdet.files import read_json
 from jaxdet.progress import say
-from jaxdet.results import read_json
 
 _FILE = Path(__file__).with_name("published.csv")
 _README = "cnndetection_readme; readme; Blur+JPEG ({}); released weights"

@@ -18,11 +18,11 @@ import numpy as np
 
 from jaxdet.config import Data
 from jaxdet.errors import Parser, UserError, guard
+from jaxdet.files import check_writable, write_bytes
 from jaxdet.predict.detector import LoadedDetector, load_detector
 from jaxdet.predict.files import find_images, read_ahead
 from jaxdet.predict.pieces import Crop, Piece, cut
 from jaxdet.progress import ProgressLine
-from jaxdet.results import check_writable, write_bytes
 
 Row = dict[str, Any]
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from jaxdet import config as schema
 from jaxdet.errors import UserError
-from jaxdet.results import Results, RunFolder, read_json, read_metrics, read_results
+from jaxdet.files import read_json
+from jaxdet.results import Results, RunFolder, read_metrics, read_results
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

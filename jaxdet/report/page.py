@@ -10,13 +10,13 @@ from markupsafe import Markup
 
 from jaxdet import __version__
 from jaxdet.errors import UserError
+from jaxdet.files import write_bytes
 from jaxdet.report import figures, measures, rows
 from jaxdet.report.compare import Comparison, compare
 from jaxdet.report.load import Run, flatten, load_runs, options_of, printable
 from jaxdet.report.markdown import markdown_text
 from jaxdet.report.svg import SERIES
 from jaxdet.report.tables import csv_text
-from jaxdet.results import write_bytes
 
 _TEMPLATE = "page.html.j2"
 _MARK = "Written by jaxdet"

@@ -5,7 +5,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from jaxdet.results import read_metrics, write_bytes
+from jaxdet.files import write_bytes
+from jaxdet.results import read_metrics
 
 
 class Logbook:

@@ -6,12 +6,10 @@ on from the newest one and repeats the lost part bit by bit.
 """
 
 import dataclasses
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
@@ -20,7 +18,7 @@ from jaxdet.data.images import ImageSet
 from jaxdet.data.loaders import Batch, EvalLoader, Reader, Share, TrainLoader
 from jaxdet.data.order import steps_per_epoch
 from jaxdet.data.pipeline import open_batches
-from jaxdet.errors import RunFailedError, UserError
+from jaxdet.errors import UserError
 from jaxdet.evals.predict import make_predict_step, predict
 from jaxdet.models.detector import get_detector
 from jaxdet.progress import ProgressLine, say
@@ -33,6 +31,7 @@ from jaxdet.train.plateau import PlateauState
 from jaxdet.train.start import initial_variables, open_checkpoints
 from jaxdet.train.state import TrainState, abstract_state, make_optimizer, new_state
 from jaxdet.train.step import TrainStep, make_train_step
+from jaxdet.train.window import Window
 
 # More batches than any run has: the plateau rule, not a count, ends a run.
 _ENDLESS = 2**31 - 1
@@ -140,7 +139,7 @@ class _Trainer:
         """Trains to the end of the epoch: the rest of it where the position is within."""
         end = (position.epoch + 1) * self.steps
         title = f"epoch {position.epoch + 1}"
-        window = _Window()
+        window = Window()
         with ProgressLine(title, total=self.steps, done=self.steps - end + position.step) as line:
             while position.step < end:
                 position = self._one_step(position, next(batches), window)
@@ -154,7 +153,7 @@ class _Trainer:
         self._log(position, window)
         return dataclasses.replace(position, epoch=position.epoch + 1)
 
-    def _one_step(self, position: Position, batch: Batch, window: "_Window") -> Position:
+    def _one_step(self, position: Position, batch: Batch, window: Window) -> Position:
         rate = self._rate(position)
         placed = put_batch(self.mesh, {"image": batch["image"], "label": batch["label"]})
         state, scalars = self.train_step(position.state, placed["image"], placed["label"], rate)
@@ -175,7 +174,7 @@ class _Trainer:
         every = self.config.checkpoint.every_steps
         return every > 0 and step % every == 0
 
-    def _log(self, position: Position, window: "_Window") -> None:
+    def _log(self, position: Position, window: Window) -> None:
         values = window.take()
         if values:
             bad = {"train/unreadable": len(position.bad)} if position.bad else {}
@@ -220,64 +219,6 @@ class _Trainer:
     def _input_identity(self) -> dict[str, str]:
         """Which images the position counts through."""
         return {"train": self.loader.read.images.fingerprint, "val": self.val_set.fingerprint}
-
-
-class _Window:
-    """The steps since the last line of metrics, each fetched while the next one runs."""
-
-    def __init__(self) -> None:
-        self._begin()
-
-    def _begin(self) -> None:
-        self._losses: list[float] = []
-        self._norms: list[float] = []
-        self._logits: list[np.ndarray] = []
-        self._labels: list[np.ndarray] = []
-        self._rate = 0.0
-        self._waiting: tuple[int, jax.Array, dict[str, jax.Array]] | None = None
-        self._started = time.monotonic()
-
-    def add(self, step: int, rate: float, label: jax.Array, scalars: dict[str, jax.Array]) -> None:
-        """Takes the results of a step, and fetches those of the step before."""
-        self._fetch()
-        self._waiting, self._rate = (step, label, scalars), rate
-
-    def _fetch(self) -> None:
-        if self._waiting is None:
-            return
-        step, label, scalars = self._waiting
-        self._waiting = None
-        values = jax.device_get(scalars)
-        if not np.isfinite(values["loss"]):
-            raise RunFailedError(
-                f"the loss of step {step} is {values['loss']} (learning rate {self._rate:g}); "
-                "checkpoints before it are kept; try a lower --config.optim.learning_rate"
-            )
-        self._losses.append(float(values["loss"]))
-        self._norms.append(float(values["grad_norm"]))
-        self._logits.append(values["logit"])
-        self._labels.append(np.asarray(label))
-
-    def note(self) -> str:
-        """The newest loss, for the progress line."""
-        return f"loss {self._losses[-1]:.3f}" if self._losses else ""
-
-    def take(self) -> dict[str, float]:
-        """Means over the steps since the last call, whose window ends here; {} for no step."""
-        self._fetch()
-        if not self._losses:
-            return {}
-        label, logit = np.concatenate(self._labels), np.concatenate(self._logits)
-        values = {
-            "train/loss": float(np.mean(self._losses)),
-            "train/accuracy": metrics.accuracy(label, logit),
-            "train/ap": metrics.average_precision(label, logit),
-            "train/grad_norm": float(np.mean(self._norms)),
-            "lr": self._rate,
-            "images_per_second": len(label) / (time.monotonic() - self._started),
-        }
-        self._begin()
-        return values
 
 
 def _train_loader(config: schema.Config, images: ImageSet) -> TrainLoader:

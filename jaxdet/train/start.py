@@ -12,9 +12,10 @@ from jaxdet import config as schema
 from jaxdet.convert.folder import is_detector
 from jaxdet.convert.load import load_weights
 from jaxdet.errors import UserError
+from jaxdet.files import read_json
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.progress import say
-from jaxdet.results import RunFolder, read_json
+from jaxdet.results import RunFolder
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.train.state import abstract_state
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from jaxdet import config as schema
+from jaxdet.files import read_json
 from jaxdet.models.detector import get_detector
-from jaxdet.results import RunFolder, read_json, read_metrics
+from jaxdet.results import RunFolder, read_metrics
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.start import open_checkpoints
 from jaxdet.train.state import abstract_state

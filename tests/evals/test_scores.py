@@ -4,7 +4,8 @@ import pytest
 from jaxdet import metrics
 from jaxdet.errors import RunFailedError
 from jaxdet.evals import scores
-from jaxdet.results import Predictions, to_json
+from jaxdet.files import to_json
+from jaxdet.results import Predictions
 
 
 def _predictions(categories=("car", "cat"), per_label=20, **changes):

@@ -7,7 +7,8 @@ import pytest
 
 from jaxdet import config
 from jaxdet.evals.scores import calibrate, mean_ap, mean_intervals, protocol_means, score_set
-from jaxdet.results import Predictions, Results, RunFolder, write_json, write_predictions
+from jaxdet.files import write_json
+from jaxdet.results import Predictions, Results, RunFolder, write_predictions
 
 GENERATORS = (
     "progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle",

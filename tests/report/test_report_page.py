@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from jaxdet import config, results
+from jaxdet import config, files
 from jaxdet.errors import UserError
 from jaxdet.report import write_report
 from jaxdet.report.page import shown
@@ -153,7 +153,7 @@ def test_a_run_without_config_and_environment(write, make_predictions, tmp_path)
 
 def test_a_run_of_defaults_alone(write, make_predictions, tmp_path):
     write({"a": make_predictions("a")})
-    results.write_json(tmp_path / "run0" / "config.json", config.to_json_dict(config.Config()))
+    files.write_json(tmp_path / "run0" / "config.json", config.to_json_dict(config.Config()))
     page = _Page(write_report([tmp_path / "run0"], tmp_path / "out"))
     assert "Every option has its default." in page.words
 

@@ -34,8 +34,8 @@ from jaxdet.data.audit.header import LOSSLESS
 from jaxdet.data.audit.scan import Scan, in_threads
 from jaxdet.data.ops import decode
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.files import read_json, to_json, write_bytes
 from jaxdet.progress import ProgressLine
-from jaxdet.results import read_json, to_json, write_bytes
 
 RECORD = "equalise.json"
 _LEFT_OUT = 0.01  # share of the images of a label that may be smaller than the cut

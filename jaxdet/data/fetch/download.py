@@ -19,8 +19,8 @@ from jaxdet.data.fetch.remote import (
     open_at,
 )
 from jaxdet.errors import RunFailedError
+from jaxdet.files import write_json
 from jaxdet.progress import ProgressLine
-from jaxdet.results import write_json
 
 _CHUNK = 2**20
 

@@ -11,8 +11,8 @@ from jaxdet.data.fetch.record import Record
 from jaxdet.data.fetch.unpack import require_space
 from jaxdet.data.fetch.views import LocalPart, NoRangesError, Part, RemotePart
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.files import sha256
 from jaxdet.progress import ProgressLine, say
-from jaxdet.results import sha256
 
 
 class Files:

@@ -16,7 +16,7 @@ from typing import Any
 
 from jaxdet.data.catalog import Address
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.results import read_json, write_bytes, write_json
+from jaxdet.files import read_json, write_bytes, write_json
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxdet.data.store.layout import RECORD, SCHEMA_VERSION, StorePaths, is_store
 from jaxdet.data.store.listing import Listing
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.results import read_json, write_bytes, write_json
+from jaxdet.files import read_json, write_bytes, write_json
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxdet.errors import UserError
-from jaxdet.results import read_json
+from jaxdet.files import read_json
 
 SCHEMA_VERSION = 1
 KIND = "jaxdet-store"

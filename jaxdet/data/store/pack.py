@@ -26,8 +26,8 @@ from jaxdet.data.store.layout import (
 )
 from jaxdet.data.store.listing import Listing, list_files, set_of
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.files import sha256, write_bytes, write_json
 from jaxdet.progress import ProgressLine
-from jaxdet.results import sha256, write_bytes, write_json
 
 # A shard is closed when it has this many bytes: what a stopped start does again.
 SHARD_BYTES = 2**30

@@ -16,7 +16,7 @@ from jaxdet.data.store.layout import (
     StorePaths,
     read_about,
 )
-from jaxdet.results import sha256
+from jaxdet.files import sha256
 
 
 class Store:

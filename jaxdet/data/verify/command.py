@@ -12,7 +12,7 @@ from jaxdet.data.verify.store import verify_store
 from jaxdet.data.verify.tree import Expect, is_tree, verify_tree
 from jaxdet.data.verify.weights import has_weights, verify_weights
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.results import check_writable, write_json
+from jaxdet.files import check_writable, write_json
 
 HELP = "say what is missing, surplus or damaged in data that is already there"
 
