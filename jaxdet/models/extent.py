@@ -24,6 +24,9 @@ def halve(size: jax.Array | None) -> jax.Array | None:
 
 def mean_inside(x: jax.Array, size: jax.Array | None) -> jax.Array:
     """Mean over each image's own area: float [B, H, W, C] to [B, C]."""
+    if x.dtype == jnp.bfloat16:
+        # XLA for CPUs in JAX 0.12.0 makes NaN of the last block and this mean in one loop.
+        x = jax.lax.optimization_barrier(x)
     if size is None:
         return jnp.mean(x, axis=(1, 2))
     area = jnp.prod(size, axis=1)[:, None].astype(x.dtype)
