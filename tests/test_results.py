@@ -138,14 +138,52 @@ def test_missing_results_are_named(tmp_path):
 
 def test_predictions_come_back_as_they_were(tmp_path):
     path = tmp_path / "predictions" / "progan.npz"
-    results.write_predictions(path, _predictions())
-    back = results.read_predictions(path)
+    results.write_arrays(path, _predictions())
+    back = results.read_arrays(path, results.Predictions)
     for field in dataclasses.fields(back):
         old, new = getattr(_predictions(), field.name), getattr(back, field.name)
         np.testing.assert_array_equal(old, new)
         assert np.asarray(old).dtype == np.asarray(new).dtype
     with np.load(path, allow_pickle=False) as arrays:
         assert {"id", "label", "logit"} <= set(arrays.files)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        results.CropScores(
+            id=np.array(["0_real/a.png"]),
+            label=np.zeros(1, np.int32),
+            logit=np.ones((1, 4), np.float32),
+            fingerprint="ab12",
+        ),
+        results.Spectrum(
+            real=np.ones((4, 4), np.float32),
+            fake=np.zeros((4, 4), np.float32),
+            n_real=3,
+            n_fake=2,
+            n_small=1,
+            fingerprint="",
+        ),
+        results.Ranked(
+            id=np.array(["1_fake/a.png"]),
+            label=np.ones(1, np.int32),
+            logit=np.ones(1, np.float32),
+            role=np.array(["mistake 1"]),
+            image=np.zeros((1, 8, 8, 3), np.uint8),
+            evidence=np.ones((1, 2, 2), np.float32),
+            fingerprint="cd",
+        ),
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_arrays_numbers_and_texts_come_back_as_they_were(tmp_path, record):
+    results.write_arrays(tmp_path / "a.npz", record)
+    back = results.read_arrays(tmp_path / "a.npz", type(record))
+    for field in dataclasses.fields(record):
+        old, new = getattr(record, field.name), getattr(back, field.name)
+        assert type(old) is type(new)
+        np.testing.assert_array_equal(old, new)
 
 
 def test_category_is_the_folder_above_the_label():
@@ -157,15 +195,15 @@ def test_damaged_predictions_are_refused(tmp_path, content):
     path = tmp_path / "a.npz"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"a\.npz: cannot be read"):
-        results.read_predictions(path)
+        results.read_arrays(path, results.Predictions)
 
 
 def test_predictions_that_lack_a_column_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", id=np.array(["x"]))
     with pytest.raises(UserError, match="'label' is missing"):
-        results.read_predictions(tmp_path / "a.npz")
+        results.read_arrays(tmp_path / "a.npz", results.Predictions)
     with pytest.raises(UserError, match="no such file"):
-        results.read_predictions(tmp_path / "b.npz")
+        results.read_arrays(tmp_path / "b.npz", results.Predictions)
 
 
 def test_metrics_stop_at_a_line_cut_short(tmp_path):
@@ -177,12 +215,12 @@ def test_metrics_stop_at_a_line_cut_short(tmp_path):
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.npz"
-    results.write_predictions(path, _predictions())
+    results.write_arrays(path, _predictions())
     before = path.read_bytes()
     # An object array cannot be written without a pickle.
     broken = dataclasses.replace(_predictions(), id=np.array([None, {}, ()], object))
     with pytest.raises(ValueError, match=r"[Oo]bject"):
-        results.write_predictions(path, broken)
+        results.write_arrays(path, broken)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
 

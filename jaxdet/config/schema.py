@@ -6,6 +6,10 @@ from typing import Any
 WANG = "Wang et al., CVPR 2020"
 FRANK = "Frank and Holz, ML Reproducibility Challenge 2020"
 
+# What evaluation.protocols and evaluation.analyses may name.
+PROTOCOLS = ("crop", "full", "resize", "five_crops")
+ANALYSES = ("spectra", "ranking")
+
 
 def option(
     default: Any, doc: str, *, unit: str = "", source: str = "jaxdet", choices: tuple[str, ...] = ()
@@ -189,6 +193,50 @@ class Evaluation:
         "side of the centre crop, smaller images padded with black; 0: augment.crop",
         unit="pixels",
         source=WANG,
+    )
+    protocols: tuple[str, ...] = option(
+        ("crop",),
+        "what of each image is scored; the first is the headline. crop: centre crop without "
+        "resizing; full: the whole image, in tiles where it is too large; resize: centre crop "
+        "after resizing; five_crops: mean logit of the corners and the centre",
+        source=f"crop: {WANG}; full: CNNDetection; resize: {WANG}, A.7",
+    )
+    resize: int = option(
+        256, "shorter side of the protocol resize", unit="pixels", source=f"{WANG}, A.7"
+    )
+    blur_sigmas: tuple[float, ...] = option(
+        (),
+        "score the sets again blurred, with each of these deviations",
+        unit="pixels",
+        source=f"{WANG}, figure 5",
+    )
+    jpeg_qualities: tuple[int, ...] = option(
+        (), "score the sets again after JPEG (Pillow) of each quality", source=f"{WANG}, figure 5"
+    )
+    scales: tuple[float, ...] = option(
+        (), "score the sets again resized by each factor, Pillow's bilinear"
+    )
+    noise_sigmas: tuple[float, ...] = option(
+        (), "score the sets again with Gaussian noise of each deviation", unit="grey levels"
+    )
+    two_shot: int = option(
+        0,
+        "images of each label of a set that are cut into random crops to learn a threshold from "
+        "every pair of a real and a fake; 0: none",
+        source=f"{WANG}, A.6",
+    )
+    two_shot_crops: int = option(
+        128, "random crops of each image for two_shot", source=f"{WANG}, A.6"
+    )
+    analyses: tuple[str, ...] = option(
+        ("spectra", "ranking"),
+        "what to look at besides scores: spectra, average spectra after a high pass; ranking, the "
+        "images at the quartiles of their label's scores and the most mistaken, with maps of "
+        "the evidence",
+        source=f"{WANG}, figures 6 and 7",
+    )
+    spectrum_images: int = option(
+        2000, "images of each label in an average spectrum, at most", source=f"{WANG}, figure 7"
     )
     batch_size: int = option(0, "images a step; 0: optim.batch_size")
     weights: str = option(

@@ -5,7 +5,7 @@ import typing
 from typing import Any
 
 from jaxdet.config.forms import flatten
-from jaxdet.config.schema import Config
+from jaxdet.config.schema import ANALYSES, PROTOCOLS, Config, Evaluation
 from jaxdet.errors import UserError
 
 
@@ -15,7 +15,12 @@ def validate(config: Config) -> None:
     Raises:
       UserError: one line with every problem found.
     """
-    problems = [*_choice_problems(config), *_range_problems(config), *_joint_problems(config)]
+    problems = [
+        *_choice_problems(config),
+        *_range_problems(config),
+        *_joint_problems(config),
+        *_evaluation_problems(config.evaluation, config.eval_crop),
+    ]
     if problems:
         raise UserError("config: " + "; ".join(problems))
 
@@ -40,12 +45,13 @@ def _range_problems(config: Config) -> typing.Iterator[str]:
             yield f"{key}={flat[key]} is not above 0 and at most 1"
     for key in ("optim.batch_size", "optim.learning_rate", "augment.crop", "model.width",
                 "model.norm_groups", "plateau.patience", "checkpoint.keep_latest",
-                "runtime.log_every", "data.max_pixels"):  # fmt: skip
+                "runtime.log_every", "data.max_pixels", "evaluation.resize",
+                "evaluation.two_shot_crops", "evaluation.spectrum_images"):  # fmt: skip
         if not flat[key] > 0:
             yield f"{key}={flat[key]} is not above 0"
     for key in ("augment.resize", "optim.max_epochs", "evaluation.crop", "evaluation.batch_size",
-                "evaluation.bootstrap", "checkpoint.every_steps", "data.num_classes",
-                "runtime.devices", "seed"):  # fmt: skip
+                "evaluation.bootstrap", "evaluation.two_shot", "checkpoint.every_steps",
+                "data.num_classes", "runtime.devices", "seed"):  # fmt: skip
         if flat[key] < 0:
             yield f"{key}={flat[key]} is below 0"
 
@@ -80,6 +86,30 @@ def _joint_problems(config: Config) -> typing.Iterator[str]:
         yield f"model.name={config.model.name!r} halves a map five times: crops need 32 pixels"
     if config.task == "eval" and not config.model.init:
         yield "task='eval' needs weights: --config.model.init=PATH"
+
+
+def _evaluation_problems(evaluation: Evaluation, crop: int) -> typing.Iterator[str]:
+    named = (
+        ("protocols", evaluation.protocols, PROTOCOLS),
+        ("analyses", evaluation.analyses, ANALYSES),
+    )
+    for key, given, known in named:
+        for name in given:
+            if name not in known:
+                yield f"evaluation.{key}: {name!r} is not one of {', '.join(known)}"
+    if not evaluation.protocols:
+        yield "evaluation.protocols names none"
+    if "resize" in evaluation.protocols and evaluation.resize < crop:
+        yield f"evaluation.resize={evaluation.resize} leaves images smaller than the crop of {crop}"
+    for key in ("blur_sigmas", "scales", "noise_sigmas"):
+        if any(not level > 0 for level in getattr(evaluation, key)):
+            yield f"evaluation.{key}={getattr(evaluation, key)} are not all above 0"
+    if any(not 1 <= quality <= 100 for quality in evaluation.jpeg_qualities):
+        yield f"evaluation.jpeg_qualities={evaluation.jpeg_qualities} are not all within 1..100"
+    for key in ("protocols", "blur_sigmas", "jpeg_qualities", "scales", "noise_sigmas"):
+        given = getattr(evaluation, key)
+        if len(set(given)) < len(given):
+            yield f"evaluation.{key}={given} names one twice"
 
 
 # Side of an image of which VGG's five pools leave one pixel.

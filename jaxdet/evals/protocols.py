@@ -31,8 +31,8 @@ from jaxdet.results import (
     Results,
     RunFolder,
     SetResult,
-    read_predictions,
-    write_predictions,
+    read_arrays,
+    write_arrays,
 )
 from jaxdet.runtime.mesh import put_replicated
 
@@ -110,7 +110,7 @@ def _scored(
     predictions = _cached(path, images.name, fingerprint)
     if predictions is None:
         predictions = score(loader, fingerprint)
-        write_predictions(path, predictions)
+        write_arrays(path, predictions)
     return predictions
 
 
@@ -135,7 +135,7 @@ def _fingerprint(loader: EvalLoader, weights: str) -> str:
 def _cached(path: Path, name: str, fingerprint: str) -> Predictions | None:
     if not path.exists():
         return None
-    predictions = read_predictions(path)
+    predictions = read_arrays(path, Predictions)
     if predictions.fingerprint != fingerprint:
         return None
     say(f"{name}: scores are there already")

@@ -9,7 +9,7 @@ import numpy as np
 from jaxdet import metrics
 from jaxdet.report.load import Run, printable
 from jaxdet.report.rows import set_names
-from jaxdet.results import Predictions, read_predictions
+from jaxdet.results import Predictions, read_arrays
 
 # Options in which repeated runs may differ.
 _FREE = ("name", "seed")
@@ -147,7 +147,7 @@ def _shared_sets(runs: Sequence[Run]) -> list[str]:
 
 def _predictions(run: Run, name: str) -> Predictions | None:
     path = run.folder.predictions(name)
-    return read_predictions(path) if name in run.results.sets and path.is_file() else None
+    return read_arrays(path, Predictions) if name in run.results.sets and path.is_file() else None
 
 
 def _difference(

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jaxdet.convert.torch_write import write_torch
-from jaxdet.results import read_predictions
+from jaxdet.results import Predictions, read_arrays
 from tests.e2e.conftest import main_arguments
 from tests.golden import torchvision as golden
 
@@ -29,7 +29,7 @@ def evaluated(finish, dataset, weights, tmp_path):
     assert status == 0, err
     logits = {}
     for file in sorted((tmp_path / "run" / "predictions").glob("*.npz")):
-        rows = read_predictions(file)
+        rows = read_arrays(file, Predictions)
         folder = dataset / "test" / file.stem
         logits |= {str(folder / i): v for i, v in zip(rows.id, rows.logit, strict=True)}
     return logits

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxdet.results import RunFolder, read_metrics, read_predictions, read_results
+from jaxdet.results import Predictions, RunFolder, read_arrays, read_metrics, read_results
 from tests.conftest import write_images
 from tests.e2e.conftest import main_arguments
 
@@ -37,13 +37,13 @@ def test_main_job_writes_what_the_contract_says_and_ends_for_good(finished, fini
     assert json.loads(run.config.read_text())["model"]["width"] == 8
     assert set(json.loads(run.env.read_text())) >= {"command", "commit", "machine", "versions"}
     # Each image once.
-    predictions = read_predictions(run.predictions("beta"))
+    predictions = read_arrays(run.predictions("beta"), Predictions)
     files = (dataset / "test" / "beta").rglob("*.*")
     assert sorted(predictions.id) == sorted(
         p.relative_to(dataset / "test" / "beta").as_posix() for p in files
     )
     # What validation alone decides; the set is no test set.
-    held_out = read_predictions(run.validation)
+    held_out = read_arrays(run.validation, Predictions)
     learned = raw["calibration"]
     assert learned["source"] == "val"
     assert (learned["n_real"], learned["n_fake"]) == (

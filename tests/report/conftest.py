@@ -8,7 +8,7 @@ import pytest
 from jaxdet import config
 from jaxdet.evals.scores import calibrate, mean_ap, mean_intervals, protocol_means, score_set
 from jaxdet.files import write_json
-from jaxdet.results import Predictions, Results, RunFolder, write_predictions
+from jaxdet.results import Predictions, Results, RunFolder, write_arrays
 
 GENERATORS = (
     "progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle",
@@ -69,7 +69,7 @@ def write_run(
     setup = config.Config(**{"name": name, "seed": seed, "augment": augment, **(settings or {})})
     for set_name, rows in sets.items():
         if "\x00" not in set_name:
-            write_predictions(folder.predictions(set_name), rows)
+            write_arrays(folder.predictions(set_name), rows)
     calibration = calibrate(validation, source="val") if validation else None
     scored = {
         n: score_set(

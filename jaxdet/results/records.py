@@ -1,95 +1,15 @@
-"""What a run writes: dataclasses <-> JSON, JSON lines and npz. See `RunFolder` for the files.
-
-Nothing here needs a model to be read again.
-"""
+"""`results.json`: what a run measured, as dataclasses to JSON and back."""
 
 import dataclasses
-import json
 import types
 import typing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jaxdet.errors import UserError
-from jaxdet.files import read_json, replacing
+from jaxdet.files import read_json
 
 SCHEMA_VERSION = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class RunFolder:
-    """The places of a run's files."""
-
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """The resolved config, JSON."""
-        return self.path / "config.json"
-
-    @property
-    def env(self) -> Path:
-        """Machine, versions and commit, JSON."""
-        return self.path / "env.json"
-
-    @property
-    def metrics(self) -> Path:
-        """One JSON object a line: step, epoch, then named scalars."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def checkpoints(self) -> Path:
-        """One folder a saved step."""
-        return self.path / "checkpoints"
-
-    @property
-    def results(self) -> Path:
-        """The scores of every set, JSON."""
-        return self.path / "results.json"
-
-    @property
-    def report(self) -> Path:
-        """Folder of the page and its tables."""
-        return self.path / "report"
-
-    def predictions(self, name: str) -> Path:
-        """The scores of every image of one set, npz."""
-        return self.path / "predictions" / f"{name}.npz"
-
-    @property
-    def validation(self) -> Path:
-        """The same of the validation set; apart, since a set of tests may have any name."""
-        return self.path / "validation.npz"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Predictions:
-    """One row an image, in the order of the set.
-
-    Attributes:
-      id: str [N], path below the set's folder with forward slashes,
-        `[<category>/]{0_real,1_fake}/<file>`.
-      label: i32 [N], 1 = fake.
-      logit: f32 [N], above 0 = fake.
-      sharpness: f32 [N], variance of the Laplacian of the same crop in grey, grey levels squared.
-      skipped: str [M], images left out because they could not be read.
-      fingerprint: hex digest of what the scores follow from: weights, images and protocol.
-    """
-
-    id: np.ndarray
-    label: np.ndarray
-    logit: np.ndarray
-    sharpness: np.ndarray
-    skipped: np.ndarray
-    fingerprint: str
-
-    @property
-    def category(self) -> np.ndarray:
-        """The folder, str [N], of each image: between the set and its label, or ''."""
-        return np.array([i.rsplit("/", 2)[0] if i.count("/") > 1 else "" for i in self.id])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,15 +37,56 @@ class Scores:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class TwoShot:
+    """Accuracy on a set at a threshold learned from one of its real and one of its fake images.
+
+    Attributes:
+      accuracy: mean over the pairs, 0..1.
+      accuracy_sd: standard deviation over the pairs.
+      threshold: mean over the pairs, logit.
+      threshold_sd: standard deviation over the pairs.
+      pairs: how many.
+      crops: random crops of each image.
+    """
+
+    accuracy: float
+    accuracy_sd: float
+    threshold: float
+    threshold_sd: float
+    pairs: int
+    crops: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SetResult(Scores):
     """A test set, pooled over its categories, and each category by itself.
 
-    `published_ap` is what the row named in `Results.weights["published"]` reports for the set.
+    `published_ap` is what the row named in `Results.weights["published"]` reports for the set,
+    `two_shot` what a threshold learned from two of its images gives; None where not asked for.
     """
 
     n_skipped: int = 0
     published_ap: float | None = None
+    two_shot: TwoShot | None = None
     categories: dict[str, Scores] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Condition:
+    """The sets scored by another protocol, or on disturbed images.
+
+    Attributes:
+      kind: "protocol", "blur", "jpeg", "scale" or "noise".
+      level: of the disturbance (sigma in pixels, quality, factor, sigma in grey levels); None for
+        a protocol.
+      sets: pooled over categories.
+      mean_ap: the plain mean over the sets.
+    """
+
+    kind: str
+    level: float | None
+    sets: dict[str, Scores]
+    mean_ap: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,6 +116,8 @@ class Results:
     `calibration` is None where there was no validation set; `means` holds AP and accuracy over
     the sets of each protocol of `metrics.PROTOCOLS`, None where one of its sets is missing, and
     `mean_intervals` their 95 % intervals, "all" being those of the mean over the sets scored.
+    `protocol` says how `sets` were scored, `conditions` has the same sets scored otherwise, by
+    name: a further protocol ("full") or a disturbance and its level ("jpeg-65").
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -169,6 +132,8 @@ class Results:
     mean_intervals: dict[str, dict[str, tuple[float, float]]] = dataclasses.field(
         default_factory=dict
     )
+    protocol: str = "crop"
+    conditions: dict[str, Condition] = dataclasses.field(default_factory=dict)
 
 
 def read_results(path: Path) -> Results:
@@ -189,7 +154,13 @@ def read_results(path: Path) -> Results:
         calibration = _calibration(raw.get("calibration"))
         means = {name: _numbers(one) for name, one in raw.get("means", {}).items()}
         ends = {name: _all_ends(one) for name, one in raw.get("mean_intervals", {}).items()}
-        added = {"calibration": calibration, "means": means, "mean_intervals": ends}
+        conditions = {name: _condition(one) for name, one in raw.get("conditions", {}).items()}
+        added = {
+            "calibration": calibration,
+            "means": means,
+            "mean_intervals": ends,
+            "conditions": conditions,
+        }
         return _typed(Results(**{**raw, "sets": sets, **added}))
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: not a results file of this schema: {error}") from None
@@ -197,7 +168,13 @@ def read_results(path: Path) -> Results:
 
 def _set_result(raw: dict[str, Any]) -> SetResult:
     categories = {name: _typed(Scores(**_scores(one))) for name, one in raw["categories"].items()}
-    return _typed(SetResult(**{**_scores(raw), "categories": categories}))
+    two_shot = None if raw.get("two_shot") is None else _typed(TwoShot(**raw["two_shot"]))
+    return _typed(SetResult(**{**_scores(raw), "categories": categories, "two_shot": two_shot}))
+
+
+def _condition(raw: dict[str, Any]) -> Condition:
+    sets = {name: _typed(Scores(**_scores(one))) for name, one in raw["sets"].items()}
+    return _typed(Condition(**{**raw, "sets": sets}))
 
 
 def _scores(raw: dict[str, Any]) -> dict[str, Any]:
@@ -237,50 +214,3 @@ def _typed(record: Any) -> Any:
         if not isinstance(value, tuple(allowed)):
             raise TypeError(f"{name}={value!r} is not of type {hint}")
     return record
-
-
-def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Writes a set's rows as a plain npz (no pickles), atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {f.name: getattr(predictions, f.name) for f in dataclasses.fields(predictions)}
-    with replacing(path) as file:
-        np.savez(file, allow_pickle=False, **arrays)
-
-
-def read_predictions(path: Path) -> Predictions:
-    """The rows of a set.
-
-    Raises:
-      UserError: where the file is missing, damaged or of another kind.
-    """
-    arrays = _read_npz(path)
-    try:
-        fields: dict[str, Any] = {f.name: arrays[f.name] for f in dataclasses.fields(Predictions)}
-        return Predictions(**{**fields, "fingerprint": str(fields["fingerprint"])})
-    except KeyError as error:
-        raise UserError(f"{path}: not a file of predictions: {error} is missing") from None
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except Exception as error:  # zipfile, zlib and numpy each raise their own kinds
-        raise UserError(f"{path}: cannot be read as predictions: {error}") from None
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of `metrics.jsonl`; a last line that a crash cut short is left out."""
-    if not path.exists():
-        return []
-    return list(_whole_lines(path.read_text()))
-
-
-def _whole_lines(text: str) -> Iterator[dict[str, Any]]:
-    for line in text.splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            return

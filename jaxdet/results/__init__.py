@@ -1,0 +1,18 @@
+"""What a run writes, and how it is read again. Nothing here needs a model."""
+
+from jaxdet.results.arrays import CropScores as CropScores
+from jaxdet.results.arrays import Predictions as Predictions
+from jaxdet.results.arrays import Ranked as Ranked
+from jaxdet.results.arrays import Spectrum as Spectrum
+from jaxdet.results.arrays import read_arrays as read_arrays
+from jaxdet.results.arrays import write_arrays as write_arrays
+from jaxdet.results.folder import RunFolder as RunFolder
+from jaxdet.results.folder import read_metrics as read_metrics
+from jaxdet.results.records import SCHEMA_VERSION as SCHEMA_VERSION
+from jaxdet.results.records import Calibration as Calibration
+from jaxdet.results.records import Condition as Condition
+from jaxdet.results.records import Results as Results
+from jaxdet.results.records import Scores as Scores
+from jaxdet.results.records import SetResult as SetResult
+from jaxdet.results.records import TwoShot as TwoShot
+from jaxdet.results.records import read_results as read_results

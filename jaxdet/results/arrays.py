@@ -1,0 +1,139 @@
+"""Files of arrays: npz without pickles, whole or not there."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from jaxdet.errors import UserError
+from jaxdet.files import replacing
+
+Record = TypeVar("Record")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """One row an image, in the order of the set.
+
+    Attributes:
+      id: str [N], path below the set's folder with forward slashes,
+        `[<category>/]{0_real,1_fake}/<file>`.
+      label: i32 [N], 1 = fake.
+      logit: f32 [N], above 0 = fake.
+      sharpness: f32 [N], variance of the Laplacian of the same crop in grey, grey levels squared.
+      skipped: str [M], images left out because they could not be read.
+      fingerprint: hex digest of what the scores follow from: weights, images and protocol.
+    """
+
+    id: np.ndarray
+    label: np.ndarray
+    logit: np.ndarray
+    sharpness: np.ndarray
+    skipped: np.ndarray
+    fingerprint: str
+
+    @property
+    def category(self) -> np.ndarray:
+        """The folder, str [N], of each image: between the set and its label, or ''."""
+        return np.array([i.rsplit("/", 2)[0] if i.count("/") > 1 else "" for i in self.id])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CropScores:
+    """Logits of random crops of a few images of a set, from which a threshold can be learned.
+
+    Attributes:
+      id: str [N].
+      label: i32 [N], 1 = fake.
+      logit: f32 [N, crops].
+      fingerprint: hex digest of what the scores follow from.
+    """
+
+    id: np.ndarray
+    label: np.ndarray
+    logit: np.ndarray
+    fingerprint: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spectrum:
+    """Average spectra of the images of a set after a high pass, frequency 0 in the middle.
+
+    Attributes:
+      real: f32 [S, S], mean magnitude over the real images; NaN where there are none.
+      fake: f32 [S, S], the same over the fakes.
+      n_real: real images in the mean.
+      n_fake: fakes in the mean.
+      n_small: images left out because they are smaller than S.
+      fingerprint: hex digest of what the spectra follow from.
+    """
+
+    real: np.ndarray
+    fake: np.ndarray
+    n_real: int
+    n_fake: int
+    n_small: int
+    fingerprint: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """Images of a set picked by their score, with where in them the evidence lies.
+
+    Attributes:
+      id: str [N].
+      label: i32 [N], 1 = fake.
+      logit: f32 [N], of the set's predictions.
+      role: str [N], why the image is here: "percentile 0", "percentile 25", ... of its label's
+        logits from most real to most fake, or "mistake 1" for the most mistaken, and so on.
+      image: u8 [N, S, S, 3], the crop that was scored, RGB.
+      evidence: f32 [N, h, w], contribution of each place of the last feature map to the logit,
+        above 0 where it speaks for fake.
+      fingerprint: hex digest of what they follow from.
+    """
+
+    id: np.ndarray
+    label: np.ndarray
+    logit: np.ndarray
+    role: np.ndarray
+    image: np.ndarray
+    evidence: np.ndarray
+    fingerprint: str
+
+
+def write_arrays(path: Path, record: Any) -> None:
+    """Writes a dataclass of arrays as a plain npz (no pickles), atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    with replacing(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def read_arrays(path: Path, kind: type[Record]) -> Record:
+    """The dataclass of arrays that a file holds.
+
+    Raises:
+      UserError: where the file is missing, damaged or of another kind.
+    """
+    name = kind.__name__.lower()
+    arrays = _read_npz(path, name)
+    try:
+        return kind(**{f.name: _plain(f.type, arrays[f.name]) for f in dataclasses.fields(kind)})  # type: ignore[arg-type]
+    except KeyError as error:
+        raise UserError(f"{path}: not a file of {name}: {error} is missing") from None
+
+
+def _plain(kind: Any, array: np.ndarray) -> Any:
+    """Numbers and texts come back from a file as arrays without axes."""
+    return array if kind is np.ndarray else kind(array[()])
+
+
+def _read_npz(path: Path, name: str) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except Exception as error:  # zipfile, zlib and numpy each raise their own kinds
+        raise UserError(f"{path}: cannot be read as {name}: {error}") from None

@@ -1,0 +1,84 @@
+"""Where the files of a run lie, and its lines of metrics."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """The places of a run's files."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved config, JSON."""
+        return self.path / "config.json"
+
+    @property
+    def env(self) -> Path:
+        """Machine, versions and commit, JSON."""
+        return self.path / "env.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line: step, epoch, then named scalars."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder a saved step."""
+        return self.path / "checkpoints"
+
+    @property
+    def results(self) -> Path:
+        """The scores of every set, JSON."""
+        return self.path / "results.json"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the page and its tables."""
+        return self.path / "report"
+
+    def predictions(self, name: str) -> Path:
+        """The scores of every image of one set, npz."""
+        return self.path / "predictions" / f"{name}.npz"
+
+    def condition(self, condition: str, name: str) -> Path:
+        """The same under another condition: another protocol, or disturbed images."""
+        return self.path / "conditions" / condition / f"{name}.npz"
+
+    def two_shot(self, name: str) -> Path:
+        """Logits of random crops of a few images of a set, npz; see `CropScores`."""
+        return self.path / "two_shot" / f"{name}.npz"
+
+    def spectrum(self, name: str) -> Path:
+        """Average spectra of a set, npz; see `Spectrum`."""
+        return self.path / "analysis" / "spectra" / f"{name}.npz"
+
+    def ranking(self, name: str) -> Path:
+        """Images of a set picked by their score, npz; see `Ranked`."""
+        return self.path / "analysis" / "ranking" / f"{name}.npz"
+
+    @property
+    def validation(self) -> Path:
+        """The same of the validation set; apart, since a set of tests may have any name."""
+        return self.path / "validation.npz"
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of `metrics.jsonl`; a last line that a crash cut short is left out."""
+    if not path.exists():
+        return []
+    return list(_whole_lines(path.read_text()))
+
+
+def _whole_lines(text: str) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            return
