@@ -9,6 +9,7 @@ from jaxdet import config as schema
 from jaxdet.data.images import ImageSet
 from jaxdet.data.splits import check_sizes, load_test_sets, load_train_and_val
 from jaxdet.errors import UserError
+from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
 from jaxdet.files import check_writable, read_json, write_json
@@ -55,7 +56,7 @@ def run(config: schema.Config, workdir: Path) -> None:
 
 
 def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
-    """Whether the results of this config are there.
+    """Whether the results of this config are there, and what was asked for besides them.
 
     Raises:
       UserError: where the folder holds a run of another config.
@@ -68,7 +69,10 @@ def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
             f"{folder.path} holds a run of another config ({'; '.join(changed)}); "
             "give another --workdir"
         )
-    return folder.results.exists() and read_results(folder.results).status == "finished"
+    if not folder.results.exists():
+        return False
+    results = read_results(folder.results)
+    return results.status == "finished" and is_analysed(config, results.sets, folder)
 
 
 def _check_batches(config: schema.Config, devices: Mesh) -> None:
@@ -127,5 +131,8 @@ def _evaluate(
         config, tests, validation=validation, detector=detector, variables=variables,
         weights=weights, published=published, run=folder, mesh=devices,
     )  # fmt: skip
+    analyse(
+        config, tests, detector=detector, variables=variables, weights=weights["digest"], run=folder
+    )
     print_table(results)
     say(f"report: {write_report([folder.path], folder.report)}")

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxdet.config import Model
 from jaxdet.models import resnet, vgg
+from jaxdet.models.evidence import evidence
 
 # {"params": ..., "batch_stats": ...}, nested dicts of arrays.
 Variables = dict[str, Any]
@@ -59,6 +60,16 @@ class Detector:
         cast, pixels = self._prepare(variables, image)
         logits: jax.Array = self.network.apply(cast, pixels, size, train=False)
         return logits
+
+    def evidence(self, variables: Variables, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Logits float [B] of u8 [B, H, W, 3], and where in each image they come from.
+
+        The maps are float [B, h, w], a place of the last feature map each, above 0 where it
+        speaks for fake. Those of a ResNet and the head's bias add up to the logit (with bfloat16
+        maps, to its rounding); those of a VGG are the logit's first-order part, see
+        `models/evidence.py`.
+        """
+        return evidence(self.network, *self._prepare(variables, image))
 
     def apply_train(
         self, variables: Variables, image: jax.Array, *, rng: jax.Array
