@@ -1,14 +1,16 @@
 """What periodic traces an average spectrum holds.
 
-A layer that upsamples by a stride leaves a pattern of that period in its images, and its multiples
-where several such layers follow one another: peaks at the frequencies k / period of both axes.
-Photographs have none there, but ridges along the axes.
+A layer that upsamples by a stride leaves a pattern of that period in its images, and several such
+layers one of the product: peaks at multiples of 1 / period along both axes. Photographs have none
+there, but ridges along the axes.
 """
+
+import math
 
 import numpy as np
 
-# Strides of 2, one, two and three times.
-PERIODS = (2, 4, 8)
+# Pixels: strides of 2 once, twice and three times, and of 3 (super-resolution).
+PERIODS = (2, 3, 4, 8)
 # Bins between two frequencies of a period, at least: below, peaks are each other's surroundings.
 _LEAST_SPACING = 4
 # Bins on either side that count as surroundings, at most.
@@ -22,31 +24,32 @@ def periodic_peaks(magnitude: np.ndarray) -> dict[int, float]:
 
     A ratio of 1 is no trace. For each frequency (i / period, j / period) that is not of a shorter
     period, the magnitude there over the larger one of two medians: of the bins beside it in its
-    row and in its column, so that a ridge along an axis does not count as a peak.
+    row and in its column, so that a ridge along an axis does not count as a peak. Where the period
+    does not divide S, the nearest bin stands for the frequency, and holds at least 0.6 of a peak.
 
     Args:
-      magnitude: float [S, S], mean magnitudes with frequency 0 in the middle, S even.
+      magnitude: float [S, S], mean magnitudes with frequency 0 in the middle.
 
     Returns:
-      Period in pixels (2, 4, 8) to ratio; without periods that S does not divide into bins or that
-      have too few of them. NaN where the magnitudes are.
+      Period in pixels (2, 3, 4, 8) to ratio, without periods whose frequencies are less than four
+      bins apart. NaN where the magnitudes are.
     """
     side = len(magnitude)
     return {
         period: float(np.mean([_ratio(magnitude, *place) for place in _places(side, period)]))
         for period in PERIODS
-        if side % period == 0 and side // period >= _LEAST_SPACING
+        if side // period >= _LEAST_SPACING
     }
 
 
 def _places(side: int, period: int) -> list[tuple[int, int]]:
     """Rows and columns of the frequencies of a period and of no shorter one."""
-    steps = range(period)
+    bins = [(side // 2 + round(i * side / period)) % side for i in range(period)]
     return [
-        ((side // 2 + i * side // period) % side, (side // 2 + j * side // period) % side)
-        for i in steps
-        for j in steps
-        if i % 2 or j % 2
+        (bins[i], bins[j])
+        for i in range(period)
+        for j in range(period)
+        if math.gcd(i, j, period) == 1
     ]
 
 
