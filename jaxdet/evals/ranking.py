@@ -82,8 +82,8 @@ def pick(logit: np.ndarray, label: np.ndarray, *, which: int) -> list[tuple[int,
     """Rows of the images of a label that are worth a look, and why.
 
     First those at the percentiles of the label's logits, from most real to most fake, each image
-    under one of them; then the five most mistaken, by falling distance from 0, but for those
-    that are there as percentiles: "mistake 2" is the second most mistaken of all.
+    under one of them; then the five most mistaken, by falling distance from 0. An image that is
+    both stands once, as "percentile 100, mistake 1".
 
     Args:
       logit: f32 [N].
@@ -95,12 +95,12 @@ def pick(logit: np.ndarray, label: np.ndarray, *, which: int) -> list[tuple[int,
     at: dict[int, int] = {}
     for percentile in _PERCENTILES if ordered else ():
         at.setdefault(ordered[round(percentile / 100 * (len(ordered) - 1))], percentile)
-    found = sorted(((row, p) for row, p in at.items()), key=lambda one: one[1])
-    percentiles = [(row, f"percentile {p}") for row, p in found]
+    roles = {row: [f"percentile {p}"] for row, p in sorted(at.items(), key=lambda one: one[1])}
     worst = ordered[:_MISTAKES] if which else ordered[: -_MISTAKES - 1 : -1]
     mistaken = [row for row in worst if (logit[row] < 0 if which else logit[row] > 0)]
-    mistakes = [(row, f"mistake {n}") for n, row in enumerate(mistaken, 1) if row not in at]
-    return percentiles + mistakes
+    for number, row in enumerate(mistaken, 1):
+        roles.setdefault(row, []).append(f"mistake {number}")
+    return [(row, ", ".join(found)) for row, found in roles.items()]
 
 
 def _crops(config: Config, images: ImageSet, ids: np.ndarray) -> list[np.ndarray | None]:

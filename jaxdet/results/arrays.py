@@ -86,7 +86,8 @@ class Ranked:
       label: i32 [N], 1 = fake.
       logit: f32 [N], of the set's predictions.
       role: str [N], why the image is here: "percentile 0", "percentile 25", ... of its label's
-        logits from most real to most fake, or "mistake 1" for the most mistaken, and so on.
+        logits from most real to most fake, "mistake 1" for the most mistaken and so on, or both:
+        "percentile 100, mistake 1".
       image: u8 [N, S, S, 3], the crop that was scored, RGB.
       evidence: f32 [N, h, w], contribution of each place of the last feature map to the logit,
         above 0 where it speaks for fake.
