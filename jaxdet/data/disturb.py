@@ -57,7 +57,7 @@ class Disturbance:
 
 
 def blurred_part(image: np.ndarray, box: Box, *, sigma: float) -> np.ndarray:
-    """A copy of a part of the blurred image, u8 [h, w, 3]; what it does not depend on is left out."""
+    """A copy of a part of the blurred image, u8 [h, w, 3]; no more than it needs is blurred."""
     radius = ops.blur_radius(sigma)
     rows, columns = box
     up, before = min(rows.start, radius), min(columns.start, radius)

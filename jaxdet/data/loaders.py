@@ -206,7 +206,7 @@ class EvalLoader:
         )
 
     def _disturbed(self, pixels: np.ndarray, index: int) -> tuple[Plan, np.ndarray]:
-        """The image after the disturbance; a blur is left to the plan, which blurs the crop alone."""
+        """The image disturbed; a blur is left to the plan, which blurs the crop alone."""
         if self.disturb is None:
             return Plan(), pixels
         if self.disturb.kind == "blur" and not self.resize:
