@@ -22,7 +22,7 @@ def get_config(arg: str = "") -> ConfigDict:
             task="eval",
             evaluation=schema.Evaluation(
                 protocols=("crop", "full", "resize"),
-                # The ranges of the augmentation in training (sigma to 3, quality from 30), a blur beyond.
+                # Training draws sigma to 3 and quality from 30; one blur lies beyond.
                 blur_sigmas=(0.5, 1.0, 2.0, 3.0, 4.0),
                 jpeg_qualities=(90, 75, 60, 45, 30),
                 two_shot=10,

@@ -63,6 +63,7 @@ class Engine:
         )
         write_arrays(path, predictions)
         keeper.remove()
+        say(f"{title}: {_counts(predictions)}")
         return predictions
 
     def crop_scores(self, images: ImageSet, predictions: Predictions) -> CropScores:
@@ -84,6 +85,7 @@ class Engine:
         scores = to_crop_scores(images, places, rows, fingerprint=fingerprint)
         write_arrays(path, scores)
         keeper.remove()
+        say(f"{title}: {scores.logit.size} crops of {len(scores.id)} images")
         return scores
 
     def say_shapes(self) -> None:
@@ -123,6 +125,12 @@ class Engine:
     def _fingerprint(self, images: ImageSet, view: str) -> str:
         facts = f"{self._digest} {images.content_fingerprint} {view}"
         return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def _counts(predictions: Predictions) -> str:
+    n, n_fake = len(predictions.id), int(predictions.label.sum())
+    skipped = len(predictions.skipped)
+    return f"{n - n_fake} real and {n_fake} fake, each once, {skipped} skipped"
 
 
 def _cached(path: Path, kind: type[Any], fingerprint: str, title: str) -> Any:
