@@ -11,7 +11,7 @@ from jaxdet import config as schema
 from jaxdet.data.images import ImageSet
 from jaxdet.evals.pieces import PieceScorer, score_pieces
 from jaxdet.evals.predict import make_predict_step, score_crops
-from jaxdet.evals.rows import RowKeeper, to_predictions
+from jaxdet.evals.rows import RowKeeper, finished_images, to_predictions
 from jaxdet.evals.two_shot import draw_shots, shot_loader, to_crop_scores
 from jaxdet.evals.views import View, crop_loader, describe, piece_loader
 from jaxdet.models.detector import Detector, Variables
@@ -98,8 +98,8 @@ class Engine:
 
     def _keeper(self, path: Path, fingerprint: str, title: str) -> RowKeeper:
         keeper = RowKeeper(path, fingerprint)
-        if len(keeper.rows):
-            done = len(np.unique(keeper.rows["image"]))
+        done = len(list(finished_images(keeper.rows)))
+        if done:
             say(f"{title}: going on after {done} images that an earlier start scored")
         return keeper
 
