@@ -44,7 +44,7 @@ def disturbance(kind):
 
 @pytest.mark.parametrize("kind", LEVELS)
 def test_a_disturbance_is_its_definition(kind):
-    rgb = draw_image(np.random.default_rng(1), (300, 77), True)
+    rgb = draw_image(np.random.default_rng(1), (1100, 77), True)  # in several strips
     got = disturbance(kind)(rgb[..., ::-1].copy(), 3)[..., ::-1]
     assert np.array_equal(got, define(kind, rgb, 3))
     assert not np.array_equal(got, rgb)
