@@ -99,8 +99,10 @@ class Engine:
     def _keeper(self, path: Path, fingerprint: str, title: str) -> RowKeeper:
         keeper = RowKeeper(path, fingerprint)
         done = len(list(finished_images(keeper.rows)))
-        if done:
-            say(f"{title}: going on after {done} images that an earlier start scored")
+        begun = len(np.unique(keeper.rows["image"])) - done
+        if done or begun:
+            parts = f" and parts of {begun}" if begun else ""
+            say(f"{title}: going on after {done} images{parts} that an earlier start scored")
         return keeper
 
     def _score_crops(

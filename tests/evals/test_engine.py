@@ -13,6 +13,7 @@ from jaxdet.data.folder import FolderSet, load_set
 from jaxdet.data.images import ImageSet
 from jaxdet.data.ops import center_crop
 from jaxdet.errors import RunFailedError
+from jaxdet.evals import engine as engine_module
 from jaxdet.evals import rows as rows_module
 from jaxdet.evals.engine import Engine
 from jaxdet.evals.rows import ROW, gather, to_predictions
@@ -45,7 +46,17 @@ def detector():
 
 @pytest.fixture(scope="module")
 def variables(detector):
-    return jax.device_get(jax.jit(functools.partial(detector.init, size=32))(jax.random.key(2)))
+    """Random weights, without compiling what draws them."""
+    rng = np.random.default_rng(2)
+    shapes = jax.eval_shape(functools.partial(detector.init, size=32), jax.random.key(0))
+
+    def fill(path, leaf):
+        name = path[-1].key
+        if name == "kernel":
+            return rng.normal(0, np.prod(leaf.shape[:-1]) ** -0.5, leaf.shape).astype(np.float32)
+        return np.full(leaf.shape, name in ("scale", "var"), np.float32)
+
+    return jax.tree_util.tree_map_with_path(fill, shapes)
 
 
 @pytest.fixture(scope="module")
@@ -108,29 +119,16 @@ def counted(folder):
     return images
 
 
-@pytest.fixture(scope="module")
-def by_file(folder, variables):
-    """The way of `python -m jaxdet.predict --crop=CROP` on the same files."""
-    detector = LoadedDetector(MODEL, variables)
-
-    def score(predictions, crop):
-        paths = [folder / name for name in predictions.id]
-        return [row["logit"] for row in score_files(detector, paths, crop=crop)]
-
-    return score
-
-
-@pytest.mark.parametrize("devices", [1, 4])
-@pytest.mark.parametrize(("name", "crop"), [("full", "none"), ("crop", 32)])
-def test_logits_are_those_of_the_predict_command(
-    folder, make_engine, by_file, tmp_path, name, crop, devices
+def test_whole_images_have_the_logits_of_the_predict_command(
+    folder, make_engine, variables, tmp_path
 ):
     images = load_set(folder, name="set")
-    engine = make_engine(tmp_path, devices=devices)
-    got = engine.predictions(images, VIEWS[name], tmp_path / "a.npz")
+    got = make_engine(tmp_path).predictions(images, VIEWS["full"], tmp_path / "a.npz")
     assert got.skipped.tolist() == ["0_real/bad.png"]
     assert got.id.tolist() == [i for i in images.ids if i != "0_real/bad.png"]
-    np.testing.assert_allclose(got.logit, by_file(got, crop), atol=1e-5)
+    paths = [folder / name for name in got.id]
+    rows = score_files(LoadedDetector(MODEL, variables), paths, crop="none")
+    np.testing.assert_allclose(got.logit, [row["logit"] for row in rows], atol=1e-5)
     assert np.ptp(got.logit) > 1e-3
 
 
@@ -193,6 +191,25 @@ def test_an_interrupted_set_goes_on_and_no_image_is_scored_twice(
     for field in dataclasses.fields(whole):
         assert np.array_equal(getattr(got, field.name), getattr(whole, field.name)), field.name
     assert not list(tmp_path.glob(".cut*"))
+
+
+@pytest.mark.parametrize("name", ["crop", "full"])
+def test_a_set_that_only_lacks_its_file_is_not_read_again(
+    folder, make_engine, tmp_path, monkeypatch, name
+):
+    def interrupt(path, record):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rows_module, "KEEP_EVERY", 0.0)
+    images, path = load_set(folder, name="set"), tmp_path / "a.npz"
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_module, "write_arrays", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            make_engine(tmp_path).predictions(images, VIEWS[name], path)
+    images = counted(folder)
+    assert len(make_engine(tmp_path).predictions(images, VIEWS[name], path).id) == 9
+    # An unreadable image has no row to tell that it was looked at.
+    assert images.reads == ([images.ids.index("0_real/bad.png")] if name == "full" else [])
 
 
 def test_scores_that_are_there_are_not_computed_again(folder, make_engine, tmp_path, capsys):
