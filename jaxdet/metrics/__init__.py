@@ -45,3 +45,5 @@ from jaxdet.metrics.thresholds import threshold_at_fpr as threshold_at_fpr
 from jaxdet.metrics.thresholds import tnr_at as tnr_at
 from jaxdet.metrics.thresholds import tpr_at as tpr_at
 from jaxdet.metrics.thresholds import true_rates as true_rates
+from jaxdet.metrics.two_shot import fit_bias as fit_bias
+from jaxdet.metrics.two_shot import two_shot_accuracy as two_shot_accuracy

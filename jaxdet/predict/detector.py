@@ -8,9 +8,10 @@ import numpy as np
 
 from jaxdet import config as schema
 from jaxdet.convert.load import load_weights
+from jaxdet.data.buckets import batches
+from jaxdet.data.pieces import Crop, Piece, cut
 from jaxdet.files import read_json
 from jaxdet.models.detector import Variables, get_detector
-from jaxdet.predict.pieces import Crop, Piece, batches, cut
 from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.start import restore_variables

@@ -21,7 +21,8 @@ class Predictions:
         `[<category>/]{0_real,1_fake}/<file>`.
       label: i32 [N], 1 = fake.
       logit: f32 [N], above 0 = fake.
-      sharpness: f32 [N], variance of the Laplacian of the same crop in grey, grey levels squared.
+      sharpness: f32 [N], variance of the Laplacian of the same crop in grey, grey levels squared;
+        of an image scored in pieces their mean, as the logit is.
       skipped: str [M], images left out because they could not be read.
       fingerprint: hex digest of what the scores follow from: weights, images and protocol.
     """

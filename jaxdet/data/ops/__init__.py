@@ -2,7 +2,15 @@
 
 from jaxdet.data.ops.blur import blur_radius, gaussian_blur
 from jaxdet.data.ops.codec import decode, decode_bgr, jpeg, open_image, swap_channels
-from jaxdet.data.ops.geometry import center_corner, center_crop, crop_at, flip, resize_shorter
+from jaxdet.data.ops.geometry import (
+    center_corner,
+    center_crop,
+    crop_at,
+    flip,
+    pad_to,
+    resize_shorter,
+    scale,
+)
 from jaxdet.data.ops.sharpness import laplacian_variance
 
 __all__ = [
@@ -17,6 +25,8 @@ __all__ = [
     "jpeg",
     "laplacian_variance",
     "open_image",
+    "pad_to",
     "resize_shorter",
+    "scale",
     "swap_channels",
 ]
