@@ -25,9 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m jaxdet.report",
-        description="Writes a page (index.html), tables as CSV, Markdown and LaTeX, and figures as PDF "
-        "and PNG from the files of finished runs; "
-        "several runs are put side by side. Needs no model and no accelerator.",
+        description="Writes a page, tables as CSV, Markdown and LaTeX, and figures as PDF and PNG, "
+        "from the files of finished runs; several runs are put side by side. Needs no model and "
+        "no accelerator.",
     )
     parser.add_argument("run", nargs="+", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument(

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from jaxdet.pages import printable
 from jaxdet.report.load import Run
-from jaxdet.results import Condition, Results, Scores
+from jaxdet.results import Results, Scores
 
 # Kinds of disturbance, in the order of the page: title, name of the level, and the level of
 # images as they are. JPEG has no such level; 101 stands beyond every quality.
@@ -73,10 +73,13 @@ def kinds_of(runs: Sequence[Run]) -> list[str]:
 
 def levels(results: Results, kind: str) -> list[tuple[float, Mapping[str, Scores], float]]:
     """(level, sets, mean AP), undisturbed first, then from mild to strong; [] for none."""
-    chosen = [one for one in results.conditions.values() if one.kind == kind]
-    found = {KINDS[kind].undisturbed: (results.sets, results.mean_ap)} if chosen else {}
-    # A level that changes nothing is measured already; what was asked for goes before it.
-    found.update({float(one.level): (one.sets, one.mean_ap) for one in chosen if _is_level(one)})
+    found: dict[float, tuple[Mapping[str, Scores], float]] = {
+        one.level: (one.sets, one.mean_ap)
+        for one in results.conditions.values()
+        if one.kind == kind and one.level is not None
+    }
+    if found:  # a level that changes nothing may have been asked for
+        found.setdefault(KINDS[kind].undisturbed, (results.sets, results.mean_ap))
     ordered = sorted(found, key=lambda level: _strength(kind, level))
     return [(level, *found[level]) for level in ordered]
 
@@ -123,10 +126,6 @@ def _all(
     yield results.protocol, PROTOCOL, None, results.sets
     for name, one in results.conditions.items():
         yield name, one.kind, one.level, one.sets
-
-
-def _is_level(one: Condition) -> bool:
-    return one.level is not None
 
 
 def _strength(kind: str, level: float) -> tuple[bool, float]:

@@ -1,4 +1,4 @@
-r"""Tables for LaTeX with booktabs: a `table` that compiles wherever `\usepackage{booktabs}` stands."""
+"""Tables for LaTeX with booktabs."""
 
 from collections.abc import Sequence
 from types import MappingProxyType

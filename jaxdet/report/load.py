@@ -20,7 +20,6 @@ from jaxdet.results import (
     read_results,
 )
 
-
 # Options that make no other detector, and how many that do a label may name.
 _UNTOLD = ("name", "evaluation.published")
 _MOST_TOLD = 3

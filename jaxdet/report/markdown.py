@@ -105,6 +105,7 @@ def _ap_cell(one: SetResult | None) -> str:
 
 
 def markdown_table(header: list[str], body: list[list[str]]) -> str:
+    """A table of plain texts, every cell escaped."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     lines = [[escaped(cell) for cell in header], rule]
     lines += [[_indented(line[0]), *map(escaped, line[1:])] for line in body]

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -28,7 +28,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 # Widths of the bar chart on a screen and on a telephone, and of a small panel, pixels.
 _BARS_WIDE, _BARS_NARROW = 970, 360
 _SMALL = (200, 170)
-_FILTERS = MappingProxyType(
+_FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "percent": rows.percent,
         "interval": rows.interval,
@@ -39,7 +39,7 @@ _FILTERS = MappingProxyType(
         "mean_difference": published.mean_difference,
         "set_difference": published.set_difference,
         "difference_text": published.difference_text,
-        "mark_class": lambda points: "" if points is None else published.mark_of(points).name.lower(),
+        "mark_class": published.mark_class,
         "mean_ends": rows.mean_ends,
         "spread": rows.spread,
         "points": rows.difference,
@@ -94,10 +94,18 @@ def _tables(contents: Contents) -> dict[str, Any]:
         "title": ", ".join(run.label for run in runs),
         "comparison": contents.comparison,
         "tables": [(run, rows.rows_of(run.results)) for run in runs],
+        "sources": [
+            (run.label, shown(run.results.weights.get("published")))
+            for run in runs
+            if published.has_published(run.results)
+        ],
         "measured": any(measures.columns(run.results) for run in runs),
         "set_names": rows.set_names(runs),
         "shared_means": rows.shared_means(runs),
         "protocol_lines": measures.protocol_lines(runs),
+        "protocol_titles_shown": list(
+            dict.fromkeys(title for _, tables in protocols for title, _, _ in tables)
+        ),
         "protocol_tables": [(label, tables) for label, tables in protocols if tables],
     }
 
@@ -130,11 +138,13 @@ def _svgs(panels: Sequence[Panel], name: str, *, size: tuple[int, int]) -> list[
 
 def _robustness(runs: Sequence[Run], kind: str) -> dict[str, Any]:
     tables = [(run.label, conditions.levels(run.results, kind)) for run in runs]
+    mean, *each = _svgs(robustness_panels(runs, kind), f"robustness {kind}", size=_SMALL)
     return {
         "key": kind,
         "title": conditions.KINDS[kind].title,
         "axis": conditions.KINDS[kind].axis,
-        "panels": _svgs(robustness_panels(runs, kind), f"robustness {kind}", size=_SMALL),
+        "mean": mean,
+        "each": each,
         "tables": [(label, levels) for label, levels in tables if levels],
     }
 

@@ -66,9 +66,10 @@ def lines(runs: Sequence[Run]) -> list[Line]:
 
 def latex_text(runs: Sequence[Run]) -> str:
     """The table for LaTeX with booktabs."""
+    compared = {run.label for run in runs if has_published(run.results)}
     body: list[list[str]] = []
     for line in lines(runs):
-        first = line.kind == PUBLISHED or line.kind == MEASURED and not _published(runs, line)
+        first = line.kind == (PUBLISHED if line.run in compared else MEASURED)
         if body and first:
             body.append([latex.RULE])
         cells = map(latex.difference, line.values) if line.kind == DIFFERENCE else line.cells
@@ -113,10 +114,6 @@ def _line(
     if all(name in ap for name in mean_over):
         mean = sum(ap[name] for name in mean_over) / len(mean_over)
     return Line(run=run.label, kind=kind, values=(*(ap.get(name) for name in names), mean))
-
-
-def _published(runs: Sequence[Run], line: Line) -> bool:
-    return any(run.label == line.run and has_published(run.results) for run in runs)
 
 
 def _caption(runs: Sequence[Run]) -> str:

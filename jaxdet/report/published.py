@@ -32,6 +32,11 @@ def mark_of(points: float) -> Mark:
     return Mark.FAR if abs(points) > FAR else Mark.NEAR
 
 
+def mark_class(points: float | None) -> str:
+    """What the page's style sheet calls the mark."""
+    return "" if points is None else mark_of(points).name.lower()
+
+
 def difference_text(points: float | None) -> str:
     """`+1.2`, `-7.3*`, `+10.1**`; '' where there is none."""
     return "" if points is None else f"{points:+.1f}{mark_of(points).value}"

@@ -64,7 +64,9 @@ def _of_set(runs: Sequence[Run], name: str) -> Iterator[SpectrumPair]:
 
 def _pair(name: str, spectrum: Spectrum, labels: Sequence[str]) -> SpectrumPair:
     real, fake = _logarithm(spectrum.real), _logarithm(spectrum.fake)
-    there = np.concatenate([one.ravel() for one in (real, fake) if one is not None] or [[0.0]])
+    there = np.concatenate(
+        [one.ravel() for one in (real, fake) if one is not None] or [np.zeros(1)]
+    )
     low, high = np.percentile(there, [_DARKEST, _BRIGHTEST])
     return SpectrumPair(
         set=name, runs=tuple(labels), real=real, fake=fake, n_real=spectrum.n_real,

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from jaxdet.errors import UserError
-from jaxdet.report.load import flatten, load_runs, options_of, printable
+from jaxdet.pages import printable
+from jaxdet.report.load import flatten, load_runs, options_of
 
 
 def test_a_run_is_read_with_all_its_files(make_run):

@@ -87,4 +87,4 @@ def add_legend(figure: Figure, labels: Sequence[str], palette: Palette, *, dashe
         Line2D([], [], color=palette.colour(i), linestyle=dashes[i % len(dashes)], linewidth=2.5)
         for i in range(len(labels))
     ]
-    figure.legend(keys, list(labels), loc="outside lower left", handlelength=3.5)
+    figure.legend(keys, list(labels), loc="outside lower left", handlelength=4.5)

@@ -16,7 +16,7 @@ from jaxdet.report.figures.style import DASHES, MARKERS, Palette
 from jaxdet.report.load import Run
 from jaxdet.report.rows import percent, set_names
 
-_MOST_TICKS = 6
+_ROOM = 0.19  # of the axis, between two numbers on it
 _MOST_LETTERS = 22
 
 
@@ -60,9 +60,7 @@ def _draw_line(
 
 
 def _dress(axes: Axes, kind: str, places: Mapping[float, float], *, low: float) -> None:
-    # The level of images as they are always has its tick.
-    order = sorted(places, reverse=KINDS[kind].falling)
-    ticks = order[:: -(-len(order) // _MOST_TICKS)]
+    ticks = _ticks(places, kind)
     axes.set_xticks([places[at] for at in ticks], [level_name(kind, at) for at in ticks])
     axes.set_xlabel(KINDS[kind].axis)
     axes.margins(x=0.08)
@@ -71,6 +69,17 @@ def _dress(axes: Axes, kind: str, places: Mapping[float, float], *, low: float) 
     axes.set_ylim(low, 101)
     axes.set_yticks(np.arange(20 * np.ceil(low / 20), 101, 20))
     axes.tick_params(length=0)
+
+
+def _ticks(places: Mapping[float, float], kind: str) -> list[float]:
+    """Levels with a number: images as they are, the strongest, and those between with room."""
+    order = sorted(places, reverse=KINDS[kind].falling)
+    chosen = [KINDS[kind].undisturbed, order[-1]]
+    room = _ROOM * (max(places.values()) - min(places.values()))
+    for level in order:
+        if all(abs(places[level] - places[other]) >= room for other in chosen):
+            chosen.append(level)
+    return chosen
 
 
 def _places(runs: Sequence[Run], kind: str) -> dict[float, float]:

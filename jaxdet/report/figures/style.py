@@ -136,7 +136,7 @@ def to_png(drawing: Drawing) -> bytes:
 @contextlib.contextmanager
 def _drawn(drawing: Drawing, palette: Palette) -> Iterator[Figure]:
     """The figure, and matplotlib in our style for as long as it is needed."""
-    colours = {
+    colours: dict[Any, str] = {
         "text.color": palette.ink,
         "axes.edgecolor": palette.rule,
         "axes.labelcolor": palette.ink,

@@ -42,6 +42,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+// Paper shows what a screen folds away, the gallery and long tables aside.
+addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("details.printed")) part.open = true;
+});
+
 // The title of each column of a head with several lines, by the column's number.
 function columnTitles(head) {
   const found = new Map();
