@@ -41,6 +41,15 @@ def read_contents(paths: Sequence[Path]) -> Contents:
     runs = load_runs(paths)
     if not runs:
         raise UserError("no runs to report on")
+    return contents_of(runs)
+
+
+def contents_of(runs: Sequence[Run]) -> Contents:
+    """What the files of these runs hold besides what is read already.
+
+    Raises:
+      UserError: where a file is damaged.
+    """
     return Contents(
         runs=tuple(runs),
         comparison=compare(runs),

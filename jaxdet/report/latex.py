@@ -8,6 +8,9 @@ from jaxdet.report import published, rows
 from jaxdet.report.load import Run
 from jaxdet.report.published import Mark, mark_of, mean_difference
 
+NOTE = (
+    f"Differences beyond {published.FAR:g} points bold, beyond {published.FARTHER:g} underlined too"
+)
 RULE = r"\midrule"
 _SIGNS = MappingProxyType(
     {
@@ -107,8 +110,7 @@ def _cells(line: list[str], head: list[str], points: float | None, *, indent: bo
 def _caption(run: Run) -> str:
     said = f"{run.label}: percent; floor: AP of the images' sharpness alone."
     if published.has_published(run.results):
-        source = printable(str(run.results.weights.get("published")))
-        said += f" Published: {source}; differences beyond 5 points bold, beyond 10 underlined."
+        said += f" Published: {published.source(run.results)}. {NOTE}."
     return said
 
 

@@ -6,6 +6,7 @@ from jaxdet.pages import printable
 from jaxdet.report import measures
 from jaxdet.report.compare import Comparison, Difference, Repeated
 from jaxdet.report.load import Run
+from jaxdet.report.published import Mark
 from jaxdet.report.rows import (
     NONE,
     difference,
@@ -108,8 +109,13 @@ def markdown_table(header: list[str], body: list[list[str]]) -> str:
     """A table of plain texts, every cell escaped."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     lines = [[escaped(cell) for cell in header], rule]
-    lines += [[_indented(line[0]), *map(escaped, line[1:])] for line in body]
+    lines += [[_indented(line[0]), *map(_cell, line[1:])] for line in body]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Bold where a mark says that a difference is large."""
+    return f"**{escaped(text)}**" if text.endswith(Mark.FAR.value) else escaped(text)
 
 
 def _indented(name: str) -> str:

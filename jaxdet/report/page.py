@@ -95,7 +95,7 @@ def _tables(contents: Contents) -> dict[str, Any]:
         "comparison": contents.comparison,
         "tables": [(run, rows.rows_of(run.results)) for run in runs],
         "sources": [
-            (run.label, shown(run.results.weights.get("published")))
+            (run.label, published.source(run.results))
             for run in runs
             if published.has_published(run.results)
         ],

@@ -14,7 +14,7 @@ from jaxdet.pages import printable
 from jaxdet.report import latex
 from jaxdet.report.load import Run
 from jaxdet.report.markdown import escaped, markdown_table
-from jaxdet.report.published import NOTE, difference, difference_text, has_published
+from jaxdet.report.published import NOTE, difference, difference_text, has_published, source
 from jaxdet.report.rows import percent, set_names
 
 PUBLISHED, MEASURED, DIFFERENCE = "published", "measured", "difference"
@@ -76,7 +76,8 @@ def latex_text(runs: Sequence[Run]) -> str:
         label = latex.escaped(line.run) if first else ""
         body.append([label, line.kind, *(latex.escaped_number(cell) for cell in cells)])
     head = ["Run", "AP", *map(latex.escaped, titles(runs))]
-    return latex.table(head, body, caption=_caption(runs), label="comparison", text_columns=2)
+    caption = _caption(runs, latex.NOTE)
+    return latex.table(head, body, caption=caption, label="comparison", text_columns=2)
 
 
 def csv_text(runs: Sequence[Run]) -> str:
@@ -91,7 +92,9 @@ def csv_text(runs: Sequence[Run]) -> str:
 def markdown_text(runs: Sequence[Run]) -> str:
     """The table for Markdown."""
     body = [[line.run, line.kind, *line.cells] for line in lines(runs)]
-    return markdown_table(["run", "AP", *titles(runs)], body) + f"\n{escaped(_caption(runs))}\n"
+    return (
+        markdown_table(["run", "AP", *titles(runs)], body) + f"\n{escaped(_caption(runs, NOTE))}\n"
+    )
 
 
 def _lines(run: Run, names: Sequence[str], mean_over: Sequence[str]) -> list[Line]:
@@ -116,13 +119,9 @@ def _line(
     return Line(run=run.label, kind=kind, values=(*(ap.get(name) for name in names), mean))
 
 
-def _caption(runs: Sequence[Run]) -> str:
+def _caption(runs: Sequence[Run], note: str) -> str:
     over = averaged(runs)
     which = "the eleven sets of the papers" if over == PROTOCOLS["eleven"] else "all sets shown"
-    sources = [
-        f"{run.label}: {printable(str(run.results.weights.get('published')))}"
-        for run in runs
-        if has_published(run.results)
-    ]
+    sources = [f"{run.label}: {source(run.results)}" for run in runs if has_published(run.results)]
     said = f"Average precision in percent; mAP: plain mean over {which}."
-    return " ".join([said, *([f"Published: {'; '.join(sources)}. {NOTE}."] if sources else [])])
+    return f"{said} Published: {' | '.join(sources)}. {note}." if sources else said

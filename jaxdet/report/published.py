@@ -2,6 +2,7 @@
 
 import enum
 
+from jaxdet.pages import printable
 from jaxdet.results import Results, SetResult
 
 # Frank and Holz, ML Reproducibility Challenge 2020, set differences of more points in bold,
@@ -16,6 +17,11 @@ class Mark(enum.Enum):
     NEAR = ""
     FAR = "*"
     FARTHER = "**"
+
+
+def source(results: Results) -> str:
+    """The row of a published table that stands beside the run, for a sentence to go on from."""
+    return printable(str(results.weights.get("published"))).removesuffix(".")
 
 
 def difference(ours: float | None, published: float | None) -> float | None:

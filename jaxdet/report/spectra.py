@@ -12,6 +12,7 @@ from jaxdet.results import Spectrum, read_arrays
 # Of all values of a set, what the darkest and the brightest shade stand for, percent.
 _DARKEST, _BRIGHTEST = 1.0, 99.9
 MOST_PIXELS = 256
+_NOTHING = -12.0  # log10 of what stands for a magnitude of 0, which has none
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,9 +65,8 @@ def _of_set(runs: Sequence[Run], name: str) -> Iterator[SpectrumPair]:
 
 def _pair(name: str, spectrum: Spectrum, labels: Sequence[str]) -> SpectrumPair:
     real, fake = _logarithm(spectrum.real), _logarithm(spectrum.fake)
-    there = np.concatenate(
-        [one.ravel() for one in (real, fake) if one is not None] or [np.zeros(1)]
-    )
+    values = [one[one > _NOTHING] for one in (real, fake) if one is not None]
+    there = np.concatenate([*values, [_NOTHING]] if not sum(map(np.size, values)) else values)
     low, high = np.percentile(there, [_DARKEST, _BRIGHTEST])
     return SpectrumPair(
         set=name, runs=tuple(labels), real=real, fake=fake, n_real=spectrum.n_real,
@@ -78,7 +78,7 @@ def _logarithm(magnitude: np.ndarray) -> np.ndarray | None:
     """log10, at most `MOST_PIXELS` a side; None where there is nothing."""
     if not magnitude.size or not np.isfinite(magnitude).all():
         return None
-    return np.log10(np.maximum(_smaller(magnitude.astype(np.float64)), 1e-12))
+    return np.log10(np.maximum(_smaller(magnitude.astype(np.float64)), 10**_NOTHING))
 
 
 def _smaller(values: np.ndarray) -> np.ndarray:

@@ -100,8 +100,8 @@ def _notes(results: Results) -> list[str]:
     """What stands below a table."""
     notes = [FLOOR_NOTE]
     if published.has_published(results):
-        source = printable(str(results.weights.get("published")))
-        notes.append(f"published: AP in {source}; diff: ours less that, {published.NOTE}")
+        notes.append(f"published: AP in {published.source(results)}")
+        notes.append(f"diff: ours less that; {published.NOTE}")
     return notes
 
 
