@@ -12,6 +12,7 @@ from jaxdet.results import Spectrum, read_arrays
 # Of all values of a set, what the darkest and the brightest shade stand for, percent.
 _DARKEST, _BRIGHTEST = 1.0, 99.9
 MOST_PIXELS = 256
+_MANY = 20  # pairs; more are shown with half the pixels, lest the page grow too large
 _NOTHING = -12.0  # log10 of what stands for a magnitude of 0, which has none
 
 
@@ -48,10 +49,13 @@ def spectra_of(runs: Sequence[Run]) -> list[SpectrumPair]:
     Raises:
       UserError: where a file is damaged.
     """
-    return [pair for name in set_names(runs) for pair in _of_set(runs, name)]
+    found = [one for name in set_names(runs) for one in _of_set(runs, name)]
+    most = MOST_PIXELS if len(found) <= _MANY else MOST_PIXELS // 2
+    return [_pair(*one, most=most) for one in found]
 
 
-def _of_set(runs: Sequence[Run], name: str) -> Iterator[SpectrumPair]:
+def _of_set(runs: Sequence[Run], name: str) -> Iterator[tuple[str, Spectrum, tuple[str, ...]]]:
+    """(set, spectra, labels of the runs that have exactly these)."""
     found: dict[bytes, tuple[Spectrum, list[str]]] = {}
     for run in runs:
         path = run.folder.spectrum(name)
@@ -60,29 +64,29 @@ def _of_set(runs: Sequence[Run], name: str) -> Iterator[SpectrumPair]:
             same = spectrum.real.tobytes() + spectrum.fake.tobytes()
             found.setdefault(same, (spectrum, []))[1].append(run.label)
     for spectrum, labels in found.values():
-        yield _pair(name, spectrum, labels)
+        yield name, spectrum, tuple(labels)
 
 
-def _pair(name: str, spectrum: Spectrum, labels: Sequence[str]) -> SpectrumPair:
-    real, fake = _logarithm(spectrum.real), _logarithm(spectrum.fake)
+def _pair(name: str, spectrum: Spectrum, labels: tuple[str, ...], *, most: int) -> SpectrumPair:
+    real, fake = _logarithm(spectrum.real, most), _logarithm(spectrum.fake, most)
     values = [one[one > _NOTHING] for one in (real, fake) if one is not None]
     there = np.concatenate([*values, [_NOTHING]] if not sum(map(np.size, values)) else values)
     low, high = np.percentile(there, [_DARKEST, _BRIGHTEST])
     return SpectrumPair(
-        set=name, runs=tuple(labels), real=real, fake=fake, n_real=spectrum.n_real,
+        set=name, runs=labels, real=real, fake=fake, n_real=spectrum.n_real,
         n_fake=spectrum.n_fake, n_small=spectrum.n_small, low=float(low), high=float(high),
     )  # fmt: skip
 
 
-def _logarithm(magnitude: np.ndarray) -> np.ndarray | None:
-    """log10, at most `MOST_PIXELS` a side; None where there is nothing."""
+def _logarithm(magnitude: np.ndarray, most: int) -> np.ndarray | None:
+    """log10, at most this many pixels a side; None where there is nothing."""
     if not magnitude.size or not np.isfinite(magnitude).all():
         return None
-    return np.log10(np.maximum(_smaller(magnitude.astype(np.float64)), 10**_NOTHING))
+    return np.log10(np.maximum(_smaller(magnitude.astype(np.float64), most), 10**_NOTHING))
 
 
-def _smaller(values: np.ndarray) -> np.ndarray:
+def _smaller(values: np.ndarray, most: int) -> np.ndarray:
     """The largest value of each block: a peak is one pixel wide and must not fade."""
-    every = -(-max(values.shape) // MOST_PIXELS)
+    every = -(-max(values.shape) // most)
     edges = [np.arange(0, side, every) for side in values.shape]
     return np.maximum.reduceat(np.maximum.reduceat(values, edges[0], axis=0), edges[1], axis=1)

@@ -8,7 +8,7 @@ from jaxdet.files import write_bytes
 from jaxdet.report import conditions, latex, markdown, papers, tables
 from jaxdet.report.contents import Contents, read_contents
 from jaxdet.report.figures.sheets import sheets
-from jaxdet.report.figures.style import to_pdf, to_png
+from jaxdet.report.figures.style import to_files
 from jaxdet.report.page import MARK, page_html
 
 
@@ -44,8 +44,8 @@ def _files(contents: Contents) -> Iterator[tuple[str, bytes]]:
     for name, text in _texts(contents).items():
         yield name, text.encode("utf-8", "replace")
     for sheet in sheets(contents):
-        yield f"figures/{sheet.name}.pdf", to_pdf(sheet)
-        yield f"figures/{sheet.name}.png", to_png(sheet)
+        for suffix, content in to_files(sheet).items():
+            yield f"figures/{sheet.name}.{suffix}", content
     yield "index.html", page_html(contents).encode("utf-8", "replace")
 
 

@@ -8,7 +8,7 @@ import pytest
 from jaxdet.report.figures import bars, training
 from jaxdet.report.figures.panels import alone
 from jaxdet.report.figures.precision_recall import precision_recall_panels
-from jaxdet.report.figures.style import to_svg
+from jaxdet.report.figures.style import to_files, to_svg
 from jaxdet.report.load import load_runs
 
 
@@ -116,3 +116,10 @@ def test_long_curves_are_thinned_to_means():
     np.testing.assert_allclose(thin[:2], [1.5, 5.5])
     assert thin[-1] == 1000
     np.testing.assert_array_equal(training._thinned(values[:300]), values[:300])
+
+
+def test_letters_that_the_font_lacks_are_no_warning(make_run, make_predictions, recwarn):
+    run = load_runs([make_run("a", {"\N{CJK UNIFIED IDEOGRAPH-65E5}": make_predictions("a")})])
+    assert "\N{CJK UNIFIED IDEOGRAPH-65E5}" in _texts(_ap_bars(run))
+    assert to_files(bars.ap_bars(run, width=300))["png"]
+    assert [str(one.message) for one in recwarn if "Glyph" in str(one.message)] == []

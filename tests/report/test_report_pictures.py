@@ -11,7 +11,7 @@ from jaxdet.errors import UserError
 from jaxdet.report import pictures, spectra
 from jaxdet.report.contents import contents_of
 from jaxdet.report.figures.sheets import sheets
-from jaxdet.report.figures.style import to_pdf, to_png
+from jaxdet.report.figures.style import to_files
 from jaxdet.report.gallery import gallery_of
 from jaxdet.report.load import load_runs
 from jaxdet.report.page import page_html
@@ -117,9 +117,20 @@ def test_a_set_without_fakes_has_half_a_spectrum(path):
 def test_a_peak_of_one_pixel_survives_shrinking():
     values = np.ones((700, 700))
     values[123, 456] = 100.0
-    small = spectra._smaller(values)
-    assert max(small.shape) <= spectra.MOST_PIXELS
+    small = spectra._smaller(values, 256)
+    assert max(small.shape) <= 256
     assert small.max() == 100.0
+
+
+def test_many_spectra_are_shown_with_half_the_pixels(path, monkeypatch):
+    place = RunFolder(path).spectrum("own")
+    large = read_arrays(place, Spectrum).real.repeat(4, 0).repeat(4, 1)
+    _change(place, Spectrum, real=large, fake=large)
+    run = load_runs([path])[0]
+    assert spectra.spectra_of([run])[1].real.shape == (256, 256)
+    monkeypatch.setattr(spectra, "_MANY", 1)
+    small = spectra.spectra_of([run])
+    assert [pair.real.shape for pair in small] == [(64, 64), (128, 128)]
 
 
 # The gallery.
@@ -219,14 +230,13 @@ def test_every_figure_is_a_file_in_vectors_and_in_pixels(path):
         "precision_recall", "spectra",
     ]  # fmt: skip
     for drawing in (drawings[0], drawings[1], drawings[-1]):
-        pdf = to_pdf(drawing)
-        assert pdf == to_pdf(drawing)
-        assert pdf.startswith(b"%PDF")
-        assert b"CreationDate" not in pdf
+        files = to_files(drawing)
+        assert files == to_files(drawing)
+        assert files["pdf"].startswith(b"%PDF")
+        assert b"CreationDate" not in files["pdf"]
         # Only spectra are made of pixels.
-        assert (b"/Subtype /Image" in pdf) == (drawing.name == "spectra")
-    png = to_png(drawings[0])
-    assert png == to_png(drawings[0])
+        assert (b"/Subtype /Image" in files["pdf"]) == (drawing.name == "spectra")
+    png = to_files(drawings[0])["png"]
     picture = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
     assert tuple(picture[0, 0]) == (255, 255, 255)
     assert (picture.reshape(-1, 3) == (0x00, 0x72, 0xB2)).all(-1).mean() > 0.05  # the bars
@@ -235,7 +245,7 @@ def test_every_figure_is_a_file_in_vectors_and_in_pixels(path):
 def test_files_name_the_runs(path, make_full_run, sets):
     runs = load_runs([path, make_full_run("b", sets, name="other", trained=False)])
     single, double = (
-        [to_pdf(drawing) for drawing in sheets(contents_of(chosen))[:2]]
+        [to_files(drawing)["pdf"] for drawing in sheets(contents_of(chosen))[:2]]
         for chosen in (runs[:1], runs)
     )
     heights = [

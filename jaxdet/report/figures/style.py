@@ -120,17 +120,12 @@ def to_svg(drawing: Drawing) -> str:
     return re.sub(r"<svg\b[^>]*>", lambda _: opening, _bare(text), count=1)
 
 
-def to_pdf(drawing: Drawing) -> bytes:
-    """The figure in vectors, for a paper."""
+def to_files(drawing: Drawing) -> dict[str, bytes]:
+    """The figure by suffix: pdf, in vectors, and png, on white, two pixels for each of a page's."""
     with _drawn(drawing, LIGHT) as figure:
-        return _saved(figure, "pdf", CreationDate=None, Producer=None, Creator=None)
-
-
-def to_png(drawing: Drawing) -> bytes:
-    """The figure in pixels on white, two for each of the page's."""
-    with _drawn(drawing, LIGHT) as figure:
+        pdf = _saved(figure, "pdf", CreationDate=None, Producer=None, Creator=None)
         figure.set_facecolor(LIGHT.paper)
-        return _saved(figure, "png", Software=None)
+        return {"pdf": pdf, "png": _saved(figure, "png", Software=None)}
 
 
 @contextlib.contextmanager
@@ -146,16 +141,20 @@ def _drawn(drawing: Drawing, palette: Palette) -> Iterator[Figure]:
         "ytick.labelcolor": palette.ink,
         "grid.color": palette.rule,
     }
-    with matplotlib.rc_context({**_STYLE, **colours, "svg.hashsalt": drawing.name}):
-        yield drawing.draw(palette)
+    style = {**_STYLE, **colours, "svg.hashsalt": drawing.name}
+    with matplotlib.rc_context(style), warnings.catch_warnings():
+        # The reader's browser brings the letters that matplotlib's own font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = drawing.draw(palette)
+        # Laid out once: every way of saving would do it again, twice, and it is most of the work.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        yield figure
 
 
 def _saved(figure: Figure, kind: str, **metadata: None) -> bytes:
     content = io.BytesIO()
-    with warnings.catch_warnings():
-        # The reader's browser brings the letters that matplotlib's own font lacks.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(content, format=kind, metadata=metadata)
+    figure.savefig(content, format=kind, metadata=metadata)
     return content.getvalue()
 
 
