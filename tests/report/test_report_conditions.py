@@ -111,6 +111,14 @@ def test_several_runs_are_told_apart_without_colour(run, make_full_run, sets):
     assert "Each set: other" in page
 
 
+def test_a_run_without_conditions_may_stand_beside_one_with(run, make_run, sets):
+    plain = load_runs([make_run("b", {"own": sets["own"]}, name="plain", trained=False)])[0]
+    page = page_html(contents_of([plain, run]))
+    assert "<h2>Robustness</h2>" in page
+    assert "Each set: plain" not in page
+    assert "Each set: blur_jpeg_0.5" in page
+
+
 def test_conditions_as_csv_with_the_stored_numbers(run):
     lines = list(csv.DictReader(io.StringIO(conditions.csv_text([run]))))
     assert len(lines) == 2 * (1 + len(run.results.conditions))
