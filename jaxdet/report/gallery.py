@@ -26,7 +26,7 @@ class Card:
       run: number of the run.
       id: of the image, its path below the set's folder.
       is_fake: its label.
-      role: why it was picked.
+      role: why it was picked; two roles stand beside each other with a comma.
       logit: above 0 = fake.
       picture: name of the thumbnail; equal images of several runs share one.
       evidence: address of the overlay; "" where there is none.
@@ -47,9 +47,10 @@ class Card:
         return float(1 / (1 + np.exp(-np.float64(self.logit))))
 
     @property
-    def group(self) -> str:
-        """The role without the number of a mistake, to be filtered by."""
-        return "mistakes" if self.role.startswith("mistake") else self.role
+    def groups(self) -> list[str]:
+        """Its roles without the numbers of mistakes, to be filtered by."""
+        roles = self.role.split(", ")
+        return ["mistakes" if role.startswith("mistake") else role for role in roles]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ class Gallery:
     @property
     def roles(self) -> list[str]:
         """Groups of roles, percentiles in their order and mistakes last."""
-        return sorted({card.group for card in self.cards}, key=_place)
+        return sorted({group for card in self.cards for group in card.groups}, key=_place)
 
 
 def gallery_of(runs: Sequence[Run], *, most_bytes: int = MOST_BYTES) -> Gallery:
@@ -154,6 +155,6 @@ def _order(card: Card) -> tuple[object, ...]:
 
 
 def _place(role: str) -> tuple[bool, float]:
-    """Percentiles by their number, then mistakes by theirs."""
-    kind, _, number = role.partition(" ")
+    """Percentiles by their number, then mistakes by theirs; the first of two roles counts."""
+    kind, _, number = role.partition(",")[0].partition(" ")
     return kind != "percentile", float(number) if number.isdecimal() else 0.0

@@ -153,15 +153,16 @@ def spectrum(side, *, upsampled):
 
 def ranked(rows, *, side=64, mistakes=2):
     """Images at the quartiles of each label and the most mistaken, as the ranking picks them."""
-    picks = []
+    roles = {}
     for label in (0, 1):
         order = np.flatnonzero(rows.label == label)
         order = order[np.argsort(rows.logit[order], kind="stable")]
         for percentile in (0, 25, 50, 75, 100):
-            picks.append((order[(order.size - 1) * percentile // 100], f"percentile {percentile}"))
+            roles[order[(order.size - 1) * percentile // 100]] = [f"percentile {percentile}"]
         worst = order if label else order[::-1]
-        picks += [(worst[n], f"mistake {n + 1}") for n in range(mistakes)]
-    places = [place for place, _ in picks]
+        for n in range(mistakes):
+            roles.setdefault(worst[n], []).append(f"mistake {n + 1}")
+    places = list(roles)
     images = [photograph(place, side, upsampled=bool(rows.label[place])) for place in places]
     rng = np.random.default_rng(0)
     evidence = rows.logit[places, None, None] / 49 + rng.normal(0, 0.1, (len(places), 7, 7))
@@ -169,7 +170,7 @@ def ranked(rows, *, side=64, mistakes=2):
         id=rows.id[places],
         label=rows.label[places],
         logit=rows.logit[places],
-        role=np.array([role for _, role in picks]),
+        role=np.array([", ".join(one) for one in roles.values()]),
         image=np.stack(images),
         evidence=evidence.astype(np.float32),
         fingerprint="f00d",

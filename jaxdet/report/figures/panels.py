@@ -46,6 +46,7 @@ def together(
     columns: int,
     width: int,
     height: int,
+    upright: str = "",
     labels: Sequence[str] = (),
     dashed: bool = True,
 ) -> Drawing:
@@ -58,6 +59,7 @@ def together(
       columns: at most so many beside each other.
       width: of a panel, pixels.
       height: of a panel, pixels.
+      upright: what the upright axes of all panels are, "" where they differ.
       labels: what the series are called; less than two need no legend.
       dashed: whether series differ in dash.
     """
@@ -73,6 +75,8 @@ def together(
         for axes, panel in zip(places, panels, strict=False):
             axes.set_title(panel.title)
             panel.draw(axes, palette)
+        if upright:
+            figure.supylabel(upright, fontsize="medium")
         if keys:
             add_legend(figure, labels, palette, dashed=dashed)
         return figure

@@ -22,12 +22,12 @@ def sheets(contents: Contents) -> list[Drawing]:
     for kind in conditions.kinds_of(runs):
         title = f"AP over {conditions.KINDS[kind].title}"
         found.append(together(robustness_panels(runs, kind), name=f"robustness_{kind}",
-                              title=title, columns=5, width=190, height=165,
+                              title=title, upright="AP, %", columns=5, width=190, height=165,
                               labels=labels))  # fmt: skip
     if contents.precision_recall:
         found.append(together(contents.precision_recall, name="precision_recall",
-                              title="Precision over recall", columns=5, width=190, height=175,
-                              labels=labels))  # fmt: skip
+                              title="Precision over recall", upright="precision, %", columns=5,
+                              width=190, height=175, labels=labels))  # fmt: skip
     if contents.spectra:
         found.append(together(spectrum_panels(contents.spectra), name="spectra",
                               title="Average spectra", columns=4, width=200,

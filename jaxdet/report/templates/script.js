@@ -72,8 +72,12 @@ if (form) {
   const albums = [...document.querySelectorAll(".album")];
   const opened = albums.map((album) => album.open);
   const total = document.querySelectorAll(".card").length;
-  const fits = (card, wanted) => [...wanted].every(([key, text]) =>
-    key === "name" ? card.dataset.name.toLowerCase().includes(text.toLowerCase()) : text === "" || card.dataset[key] === text);
+  const fits = (card, wanted) => [...wanted].every(([key, text]) => {
+    const value = card.dataset[key];
+    if (key === "name") return value.toLowerCase().includes(text.toLowerCase());
+    if (key === "role") return text === "" || value.split(", ").includes(text);
+    return text === "" || value === text;
+  });
   const apply = () => {
     const wanted = new FormData(form);
     const filtered = [...wanted.values()].some((text) => text !== "");
