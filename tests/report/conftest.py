@@ -1,15 +1,15 @@
 import pytest
 
-from tests.report.runs import GENERATORS, predictions, write_analyses, write_run
+from tests.report.runs import GENERATORS, KINDS, predictions, write_analyses, write_run
 
 
 @pytest.fixture
 def make_full_run(make_run):
     """As `make_run`, with everything that a full evaluation leaves behind."""
 
-    def make(folder, sets, *, side=64, strength=1.0, **more):
+    def make(folder, sets, *, strength=1.0, kinds=KINDS, **more):
         path = make_run(folder, sets, **more)
-        write_analyses(path, sets, side=side, strength=strength)
+        write_analyses(path, sets, strength=strength, kinds=kinds)
         return path
 
     return make

@@ -27,6 +27,8 @@ GENERATORS = (
     "seeingdark", "san", "deepfake", "stylegan2", "whichfaceisreal",
 )  # fmt: skip
 
+KINDS = ("protocol", "blur", "jpeg", "scale", "noise")
+
 
 def predictions(name, *, strength=1.5, categories=("",), per_label=60, skipped=(), fake=True):
     """Rows of a set whose logits tell fakes by `strength` standard deviations."""
@@ -177,7 +179,7 @@ def ranked(rows, *, side=64, mistakes=2):
     )
 
 
-def write_analyses(path, sets, *, side=64, strength=1.0):
+def write_analyses(path, sets, *, side=64, strength=1.0, kinds=KINDS):
     """What a full evaluation adds to a run: conditions, two-shot accuracy, spectra, rankings."""
     folder = RunFolder(path)
     results = read_results(folder.results)
@@ -192,6 +194,7 @@ def write_analyses(path, sets, *, side=64, strength=1.0):
         **{f"scale-{f:g}": condition("scale", f, sets, 1.0) for f in (0.5, 2.0)},
         "noise-5": condition("noise", 5.0, sets, strength),
     }
+    conditions = {name: one for name, one in conditions.items() if one.kind in kinds}
     changed = {n: dataclasses.replace(o, two_shot=two_shot) for n, o in results.sets.items()}
     write_json(folder.results, dataclasses.replace(results, sets=changed, conditions=conditions))
     real, fake = spectrum(side, upsampled=False), spectrum(side, upsampled=True)

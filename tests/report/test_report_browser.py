@@ -34,7 +34,7 @@ def page(tmp_path_factory):
         }
         published = {"crn": 0.6, "progan": 0.8}
         paths.append(write_run(folder / name, sets, name=name, published=published, draws=5))
-        write_analyses(paths[-1], sets)
+        write_analyses(paths[-1], sets, kinds=("protocol", "blur", "jpeg"))
     pages = {"single": paths[:1], "both": paths}
     for name, chosen in pages.items():
         (folder / f"{name}.html").write_text(page_html(read_contents(chosen)))
