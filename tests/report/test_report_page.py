@@ -7,7 +7,9 @@ import pytest
 from jaxdet import config, files
 from jaxdet.errors import UserError
 from jaxdet.report import write_report
+from jaxdet.report.contents import read_contents
 from jaxdet.report.load import shown
+from jaxdet.report.page import page_html
 
 DASH = "\N{EN DASH}"
 _VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -43,16 +45,21 @@ class _Page(html.parser.HTMLParser):
 
 @pytest.fixture
 def write(make_run, tmp_path):
-    def write(*sets, trained=False, **more):
+    def write(*sets, trained=False, whole=False, **more):
+        """The page of runs of these sets; with the files beside it where they matter."""
         runs = [make_run(f"run{i}", one, trained=trained, **more) for i, one in enumerate(sets)]
-        return _Page(write_report(runs, tmp_path / "out"))
+        if whole:
+            return _Page(write_report(runs, tmp_path / "out"))
+        page = tmp_path / "index.html"
+        page.write_bytes(page_html(read_contents(runs)).encode("utf-8", "replace"))
+        return _Page(page)
 
     return write
 
 
 def test_a_full_page(write, make_predictions, generators, tmp_path):
     sets = {name: make_predictions(name, categories=("car", "cat")) for name in generators}
-    page = write(sets, trained=True)
+    page = write(sets, trained=True, whole=True)
     stored = json.loads((tmp_path / "run0" / "results.json").read_text())
     for name, one in stored["sets"].items():
         low, high = one["ap_ci95"]
@@ -116,9 +123,9 @@ def test_names_that_are_no_text_can_be_written(write, make_predictions):
 
 def test_equal_runs_give_equal_bytes(write, make_predictions, tmp_path):
     sets = {"a": make_predictions("a"), "b": make_predictions("b")}
-    write(sets, trained=True)
+    write(sets, trained=True, whole=True)
     first = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*.*")}
-    write(sets, trained=True)
+    write(sets, trained=True, whole=True)
     assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*.*")} == first
 
 
