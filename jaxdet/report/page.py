@@ -159,12 +159,22 @@ def _spectrum(pair: SpectrumPair) -> Mapping[str, Any]:
         "n_small": pair.n_small,
         "low": f"{10**pair.low:.3g}",
         "high": f"{10**pair.high:.3g}",
+        "peaks": [_peak(*one) for one in pair.peaks],
         "halves": [
             (title, "" if values is None else pictures.data_uri(
                 pictures.shades(values, low=pair.low, high=pair.high)), count)
             for title, values, count in halves
         ],
     }  # fmt: skip
+
+
+# A peak of the fakes alone: this many times 1, which is no trace, and the peak of the reals.
+_TRACE = 1.5
+
+
+def _peak(period: int, real: float | None, fake: float | None) -> tuple[int, str, str, bool]:
+    reals, fakes = (rows.NONE if one is None else f"{one:.1f}" for one in (real, fake))
+    return period, reals, fakes, fake is not None and fake > _TRACE * max(1.0, real or 0.0)
 
 
 def _origin(runs: Sequence[Run]) -> dict[str, Any]:

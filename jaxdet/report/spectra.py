@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from jaxdet import metrics
 from jaxdet.report.load import Run
 from jaxdet.report.rows import set_names
 from jaxdet.results import Spectrum, read_arrays
@@ -30,6 +31,8 @@ class SpectrumPair:
       n_small: images left out as too small.
       low: log10 magnitude of the darkest shade.
       high: of the brightest.
+      peaks: (period in pixels, how far its frequencies stand out of their surroundings in real
+        and in fake, None without such images); see `metrics.periodic_peaks`.
     """
 
     set: str
@@ -41,6 +44,7 @@ class SpectrumPair:
     n_small: int
     low: float
     high: float
+    peaks: tuple[tuple[int, float | None, float | None], ...]
 
 
 def spectra_of(runs: Sequence[Run]) -> list[SpectrumPair]:
@@ -75,7 +79,17 @@ def _pair(name: str, spectrum: Spectrum, labels: tuple[str, ...], *, most: int) 
     return SpectrumPair(
         set=name, runs=labels, real=real, fake=fake, n_real=spectrum.n_real,
         n_fake=spectrum.n_fake, n_small=spectrum.n_small, low=float(low), high=float(high),
+        peaks=_peaks(spectrum),
     )  # fmt: skip
+
+
+def _peaks(spectrum: Spectrum) -> tuple[tuple[int, float | None, float | None], ...]:
+    real, fake = (metrics.periodic_peaks(one) for one in (spectrum.real, spectrum.fake))
+    return tuple((period, _number(real[period]), _number(fake[period])) for period in real)
+
+
+def _number(ratio: float) -> float | None:
+    return None if np.isnan(ratio) else ratio
 
 
 def _logarithm(magnitude: np.ndarray, most: int) -> np.ndarray | None:

@@ -43,6 +43,22 @@ def _size(gallery):
     return stored + sum(len(card.evidence) for card in gallery.cards)
 
 
+def test_peaks_are_told_and_those_of_the_fakes_alone_are_bold(path):
+    flat = np.ones((64, 64), np.float32)
+    grid = flat.copy()
+    grid[::32, ::32] = 5.0
+    spectrum = dataclasses.replace(
+        read_arrays(RunFolder(path).spectrum("own"), Spectrum), real=flat, fake=grid
+    )
+    write_arrays(RunFolder(path).spectrum("own"), spectrum)
+    pair = next(one for one in spectra.spectra_of(load_runs([path])) if one.set == "own")
+    assert [period for period, _, _ in pair.peaks] == [2, 3, 4, 8]
+    assert pair.peaks[0] == (2, 1.0, pytest.approx(5.0))
+    assert pair.peaks[1] == (3, 1.0, 1.0)
+    page = page_html(contents_of(load_runs([path])))
+    assert "<td><b>5.0</b></td>" in page
+
+
 # Pictures.
 
 
