@@ -231,3 +231,10 @@ def test_print_shows_image_and_evidence_side_by_side(opened):
     assert right[1] == "1"
     assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not browser.run("document.querySelector('#filter').checkVisibility()")
+
+
+def test_the_main_table_fits_on_paper(opened):
+    browser = opened("single", media="print", width=718)  # A4 less margins of 1 cm
+    assert (
+        browser.run("document.querySelector('table.scores').getBoundingClientRect().right") <= 718
+    )
