@@ -114,9 +114,13 @@ def reconstruct(
     # The last batch is filled up, so that one compilation serves every set.
     padded = np.pad(crops, ((0, -len(crops) % batch_size), (0, 0), (0, 0), (0, 0)))
     batches = [np.asarray(draw(variables, padded[i : i + batch_size])) for i in starts]
-    drawn = np.concatenate(batches)[: len(crops)]
+    return to_pixels(np.concatenate(batches)[: len(crops)], crops=crops)
+
+
+def to_pixels(drawn: np.ndarray, *, crops: np.ndarray) -> np.ndarray:
+    """U8 of f32 [N, S, S, 3] in -1..1, made gray where the u8 crop of the same row is gray."""
     gray = (crops == crops[..., :1]).all(axis=(1, 2, 3))
-    drawn[gray] = drawn[gray].mean(axis=-1, keepdims=True)
+    drawn = np.where(gray[:, None, None, None], drawn.mean(axis=-1, keepdims=True), drawn)
     return np.rint((drawn + 1) * 127.5).clip(0, 255).astype(np.uint8)
 
 

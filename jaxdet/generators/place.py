@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.errors import UserError
+from jaxdet.files import write_bytes
 
 RECORD = "synth.json"  # also the mark by which a folder is known as ours
 
@@ -32,25 +33,46 @@ def read_record(root: Path) -> dict[str, Any] | None:
 
 
 def write_record(folder: Path, *, record: Mapping[str, Any]) -> None:
-    """Puts the record into a folder."""
-    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    """Puts the record into a folder, whole or not at all."""
+    write_bytes(folder / RECORD, (json.dumps(record, indent=1) + "\n").encode())
 
 
 @contextlib.contextmanager
-def making(root: Path) -> Iterator[Path]:
-    """An empty folder beside `root`, renamed to it where the body ends without an exception.
+def making(root: Path, *, asked: Mapping[str, Any] | None = None) -> Iterator[Path]:
+    """A folder beside `root`, renamed to it where the body ends without an exception.
 
-    What a killed run left there is replaced; one that is still running is not disturbed.
+    What a killed run left there is replaced; or kept, to go on from, where it was begun with the
+    same `asked`. One that is still running is not disturbed.
+
+    Raises:
+        UserError: something else is there, or work that was begun with another `asked`.
     """
     partial = root.parent / f".{root.name}.making"
     partial.mkdir(parents=True, exist_ok=True)
+    begun = {"status": "making", **(asked or {})}
     with _locked(partial):
-        read_record(partial)  # raises for a folder that is not ours
-        for left in partial.iterdir():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-        write_record(partial, record={"status": "making"})
+        left = read_record(partial)  # raises for a folder that is not ours
+        if asked is None or not _can_go_on(left, begun=begun, partial=partial):
+            _empty(partial)
+            write_record(partial, record=begun)
         yield partial
         os.rename(partial, root)  # fails, and harms nothing, if the place was taken meanwhile
+
+
+def _can_go_on(left: Mapping[str, Any] | None, *, begun: Mapping[str, Any], partial: Path) -> bool:
+    if left is None or "settings" not in left:  # the built-in dataset keeps nothing to go on from
+        return False
+    if left != begun:
+        raise UserError(
+            f"{partial} holds the beginning of a dataset with other settings or photographs: "
+            "give those again to go on with it, or choose another --root, or remove it"
+        )
+    return True
+
+
+def _empty(folder: Path) -> None:
+    for left in folder.iterdir():
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ Real and fake have the same crops, size, container (8-bit RGB PNG) and number in
 that only what the generator did to the pixels tells them apart.
 """
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,14 +13,14 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from jaxdet.data.images import SPLITS
 from jaxdet.errors import UserError
 from jaxdet.generators.autoencoder import MULTIPLE
 from jaxdet.generators.fit import FitSettings, Say, fit, reconstruct
-from jaxdet.generators.photos import Crops, Photograph, cut_crops, find_photographs
+from jaxdet.generators.photos import Crops, Photograph, find_photographs
 from jaxdet.generators.place import making, read_record, write_record
+from jaxdet.generators.sets import CutSettings, cut_splits, fidelity, write_images
 
 SCHEMA = 1  # raise it when the same settings begin to give other images
 SEEN = "transposed4"  # the generator of the training and validation fakes
@@ -34,27 +33,16 @@ ROUNDS: Mapping[str, int] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class SynthSettings:
+class SynthSettings(CutSettings):
     """What the dataset is a function of."""
 
-    photos: str | None = None  # folder of the user's own photographs; None: scikit-image's
-    seed: int = 0
-    size: int = 72  # pixels a side; the detector crops 64 of them
-    train_images: int = 1200  # per label
-    val_images: int = 200  # per label
-    test_images: int = 200  # per label and generator
     steps: int = 300  # updates per round of a generator's training
 
     def __post_init__(self) -> None:
         """Raises UserError for a value that cannot be."""
-        if self.size < 32 or self.size % MULTIPLE:
-            raise UserError(f"--size={self.size}: must be a multiple of {MULTIPLE}, 32 or more")
-        if self.seed < 0:
-            raise UserError(f"--seed={self.seed}: must be 0 or more")
-        for name in ("train_images", "val_images", "test_images", "steps"):
-            if getattr(self, name) < 1:
-                flag = name.replace("_", "-")
-                raise UserError(f"--{flag}={getattr(self, name)}: must be 1 or more")
+        super().__post_init__()
+        self.multiple_of(MULTIPLE, least=32)
+        self.at_least(1, "steps")
 
 
 def synthesise(root: Path, *, settings: SynthSettings, say: Say = print) -> None:
@@ -82,7 +70,7 @@ def synthesise(root: Path, *, settings: SynthSettings, say: Say = print) -> None
 
 
 def describe(
-    settings: SynthSettings, *, photographs: Mapping[str, tuple[Photograph, ...]]
+    settings: CutSettings, *, photographs: Mapping[str, tuple[Photograph, ...]]
 ) -> dict[str, Any]:
     """What decides whether a dataset is the one asked for, as it stands in its record."""
     names = {split: sorted(p.name for p in photographs[split]) for split in SPLITS}
@@ -138,33 +126,10 @@ def make_sets(
     return {"images_per_label": counts, "generators": generators, "versions": versions()}
 
 
-def cut_splits(
-    settings: SynthSettings, *, photographs: Mapping[str, tuple[Photograph, ...]]
-) -> dict[str, Crops]:
-    """Split -> crops."""
-    counts = (settings.train_images, settings.val_images, settings.test_images)
-    return {
-        split: cut_crops(
-            photographs[split], count=count, size=settings.size, seed=(settings.seed, number)
-        )
-        for number, (split, count) in enumerate(zip(SPLITS, counts, strict=True))
-    }
-
-
 def write_set(folder: Path, *, real: Crops, fake: np.ndarray) -> None:
     """Writes `0_real` and `1_fake` of one set, with the same file names in both."""
     for label, images in (("0_real", real.images), ("1_fake", fake)):
-        os.makedirs(folder / label)
-        for name, image in zip(real.names, images, strict=True):
-            Image.fromarray(image).save(folder / label / name, compress_level=6)
-
-
-def fidelity(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
-    """How near u8 fakes are to their reals: `l1` in 0..255 levels, `psnr_db` over all pixels."""
-    difference = fake.astype(np.float64) - real
-    mse = max(float((difference**2).mean()), 1e-9)  # no infinities in JSON
-    psnr = 10 * np.log10(255**2 / mse)
-    return {"l1": round(float(np.abs(difference).mean()), 3), "psnr_db": round(float(psnr), 2)}
+        write_images(folder / label, names=real.names, images=images)
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,228 @@
+"""Deep image prior as a maker of fakes (Wang et al., CVPR 2020, appendix A.4).
+
+One network for each image learns to draw it from fixed noise; what it draws on the way are the
+fakes. Images are independent, so many networks are trained at once on one device.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxdet.data.images import SPLITS
+from jaxdet.errors import RunFailedError
+from jaxdet.files import read_json, write_json
+from jaxdet.generators.fit import Say, to_pixels
+from jaxdet.generators.grid import write_grid
+from jaxdet.generators.hourglass import NOISE, UPSAMPLINGS, Hourglass
+from jaxdet.generators.photos import Crops
+from jaxdet.generators.sets import CutSettings, fidelity, set_folder, write_images
+from jaxdet.generators.snapshots import load_snapshot, save_snapshot
+
+SNAPSHOTS = 6  # evenly over the iterations: 1000, 2000 ... 6000
+RATES = (1e-2, 1e-3, 1e-4)  # each for a third of the iterations
+_NOISE_RANGE = 0.1  # uniform from 0, Ulyanov et al.
+_SHEET = 8  # images on a sheet, in columns: the photograph, then its snapshots
+
+State = Any  # of one network, or of many: the same tree with one more axis in front
+Numbers = dict[str, list[float]]  # snapshot -> one number an image
+
+
+@dataclass(frozen=True)
+class DipSettings(CutSettings):
+    """What the dataset is a function of. Images times SNAPSHOTS are made."""
+
+    method: str = "dip"
+    size: int = 128
+    train_images: int = 200  # networks: each gives one fake for each snapshot
+    val_images: int = 40
+    test_images: int = 40
+    iterations: int = 6000
+    upsampling: str = "bilinear"  # or nearest
+    width: int = 128  # channels
+    levels: int = 5
+    at_once: int = 8  # networks; their number changes the rounding and nothing else
+
+    def __post_init__(self) -> None:
+        """Raises UserError for a value that cannot be."""
+        super().__post_init__()
+        self.one_of("upsampling", UPSAMPLINGS)
+        self.at_least(1, "width", "levels", "at_once")
+        self.at_least(SNAPSHOTS, "iterations")
+        # Two pixels a side are left at the bottom, of which normalisation can take a deviation.
+        self.multiple_of(2**self.levels, least=2 ** (self.levels + 1))
+
+    @property
+    def snapshots(self) -> tuple[int, ...]:
+        """The iterations whose images are kept."""
+        return tuple(self.iterations * (k + 1) // SNAPSHOTS for k in range(SNAPSHOTS))
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Compiled functions over a group of networks, the group in the first axis.
+
+    Attributes:
+        init: i32 [G] rows of the data -> the state; a row's network and noise follow from its
+            number and the seed alone.
+        update: `(state, f32 [G, S, S, 3] in 0..1) -> (state, l1 f32 [G])`; the old state is used
+            up.
+        draw: state -> f32 [G, S, S, 3] in 0..1.
+    """
+
+    init: Callable[[np.ndarray], State]
+    update: Callable[[State, jax.Array], tuple[State, jax.Array]]
+    draw: Callable[[State], jax.Array]
+
+
+@functools.cache
+def make_prior(settings: DipSettings) -> Prior:
+    """The functions of these settings."""
+    network = Hourglass(
+        width=settings.width, levels=settings.levels, upsampling=settings.upsampling
+    )
+    adam = optax.adam(make_rate(settings.iterations))
+    shape = (settings.size, settings.size, NOISE)
+
+    def init(row: jax.Array) -> State:
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), row))
+        noise = jax.random.uniform(keys[0], shape, maxval=_NOISE_RANGE)
+        variables = network.init(keys[1], noise)
+        return {"noise": noise, "variables": variables, "moments": adam.init(variables)}
+
+    def update(state: State, target: jax.Array) -> tuple[State, jax.Array]:
+        def l1(variables: Any) -> jax.Array:
+            drawn: Any = network.apply(variables, state["noise"])
+            return jnp.abs(drawn - target).mean()
+
+        loss, gradient = jax.value_and_grad(l1)(state["variables"])
+        change, moments = adam.update(gradient, state["moments"], state["variables"])
+        variables = optax.apply_updates(state["variables"], change)
+        return {**state, "variables": variables, "moments": moments}, loss
+
+    def draw(state: State) -> Any:
+        return network.apply(state["variables"], state["noise"])
+
+    return Prior(
+        init=jax.jit(jax.vmap(init)),
+        update=jax.jit(jax.vmap(update), donate_argnums=0),
+        draw=jax.jit(jax.vmap(draw)),
+    )
+
+
+def make_rate(iterations: int) -> optax.Schedule:
+    """The learning rate of an iteration: RATES, each for a third."""
+    ends = [iterations * k // len(RATES) for k in range(1, len(RATES))]
+    return optax.join_schedules([optax.constant_schedule(rate) for rate in RATES], ends)
+
+
+def make_dip(
+    folder: Path, *, crops: Mapping[str, Crops], settings: DipSettings, say: Say
+) -> dict[str, Any]:
+    """Writes the fakes of all splits; PSNR and loss of each snapshot for the record.
+
+    Raises:
+        RunFailedError: a loss is not finite.
+    """
+    facts: dict[str, Any] = {}
+    first = 0
+    for split in SPLITS:
+        numbers = [
+            make_group(folder, split, group, rows=rows, settings=settings, say=say)
+            for group, rows in _groups(crops[split], first=first, size=settings.at_once)
+        ]
+        first += len(crops[split].names)
+        facts[split] = summarise(numbers)
+    return {"snapshots": facts}
+
+
+def _groups(crops: Crops, *, first: int, size: int) -> list[tuple[Crops, np.ndarray]]:
+    """Crops a few at a time, with their rows in the whole data."""
+    parts = [slice(k, k + size) for k in range(0, len(crops.names), size)]
+    rows = np.arange(first, first + len(crops.names), dtype=np.int32)
+    return [(Crops(crops.names[p], crops.images[p]), rows[p]) for p in parts]
+
+
+def make_group(
+    folder: Path, split: str, group: Crops, *, rows: np.ndarray, settings: DipSettings, say: Say
+) -> dict[str, Numbers]:
+    """Writes the fakes of one group, unless they are there; its PSNR (dB) and l1 (0..255)."""
+    done = folder / "snapshots" / f"{split}_{rows[0]:06d}.json"
+    if done.exists():
+        numbers: dict[str, Numbers] = read_json(done)
+        return numbers
+    fakes: list[np.ndarray] = []
+    for iteration, fake in fit_group(folder, group, rows=rows, settings=settings):
+        fakes.append(fake)
+        told = fidelity(group.images, fake)
+        where = f"{split} {rows[0]}-{rows[-1]}  iteration {iteration}/{settings.iterations}"
+        say(f"dip  {where}  l1 {told['l1']:.2f}  psnr {told['psnr_db']:.1f} dB")
+    numbers = {"psnr_db": {}, "l1": {}}
+    for iteration, fake in zip(settings.snapshots, fakes, strict=True):
+        place = set_folder(split, method=settings.method, kind=kind_of(iteration))
+        write_images(folder / place / "1_fake", names=group.names, images=fake)
+        each = [fidelity(r, f) for r, f in zip(group.images, fake, strict=True)]
+        for name, values in numbers.items():
+            values[str(iteration)] = [one[name] for one in each]
+    shown = np.stack([group.images, *fakes], axis=1)[:_SHEET]
+    sheet = folder / "samples" / f"dip_{split}_{rows[0]:06d}.png"
+    write_grid(sheet, np.concatenate(list(shown)), columns=1 + SNAPSHOTS)
+    write_json(done, numbers)
+    return numbers
+
+
+def kind_of(iteration: int) -> str:
+    """The folder of a snapshot's images."""
+    return f"iteration_{iteration:04d}"
+
+
+def fit_group(
+    folder: Path, group: Crops, *, rows: np.ndarray, settings: DipSettings
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Each snapshot's iteration and fakes u8 [N, S, S, 3]; from the last one on that is kept."""
+    prior, path = make_prior(settings), folder / "snapshots" / "group.msgpack"
+    missing = settings.at_once - len(rows)  # the last group is filled up: one compilation
+    target = jnp.asarray(np.pad(group.images, ((0, missing), *[(0, 0)] * 3), "edge") / 255.0)
+    state = prior.init(np.pad(rows, (0, missing), "edge"))
+    fakes = np.zeros((SNAPSHOTS, *group.images.shape), np.uint8)
+    kept = load_snapshot(path, like={"row": 0, "count": 0, "state": state, "fakes": fakes})
+    count = 0
+    if kept is not None and kept["row"] == rows[0]:
+        count, state, fakes = kept["count"], kept["state"], np.array(kept["fakes"])
+    iterations = (0, *settings.snapshots)
+    for number in range(SNAPSHOTS):
+        if number >= count:
+            steps = iterations[number + 1] - iterations[number]
+            state = _advance(prior, state, target, steps=steps)
+            drawn = np.asarray(prior.draw(state))[: len(rows)]
+            fakes[number] = to_pixels(2 * drawn - 1, crops=group.images)
+            row = int(rows[0])
+            save_snapshot(path, {"row": row, "count": number + 1, "state": state, "fakes": fakes})
+        yield iterations[number + 1], fakes[number]
+
+
+def _advance(prior: Prior, state: State, target: jax.Array, *, steps: int) -> State:
+    for _ in range(steps):
+        state, loss = prior.update(state, target)
+    if not np.isfinite(np.asarray(loss)).all():
+        raise RunFailedError(f"dip: a loss is not finite: {np.asarray(loss).tolist()}")
+    return state
+
+
+def summarise(groups: Sequence[Mapping[str, Numbers]]) -> dict[str, dict[str, float]]:
+    """Snapshot -> mean, least and greatest PSNR over a split's images, and the mean l1."""
+    told = {}
+    for snapshot in groups[0]["psnr_db"]:
+        psnr, l1 = (
+            np.concatenate([group[name][snapshot] for group in groups])
+            for name in ("psnr_db", "l1")
+        )
+        rows = {"psnr_db": psnr.mean(), "psnr_db_min": psnr.min(), "psnr_db_max": psnr.max()}
+        told[snapshot] = {k: round(float(v), 2) for k, v in {**rows, "l1": l1.mean()}.items()}
+    return told

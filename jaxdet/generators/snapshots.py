@@ -1,0 +1,30 @@
+"""Training kept on disk: trees of arrays and texts in msgpack, there whole or not at all."""
+
+from pathlib import Path
+from typing import Any
+
+from flax import serialization
+
+from jaxdet.errors import UserError
+from jaxdet.files import write_bytes
+
+
+def save_snapshot(path: Path, tree: Any) -> None:
+    """Writes a tree in the place of the one before."""
+    write_bytes(path, serialization.to_bytes(tree))
+
+
+def load_snapshot(path: Path, *, like: Any) -> Any:
+    """The tree in a file, built as `like` is; None where there is no file.
+
+    Raises:
+        UserError: the file is damaged or holds another tree.
+    """
+    if not path.exists():
+        return None
+    try:
+        return serialization.from_bytes(like, path.read_bytes())
+    except Exception as error:  # msgpack and flax each raise their own kinds
+        raise UserError(
+            f"{path}: cannot be read as a snapshot ({error}); remove it to begin anew"
+        ) from None

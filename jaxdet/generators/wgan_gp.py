@@ -1,0 +1,146 @@
+"""WGAN-GP (Gulrajani et al., https://arxiv.org/abs/1704.00028), one of the GANs of Xuan et al."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from jaxdet.generators.dcgan import (
+    NOISE,
+    SIZES,
+    Generator,
+    descend,
+    finish,
+    generate,
+    make_draw,
+    start,
+    update_key,
+)
+from jaxdet.generators.game import Game, Losses, State, draw_batch
+from jaxdet.generators.sets import CutSettings
+
+RATE = 1e-4  # of Adam
+PENALTY = 10.0  # weight of the gradient penalty, algorithm 1 of the paper
+
+
+@dataclass(frozen=True)
+class WganGpSettings(CutSettings):
+    """What the dataset is a function of. Rates, batch and critic steps are the source's."""
+
+    method: str = "wgan_gp"
+    size: int = 128  # as Xuan et al.
+    width: int = 64  # channels of the critic's first layer
+    steps: int = 20_000  # of the generator; ours
+    batch_size: int = 64
+    critic_steps: int = 5
+
+    def __post_init__(self) -> None:
+        """Raises UserError for a value that cannot be."""
+        super().__post_init__()
+        self.one_of("size", SIZES)
+        self.at_least(1, "width", "steps", "critic_steps")
+        self.at_least(2, "batch_size")
+
+
+class Critic(nn.Module):
+    """DCGAN's discriminator with layer normalisation, which the penalty of each image needs."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, image: jax.Array) -> jax.Array:
+        """f32 [B, S, S, 3] -> f32 [B], greater for reals."""
+        x, channels = nn.leaky_relu(_halved(self.width)(image), 0.2), self.width
+        while x.shape[1] > 4:
+            channels *= 2
+            x = nn.leaky_relu(nn.GroupNorm(num_groups=1)(_halved(channels)(x)), 0.2)
+        return nn.Conv(1, (4, 4), padding="VALID")(x)[:, 0, 0, 0]
+
+
+def _halved(channels: int) -> nn.Conv:
+    return nn.Conv(channels, (4, 4), strides=(2, 2), padding=1)
+
+
+def gradient_penalty(
+    critic: Callable[[jax.Array], jax.Array],
+    real: jax.Array,
+    fake: jax.Array,
+    *,
+    share: jax.Array,
+) -> jax.Array:
+    """Mean of (|gradient| - 1)^2 at points between each real [B, ...] and fake [B, ...].
+
+    Args:
+        critic: images -> f32 [B], each image by itself.
+        real: f32 [B, S, S, 3].
+        fake: of the same shape.
+        share: f32 [B] in 0..1, of the real in each point.
+    """
+    share = share.reshape(-1, *[1] * (real.ndim - 1))
+    points = share * real + (1 - share) * fake
+    gradient = jax.grad(lambda x: critic(x).sum())(points).reshape(len(points), -1)
+    # Where a gradient is 0 its norm has no derivative: NaN without the small number.
+    norm = jnp.sqrt((gradient**2).sum(axis=1) + 1e-12)
+    return ((norm - 1) ** 2).mean()
+
+
+@functools.cache
+def make_wgan_gp(settings: WganGpSettings) -> Game:
+    """The game of these settings."""
+    generator, critic = Generator(settings.size, settings.width), Critic(settings.width)
+    adam = optax.adam(RATE, b1=0.5, b2=0.9)
+
+    def init() -> State:
+        keys = jax.random.split(jax.random.key(settings.seed))
+        blank = jnp.zeros((2, settings.size, settings.size, 3))
+        return start(
+            generator=generator.init(keys[0], jnp.zeros((2, NOISE)), train=True),
+            discriminator=critic.init(keys[1], blank),
+            adam=adam,
+        )
+
+    def judge(params: Any, image: jax.Array) -> Any:
+        return critic.apply({"params": params}, image)
+
+    def teach(state: State, images: jax.Array, key: jax.Array) -> tuple[State, Losses]:
+        """One step of the critic."""
+        keys = jax.random.split(key, 3)
+        batch = draw_batch(images, key=keys[0], batch_size=settings.batch_size)
+        noise = jax.random.normal(keys[1], (settings.batch_size, NOISE))
+        share = jax.random.uniform(keys[2], (settings.batch_size,))
+        fake, _ = generate(generator, state, state["generator"]["params"], noise)
+
+        def loss(params: Any) -> tuple[jax.Array, Losses]:
+            distance = judge(params, batch).mean() - judge(params, fake).mean()
+            penalty = gradient_penalty(functools.partial(judge, params), batch, fake, share=share)
+            told = {"critic_distance": distance, "penalty": penalty}
+            return PENALTY * penalty - distance, told
+
+        gradient, told = jax.grad(loss, has_aux=True)(state["discriminator"]["params"])
+        return descend(state, "discriminator", gradient, adam=adam), told
+
+    def update(state: State, images: jax.Array) -> tuple[State, Losses]:
+        keys = jax.random.split(update_key(settings.seed, state["step"]), settings.critic_steps + 1)
+        state, told = jax.lax.scan(lambda s, k: teach(s, images, k), state, keys[1:])
+        noise = jax.random.normal(keys[0], (settings.batch_size, NOISE))
+
+        def loss(params: Any) -> tuple[jax.Array, Any]:
+            fake, stats = generate(generator, state, params, noise)
+            return -judge(state["discriminator"]["params"], fake).mean(), stats
+
+        gradient, stats = jax.grad(loss, has_aux=True)(state["generator"]["params"])
+        state = descend(state, "generator", gradient, adam=adam, stats=stats)
+        return finish(state), jax.tree.map(lambda x: x[-1], told)
+
+    return Game(
+        name=settings.method,
+        steps=settings.steps,
+        init=jax.jit(init),
+        update=jax.jit(update, donate_argnums=0),
+        draw=make_draw(generator, settings.seed),
+    )

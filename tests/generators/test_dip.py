@@ -1,0 +1,92 @@
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdet.generators.dip import DipSettings, make_prior, make_rate, summarise
+from jaxdet.generators.hourglass import NOISE, Conv, Hourglass
+
+SETTINGS = DipSettings(size=32, levels=2, width=4, iterations=30, at_once=3)
+
+
+def fit(rows, target, *, steps):
+    prior = make_prior(SETTINGS)
+    state = prior.init(np.asarray(rows, np.int32))
+    losses = []
+    for _ in range(steps):
+        state, loss = prior.update(state, target)
+        losses.append(np.asarray(loss))
+    return np.asarray(prior.draw(state)), np.stack(losses)
+
+
+def photographs(count):
+    rng = np.random.default_rng(0)
+    coarse = rng.random((count, 4, 4, 3))
+    return jnp.asarray(coarse.repeat(8, axis=1).repeat(8, axis=2), jnp.float32)
+
+
+def test_many_networks_at_once_draw_what_each_draws_alone():
+    target = photographs(3)
+    together, losses = fit([0, 5, 9], target, steps=10)
+    for place, row in enumerate([0, 5, 9]):
+        alone, loss = fit([row], target[place : place + 1], steps=10)
+        np.testing.assert_allclose(losses[:, place], loss[:, 0], rtol=1e-3)
+        np.testing.assert_allclose(together[place], alone[0], atol=1e-2)
+    assert (losses[-1] < 0.7 * losses[0]).all()
+    assert not np.allclose(together[0], together[1], atol=0.05)
+
+
+def test_a_network_follows_from_its_row_and_the_seed():
+    prior = make_prior(SETTINGS)
+    first, again = (prior.init(np.array([7], np.int32)) for _ in range(2))
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), first, again))
+    other = make_prior(replace(SETTINGS, seed=1)).init(np.array([7], np.int32))
+    assert not np.allclose(first["noise"], other["noise"])
+
+
+def test_convolution_is_that_of_jax_behind_reflected_borders():
+    x = jax.random.normal(jax.random.key(0), (8, 8, 5))
+    for strides in (1, 2):
+        layer = Conv(4, 3, strides)
+        variables = layer.init(jax.random.key(1), x)
+        kernel = variables["params"]["kernel"].reshape(3, 3, 5, 4)
+        padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode="reflect")[None]
+        want = jax.lax.conv_general_dilated(
+            padded, kernel, (strides, strides), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )[0]
+        got = layer.apply(variables, x)
+        np.testing.assert_allclose(got, want + variables["params"]["bias"], rtol=1e-5, atol=1e-5)
+
+
+def test_the_network_of_the_source_has_its_parameters():
+    shape = jax.eval_shape(Hourglass().init, jax.random.key(0), jnp.zeros((64, 64, NOISE)))
+    # What Ulyanov et al.'s denoising notebook prints for five levels of 128, skips of 4.
+    assert sum(leaf.size for leaf in jax.tree.leaves(shape)) == 2_217_831
+
+
+@pytest.mark.parametrize("upsampling", ["bilinear", "nearest"])
+def test_doubling(upsampling):
+    x = jnp.array([0.0, 4.0])[:, None, None] * jnp.ones((2, 2, 1))
+    got = Hourglass(upsampling=upsampling).double(x)[:, 0, 0].tolist()
+    assert got == ([0, 1, 3, 4] if upsampling == "bilinear" else [0, 0, 4, 4])
+
+
+def test_rates_are_a_third_each():
+    rate = make_rate(6000)
+    got = [float(rate(step)) for step in (0, 1999, 2000, 3999, 4000, 5999)]
+    np.testing.assert_allclose(got, [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4])
+
+
+def test_snapshots_of_the_source():
+    assert DipSettings().snapshots == (1000, 2000, 3000, 4000, 5000, 6000)
+
+
+def test_summary_is_over_all_images():
+    groups = [
+        {"psnr_db": {"9": [10.0, 30.0]}, "l1": {"9": [1.0, 2.0]}},
+        {"psnr_db": {"9": [50.0]}, "l1": {"9": [6.0]}},
+    ]
+    want = {"psnr_db": 30.0, "psnr_db_min": 10.0, "psnr_db_max": 50.0, "l1": 3.0}
+    assert summarise(groups) == {"9": want}

@@ -1,0 +1,189 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxdet.errors import UserError
+from jaxdet.generators.autogan import AutoganSettings
+from jaxdet.generators.dcgan import DcganSettings
+from jaxdet.generators.dip import DipSettings
+from jaxdet.generators.makers import make_dataset
+from jaxdet.generators.wgan_gp import WganGpSettings
+
+COUNTS = {"train_images": 6, "val_images": 2, "test_images": 3}
+SMALL = {"size": 32, "width": 4, **COUNTS}
+TINY = {
+    "dip": DipSettings(levels=2, iterations=12, at_once=4, **SMALL),
+    "autogan": AutoganSettings(blocks=1, epochs=2, batch_size=2, **SMALL),
+    "dcgan": DcganSettings(steps=4, batch_size=4, **SMALL),
+    "wgan_gp": WganGpSettings(steps=4, batch_size=4, critic_steps=2, **SMALL),
+}
+KINDS = {"dip": [f"iteration_{i:04d}" for i in (2, 4, 6, 8, 10, 12)]}
+LABELS = ("0_real", "1_fake")
+
+
+def quiet(line):
+    """Says nothing."""
+
+
+def killed_after(lines):
+    """Says nothing either, and is interrupted when it is told one line more."""
+    told = []
+
+    def say(line):
+        told.append(line)
+        if len(told) > lines:
+            raise KeyboardInterrupt
+
+    return say
+
+
+def contents(root):
+    return {f.relative_to(root): f.read_bytes() for f in root.rglob("*") if f.is_file()}
+
+
+def pixels(folder):
+    return np.stack([np.asarray(Image.open(f)) for f in sorted(folder.iterdir())])
+
+
+@pytest.fixture(scope="module", params=list(TINY))
+def made(request, tmp_path_factory):
+    root = tmp_path_factory.mktemp(request.param) / "set"
+    make_dataset(root, settings=TINY[request.param], say=quiet)
+    return request.param, root
+
+
+def test_layout_and_counts(made):
+    method, root = made
+    kinds = KINDS.get(method)
+    sets = {f"{s}/{kind}": s for s in ("train", "val") for kind in kinds or ["photo"]}
+    sets |= {f"test/{method}/{kind}".rstrip("/"): "test" for kind in kinds or [""]}
+    assert {f.name for f in root.iterdir()} == {"train", "val", "test", "samples", "synth.json"}
+    found = {str(f.parent.relative_to(root)) for f in root.glob("t*/**/*.png")}
+    assert found | {str(f.parent.relative_to(root)) for f in root.glob("val/**/*.png")} == {
+        f"{where}/{label}" for where in sets for label in LABELS
+    }
+    for where, split in sets.items():
+        names = [sorted(f.name for f in (root / where / label).iterdir()) for label in LABELS]
+        assert names[0] == names[1]
+        assert len(names[0]) == COUNTS[f"{split}_images"]
+
+
+def test_reals_and_fakes_differ_in_pixels_only(made):
+    _, root = made
+    for real in root.rglob("0_real/*"):
+        fake = real.parent.parent / "1_fake" / real.name
+        for file in (real, fake):
+            with Image.open(file) as image:
+                assert (image.format, image.mode, image.size) == ("PNG", "RGB", (32, 32))
+        pair = [np.asarray(Image.open(file)) for file in (real, fake)]
+        assert (pair[0] != pair[1]).any()
+        gray = [(image == image[..., :1]).all() for image in pair]
+        assert gray[1] or not gray[0]  # a gray photograph's fake is gray
+
+
+def test_reals_are_those_of_every_method(made, tmp_path):
+    method, root = made
+    kind = (KINDS.get(method) or ["photo"])[0]
+    other = "dcgan" if method != "dcgan" else "wgan_gp"
+    settings = replace(TINY[other], steps=1)
+    make_dataset(tmp_path / "set", settings=settings, say=quiet)
+    assert (pixels(tmp_path / "set/val/photo/0_real") == pixels(root / f"val/{kind}/0_real")).all()
+
+
+def test_killed_and_started_again_it_gives_the_same_bytes(made, tmp_path):
+    method, root = made
+    again = tmp_path / "set"
+    for lines in (0, 2):  # the second time it goes on from the second line's snapshot
+        with pytest.raises(KeyboardInterrupt):
+            make_dataset(again, settings=TINY[method], say=killed_after(lines))
+        assert not again.exists()
+    told = []
+    make_dataset(again, settings=TINY[method], say=told.append)
+    assert contents(again) == contents(root)
+    whole = []
+    make_dataset(tmp_path / "whole", settings=replace(TINY[method], seed=1), say=whole.append)
+    assert len(told) < len(whole)
+
+
+def test_another_seed_gives_other_fakes(made, tmp_path):
+    method, root = made
+    make_dataset(tmp_path / "set", settings=replace(TINY[method], seed=1), say=quiet)
+    fakes = {f.relative_to(root) for f in root.glob("test/**/1_fake/*")}
+    other = contents(tmp_path / "set")
+    assert all(other[name] != (root / name).read_bytes() for name in fakes & other.keys())
+
+
+def test_a_beginning_with_other_settings_is_refused_and_kept(tmp_path):
+    root, settings = tmp_path / "set", TINY["dcgan"]
+    with pytest.raises(KeyboardInterrupt):
+        make_dataset(root, settings=settings, say=killed_after(0))
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match=r"beginning of a dataset with other settings"):
+        make_dataset(root, settings=replace(settings, steps=3), say=quiet)
+    assert contents(tmp_path) == before
+
+
+def test_a_damaged_snapshot_is_named(tmp_path):
+    root, settings = tmp_path / "set", TINY["dcgan"]
+    with pytest.raises(KeyboardInterrupt):
+        make_dataset(root, settings=settings, say=killed_after(0))
+    (snapshot,) = tmp_path.rglob("training.msgpack")
+    snapshot.write_bytes(snapshot.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"training.msgpack.*remove it"):
+        make_dataset(root, settings=settings, say=quiet)
+
+
+def test_a_finished_dataset_is_left_alone_and_other_settings_refused(made):
+    method, root = made
+    told, before = [], contents(root)
+    make_dataset(root, settings=TINY[method], say=told.append)
+    assert told == [f"{root}: already there"]
+    with pytest.raises(UserError, match=r"other settings.*width 4 not 5"):
+        make_dataset(root, settings=replace(TINY[method], width=5), say=quiet)
+    assert contents(root) == before
+
+
+def test_record_tells_what_was_measured(made):
+    method, root = made
+    record = json.loads((root / "synth.json").read_text())
+    assert record["status"] == "finished"
+    assert record["settings"]["method"] == method
+    assert record["images_per_label"] == {"train": 6, "val": 2, "test": 3}
+    if method == "dip":
+        told = record["dip"]["snapshots"]["train"]
+        assert list(told) == ["2", "4", "6", "8", "10", "12"]
+        assert told["12"]["psnr_db"] > told["2"]["psnr_db"]
+        assert told["12"]["psnr_db_min"] <= told["12"]["psnr_db"] <= told["12"]["psnr_db_max"]
+    else:
+        rows = record[method]["history"]
+        assert [row["step"] for row in rows] == list(range(1, len(rows) + 1))
+        assert all(np.isfinite(list(row.values())).all() for row in rows)
+    assert len(list((root / "samples").glob("*.png"))) == (5 if method == "dip" else len(rows))
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        (DipSettings, {"size": 96, "levels": 6}),
+        (DipSettings, {"size": 32}),
+        (DipSettings, {"iterations": 5}),
+        (DipSettings, {"upsampling": "transposed"}),
+        (DipSettings, {"at_once": 0}),
+        (AutoganSettings, {"size": 33}),
+        (AutoganSettings, {"blocks": -1}),
+        (AutoganSettings, {"identity_weight": -1.0}),
+        (AutoganSettings, {"upsampling": "bilinear"}),
+        (DcganSettings, {"size": 72}),
+        (DcganSettings, {"batch_size": 1}),
+        (DcganSettings, {"seed": -1}),
+        (WganGpSettings, {"critic_steps": 0}),
+        (WganGpSettings, {"train_images": 0}),
+    ],
+)
+def test_settings_that_cannot_be(kind, wrong):
+    flag = next(iter(wrong)).replace("_", "-")
+    with pytest.raises(UserError, match=f"--{flag}="):
+        kind(**wrong)
