@@ -1,4 +1,4 @@
-"""`python -m jaxdet.bench input | eval`: images per second, as a table and as JSON.
+"""`python -m jaxdet.bench input | eval | dip`: images per second, as a table and as JSON.
 
 Ratios within one run are what counts: other work on the machine hits all rows alike.
 """
@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_input(subparsers.add_parser("input", help=_INPUT, description=_INPUT))
     _add_eval(subparsers.add_parser("eval", help=_EVAL, description=_EVAL))
+    _add_dip(subparsers.add_parser("dip", help=_DIP, description=_DIP))
     with guard():
         options = parser.parse_args(arguments)
         check_writable(options.json)
@@ -92,6 +93,38 @@ def _measure_eval(options: argparse.Namespace) -> list[dict[str, Any]]:
             model=Model(name=options.arch),
         )
         return measure_evaluation(plan, say=lambda line: print(line, flush=True))
+
+
+_DIP = (
+    "deep image priors: updates of many networks at once, beside the same one network after the "
+    "other; an image is one update of one image's network"
+)
+
+
+def _add_dip(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(measure=_measure_dip)
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows as JSON")
+    for flag, default, text in (
+        ("size", 128, "pixels a side"),
+        ("width", 128, "channels"),
+        ("levels", 5, "halvings"),
+        ("at-once", 8, "networks"),
+        ("updates", 10, "of each network in a turn"),
+        ("rounds", 3, "turns of each row"),
+    ):
+        told = f"{text} (default {default})"
+        parser.add_argument(f"--{flag}", type=_positive, default=default, metavar="N", help=told)
+
+
+def _measure_dip(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from jaxdet.bench.prior import Plan, measure_prior
+    from jaxdet.generators.dip import DipSettings
+
+    settings = DipSettings(
+        size=options.size, width=options.width, levels=options.levels, at_once=options.at_once
+    )
+    plan = Plan(settings=settings, updates=options.updates, rounds=options.rounds)
+    return measure_prior(plan, say=lambda line: print(line, flush=True))
 
 
 def _even(text: str) -> int:

@@ -77,12 +77,15 @@ def train(game: Game, images: np.ndarray, *, folder: Path, say: Say) -> tuple[St
     saved = saved or {"state": game.init(), "step": 0, "history": "[]"}
     state, history = saved["state"], json.loads(saved["history"])
     on_device, window = jnp.asarray(images), max(game.steps // WINDOWS, 1)
+    # Crops stand in the order of their photographs: a few of each.
+    shown = images[np.linspace(0, len(images) - 1, min(SHEET, len(images))).astype(int)]
     for begin in range(saved["step"], game.steps, window):
         end, started = min(begin + window, game.steps), time.perf_counter()
         state, losses = play(game, state, on_device, steps=end - begin)
         seconds = time.perf_counter() - started
-        fakes = draw_all(game, state, images[:SHEET], first=0)
-        history.append({"step": end, **losses, "patch_distance": _distance(images, fakes)})
+        fakes = draw_all(game, state, shown, first=0)
+        distance = round(patch_distance(shown, fakes), 3)
+        history.append({"step": end, **losses, "patch_distance": distance})
         save_snapshot(path, {"state": state, "step": end, "history": json.dumps(history)})
         write_grid(folder / "samples" / f"{game.name}_{end:07d}.png", fakes)
         say(_line(game, history[-1], seconds=seconds))
@@ -121,11 +124,6 @@ def draw_batch(images: jax.Array, *, key: jax.Array, batch_size: int) -> jax.Arr
     batch = to_unit(images[jax.random.randint(choose, (batch_size,), 0, len(images))])
     mirrored = jax.random.bernoulli(mirror, 0.5, (batch_size, 1, 1, 1))
     return jnp.where(mirrored, batch[:, :, ::-1], batch)
-
-
-def _distance(images: np.ndarray, fakes: np.ndarray) -> float:
-    # Other photographs than those of the sheet where there are enough.
-    return round(patch_distance(images[-SHEET:], fakes), 3)
 
 
 def _line(game: Game, row: Row, *, seconds: float) -> str:

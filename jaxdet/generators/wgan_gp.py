@@ -107,8 +107,9 @@ def make_wgan_gp(settings: WganGpSettings) -> Game:
     def judge(params: Any, image: jax.Array) -> Any:
         return critic.apply({"params": params}, image)
 
-    def teach(state: State, images: jax.Array, key: jax.Array) -> tuple[State, Losses]:
-        """One step of the critic."""
+    def teach(state: State, images: jax.Array, number: int) -> tuple[State, Losses]:
+        """The critic's step of a number within one update."""
+        key = jax.random.fold_in(update_key(settings.seed, state["step"]), number)
         keys = jax.random.split(key, 3)
         batch = draw_batch(images, key=keys[0], batch_size=settings.batch_size)
         noise = jax.random.normal(keys[1], (settings.batch_size, NOISE))
@@ -124,23 +125,31 @@ def make_wgan_gp(settings: WganGpSettings) -> Game:
         gradient, told = jax.grad(loss, has_aux=True)(state["discriminator"]["params"])
         return descend(state, "discriminator", gradient, adam=adam), told
 
-    def update(state: State, images: jax.Array) -> tuple[State, Losses]:
-        keys = jax.random.split(update_key(settings.seed, state["step"]), settings.critic_steps + 1)
-        state, told = jax.lax.scan(lambda s, k: teach(s, images, k), state, keys[1:])
-        noise = jax.random.normal(keys[0], (settings.batch_size, NOISE))
+    def learn(state: State) -> State:
+        """One step of the generator, which ends an update."""
+        key = jax.random.fold_in(update_key(settings.seed, state["step"]), settings.critic_steps)
+        noise = jax.random.normal(key, (settings.batch_size, NOISE))
 
         def loss(params: Any) -> tuple[jax.Array, Any]:
             fake, stats = generate(generator, state, params, noise)
             return -judge(state["discriminator"]["params"], fake).mean(), stats
 
         gradient, stats = jax.grad(loss, has_aux=True)(state["generator"]["params"])
-        state = descend(state, "generator", gradient, adam=adam, stats=stats)
-        return finish(state), jax.tree.map(lambda x: x[-1], told)
+        return finish(descend(state, "generator", gradient, adam=adam, stats=stats))
+
+    teach_compiled = jax.jit(teach, donate_argnums=0)
+    learn_compiled = jax.jit(learn, donate_argnums=0)
+
+    def update(state: State, images: jax.Array) -> tuple[State, Losses]:
+        # Not one program with a loop: XLA's convolutions in loops are far slower on CPUs.
+        for number in range(settings.critic_steps):
+            state, told = teach_compiled(state, images, number)
+        return learn_compiled(state), told
 
     return Game(
         name=settings.method,
         steps=settings.steps,
         init=jax.jit(init),
-        update=jax.jit(update, donate_argnums=0),
+        update=update,
         draw=make_draw(generator, settings.seed),
     )

@@ -20,6 +20,16 @@ def test_synth_makes_the_dataset_then_says_that_it_is_there(tmp_path):
     assert (again.returncode, again.stdout) == (0, f"{tmp_path}/set: already there\n")
 
 
+def test_synth_by_a_method(tmp_path):
+    few = ["--size=32", "--train-images=2", "--val-images=1", "--test-images=1", "--width=2"]
+    done = run(
+        "synth", "--method=dip", f"--root={tmp_path}/set", "--levels=1", "--iterations=6", *few
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "psnr" in done.stdout
+    assert len(list(tmp_path.glob("set/test/dip/iteration_*/1_fake/*.png"))) == 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -28,6 +38,10 @@ def test_synth_makes_the_dataset_then_says_that_it_is_there(tmp_path):
         (("synth",), "--root"),
         (("synth", "--root=set", "--seed=x"), "--seed"),
         (("synth", "--root=set", "--size=33"), "multiple of 4"),
+        (("synth", "--root=set", "--method=gan"), "--method"),
+        (("synth", "--root=set", "--blocks=3"), "--blocks: --method=builtin has no such option"),
+        (("synth", "--root=set", "--method=dip", "--steps=3"), "it has --photos, --seed, --size"),
+        (("synth", "--root=set", "--method=dcgan", "--size=72"), "must be one of 32, 64"),
         (("synth", "--root=set", "--photos=missing"), "no such folder"),
         (("synth", "--root=set", "--photos=."), "6 or more are needed"),
     ],

@@ -1,0 +1,77 @@
+"""Deep image priors fitted per second: many networks at once by vmap, beside one after the other.
+
+An "image" here is one update of one image's network; a fake of the published kind takes 6000.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdet.generators.dip import DipSettings, Prior, make_prior
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to measure.
+
+    Attributes:
+      settings: of the networks; `at_once` of them are trained.
+      updates: of each network in a turn.
+      rounds: turns of each row.
+    """
+
+    settings: DipSettings = field(default_factory=DipSettings)
+    updates: int
+    rounds: int
+
+
+def measure_prior(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Rows of `bench dip`: vmap, then its reference; medians of turns taken alternately.
+
+    Raises:
+      AssertionError: where the two ways do not end with the same losses.
+    """
+    prior, count = make_prior(plan.settings), plan.settings.at_once
+    rows = np.arange(count, dtype=np.int32)
+    sides = plan.settings.size
+    target = jax.random.uniform(jax.random.key(1), (count, sides, sides, 3))
+    turns = []
+    for turn in range(plan.rounds + 1):
+        together, found = _timed(prior, [rows], target, updates=plan.updates)
+        alone, expected = _timed(prior, np.split(rows, count), target, updates=plan.updates)
+        np.testing.assert_allclose(found, expected, rtol=0.05)
+        if turn:  # the first one compiles
+            turns.append((together, alone))
+            say(f"turn {turn}: {together:.2f} s at once, {alone:.2f} s one by one")
+    speeds = [
+        count * plan.updates / statistics.median(column) for column in zip(*turns, strict=True)
+    ]
+    names = (f"dip, {count} at once", "reference: dip, one by one")
+    return [
+        {
+            "what": name,
+            "images_per_second": round(speed, 2),
+            "ratio_to_reference": round(speed / speeds[1], 3),
+        }
+        for name, speed in zip(names, speeds, strict=True)
+    ]
+
+
+def _timed(
+    prior: Prior, groups: list[np.ndarray], target: jax.Array, *, updates: int
+) -> tuple[float, np.ndarray]:
+    """Seconds of the updates alone, and the last loss of each network."""
+    states = [jax.block_until_ready(prior.init(rows)) for rows in groups]
+    targets = [jnp.asarray(target[rows]) for rows in groups]
+    began, losses = time.perf_counter(), []
+    for state, own in zip(states, targets, strict=True):
+        for _ in range(updates):
+            state, loss = prior.update(state, own)
+        losses.append(np.asarray(loss))
+    return time.perf_counter() - began, np.concatenate(losses)
