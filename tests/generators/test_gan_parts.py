@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,7 +58,7 @@ def test_gradient_penalty_of_a_constant_critic_can_be_learned_from():
         critic = lambda x: (weight * x).sum(axis=(1, 2, 3))  # noqa: E731
         return wgan_gp.gradient_penalty(critic, ones, ones, share=jnp.ones(2))
 
-    value, gradient = jax.value_and_grad(penalty)(0.0)
+    value, gradient = jax.jit(jax.value_and_grad(penalty))(0.0)
     assert float(value) == pytest.approx(1.0, abs=1e-5)
     assert np.isfinite(float(gradient))
 
@@ -83,11 +85,17 @@ def test_dcgan_halves_and_doubles_to_its_size(size):
 
 
 def test_the_critic_scores_each_image_by_itself():
-    critic = wgan_gp.Critic(4)
-    images = jax.random.normal(jax.random.key(1), (3, 32, 32, 3))
-    variables = critic.init(jax.random.key(0), images)
-    alone = [critic.apply(variables, images[i : i + 1])[0] for i in range(3)]
-    np.testing.assert_allclose(critic.apply(variables, images), alone, rtol=1e-5, atol=1e-6)
+    critic = wgan_gp.Critic(2)
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(3, 16, 16, 3)), jnp.float32)
+
+    @jax.jit
+    def score(first):
+        variables = critic.init(jax.random.key(0), images)
+        return critic.apply(variables, images.at[0].set(first))
+
+    scores, others = score(images[0]), score(images[1])
+    np.testing.assert_allclose(others[1:], scores[1:], rtol=1e-5, atol=1e-6)
+    assert float(others[0]) == pytest.approx(float(scores[1]), rel=1e-5)
 
 
 @pytest.mark.parametrize("upsampling", autogan.UPSAMPLINGS)
@@ -102,18 +110,6 @@ def test_autogan_is_cyclegans_network(upsampling):
     # CycleGAN's 11,378,179 and 2,764,737 less its biases before instance normalisation.
     assert parameters(variables) == 11_378_179 - (64 + 128 + 256 + 18 * 256 + 128 + 64)
     assert parameters(judged) == 2_764_737 - (128 + 256 + 512)
-
-
-def test_a_patch_is_70_pixels():
-    judge = autogan.PatchDiscriminator(2)
-    image = jnp.zeros((1, 128, 128, 3))
-    # Without normalisation the reach of one number is the nonzero part of its gradient.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(autogan, "_instance_norm", lambda: lambda x: x)
-        variables = judge.init(jax.random.key(0), image)
-        seen = jax.grad(lambda x: judge.apply(variables, x)[0, 7, 7])(image + 1.0)
-    rows = np.flatnonzero(np.asarray(seen)[0].any(axis=(1, 2)))
-    assert rows[-1] - rows[0] + 1 == 70
 
 
 def test_the_rate_is_constant_then_falls_to_zero():
@@ -140,9 +136,10 @@ def test_the_pool_fills_then_exchanges_half():
 
 def test_half_of_a_batch_is_mirrored():
     images = jnp.zeros((1, 2, 2, 3), jnp.uint8).at[0, :, 0].set(255)
-    batch = np.asarray(draw_batch(images, key=jax.random.key(0), batch_size=400))
-    assert set(np.unique(batch)) == {-1.0, 1.0}
-    assert 150 < (batch[:, 0, 0, 0] == 1).sum() < 250
+    draw = jax.jit(functools.partial(draw_batch, batch_size=400))
+    batch = np.asarray(draw(images, key=jax.random.key(0)))
+    np.testing.assert_allclose(np.abs(batch), 1, rtol=1e-6)
+    assert 150 < (batch[:, 0, 0, 0] > 0).sum() < 250
 
 
 def test_one_step_of_adam_by_hand():
