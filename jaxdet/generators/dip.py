@@ -5,7 +5,7 @@ fakes. Images are independent, so many networks are trained at once on one devic
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,12 +157,8 @@ def make_group(
     if done.exists():
         numbers: dict[str, Numbers] = read_json(done)
         return numbers
-    fakes: list[np.ndarray] = []
-    for iteration, fake in fit_group(folder, group, rows=rows, settings=settings):
-        fakes.append(fake)
-        told = fidelity(group.images, fake)
-        where = f"{split} {rows[0]}-{rows[-1]}  iteration {iteration}/{settings.iterations}"
-        say(f"dip  {where}  l1 {told['l1']:.2f}  psnr {told['psnr_db']:.1f} dB")
+    where = f"dip  {split} {rows[0]}-{rows[-1]}"
+    fakes = fit_group(folder, group, rows=rows, settings=settings, say=lambda x: say(where + x))
     numbers = {"psnr_db": {}, "l1": {}}
     for iteration, fake in zip(settings.snapshots, fakes, strict=True):
         place = set_folder(split, method=settings.method, kind=kind_of(iteration))
@@ -183,28 +179,28 @@ def kind_of(iteration: int) -> str:
 
 
 def fit_group(
-    folder: Path, group: Crops, *, rows: np.ndarray, settings: DipSettings
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Each snapshot's iteration and fakes u8 [N, S, S, 3]; from the last one on that is kept."""
+    folder: Path, group: Crops, *, rows: np.ndarray, settings: DipSettings, say: Say
+) -> np.ndarray:
+    """The fakes u8 [SNAPSHOTS, N, S, S, 3], taken up after the last snapshot that is kept."""
     prior, path = make_prior(settings), folder / "snapshots" / "group.msgpack"
     missing = settings.at_once - len(rows)  # the last group is filled up: one compilation
     target = jnp.asarray(np.pad(group.images, ((0, missing), *[(0, 0)] * 3), "edge") / 255.0)
     state = prior.init(np.pad(rows, (0, missing), "edge"))
-    fakes = np.zeros((SNAPSHOTS, *group.images.shape), np.uint8)
+    fakes, row, count = np.zeros((SNAPSHOTS, *group.images.shape), np.uint8), int(rows[0]), 0
     kept = load_snapshot(path, like={"row": 0, "count": 0, "state": state, "fakes": fakes})
-    count = 0
-    if kept is not None and kept["row"] == rows[0]:
+    if kept is not None and kept["row"] == row:
         count, state, fakes = kept["count"], kept["state"], np.array(kept["fakes"])
-    iterations = (0, *settings.snapshots)
-    for number in range(SNAPSHOTS):
-        if number >= count:
-            steps = iterations[number + 1] - iterations[number]
-            state = _advance(prior, state, target, steps=steps)
-            drawn = np.asarray(prior.draw(state))[: len(rows)]
-            fakes[number] = to_pixels(2 * drawn - 1, crops=group.images)
-            row = int(rows[0])
-            save_snapshot(path, {"row": row, "count": number + 1, "state": state, "fakes": fakes})
-        yield iterations[number + 1], fakes[number]
+    for number in range(count, SNAPSHOTS):
+        before = settings.snapshots[number - 1] if number else 0
+        end = settings.snapshots[number]
+        state = _advance(prior, state, target, steps=end - before)
+        drawn = np.asarray(prior.draw(state))[: len(rows)]
+        fakes[number] = to_pixels(2 * drawn - 1, crops=group.images)
+        save_snapshot(path, {"row": row, "count": number + 1, "state": state, "fakes": fakes})
+        told = fidelity(group.images, fakes[number])
+        numbers = f"l1 {told['l1']:.2f}  psnr {told['psnr_db']:.1f} dB"
+        say(f"  iteration {end}/{settings.iterations}  {numbers}")
+    return fakes
 
 
 def _advance(prior: Prior, state: State, target: jax.Array, *, steps: int) -> State:

@@ -8,7 +8,7 @@ import pytest
 from jaxdet.generators.dip import DipSettings, make_prior, make_rate, summarise
 from jaxdet.generators.hourglass import NOISE, Conv, Hourglass
 
-SETTINGS = DipSettings(size=32, levels=2, width=4, iterations=30, at_once=3)
+SETTINGS = DipSettings(size=32, levels=1, width=4, iterations=30, at_once=3)
 
 
 def fit(rows, target, *, steps):

@@ -142,6 +142,11 @@ def test_half_of_a_batch_is_mirrored():
     assert 150 < (batch[:, 0, 0, 0] > 0).sum() < 250
 
 
+def test_each_update_of_each_seed_has_its_own_randomness():
+    keys = [dcgan.update_key(seed, jnp.int32(step)) for seed in (0, 1) for step in (0, 1)]
+    assert len({tuple(np.asarray(jax.random.key_data(key))) for key in keys}) == 4
+
+
 def test_one_step_of_adam_by_hand():
     state = dcgan.start(
         generator={"params": {"w": jnp.array(1.0)}},
