@@ -4,6 +4,7 @@ from jaxdet.bench.prior import Plan, measure_prior
 from jaxdet.generators.dip import DipSettings
 
 
+@pytest.mark.slow
 def test_rows_and_ratio_of_two_networks():
     # Inside, the losses of both ways are held against each other.
     settings = DipSettings(size=32, levels=1, width=4, at_once=2)

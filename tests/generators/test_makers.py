@@ -54,16 +54,23 @@ def sorted_by_name(crops):
     return crops.images[np.argsort(crops.names)]
 
 
-@pytest.fixture(scope="module", params=list(TINY))
-def made(request, tmp_path_factory):
-    root = tmp_path_factory.mktemp(request.param) / "set"
-    told = []
-    make_dataset(root, settings=TINY[request.param], say=told.append)
-    return request.param, root, told
+# One test a method, since each process of the test run would compile it anew.
+@pytest.mark.parametrize("method", TINY)
+def test_a_method_from_photographs_to_its_record(method, tmp_path):
+    root, told = tmp_path / "set", []
+    make_dataset(root, settings=TINY[method], say=told.append)
+    check_layout_and_counts(method, root)
+    check_reals_and_fakes_differ_in_pixels_only(root)
+    check_reals_are_the_crops_of_the_settings(method, root)
+    check_record_tells_what_was_measured(method, root)
+    check_killed_it_goes_on_to_the_same_bytes(method, root, told, again=tmp_path / "again")
+    check_finished_it_is_left_alone(method, root)
+    if method == "dcgan":
+        check_a_damaged_snapshot_is_named(method, tmp_path / "damaged")
+        check_other_settings_on_a_beginning_are_refused(method, tmp_path / "begun")
 
 
-def test_layout_and_counts(made):
-    method, root, _ = made
+def check_layout_and_counts(method, root):
     kinds = KINDS.get(method)
     sets = {f"{s}/{kind}": s for s in ("train", "val") for kind in kinds or ["photo"]}
     sets |= {f"test/{method}/{kind}".rstrip("/"): "test" for kind in kinds or [""]}
@@ -78,8 +85,7 @@ def test_layout_and_counts(made):
         assert len(names[0]) == COUNTS[f"{split}_images"]
 
 
-def test_reals_and_fakes_differ_in_pixels_only(made):
-    _, root, _ = made
+def check_reals_and_fakes_differ_in_pixels_only(root):
     for real in root.rglob("0_real/*"):
         fake = real.parent.parent / "1_fake" / real.name
         for file in (real, fake):
@@ -91,8 +97,7 @@ def test_reals_and_fakes_differ_in_pixels_only(made):
         assert gray[1] or not gray[0]  # a gray photograph's fake is gray
 
 
-def test_reals_are_the_crops_of_the_settings(made):
-    method, root, _ = made
+def check_reals_are_the_crops_of_the_settings(method, root):
     photographs = find_photographs(None, seed=0, size=32)
     crops = cut_splits(TINY[method], photographs=photographs)
     for split, place in (("val", KINDS.get(method, ["photo"])[0]), ("test", method)):
@@ -100,9 +105,7 @@ def test_reals_are_the_crops_of_the_settings(made):
             assert (pixels(folder) == sorted_by_name(crops[split])).all()
 
 
-def test_killed_and_started_again_it_gives_the_same_bytes(made, tmp_path):
-    method, root, lines_of_one_go = made
-    again = tmp_path / "set"
+def check_killed_it_goes_on_to_the_same_bytes(method, root, lines_of_one_go, *, again):
     for lines in (0, 2):  # the second time it goes on from the second line's snapshot
         with pytest.raises(KeyboardInterrupt):
             make_dataset(again, settings=TINY[method], say=killed_after(lines))
@@ -113,28 +116,27 @@ def test_killed_and_started_again_it_gives_the_same_bytes(made, tmp_path):
     assert len(told) <= len(lines_of_one_go) - 2
 
 
-def test_a_beginning_with_other_settings_is_refused_and_kept(tmp_path):
-    root, settings = tmp_path / "set", TINY["dcgan"]
+def check_other_settings_on_a_beginning_are_refused(method, folder):
+    root, settings = folder / "set", TINY[method]
     with pytest.raises(KeyboardInterrupt):
         make_dataset(root, settings=settings, say=killed_after(0))
-    before = contents(tmp_path)
+    before = contents(folder)
     with pytest.raises(UserError, match=r"beginning of a dataset with other settings"):
         make_dataset(root, settings=replace(settings, steps=3), say=quiet)
-    assert contents(tmp_path) == before
+    assert contents(folder) == before
 
 
-def test_a_damaged_snapshot_is_named(tmp_path):
-    root, settings = tmp_path / "set", TINY["dcgan"]
+def check_a_damaged_snapshot_is_named(method, folder):
+    root, settings = folder / "set", TINY[method]
     with pytest.raises(KeyboardInterrupt):
         make_dataset(root, settings=settings, say=killed_after(0))
-    (snapshot,) = tmp_path.rglob("training.msgpack")
+    (snapshot,) = folder.rglob("training.msgpack")
     snapshot.write_bytes(snapshot.read_bytes()[:-9])
     with pytest.raises(UserError, match=r"training.msgpack.*remove it"):
         make_dataset(root, settings=settings, say=quiet)
 
 
-def test_a_finished_dataset_is_left_alone_and_other_settings_refused(made):
-    method, root, _ = made
+def check_finished_it_is_left_alone(method, root):
     told, before = [], contents(root)
     make_dataset(root, settings=TINY[method], say=told.append)
     assert told == [f"{root}: already there"]
@@ -143,8 +145,7 @@ def test_a_finished_dataset_is_left_alone_and_other_settings_refused(made):
     assert contents(root) == before
 
 
-def test_record_tells_what_was_measured(made):
-    method, root, _ = made
+def check_record_tells_what_was_measured(method, root):
     record = json.loads((root / "synth.json").read_text())
     assert record["status"] == "finished"
     assert record["settings"]["method"] == method
