@@ -34,7 +34,7 @@ def test_many_networks_at_once_draw_what_each_draws_alone():
         alone, loss = fit([row], target[place : place + 1], steps=10)
         np.testing.assert_allclose(losses[:, place], loss[:, 0], rtol=1e-3)
         np.testing.assert_allclose(together[place], alone[0], atol=1e-2)
-    assert (losses[-1] < 0.7 * losses[0]).all()
+    assert (losses[-1] < 0.8 * losses[0]).all()
     assert not np.allclose(together[0], together[1], atol=0.05)
 
 
