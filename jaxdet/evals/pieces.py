@@ -10,7 +10,7 @@ from jax.sharding import AxisType, Mesh
 
 from jaxdet.config import Runtime
 from jaxdet.data.ahead import in_order
-from jaxdet.data.buckets import Buckets, PieceBatch, batches
+from jaxdet.data.buckets import Buckets, PieceBatch, batch_pixels, batches
 from jaxdet.data.parts import PieceLoader
 from jaxdet.data.pieces import Piece
 from jaxdet.evals.predict import one_step_late
@@ -41,7 +41,13 @@ class PieceScorer:
 
     def __call__(self, pieces: Iterable[Piece]) -> Iterator[tuple[PieceBatch, np.ndarray]]:
         """Batches as they fill up, each with the logits f32 [n] of its pieces."""
-        filled = batches(pieces, find=self._buckets, devices=self._mesh.size, full=True)
+        filled = batches(
+            pieces,
+            pixels=batch_pixels(self._mesh.devices.flat[0].platform),
+            find=self._buckets,
+            devices=self._mesh.size,
+            full=True,
+        )
         for batch, logits in one_step_late((batch, self._launch(batch)) for batch in filled):
             yield batch, logits[: len(batch.pieces)]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxdet import config as schema
 from jaxdet.convert.load import load_weights
-from jaxdet.data.buckets import batches
+from jaxdet.data.buckets import batch_pixels, batches
 from jaxdet.data.pieces import Crop, Piece, cut
 from jaxdet.files import read_json
 from jaxdet.models.detector import Variables, get_detector
@@ -60,7 +60,7 @@ class LoadedDetector:
 
     def score_pieces(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, float]]:
         """Each piece with its logit, in the order in which batches fill up."""
-        for batch in batches(pieces):
+        for batch in batches(pieces, pixels=batch_pixels(jax.default_backend())):
             logits = jax.device_get(self._apply(self._variables, batch.image, batch.size))
             yield from zip(batch.pieces, logits[: len(batch.pieces)].tolist(), strict=True)
 
