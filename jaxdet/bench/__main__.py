@@ -70,7 +70,7 @@ def _add_eval(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(measure=_measure_eval)
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows as JSON")
     parser.add_argument(
-        "--images", type=_even, default=128, metavar="N", help="in each set (default 128)"
+        "--images", type=_even, default=64, metavar="N", help="in each set (default 64)"
     )
     parser.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="of crops")
     parser.add_argument(
