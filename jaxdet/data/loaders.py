@@ -59,7 +59,7 @@ class Reader:
                 return None
             raise BadImageError(
                 f"{self.images.where(index)}: {error}; mend or remove it, or set "
-                "--config.data.on_bad_image=skip"
+                "--config.data.on_bad_image=skip (and a new --workdir)"
             ) from None
 
 

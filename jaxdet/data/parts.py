@@ -50,9 +50,11 @@ class PieceLoader:
         ]
 
     def cost(self, index: int) -> int:
-        """Pixels of the image by its header; 0 where it has none."""
+        """Pixels that the image takes by its header, enlarged or not; 0 where it has none."""
         width, height = self.read.images.size(index) or (0, 0)
-        return width * height
+        scaled = self.disturb is not None and self.disturb.kind == "scale"
+        factor = max(1.0, self.disturb.level) if self.disturb and scaled else 1.0
+        return int(width * height * factor**2)
 
     def _disturbed(self, image: np.ndarray, index: int) -> tuple[np.ndarray, float]:
         """The image after the disturbance, and the sigma of a blur that is left for its pieces.

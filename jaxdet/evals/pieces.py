@@ -94,7 +94,8 @@ def score_pieces(
                     for p, logit in zip(batch.pieces, logits.tolist(), strict=True)
                 )
             )
-    return gather(keeper.rows)
+    # Rows that an earlier start on fewer hosts kept are scored by the host whose turn it is now.
+    return gather(keeper.rows[np.isin(keeper.rows["image"], np.asarray(mine))])
 
 
 def _unscored(

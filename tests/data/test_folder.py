@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from jaxdet.config import Augment, Config, Data, Evaluation
-from jaxdet.data.folder import FolderSet, load_set
+from jaxdet.data.folder import FolderSet, load_set, read_size
 from jaxdet.data.splits import check_sizes, load_test_sets, load_train_and_val
 from jaxdet.errors import UserError
 from tests.conftest import write_images
@@ -128,3 +128,9 @@ def test_the_fingerprint_of_content_tells_other_files_apart_and_not_other_times(
     assert FolderSet(name="x", folder=kept.folder, files=kept.files).content_fingerprint != content(
         "b"
     )
+
+
+def test_a_header_that_pillow_refuses_has_no_size(tmp_path):
+    # A PNG whose first chunk is cut short: Pillow raises ValueError.
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\x04IHDR\x00\x00\x00\x01")
+    assert read_size(tmp_path / "a.png") is None
