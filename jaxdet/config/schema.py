@@ -5,6 +5,7 @@ from typing import Any
 
 WANG = "Wang et al., CVPR 2020"
 FRANK = "Frank and Holz, ML Reproducibility Challenge 2020"
+XUAN = "Xuan et al. 2019"
 
 # What evaluation.protocols and evaluation.analyses may name.
 PROTOCOLS = ("crop", "full", "resize", "five_crops")
@@ -55,6 +56,18 @@ class Augment:
         0, "shorter side after resizing, Pillow's bilinear; 0: no resizing", unit="pixels"
     )
     blur_probability: float = option(0.0, "chance of a Gaussian blur", source=f"{WANG}, 4.1")
+    blur: str = option(
+        "gaussian",
+        "gaussian: kernel to four deviations; three_tap: torchvision's of three taps, far weaker; "
+        "three_tap_vertical: the same at deviation 3 down the columns alone, nothing drawn; "
+        "kernel: OpenCV's by the side of its kernel, out of blur_kernels",
+        source=f"gaussian: {WANG}; three_tap, three_tap_vertical (the joint rows): {FRANK}; "
+        f"kernel: {XUAN}",
+        choices=("gaussian", "three_tap", "three_tap_vertical", "kernel"),
+    )
+    blur_kernels: tuple[int, ...] = option(
+        (1, 3, 5, 7), "sides of the kernel to draw from", unit="pixels", source=XUAN
+    )
     blur_sigma: tuple[float, float] = option(
         (0.0, 3.0), "range of the blur's standard deviation", unit="pixels", source=f"{WANG}, 4.1"
     )
@@ -68,8 +81,21 @@ class Augment:
     jpeg_quality: tuple[int, int] = option(
         (30, 100), "range of the JPEG quality, both ends included", source=f"{WANG}, 4.1"
     )
+    jpeg_quality_cap: int = option(
+        100, "a higher quality that was drawn becomes this one", source=f"95: {FRANK}"
+    )
     jpeg_codecs: tuple[str, ...] = option(
         ("cv2", "pil"), "encoders to draw from: cv2, pil", source=f"{WANG}, 4.1"
+    )
+    noise_probability: float = option(0.0, "chance of Gaussian noise, after JPEG", source=XUAN)
+    noise_sigma: tuple[float, float] = option(
+        (0.0, 5.0), "range of the noise's standard deviation", unit="grey levels", source=XUAN
+    )
+    scope: str = option(
+        "image",
+        "what blur, JPEG and noise are drawn for: each image, or once for all of a batch",
+        source=f"image: {WANG}; batch: {XUAN}",
+        choices=("image", "batch"),
     )
     coupling: str = option(
         "independent",
@@ -79,6 +105,12 @@ class Augment:
     )
     crop: int = option(
         224, "side of the square crop: random in training, else centre", unit="pixels", source=WANG
+    )
+    corner: str = option(
+        "random",
+        "where the crop of training lies",
+        source="centre: Zhang et al., WIFS 2019",
+        choices=("random", "centre"),
     )
     flip_probability: float = option(0.5, "chance of a horizontal flip", source=WANG)
 
@@ -167,9 +199,10 @@ class Validation:
     augment: str = option(
         "clean",
         "clean: crop only; published: also blur and JPEG with their probability, at the middle "
-        "of their ranges (sigma 1.5, quality 65, Pillow)",
-        source="published: CNNDetection",
-        choices=("clean", "published"),
+        "of their ranges (sigma 1.5, quality 65, Pillow); training: all that happens to training "
+        "images, random crops too",
+        source=f"published: CNNDetection; training: {FRANK}",
+        choices=("clean", "published", "training"),
     )
 
 

@@ -37,7 +37,8 @@ def _choice_problems(config: Config) -> typing.Iterator[str]:
 
 def _range_problems(config: Config) -> typing.Iterator[str]:
     flat = flatten(config)
-    for key in ("augment.blur_probability", "augment.jpeg_probability", "augment.flip_probability"):
+    for key in ("augment.blur_probability", "augment.jpeg_probability", "augment.flip_probability",
+                "augment.noise_probability"):  # fmt: skip
         if not 0 <= flat[key] <= 1:
             yield f"{key}={flat[key]} is not between 0 and 1"
     for key in ("data.fraction", "data.val_fraction"):
@@ -61,9 +62,14 @@ def _joint_problems(config: Config) -> typing.Iterator[str]:
     low, high = augment.jpeg_quality
     if not 1 <= low <= high <= 100:
         yield f"augment.jpeg_quality={augment.jpeg_quality} is not a range within 1..100"
-    low_sigma, high_sigma = augment.blur_sigma
-    if not 0 <= low_sigma <= high_sigma:
-        yield f"augment.blur_sigma={augment.blur_sigma} is not a range from 0 up"
+    for key in ("blur_sigma", "noise_sigma"):
+        low_sigma, high_sigma = getattr(augment, key)
+        if not 0 <= low_sigma <= high_sigma:
+            yield f"augment.{key}={getattr(augment, key)} is not a range from 0 up"
+    if not 1 <= augment.jpeg_quality_cap <= 100:
+        yield f"augment.jpeg_quality_cap={augment.jpeg_quality_cap} is not within 1..100"
+    if not augment.blur_kernels or any(size < 1 or size % 2 == 0 for size in augment.blur_kernels):
+        yield f"augment.blur_kernels={augment.blur_kernels} are not odd numbers of pixels"
     unknown = sorted(set(augment.jpeg_codecs) - {"cv2", "pil"})
     if unknown or not augment.jpeg_codecs:
         yield f"augment.jpeg_codecs={augment.jpeg_codecs} must name cv2, pil or both"

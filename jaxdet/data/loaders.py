@@ -98,13 +98,15 @@ class TrainLoader:
         indices = epoch_order[place, self.share.rows(self.batch_size)]
         batch = _empty_batch(len(indices), self.augment.crop)
         for row, index in enumerate(indices):
-            self._fill(batch, row, int(index), epoch)
+            self._fill(batch, row, int(index), epoch, place)
         return batch
 
-    def _fill(self, batch: Batch, row: int, index: int, epoch: int) -> None:
+    def _fill(self, batch: Batch, row: int, index: int, epoch: int, place: int) -> None:
         used, pixels = self._readable(index)
         rng = order.random_generator(self.seed, stream=order.TRAIN, epoch=epoch, index=index)
-        plan = draw_plan(self.augment, rng)
+        # Made anew for each image: all of a batch, on every host, draw the same from it.
+        batch_rng = order.random_generator(self.seed, stream=order.BATCH, epoch=epoch, index=place)
+        plan = draw_plan(self.augment, rng, batch_rng)
         self._carry_out(plan, pixels, used, out=batch["image"][row])
         batch["label"][row] = self.read.images.labels[used]
         batch["index"][row] = used

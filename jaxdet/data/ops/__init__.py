@@ -3,9 +3,11 @@
 from jaxdet.data.ops.blur import blur_radius, gaussian_blur
 from jaxdet.data.ops.codec import decode, decode_bgr, jpeg, open_image, swap_channels
 from jaxdet.data.ops.geometry import center_corner, center_crop, crop_at, flip, resize_shorter
+from jaxdet.data.ops.kernels import add_noise, kernel_blur, three_tap_blur
 from jaxdet.data.ops.sharpness import laplacian_variance
 
 __all__ = [
+    "add_noise",
     "blur_radius",
     "center_corner",
     "center_crop",
@@ -15,8 +17,10 @@ __all__ = [
     "flip",
     "gaussian_blur",
     "jpeg",
+    "kernel_blur",
     "laplacian_variance",
     "open_image",
     "resize_shorter",
     "swap_channels",
+    "three_tap_blur",
 ]
