@@ -6,7 +6,15 @@ from typing import Any
 WANG = "Wang et al., CVPR 2020"
 FRANK = "Frank and Holz, ML Reproducibility Challenge 2020"
 XUAN = "Xuan et al. 2019"
+ZHANG = "Zhang et al., WIFS 2019"
+NPR = "Tan et al., CVPR 2024"
 
+# The detectors; jaxdet/models/architectures.py puts them together.
+ARCHITECTURES = (
+    "resnet18", "resnet34", "resnet50", "vgg11", "vgg11_bn", "dct_resnet18", "dct_resnet50",
+    "dct_log_resnet18", "dcgan", "image_resnet34", "spectrum_resnet34", "cooccurrence",
+    "forensic_transfer", "npr", "resnet50_nodown",
+)  # fmt: skip
 # What evaluation.protocols and evaluation.analyses may name.
 PROTOCOLS = ("crop", "full", "resize", "five_crops")
 ANALYSES = ("spectra", "ranking")
@@ -109,7 +117,7 @@ class Augment:
     corner: str = option(
         "random",
         "where the crop of training lies",
-        source="centre: Zhang et al., WIFS 2019",
+        source=f"centre: {ZHANG}",
         choices=("random", "centre"),
     )
     flip_probability: float = option(0.5, "chance of a horizontal flip", source=WANG)
@@ -121,9 +129,9 @@ class Model:
 
     name: str = option(
         "resnet50",
-        "architecture",
+        "the detector: a network and what it looks at; see docs/systems.md",
         source=WANG,
-        choices=("resnet18", "resnet34", "resnet50", "vgg11", "vgg11_bn"),
+        choices=ARCHITECTURES,
     )
     init: str = option(
         "",
@@ -136,7 +144,10 @@ class Model:
         "false",
         source="Goyal et al. 2017, arXiv 1706.02677",
     )
-    width: int = option(64, "channels of the first stage (torchvision's networks have 64)")
+    width: int = option(
+        64,
+        "channels of the first layer: 64 as published, but cooccurrence 32, forensic_transfer 8",
+    )
     dtype: str = option(
         "float32",
         "of the maps between the layers; parameters, statistics and logits are float32 in any case",
@@ -154,20 +165,32 @@ class Model:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Optim:
-    """Adam on the binary cross-entropy of one logit."""
+    """How the parameters follow the gradients."""
+
+    name: str = option(
+        "adam",
+        "adam; sgd: torch's, with momentum and dampening",
+        source=f"adam: {WANG}; sgd: {ZHANG}",
+        choices=("adam", "sgd"),
+    )
 
     batch_size: int = option(64, "images a step, over all devices and hosts", source=WANG)
     learning_rate: float = option(1e-4, "learning rate at the start", source=WANG)
     beta1: float = option(0.9, "Adam's decay of the first moment", source=WANG)
     beta2: float = option(0.999, "Adam's decay of the second moment", source=WANG)
     epsilon: float = option(1e-8, "Adam's epsilon, outside the square root", source="PyTorch")
+    momentum: float = option(0.9, "SGD's share of the last direction", source=ZHANG)
+    dampening: float = option(0.0, "SGD's loss of each new gradient", source=f"0.9: {ZHANG}")
+    weight_decay: float = option(0.0, "SGD's L2 penalty", source=f"1e-4: {ZHANG}")
     schedule: str = option(
         "plateau",
         "plateau: divided after epochs without improvement; cosine: to zero over max_epochs; "
-        "constant",
-        source=f"plateau: {WANG}",
-        choices=("plateau", "cosine", "constant"),
+        "steps: by decay_factor after every decay_every epochs; constant",
+        source=f"plateau: {WANG}; steps: {NPR}",
+        choices=("plateau", "cosine", "steps", "constant"),
     )
+    decay_every: int = option(10, "epochs between the falls of steps", unit="epochs", source=NPR)
+    decay_factor: float = option(0.9, "what the rate is multiplied by at each fall", source=NPR)
     max_epochs: int = option(
         0, "end after this many epochs; 0: when the plateau rule ends the run", unit="epochs"
     )

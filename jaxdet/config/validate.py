@@ -47,7 +47,8 @@ def _range_problems(config: Config) -> typing.Iterator[str]:
     for key in ("optim.batch_size", "optim.learning_rate", "augment.crop", "model.width",
                 "model.norm_groups", "plateau.patience", "checkpoint.keep_latest",
                 "runtime.log_every", "data.max_pixels", "evaluation.resize",
-                "evaluation.two_shot_crops", "evaluation.spectrum_images"):  # fmt: skip
+                "evaluation.two_shot_crops", "evaluation.spectrum_images",
+                "optim.decay_every", "optim.decay_factor"):  # fmt: skip
         if not flat[key] > 0:
             yield f"{key}={flat[key]} is not above 0"
     for key in ("augment.resize", "optim.max_epochs", "evaluation.crop", "evaluation.batch_size",
@@ -87,9 +88,6 @@ def _joint_problems(config: Config) -> typing.Iterator[str]:
             f"model.norm_groups={config.model.norm_groups} does not divide "
             f"optim.batch_size={optim.batch_size}"
         )
-    smallest = _SMALLEST_VGG if config.model.name.startswith("vgg") else 1
-    if min(augment.crop, config.eval_crop) < smallest:
-        yield f"model.name={config.model.name!r} halves a map five times: crops need 32 pixels"
     if config.task == "eval" and not config.model.init:
         yield "task='eval' needs weights: --config.model.init=PATH"
 
@@ -116,10 +114,6 @@ def _evaluation_problems(evaluation: Evaluation, crop: int) -> typing.Iterator[s
         given = getattr(evaluation, key)
         if len(set(given)) < len(given):
             yield f"evaluation.{key}={given} names one twice"
-
-
-# Side of an image of which VGG's five pools leave one pixel.
-_SMALLEST_VGG = 32
 
 
 def _sections(config: Config) -> dict[str, Any]:

@@ -17,11 +17,9 @@ class CooccurrenceCNN(nn.Module):
 
     Attributes:
       width: channels of the first convolution, 32 as published.
-      norm_groups: of no effect; there is no batch normalisation.
     """
 
     width: int = 32
-    norm_groups: int = 1
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

@@ -42,23 +42,24 @@ class ForensicTransfer(nn.Module):
     Attributes:
       width: channels of the first convolution, 8 as published; the latent maps are 16 times as
         many.
-      norm_groups: of no effect; there is no batch normalisation.
+      channels: of the residual.
     """
 
     width: int = 8
-    norm_groups: int = 1
+    channels: int = 6
 
     def setup(self) -> None:
         """The layers, shared by scoring and training."""
         self.encoder = [self._conv(f, s) for f, s in _ENCODER]
         self.decoder = [self._conv(f, 1) for f, _ in reversed(_ENCODER[:-1])]
+        self.last = nn.Conv(self.channels, (3, 3), padding=1)
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Float [B, H, W, C] to logits float [B]."""
+        """Float [B, H, W, C] to logits float [B]; what is decoded is not looked at."""
+        del train
         label = jnp.zeros(len(x), jnp.int32)
         return self.transfer(x, label).logit
 
-    @nn.compact
     def transfer(self, x: jax.Array, label: jax.Array) -> Transferred:
         """Activations, and the residual as decoded from the maps of the true class.
 
@@ -75,8 +76,7 @@ class ForensicTransfer(nn.Module):
         decoded = (halves * own[:, None, None, :, None]).reshape(latent.shape)
         for layer in self.decoder:
             decoded = nn.relu(layer(decoded.repeat(2, axis=1).repeat(2, axis=2)))
-        out = nn.Conv(x.shape[-1], (3, 3), padding=1, name="reconstruction")(decoded)
-        return Transferred(activation, out)
+        return Transferred(activation, self.last(decoded))
 
     def _conv(self, factor: int, stride: int) -> nn.Conv:
         return nn.Conv(self.width * factor, (3, 3), strides=stride, padding=1, kernel_init=_init)

@@ -8,7 +8,9 @@ import numpy as np
 
 from jaxdet import config as schema
 from jaxdet.convert.load import load_weights
+from jaxdet.errors import UserError
 from jaxdet.files import read_json
+from jaxdet.models.architectures import ARCHITECTURES, check_side
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.predict.pieces import Crop, Piece, batches, cut
 from jaxdet.results import RunFolder
@@ -28,7 +30,25 @@ class LoadedDetector:
         """Takes variables {"params", "batch_stats"} of the model, on the host."""
         self.model, self.crop = model, crop
         self._variables = jax.device_put(variables)
+        self._any_size = ARCHITECTURES[model.name].any_size
         self._apply = jax.jit(get_detector(model).apply)
+
+    def check_crop(self, crop: Crop) -> None:
+        """Sees that the detector can score such parts of an image.
+
+        Raises:
+          UserError: where it takes other crops alone.
+        """
+        takes, name = ARCHITECTURES[self.model.name], self.model.name
+        if takes.any_size:
+            return
+        if not isinstance(crop, int) or (takes.fixed_size and crop != self.crop):
+            raise UserError(
+                f"crop {crop}: a {name} scores square crops"
+                f"{' of the side it was trained on' if takes.fixed_size else ''} alone; "
+                f"give --crop={self.crop}"
+            )
+        check_side(name, crop)
 
     def score(
         self, images: np.ndarray | Sequence[np.ndarray], *, crop: Crop = "none"
@@ -45,7 +65,9 @@ class LoadedDetector:
 
         Raises:
           ValueError: where an image is not u8 [H, W, 3] with at least one pixel.
+          UserError: where the detector does not take such a crop.
         """
+        self.check_crop(crop)
         checked = [_checked(image) for image in images]
         logits = np.zeros(len(checked), np.float64)
         pieces = (
@@ -60,7 +82,9 @@ class LoadedDetector:
     def score_pieces(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, float]]:
         """Each piece with its logit, in the order in which batches fill up."""
         for batch in batches(pieces):
-            logits = jax.device_get(self._apply(self._variables, batch.image, batch.size))
+            # Crops fill their arrays, and not every network takes sizes.
+            sizes = (batch.size,) if self._any_size else ()
+            logits = jax.device_get(self._apply(self._variables, batch.image, *sizes))
             yield from zip(batch.pieces, logits[: len(batch.pieces)].tolist(), strict=True)
 
 

@@ -27,6 +27,7 @@ from jaxdet.runtime.checkpoint import Checkpoints
 from jaxdet.runtime.logbook import Logbook
 from jaxdet.runtime.mesh import put_batch
 from jaxdet.train import schedule
+from jaxdet.train.measure import measure_inputs
 from jaxdet.train.plateau import PlateauState
 from jaxdet.train.start import initial_variables, open_checkpoints
 from jaxdet.train.state import TrainState, abstract_state, make_optimizer, new_state
@@ -109,6 +110,11 @@ class _Trainer:
 
     def _first(self) -> Position:
         variables = initial_variables(self.config, self.detector, self.mesh)
+        if self.detector.architecture.measured and not self.config.model.init:
+            variables = measure_inputs(
+                self.detector, variables, _every_image(self.config, self.loader.read.images),
+                mesh=self.mesh, runtime=self.config.runtime,
+            )  # fmt: skip
         state = new_state(self.config, variables, self.mesh)
         return Position(state=state, step=0, epoch=0, plateau=schedule.first_state(self.config))
 
@@ -240,6 +246,16 @@ def _val_loader(config: schema.Config, images: ImageSet, *, epoch: int) -> EvalL
         published=config.augment if config.validation.augment == "published" else None,
         seed=config.seed,
         epoch=epoch,
+        share=Share(host=jax.process_index(), hosts=jax.process_count()),
+    )
+
+
+def _every_image(config: schema.Config, images: ImageSet) -> EvalLoader:
+    return EvalLoader(
+        read=_reader(config, images),
+        crop=config.augment.crop,
+        batch_size=config.eval_batch_size,
+        resize=config.augment.resize,
         share=Share(host=jax.process_index(), hosts=jax.process_count()),
     )
 

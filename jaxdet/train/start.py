@@ -13,6 +13,7 @@ from jaxdet.convert.folder import is_detector
 from jaxdet.convert.load import load_weights
 from jaxdet.errors import UserError
 from jaxdet.files import read_json
+from jaxdet.models.architectures import ARCHITECTURES
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.progress import say
 from jaxdet.results import RunFolder
@@ -30,7 +31,8 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
     """
     if not config.model.init:
         rng = jax.random.key(config.seed)
-        return _plain(jax.jit(detector.init, static_argnames="size")(rng, size=_SIZE))
+        side = config.augment.crop if detector.architecture.fixed_size else _SIZE
+        return _plain(jax.jit(detector.init, static_argnames="size")(rng, size=side))
     path = Path(config.model.init)
     if not path.exists():
         way = "" if config.task == "eval" else ", or start at random with --config.model.init="
@@ -46,7 +48,7 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
     return loaded.variables
 
 
-# Parameters of these networks do not depend on the image's size; small is fast to trace.
+# Where parameters do not depend on the image's size, small is fast to trace.
 _SIZE = 64
 
 
@@ -73,6 +75,11 @@ def load_run_variables(path: Path, config: schema.Config, mesh: Mesh) -> Variabl
     run = RunFolder(path)
     trained = schema.from_json_dict(read_json(run.config))
     _check_network(path, trained.model, config.model)
+    if ARCHITECTURES[trained.model.name].fixed_size and trained.augment.crop != config.eval_crop:
+        raise UserError(
+            f"model.init={path}: its {trained.model.name} takes crops of {trained.augment.crop} "
+            f"pixels alone; set --config.augment.crop={trained.augment.crop}"
+        )
     return restore_variables(run, trained, config.evaluation.weights, mesh)
 
 

@@ -48,7 +48,10 @@ def test_mean_and_deviation_are_those_of_all_measured_images_whatever_the_batche
     images[:, 0, 0] = 7  # never changes
     stats = scaler.init(jax.random.key(0), images)
     for batch in np.split(images, [1, 4, 9]):
-        _, stats = scaler.apply(stats, batch, measure=True, mutable=["batch_stats"])
+        # A row that pads the batch is left out.
+        padded = np.concatenate([batch, np.full((1, 4, 5, 3), 1e3, np.float32)])
+        valid = np.arange(len(padded)) < len(batch)
+        _, stats = scaler.apply(stats, padded, measured=valid, mutable=["batch_stats"])
     deviation = images.std(0)
     deviation[0, 0] = 1
     expected = (images - images.mean(0)) / deviation

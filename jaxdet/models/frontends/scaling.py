@@ -35,25 +35,35 @@ class Standard(nn.Module):
     """Each place and channel less its mean, over its deviation, both over the training images.
 
     Frank et al., ICML 2020 (GANDCTAnalysis, prepare_dataset.py:216-229): measured once, before
-    training, over all training images; the population variance. `mutable=["batch_stats"]` with
-    `measure=True` adds a batch to what was measured; nothing else moves it.
+    training, over all training images; the population variance.
     """
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, measure: bool = False) -> jax.Array:
-        """Float [B, H, W, C] to the same."""
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, measured: jax.Array | None = None
+    ) -> jax.Array:
+        """Float [B, H, W, C] to the same; training moves nothing.
+
+        Args:
+          x: the images.
+          train: of no effect.
+          measured: bool [B], the rows to add to the statistics first; None for none.
+        """
+        del train
         shape = x.shape[1:]
         count = self.variable("batch_stats", "count", jnp.zeros, (), x.dtype)
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape, x.dtype)
         spread = self.variable("batch_stats", "spread", jnp.zeros, shape, x.dtype)
-        if measure and not self.is_initializing():
+        if measured is not None:
+            weight = measured.astype(x.dtype)[:, None, None, None]
+            n = jnp.maximum(weight.sum(), 1)
+            batch_mean = (weight * x).sum(0) / n
             # Chan et al. 1979: two samples' means and sums of squares put together.
-            total = count.value + len(x)
-            step = x.mean(0) - mean.value
-            spread.value += (
-                jnp.sum((x - x.mean(0)) ** 2, 0) + step**2 * count.value * len(x) / total
-            )
-            mean.value += step * len(x) / total
+            total = count.value + weight.sum()
+            step = batch_mean - mean.value
+            share = weight.sum() / jnp.maximum(total, 1)
+            spread.value += (weight * (x - batch_mean) ** 2).sum(0) + step**2 * count.value * share
+            mean.value += step * share
             count.value = total
         variance = spread.value / jnp.maximum(count.value, 1)
         # Nothing measured, or a coefficient that never changes: left at its distance.
