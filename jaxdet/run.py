@@ -9,10 +9,11 @@ from jaxdet import config as schema
 from jaxdet.data.images import ImageSet
 from jaxdet.data.splits import check_sizes, load_test_sets, load_train_and_val
 from jaxdet.errors import UserError
+from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
 from jaxdet.files import check_writable, read_json, write_json
-from jaxdet.models.architectures import check_side
+from jaxdet.models.architectures import check_sides
 from jaxdet.models.detector import get_detector
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
@@ -40,8 +41,12 @@ def run(config: schema.Config, workdir: Path) -> None:
     published = find_published(config)
     devices = mesh.make_mesh(config.runtime.devices)
     _check_batches(config, devices)
-    for side in {config.augment.crop, config.eval_crop}:
-        check_side(config.model.name, side)
+    check_sides(
+        config.model.name,
+        trained=config.augment.crop,
+        scored=config.eval_crop,
+        whole="full" in config.evaluation.protocols,
+    )
     # All images are looked up before the first step: a missing test set is told now.
     training = load_train_and_val(config) if config.task != "eval" else None
     tests = load_test_sets(config) if config.task != "train" else []
@@ -58,7 +63,7 @@ def run(config: schema.Config, workdir: Path) -> None:
 
 
 def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
-    """Whether the results of this config are there.
+    """Whether the results of this config are there, and what was asked for besides them.
 
     Raises:
       UserError: where the folder holds a run of another config.
@@ -71,7 +76,10 @@ def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
             f"{folder.path} holds a run of another config ({'; '.join(changed)}); "
             "give another --workdir"
         )
-    return folder.results.exists() and read_results(folder.results).status == "finished"
+    if not folder.results.exists():
+        return False
+    results = read_results(folder.results)
+    return results.status == "finished" and is_analysed(config, results.sets, folder)
 
 
 def _check_batches(config: schema.Config, devices: Mesh) -> None:
@@ -130,5 +138,8 @@ def _evaluate(
         config, tests, validation=validation, detector=detector, variables=variables,
         weights=weights, published=published, run=folder, mesh=devices,
     )  # fmt: skip
+    analyse(
+        config, tests, detector=detector, variables=variables, weights=weights["digest"], run=folder
+    )
     print_table(results)
     say(f"report: {write_report([folder.path], folder.report)}")

@@ -1,4 +1,4 @@
-"""`python -m jaxdet.bench input`: images per second, as a table and as JSON.
+"""`python -m jaxdet.bench input | eval`: images per second, as a table and as JSON.
 
 Ratios within one run are what counts: other work on the machine hits all rows alike.
 """
@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxdet.bench.input import Plan, default_settings, measure_input
+from jaxdet.bench import input as bench_input
 from jaxdet.bench.pictures import write_pictures
+from jaxdet.config import Model
 from jaxdet.errors import Parser, UserError, guard
 from jaxdet.files import check_writable, write_json
 from jaxdet.runtime import environment
@@ -21,12 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = Parser(prog="python -m jaxdet.bench", description=__doc__)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_input(subparsers.add_parser("input", help=_INPUT, description=_INPUT))
+    _add_eval(subparsers.add_parser("eval", help=_EVAL, description=_EVAL))
     with guard():
         options = parser.parse_args(arguments)
         check_writable(options.json)
         # The commit and the time are those of the start.
         facts = environment.describe()
-        rows = _measure_input(options)
+        rows = options.measure(options)
         print(_table(rows))
         if options.json:
             write_json(options.json, {**facts, "options": _plain(options), "rows": rows})
@@ -39,6 +41,7 @@ _INPUT = (
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(measure=_measure_input)
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows as JSON")
     parser.add_argument(
         "--images",
@@ -56,6 +59,48 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     )
 
 
+_ARCHITECTURES = ("resnet18", "resnet34", "resnet50")
+_EVAL = (
+    "evaluation: whole images of mixed sizes and of one, and centre crops, each beside the "
+    "published way with the same network: whole images one at a time, four loader processes"
+)
+
+
+def _add_eval(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(measure=_measure_eval)
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows as JSON")
+    parser.add_argument(
+        "--images", type=_even, default=64, metavar="N", help="in each set (default 64)"
+    )
+    parser.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="of crops")
+    parser.add_argument(
+        "--rounds", type=_positive, default=3, metavar="N", help="turns of each row (default 3)"
+    )
+    parser.add_argument("--arch", choices=_ARCHITECTURES, default="resnet50")
+
+
+def _measure_eval(options: argparse.Namespace) -> list[dict[str, Any]]:
+    # JAX is not needed to measure the input.
+    from jaxdet.bench.evaluation import Plan, measure_evaluation
+
+    with tempfile.TemporaryDirectory() as scratch:
+        plan = Plan(
+            scratch=Path(scratch),
+            images=options.images,
+            batch_size=options.batch_size,
+            rounds=options.rounds,
+            model=Model(name=options.arch),
+        )
+        return measure_evaluation(plan, say=lambda line: print(line, flush=True))
+
+
+def _even(text: str) -> int:
+    count = _positive(text)
+    if count % 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is no even number")
+    return count
+
+
 def _measure_input(options: argparse.Namespace) -> list[dict[str, Any]]:
     if options.images is not None and not options.images.is_dir():
         raise UserError(f"--images={options.images}: no such folder")
@@ -64,15 +109,15 @@ def _measure_input(options: argparse.Namespace) -> list[dict[str, Any]]:
         if root is None:
             root = Path(scratch) / "pictures"
             write_pictures(root, count=512)
-        plan = Plan(
+        plan = bench_input.Plan(
             root=root,
             scratch=Path(scratch),
             batch_size=options.batch_size,
             seconds=options.seconds,
             rounds=options.rounds,
-            settings=default_settings(),
+            settings=bench_input.default_settings(),
         )
-        return measure_input(plan, say=lambda line: print(line, flush=True))
+        return bench_input.measure_input(plan, say=lambda line: print(line, flush=True))
 
 
 def _positive(text: str) -> int:
@@ -82,15 +127,19 @@ def _positive(text: str) -> int:
 
 
 def _plain(options: argparse.Namespace) -> dict[str, Any]:
-    return {key: str(value) for key, value in vars(options).items() if key != "json"}
+    return {
+        key: str(value) for key, value in vars(options).items() if key not in ("json", "measure")
+    }
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
-    lines = [f"{'row':<22}{'times the reference':>20}{'images/s':>10}  workers"]
+    width = max(len(row["what"]) for row in rows)
+    lines = [f"{'row':<{width}}  times the reference  images/s  workers"]
     for row in rows:
+        speed = row["images_per_second"]
         lines.append(
-            f"{row['what']:<22}{row['ratio_to_reference']:>20.2f}"
-            f"{row['images_per_second']:>10,.0f}  {row['workers']}"
+            f"{row['what']:<{width}}  {row['ratio_to_reference']:>19.2f}"
+            f"  {speed:>8,.{0 if speed > 100 else 1}f}  {row.get('workers', '')}".rstrip()
         )
     return "\n".join(lines)
 

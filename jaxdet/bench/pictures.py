@@ -1,8 +1,10 @@
 """Pictures to measure on, where nobody names their own."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.generators.photos import built_in_photographs, load_view
@@ -10,14 +12,35 @@ from jaxdet.generators.photos import built_in_photographs, load_view
 
 def write_pictures(root: Path, *, count: int, size: int = 256) -> None:
     """Writes crops of the built-in photographs as PNG, `count` under each label of one class."""
-    rng = np.random.default_rng(0)
-    views = [load_view(one.views[0]) for part in built_in_photographs().values() for one in part]
-    views = [view for view in views if min(view.size) >= size]
     for label in LABEL_FOLDERS:
-        folder = root / "train" / "photographs" / label
-        folder.mkdir(parents=True)
-        for number in range(count):
-            view = views[number % len(views)]
-            left, top = (int(rng.integers(0, side - size + 1)) for side in view.size)
-            crop = view.crop((left, top, left + size, top + size))
-            crop.save(folder / f"{number:05d}.png")
+        _write_crops(root / "train" / "photographs" / label, [(size, size)] * count)
+
+
+def write_mixed(folder: Path, *, count: int) -> None:
+    """Writes crops as PNG whose sizes spread as those of the Deepfake test set do.
+
+    291 +- 33 by 260 +- 14 pixels, the figures that are told of that set; `count` crops, half of
+    them under each label.
+    """
+    rng = np.random.default_rng(1)
+    sizes = np.maximum(rng.normal((291, 260), (33, 14), (count, 2)).round().astype(int), 64)
+    for number, label in enumerate(LABEL_FOLDERS):
+        _write_crops(folder / label, sizes[number::2].tolist())
+
+
+def _write_crops(folder: Path, sizes: Sequence[Sequence[int]]) -> None:
+    """One crop of each (width, height), pixels, from the photographs in turn."""
+    rng = np.random.default_rng(0)
+    views = _views(max(side for size in sizes for side in size))
+    folder.mkdir(parents=True)
+    for number, size in enumerate(sizes):
+        view = views[number % len(views)]
+        left, top = (int(rng.integers(0, w - s + 1)) for w, s in zip(view.size, size, strict=True))
+        crop = view.crop((left, top, left + size[0], top + size[1]))
+        crop.save(folder / f"{number:05d}.png")
+
+
+def _views(size: int) -> list[Image.Image]:
+    """The built-in photographs that have at least `size` pixels a side."""
+    views = [load_view(one.views[0]) for part in built_in_photographs().values() for one in part]
+    return [view for view in views if min(view.size) >= size]

@@ -83,6 +83,43 @@ class ReferenceLoader:
         return {"image": np.stack(pictures), "label": np.array(labels, np.int64)}
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PublishedImages:
+    """Step -> a batch of whole images or centre crops in the order of the set, as eval.py loads.
+
+    Attributes:
+      images: the set.
+      crop: side of the centre crop, pixels; 0: whole images, which then must be alone in a batch
+        or of one size.
+      batch_size: images a batch; the last one is filled from the beginning, so that the shape
+        stays.
+    """
+
+    images: FolderSet
+    crop: int
+    batch_size: int
+
+    @property
+    def batch_bytes(self) -> int:
+        """Bytes of one batch: floats."""
+        width, height = self.images.size(0) or (0, 0)
+        pixels = self.crop**2 if self.crop else width * height
+        return self.batch_size * pixels * 3 * 4
+
+    def __call__(self, step: int) -> dict[str, np.ndarray]:
+        """f32 [b, 3, H, W]."""
+        first, n = step * self.batch_size, len(self.images)
+        places = [place % n for place in range(first, first + self.batch_size)]
+        return {"image": np.stack([self._tensor(place) for place in places])}
+
+    def _tensor(self, place: int) -> np.ndarray:
+        picture = Image.open(self.images.path(place)).convert("RGB")
+        if self.crop:
+            left, top = (round((side - self.crop) / 2) for side in picture.size)
+            picture = picture.crop((left, top, left + self.crop, top + self.crop))
+        return _tensor(picture)
+
+
 def has_torch() -> bool:
     """Whether PyTorch is installed, whose DataLoader the published code runs on."""
     return importlib.util.find_spec("torch") is not None

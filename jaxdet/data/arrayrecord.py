@@ -170,6 +170,11 @@ class TfdsSet(ImageSet):
         header = header_of(self._content(index))
         return header[1] if header else None
 
+    def content_marks(self) -> bytes:
+        """Which files the dataset was written from, and the bytes of the files of its records."""
+        sizes = sorted((path.name, path.stat().st_size) for path in self.folder.iterdir())
+        return repr((read_json(_ids_of(self.folder))["source"], sizes)).encode()
+
     def where(self, index: int) -> str:
         """The dataset, and the path that was written."""
         return f"{self.place}/{self._files[index]}"

@@ -49,6 +49,10 @@ class FolderSet(ImageSet):
         """By the file's header; see ImageSet."""
         return read_size(self.path(index))
 
+    def content_marks(self) -> bytes:
+        """The bytes of each file; of one that went away -1."""
+        return np.array([_byte_size(self.path(i)) for i in range(len(self))], np.int64).tobytes()
+
     def where(self, index: int) -> str:
         """The path."""
         return str(self.path(index))
@@ -154,3 +158,10 @@ def read_size(path: Path) -> tuple[int, int] | None:
             return image.size
     except (OSError, SyntaxError, Image.DecompressionBombError):
         return None
+
+
+def _byte_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

@@ -57,6 +57,10 @@ class ImageSet(abc.ABC):
     def take(self, indices: Sequence[int] | np.ndarray, *, name: str = "") -> "ImageSet":
         """The images at the given places, in their order."""
 
+    @abc.abstractmethod
+    def content_marks(self) -> bytes:
+        """What changes with the content of the images and is quick to see: sizes or checksums."""
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -70,6 +74,15 @@ class ImageSet(abc.ABC):
         """16 hex digits over the ids: two sets that differ in any name or place differ here."""
         text = "\n".join(self.ids).encode("utf8", "surrogateescape")
         return hashlib.sha256(text).hexdigest()[:16]
+
+    @functools.cached_property
+    def content_fingerprint(self) -> str:
+        """16 hex digits over the ids and `content_marks`: which pixels there are, as far as seen.
+
+        Not over times of change: a copy of the files has the same.
+        """
+        content = self.fingerprint.encode() + self.content_marks()
+        return hashlib.sha256(content).hexdigest()[:16]
 
 
 class PathTable:

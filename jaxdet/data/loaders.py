@@ -12,6 +12,7 @@ import numpy as np
 from jaxdet.config import Augment
 from jaxdet.data import order
 from jaxdet.data.augment import Plan, carry_out, draw_plan, draw_validation_plan
+from jaxdet.data.disturb import Disturbance
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
 from jaxdet.data.ops import laplacian_variance
 from jaxdet.errors import BadImageError, UserError
@@ -144,6 +145,7 @@ class EvalLoader:
 
     Attributes:
       resize: shorter side, pixels; 0 for none.
+      disturb: what happens to the whole image before it is resized or cropped.
       published: the settings whose coins fall on validation images too; None for clean images.
       epoch: only with `published`: the coins fall anew each epoch.
     """
@@ -152,6 +154,7 @@ class EvalLoader:
     crop: int
     batch_size: int
     resize: int = 0
+    disturb: Disturbance | None = None
     published: Augment | None = None
     seed: int = 0
     epoch: int = 0
@@ -190,7 +193,8 @@ class EvalLoader:
 
     def _carry_out(self, pixels: np.ndarray, index: int, *, out: np.ndarray) -> None:
         if self.published is None:
-            carry_out(Plan(), pixels, out=out, resize=self.resize)
+            plan, pixels = self._disturbed(pixels, index)
+            carry_out(plan, pixels, out=out, resize=self.resize)
             return
         rng = order.random_generator(
             self.seed, stream=order.VALIDATION, epoch=self.epoch, index=index
@@ -202,6 +206,14 @@ class EvalLoader:
             resize=self.resize,
             backend=self.published.backend,
         )
+
+    def _disturbed(self, pixels: np.ndarray, index: int) -> tuple[Plan, np.ndarray]:
+        """The image disturbed; a blur is left to the plan, which blurs the crop alone."""
+        if self.disturb is None:
+            return Plan(), pixels
+        if self.disturb.kind == "blur" and not self.resize:
+            return Plan(sigma=self.disturb.level), pixels
+        return Plan(), self.disturb(pixels, index)
 
 
 def _empty_batch(rows: int, crop: int) -> Batch:

@@ -9,7 +9,7 @@ import functools
 import numpy as np
 
 # Streams keep the random numbers of different purposes apart.
-ORDER, TRAIN, VALIDATION, SUBSET, HOLD_OUT, BATCH = range(6)
+ORDER, TRAIN, VALIDATION, SUBSET, HOLD_OUT, NOISE, TWO_SHOT, RANDOM_CROPS, BATCH = range(9)
 
 
 def random_generator(

@@ -1,16 +1,17 @@
-"""Scoring a set: every image exactly once, whatever the batch size and the devices."""
+"""Scoring one crop of each image: every one exactly once, whatever the batch size and devices."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from jaxdet.config import Runtime
 from jaxdet.data.loaders import Batch, EvalLoader
 from jaxdet.data.pipeline import open_batches
-from jaxdet.errors import RunFailedError
+from jaxdet.evals.rows import RowKeeper, make_rows, to_predictions
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Predictions
@@ -34,15 +35,9 @@ def make_predict_step(detector: Detector, mesh: Mesh) -> PredictStep:
 
 
 def predict(
-    loader: EvalLoader,
-    step: PredictStep,
-    variables: Variables,
-    *,
-    mesh: Mesh,
-    runtime: Runtime,
-    fingerprint: str = "",
+    loader: EvalLoader, step: PredictStep, variables: Variables, *, mesh: Mesh, runtime: Runtime
 ) -> Predictions:
-    """The scores of all images of the loader's set, in its order.
+    """The scores of all images of the loader's set, in its order; nothing goes to disk.
 
     Args:
       loader: gives the batches.
@@ -50,22 +45,60 @@ def predict(
       variables: placed on the mesh.
       mesh: the devices.
       runtime: workers of the input.
-      fingerprint: goes into the result.
 
     Raises:
       RunFailedError: where a logit is not finite, or an image was scored twice or never.
     """
     images = loader.read.images
-    rows: list[dict[str, np.ndarray]] = []
+    rows = score_crops(
+        loader, step, variables, RowKeeper(), mesh=mesh, runtime=runtime,
+        title=f"score {images.name}",
+    )  # fmt: skip
+    return to_predictions(images, rows, skip_bad=loader.read.skip_bad, fingerprint="")
+
+
+def score_crops(
+    loader: EvalLoader,
+    step: PredictStep,
+    variables: Variables,
+    keeper: RowKeeper,
+    *,
+    mesh: Mesh,
+    runtime: Runtime,
+    title: str,
+) -> np.ndarray:
+    """A row, ROW [n], for each image of the loader's set that can be read, in order.
+
+    Batches whose rows the keeper has are neither read nor scored again.
+
+    Args:
+      loader: gives the batches.
+      step: from `make_predict_step` on the same mesh.
+      variables: placed on the mesh.
+      keeper: of the rows.
+      mesh: the devices.
+      runtime: workers of the input.
+      title: of the progress line.
+    """
+    n, size = len(loader.read.images), loader.batch_size
+    first = _begin(keeper.position) // size
+    keeper.go_back(first * size)
     with (
-        open_batches(loader, start=0, stop=loader.steps, runtime=runtime) as batches,
-        ProgressLine(f"score {images.name}", total=len(images), unit="images") as progress,
+        open_batches(loader, start=first, stop=loader.steps, runtime=runtime) as batches,
+        ProgressLine(title, total=n, done=min(first * size, n), unit="images") as progress,
     ):
-        for scored in _one_step_late(_launch(batches, step, variables, mesh)):
-            rows.append(scored)
+        launched = _launch(batches, step, variables, mesh)
+        for number, scored in enumerate(one_step_late(launched), first):
+            keeper.add(_rows(scored, number * size), position=(number + 1) * size)
             progress.advance(int(scored["valid"].sum()))
-    columns = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-    return _predictions(loader, columns, fingerprint)
+    return keeper.rows
+
+
+def _begin(position: int) -> int:
+    """The position from which all hosts go on: the least of theirs."""
+    if jax.process_count() == 1:
+        return position
+    return int(np.min(multihost_utils.process_allgather(np.array([position], np.int32))))
 
 
 def _launch(
@@ -76,36 +109,21 @@ def _launch(
         yield step(variables, put_batch(mesh, used))
 
 
-def _one_step_late(results: Iterator[Any]) -> Iterator[dict[str, np.ndarray]]:
-    """Fetches each result while the next is computed."""
+def one_step_late(results: Iterable[Any]) -> Iterator[Any]:
+    """Fetches the arrays of each result while the next is computed."""
     waiting = None
     for result in results:
         if waiting is not None:
             yield jax.device_get(waiting)
         waiting = result
-    yield jax.device_get(waiting)
+    if waiting is not None:
+        yield jax.device_get(waiting)
 
 
-def _predictions(
-    loader: EvalLoader, columns: dict[str, np.ndarray], fingerprint: str
-) -> Predictions:
-    images, valid = loader.read.images, columns["valid"]
-    scored = np.flatnonzero(valid)
-    skipped = np.setdiff1d(np.arange(len(images)), scored)
-    if len(scored) + len(skipped) != len(images) or (len(scored) and scored[-1] >= len(images)):
-        raise RunFailedError(f"{images.name}: {len(scored)} scores for {len(images)} images")
-    if len(skipped) and not loader.read.skip_bad:
-        raise RunFailedError(f"{images.name}: {len(skipped)} images were not scored")
-    logit = columns["logit"][scored]
-    if not np.isfinite(logit).all():
-        first = images.ids[scored[np.flatnonzero(~np.isfinite(logit))[0]]]
-        raise RunFailedError(f"{images.name}: the score of {first} is not finite")
-    ids = np.array(images.ids)
-    return Predictions(
-        id=ids[scored],
-        label=images.labels[scored],
-        logit=logit.astype(np.float32),
-        sharpness=columns["sharpness"][scored],
-        skipped=ids[skipped],
-        fingerprint=fingerprint,
+def _rows(scored: dict[str, np.ndarray], begin: int) -> np.ndarray:
+    valid = np.flatnonzero(scored["valid"])
+    columns = (begin + valid, scored["logit"][valid], scored["sharpness"][valid])
+    return make_rows(
+        (image, 0, 1, 1.0, logit, sharpness)
+        for image, logit, sharpness in zip(*(column.tolist() for column in columns), strict=True)
     )

@@ -1,40 +1,29 @@
-"""The published evaluation: every test set by itself, centre crop, no resizing."""
+"""An evaluation: every test set under every view, then the numbers of each."""
 
-import functools
-import hashlib
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.data.images import ImageSet
-from jaxdet.data.loaders import EvalLoader, Reader, Share
 from jaxdet.errors import UserError
-from jaxdet.evals.predict import make_predict_step, predict
+from jaxdet.evals.engine import Engine
 from jaxdet.evals.published import Published
 from jaxdet.evals.scores import (
     calibrate,
     mean_ap,
     mean_intervals,
     protocol_means,
+    score_condition,
     score_set,
 )
+from jaxdet.evals.two_shot import summarise
+from jaxdet.evals.views import View, further_views, headline
 from jaxdet.files import write_json
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import say
-from jaxdet.results import (
-    Calibration,
-    Predictions,
-    Results,
-    RunFolder,
-    SetResult,
-    read_arrays,
-    write_arrays,
-)
-from jaxdet.runtime.mesh import put_replicated
+from jaxdet.results import Calibration, Condition, Predictions, Results, RunFolder, SetResult
 
 
 def evaluate(
@@ -49,10 +38,11 @@ def evaluate(
     run: RunFolder,
     mesh: Mesh,
 ) -> Results:
-    """Scores the sets, writes `predictions/*.npz` and `results.json`, and gives the results.
+    """Scores the sets, writes the scores and `results.json`, and gives the results.
 
-    A set whose predictions are already there for the same weights, images and protocol is
-    not scored again.
+    The scores of the first protocol go to `predictions/`, those of the others and of disturbed
+    images to `conditions/`. What is there already for the same weights, images and view is not
+    scored again.
 
     Args:
       config: the run's.
@@ -66,22 +56,20 @@ def evaluate(
       run: where to write.
       mesh: the devices.
     """
-    step = make_predict_step(detector, mesh)
-    placed = put_replicated(mesh, variables)
-    scored = functools.partial(
-        _scored, config, weights["digest"],
-        lambda loader, fingerprint: predict(
-            loader, step, placed, mesh=mesh, runtime=config.runtime, fingerprint=fingerprint
-        ),
-    )  # fmt: skip
+    engine = Engine(config, detector, variables, digest=weights["digest"], run=run, mesh=mesh)
+    view = headline(config)
     calibration = None
     if validation is not None:
-        held_out = scored(validation, run.validation)
+        held_out = engine.predictions(validation, view, run.validation)
         calibration = calibrate(held_out, source=validation.name)
     rows, found = {}, {}
     for images in sets:
-        rows[images.name] = scored(images, run.predictions(images.name))
-        found[images.name] = _result(config, images, rows[images.name], published, calibration)
+        rows[images.name] = engine.predictions(images, view, run.predictions(images.name))
+        found[images.name] = _result(
+            config, images, rows[images.name], published, calibration, engine
+        )
+    conditions = dict(_conditions(config, sets, engine, run))
+    engine.say_shapes()
     results = Results(
         name=config.name,
         config_hash=schema.config_hash(config),
@@ -92,54 +80,30 @@ def evaluate(
         calibration=calibration,
         means=protocol_means(found),
         mean_intervals=mean_intervals(rows, draws=config.evaluation.bootstrap, seed=config.seed),
+        protocol=view.name,
+        conditions=conditions,
     )
     write_json(run.results, results)
     return results
 
 
-def _scored(
-    config: schema.Config,
-    weights: str,
-    score: Callable[[EvalLoader, str], Predictions],
-    images: ImageSet,
-    path: Path,
-) -> Predictions:
-    """The scores of a set: those in the file where they still hold, or new ones, written there."""
-    loader = _loader(config, images)
-    fingerprint = _fingerprint(loader, weights)
-    predictions = _cached(path, images.name, fingerprint)
-    if predictions is None:
-        predictions = score(loader, fingerprint)
-        write_arrays(path, predictions)
-    return predictions
+def _conditions(
+    config: schema.Config, sets: Sequence[ImageSet], engine: Engine, run: RunFolder
+) -> Iterator[tuple[str, Condition]]:
+    """The sets under each further view, by its name."""
+    for view in further_views(config):
+        scores = {}
+        for images in sets:
+            predictions = engine.predictions(images, view, run.condition(view.name, images.name))
+            _check_labels(images, predictions)
+            scores[images.name] = score_condition(
+                predictions, draws=config.evaluation.bootstrap, seed=config.seed
+            )
+        yield view.name, _condition(view, scores)
 
 
-def _loader(config: schema.Config, images: ImageSet) -> EvalLoader:
-    return EvalLoader(
-        read=Reader(
-            images=images,
-            max_pixels=config.data.max_pixels,
-            skip_bad=config.data.on_bad_image == "skip",
-        ),
-        crop=config.eval_crop,
-        batch_size=config.eval_batch_size,
-        share=Share(host=jax.process_index(), hosts=jax.process_count()),
-    )
-
-
-def _fingerprint(loader: EvalLoader, weights: str) -> str:
-    facts = f"{weights} {loader.read.images.fingerprint} crop{loader.crop}"
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]
-
-
-def _cached(path: Path, name: str, fingerprint: str) -> Predictions | None:
-    if not path.exists():
-        return None
-    predictions = read_arrays(path, Predictions)
-    if predictions.fingerprint != fingerprint:
-        return None
-    say(f"{name}: scores are there already")
-    return predictions
+def _condition(view: View, scores: dict[str, Any]) -> Condition:
+    return Condition(kind=view.kind, level=view.level, sets=scores, mean_ap=mean_ap(scores))
 
 
 def _result(
@@ -148,15 +112,24 @@ def _result(
     predictions: Predictions,
     published: Published,
     calibration: Calibration | None,
+    engine: Engine,
 ) -> SetResult:
-    if len(set(predictions.label)) < 2:
-        raise UserError(f"{images.place}: no readable images of one of the two labels")
+    _check_labels(images, predictions)
     if len(predictions.skipped):
         say(f"{images.name}: {len(predictions.skipped)} unreadable images left out")
+    two_shot = None
+    if config.evaluation.two_shot:
+        two_shot = summarise(predictions, engine.crop_scores(images, predictions))
     return score_set(
         predictions,
         draws=config.evaluation.bootstrap,
         seed=config.seed,
         published_ap=published.ap.get(images.name),
         calibration=calibration,
+        two_shot=two_shot,
     )
+
+
+def _check_labels(images: ImageSet, predictions: Predictions) -> None:
+    if len(set(predictions.label)) < 2:
+        raise UserError(f"{images.place}: no readable images of one of the two labels")

@@ -67,16 +67,17 @@ def find_published(config: schema.Config) -> Published:
         return Published()
     if row == "auto":
         row = _RELEASED.get(_file_name(config.model.init), "")
-        return Published(row=row, ap=_ap(row, config.eval_crop)) if row else Published()
+        return Published(row=row, ap=_ap(row, config)) if row else Published()
     if row not in _rows():
         close = difflib.get_close_matches(row, _rows(), n=1, cutoff=0)
         raise UserError(
             f"evaluation.published={row}: no such row; give auto, none, or a row of {_FILE.name} "
             f"such as {close[0]!r}"
         )
-    ap = _ap(row, config.eval_crop)
+    ap = _ap(row, config)
     if not ap:
-        say(f"{row}: has no AP of the test sets for crops of {config.eval_crop} pixels")
+        protocol = config.evaluation.protocols[0]
+        say(f"{row}: has no AP of the test sets by the protocol {protocol}, {config.eval_crop} px")
     return Published(row=row, ap=ap)
 
 
@@ -88,13 +89,24 @@ def _file_name(init: str) -> str:
     return path.name
 
 
-def _ap(row: str, crop: int) -> dict[str, float]:
-    # Where a source has both protocols, its metric says which; elsewhere all crop to 224.
-    metrics = {f"AP, crop {crop}"} | ({"AP"} if crop == 224 else set())
+def _ap(row: str, config: schema.Config) -> dict[str, float]:
+    metrics = _metrics(config.evaluation.protocols[0], config.eval_crop)
     found = {column: value for metric, column, value in _rows().get(row, ()) if metric in metrics}
     return {
         name: round(found[column] / 100, 6) for name, column in _COLUMNS.items() if column in found
     }
+
+
+def _metrics(protocol: str, crop: int) -> set[str]:
+    """What the sources call an AP that was measured as the headline is.
+
+    Where a source has both protocols, its metric says which; elsewhere all crop to 224.
+    """
+    if protocol == "full":
+        return {"AP, no crop"}
+    if protocol != "crop":
+        return set()
+    return {f"AP, crop {crop}"} | ({"AP"} if crop == 224 else set())
 
 
 @functools.cache

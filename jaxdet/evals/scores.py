@@ -9,7 +9,7 @@ import numpy as np
 from jaxdet import metrics
 from jaxdet.errors import RunFailedError
 from jaxdet.metrics import Measure
-from jaxdet.results import Calibration, Predictions, Scores, SetResult
+from jaxdet.results import Calibration, Predictions, Scores, SetResult, TwoShot
 
 # Of the fields of `Scores`, those that have an interval; that of AP has a field of its own.
 _FIELDS: Mapping[str, Measure] = MappingProxyType(
@@ -32,6 +32,10 @@ _MEASURES: Mapping[str, Measure] = MappingProxyType(
     }
 )
 
+_DRAWN_OF_CONDITIONS: Mapping[str, Measure] = MappingProxyType(
+    {"ap": metrics.ap_of, "accuracy": metrics.accuracy_at}
+)
+
 
 def score_set(
     predictions: Predictions,
@@ -40,6 +44,7 @@ def score_set(
     seed: int,
     published_ap: float | None = None,
     calibration: Calibration | None = None,
+    two_shot: TwoShot | None = None,
 ) -> SetResult:
     """The scores of a set, pooled over its categories, and of each category by itself.
 
@@ -49,6 +54,7 @@ def score_set(
       seed: of the resampling.
       published_ap: what others report for the set, 0..1.
       calibration: what was learned on validation images, for the numbers that need it.
+      two_shot: goes into the result.
 
     Raises:
       RunFailedError: where no image could be read or a logit is not finite.
@@ -67,11 +73,28 @@ def score_set(
         **vars(pooled),
         n_skipped=len(predictions.skipped),
         published_ap=published_ap,
+        two_shot=two_shot,
         categories=parts,
     )
 
 
-def mean_ap(sets: Mapping[str, SetResult]) -> float:
+def score_condition(predictions: Predictions, *, draws: int, seed: int) -> Scores:
+    """The scores of a set under a further protocol or disturbance, pooled over its categories.
+
+    As `score_set`, but intervals are of AP and accuracy alone, nothing is calibrated, and
+    categories are left out: there may be hundreds of these.
+
+    Raises:
+      RunFailedError: where no image could be read or a logit is not finite.
+    """
+    _check(predictions)
+    everything = np.ones(predictions.label.size, bool)
+    return _scores(
+        predictions, everything, _MEASURES, draws=draws, seed=seed, drawn=_DRAWN_OF_CONDITIONS
+    )
+
+
+def mean_ap(sets: Mapping[str, Scores]) -> float:
     """The mean over sets of their pooled AP, as the published tables have it.
 
     Raises:
@@ -175,13 +198,14 @@ def _scores(
     *,
     draws: int,
     seed: int,
+    drawn: Mapping[str, Measure] | None = None,
 ) -> Scores:
+    """The numbers of the chosen images; of all of them, or of those in `drawn`, with intervals."""
     label, logit = predictions.label[chosen], predictions.logit[chosen]
     counts = metrics.tally(label, logit)
-    drawn = metrics.bootstrap(
-        label, logit, {"ap": metrics.ap_of, **_FIELDS, **measures}, draws=draws, seed=seed
-    )
-    intervals = {name: metrics.interval(values) for name, values in drawn.items()}
+    resampled = {"ap": metrics.ap_of, **_FIELDS, **measures} if drawn is None else drawn
+    values = metrics.bootstrap(label, logit, resampled, draws=draws, seed=seed)
+    intervals = {name: metrics.interval(one) for name, one in values.items()}
     return Scores(
         ap=metrics.average_precision(label, logit),
         accuracy=metrics.accuracy(label, logit),

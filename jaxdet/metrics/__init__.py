@@ -28,6 +28,8 @@ from jaxdet.metrics.ranking import tpr_at_fpr_of as tpr_at_fpr_of
 from jaxdet.metrics.resampling import bootstrap as bootstrap
 from jaxdet.metrics.resampling import interval as interval
 from jaxdet.metrics.resampling import paired_differences as paired_differences
+from jaxdet.metrics.spectra import PERIODS as PERIODS
+from jaxdet.metrics.spectra import periodic_peaks as periodic_peaks
 from jaxdet.metrics.tally import Measure as Measure
 from jaxdet.metrics.tally import Tally as Tally
 from jaxdet.metrics.tally import tally as tally
@@ -43,3 +45,5 @@ from jaxdet.metrics.thresholds import threshold_at_fpr as threshold_at_fpr
 from jaxdet.metrics.thresholds import tnr_at as tnr_at
 from jaxdet.metrics.thresholds import tpr_at as tpr_at
 from jaxdet.metrics.thresholds import true_rates as true_rates
+from jaxdet.metrics.two_shot import fit_bias as fit_bias
+from jaxdet.metrics.two_shot import two_shot_accuracy as two_shot_accuracy

@@ -32,6 +32,7 @@ class Architecture:
       multiple: what the side of a crop must be a multiple of, pixels.
       extent: i32 [B, 2], sizes of images to sizes of what the network takes.
       objective: the loss, a name of `train/losses.py`.
+      located: whether places of the last feature map are places in the image.
       measured: whether its inputs are measured over the training images before training.
     """
 
@@ -43,6 +44,7 @@ class Architecture:
     multiple: int = 1
     extent: Callable[[jax.Array], jax.Array] = lambda size: size
     objective: str = "cross_entropy"
+    located: bool = True
     measured: bool = False
 
 
@@ -95,6 +97,7 @@ def _dct(
         pixels=view,
         any_size=False,
         fixed_size=True,
+        located=False,
         measured=measured,
     )
 
@@ -129,13 +132,17 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
             build=_resnet(resnet.resnet34), pixels=pixels.symmetric_bgr
         ),
         "spectrum_resnet34": Architecture(
-            build=_resnet(resnet.resnet34), pixels=pixels.spectrum_bgr, any_size=False
+            build=_resnet(resnet.resnet34),
+            pixels=pixels.spectrum_bgr,
+            any_size=False,
+            located=False,
         ),
         # Nataraj et al. 2019
         "cooccurrence": Architecture(
             build=lambda model: CooccurrenceCNN(width=model.width),
             pixels=pixels.pairs_of_levels,
             any_size=False,
+            located=False,
             smallest=2,
         ),
         # Cozzolino et al. 2018
@@ -146,6 +153,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
             smallest=16,
             multiple=16,
             objective="forensic_transfer",
+            located=False,
         ),
         # Tan et al., CVPR 2024
         "npr": Architecture(
@@ -160,16 +168,29 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
 )  # fmt: skip
 
 
-def check_side(name: str, side: int) -> None:
-    """Sees that an architecture takes square crops of a side, pixels.
+def check_sides(name: str, *, trained: int, scored: int, whole: bool) -> None:
+    """Sees that an architecture can be trained and score what is asked for.
+
+    Args:
+      name: of the architecture.
+      trained: side of the crops in training, pixels.
+      scored: side of the crops that are scored, pixels.
+      whole: whether whole images of any size are to be scored.
 
     Raises:
-      UserError: where it does not.
+      UserError: naming the option that does not fit.
     """
-    wanted = ARCHITECTURES[name]
-    if side < wanted.smallest or side % wanted.multiple:
-        multiple = f"multiples of {wanted.multiple}, " if wanted.multiple > 1 else ""
+    takes = ARCHITECTURES[name]
+    for option, side in (("augment.crop", trained), ("evaluation.crop", scored)):
+        if side < takes.smallest or side % takes.multiple:
+            multiples = f"multiples of {takes.multiple}, " if takes.multiple > 1 else ""
+            raise UserError(
+                f"{option}={side}: {name} takes crops of {multiples}{takes.smallest} pixels or more"
+            )
+    if takes.fixed_size and trained != scored:
         raise UserError(
-            f"model.name={name}: takes crops of {multiple}{wanted.smallest} pixels or more, "
-            f"not {side}; set --config.augment.crop"
+            f"evaluation.crop={scored}: {name} scores crops of the side it is trained on alone, "
+            f"augment.crop={trained}"
         )
+    if whole and not takes.any_size:
+        raise UserError(f"evaluation.protocols: {name} scores square crops alone; leave out 'full'")

@@ -6,6 +6,7 @@ Radford et al., ICLR 2016; Xuan et al., "On the generalization of GAN image fore
 import flax.linen as nn
 import jax
 
+from jaxdet.models.evidence import last_map
 from jaxdet.models.norm import BatchNorm
 
 # Channels of each convolution over the first one's.
@@ -38,4 +39,5 @@ class Discriminator(nn.Module):
                 norm = BatchNorm(self.unbiased, self.norm_groups, name=f"bn{number}")
                 x = norm(x, train=train)
             x = nn.leaky_relu(x, _SLOPE)
-        return nn.Dense(1, kernel_init=_init, name="fc")(x.reshape(len(x), -1))[:, 0]
+        x = last_map(self, x).reshape(len(x), -1)
+        return nn.Dense(1, kernel_init=_init, name="fc")(x)[:, 0]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxdet.config import Model
 from jaxdet.models.architectures import ARCHITECTURES, Architecture
+from jaxdet.models.evidence import evidence
 from jaxdet.models.forensic_transfer import Transferred
 
 # {"params": ..., "batch_stats": ...}, nested dicts of arrays.
@@ -53,6 +54,19 @@ class Detector:
         sizes = () if size is None else (self.architecture.extent(size),)
         logits: jax.Array = self.network.apply(cast, pixels, *sizes, train=False)
         return logits
+
+    def evidence(self, variables: Variables, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Logits float [B] of u8 [B, H, W, 3], and where in each image they come from.
+
+        The maps are float [B, h, w], a place of the last feature map each, above 0 where it
+        speaks for fake. Those of a ResNet and the head's bias add up to the logit (with bfloat16
+        maps, to its rounding); those of a VGG are the logit's first-order part, see
+        `models/evidence.py`. A network that looks at no image but at its transform has none: NaN
+        in maps of one place.
+        """
+        if not self.architecture.located:
+            return self.apply(variables, image), jnp.full((len(image), 1, 1), jnp.nan)
+        return evidence(self.network, *self._prepare(variables, image))
 
     def apply_train(
         self, variables: Variables, image: jax.Array, *, rng: jax.Array

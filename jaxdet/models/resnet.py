@@ -11,6 +11,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from jaxdet.models.evidence import last_map
 from jaxdet.models.extent import halve, keep_inside, mean_inside
 from jaxdet.models.norm import BatchNorm
 
@@ -139,7 +140,7 @@ class ResNet(nn.Module):
                 )(x, size, train=train)
                 size = halve(size) if stride == 2 else size
             self.sow("intermediates", f"layer{stage + 1}", x)
-        x = mean_inside(x, size)
+        x = mean_inside(last_map(self, x), size)
         return nn.Dense(1, kernel_init=_head_init, name="fc")(x)[:, 0]
 
 

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxdet.models.evidence import last_map
 from jaxdet.models.extent import keep_inside
 from jaxdet.models.norm import BatchNorm
 
@@ -45,7 +46,7 @@ class VGG(nn.Module):
     def __call__(self, x: jax.Array, size: jax.Array | None = None, *, train: bool) -> jax.Array:
         """Normalised float [B, H, W, 3] to logits float [B]; for `size` see `models/extent.py`."""
         x, size = self._features(keep_inside(x, size), size, train=train)
-        x = adaptive_mean(x, size, side=_MAP)
+        x = adaptive_mean(last_map(self, x), size, side=_MAP)
         x = x.reshape(x.shape[0], -1)
         drop = partial(nn.Dropout, rate=_DROPPED, deterministic=not train)
         dense = partial(nn.Dense, kernel_init=_dense_init)

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from jaxdet.config import Data
+from jaxdet.data.pieces import Crop, Piece, cut
 from jaxdet.errors import Parser, UserError, guard
 from jaxdet.files import check_writable, write_bytes
 from jaxdet.predict.detector import LoadedDetector, load_detector
 from jaxdet.predict.files import find_images, read_ahead
-from jaxdet.predict.pieces import Crop, Piece, cut
 from jaxdet.progress import ProgressLine
 
 Row = dict[str, Any]

@@ -8,11 +8,12 @@ import numpy as np
 
 from jaxdet import config as schema
 from jaxdet.convert.load import load_weights
+from jaxdet.data.buckets import batches, bucket, exact
+from jaxdet.data.pieces import Crop, Piece, cut
 from jaxdet.errors import UserError
 from jaxdet.files import read_json
-from jaxdet.models.architectures import ARCHITECTURES, check_side
+from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.models.detector import Variables, get_detector
-from jaxdet.predict.pieces import Crop, Piece, batches, cut
 from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.start import restore_variables
@@ -39,16 +40,13 @@ class LoadedDetector:
         Raises:
           UserError: where it takes other crops alone.
         """
-        takes, name = ARCHITECTURES[self.model.name], self.model.name
-        if takes.any_size:
-            return
-        if not isinstance(crop, int) or (takes.fixed_size and crop != self.crop):
+        name = self.model.name
+        if not isinstance(crop, int) and not self._any_size:
             raise UserError(
-                f"crop {crop}: a {name} scores square crops"
-                f"{' of the side it was trained on' if takes.fixed_size else ''} alone; "
-                f"give --crop={self.crop}"
+                f"--crop={crop}: {name} scores square crops alone; give --crop={self.crop}"
             )
-        check_side(name, crop)
+        if isinstance(crop, int):
+            check_sides(name, trained=self.crop, scored=crop, whole=False)
 
     def score(
         self, images: np.ndarray | Sequence[np.ndarray], *, crop: Crop = "none"
@@ -81,7 +79,7 @@ class LoadedDetector:
 
     def score_pieces(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, float]]:
         """Each piece with its logit, in the order in which batches fill up."""
-        for batch in batches(pieces):
+        for batch in batches(pieces, find=bucket if self._any_size else exact):
             # Crops fill their arrays, and not every network takes sizes.
             sizes = (batch.size,) if self._any_size else ()
             logits = jax.device_get(self._apply(self._variables, batch.image, *sizes))

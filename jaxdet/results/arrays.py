@@ -21,7 +21,8 @@ class Predictions:
         `[<category>/]{0_real,1_fake}/<file>`.
       label: i32 [N], 1 = fake.
       logit: f32 [N], above 0 = fake.
-      sharpness: f32 [N], variance of the Laplacian of the same crop in grey, grey levels squared.
+      sharpness: f32 [N], variance of the Laplacian of the same crop in grey, grey levels squared;
+        of an image scored in pieces their mean, as the logit is.
       skipped: str [M], images left out because they could not be read.
       fingerprint: hex digest of what the scores follow from: weights, images and protocol.
     """
@@ -86,7 +87,8 @@ class Ranked:
       label: i32 [N], 1 = fake.
       logit: f32 [N], of the set's predictions.
       role: str [N], why the image is here: "percentile 0", "percentile 25", ... of its label's
-        logits from most real to most fake, or "mistake 1" for the most mistaken, and so on.
+        logits from most real to most fake, "mistake 1" for the most mistaken and so on, or both:
+        "percentile 100, mistake 1".
       image: u8 [N, S, S, 3], the crop that was scored, RGB.
       evidence: f32 [N, h, w], contribution of each place of the last feature map to the logit,
         above 0 where it speaks for fake.

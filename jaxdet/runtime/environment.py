@@ -36,6 +36,19 @@ def machine() -> str:
     )
 
 
+def peak_memory() -> int | None:
+    """Bytes of main memory that this process held at most so far; None where Linux does not tell.
+
+    Not getrusage, which counts what the parent held before this program began.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
+    return found[0] if found else None
+
+
 def commit() -> str:
     """The commit of the code, with "+changes" where files differ from it; "" outside a checkout."""
     root = Path(__file__).parents[2]

@@ -1,9 +1,11 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from jaxdet.config import Augment, Config, Data, Evaluation
-from jaxdet.data.folder import load_set
+from jaxdet.data.folder import FolderSet, load_set
 from jaxdet.data.splits import check_sizes, load_test_sets, load_train_and_val
 from jaxdet.errors import UserError
 from tests.conftest import write_images
@@ -109,3 +111,20 @@ def test_fingerprint_tells_sets_apart(tmp_path):
     assert a.fingerprint == b.fingerprint
     Image.new("RGB", (4, 4)).save(tmp_path / "b" / "0_real" / "new.png")
     assert load_set(tmp_path / "b", name="b").fingerprint != a.fingerprint
+
+
+def test_the_fingerprint_of_content_tells_other_files_apart_and_not_other_times(tmp_path):
+    def content(name):
+        return load_set(tmp_path / name, name="x").content_fingerprint
+
+    write_images(tmp_path / "a", count=2)
+    shutil.copytree(tmp_path / "a", tmp_path / "b", copy_function=shutil.copyfile)
+    assert content("b") == content("a")
+    Image.new("RGB", (40, 40)).save(tmp_path / "b" / "0_real" / "000.png")
+    assert content("b") != content("a")
+    kept = load_set(tmp_path / "a", name="x")
+    assert kept.take([0, 1]).content_fingerprint != kept.content_fingerprint
+    (tmp_path / "a" / "1_fake" / "001.png").unlink()
+    assert FolderSet(name="x", folder=kept.folder, files=kept.files).content_fingerprint != content(
+        "b"
+    )

@@ -63,6 +63,7 @@ def assert_same(folder, other):
         assert list(b.ids) == list(a.ids)
         assert np.array_equal(b.labels, a.labels)
         assert b.fingerprint == a.fingerprint
+        assert len(b.content_fingerprint) == 16
         for index in range(len(a)):
             assert b.size(index) == a.size(index)
             assert outcome(b, index) == outcome(a, index)
@@ -384,3 +385,15 @@ def test_a_picture_is_raw_whatever_lossless_container_it_came_in(tmp_path):
     place = list(images.ids).index("0_real/z.bmp")
     assert images.store.index["raw"][images.records[place]]
     assert np.array_equal(images.read(place, max_pixels=10**6)[:, :, ::-1], pixels)
+
+
+def test_the_fingerprint_of_content_is_over_checksums(tmp_path):
+    found = []
+    for seed in (1, 1, 2):
+        root, store = tmp_path / f"d{len(found)}", tmp_path / f"s{len(found)}"
+        write_images(root / "test" / "x", count=2, seed=seed)
+        packed(root, store)
+        found.append(open_root(str(store)).load("test/x", name="x"))
+    one, same, other = found
+    assert one.fingerprint == other.fingerprint
+    assert one.content_fingerprint == same.content_fingerprint != other.content_fingerprint

@@ -13,6 +13,7 @@ TINY = {
     "optim.batch_size": 8,
     "optim.max_epochs": 2,
     "evaluation.bootstrap": 50,
+    "evaluation.analyses": "()",  # test_analysis.py has them
     "runtime.workers": 2,
     "runtime.devices": 1,
     "runtime.log_every": 2,

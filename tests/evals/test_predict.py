@@ -33,7 +33,6 @@ def score(folder, detector, variables, *, batch_size=4, devices=1, skip=False):
         put_replicated(mesh, variables),
         mesh=mesh,
         runtime=RUNTIME,
-        fingerprint="f",
     )
 
 

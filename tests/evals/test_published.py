@@ -9,8 +9,8 @@ from jaxdet.evals.published import Published, find_published
 README = "cnndetection_readme; readme; Blur+JPEG (0.5); released weights"
 
 
-def config(row="auto", *, init="", task="eval", crop=224):
-    evaluation = Evaluation(published=row, crop=crop)
+def config(row="auto", *, init="", task="eval", crop=224, protocol="crop"):
+    evaluation = Evaluation(published=row, crop=crop, protocols=(protocol,))
     return Config(task=task, model=Model(init=str(init)), evaluation=evaluation)
 
 
@@ -49,6 +49,16 @@ def test_elsewhere_nothing_stands_beside(without):
 def test_figures_of_another_crop_are_not_shown(row):
     other = config(row, init="blur_jpg_prob0.5.pth", crop=128)
     assert find_published(other) == Published(row=README)
+
+
+def test_figures_are_those_of_the_headline_s_protocol():
+    weights = "blur_jpg_prob0.5.pth"
+    whole = find_published(config(init=weights, protocol="full"))
+    # README of CNNDetection, without cropping.
+    assert len(whole.ap) == 13
+    assert whole.ap != find_published(config(init=weights)).ap
+    for protocol in ("resize", "five_crops"):
+        assert find_published(config(init=weights, protocol=protocol)) == Published(row=README)
 
 
 @pytest.mark.parametrize(

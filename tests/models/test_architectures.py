@@ -7,7 +7,7 @@ from jaxdet.config import Model
 from jaxdet.config.schema import ARCHITECTURES as NAMES
 from jaxdet.errors import UserError
 from jaxdet.models import pixels
-from jaxdet.models.architectures import ARCHITECTURES, check_side
+from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.models.detector import get_detector
 
 SIDE = 32
@@ -126,9 +126,23 @@ def test_training_moves_the_bounds_of_dct_coefficients():
     np.testing.assert_allclose(updated["scaler"]["min"], seen.min((0, 3)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["npr", "dcgan", "spectrum_resnet34"])
+def test_evidence_is_there_where_the_network_looks_at_the_image(name):
+    detector, variables = made(name)
+    logits, maps = jax.jit(detector.evidence)(variables, images())
+    np.testing.assert_allclose(logits, jax.jit(detector.apply)(variables, images()), atol=1e-5)
+    assert np.isfinite(maps).all() == (name != "spectrum_resnet34")
+
+
 def test_sides_that_an_architecture_does_not_take_are_refused():
-    check_side("dcgan", 128)
-    check_side("npr", 33)
-    for name, side in (("dcgan", 100), ("vgg11", 31), ("forensic_transfer", 40)):
-        with pytest.raises(UserError, match=f"model.name={name}: takes crops of .*not {side}"):
-            check_side(name, side)
+    check_sides("dcgan", trained=128, scored=128, whole=False)
+    check_sides("npr", trained=32, scored=33, whole=True)
+    for says, asked in (
+        ("augment.crop=100: dcgan takes crops of multiples of 16, 16", ("dcgan", 100, 128, False)),
+        ("evaluation.crop=31: vgg11 takes crops of 32 pixels", ("vgg11", 64, 31, False)),
+        ("scores crops of the side it is trained on", ("dct_resnet18", 64, 96, False)),
+        ("leave out 'full'", ("cooccurrence", 64, 64, True)),
+    ):
+        name, trained, scored, whole = asked
+        with pytest.raises(UserError, match=says):
+            check_sides(name, trained=trained, scored=scored, whole=whole)

@@ -2,8 +2,17 @@
 
 from jaxdet.data.ops.blur import blur_radius, gaussian_blur
 from jaxdet.data.ops.codec import decode, decode_bgr, jpeg, open_image, swap_channels
-from jaxdet.data.ops.geometry import center_corner, center_crop, crop_at, flip, resize_shorter
-from jaxdet.data.ops.kernels import add_noise, kernel_blur, three_tap_blur
+from jaxdet.data.ops.geometry import (
+    center_corner,
+    center_crop,
+    crop_at,
+    flip,
+    pad_to,
+    resize_shorter,
+    scale,
+)
+from jaxdet.data.ops.kernels import kernel_blur, three_tap_blur
+from jaxdet.data.ops.noise import add_noise
 from jaxdet.data.ops.sharpness import laplacian_variance
 
 __all__ = [
@@ -20,7 +29,9 @@ __all__ = [
     "kernel_blur",
     "laplacian_variance",
     "open_image",
+    "pad_to",
     "resize_shorter",
+    "scale",
     "swap_channels",
     "three_tap_blur",
 ]

@@ -34,17 +34,39 @@ def crop_at(image: np.ndarray, *, top: int, left: int, size: int) -> np.ndarray:
 def center_crop(image: np.ndarray, *, size: int) -> np.ndarray:
     """The middle u8 [size, size, 3]; a smaller image is first padded with black on both sides.
 
-    The odd pixel of padding is at the bottom and right, as in torchvision.
+    See `pad_to`.
     """
+    image = pad_to(image, size=size)
     height, width = image.shape[:2]
-    pad_y, pad_x = max(size - height, 0), max(size - width, 0)
-    if pad_y or pad_x:
-        borders = ((pad_y // 2, pad_y - pad_y // 2), (pad_x // 2, pad_x - pad_x // 2), (0, 0))
-        image = np.pad(image, borders)
-        height, width = image.shape[:2]
     return crop_at(
         image, top=center_corner(height, size), left=center_corner(width, size), size=size
     )
+
+
+def pad_to(image: np.ndarray, *, size: int) -> np.ndarray:
+    """The image u8 [H, W, 3] with black around it where a side is shorter than `size` pixels.
+
+    The odd pixel of padding is at the bottom and right, as in torchvision's centre crop.
+    """
+    pad_y, pad_x = (max(size - side, 0) for side in image.shape[:2])
+    if not pad_y and not pad_x:
+        return image
+    borders = ((pad_y // 2, pad_y - pad_y // 2), (pad_x // 2, pad_x - pad_x // 2), (0, 0))
+    return np.pad(image, borders)
+
+
+def scale(image: np.ndarray, *, factor: float) -> np.ndarray:
+    """Both sides times the factor, by Pillow's antialiased bilinear filter.
+
+    Args:
+      image: u8 [H, W, 3].
+      factor: above 0; sides are rounded to whole pixels, at least one.
+
+    Returns:
+      u8 [H', W', 3].
+    """
+    height, width = (max(1, round(side * factor)) for side in image.shape[:2])
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def center_corner(length: int, size: int) -> int:

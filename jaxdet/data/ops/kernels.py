@@ -1,4 +1,4 @@
-"""Blurs of few taps and noise, as the reproductions and Xuan et al. apply them."""
+"""Blurs of few taps, as the reproductions and Xuan et al. apply them."""
 
 import cv2
 import numpy as np
@@ -39,21 +39,6 @@ def kernel_blur(image: np.ndarray, *, size: int) -> np.ndarray:
       u8 [H, W, 3].
     """
     return image if size == 1 else cv2.GaussianBlur(image, (size, size), 0)
-
-
-def add_noise(image: np.ndarray, *, sigma: float, rng: np.random.Generator) -> np.ndarray:
-    """The image with independent Gaussian noise on each pixel and channel.
-
-    Args:
-      image: u8 [H, W, 3].
-      sigma: standard deviation, grey levels.
-      rng: where the noise comes from.
-
-    Returns:
-      u8 [H, W, 3], rounded and cut to 0..255.
-    """
-    noise = rng.standard_normal(image.shape, np.float32) * np.float32(sigma)
-    return np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)
 
 
 def _three_taps(sigma: float) -> np.ndarray:

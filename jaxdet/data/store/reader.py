@@ -114,6 +114,11 @@ class StoreSet(ImageSet):
         one = self.store.index[int(self.records[index])]
         return (int(one["width"]), int(one["height"])) if one["width"] else None
 
+    def content_marks(self) -> bytes:
+        """Size and checksum of each image, from the store's index."""
+        rows = self.store.index[self.records]
+        return bytes(rows["size"].tobytes() + rows["crc"].tobytes())
+
     def where(self, index: int) -> str:
         """The store, and the path that was packed."""
         return f"{self.place}/{self.ids[index]}"

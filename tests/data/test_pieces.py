@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from jaxdet.data.buckets import _side as _bucket
+from jaxdet.data.buckets import batches
 from jaxdet.data.ops import center_crop
-from jaxdet.predict.pieces import TILE, Piece, _bucket, batches, cut
+from jaxdet.data.pieces import TILE, Piece, cut
 
 
 def image(height, width):

@@ -1,0 +1,128 @@
+"""Pieces of unlike sizes in batches of a few shapes, each of which is compiled once."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from jaxdet.data.pieces import Piece
+
+# Pixels of a batch for each device: 32 crops of 224.
+_BATCH_PIXELS = 32 * 224 * 224
+_MAX_BATCH = 32
+# Shapes of arrays after which no finer ones are begun.
+MAX_SHAPES = 64
+
+# Height and width of an array.
+Shape = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class PieceBatch:
+    """Pieces in the upper left corners of one array.
+
+    Attributes:
+      pieces: n of them.
+      image: u8 [b, H, W, 3], b >= n; b, H and W take few values.
+      size: i32 [b, 2], height and width of each; rows beyond n are filled.
+    """
+
+    pieces: list[Piece]
+    image: np.ndarray
+    size: np.ndarray
+
+
+def bucket(height: int, width: int) -> Shape:
+    """The sides rounded up: by 32 to 256, then in steps of an eighth to a quarter of the side."""
+    return _side(height), _side(width)
+
+
+def exact(height: int, width: int) -> Shape:
+    """The sides as they are, for networks that take no filled up arrays."""
+    return height, width
+
+
+class Buckets:
+    """`bucket` with an end: beyond MAX_SHAPES shapes, pieces are put in those that are there.
+
+    What no such array holds at less than four times its pixels gets sides that are powers of
+    two, of which there are few. Scores do not depend on it beyond rounding.
+    """
+
+    def __init__(self, most: int = MAX_SHAPES):
+        """Begins with no shape, and gives fine ones while there are fewer than `most`."""
+        self.shapes: set[Shape] = set()
+        self._most = most
+
+    def __call__(self, height: int, width: int) -> Shape:
+        """The sides of the array for a piece."""
+        fine = bucket(height, width)
+        if len(self.shapes) >= self._most and fine not in self.shapes:
+            fine = self._coarse(fine)
+        self.shapes.add(fine)
+        return fine
+
+    def _coarse(self, fine: Shape) -> Shape:
+        limit = 4 * math.prod(fine)
+        holding = [
+            shape
+            for shape in self.shapes
+            if shape[0] >= fine[0] and shape[1] >= fine[1] and math.prod(shape) < limit
+        ]
+        return min(holding, key=math.prod, default=(_power_of_two(fine[0]), _power_of_two(fine[1])))
+
+
+def batches(
+    pieces: Iterable[Piece],
+    *,
+    find: Callable[[int, int], Shape] = bucket,
+    devices: int = 1,
+    full: bool = False,
+) -> Iterator[PieceBatch]:
+    """Pieces of about the same size together, each as soon as a batch is full.
+
+    The batches of a shape are consecutive runs of the pieces of that shape. So the rest of an
+    interrupted work, begun with the first piece that has no score, makes the same batches.
+
+    Args:
+      pieces: in any order.
+      find: `bucket`, `exact` or `Buckets`.
+      devices: number that divides the rows of every batch.
+      full: give the last batch of a shape as many rows as the others, so that each shape is
+        compiled once; otherwise the least power of two, so that one image does not cost a batch.
+    """
+    waiting: dict[Shape, list[Piece]] = {}
+    for piece in pieces:
+        shape = find(*piece.pixels.shape[:2])
+        group = waiting.setdefault(shape, [])
+        group.append(piece)
+        if len(group) == devices * _batch_size(shape):
+            yield _stack(waiting.pop(shape), shape, len(group))
+    for shape, group in waiting.items():
+        most = _batch_size(shape)
+        each = most if full else min(_power_of_two(math.ceil(len(group) / devices)), most)
+        yield _stack(group, shape, devices * each)
+
+
+def _side(length: int) -> int:
+    step = 32 if length <= 256 else _power_of_two(length) // 8
+    return math.ceil(length / step) * step
+
+
+def _power_of_two(number: int) -> int:
+    """The least that is not smaller."""
+    return 1 << (number - 1).bit_length()
+
+
+def _batch_size(shape: Shape) -> int:
+    return max(1, min(_MAX_BATCH, _BATCH_PIXELS // (shape[0] * shape[1])))
+
+
+def _stack(pieces: list[Piece], shape: Shape, rows: int) -> PieceBatch:
+    image = np.zeros((rows, *shape, 3), np.uint8)
+    size = np.full((rows, 2), shape, np.int32)
+    for row, piece in enumerate(pieces):
+        height, width = size[row] = piece.pixels.shape[:2]
+        image[row, :height, :width] = piece.pixels
+    return PieceBatch(pieces, image, size)

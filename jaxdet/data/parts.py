@@ -1,0 +1,81 @@
+"""One image of a set -> the pieces of it that a protocol scores, disturbed where asked."""
+
+import dataclasses
+
+import numpy as np
+
+from jaxdet.data import ops, order
+from jaxdet.data.disturb import Disturbance, blurred_part
+from jaxdet.data.loaders import Reader
+from jaxdet.data.pieces import Box, Piece, areas, five_boxes, random_boxes, whole_boxes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PieceLoader:
+    """Place in a set -> the pieces of the image there, in RGB, with their sharpness.
+
+    Attributes:
+      read: the images.
+      parts: "full" (the whole, in tiles where it is too large), "five_crops", or "random_crops".
+      crop: side of the crops, pixels; smaller images are padded with black around them.
+      disturb: what happens to the whole image before.
+      count: of the random crops.
+      seed: of the random crops.
+    """
+
+    read: Reader
+    parts: str
+    crop: int
+    disturb: Disturbance | None = None
+    count: int = 0
+    seed: int = 0
+
+    def __call__(self, index: int) -> list[Piece]:
+        """The pieces; none of an unreadable image under the policy "skip".
+
+        Raises:
+          BadImageError: for an unreadable image under the policy "stop".
+        """
+        image = self.read(index)
+        if image is None:
+            return []
+        image, sigma = self._disturbed(image, index)
+        if self.parts != "full":
+            image = ops.pad_to(image, size=self.crop)
+        height, width = image.shape[:2]
+        boxes = self._boxes(height, width, index)
+        return [
+            _piece(blurred_part(image, box, sigma=sigma), index, share, number, len(boxes))
+            for number, (box, share) in enumerate(zip(boxes, areas(boxes), strict=True))
+        ]
+
+    def cost(self, index: int) -> int:
+        """Pixels of the image by its header; 0 where it has none."""
+        width, height = self.read.images.size(index) or (0, 0)
+        return width * height
+
+    def _disturbed(self, image: np.ndarray, index: int) -> tuple[np.ndarray, float]:
+        """The image after the disturbance, and the sigma of a blur that is left for its pieces.
+
+        Piece by piece takes less memory, but not where black is put around the blurred image.
+        """
+        if self.disturb is None:
+            return image, 0.0
+        is_padded = self.parts != "full" and min(image.shape[:2]) < self.crop
+        if self.disturb.kind == "blur" and not is_padded:
+            return image, self.disturb.level
+        return self.disturb(image, index), 0.0
+
+    def _boxes(self, height: int, width: int, index: int) -> list[Box]:
+        if self.parts == "full":
+            return whole_boxes(height, width)
+        if self.parts == "five_crops":
+            return five_boxes(height, width, size=self.crop)
+        rng = order.random_generator(self.seed, stream=order.RANDOM_CROPS, index=index)
+        return random_boxes(height, width, size=self.crop, count=self.count, rng=rng)
+
+
+def _piece(pixels: np.ndarray, owner: int, share: float, number: int, of: int) -> Piece:
+    """The piece in RGB, in memory of its own: none that waits keeps its whole image."""
+    rgb = ops.swap_channels(np.ascontiguousarray(pixels))
+    return Piece(owner, rgb, share, number, of, ops.laplacian_variance(rgb))

@@ -1,0 +1,145 @@
+"""Scores of one set under one view: those in the file where they still hold, or new ones."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxdet import config as schema
+from jaxdet.data.images import ImageSet
+from jaxdet.evals.pieces import PieceScorer, score_pieces
+from jaxdet.evals.predict import make_predict_step, score_crops
+from jaxdet.evals.rows import RowKeeper, finished_images, to_predictions
+from jaxdet.evals.two_shot import draw_shots, shot_loader, to_crop_scores
+from jaxdet.evals.views import View, crop_loader, describe, piece_loader
+from jaxdet.models.detector import Detector, Variables
+from jaxdet.progress import say
+from jaxdet.results import CropScores, Predictions, RunFolder, read_arrays, write_arrays
+from jaxdet.runtime.environment import peak_memory
+from jaxdet.runtime.mesh import put_replicated
+
+
+class Engine:
+    """Scores sets with one detector, nothing twice: files and parts of them are taken up again."""
+
+    def __init__(
+        self,
+        config: schema.Config,
+        detector: Detector,
+        variables: Variables,
+        *,
+        digest: str,
+        run: RunFolder,
+        mesh: Mesh,
+    ):
+        """Takes variables on the host, with the digest that enters the fingerprints."""
+        self._config, self._digest, self._run, self._mesh = config, digest, run, mesh
+        self._step = make_predict_step(detector, mesh)
+        self._placed = put_replicated(mesh, variables)
+        self._scorer = PieceScorer(detector, variables, mesh)
+
+    def predictions(self, images: ImageSet, view: View, path: Path) -> Predictions:
+        """The scores of a set under a view, which lie in the file afterwards.
+
+        Raises:
+          RunFailedError: where a logit is not finite, or an image was scored twice or never.
+          BadImageError: for an unreadable image under the policy "stop".
+        """
+        fingerprint = self._fingerprint(images, describe(self._config, view))
+        title = f"{images.name} ({view.name})"
+        cached = _cached(path, Predictions, fingerprint, title)
+        if cached is not None:
+            return cached
+        keeper = self._keeper(path, fingerprint, title)
+        score = self._score_pieces if view.in_pieces else self._score_crops
+        skip_bad = self._config.data.on_bad_image == "skip"
+        predictions = to_predictions(
+            images,
+            score(images, view, keeper, f"score {title}"),
+            skip_bad=skip_bad,
+            fingerprint=fingerprint,
+        )
+        write_arrays(path, predictions)
+        keeper.remove()
+        say(f"{title}: {_counts(predictions)}")
+        return predictions
+
+    def crop_scores(self, images: ImageSet, predictions: Predictions) -> CropScores:
+        """The scores of random crops of a few images that could be read; see `CropScores`."""
+        evaluation, path = self._config.evaluation, self._run.two_shot(images.name)
+        shots = f"two-shot {evaluation.two_shot} {evaluation.two_shot_crops}"
+        seed = self._config.seed
+        fingerprint = self._fingerprint(images, f"{shots} {self._config.eval_crop} seed {seed}")
+        title = f"{images.name} (two-shot)"
+        cached = _cached(path, CropScores, fingerprint, title)
+        if cached is not None:
+            return cached
+        drawn = predictions.id[draw_shots(predictions, count=evaluation.two_shot, seed=seed)]
+        place_of = {name: place for place, name in enumerate(images.ids)}
+        places = np.array([place_of[name] for name in drawn.tolist()])
+        keeper = self._keeper(path, fingerprint, title)
+        loader = shot_loader(self._config, images)
+        rows = self._pieces(loader, places.tolist(), keeper, f"score {title}")
+        scores = to_crop_scores(images, places, rows, fingerprint=fingerprint)
+        write_arrays(path, scores)
+        keeper.remove()
+        say(f"{title}: {scores.logit.size} crops of {len(scores.id)} images")
+        return scores
+
+    def say_shapes(self) -> None:
+        """Tells what scoring in pieces took, where there was any."""
+        if not self._scorer.shapes:
+            return
+        peak = peak_memory()
+        memory = "" if peak is None else f", peak memory {peak / 2**30:.2f} GiB"
+        say(f"images of any size: {len(self._scorer.shapes)} shapes compiled{memory}")
+
+    def _keeper(self, path: Path, fingerprint: str, title: str) -> RowKeeper:
+        keeper = RowKeeper(path, fingerprint)
+        done = len(list(finished_images(keeper.rows)))
+        begun = len(np.unique(keeper.rows["image"])) - done
+        if done or begun:
+            parts = f" and parts of {begun}" if begun else ""
+            say(f"{title}: going on after {done} images{parts} that an earlier start scored")
+        return keeper
+
+    def _score_crops(
+        self, images: ImageSet, view: View, keeper: RowKeeper, title: str
+    ) -> np.ndarray:
+        return score_crops(
+            crop_loader(self._config, images, view), self._step, self._placed, keeper,
+            mesh=self._mesh, runtime=self._config.runtime, title=title,
+        )  # fmt: skip
+
+    def _score_pieces(
+        self, images: ImageSet, view: View, keeper: RowKeeper, title: str
+    ) -> np.ndarray:
+        loader = piece_loader(self._config, images, view)
+        return self._pieces(loader, range(len(images)), keeper, title)
+
+    def _pieces(self, loader: Any, places: Any, keeper: RowKeeper, title: str) -> np.ndarray:
+        return score_pieces(
+            loader, places, self._scorer, keeper, runtime=self._config.runtime, title=title
+        )
+
+    def _fingerprint(self, images: ImageSet, view: str) -> str:
+        facts = f"{self._digest} {images.content_fingerprint} {view}"
+        return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def _counts(predictions: Predictions) -> str:
+    n, n_fake = len(predictions.id), int(predictions.label.sum())
+    skipped = len(predictions.skipped)
+    return f"{n - n_fake} real and {n_fake} fake, each once, {skipped} skipped"
+
+
+def _cached(path: Path, kind: type[Any], fingerprint: str, title: str) -> Any:
+    if not path.exists():
+        return None
+    scores = read_arrays(path, kind)
+    if scores.fingerprint != fingerprint:
+        return None
+    say(f"{title}: {len(scores.id)} images, scores are there already")
+    return scores

@@ -1,0 +1,105 @@
+"""Scoring images in pieces: whole images of any size, several crops of each."""
+
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh
+
+from jaxdet.config import Runtime
+from jaxdet.data.ahead import in_order
+from jaxdet.data.buckets import Buckets, PieceBatch, batches, exact
+from jaxdet.data.parts import PieceLoader
+from jaxdet.data.pieces import Piece
+from jaxdet.evals.predict import one_step_late
+from jaxdet.evals.rows import RowKeeper, finished_images, gather, make_rows
+from jaxdet.models.detector import Detector, Variables
+from jaxdet.progress import ProgressLine
+from jaxdet.runtime.mesh import put_batch, put_replicated
+
+# Pixels of the images that are read ahead or wait in memory, at about 20 bytes a pixel.
+_AHEAD_PIXELS = 2**25
+
+
+class PieceScorer:
+    """Pieces of any size to logits, on this host's devices.
+
+    Attributes:
+      shapes: of the batches so far, each compiled once.
+    """
+
+    def __init__(self, detector: Detector, variables: Variables, mesh: Mesh):
+        """Takes variables on the host; of the mesh, this host's devices are used."""
+        mine = [d for d in mesh.devices.flat if d.process_index == jax.process_index()]
+        self._mesh = Mesh(np.array(mine), ("data",), axis_types=(AxisType.Auto,))
+        self._apply = jax.jit(detector.apply)
+        self._on_host = variables
+        # A network that does not take any size gets crops of one size alone, and no extents.
+        self._any_size = detector.architecture.any_size
+        self._find = Buckets() if self._any_size else exact
+        self.shapes: set[tuple[int, ...]] = set()
+
+    def __call__(self, pieces: Iterable[Piece]) -> Iterator[tuple[PieceBatch, np.ndarray]]:
+        """Batches as they fill up, each with the logits f32 [n] of its pieces."""
+        filled = batches(pieces, find=self._find, devices=self._mesh.size, full=True)
+        for batch, logits in one_step_late((batch, self._launch(batch)) for batch in filled):
+            yield batch, logits[: len(batch.pieces)]
+
+    @functools.cached_property
+    def _variables(self) -> Variables:
+        placed: Variables = put_replicated(self._mesh, self._on_host)
+        return placed
+
+    def _launch(self, batch: PieceBatch) -> jax.Array:
+        self.shapes.add(batch.image.shape)
+        placed = put_batch(self._mesh, {"image": batch.image, "size": batch.size})
+        sizes = (placed["size"],) if self._any_size else ()
+        logits: jax.Array = self._apply(self._variables, placed["image"], *sizes)
+        return logits
+
+
+def score_pieces(
+    load: PieceLoader,
+    places: Sequence[int],
+    scorer: PieceScorer,
+    keeper: RowKeeper,
+    *,
+    runtime: Runtime,
+    title: str,
+) -> np.ndarray:
+    """The rows, ROW [n], of the pieces of the images at the given places of the set.
+
+    Pieces whose rows the keeper has are not scored again, nor are images read of which it has
+    all. Several hosts score an image each in turn, and each gets all rows.
+
+    Raises:
+      BadImageError: for an unreadable image under the policy "stop".
+    """
+    mine = places[jax.process_index() :: jax.process_count()]
+    done = set(finished_images(keeper.rows))
+    left = [place for place in mine if place not in done]
+    with ProgressLine(title, total=len(mine), done=len(mine) - len(left), unit="images") as line:
+        ahead = in_order(
+            load, left, cost=load.cost, budget=_AHEAD_PIXELS, workers=runtime.workers
+        )  # fmt: skip
+        for batch, logits in scorer(_unscored(ahead, keeper.rows, line)):
+            keeper.add(
+                make_rows(
+                    (p.owner, p.number, p.of, p.share, logit, p.sharpness)
+                    for p, logit in zip(batch.pieces, logits.tolist(), strict=True)
+                )
+            )
+    return gather(keeper.rows)
+
+
+def _unscored(
+    images: Iterable[list[Piece]], rows: np.ndarray, line: ProgressLine
+) -> Iterator[Piece]:
+    scored: dict[int, set[int]] = defaultdict(set)
+    for place, number in zip(rows["image"].tolist(), rows["piece"].tolist(), strict=True):
+        scored[place].add(number)
+    for pieces in images:
+        yield from (p for p in pieces if p.number not in scored[p.owner])
+        line.advance()

@@ -1,0 +1,118 @@
+"""Images of a set by their score: from most real to most fake, and the most mistaken ones.
+
+Wang et al., CVPR 2020, figure 6 and A.1.
+"""
+
+import hashlib
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from jaxdet.config import Config
+from jaxdet.data.images import ImageSet
+from jaxdet.data.loaders import Reader
+from jaxdet.data.ops import center_crop
+from jaxdet.models.detector import Variables
+from jaxdet.results import Predictions, Ranked
+
+# In the order in which they take their images, where a set is too small for all.
+_PERCENTILES = (0, 100, 50, 25, 75)
+_MISTAKES = 5
+# Images that a set can have here, both labels together.
+_MOST = 2 * (len(_PERCENTILES) + _MISTAKES)
+
+# (variables, u8 [B, S, S, 3]) -> logits [B] and maps [B, h, w], `Detector.evidence` compiled.
+EvidenceStep = Callable[[Variables, np.ndarray], tuple[jax.Array, jax.Array]]
+
+
+def rank(
+    config: Config,
+    images: ImageSet,
+    predictions: Predictions,
+    *,
+    step: EvidenceStep,
+    variables: Variables,
+    weights: str,
+) -> Ranked:
+    """The picked images of a set, with pixels and evidence of their centre crop.
+
+    Args:
+      config: the run's.
+      images: the set.
+      predictions: its scores.
+      step: the compiled evidence.
+      variables: of the detector.
+      weights: their digest.
+
+    Raises:
+      BadImageError: for an unreadable image under `data.on_bad_image=stop`.
+    """
+    picked = [
+        *pick(predictions.logit, predictions.label, which=0),
+        *pick(predictions.logit, predictions.label, which=1),
+    ]
+    crops = _crops(config, images, predictions.id[[row for row, _ in picked]])
+    # An image that was readable when it was scored and no longer is has nothing to show.
+    shown = [(*one, c) for one, c in zip(picked, crops, strict=True) if c is not None]
+    rows = np.array([row for row, _, _ in shown], np.int64)
+    # Filled up with black, so that one compilation serves every set.
+    pixels = np.zeros((_MOST, config.eval_crop, config.eval_crop, 3), np.uint8)
+    for place, (_, _, crop) in enumerate(shown):
+        pixels[place] = crop
+    _, evidence = jax.device_get(step(variables, pixels))
+    return Ranked(
+        id=predictions.id[rows],
+        label=predictions.label[rows],
+        logit=predictions.logit[rows],
+        role=np.array([role for _, role, _ in shown], str),
+        image=pixels[: len(rows)],
+        evidence=evidence[: len(rows)].astype(np.float32),
+        fingerprint=ranking_fingerprint(config, predictions, weights),
+    )
+
+
+def ranking_fingerprint(config: Config, predictions: Predictions, weights: str) -> str:
+    """16 hex digits over what a ranking follows from: scores, weights and crop."""
+    facts = f"ranking {predictions.fingerprint} {weights} {config.eval_crop}"
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def pick(logit: np.ndarray, label: np.ndarray, *, which: int) -> list[tuple[int, str]]:
+    """Rows of the images of a label that are worth a look, and why.
+
+    First those at the percentiles of the label's logits, from most real to most fake, each image
+    under one of them; then the five most mistaken, by falling distance from 0. An image that is
+    both stands once, as "percentile 100, mistake 1".
+
+    Args:
+      logit: f32 [N].
+      label: i32 [N], 1 = fake.
+      which: the label.
+    """
+    rows = np.flatnonzero(label == which)
+    ordered = rows[np.argsort(logit[rows], kind="stable")].tolist()
+    at: dict[int, int] = {}
+    for percentile in _PERCENTILES if ordered else ():
+        at.setdefault(ordered[round(percentile / 100 * (len(ordered) - 1))], percentile)
+    roles = {row: [f"percentile {p}"] for row, p in sorted(at.items(), key=lambda one: one[1])}
+    worst = ordered[:_MISTAKES] if which else ordered[: -_MISTAKES - 1 : -1]
+    mistaken = [row for row in worst if (logit[row] < 0 if which else logit[row] > 0)]
+    for number, row in enumerate(mistaken, 1):
+        roles.setdefault(row, []).append(f"mistake {number}")
+    return [(row, ", ".join(found)) for row, found in roles.items()]
+
+
+def _crops(config: Config, images: ImageSet, ids: np.ndarray) -> list[np.ndarray | None]:
+    """The centre crop u8 [S, S, 3] in RGB of each image; None where it cannot be read."""
+    read = Reader(
+        images=images,
+        max_pixels=config.data.max_pixels,
+        skip_bad=config.data.on_bad_image == "skip",
+    )
+    places = {name: place for place, name in enumerate(images.ids)}
+    pixels = [read(places[name]) for name in ids.tolist()]
+    return [
+        None if image is None else center_crop(image, size=config.eval_crop)[..., ::-1]
+        for image in pixels
+    ]

@@ -1,0 +1,189 @@
+"""Scores as they come in: one row a piece, kept on disk now and then, put together at the end."""
+
+import dataclasses
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from jaxdet.data.images import ImageSet
+from jaxdet.errors import RunFailedError, UserError
+from jaxdet.results import Predictions, read_arrays, write_arrays
+
+# Seconds between two savings: what a kill loses at most.
+KEEP_EVERY = 30.0
+
+# One piece of an image: its number among `of`, its share of the image's logit and sharpness.
+ROW = np.dtype(
+    [
+        ("image", "<i8"),  # place in the set
+        ("piece", "<i4"),
+        ("of", "<i4"),
+        ("share", "<f8"),
+        ("logit", "<f4"),
+        ("sharpness", "<f4"),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PartialScores:
+    """What of a set was scored when it was last saved.
+
+    Attributes:
+      rows: ROW [n].
+      position: how many images from the first on were looked at; only where they go in order.
+      fingerprint: of the scores that are being computed.
+    """
+
+    rows: np.ndarray
+    position: int
+    fingerprint: str
+
+
+class RowKeeper:
+    """Collects rows, and saves them beside the file that they will end in.
+
+    Attributes:
+      position: how many images from the first on were looked at; 0 where that is not told.
+    """
+
+    def __init__(self, path: Path | None = None, fingerprint: str = ""):
+        """Begins with what an earlier start saved for the same scores; saves nothing without path.
+
+        Args:
+          path: where the scores will go in the end.
+          fingerprint: what they follow from.
+        """
+        # Each host writes what it gathered. Hidden: any visible name may be that of a set.
+        part = f".part-{jax.process_index()}.npz"
+        self._path = None if path is None else path.with_name(f".{path.stem}{part}")
+        self._fingerprint, self._told = fingerprint, time.monotonic()
+        self._chunks, self.position = [np.zeros(0, ROW)], 0
+        saved = self._saved()
+        if saved is not None:
+            self._chunks, self.position = [saved.rows], saved.position
+
+    @property
+    def rows(self) -> np.ndarray:
+        """All rows so far, ROW [n]."""
+        self._chunks = [np.concatenate(self._chunks)]
+        return self._chunks[0]
+
+    def add(self, rows: np.ndarray, *, position: int = 0) -> None:
+        """Takes rows ROW [n], and saves all of them where it is time."""
+        self._chunks.append(rows)
+        self.position = position
+        if self._path is not None and time.monotonic() - self._told >= KEEP_EVERY:
+            self._save(self._path)
+
+    def go_back(self, position: int) -> None:
+        """Forgets the images from a place on."""
+        self._chunks = [self.rows[self.rows["image"] < position]]
+        self.position = position
+
+    def _save(self, path: Path) -> None:
+        partial = PartialScores(
+            rows=self.rows, position=self.position, fingerprint=self._fingerprint
+        )
+        write_arrays(path, partial)
+        self._told = time.monotonic()
+
+    def remove(self) -> None:
+        """Ends the keeping: the scores have their own file now."""
+        if self._path is None:
+            return
+        # Drafts of savings during which an earlier start was killed lie beside it.
+        for left in self._path.parent.glob(f".{self._path.name}.*.tmp"):
+            left.unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
+
+    def _saved(self) -> PartialScores | None:
+        if self._path is None or not self._path.exists():
+            return None
+        try:
+            partial = read_arrays(self._path, PartialScores)
+        except UserError:
+            # Not worth a stop: everything in it can be computed again.
+            return None
+        return partial if partial.fingerprint == self._fingerprint else None
+
+
+def make_rows(pieces: Iterable[tuple[int, int, int, float, float, float]]) -> np.ndarray:
+    """ROW [n] of (image, piece, of, share, logit, sharpness)."""
+    return np.array(list(pieces), ROW)
+
+
+def gather(rows: np.ndarray) -> np.ndarray:
+    """The rows of all hosts, ROW [n], on each of them."""
+    if jax.process_count() == 1:
+        return rows
+    counts = np.asarray(multihost_utils.process_allgather(np.array([len(rows)], np.int32)))
+    # As bytes: JAX would cut 64-bit numbers to 32, and rows of all hosts must be as many.
+    raw = np.zeros((int(counts.max()), ROW.itemsize), np.uint8)
+    raw[: len(rows)] = rows.view(np.uint8).reshape(len(rows), ROW.itemsize)
+    every = np.asarray(multihost_utils.process_allgather(raw)).reshape(-1, *raw.shape)
+    parts = [one[:count] for one, count in zip(every, counts.reshape(-1), strict=True)]
+    return np.frombuffer(np.concatenate(parts).tobytes(), ROW)
+
+
+def to_predictions(
+    images: ImageSet, rows: np.ndarray, *, skip_bad: bool, fingerprint: str
+) -> Predictions:
+    """One row an image, in the order of the set.
+
+    Args:
+      images: what was scored.
+      rows: ROW [n], in any order.
+      skip_bad: whether images without rows are unreadable ones that may be left out.
+      fingerprint: goes into the result.
+
+    Raises:
+      RunFailedError: where a logit is not finite, or an image was scored twice, in part or never.
+    """
+    rows = np.sort(rows, order=("image", "piece"))
+    scored = _whole_images(images, rows, skip_bad=skip_bad)
+    broken = np.flatnonzero(~np.isfinite(rows["logit"]))
+    if len(broken):
+        first = images.ids[int(rows["image"][broken[0]])]
+        raise RunFailedError(f"{images.name}: the score of {first} is not finite")
+    ids = np.array(images.ids)
+    return Predictions(
+        id=ids[scored],
+        label=images.labels[scored],
+        logit=_sums(rows, "logit"),
+        sharpness=_sums(rows, "sharpness"),
+        skipped=np.delete(ids, scored),
+        fingerprint=fingerprint,
+    )
+
+
+def _whole_images(images: ImageSet, rows: np.ndarray, *, skip_bad: bool) -> np.ndarray:
+    """Places i64 [N] of the images that were scored, each exactly once and whole."""
+    scored, first, counts = np.unique(rows["image"], return_index=True, return_counts=True)
+    numbers = np.arange(len(rows)) - np.repeat(first, counts)
+    if not (np.array_equal(counts, rows["of"][first]) and np.array_equal(numbers, rows["piece"])):
+        raise RunFailedError(f"{images.name}: an image was not scored exactly once")
+    if len(scored) and not 0 <= scored[0] <= scored[-1] < len(images):
+        raise RunFailedError(f"{images.name}: {len(scored)} scores for {len(images)} images")
+    missing = len(images) - len(scored)
+    if missing and not skip_bad:
+        raise RunFailedError(f"{images.name}: {missing} images were not scored")
+    return scored
+
+
+def _sums(rows: np.ndarray, column: str) -> np.ndarray:
+    """Each image's mean by shares, f32 [N], of rows sorted by image."""
+    if not len(rows):
+        return np.zeros(0, np.float32)
+    starts = np.flatnonzero(np.diff(rows["image"], prepend=-1))
+    return np.add.reduceat(rows[column] * rows["share"], starts).astype(np.float32)
+
+
+def finished_images(rows: np.ndarray) -> Iterator[int]:
+    """Places of the images of which every piece has its row."""
+    images, first, counts = np.unique(rows["image"], return_index=True, return_counts=True)
+    yield from images[counts == rows["of"][first]].tolist()

@@ -1,0 +1,67 @@
+"""The average spectra of a set, real and fake."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from jaxdet.config import Config
+from jaxdet.data.images import ImageSet
+from jaxdet.data.loaders import Reader
+from jaxdet.data.pipeline import open_batches
+from jaxdet.data.spectra import SpectrumLoader, Sums, choose_images, choose_side
+from jaxdet.progress import ProgressLine
+from jaxdet.results import Spectrum
+
+
+def average_spectrum(config: Config, images: ImageSet) -> Spectrum:
+    """Mean magnitudes over at most `evaluation.spectrum_images` images of each label.
+
+    Raises:
+      BadImageError: for an unreadable image under `data.on_bad_image=stop`.
+    """
+    chosen = choose_images(images, most=config.evaluation.spectrum_images)
+    side = choose_side(images, chosen, crop=config.eval_crop)
+    read = Reader(
+        images=images,
+        max_pixels=config.data.max_pixels,
+        skip_bad=config.data.on_bad_image == "skip",
+    )
+    total = _total(config, SpectrumLoader(read=read, chosen=chosen, side=side))
+    real, fake = total["count"].tolist()
+    return Spectrum(
+        real=_mean(total["magnitude"][0], real),
+        fake=_mean(total["magnitude"][1], fake),
+        n_real=real,
+        n_fake=fake,
+        n_small=int(total["small"][0]),
+        fingerprint=spectrum_fingerprint(config, images),
+    )
+
+
+def spectrum_fingerprint(config: Config, images: ImageSet) -> str:
+    """16 hex digits over the images and the settings that a spectrum follows from."""
+    facts = f"spectrum {images.fingerprint} {config.evaluation.spectrum_images} {config.eval_crop}"
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def _total(config: Config, loader: SpectrumLoader) -> Sums:
+    with (
+        open_batches(loader, start=0, stop=loader.steps, runtime=config.runtime) as opened,
+        ProgressLine(
+            f"spectrum {loader.read.images.name}", total=len(loader.chosen), unit="images"
+        ) as progress,
+    ):
+        batches: Iterator[Any] = opened
+        total: Any = None
+        for sums in batches:
+            # In the order of the set, so that rounding does not depend on the workers.
+            total = sums if total is None else {name: total[name] + sums[name] for name in sums}
+            progress.advance(int(sums["count"].sum() + sums["small"][0] + sums["bad"][0]))
+        return total
+
+
+def _mean(magnitude: np.ndarray, count: int) -> np.ndarray:
+    mean = magnitude / count if count else np.full_like(magnitude, np.nan)
+    return mean.astype(np.float32)

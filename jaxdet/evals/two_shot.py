@@ -1,0 +1,82 @@
+"""Thresholds from pairs of images of a test set; Wang et al., CVPR 2020, A.6."""
+
+import itertools
+
+import numpy as np
+
+from jaxdet import config as schema
+from jaxdet import metrics
+from jaxdet.data import order
+from jaxdet.data.images import ImageSet
+from jaxdet.data.parts import PieceLoader
+from jaxdet.evals.views import make_reader
+from jaxdet.results import CropScores, Predictions, TwoShot
+
+
+def draw_shots(predictions: Predictions, *, count: int, seed: int) -> np.ndarray:
+    """Rows i64 [at most 2 * count] of images drawn from each label: reals, then fakes."""
+    drawn = []
+    for label in (0, 1):
+        rng = order.random_generator(seed, stream=order.TWO_SHOT, index=label)
+        drawn.append(rng.permutation(np.flatnonzero(predictions.label == label))[:count])
+    return np.concatenate(drawn)
+
+
+def shot_loader(config: schema.Config, images: ImageSet) -> PieceLoader:
+    """The random crops of an image, undisturbed."""
+    return PieceLoader(
+        read=make_reader(config, images),
+        parts="random_crops",
+        crop=config.eval_crop,
+        count=config.evaluation.two_shot_crops,
+        seed=config.seed,
+    )
+
+
+def to_crop_scores(
+    images: ImageSet, places: np.ndarray, rows: np.ndarray, *, fingerprint: str
+) -> CropScores:
+    """The logits of the crops of the images at the given places, from rows ROW [n].
+
+    Raises:
+      ValueError: where an image has not every one of its crops.
+    """
+    by_image = np.sort(rows, order=("image", "piece"))
+    logits = {
+        int(place): by_image["logit"][by_image["image"] == place] for place in np.unique(places)
+    }
+    ids = np.array(images.ids)
+    return CropScores(
+        id=ids[places],
+        label=images.labels[places],
+        logit=np.stack([logits[int(place)] for place in places]),
+        fingerprint=fingerprint,
+    )
+
+
+def summarise(predictions: Predictions, shots: CropScores) -> TwoShot | None:
+    """What thresholds learned from every pair of a real and a fake are worth on the other images.
+
+    None where a pair leaves no image to measure on.
+    """
+    found = []
+    for real, fake in itertools.product(*(np.flatnonzero(shots.label == i) for i in (0, 1))):
+        threshold = -metrics.fit_bias(shots.logit[real], shots.logit[fake])
+        accuracy = metrics.two_shot_accuracy(
+            predictions.label,
+            predictions.logit,
+            threshold=threshold,
+            without=np.isin(predictions.id, shots.id[[real, fake]]),
+        )
+        if accuracy is None:
+            return None
+        found.append((accuracy, threshold))
+    accuracies, thresholds = np.array(found).T
+    return TwoShot(
+        accuracy=float(accuracies.mean()),
+        accuracy_sd=float(accuracies.std()),
+        threshold=float(thresholds.mean()),
+        threshold_sd=float(thresholds.std()),
+        pairs=len(found),
+        crops=shots.logit.shape[1],
+    )

@@ -1,0 +1,110 @@
+"""Spectra and rankings of a run: written for each set, kept, and made up for where missing."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from jaxdet.config import Augment, Config, Data, Evaluation, Model, Optim, Runtime
+from jaxdet.convert.architectures import TABLES, shapes
+from jaxdet.convert.rules import to_torch
+from jaxdet.data.folder import load_set
+from jaxdet.evals.analysis import is_analysed
+from jaxdet.evals.ranking import ranking_fingerprint
+from jaxdet.evals.spectra import average_spectrum, spectrum_fingerprint
+from jaxdet.results import Predictions, Ranked, RunFolder, Spectrum, read_arrays
+from jaxdet.run import run
+
+SETS = ("alpha", "beta", "gamma")
+
+
+@pytest.fixture
+def config(dataset, tmp_path):
+    """An evaluation of random weights."""
+    model, rng = Model(name="resnet18", width=4), np.random.default_rng(0)
+    arrays = {
+        place: np.abs(rng.normal(0, 0.2, shape)).astype(np.float32)
+        if place.endswith("var")
+        else rng.normal(0, 0.2, shape).astype(np.float32)
+        for place, shape in shapes(model).items()
+    }
+    save_file(to_torch(arrays, table=TABLES[model.name]), tmp_path / "w.safetensors")
+    return Config(
+        task="eval",
+        data=Data(root=str(dataset)),
+        augment=Augment(crop=24),
+        model=dataclasses.replace(model, init=str(tmp_path / "w.safetensors")),
+        optim=Optim(batch_size=8),
+        evaluation=Evaluation(bootstrap=10),
+        runtime=Runtime(workers=2, devices=1),
+    )
+
+
+def stamps(folder: Path):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.npz")}
+
+
+def test_each_set_has_its_files_and_none_is_made_twice(config, tmp_path, capfd):
+    folder = RunFolder(tmp_path / "run")
+    run(config, folder.path)
+    assert is_analysed(config, SETS, folder)
+    for name in SETS:
+        scored = read_arrays(folder.predictions(name), Predictions)
+        spectrum = read_arrays(folder.spectrum(name), Spectrum)
+        assert spectrum.n_real + spectrum.n_fake + spectrum.n_small == len(scored.id)
+        ranked = read_arrays(folder.ranking(name), Ranked)
+        logits = dict(zip(scored.id, scored.logit, strict=True))
+        assert ranked.logit.tolist() == [logits[i] for i in ranked.id]
+        assert {"percentile 0", "percentile 100"} <= set(ranked.role)
+        assert ranked.image.shape[1:] == (24, 24, 3)
+        assert len(ranked.evidence) == len(ranked.id)
+        for label in (0, 1):
+            ends = ranked.logit[(ranked.label == label)]
+            assert ends.min() == scored.logit[scored.label == label].min()
+            assert ends.max() == scored.logit[scored.label == label].max()
+    before = stamps(folder.path)
+    # Killed after the results, before the last of these files.
+    folder.ranking("beta").unlink()
+    folder.spectrum("gamma").unlink()
+    capfd.readouterr()
+    run(config, folder.path)
+    after = stamps(folder.path)
+    assert after.keys() == before.keys()
+    assert {path for path in after if after[path] != before[path]} == {
+        folder.ranking("beta"), folder.spectrum("gamma"),
+    }  # fmt: skip
+    assert capfd.readouterr().err.count("is there already") == 4
+    # All there: nothing is done.
+    run(config, folder.path)
+    assert "this run is finished" in capfd.readouterr().err
+    assert stamps(folder.path) == after
+
+
+def test_a_spectrum_of_other_images_or_settings_is_another(config, dataset):
+    images = load_set(dataset / "test" / "alpha", name="alpha")
+    assert average_spectrum(config, images).fingerprint == spectrum_fingerprint(config, images)
+    fewer = dataclasses.replace(
+        config, evaluation=dataclasses.replace(config.evaluation, spectrum_images=3)
+    )
+    smaller = dataclasses.replace(config, augment=Augment(crop=16))
+    others = load_set(dataset / "test" / "gamma", name="alpha")
+    facts = {
+        spectrum_fingerprint(*one)
+        for one in [(config, images), (fewer, images), (smaller, images), (config, others)]
+    }
+    assert len(facts) == 4
+
+
+def test_a_ranking_of_other_weights_scores_or_crops_is_another(config):
+    none = np.array([])
+    rows = {"id": none, "label": none, "logit": none, "sharpness": none, "skipped": none}
+    first, second = (Predictions(**rows, fingerprint=f) for f in "ab")
+    smaller = dataclasses.replace(config, augment=Augment(crop=16))
+    facts = {
+        ranking_fingerprint(*one)
+        for one in [(config, first, "w"), (config, second, "w"), (config, first, "v"),
+                    (smaller, first, "w")]
+    }  # fmt: skip
+    assert len(facts) == 4

@@ -1,0 +1,95 @@
+"""SIGKILL within an evaluation, for real: what was scored is not scored again."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from safetensors.numpy import save_file
+
+from jaxdet.results import Predictions, RunFolder, read_arrays, read_results
+from tests.conftest import write_images
+from tests.e2e.conftest import REPOSITORY, main_arguments
+from tests.e2e.test_kill import kill_when
+from tests.golden import torchvision
+
+# Saves after every batch, so that a test need not wait half a minute for it.
+SAVING_ALWAYS = """
+import sys
+from jaxdet.evals import rows
+rows.KEEP_EVERY = 0.0
+from jaxdet.main import main
+main(sys.argv)
+"""
+OPTIONS = {
+    "task": "eval",
+    "model__width": 64,
+    "optim__batch_size": 2,
+    "evaluation__protocols": "('crop','full')",
+    "evaluation__two_shot": 2,
+    "evaluation__two_shot_crops": 5,
+    "evaluation__analyses": "()",
+}
+
+
+@pytest.fixture
+def start(tmp_path, environment):
+    root = tmp_path / "data"
+    for seed, (name, count) in enumerate({"one": 6, "two": 60}.items()):
+        write_images(root / "test" / name, count=count, seed=seed)
+    weights = tmp_path / "w.safetensors"
+    save_file(torchvision.state_dict("resnet18"), weights)
+    arguments = main_arguments(root, tmp_path / "run", model__init=weights, **OPTIONS)
+    return lambda: subprocess.Popen(
+        [sys.executable, "-c", SAVING_ALWAYS, *arguments],
+        cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def times(run):
+    """When each whole file of scores was written."""
+    return {
+        path: path.stat().st_mtime_ns
+        for folder in ("predictions", "conditions", "two_shot")
+        for path in (run.path / folder).rglob("[!.]*.npz")
+    }
+
+
+def test_an_evaluation_killed_within_sets_goes_on_where_it_was(start, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    partial = [run.predictions(".two.part-0"), run.condition("full", ".two.part-0")]
+
+    kill_when(start(), partial[0].exists)
+    first = times(run)
+    assert list(first) == [run.predictions("one"), run.two_shot("one")]
+
+    kill_when(start(), partial[1].exists)
+    second = times(run)
+    assert {path: second[path] for path in first} == first
+    assert run.two_shot("two") in second
+    assert run.condition("full", "one") in second
+    assert not run.condition("full", "two").exists()
+
+    process = start()
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert {path: times(run)[path] for path in second} == second
+    for line in (
+        "one (crop): 12 images, scores are there already",
+        "one (two-shot): 4 images, scores are there already",
+        "two (crop): 120 images, scores are there already",
+        "two (two-shot): 4 images, scores are there already",
+        "one (full): 12 images, scores are there already",
+        "two (full): 60 real and 60 fake, each once, 0 skipped",
+    ):
+        assert line in err
+    assert 0 < int(re.search(r"two \(full\): going on after (\d+) images", err)[1]) < 120
+    assert re.search(r"images of any size: \d+ shapes compiled, peak memory \d", err)
+    assert not [path for path in run.path.rglob(".*.npz") if path.is_file()]
+
+    results = read_results(run.results)
+    assert list(results.conditions) == ["full"]
+    assert results.conditions["full"].sets["two"].n_fake == 60
+    assert results.sets["two"].two_shot.pairs == 4
+    assert len(read_arrays(run.condition("full", "two"), Predictions).id) == 120

@@ -1,0 +1,313 @@
+import copy
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxdet.config import Augment, Config, Data, Evaluation, Model, Optim, Runtime
+from jaxdet.data import buckets
+from jaxdet.data.folder import FolderSet, load_set
+from jaxdet.data.images import ImageSet
+from jaxdet.data.ops import center_crop
+from jaxdet.errors import RunFailedError
+from jaxdet.evals import engine as engine_module
+from jaxdet.evals import rows as rows_module
+from jaxdet.evals.engine import Engine
+from jaxdet.evals.rows import ROW, gather, to_predictions
+from jaxdet.evals.views import View, further_views, headline
+from jaxdet.models.detector import get_detector
+from jaxdet.predict import LoadedDetector
+from jaxdet.predict.__main__ import score_files
+from jaxdet.results import RunFolder
+from jaxdet.runtime.mesh import make_mesh
+from tests.conftest import draw_image, write_images
+
+MODEL = Model(name="resnet18", width=8, zero_init_residual=False)
+CONFIG = Config(
+    data=Data(on_bad_image="skip"),
+    augment=Augment(crop=32),
+    model=MODEL,
+    optim=Optim(batch_size=4),
+    evaluation=Evaluation(resize=40, two_shot=2, two_shot_crops=6),
+    runtime=Runtime(workers=2),
+)
+VIEWS = {name: View(name=name, protocol=name) for name in ("crop", "full", "resize", "five_crops")}
+
+SHAPES = [(32, 32), (32, 64), (64, 64), (384, 512)]
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return get_detector(MODEL)
+
+
+@pytest.fixture(scope="module")
+def variables(detector):
+    """Random weights, without compiling what draws them."""
+    rng = np.random.default_rng(2)
+    shapes = jax.eval_shape(functools.partial(detector.init, size=32), jax.random.key(0))
+
+    def fill(path, leaf):
+        name = path[-1].key
+        if name == "kernel":
+            return rng.normal(0, np.prod(leaf.shape[:-1]) ** -0.5, leaf.shape).astype(np.float32)
+        return np.full(leaf.shape, name in ("scale", "var"), np.float32)
+
+    return jax.tree_util.tree_map_with_path(fill, shapes)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Nine images of several sizes, one of them in tiles, and one that is unreadable."""
+    folder = tmp_path_factory.mktemp("sizes")
+    rng = np.random.default_rng(0)
+    sizes = [(40, 40), (50, 61), (24, 50), (20, 33)]
+    for fake, label in enumerate(("0_real", "1_fake")):
+        (folder / label).mkdir()
+        for number, size in enumerate(sizes):
+            pixels = draw_image(rng, size, bool(fake))
+            Image.fromarray(pixels).save(folder / label / f"{number}.png")
+    Image.fromarray(draw_image(rng, (700, 3000), True)).save(folder / "1_fake" / "large.png")
+    (folder / "0_real" / "bad.png").write_text("no image")
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_batches():
+    """Four pieces a batch: a set of ten images has several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(buckets, "_MAX_BATCH", 4)
+        yield
+
+
+@pytest.fixture(scope="module")
+def make_engine(detector, variables):
+    """Engines that share what was compiled for as many devices."""
+
+    @functools.cache
+    def compiled(devices):
+        run, mesh = RunFolder(None), make_mesh(devices)
+        return Engine(CONFIG, detector, variables, digest="d", run=run, mesh=mesh)
+
+    def make(path, *, devices=1, config=CONFIG):
+        engine = copy.copy(compiled(devices))
+        engine._run, engine._config = RunFolder(path), config
+        return engine
+
+    return make
+
+
+class CountedSet(FolderSet):
+    """Tells which images were read, and is interrupted when it is told to be."""
+
+    reads: list
+    end_after: int | None = None
+
+    def read(self, index, *, max_pixels):
+        if self.end_after is not None and len(self.reads) >= self.end_after:
+            raise KeyboardInterrupt
+        self.reads.append(index)
+        return super().read(index, max_pixels=max_pixels)
+
+
+def counted(folder):
+    images = CountedSet(name="set", folder=folder, files=load_set(folder, name="set").files)
+    object.__setattr__(images, "reads", [])
+    return images
+
+
+def test_whole_images_have_the_logits_of_the_predict_command(
+    folder, make_engine, variables, tmp_path
+):
+    images = load_set(folder, name="set")
+    got = make_engine(tmp_path).predictions(images, VIEWS["full"], tmp_path / "a.npz")
+    assert got.skipped.tolist() == ["0_real/bad.png"]
+    assert got.id.tolist() == [i for i in images.ids if i != "0_real/bad.png"]
+    paths = [folder / name for name in got.id]
+    rows = score_files(LoadedDetector(MODEL, variables), paths, crop="none")
+    np.testing.assert_allclose(got.logit, [row["logit"] for row in rows], atol=1e-5)
+    assert np.ptp(got.logit) > 1e-3
+
+
+def test_five_crops_are_the_mean_of_predict_on_the_crops(folder, make_engine, variables, tmp_path):
+    images = load_set(folder, name="set")
+    got = make_engine(tmp_path).predictions(images, VIEWS["five_crops"], tmp_path / "a.npz")
+    detector = LoadedDetector(MODEL, variables)
+    for name, logit in zip(got.id, got.logit, strict=True):
+        rgb = np.asarray(Image.open(folder / name).convert("RGB"))
+        # Each smaller image in black to the size of the crop, each side by itself.
+        height, width = (max(side, 32) for side in rgb.shape[:2])
+        padded = np.zeros((height, width, 3), np.uint8)
+        top, left = (height - rgb.shape[0]) // 2, (width - rgb.shape[1]) // 2
+        padded[top : top + rgb.shape[0], left : left + rgb.shape[1]] = rgb
+        crops = [padded[:32, :32], padded[:32, -32:], padded[-32:, :32], padded[-32:, -32:]]
+        crops.append(center_crop(rgb, size=32))
+        assert logit == pytest.approx(detector.score(crops).mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["five_crops", "resize"])
+def test_four_devices_give_the_logits_of_one(folder, make_engine, tmp_path, name):
+    images = load_set(folder, name="set")
+    one, four = (
+        make_engine(tmp_path / str(n), devices=n).predictions(
+            images, VIEWS[name], tmp_path / f"{n}.npz"
+        )
+        for n in (1, 4)
+    )
+    np.testing.assert_allclose(one.logit, four.logit, atol=1e-5)
+    assert np.array_equal(one.sharpness, four.sharpness)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_an_interrupted_set_goes_on_and_no_image_is_scored_twice(
+    folder, make_engine, tmp_path, monkeypatch, capsys, name
+):
+    whole = make_engine(tmp_path).predictions(
+        load_set(folder, name="set"), VIEWS[name], tmp_path / "whole.npz"
+    )
+    monkeypatch.setattr(rows_module, "KEEP_EVERY", 0.0)
+    # In line, so that exactly what was scored was read.
+    config = dataclasses.replace(CONFIG, runtime=Runtime(workers=0))
+    path = tmp_path / "cut.npz"
+    reads, told = [], []
+    for end_after in (9, None):
+        images = counted(folder)
+        object.__setattr__(images, "end_after", end_after)
+        try:
+            got = make_engine(tmp_path, config=config).predictions(images, VIEWS[name], path)
+        except KeyboardInterrupt:
+            assert not path.exists()
+        reads.append(images.reads)
+        told.append(capsys.readouterr().err)
+    (line,) = [line for line in told[1].splitlines() if "going on after" in line]
+    kept = int(line.split("after ")[1].split()[0])
+    assert kept >= 2
+    # What the first start scored is not read by the second, and all others are, once.
+    assert len(reads[1]) == len(set(reads[1])) == 10 - kept
+    assert sorted({*reads[0], *reads[1]}) == list(range(10))
+    for field in dataclasses.fields(whole):
+        assert np.array_equal(getattr(got, field.name), getattr(whole, field.name)), field.name
+    assert not list(tmp_path.glob(".cut*"))
+
+
+@pytest.mark.parametrize("name", ["crop", "full"])
+def test_a_set_that_only_lacks_its_file_is_not_read_again(
+    folder, make_engine, tmp_path, monkeypatch, name
+):
+    def interrupt(path, record):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rows_module, "KEEP_EVERY", 0.0)
+    images, path = load_set(folder, name="set"), tmp_path / "a.npz"
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_module, "write_arrays", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            make_engine(tmp_path).predictions(images, VIEWS[name], path)
+    images = counted(folder)
+    assert len(make_engine(tmp_path).predictions(images, VIEWS[name], path).id) == 9
+    # An unreadable image has no row to tell that it was looked at.
+    assert images.reads == ([images.ids.index("0_real/bad.png")] if name == "full" else [])
+
+
+def test_scores_that_are_there_are_not_computed_again(folder, make_engine, tmp_path, capsys):
+    path = tmp_path / "a.npz"
+    for view in VIEWS.values():
+        make_engine(tmp_path).predictions(load_set(folder, name="set"), view, path)
+        images = counted(folder)
+        again = make_engine(tmp_path).predictions(images, view, path)
+        assert images.reads == []
+        assert f"set ({view.name}): 9 images, scores are there already" in capsys.readouterr().err
+        assert len(again.id) == 9
+
+
+def test_a_file_that_changed_its_size_is_scored_again(make_engine, tmp_path):
+    folder = write_images(tmp_path / "s", count=3)
+    path, view = tmp_path / "a.npz", VIEWS["crop"]
+    before = make_engine(tmp_path).predictions(load_set(folder, name="s"), view, path)
+    Image.new("RGB", (40, 40)).save(folder / "1_fake" / "001.png")
+    after = make_engine(tmp_path).predictions(load_set(folder, name="s"), view, path)
+    changed = np.flatnonzero(before.logit != after.logit)
+    assert before.id[changed].tolist() == ["1_fake/001.png"]
+
+
+def test_each_view_has_its_fingerprint(folder, make_engine, tmp_path):
+    evaluation = Evaluation(
+        protocols=("crop", "full"), blur_sigmas=(1.5, 2), jpeg_qualities=(65,), noise_sigmas=(1.5,),
+        scales=(1.5,),
+    )  # fmt: skip
+    config = dataclasses.replace(CONFIG, evaluation=evaluation)
+    views = [headline(config), *further_views(config)]
+    names = [view.name for view in views]
+    assert names == ["crop", "full", "blur-1.5", "blur-2", "jpeg-65", "scale-1.5", "noise-1.5"]
+    assert [view.kind for view in views] == [
+        "protocol", "protocol", "blur", "blur", "jpeg", "scale", "noise",
+    ]  # fmt: skip
+    assert [view.level for view in views[:4]] == [None, None, 1.5, 2.0]
+    images = load_set(folder, name="set")
+    found = [
+        make_engine(tmp_path, config=config).predictions(images, view, tmp_path / f"{i}.npz")
+        for i, view in enumerate(views)
+    ]
+    assert len({one.fingerprint for one in found}) == len(views)
+    assert len({one.logit.tobytes() for one in found}) == len(views)
+    assert all(one.id.tolist() == found[0].id.tolist() for one in found)
+
+
+def test_shapes_are_compiled_once_each(folder, make_engine, tmp_path, capsys):
+    engine = make_engine(tmp_path)
+    images = load_set(folder, name="set")
+    engine.predictions(images, VIEWS["full"], tmp_path / "a.npz")
+    engine.predictions(images, VIEWS["five_crops"], tmp_path / "b.npz")
+    engine.say_shapes()
+    # Two sizes of images, the tiles, the crops; one number of rows for each.
+    assert engine._scorer.shapes == {(4, h, w, 3) for h, w in SHAPES}
+    assert engine._scorer._apply._cache_size() == len(SHAPES)
+    assert f"{len(SHAPES)} shapes compiled, peak memory" in capsys.readouterr().err
+
+
+def test_crop_scores_are_of_drawn_images_and_stay(folder, make_engine, tmp_path):
+    images = counted(folder)
+    rows = make_engine(tmp_path).predictions(images, VIEWS["crop"], tmp_path / "a.npz")
+    shots = make_engine(tmp_path).crop_scores(images, rows)
+    assert shots.logit.shape == (4, 6)
+    assert shots.label.tolist() == [0, 0, 1, 1]
+    assert len(set(shots.id)) == 4
+    assert np.ptp(shots.logit, axis=1).max() > 1e-4
+    images.reads.clear()
+    again = make_engine(tmp_path).crop_scores(images, rows)
+    assert images.reads == []
+    assert np.array_equal(again.logit, shots.logit)
+    other = dataclasses.replace(CONFIG, seed=1)
+    fresh = make_engine(tmp_path, config=other).crop_scores(images, rows)
+    assert not np.array_equal(fresh.logit, shots.logit)
+
+
+def made(*, images, pieces, of):
+    rows = np.zeros(len(images), ROW)
+    rows["image"], rows["piece"], rows["of"], rows["share"] = images, pieces, of, 1 / np.array(of)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("images", "pieces", "of", "says"),
+    [
+        ([0, 1, 1], [0, 0, 0], [1, 1, 1], "not scored exactly once"),  # twice
+        ([0, 1], [0, 0], [1, 2], "not scored exactly once"),  # in part
+        ([0, 1, 1], [0, 0, 0], [1, 2, 2], "not scored exactly once"),  # one half twice
+        ([0], [0], [1], "1 images were not scored"),
+        ([0, 2], [0, 0], [1, 1], "2 scores for 2 images"),
+    ],
+)
+def test_every_image_counts_once(tmp_path, images, pieces, of, says):
+    given: ImageSet = load_set(write_images(tmp_path / "s", count=1), name="s")
+    rows = made(images=images, pieces=pieces, of=of)
+    with pytest.raises(RunFailedError, match=says):
+        to_predictions(given, rows, skip_bad=False, fingerprint="")
+
+
+def test_one_host_has_all_rows():
+    rows = made(images=[0, 1], pieces=[0, 0], of=[1, 1])
+    assert gather(rows) is rows
