@@ -54,7 +54,9 @@ def test_config_goes_through_json_and_config_dict():
 def test_comma_separated_words_become_a_tuple():
     options = schema.to_config_dict(Config())
     options.data.classes = ("horse,cat",)
-    assert schema.from_config_dict(options).data.classes == ("horse", "cat")
+    options.evaluation.analyses = ("",)  # --config.evaluation.analyses=
+    config = schema.from_config_dict(options)
+    assert (config.data.classes, config.evaluation.analyses) == (("horse", "cat"), ())
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,10 @@ def _convert_tuple(kinds: tuple[Any, ...], value: Any, key: str) -> tuple[Any, .
 
 
 def _split(item: Any) -> list[Any]:
-    return [part.strip() for part in item.split(",")] if isinstance(item, str) else [item]
+    if not isinstance(item, str):
+        return [item]
+    # `--config.evaluation.analyses=` names none.
+    return [part.strip() for part in item.split(",") if part.strip()]
 
 
 def _type_name(kind: Any) -> str:

@@ -112,7 +112,9 @@ def _evaluation_problems(evaluation: Evaluation, crop: int) -> typing.Iterator[s
         yield f"evaluation.jpeg_qualities={evaluation.jpeg_qualities} are not all within 1..100"
     for key in ("protocols", "blur_sigmas", "jpeg_qualities", "scales", "noise_sigmas"):
         given = getattr(evaluation, key)
-        if len(set(given)) < len(given):
+        # As in the names of their folders.
+        names = {one if isinstance(one, str) else f"{one:g}" for one in given}
+        if len(names) < len(given):
             yield f"evaluation.{key}={given} names one twice"
 
 

@@ -15,6 +15,7 @@ from jaxdet import config as schema
 from jaxdet.convert.folder import is_detector
 from jaxdet.errors import UserError
 from jaxdet.files import read_json
+from jaxdet.metrics import USUAL_NAMES
 from jaxdet.progress import say
 
 _FILE = Path(__file__).with_name("published.csv")
@@ -22,24 +23,6 @@ _README = "cnndetection_readme; readme; Blur+JPEG ({}); released weights"
 # The detectors that Wang et al. released, by the name of their file.
 _RELEASED = MappingProxyType(
     {f"blur_jpg_prob{p}.pth": _README.format(p) for p in ("0.1", "0.5")},
-)
-# Columns of the tables, by the folders that CNNDetection gives the sets.
-_COLUMNS = MappingProxyType(
-    {
-        "progan": "ProGAN",
-        "stylegan": "StyleGAN",
-        "biggan": "BigGAN",
-        "cyclegan": "CycleGAN",
-        "stargan": "StarGAN",
-        "gaugan": "GauGAN",
-        "crn": "CRN",
-        "imle": "IMLE",
-        "seeingdark": "SITD",
-        "san": "SAN",
-        "deepfake": "DeepFake",
-        "stylegan2": "StyleGAN2",
-        "whichfaceisreal": "WhichFaceIsReal",
-    }
 )
 
 
@@ -93,7 +76,9 @@ def _ap(row: str, config: schema.Config) -> dict[str, float]:
     metrics = _metrics(config.evaluation.protocols[0], config.eval_crop)
     found = {column: value for metric, column, value in _rows().get(row, ()) if metric in metrics}
     return {
-        name: round(found[column] / 100, 6) for name, column in _COLUMNS.items() if column in found
+        name: round(found[column] / 100, 6)
+        for name, column in USUAL_NAMES.items()
+        if column in found
     }
 
 

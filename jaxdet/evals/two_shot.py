@@ -9,6 +9,7 @@ from jaxdet import metrics
 from jaxdet.data import order
 from jaxdet.data.images import ImageSet
 from jaxdet.data.parts import PieceLoader
+from jaxdet.errors import RunFailedError
 from jaxdet.evals.views import make_reader
 from jaxdet.results import CropScores, Predictions, TwoShot
 
@@ -39,17 +40,23 @@ def to_crop_scores(
     """The logits of the crops of the images at the given places, from rows ROW [n].
 
     Raises:
-      ValueError: where an image has not every one of its crops.
+      RunFailedError: where a logit is not finite, or a crop was scored twice or never.
     """
-    by_image = np.sort(rows, order=("image", "piece"))
-    logits = {
-        int(place): by_image["logit"][by_image["image"] == place] for place in np.unique(places)
-    }
     ids = np.array(images.ids)
+    logits = []
+    for place in places:
+        crops = np.sort(rows[rows["image"] == place], order="piece")
+        if not len(crops) or crops["piece"].tolist() != list(range(crops["of"][0])):
+            raise RunFailedError(f"{images.name}: the crops of {ids[place]} were not scored once")
+        if not np.isfinite(crops["logit"]).all():
+            raise RunFailedError(
+                f"{images.name}: the score of a crop of {ids[place]} is not finite"
+            )
+        logits.append(crops["logit"])
     return CropScores(
         id=ids[places],
         label=images.labels[places],
-        logit=np.stack([logits[int(place)] for place in places]),
+        logit=np.stack(logits),
         fingerprint=fingerprint,
     )
 

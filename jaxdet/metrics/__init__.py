@@ -14,6 +14,7 @@ from jaxdet.metrics.calibration import calibration_error_of as calibration_error
 from jaxdet.metrics.calibration import fit_temperature as fit_temperature
 from jaxdet.metrics.calibration import log_loss as log_loss
 from jaxdet.metrics.protocols import PROTOCOLS as PROTOCOLS
+from jaxdet.metrics.protocols import USUAL_NAMES as USUAL_NAMES
 from jaxdet.metrics.protocols import missing_sets as missing_sets
 from jaxdet.metrics.protocols import protocol_mean as protocol_mean
 from jaxdet.metrics.ranking import ap_of as ap_of
@@ -22,6 +23,7 @@ from jaxdet.metrics.ranking import auc_of as auc_of
 from jaxdet.metrics.ranking import average_precision as average_precision
 from jaxdet.metrics.ranking import eer as eer
 from jaxdet.metrics.ranking import eer_of as eer_of
+from jaxdet.metrics.ranking import precision_recall as precision_recall
 from jaxdet.metrics.ranking import sharpness_floor as sharpness_floor
 from jaxdet.metrics.ranking import tpr_at_fpr as tpr_at_fpr
 from jaxdet.metrics.ranking import tpr_at_fpr_of as tpr_at_fpr_of

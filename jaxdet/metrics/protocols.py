@@ -3,6 +3,24 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+# ForenSynths' folders to what tables call the sets, in the order of the papers.
+USUAL_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "progan": "ProGAN",
+        "stylegan": "StyleGAN",
+        "biggan": "BigGAN",
+        "cyclegan": "CycleGAN",
+        "stargan": "StarGAN",
+        "gaugan": "GauGAN",
+        "crn": "CRN",
+        "imle": "IMLE",
+        "seeingdark": "SITD",
+        "san": "SAN",
+        "deepfake": "DeepFake",
+        "stylegan2": "StyleGAN2",
+        "whichfaceisreal": "WhichFaceIsReal",
+    }
+)
 # Names of ForenSynths' folders.
 _ELEVEN = ("progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle",
            "seeingdark", "san", "deepfake")  # fmt: skip

@@ -25,6 +25,22 @@ def ap_of(counts: Tally) -> np.ndarray:
     return _dot(counts.fakes, precision) / counts.n_fake
 
 
+def precision_recall(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(recall, precision), f64 [G] each, at the distinct scores that fakes have, largest first.
+
+    A step ends at each recall, and its precision is its height: the area is `average_precision`.
+
+    Raises:
+      ValueError: as `average_precision`, and where nothing is fake.
+    """
+    counts = tally(label, score)
+    if not counts.n_fake:
+        raise ValueError("without fake images there is no recall")
+    there = counts.fakes > 0
+    found, reached = counts.fakes_reached[there], counts.reals_reached[there]
+    return found / counts.n_fake, found / (found + reached)
+
+
 def auc(label: np.ndarray, score: np.ndarray) -> float | None:
     """Chance that a fake outscores a real image, ties counting half; None for one class.
 

@@ -10,8 +10,8 @@ from jaxdet.metrics.thresholds import accuracy
 def fit_bias(real: np.ndarray, fake: np.ndarray) -> float:
     """The b with the smallest log loss of P(fake) = sigmoid(logit + b) over crops of two images.
 
-    The paper says that a logistic regression is trained on 128 random crops of each, of which
-    only the bias is learned; it is read here as one whose weight on the logit stays 1. The loss is
+    The paper's logistic regression on random crops of both, of which only the bias is learned, is
+    read here as one whose weight on the logit stays 1. The loss is
     convex in b alone, and least where the probabilities add up to the number of fake crops.
 
     Args:

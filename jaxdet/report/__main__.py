@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxdet.errors import Parser, UserError, guard
-from jaxdet.report.page import write_report
 from jaxdet.report.tables import print_table
+from jaxdet.report.write import write_report
 from jaxdet.results import RunFolder, read_results
 
 
@@ -25,8 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m jaxdet.report",
-        description="Writes index.html, table.csv and table.md from the files of finished runs; "
-        "several runs are put side by side. Needs no model and no accelerator.",
+        description="Writes a page, tables as CSV, Markdown and LaTeX, and figures as PDF and PNG, "
+        "from the files of finished runs; several runs are put side by side. Needs no model and "
+        "no accelerator.",
     )
     parser.add_argument("run", nargs="+", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument(

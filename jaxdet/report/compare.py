@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxdet import metrics
-from jaxdet.report.load import Run, printable
+from jaxdet.pages import printable
+from jaxdet.report.load import Run, read_predictions
 from jaxdet.report.rows import set_names
-from jaxdet.results import Predictions, read_arrays
+from jaxdet.results import Predictions
 
 # Options in which repeated runs may differ.
 _FREE = ("name", "seed")
@@ -101,8 +102,10 @@ def compare(runs: Sequence[Run]) -> Comparison:
 def _differences(runs: Sequence[Run], name: str, *, seed: int) -> list[Difference | None]:
     if len(runs) < 2:
         return []
-    first, draws = _predictions(runs[0], name), _draws(runs[0])
-    return [_difference(first, _predictions(run, name), draws=draws, seed=seed) for run in runs[1:]]
+    first, draws = read_predictions(runs[0], name), _draws(runs[0])
+    return [
+        _difference(first, read_predictions(run, name), draws=draws, seed=seed) for run in runs[1:]
+    ]
 
 
 def _mean(column: Sequence[Difference | None]) -> Difference | None:
@@ -143,11 +146,6 @@ def _seed(run: Run) -> str:
 
 def _shared_sets(runs: Sequence[Run]) -> list[str]:
     return [name for name in set_names(runs) if all(name in run.results.sets for run in runs)]
-
-
-def _predictions(run: Run, name: str) -> Predictions | None:
-    path = run.folder.predictions(name)
-    return read_arrays(path, Predictions) if name in run.results.sets and path.is_file() else None
 
 
 def _difference(

@@ -10,7 +10,19 @@ from typing import Any
 from jaxdet import config as schema
 from jaxdet.errors import UserError
 from jaxdet.files import read_json
-from jaxdet.results import Results, RunFolder, read_metrics, read_results
+from jaxdet.pages import printable
+from jaxdet.results import (
+    Predictions,
+    Results,
+    RunFolder,
+    read_arrays,
+    read_metrics,
+    read_results,
+)
+
+# Options that make no other detector, and how many that do a label may name.
+_UNTOLD = ("name", "evaluation.published")
+_MOST_TOLD = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,6 +32,7 @@ class Run:
     Attributes:
       folder: where it lies.
       label: what the report calls it; differs between the runs of one report.
+      differs: the options in which it differs from the other runs, in words; "" where in none.
       results: what it scored.
       options: dotted option names to the values it ran with; empty where unknown.
       env: where it ran.
@@ -28,6 +41,7 @@ class Run:
 
     folder: RunFolder
     label: str
+    differs: str
     results: Results
     options: dict[str, Any]
     env: dict[str, Any]
@@ -62,9 +76,13 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     Raises:
       UserError: where a folder has no readable results.
     """
-    results = [_read_results(path) for path in paths]
-    labels = _labels(paths, [printable(one.name) for one in results])
-    return [_read_run(*one) for one in zip(paths, labels, results, strict=True)]
+    runs = [_read_run(path) for path in paths]
+    differs = _differing([run.options for run in runs])
+    labels = _labels(paths, [run.label for run in runs], differs)
+    return [
+        dataclasses.replace(run, label=label, differs=what)
+        for run, label, what in zip(runs, labels, differs, strict=True)
+    ]
 
 
 def options_of(runs: Sequence[Run]) -> list[Option]:
@@ -93,22 +111,35 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def printable(name: str) -> str:
-    """The name with a mark for whatever would move a cursor or break a file in UTF-8."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+def shown(value: Any) -> str:
+    """An option or a fact about the machine as a reader would write it."""
+    if value is None:
+        return "\N{EN DASH}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(shown, value)) or "(none)"
+    return printable(str(value)) or "(empty)"
 
 
-def _read_results(path: Path) -> Results:
+def read_predictions(run: Run, name: str) -> Predictions | None:
+    """Scores of the images of a set; None where the run has none of it, or none any more.
+
+    Raises:
+      UserError: where the file is damaged.
+    """
+    path = run.folder.predictions(name)
+    return read_arrays(path, Predictions) if name in run.results.sets and path.is_file() else None
+
+
+def _read_run(path: Path) -> Run:
+    """The run by itself, called by its name."""
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
-    return read_results(RunFolder(path).results)
-
-
-def _read_run(path: Path, label: str, results: Results) -> Run:
     folder = RunFolder(path)
+    results = read_results(folder.results)
     return Run(
         folder=folder,
-        label=label,
+        label=printable(results.name),
+        differs="",
         results=results,
         options=flatten(_optional(folder.config)),
         env=_optional(folder.env),
@@ -145,16 +176,41 @@ def _curves(lines: list[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
     return {name: sorted(values.items()) for name, values in found.items()}
 
 
-def _labels(paths: Sequence[Path], names: Sequence[str]) -> list[str]:
-    """The runs' names; where two are equal, with their folder; where those are too, a number."""
-    counts = Counter(names)
-    full = [
-        name if counts[name] == 1 else f"{name} ({printable(path.resolve().name)})"
-        for name, path in zip(names, paths, strict=True)
+def _differing(options: Sequence[dict[str, Any]]) -> list[str]:
+    """Of each run, the options that are not the same in all, in words; the first few."""
+    names = [
+        name
+        for name in dict.fromkeys(name for one in options for name in one)
+        if name not in _UNTOLD
+        and not name.startswith("runtime.")
+        # As text: a list is no key of a dict.
+        and len({repr(one.get(name)) for one in options if one}) > 1
     ]
-    counts = Counter(full)
+    return [_told(one, names) if one else "" for one in options]
+
+
+def _told(options: dict[str, Any], names: Sequence[str]) -> str:
+    said = [printable(f"{name} {shown(options.get(name))}") for name in names[:_MOST_TOLD]]
+    return ", ".join(said + (["\N{HORIZONTAL ELLIPSIS}"] if len(names) > _MOST_TOLD else []))
+
+
+def _labels(paths: Sequence[Path], names: Sequence[str], differs: Sequence[str]) -> list[str]:
+    """The runs' names; where two are equal with what differs, their folder, or a number."""
+    folders = [printable(path.resolve().name) for path in paths]
+    labels = _told_apart(_told_apart(names, differs), folders)
+    counts = Counter(labels)
     return [
-        label if counts[label] == 1 else f"{label} #{i}" for i, label in enumerate(full, start=1)
+        label if counts[label] == 1 else f"{label} #{i}" for i, label in enumerate(labels, start=1)
+    ]
+
+
+def _told_apart(labels: Sequence[str], hints: Sequence[str]) -> list[str]:
+    """Equal labels with their hints, where these tell all runs of that label apart."""
+    counts, both = Counter(labels), Counter(zip(labels, hints, strict=True))
+    useless = {label for (label, hint), n in both.items() if n > 1 or not hint}
+    return [
+        label if counts[label] == 1 or label in useless else f"{label} ({hint})"
+        for label, hint in zip(labels, hints, strict=True)
     ]
 
 

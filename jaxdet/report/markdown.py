@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from jaxdet.pages import printable
 from jaxdet.report import measures
 from jaxdet.report.compare import Comparison, Difference, Repeated
-from jaxdet.report.load import Run, printable
+from jaxdet.report.load import Run
+from jaxdet.report.published import Mark
 from jaxdet.report.rows import (
     NONE,
     difference,
@@ -23,8 +25,8 @@ def markdown_text(runs: Sequence[Run], comparison: Comparison) -> str:
     """The tables of the page in Markdown: side by side where there are several, then each run."""
     parts = [_side_by_side(runs), *_comparisons(runs, comparison)] if len(runs) > 1 else []
     for run in runs:
-        main = _markdown_table(header(run.results), body_of(run.results))
-        parts.append(f"## {_markdown(run.label)}\n\n{main}")
+        main = markdown_table(header(run.results), body_of(run.results))
+        parts.append(f"## {escaped(run.label)}\n\n{main}")
         parts += _second_table(run.results)
     return "\n".join(parts)
 
@@ -32,8 +34,8 @@ def markdown_text(runs: Sequence[Run], comparison: Comparison) -> str:
 def _protocol_notes(results: Results) -> list[str]:
     """What the means over the papers' sets are over, or why they are not there."""
     return [
-        f"{_markdown(measures.PROTOCOL_TITLES[protocol])}: "
-        + (f"missing {_markdown(', '.join(missing))}" if missing else f"mean of {protocol}")
+        f"{escaped(measures.PROTOCOL_TITLES[protocol])}: "
+        + (f"missing {escaped(', '.join(missing))}" if missing else f"mean of {protocol}")
         for protocol, _, _, missing in measures.protocol_means(results)
     ]
 
@@ -47,7 +49,7 @@ def _side_by_side(runs: Sequence[Run]) -> str:
     if means:
         body.append(["mean over shared sets", *map(percent, means)])
     body += [[title, *map(percent, line)] for title, line in measures.protocol_lines(runs)]
-    return "## AP\n\n" + _markdown_table(["set", *(run.label for run in runs)], body)
+    return "## AP\n\n" + markdown_table(["set", *(run.label for run in runs)], body)
 
 
 def _comparisons(runs: Sequence[Run], comparison: Comparison) -> list[str]:
@@ -56,8 +58,8 @@ def _comparisons(runs: Sequence[Run], comparison: Comparison) -> list[str]:
     if comparison.differences:
         rows = {**comparison.differences, "mean over sets of both": comparison.means}
         body = [[printable(name), *map(_difference_cell, row)] for name, row in rows.items()]
-        title = f"## Difference in AP from {_markdown(runs[0].label)}, points\n\n"
-        parts.append(title + _markdown_table(["set", *(run.label for run in runs[1:])], body))
+        title = f"## Difference in AP from {escaped(runs[0].label)}, points\n\n"
+        parts.append(title + markdown_table(["set", *(run.label for run in runs[1:])], body))
     return parts + [_repeated_table(group) for group in comparison.repeats]
 
 
@@ -70,10 +72,10 @@ def _difference_cell(one: Difference | None) -> str:
 
 def _repeated_table(group: Repeated) -> str:
     title = f"## {len(group.labels)} runs of one config, mean and standard deviation\n\n"
-    runs = f"{_markdown(', '.join(group.labels))}; seeds {_markdown(', '.join(group.seeds))}\n\n"
+    runs = f"{escaped(', '.join(group.labels))}; seeds {escaped(', '.join(group.seeds))}\n\n"
     body = [[printable(n), spread(group.ap[n]), spread(group.accuracy[n])] for n in group.ap]
     body.append(["mean over sets", spread(group.mean_ap), spread(group.mean_accuracy)])
-    return title + runs + _markdown_table(["set", "AP", "accuracy"], body)
+    return title + runs + markdown_table(["set", "AP", "accuracy"], body)
 
 
 def _second_table(results: Results) -> list[str]:
@@ -87,8 +89,8 @@ def _second_table(results: Results) -> list[str]:
             [printable(name), *(_measure_cell(one, column) for column in columns)]
             for name, one in results.sets.items()
         ]
-        parts.append(f"### {measures.TITLE}\n\n{_markdown_table(names, body)}")
-        parts.append(f"{_markdown(measures.calibration_line(results.calibration))}\n")
+        parts.append(f"### {measures.TITLE}\n\n{markdown_table(names, body)}")
+        parts.append(f"{escaped(measures.calibration_line(results.calibration))}\n")
     return parts
 
 
@@ -103,19 +105,25 @@ def _ap_cell(one: SetResult | None) -> str:
     return percent(one.ap) + (f" ({interval(one.ap_ci95)})" if one.ap_ci95 else "")
 
 
-def _markdown_table(header: list[str], body: list[list[str]]) -> str:
+def markdown_table(header: list[str], body: list[list[str]]) -> str:
+    """A table of plain texts, every cell escaped."""
     rule = ["---", *["---:"] * (len(header) - 1)]
-    lines = [[_markdown(cell) for cell in header], rule]
-    lines += [[_indented(line[0]), *map(_markdown, line[1:])] for line in body]
+    lines = [[escaped(cell) for cell in header], rule]
+    lines += [[_indented(line[0]), *map(_cell, line[1:])] for line in body]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Bold where a mark says that a difference is large."""
+    return f"**{escaped(text)}**" if text.endswith(Mark.FAR.value) else escaped(text)
 
 
 def _indented(name: str) -> str:
     """Markdown drops leading spaces; an em space stays."""
-    return ("\N{EM SPACE}" if name.startswith("  ") else "") + _markdown(name.strip())
+    return ("\N{EM SPACE}" if name.startswith("  ") else "") + escaped(name.strip())
 
 
-def _markdown(text: str) -> str:
+def escaped(text: str) -> str:
     """The text with everything that Markdown or HTML would read as markup made plain."""
     text = text.replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{c}" if c in "\\`*_[]|~#" else c for c in text)

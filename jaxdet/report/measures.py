@@ -7,7 +7,7 @@ from types import MappingProxyType
 from jaxdet.metrics import PROTOCOLS, missing_sets, protocol_mean
 from jaxdet.report.load import Run
 from jaxdet.report.rows import NONE, interval, percent
-from jaxdet.results import Calibration, Results, Scores
+from jaxdet.results import Calibration, Results, Scores, SetResult
 
 # Fields of the scores that have intervals, and all measures, in the order of the CSV's columns.
 FIELDS = ("accuracy", "accuracy_real", "accuracy_fake", "auc")
@@ -15,6 +15,7 @@ MEASURES = (
     "oracle_accuracy", "oracle_threshold", "eer", "tpr_at_fpr_1", "tpr_at_fpr_5", "fpr_val_fpr_1",
     "tpr_val_fpr_1", "fpr_val_fpr_5", "tpr_val_fpr_5", "ece", "ece_scaled", "brier", "brier_scaled",
 )  # fmt: skip
+TWO_SHOT = "two_shot"
 TITLE = "Thresholds and calibration"
 NO_CALIBRATION = (
     "No temperature and no threshold from validation: this run scored no validation set."
@@ -29,6 +30,8 @@ PROTOCOL_TITLES: Mapping[str, str] = MappingProxyType(
 DEFINITIONS: tuple[tuple[str, str], ...] = (
     ("Accuracy", "at logit 0. Its value on fakes is the TPR and on reals the TNR, fakes being "
      "positive; Xuan et al. call real positive"),
+    ("Two-shot", "mean and standard deviation of the accuracy at thresholds that are each learned "
+     "from random crops of one real and one fake image of the set; Wang et al., A.6"),
     ("Oracle", "the best accuracy of any threshold, and that threshold, chosen with the labels of "
      "these very images: an upper bound and no result"),
     ("EER", "the error where as many reals as fakes are mistaken"),
@@ -61,6 +64,7 @@ class Column:
 
 _COLUMNS = (
     Column(name="accuracy", group="Accuracy", title="at 0"),
+    Column(name="two_shot", group="Accuracy", title="two-shot"),
     Column(name="oracle_accuracy", group="Accuracy", title="oracle"),
     Column(name="oracle_threshold", group="Accuracy", title="from logit", digits=2),
     Column(name="eer", group="", title="EER"),
@@ -83,6 +87,7 @@ _PROBABILITIES = ("ECE", "Brier")
 def columns(results: Results) -> list[Column]:
     """Those that the run has numbers for; none in results of before they were measured."""
     measured = {name for one in results.sets.values() for name in one.measures}
+    measured |= {TWO_SHOT for one in results.sets.values() if one.two_shot is not None}
     return [c for c in _COLUMNS if c.name in measured or (measured and c.name in FIELDS)]
 
 
@@ -105,7 +110,9 @@ def groups(chosen: Sequence[Column]) -> list[tuple[str, int]]:
 
 
 def cell(scores: Scores, column: Column) -> tuple[str, str]:
-    """(number, its interval or '') as text."""
+    """(number, its interval or '') as text; of the two-shot accuracy the spread over the pairs."""
+    if column.name == TWO_SHOT:
+        return _two_shot_cell(scores)
     ends = scores.intervals.get(column.name)
     number = number_of(scores, column.name)
     if column.digits is None:
@@ -119,6 +126,13 @@ def cell(scores: Scores, column: Column) -> tuple[str, str]:
 def number_of(scores: Scores, name: str) -> float | None:
     """A field or a measure by its name; None where it is not there or not defined."""
     return getattr(scores, name) if name in FIELDS else scores.measures.get(name)
+
+
+def _two_shot_cell(scores: Scores) -> tuple[str, str]:
+    found = scores.two_shot if isinstance(scores, SetResult) else None
+    if found is None:
+        return NONE, ""
+    return percent(found.accuracy), f"\N{PLUS-MINUS SIGN} {percent(found.accuracy_sd)}"
 
 
 def calibration_line(calibration: Calibration | None) -> str:

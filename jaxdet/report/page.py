@@ -1,118 +1,185 @@
 """The page: everything that a run folder tells, in one file that opens from disk."""
 
+import base64
+import hashlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from jaxdet import __version__
-from jaxdet.errors import UserError
-from jaxdet.files import write_bytes
-from jaxdet.report import figures, measures, rows
-from jaxdet.report.compare import Comparison, compare
-from jaxdet.report.load import Run, flatten, load_runs, options_of, printable
-from jaxdet.report.markdown import markdown_text
-from jaxdet.report.svg import SERIES
-from jaxdet.report.tables import csv_text
+from jaxdet.pages import printable, render
+from jaxdet.report import conditions, measures, pictures, published, rows
+from jaxdet.report.contents import Contents
+from jaxdet.report.figures.bars import ap_bars
+from jaxdet.report.figures.panels import Panel, alone
+from jaxdet.report.figures.precision_recall import MOST_STEPS
+from jaxdet.report.figures.robustness import robustness_panels
+from jaxdet.report.figures.style import DASHES, LIGHT, to_svg
+from jaxdet.report.figures.training import training_panels
+from jaxdet.report.load import Run, flatten, options_of, shown
+from jaxdet.report.spectra import SpectrumPair
 
-_TEMPLATE = "page.html.j2"
-_MARK = "Written by jaxdet"
-# Widths of the bar chart on a screen and on a telephone, pixels.
+MARK = "Written by jaxdet"
+_TEMPLATES = Path(__file__).parent / "templates"
+# Widths of the bar chart on a screen and on a telephone, and of a small panel, pixels.
 _BARS_WIDE, _BARS_NARROW = 970, 360
-
-
-def write_report(runs: Sequence[Path], out: Path) -> Path:
-    """Writes `index.html`, `table.csv` and `table.md` into `out`; gives the page's path.
-
-    Args:
-      runs: run folders; several are put side by side.
-      out: folder for the report, made where it is missing.
-
-    Raises:
-      UserError: where a run cannot be read or `out` cannot be written.
-    """
-    _check_place(out)
-    loaded = load_runs(runs)
-    if not loaded:
-        raise UserError("no runs to report on")
-    comparison = compare(loaded)
-    files = {
-        "table.csv": csv_text(loaded),
-        "table.md": markdown_text(loaded, comparison),
-        "index.html": page_html(loaded, comparison),
+_SMALL = (200, 170)
+_FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "percent": rows.percent,
+        "interval": rows.interval,
+        "shown": shown,
+        "flatten": flatten,
+        "has_published": published.has_published,
+        "published_mean": published.published_mean,
+        "mean_difference": published.mean_difference,
+        "set_difference": published.set_difference,
+        "difference_text": published.difference_text,
+        "mark_class": published.mark_class,
+        "mean_ends": rows.mean_ends,
+        "spread": rows.spread,
+        "points": rows.difference,
+        "protocol_means": measures.protocol_means,
+        "measure_columns": measures.columns,
+        "measure_groups": measures.groups,
+        "measure_cell": measures.cell,
+        "measure_parts": measures.parts,
+        "calibration_line": measures.calibration_line,
+        "level_name": conditions.level_name,
+        "mean_accuracy": conditions.mean_accuracy,
     }
-    try:
-        for name, text in files.items():
-            write_bytes(out / name, text.encode("utf-8", "replace"))
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error.strerror}") from None
-    return out / "index.html"
+)  # fmt: skip
 
 
-def _check_place(out: Path) -> None:
-    """A page of somebody else is never replaced."""
-    page = out / "index.html"
-    if page.is_file() and _MARK not in page.read_text(errors="replace"):
-        raise UserError(f"{page}: is there already and no report; give another --out")
-
-
-def page_html(runs: Sequence[Run], comparison: Comparison) -> str:
+def page_html(contents: Contents) -> str:
     """The page as text; equal runs give equal text."""
-    # Names of runs, sets and images come from other people's folders: escape everything.
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=rows.percent, interval=rows.interval, shown=shown)
-    environment.filters.update(printable=printable, flatten=flatten)
-    environment.filters.update(has_published=rows.has_published, published_mean=rows.published_mean)
-    environment.filters.update(mean_ends=rows.mean_ends)
-    environment.filters.update(spread=rows.spread, points=rows.difference)
-    environment.filters.update(protocol_means=measures.protocol_means)
-    environment.filters.update(measure_columns=measures.columns, measure_groups=measures.groups)
-    environment.filters.update(measure_cell=measures.cell, measure_parts=measures.parts)
-    environment.filters.update(calibration_line=measures.calibration_line)
-    environment.globals.update(measure_definitions=measures.DEFINITIONS)
-    environment.globals.update(protocol_titles=measures.PROTOCOL_TITLES)
-    return environment.get_template(_TEMPLATE).render(**_context(runs, comparison)).strip() + "\n"
+    context = {**_tables(contents), **_figures(contents), **_origin(contents.runs), **_frame()}
+    return render(_TEMPLATES / "page.html.j2", context, filters=_FILTERS)
 
 
-def shown(value: Any) -> str:
-    """An option or a fact about the machine as a reader would write it."""
-    if value is None:
-        return "\N{EN DASH}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value)) or "(none)"
-    return printable(str(value)) or "(empty)"
-
-
-def _context(runs: Sequence[Run], comparison: Comparison) -> dict[str, Any]:
-    options = options_of(runs)
-    bars = [figures.ap_bars(runs, width=width) for width in (_BARS_WIDE, _BARS_NARROW)]
+def _frame() -> dict[str, Any]:
+    """Style and script, and the digest by which the policy knows the script."""
+    script = (_TEMPLATES / "script.js").read_text()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return {
-        "comparison": comparison,
+        "style": Markup((_TEMPLATES / "style.css").read_text()),
+        "script": Markup(script),
+        "script_hash": f"sha256-{digest}",
         "version": __version__,
+        "mark": rows.FLOOR_MARK,
+        "measure_definitions": measures.DEFINITIONS,
+        "protocol_titles": measures.PROTOCOL_TITLES,
+        "colours": len(LIGHT.series),
+        "dashes": ["" if dash == "-" else _dash_array(dash) for dash in DASHES],
+        "most_steps": MOST_STEPS,
+        "thumbnail": pictures.THUMBNAIL,
+    }
+
+
+def _dash_array(dash: tuple[int, Sequence[float]]) -> str:
+    """A dash of matplotlib's, in line widths, for a line of 2.5 pixels as SVG has it."""
+    return " ".join(f"{1.6 * length:g}" for length in dash[1])
+
+
+def _tables(contents: Contents) -> dict[str, Any]:
+    runs = contents.runs
+    protocols = [(run.label, conditions.protocols(run.results)) for run in runs]
+    return {
         "runs": runs,
         "several": len(runs) > 1,
         "title": ", ".join(run.label for run in runs),
+        "comparison": contents.comparison,
         "tables": [(run, rows.rows_of(run.results)) for run in runs],
+        "sources": [
+            (run.label, published.source(run.results))
+            for run in runs
+            if published.has_published(run.results)
+        ],
         "measured": any(measures.columns(run.results) for run in runs),
-        "mark": rows.FLOOR_MARK,
         "set_names": rows.set_names(runs),
         "shared_means": rows.shared_means(runs),
         "protocol_lines": measures.protocol_lines(runs),
-        "colours": len(SERIES),
+        "protocol_titles_shown": list(
+            dict.fromkeys(title for _, tables in protocols for title, _, _ in tables)
+        ),
+        "protocol_tables": [(label, tables) for label, tables in protocols if tables],
+    }
+
+
+def _figures(contents: Contents) -> dict[str, Any]:
+    runs, gallery = contents.runs, contents.gallery
+    labels = [run.label for run in runs]
+    scales = zip(labels, gallery.scales, strict=True)
+    bars = [ap_bars(runs, width=width) for width in (_BARS_WIDE, _BARS_NARROW)]
+    return {
         # Made by matplotlib, which escapes every name in it.
-        "bars_wide": Markup(bars[0]),
-        "bars_narrow": Markup(bars[1]),
-        "curves": [Markup(svg) for svg in figures.curves(runs)],
-        "options": options if any(run.options for run in runs) else [],
+        "bars_wide": Markup(to_svg(bars[0])),
+        "bars_narrow": Markup(to_svg(bars[1])),
+        "curves": _svgs(training_panels(runs), "training", size=(330, 250)),
+        "robustness": [_robustness(runs, kind) for kind in conditions.kinds_of(runs)],
+        "precision_recall": _svgs(contents.precision_recall, "precision recall", size=_SMALL),
+        "spectra": [_spectrum(pair) for pair in contents.spectra],
+        "gallery": gallery,
+        "scales": [(label, f"{scale:.3g}") for label, scale in scales if scale is not None],
+    }
+
+
+def _svgs(panels: Sequence[Panel], name: str, *, size: tuple[int, int]) -> list[Markup]:
+    width, height = size
+    return [
+        Markup(to_svg(alone(panel, name=f"{name} {place}", width=width, height=height)))
+        for place, panel in enumerate(panels)
+    ]
+
+
+def _robustness(runs: Sequence[Run], kind: str) -> dict[str, Any]:
+    tables = [(run.label, conditions.levels(run.results, kind)) for run in runs]
+    mean, *each = _svgs(robustness_panels(runs, kind), f"robustness {kind}", size=_SMALL)
+    return {
+        "key": kind,
+        "title": conditions.KINDS[kind].title,
+        "axis": conditions.KINDS[kind].axis,
+        "mean": mean,
+        "each": each,
+        "tables": [(label, levels) for label, levels in tables if levels],
+    }
+
+
+def _spectrum(pair: SpectrumPair) -> Mapping[str, Any]:
+    halves = [("real", pair.real, pair.n_real), ("fake", pair.fake, pair.n_fake)]
+    there = next((one for _, one, _ in halves if one is not None), None)
+    return {
+        "set": pair.set,
+        "runs": pair.runs,
+        "side": 0 if there is None else len(there),
+        "n_small": pair.n_small,
+        "low": f"{10**pair.low:.3g}",
+        "high": f"{10**pair.high:.3g}",
+        "peaks": [_peak(*one) for one in pair.peaks],
+        "halves": [
+            (title, "" if values is None else pictures.data_uri(
+                pictures.shades(values, low=pair.low, high=pair.high)), count)
+            for title, values, count in halves
+        ],
+    }  # fmt: skip
+
+
+# A peak of the fakes alone: this many times 1, which is no trace, and the peak of the reals.
+_TRACE = 1.5
+
+
+def _peak(period: int, real: float | None, fake: float | None) -> tuple[int, str, str, bool]:
+    reals, fakes = (rows.NONE if one is None else f"{one:.1f}" for one in (real, fake))
+    return period, reals, fakes, fake is not None and fake > _TRACE * max(1.0, real or 0.0)
+
+
+def _origin(runs: Sequence[Run]) -> dict[str, Any]:
+    return {
+        "options": options_of(runs) if any(run.options for run in runs) else [],
         "commands": [(run.label, _command(run.env.get("command"))) for run in runs],
         "environments": [(run.label, _facts(run.env)) for run in runs],
     }

@@ -3,13 +3,21 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from jaxdet.report.load import Run, printable
+from jaxdet.pages import printable
+from jaxdet.report.load import Run
+from jaxdet.report.published import (
+    difference_text,
+    has_published,
+    mean_difference,
+    published_mean,
+    set_difference,
+)
 from jaxdet.results import Results, Scores, SetResult
 
 _HEADER = (
     "set", "AP", "95 %", "acc", "real", "fake", "AUC", "floor", "n real", "n fake", "skipped",
 )  # fmt: skip
-_PUBLISHED = "published"
+PUBLISHED, DIFFERENCE = "published", "diff"
 MEAN = "mean over sets"
 NONE = "\N{EN DASH}"
 # Marks a row whose detector is not shown to see more than sharpness.
@@ -26,6 +34,7 @@ class Row:
       scores: what it scored.
       skipped: images that could not be read; None for a category, where it is not counted.
       published_ap: what others report for the set, 0..1; None where nobody does.
+      difference: ours less the published AP, points; None likewise.
     """
 
     set: str
@@ -33,6 +42,7 @@ class Row:
     scores: Scores
     skipped: int | None
     published_ap: float | None = None
+    difference: float | None = None
 
     @property
     def title(self) -> str:
@@ -54,14 +64,9 @@ def rows_of(results: Results) -> list[Row]:
     return [row for name, one in results.sets.items() for row in _set_rows(name, one)]
 
 
-def has_published(results: Results) -> bool:
-    """True where a published AP stands beside that of any set."""
-    return any(one.published_ap is not None for one in results.sets.values())
-
-
 def header(results: Results) -> list[str]:
-    """The columns of a table; published figures have one where there are any."""
-    published = [_PUBLISHED] if has_published(results) else []
+    """The columns of a table; published figures have two where there are any."""
+    published = [PUBLISHED, DIFFERENCE] if has_published(results) else []
     return [*_HEADER[:3], *published, *_HEADER[3:]]
 
 
@@ -79,7 +84,7 @@ def mean_line(results: Results) -> list[str]:
     ends = mean_ends(results, "ap", "all")
     line = [MEAN, percent(results.mean_ap), "" if ends is None else interval(ends)]
     if has_published(results):
-        line.append(percent(published_mean(results)))
+        line += [percent(published_mean(results)), difference_text(mean_difference(results))]
     return line + [""] * (len(header(results)) - len(line))
 
 
@@ -88,24 +93,20 @@ def mean_ends(results: Results, number: str, over: str) -> tuple[float, float] |
     return results.mean_intervals.get(number, {}).get(over)
 
 
-def published_mean(results: Results) -> float | None:
-    """The mean of the published AP, or None where a set has none."""
-    values = [one.published_ap for one in results.sets.values() if one.published_ap is not None]
-    return sum(values) / len(values) if values and len(values) == len(results.sets) else None
-
-
 def _cells(row: Row, *, published: bool) -> list[str]:
     s = row.scores
     shares = [percent(v) for v in (s.accuracy, s.accuracy_real, s.accuracy_fake, s.auc)]
     floor = (FLOOR_MARK if row.at_floor else "") + percent(s.sharpness_ap)
     skipped = "" if row.skipped is None else str(row.skipped)
     counts = [str(s.n_real), str(s.n_fake), skipped]
-    theirs = [] if not published else [_published_cell(row)]
+    theirs = _published_cells(row) if published else []
     return [row.title, percent(s.ap), interval(s.ap_ci95), *theirs, *shares, floor, *counts]
 
 
-def _published_cell(row: Row) -> str:
-    return "" if row.category is not None else percent(row.published_ap)
+def _published_cells(row: Row) -> list[str]:
+    if row.category is not None:
+        return ["", ""]
+    return [percent(row.published_ap), difference_text(row.difference)]
 
 
 def percent(share: float | None) -> str:
@@ -149,6 +150,7 @@ def _set_rows(name: str, one: SetResult) -> Iterator[Row]:
         scores=one,
         skipped=one.n_skipped,
         published_ap=one.published_ap,
+        difference=set_difference(one),
     )
     for category, scores in one.categories.items():
         yield Row(set=name, category=category, scores=scores, skipped=None)

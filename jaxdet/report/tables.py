@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxdet.report import measures
-from jaxdet.report.load import Run, printable
+from jaxdet.pages import printable
+from jaxdet.report import measures, published
+from jaxdet.report.load import Run
 from jaxdet.report.rows import (
     FLOOR_MARK,
     Row,
-    has_published,
     header,
     interval,
     mean_ends,
@@ -25,13 +25,15 @@ from jaxdet.report.rows import (
     rows_of,
     table,
 )
-from jaxdet.results import Results, Scores
+from jaxdet.results import Results, Scores, SetResult
 
+_TWO_SHOT = ("accuracy", "accuracy_sd", "threshold", "threshold_sd", "pairs", "crops")
 _COLUMNS = (
     "run", "set", "category", "ap", "ap_low", "ap_high", "accuracy", "accuracy_real",
     "accuracy_fake", "auc", "sharpness_ap", "n_real", "n_fake", "n_skipped", "published_ap",
     *(f"{name}_{end}" for name in measures.FIELDS for end in ("low", "high")),
     *(f"{name}{end}" for name in measures.MEASURES for end in ("", "_low", "_high")),
+    "difference_points", *(f"two_shot_{name}" for name in _TWO_SHOT),
 )  # fmt: skip
 FLOOR_NOTE = (
     "floor: AP of the images' sharpness alone; "
@@ -97,8 +99,9 @@ def _protocol_lines(results: Results) -> list[list[str]]:
 def _notes(results: Results) -> list[str]:
     """What stands below a table."""
     notes = [FLOOR_NOTE]
-    if has_published(results):
-        notes.append(f"published: AP in {printable(str(results.weights.get('published')))}")
+    if published.has_published(results):
+        notes.append(f"published: AP in {published.source(results)}")
+        notes.append(f"diff: ours less that; {published.NOTE}")
     return notes
 
 
@@ -136,12 +139,14 @@ def _aligned_line(line: list[str], widths: list[int]) -> str:
 def _raw(label: str, row: Row) -> list[object]:
     s = row.scores
     low, high = s.ap_ci95 or (None, None)
+    two_shot = s.two_shot if isinstance(s, SetResult) else None
     return [
         label, printable(row.set), printable(row.category or ""), s.ap, low, high,
         s.accuracy, s.accuracy_real, s.accuracy_fake, s.auc,
         s.sharpness_ap, s.n_real, s.n_fake, row.skipped, row.published_ap,
         *(end for name in measures.FIELDS for end in _ends(s, name)),
         *(cell for name in measures.MEASURES for cell in (s.measures.get(name), *_ends(s, name))),
+        row.difference, *(getattr(two_shot, name, None) for name in _TWO_SHOT),
     ]  # fmt: skip
 
 

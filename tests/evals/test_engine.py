@@ -17,6 +17,7 @@ from jaxdet.evals import engine as engine_module
 from jaxdet.evals import rows as rows_module
 from jaxdet.evals.engine import Engine
 from jaxdet.evals.rows import ROW, gather, to_predictions
+from jaxdet.evals.two_shot import to_crop_scores
 from jaxdet.evals.views import View, further_views, headline
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
@@ -306,6 +307,23 @@ def test_every_image_counts_once(tmp_path, images, pieces, of, says):
     rows = made(images=images, pieces=pieces, of=of)
     with pytest.raises(RunFailedError, match=says):
         to_predictions(given, rows, skip_bad=False, fingerprint="")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "logit", "says"),
+    [
+        ([0, 0], [1.0, 1.0], r"crops of 1_fake/000.png were not scored once"),
+        ([0], [1.0], r"crops of 1_fake/000.png were not scored once"),
+        ([0, 1], [1.0, np.nan], r"crop of 1_fake/000.png is not finite"),
+    ],
+)
+def test_every_crop_counts_once(tmp_path, pieces, logit, says):
+    given = load_set(write_images(tmp_path / "s", count=1), name="s")
+    n = len(pieces)
+    rows = made(images=[0, 0] + [1] * n, pieces=[0, 1, *pieces], of=[2] * (2 + n))
+    rows["logit"][2:] = logit
+    with pytest.raises(RunFailedError, match=says):
+        to_crop_scores(given, np.array([0, 1]), rows, fingerprint="")
 
 
 def test_one_host_has_all_rows():

@@ -7,6 +7,7 @@ import pytest
 from jaxdet import metrics
 from jaxdet.errors import UserError
 from jaxdet.report.compare import compare
+from jaxdet.report.contents import contents_of
 from jaxdet.report.load import load_runs
 from jaxdet.report.markdown import markdown_text
 from jaxdet.report.page import page_html
@@ -89,7 +90,7 @@ def test_without_predictions_there_is_no_difference(runs, make_predictions):
     second.folder.predictions("a").unlink()
     found = compare([first, second])
     assert (found.differences, found.means) == ({}, [])
-    assert "Difference in AP" not in page_html([first, second], found)
+    assert "Difference in AP" not in page_html(contents_of([first, second]))
     first.folder.predictions("a").write_bytes(b"PK")
     with pytest.raises(UserError, match="cannot be read as predictions"):
         compare([first, second])
@@ -141,7 +142,7 @@ def test_page_and_markdown_tell_differences_and_spread(runs, make_predictions):
     a = make_predictions("a")
     loaded = runs({"a": a}, {"a": _noisy(a, 1)}, seeds=[0, 1], names=["first", "second"])
     found = compare(loaded)
-    page = " ".join(page_html(loaded, found).split())
+    page = " ".join(page_html(contents_of(loaded)).split())
     text = markdown_text(loaded, found)
     one = found.differences["a"][0]
     assert f"{100 * one.ap:+.1f}<small>{100 * one.ends[0]:+.1f} to {100 * one.ends[1]:+.1f}" in page

@@ -5,7 +5,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from jaxdet.report import figures
+from jaxdet.report.figures import bars, training
+from jaxdet.report.figures.panels import alone
+from jaxdet.report.figures.precision_recall import precision_recall_panels
+from jaxdet.report.figures.style import to_files, to_svg
 from jaxdet.report.load import load_runs
 
 
@@ -19,8 +22,19 @@ def _texts(svg):
     return [e.text for e in ElementTree.fromstring(svg).iter() if e.tag.endswith("text")]
 
 
+def _ap_bars(runs, width=600):
+    return to_svg(bars.ap_bars(runs, width=width))
+
+
+def _svgs(panels):
+    return [
+        to_svg(alone(panel, name=f"panel {panel.title}", width=300, height=200)) for panel in panels
+    ]
+
+
 def _every_figure(runs):
-    return [figures.ap_bars(runs, width=600), *figures.curves(runs)]
+    panels = [*training.training_panels(runs), *precision_recall_panels(runs)]
+    return [_ap_bars(runs), *_svgs(panels)]
 
 
 def test_figures_are_the_same_every_time(runs):
@@ -30,7 +44,7 @@ def test_figures_are_the_same_every_time(runs):
 def test_colours_are_the_pages(runs):
     for svg in _every_figure(runs):
         assert "currentColor" in svg
-        assert "var(--series-0)" in svg
+        assert re.search(r"var\(--series-[01]\)", svg)
         assert re.findall(r"#[0-9a-f]{6}", svg.replace("#ffffff", "")) == []
         assert "var(--rule)" in svg
 
@@ -45,7 +59,7 @@ def test_figures_are_bare_elements_without_shared_ids(runs):
 
 
 def test_bars_name_sets_and_say_their_ap(runs):
-    texts = _texts(figures.ap_bars(runs, width=600))
+    texts = _texts(_ap_bars(runs))
     for name in ("pro<gan>", "$x^2$", "other"):
         assert name in texts
     for one in (one for run in runs for one in run.results.sets.values()):
@@ -56,7 +70,7 @@ def test_bars_shorten_long_names(make_run, make_predictions):
     name = "begin_" + "x" * 100 + "_end"
     run = load_runs([make_run("a", {name: make_predictions("a")})])
     for width in (360, 970):
-        (short,) = [t for t in _texts(figures.ap_bars(run, width=width)) if "…" in t]
+        (short,) = [t for t in _texts(_ap_bars(run, width)) if "…" in t]
         assert len(short) <= width // 24
         assert short.startswith("begin_")
         assert short.endswith("_end")
@@ -66,7 +80,7 @@ def test_bars_grow_with_sets_and_runs(runs):
     def height(svg):
         return int(re.search(r'height="(\d+)"', svg)[1])
 
-    few, more = (figures.ap_bars(chosen, width=600) for chosen in (runs[1:], runs))
+    few, more = (_ap_bars(chosen) for chosen in (runs[1:], runs))
     assert height(few) < height(more)
 
 
@@ -75,30 +89,37 @@ def test_whiskers_are_never_negative(runs):
     outside = dataclasses.replace(one, ap=0.5, ap_ci95=(0.6, 0.7))
     none = dataclasses.replace(one, ap_ci95=None)
     inside = dataclasses.replace(one, ap=0.5, ap_ci95=(0.4, 0.75))
-    lengths = figures._whiskers([outside, none, inside])
+    lengths = bars._whiskers([outside, none, inside])
     np.testing.assert_allclose(lengths, [[0, 0, 10], [20, 0, 25]])
 
 
 def test_curves_without_data_are_left_out(runs):
-    assert len(figures.curves(runs)) == 3
+    assert len(training.training_panels(runs)) == 3
     only_loss = dataclasses.replace(runs[0], curves={"train/loss": [(1, 0.5)]})
-    (svg,) = figures.curves([only_loss])
+    (svg,) = _svgs(training.training_panels([only_loss]))
     assert "Loss" in _texts(svg)
     assert "val/loss" not in _texts(svg)
-    assert figures.curves([dataclasses.replace(runs[0], curves={})]) == []
+    assert training.training_panels([dataclasses.replace(runs[0], curves={})]) == []
 
 
 @pytest.mark.parametrize("rates", [[2e-4, 2e-4], [1e-4, 3e-5, 0.0]])
 def test_learning_rates_of_any_kind_have_a_scale(runs, rates):
     curve = {"lr": list(enumerate(rates))}
-    (svg,) = figures.curves([dataclasses.replace(runs[0], curves=curve)])
+    (svg,) = _svgs(training.training_panels([dataclasses.replace(runs[0], curves=curve)]))
     assert [t for t in _texts(svg) if re.fullmatch(r"1e-\d", t or "")]
 
 
 def test_long_curves_are_thinned_to_means():
     values = np.arange(1001.0)
-    thin = figures._thinned(values)
+    thin = training._thinned(values)
     assert len(thin) == 251
     np.testing.assert_allclose(thin[:2], [1.5, 5.5])
     assert thin[-1] == 1000
-    np.testing.assert_array_equal(figures._thinned(values[:300]), values[:300])
+    np.testing.assert_array_equal(training._thinned(values[:300]), values[:300])
+
+
+def test_letters_that_the_font_lacks_are_no_warning(make_run, make_predictions, recwarn):
+    run = load_runs([make_run("a", {"\N{CJK UNIFIED IDEOGRAPH-65E5}": make_predictions("a")})])
+    assert "\N{CJK UNIFIED IDEOGRAPH-65E5}" in _texts(_ap_bars(run))
+    assert to_files(bars.ap_bars(run, width=300))["png"]
+    assert [str(one.message) for one in recwarn if "Glyph" in str(one.message)] == []

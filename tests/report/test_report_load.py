@@ -2,8 +2,10 @@ import json
 
 import pytest
 
+from jaxdet import config
 from jaxdet.errors import UserError
-from jaxdet.report.load import flatten, load_runs, options_of, printable
+from jaxdet.pages import printable
+from jaxdet.report.load import flatten, load_runs, options_of
 
 
 def test_a_run_is_read_with_all_its_files(make_run):
@@ -45,7 +47,7 @@ def test_labels_differ(make_run):
     labels = [run.label for run in load_runs(paths)]
     assert labels == ["blur_jpeg_0.5 (a)", "blur_jpeg_0.5 (b)", "other"]
     twice = [run.label for run in load_runs([paths[0], paths[0]])]
-    assert twice == ["blur_jpeg_0.5 (a) #1", "blur_jpeg_0.5 (a) #2"]
+    assert twice == ["blur_jpeg_0.5 #1", "blur_jpeg_0.5 #2"]
 
 
 def test_only_results_are_needed(make_run):
@@ -102,3 +104,34 @@ def test_flatten_keeps_empty_dicts():
 def test_printable_marks_what_would_steer_a_terminal():
     assert printable("é 日本 $x$") == "é 日本 $x$"
     assert printable("a\x1b[31m\n\u202eb\udcff") == "a\ufffd[31m\ufffd\ufffdb\ufffd"
+
+
+def test_runs_of_one_name_are_called_by_what_differs(make_run):
+    plain, blurred = config.Augment(), config.Augment(blur_probability=0.5)
+    paths = [
+        make_run("a", settings={"augment": plain}),
+        make_run("b", settings={"augment": blurred, "runtime": config.Runtime(workers=3)}),
+    ]
+    runs = load_runs(paths)
+    assert [run.label for run in runs] == [
+        "blur_jpeg_0.5 (augment.blur_probability 0.0)",
+        "blur_jpeg_0.5 (augment.blur_probability 0.5)",
+    ]
+    assert runs[1].differs == "augment.blur_probability 0.5"
+    (alone,) = load_runs(paths[:1])
+    assert (alone.label, alone.differs) == ("blur_jpeg_0.5", "")
+
+
+def test_of_many_differences_a_few_are_named(make_run):
+    optim = config.Optim(batch_size=7, learning_rate=0.5)
+    other = {"seed": 5, "optim": optim, "model": config.Model(name="vgg11")}
+    named = load_runs([make_run("a"), make_run("b", name="b", settings=other)])[1]
+    assert named.label == "b"
+    assert named.differs.count(", ") == 3
+    assert named.differs.endswith("\N{HORIZONTAL ELLIPSIS}")
+
+
+def test_a_run_without_a_config_differs_in_nothing_that_is_known(make_run):
+    paths = [make_run("a", seed=1), make_run("b", seed=2), make_run("c")]
+    (paths[2] / "config.json").unlink()
+    assert [run.differs for run in load_runs(paths)] == ["seed 1", "seed 2", ""]

@@ -7,6 +7,7 @@ import pytest
 from jaxdet import metrics
 from jaxdet.report import measures, tables
 from jaxdet.report.compare import compare
+from jaxdet.report.contents import contents_of
 from jaxdet.report.load import load_runs
 from jaxdet.report.markdown import markdown_text
 from jaxdet.report.page import page_html
@@ -48,7 +49,7 @@ def test_csv_holds_measures_and_intervals_as_they_are_stored(calibrated):
 
 
 def test_page_and_markdown_show_them_with_their_intervals(calibrated):
-    page = " ".join(page_html([calibrated], compare([calibrated])).split())
+    page = " ".join(page_html(contents_of([calibrated])).split())
     text = markdown_text([calibrated], compare([calibrated]))
     one = calibrated.results.sets["progan"]
     for column in measures.columns(calibrated.results):
@@ -65,7 +66,7 @@ def test_page_and_markdown_show_them_with_their_intervals(calibrated):
 
 def test_a_run_without_validation_says_so(load, make_predictions):
     run = load({"progan": make_predictions("progan")})
-    assert measures.NO_CALIBRATION in page_html([run], compare([run]))
+    assert measures.NO_CALIBRATION in page_html(contents_of([run]))
     names = {c.name for c in measures.columns(run.results)}
     assert "oracle_accuracy" in names
     assert not {name for name in names if "val" in name or "scaled" in name}
@@ -76,7 +77,7 @@ def test_results_of_before_there_were_measures_have_no_second_table(load, make_p
     old = dataclasses.replace(run.results.sets["progan"], measures={}, intervals={})
     run = dataclasses.replace(run, results=dataclasses.replace(run.results, sets={"progan": old}))
     assert measures.columns(run.results) == []
-    assert measures.TITLE not in page_html([run], compare([run]))
+    assert measures.TITLE not in page_html(contents_of([run]))
     assert measures.TITLE not in markdown_text([run], compare([run]))
 
 
@@ -105,7 +106,7 @@ def test_means_of_the_papers(load, make_predictions, generators):
     run = load(sets)
     lines = {p: (ap, missing) for p, ap, _, missing in measures.protocol_means(run.results)}
     assert lines == {p: (pytest.approx(run.results.means["ap"][p]), []) for p in metrics.PROTOCOLS}
-    page = page_html([run], compare([run]))
+    page = page_html(contents_of([run]))
     for title in measures.PROTOCOL_TITLES.values():
         assert title in page
     assert "missing:" not in page
@@ -117,7 +118,7 @@ def test_means_of_the_papers(load, make_predictions, generators):
 def test_a_mean_that_lacks_a_set_is_a_dash_with_its_name(load, make_predictions, generators):
     names = [name for name in generators if name not in ("san", "crn")]
     run = load({name: make_predictions(name, per_label=10) for name in names})
-    page = " ".join(page_html([run], compare([run])).split())
+    page = " ".join(page_html(contents_of([run])).split())
     assert 'of the papers<small>missing: crn, san</small></th><td class="n ap">\N{EN DASH}<' in page
     assert "Mean over the eleven sets of the papers: missing crn, san" in markdown_text(
         [run], compare([run])
@@ -131,4 +132,4 @@ def test_a_mean_that_lacks_a_set_is_a_dash_with_its_name(load, make_predictions,
 def test_runs_on_other_sets_are_not_told_of_the_papers(load, make_predictions):
     run = load({"own": make_predictions("a")})
     assert measures.protocol_means(run.results) == []
-    assert "Comparable means" not in page_html([run], compare([run]))
+    assert "Comparable means" not in page_html(contents_of([run]))

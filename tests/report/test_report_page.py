@@ -7,7 +7,9 @@ import pytest
 from jaxdet import config, files
 from jaxdet.errors import UserError
 from jaxdet.report import write_report
-from jaxdet.report.page import shown
+from jaxdet.report.contents import read_contents
+from jaxdet.report.load import shown
+from jaxdet.report.page import page_html
 
 DASH = "\N{EN DASH}"
 _VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -37,22 +39,27 @@ class _Page(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.text.append(data)
 
 
 @pytest.fixture
 def write(make_run, tmp_path):
-    def write(*sets, trained=False, **more):
+    def write(*sets, trained=False, whole=False, **more):
+        """The page of runs of these sets; with the files beside it where they matter."""
         runs = [make_run(f"run{i}", one, trained=trained, **more) for i, one in enumerate(sets)]
-        return _Page(write_report(runs, tmp_path / "out"))
+        if whole:
+            return _Page(write_report(runs, tmp_path / "out"))
+        page = tmp_path / "index.html"
+        page.write_bytes(page_html(read_contents(runs)).encode("utf-8", "replace"))
+        return _Page(page)
 
     return write
 
 
 def test_a_full_page(write, make_predictions, generators, tmp_path):
     sets = {name: make_predictions(name, categories=("car", "cat")) for name in generators}
-    page = write(sets, trained=True)
+    page = write(sets, trained=True, whole=True)
     stored = json.loads((tmp_path / "run0" / "results.json").read_text())
     for name, one in stored["sets"].items():
         low, high = one["ap_ci95"]
@@ -63,19 +70,33 @@ def test_a_full_page(write, make_predictions, generators, tmp_path):
     assert "python -m jaxdet.main --config=configs/a.py '--workdir=runs/my run'" in page.words
     assert "versions.jax 0.12.0" in page.words
     assert "weights: step 1600" in page.words
-    assert page.tags.count("svg") == 5  # bars twice, for wide and narrow; three panels
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        "index.html", "table.csv", "table.md",
+    # Bars twice, for wide and narrow; three panels of training; a curve a set.
+    assert page.tags.count("svg") == 5 + 13
+    out = tmp_path / "out"
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*")) == [
+        "comparison.csv", "comparison.md", "comparison.tex",
+        "figures/ap.pdf", "figures/ap.png",
+        "figures/precision_recall.pdf", "figures/precision_recall.png",
+        "figures/training.pdf", "figures/training.png",
+        "index.html", "table.csv", "table.md", "table.tex",
     ]  # fmt: skip
 
 
 def test_nothing_is_fetched_or_run(write, make_predictions):
     page = write({"a": make_predictions("a")})
-    assert not {"script", "img", "link", "iframe", "object"} & set(page.tags)
+    assert not {"img", "link", "iframe", "object"} & set(page.tags)
     targets = {value for _, name, value in page.attributes if name.endswith(("href", "src"))}
-    assert {t for t in targets if not t.startswith("#")} == {"table.csv", "table.md"}
-    policy = ("meta", "content", "default-src 'none'; style-src 'unsafe-inline'")
-    assert policy in page.attributes
+    assert {t for t in targets if not t.startswith("#")} == {
+        *(f"{name}.{kind}" for name in ("table", "comparison") for kind in ("csv", "md", "tex")),
+        "figures/",
+    }
+    contents = [value for tag, name, value in page.attributes if (tag, name) == ("meta", "content")]
+    (policy,) = [content for content in contents if content.startswith("default-src")]
+    assert re.fullmatch(
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        r"script-src 'sha256-[\w+/]{43}='",
+        policy,
+    )
 
 
 def test_names_are_text_wherever_they_come_from(write, make_predictions, make_run, tmp_path):
@@ -90,7 +111,7 @@ def test_names_are_text_wherever_they_come_from(write, make_predictions, make_ru
     (run / "results.json").write_text(json.dumps(saved))
     for runs in ([run], [run, make_run("other", name="</title><b>")]):
         page = _Page(write_report(runs, tmp_path / "again"))
-        assert "script" not in page.tags
+        assert page.tags.count("script") == 1  # our own
         said = [*"cdefgjk", *("hi" if len(runs) == 1 else "h")]
         assert [letter for letter in said if f"{letter}{evil}" not in page.words] == []
 
@@ -102,10 +123,10 @@ def test_names_that_are_no_text_can_be_written(write, make_predictions):
 
 def test_equal_runs_give_equal_bytes(write, make_predictions, tmp_path):
     sets = {"a": make_predictions("a"), "b": make_predictions("b")}
-    write(sets, trained=True)
-    first = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()}
-    write(sets, trained=True)
-    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == first
+    write(sets, trained=True, whole=True)
+    first = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*.*")}
+    write(sets, trained=True, whole=True)
+    assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*.*")} == first
 
 
 def test_skipped_images_are_told(write, make_predictions):
@@ -139,7 +160,7 @@ def test_the_floor_is_marked(write, make_predictions):
 def test_a_run_that_only_evaluated(write, make_predictions):
     page = write({"a": make_predictions("a")})
     assert "No training curves: this run only evaluated." in page.words
-    assert page.tags.count("svg") == 2
+    assert page.tags.count("svg") == 2 + 1
 
 
 def test_a_run_without_config_and_environment(write, make_predictions, tmp_path):
@@ -174,7 +195,7 @@ def test_several_runs_side_by_side(write, make_predictions, tmp_path):
     assert re.search(a_row, page.words)
     assert re.search(b_row, page.words)
     assert page.words.count("All numbers of blur_jpeg_0.5 (run") == 2
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("svg") == 5 + 2 + 2  # and the dashes of two runs
 
 
 def test_more_runs_than_colours(write, make_predictions):

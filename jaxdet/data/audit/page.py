@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from jaxdet import __version__
 from jaxdet.data.audit import text
 from jaxdet.data.audit.cues import CUES, MOST_PER_LABEL, SHUFFLES, CueScore
 from jaxdet.data.audit.duplicates import MOST_LISTED
 from jaxdet.data.audit.findings import Findings
+from jaxdet.pages import render
 
 _TEMPLATE = "page.html.j2"
 _MOST_FILES = 200  # broken or misnamed ones listed; the JSON has all
@@ -18,16 +17,8 @@ _MOST_OPEN = 15  # leaks shown without a click
 
 def page_html(findings: Findings) -> str:
     """The page as text; equal findings give equal text."""
-    # Names of folders and files come from other people: escape everything.
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(printable=text.printable, percent=text.percent, chance=chance)
-    return environment.get_template(_TEMPLATE).render(**_context(findings)).strip() + "\n"
+    filters = {"percent": text.percent, "chance": chance}
+    return render(Path(__file__).with_name(_TEMPLATE), _context(findings), filters=filters)
 
 
 def chance(score: CueScore) -> str:

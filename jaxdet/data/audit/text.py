@@ -11,6 +11,7 @@ from rich.text import Text
 from jaxdet.data.audit.cues import CUES, CueScore
 from jaxdet.data.audit.duplicates import Found
 from jaxdet.data.audit.findings import Findings, Group
+from jaxdet.pages import printable
 
 DASH, SAME, MARK = "-", "=", "*"
 _CELL = 4  # columns of the widest cell
@@ -53,11 +54,6 @@ def told(group: Group, score: CueScore) -> str:
         f"{printable(group.name)}: {score.cue.title}: AP {100 * (score.ap or 0):.1f}, "
         f"chance {low} to {high}; real {real}, fake {fake}"
     )
-
-
-def printable(name: str) -> str:
-    """The name with a mark for whatever would move a cursor or break a file in UTF-8."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
 
 
 def duplicate_kinds(findings: Findings) -> list[tuple[str, Found, bool]]:

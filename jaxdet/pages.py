@@ -1,0 +1,35 @@
+"""Pages that open from disk: one file, everything in it, names of other people's made harmless."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+
+def render(
+    template: Path, context: Mapping[str, Any], *, filters: Mapping[str, Callable[..., Any]]
+) -> str:
+    """The page as text; equal contexts give equal text.
+
+    Whatever the context holds is escaped, and a name that it lacks is an error.
+
+    Args:
+      template: file; those that it includes lie beside it.
+      context: names in the template to values.
+      filters: names in the template to functions; `printable` is always there.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({"printable": printable, **filters})
+    return environment.get_template(template.name).render(context).strip() + "\n"
+
+
+def printable(name: str) -> str:
+    """The name with a mark for whatever would move a cursor or break a file in UTF-8."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)

@@ -1,0 +1,94 @@
+"""Small figures side by side: each alone for a page that reflows, all on one sheet for a file."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from jaxdet.report.figures.style import DASHES, Drawing, Palette, new_figure
+
+_ROW_OF_LEGEND = 16  # pixels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One small figure.
+
+    Attributes:
+      title: above it.
+      draw: fills the axes in a palette.
+    """
+
+    title: str
+    draw: Callable[[Axes, Palette], None]
+
+
+def alone(panel: Panel, *, name: str, width: int, height: int) -> Drawing:
+    """The panel as a figure of its own, this many pixels wide and high."""
+
+    def draw(palette: Palette) -> Figure:
+        figure = new_figure(width, height)
+        axes = figure.subplots()
+        axes.set_title(panel.title)
+        panel.draw(axes, palette)
+        return figure
+
+    return Drawing(name=name, title=panel.title, draw=draw)
+
+
+def together(
+    panels: Sequence[Panel],
+    *,
+    name: str,
+    title: str,
+    columns: int,
+    width: int,
+    height: int,
+    upright: str = "",
+    labels: Sequence[str] = (),
+    dashed: bool = True,
+) -> Drawing:
+    """All panels on one sheet.
+
+    Args:
+      panels: row by row.
+      name: of the drawing.
+      title: of the drawing.
+      columns: at most so many beside each other.
+      width: of a panel, pixels.
+      height: of a panel, pixels.
+      upright: what the upright axes of all panels are, "" where they differ.
+      labels: what the series are called; less than two need no legend.
+      dashed: whether series differ in dash.
+    """
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    keys = len(labels) if len(labels) > 1 else 0
+
+    def draw(palette: Palette) -> Figure:
+        figure = new_figure(columns * width, rows * height + _ROW_OF_LEGEND * keys)
+        places = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes in places[len(panels) :]:
+            axes.set_visible(False)
+        for axes, panel in zip(places, panels, strict=False):
+            axes.set_title(panel.title)
+            panel.draw(axes, palette)
+        if upright:
+            figure.supylabel(upright, fontsize="medium")
+        if keys:
+            add_legend(figure, labels, palette, dashed=dashed)
+        return figure
+
+    return Drawing(name=name, title=title, draw=draw)
+
+
+def add_legend(figure: Figure, labels: Sequence[str], palette: Palette, *, dashed: bool) -> None:
+    """What the series are called, one below the other, under the figure."""
+    dashes = DASHES if dashed else DASHES[:1]
+    keys = [
+        Line2D([], [], color=palette.colour(i), linestyle=dashes[i % len(dashes)], linewidth=2.5)
+        for i in range(len(labels))
+    ]
+    figure.legend(keys, list(labels), loc="outside lower left", handlelength=4.5)

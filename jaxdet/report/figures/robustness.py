@@ -1,0 +1,92 @@
+"""AP over the level of a disturbance, a panel a set and a line a run.
+
+The shape of Wang et al., CVPR 2020, figure 5, with the images as they are for a level.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from jaxdet.pages import printable
+from jaxdet.report.conditions import KINDS, UNTOUCHED, level_name, series
+from jaxdet.report.figures.bars import shortened
+from jaxdet.report.figures.panels import Panel
+from jaxdet.report.figures.style import DASHES, MARKERS, Palette
+from jaxdet.report.load import Run
+from jaxdet.report.rows import percent, set_names
+
+_ROOM = 0.19  # of the axis, between two numbers on it
+_MOST_LETTERS = 22
+
+
+def robustness_panels(runs: Sequence[Run], kind: str) -> list[Panel]:
+    """The mean over the sets first, then each set."""
+    lowest = min(ap for run in runs for name in (None, *set_names(runs))
+                 for _, ap in series(run.results, kind, name) or [(0, 1.0)])  # fmt: skip
+    # All panels share their axis: the eye compares heights.
+    low = 10 * np.floor(10 * min(lowest, 0.5) - 0.2)
+    return [_panel(runs, kind, name, low=low) for name in (None, *set_names(runs))]
+
+
+def _panel(runs: Sequence[Run], kind: str, name: str | None, *, low: float) -> Panel:
+    places = _places(runs, kind)
+
+    def draw(axes: Axes, palette: Palette) -> None:
+        for number, run in enumerate(runs):
+            points = series(run.results, kind, name)
+            if points:
+                placed = [(places[level], ap) for level, ap in points]
+                _draw_line(axes, placed, number, palette, ends=len(runs) == 1)
+        _dress(axes, kind, places, low=low)
+
+    title = "Mean over sets" if name is None else shortened(printable(name), _MOST_LETTERS)
+    return Panel(title=title, draw=draw)
+
+
+def _draw_line(
+    axes: Axes, points: list[tuple[float, float]], number: int, palette: Palette, *, ends: bool
+) -> None:
+    levels, values = np.transpose(points)
+    axes.plot(
+        levels, 100 * values, color=palette.colour(number), linestyle=DASHES[number % len(DASHES)],
+        marker=MARKERS[number % len(MARKERS)], markersize=3, clip_on=False,
+    )  # fmt: skip
+    if ends:
+        for level, value in {points[0], points[-1]}:
+            above = (0, 5) if value < 0.9 else (0, -11)
+            axes.annotate(percent(value), (level, 100 * value), above, fontsize=7.5, ha="center",
+                          textcoords="offset points")  # fmt: skip
+
+
+def _dress(axes: Axes, kind: str, places: Mapping[float, float], *, low: float) -> None:
+    ticks = _ticks(places, kind)
+    axes.set_xticks([places[at] for at in ticks], [level_name(kind, at) for at in ticks])
+    axes.set_xlabel(KINDS[kind].axis)
+    axes.margins(x=0.08)
+    if KINDS[kind].falling:
+        axes.invert_xaxis()
+    axes.set_ylim(low, 101)
+    axes.set_yticks(np.arange(20 * np.ceil(low / 20), 101, 20))
+    axes.tick_params(length=0)
+
+
+def _ticks(places: Mapping[float, float], kind: str) -> list[float]:
+    """Levels with a number: images as they are, the strongest, and those between with room."""
+    order = sorted(places, reverse=KINDS[kind].falling)
+    chosen = [KINDS[kind].undisturbed, order[-1]]
+    room = _ROOM * (max(places.values()) - min(places.values()))
+    for level in order:
+        if all(abs(places[level] - places[other]) >= room for other in chosen):
+            chosen.append(level)
+    return chosen
+
+
+def _places(runs: Sequence[Run], kind: str) -> dict[float, float]:
+    """Where each level stands; images as they are, which have no quality, one step beyond."""
+    levels = sorted({level for run in runs for level, _ in series(run.results, kind, None)})
+    places = {level: level for level in levels}
+    if UNTOUCHED in places and len(levels) > 1:
+        rest = levels[:-1]
+        places[UNTOUCHED] = rest[-1] + max(4.0, (rest[-1] - rest[0]) / len(rest))
+    return places

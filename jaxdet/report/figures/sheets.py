@@ -1,0 +1,35 @@
+"""The figures as files: each on one sheet, with a legend, for a light ground."""
+
+from jaxdet.report import conditions
+from jaxdet.report.contents import Contents
+from jaxdet.report.figures.bars import ap_bars
+from jaxdet.report.figures.panels import together
+from jaxdet.report.figures.robustness import robustness_panels
+from jaxdet.report.figures.spectra import spectrum_panels
+from jaxdet.report.figures.style import Drawing
+from jaxdet.report.figures.training import training_panels
+
+_WIDTH = 700  # pixels, of the bars
+
+
+def sheets(contents: Contents) -> list[Drawing]:
+    """All figures that the runs have data for; their names are those of the files."""
+    runs, found = contents.runs, [ap_bars(contents.runs, width=_WIDTH, name="ap", legend=True)]
+    labels = [run.label for run in runs]
+    if panels := training_panels(runs):
+        found.append(together(panels, name="training", title="Training", columns=3, width=330,
+                              height=250, labels=labels, dashed=False))  # fmt: skip
+    for kind in conditions.kinds_of(runs):
+        title = f"AP over {conditions.KINDS[kind].title}"
+        found.append(together(robustness_panels(runs, kind), name=f"robustness_{kind}",
+                              title=title, upright="AP, %", columns=5, width=190, height=165,
+                              labels=labels))  # fmt: skip
+    if contents.precision_recall:
+        found.append(together(contents.precision_recall, name="precision_recall",
+                              title="Precision over recall", upright="precision, %", columns=5,
+                              width=190, height=175, labels=labels))  # fmt: skip
+    if contents.spectra:
+        found.append(together(spectrum_panels(contents.spectra), name="spectra",
+                              title="Average spectra", columns=4, width=200,
+                              height=220))  # fmt: skip
+    return found

@@ -1,0 +1,122 @@
+"""Tables for LaTeX with booktabs."""
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+from jaxdet.pages import printable
+from jaxdet.report import published, rows
+from jaxdet.report.load import Run
+from jaxdet.report.published import Mark, mark_of, mean_difference
+
+NOTE = (
+    f"Differences beyond {published.FAR:g} points bold, beyond {published.FARTHER:g} underlined too"
+)
+RULE = r"\midrule"
+_SIGNS = MappingProxyType(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+        rows.NONE: "--",
+        rows.FLOOR_MARK: r"\dag{}",
+        "\N{PLUS-MINUS SIGN}": r"$\pm$",
+        "\N{REPLACEMENT CHARACTER}": "?",
+    }
+)
+_STYLES = MappingProxyType(
+    {
+        Mark.NEAR: "{}",
+        Mark.FAR: r"\textbf{{{}}}",
+        Mark.FARTHER: r"\underline{{\textbf{{{}}}}}",
+    }
+)
+_HEAD = r"""% Needs \usepackage{booktabs} and, for names beyond ASCII, a font that has them.
+% Wider than the page: \usepackage{graphicx} and \resizebox{\textwidth}{!}{...} around the tabular.
+"""
+
+
+def latex_text(runs: Sequence[Run]) -> str:
+    """The main table of each run."""
+    return "\n".join(_run_table(run) for run in runs)
+
+
+def table(
+    head: Sequence[str],
+    body: Sequence[Sequence[str]],
+    *,
+    caption: str,
+    label: str,
+    text_columns: int = 1,
+) -> str:
+    """A table of cells that are LaTeX already.
+
+    Args:
+      head: titles of the columns.
+      body: lines; one that is `RULE` alone is a rule.
+      caption: plain text.
+      label: of the table.
+      text_columns: how many columns, from the left, are words.
+    """
+    layout = "l" * text_columns + "r" * (len(head) - text_columns)
+    lines = [
+        r"\begin{table}", r"  \centering", f"  \\caption{{{escaped(caption)}}}",
+        f"  \\label{{tab:{label}}}", f"  \\begin{{tabular}}{{{layout}}}", r"    \toprule",
+        f"    {_line(head)}", r"    \midrule",
+        *(f"    {RULE if list(one) == [RULE] else _line(one)}" for one in body),
+        r"    \bottomrule", r"  \end{tabular}", r"\end{table}",
+    ]  # fmt: skip
+    return _HEAD + "\n".join(lines) + "\n"
+
+
+def escaped(text: str) -> str:
+    """The text with every sign that LaTeX would take for a command made plain."""
+    return "".join(_SIGNS.get(sign, sign) for sign in printable(text))
+
+
+def escaped_number(text: str) -> str:
+    """A cell that is a number, LaTeX already, or a dash."""
+    return _SIGNS.get(text, text)
+
+
+def difference(points: float | None) -> str:
+    """A difference in points, bold beyond 5 and underlined as well beyond 10."""
+    return "" if points is None else _STYLES[mark_of(points)].format(f"${points:+.1f}$")
+
+
+def _run_table(run: Run) -> str:
+    head = rows.header(run.results)
+    body = [
+        _cells(line, head, row.difference, indent=row.category is not None)
+        for row, line in rows.table(run.results)
+    ]
+    mean = _cells(rows.mean_line(run.results), head, mean_difference(run.results), indent=False)
+    return table(
+        [escaped(name) for name in head], [*body, [RULE], mean],
+        caption=_caption(run), label=_label(run.label),
+    )  # fmt: skip
+
+
+def _cells(line: list[str], head: list[str], points: float | None, *, indent: bool) -> list[str]:
+    cells = [escaped(cell) for cell in line]
+    if rows.DIFFERENCE in head:
+        cells[head.index(rows.DIFFERENCE)] = difference(points)
+    return [(r"\quad " if indent else "") + cells[0], *cells[1:]]
+
+
+def _caption(run: Run) -> str:
+    said = f"{run.label}: percent; floor: AP of the images' sharpness alone."
+    if published.has_published(run.results):
+        said += f" Published: {published.source(run.results)}. {NOTE}."
+    return said
+
+
+def _label(name: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in name)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"

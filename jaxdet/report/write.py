@@ -1,0 +1,64 @@
+"""The files of a report: the page, the tables, the figures."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from jaxdet.errors import UserError
+from jaxdet.files import write_bytes
+from jaxdet.report import conditions, latex, markdown, papers, tables
+from jaxdet.report.contents import Contents, read_contents
+from jaxdet.report.figures.sheets import sheets
+from jaxdet.report.figures.style import to_files
+from jaxdet.report.page import MARK, page_html
+
+
+def write_report(runs: Sequence[Path], out: Path) -> Path:
+    """Writes the page, its tables and its figures into `out`; gives the page's path.
+
+    Args:
+      runs: run folders; several are put side by side.
+      out: folder for the report, made where it is missing.
+
+    Raises:
+      UserError: where a run cannot be read or `out` cannot be written.
+    """
+    _check_place(out)
+    contents = read_contents(runs)
+    try:
+        for name, content in _files(contents):
+            write_bytes(out / name, content)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error.strerror}") from None
+    return out / "index.html"
+
+
+def _check_place(out: Path) -> None:
+    """A page of somebody else is never replaced."""
+    page = out / "index.html"
+    if page.is_file() and MARK not in page.read_text(errors="replace"):
+        raise UserError(f"{page}: is there already and no report; give another --out")
+
+
+def _files(contents: Contents) -> Iterator[tuple[str, bytes]]:
+    """(name below the folder, content) of each file; the page last, when its links exist."""
+    for name, text in _texts(contents).items():
+        yield name, text.encode("utf-8", "replace")
+    for sheet in sheets(contents):
+        for suffix, content in to_files(sheet).items():
+            yield f"figures/{sheet.name}.{suffix}", content
+    yield "index.html", page_html(contents).encode("utf-8", "replace")
+
+
+def _texts(contents: Contents) -> dict[str, str]:
+    runs = contents.runs
+    texts = {
+        "table.csv": tables.csv_text(runs),
+        "table.md": markdown.markdown_text(runs, contents.comparison),
+        "table.tex": latex.latex_text(runs),
+        "comparison.csv": papers.csv_text(runs),
+        "comparison.md": papers.markdown_text(runs),
+        "comparison.tex": papers.latex_text(runs),
+    }
+    if any(run.results.conditions for run in runs):
+        texts["conditions.csv"] = conditions.csv_text(runs)
+    return texts

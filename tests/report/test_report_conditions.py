@@ -1,0 +1,196 @@
+import csv
+import dataclasses
+import io
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from jaxdet import metrics
+from jaxdet.report import conditions, measures, tables
+from jaxdet.report.contents import contents_of
+from jaxdet.report.figures.panels import alone
+from jaxdet.report.figures.precision_recall import MOST_STEPS, precision_recall_panels, thinned
+from jaxdet.report.figures.robustness import robustness_panels
+from jaxdet.report.figures.style import to_svg
+from jaxdet.report.load import load_runs
+from jaxdet.report.page import page_html
+
+
+@pytest.fixture
+def sets(make_predictions):
+    return {"progan": make_predictions("progan"), "own": make_predictions("own")}
+
+
+@pytest.fixture
+def run(make_full_run, sets):
+    return load_runs([make_full_run("a", sets, trained=False)])[0]
+
+
+def _texts(panel):
+    svg = to_svg(alone(panel, name="x", width=200, height=170))
+    return [e.text for e in ElementTree.fromstring(svg).iter() if e.tag.endswith("text")]
+
+
+def test_protocols_stand_side_by_side(run):
+    found = conditions.protocols(run.results)
+    assert [title for title, _, _ in found] == [
+        "centre crop", "whole image", "resized, then centre crop",
+    ]  # fmt: skip
+    assert found[0][1] is run.results.sets
+    page = page_html(contents_of([run]))
+    full = run.results.conditions["full"]
+    assert "<h2>Protocols</h2>" in page
+    assert f'<td class="n">{100 * full.sets["own"].accuracy:.1f}</td>' in page
+    assert f'<td class="n">{100 * full.mean_ap:.1f}</td>' in page
+
+
+def test_one_protocol_alone_needs_no_table(run):
+    only = {n: c for n, c in run.results.conditions.items() if c.kind != "protocol"}
+    results = dataclasses.replace(run.results, conditions=only)
+    assert conditions.protocols(results) == []
+    none = dataclasses.replace(run, results=dataclasses.replace(results, conditions={}))
+    page = page_html(contents_of([none]))
+    for title in ("Protocols", "Robustness"):
+        assert f"<h2>{title}</h2>" not in page
+    assert "conditions.csv" not in page
+
+
+def test_levels_begin_with_images_as_they_are(run):
+    results = run.results
+    assert [level for level, _, _ in conditions.levels(results, "blur")] == [0, 1, 3]
+    assert [level for level, _, _ in conditions.levels(results, "scale")] == [1, 0.5, 2]
+    jpeg = conditions.levels(results, "jpeg")
+    assert [conditions.level_name("jpeg", level) for level, _, _ in jpeg] == ["none", "90", "30"]
+    assert jpeg[0][1] is results.sets
+    assert conditions.series(results, "blur", "own") == [
+        (0, results.sets["own"].ap),
+        (1, results.conditions["blur-1"].sets["own"].ap),
+        (3, results.conditions["blur-3"].sets["own"].ap),
+    ]
+    assert conditions.series(results, "noise", None)[0] == (0, results.mean_ap)
+    assert conditions.levels(dataclasses.replace(results, conditions={}), "blur") == []
+
+
+def test_a_level_that_changes_nothing_is_not_drawn_twice(run):
+    again = dataclasses.replace(run.results.conditions["blur-1"], level=0.0)
+    results = dataclasses.replace(run.results, conditions={"blur-0": again})
+    assert conditions.levels(results, "blur") == [(0, again.sets, again.mean_ap)]
+
+
+def test_robustness_has_a_panel_a_set_and_one_of_the_mean(run):
+    panels = robustness_panels([run], "jpeg")
+    assert [panel.title for panel in panels] == ["Mean over sets", "progan", "own"]
+    texts = _texts(panels[1])
+    assert {"none", "90", "30", "quality"} <= set(texts)
+    series = conditions.series(run.results, "jpeg", "progan")
+    assert {f"{100 * ap:.1f}" for _, ap in (series[0], series[-1])} <= set(texts)
+
+
+def test_jpeg_falls_to_the_right_with_images_as_they_are_at_the_left(run):
+    svg = to_svg(alone(robustness_panels([run], "jpeg")[0], name="x", width=200, height=170))
+    places = {}
+    for element in ElementTree.fromstring(svg).iter():
+        if element.tag.endswith("text") and element.text in ("none", "90", "30"):
+            places[element.text] = float(
+                element.get("x") or element.get("transform").split()[0][10:]
+            )
+    assert places["none"] < places["90"] < places["30"]
+
+
+def test_several_runs_are_told_apart_without_colour(run, make_full_run, sets):
+    other = load_runs([make_full_run("b", sets, name="other", trained=False, strength=0.2)])[0]
+    svg = to_svg(alone(robustness_panels([run, other], "blur")[0], name="x", width=200, height=170))
+    lines = re.findall(
+        r'style="fill: none;( stroke-dasharray[^;]*;)?[^"]*stroke: var\(--series-\d', svg
+    )
+    assert len(lines) == len(set(lines)) == 2
+    page = page_html(contents_of([run, other]))
+    assert page.count('class="key"') == 4  # two runs, above robustness and above curves
+    assert "Each set: other" in page
+
+
+def test_a_run_without_conditions_may_stand_beside_one_with(run, make_run, sets):
+    plain = load_runs([make_run("b", {"own": sets["own"]}, name="plain", trained=False)])[0]
+    page = page_html(contents_of([plain, run]))
+    assert "<h2>Robustness</h2>" in page
+    assert "Each set: plain" not in page
+    assert "Each set: blur_jpeg_0.5" in page
+
+
+def test_conditions_as_csv_with_the_stored_numbers(run):
+    lines = list(csv.DictReader(io.StringIO(conditions.csv_text([run]))))
+    assert len(lines) == 2 * (1 + len(run.results.conditions))
+    assert (lines[0]["condition"], lines[0]["kind"], lines[0]["level"]) == ("crop", "protocol", "")
+    found = {(line["condition"], line["set"]): line for line in lines}
+    blurred = found["blur-3", "own"]
+    assert blurred["level"] == "3.0"
+    assert blurred["ap"] == repr(run.results.conditions["blur-3"].sets["own"].ap)
+    assert blurred["n_fake"] == "60"
+
+
+def test_two_shot_accuracy_stands_between_that_at_zero_and_the_oracle(run):
+    names = [c.name for c in measures.columns(run.results)]
+    assert names[:3] == ["accuracy", "two_shot", "oracle_accuracy"]
+    page = " ".join(page_html(contents_of([run])).split())
+    assert "81.2<small>± 6.2</small>" in page
+    line = next(csv.DictReader(io.StringIO(tables.csv_text([run]))))
+    assert line["two_shot_accuracy_sd"] == "0.0625"
+    assert line["two_shot_pairs"] == "9"
+
+
+def test_without_two_shot_there_is_no_column(make_run, sets):
+    run = load_runs([make_run("a", sets, trained=False)])[0]
+    assert "two_shot" not in [c.name for c in measures.columns(run.results)]
+
+
+@pytest.mark.parametrize("case", ["many", "ties", "few", "perfect", "one"])
+def test_the_area_under_a_drawn_curve_is_the_ap(case):
+    rng = np.random.default_rng(len(case))
+    n = {"many": 20_000, "ties": 5000, "few": 9, "perfect": 1000, "one": 3}[case]
+    label = (np.arange(n) % 2).astype(np.int32)
+    score = rng.normal(label, 1.0)
+    if case == "ties":
+        score = np.round(score)
+    if case == "perfect":
+        score = label.astype(float)
+    recall, precision = metrics.precision_recall(label, score)
+    ends, heights = thinned(recall, precision)
+    assert ends.size <= MOST_STEPS
+    assert np.all(np.diff(ends, prepend=0.0) > 0)
+    assert ends[-1] == 1
+    area = np.sum(np.diff(ends, prepend=0.0) * heights)
+    assert area == pytest.approx(metrics.average_precision(label, score), abs=1e-12)
+
+
+def test_few_steps_are_drawn_as_they_are():
+    label, score = np.array([1, 0, 1, 1, 0]), np.array([5.0, 4, 3, 3, 1])
+    recall, precision = metrics.precision_recall(label, score)
+    np.testing.assert_allclose(recall, [1 / 3, 1])
+    np.testing.assert_allclose(precision, [1, 3 / 4])
+    np.testing.assert_allclose(thinned(recall, precision), (recall, precision))
+
+
+def test_precision_and_recall_equal_scikit_learns():
+    from sklearn.metrics import precision_recall_curve
+
+    rng = np.random.default_rng(3)
+    label, score = rng.integers(0, 2, 300), np.round(rng.normal(size=300), 1)
+    precision, recall, _ = precision_recall_curve(label, score)
+    # Theirs falls, ends at recall 0, and has thresholds that find no further fake.
+    rises = np.flatnonzero(np.diff(recall) < 0)
+    ours = metrics.precision_recall(label, score)
+    np.testing.assert_allclose(ours[0], recall[rises][::-1])
+    np.testing.assert_allclose(ours[1], precision[rises][::-1])
+    with pytest.raises(ValueError, match="without fake"):
+        metrics.precision_recall(np.zeros(3), np.zeros(3))
+
+
+def test_sets_of_one_class_have_no_curve(make_run, make_predictions):
+    sets = {"reals": make_predictions("a", fake=False), "both": make_predictions("b")}
+    run = load_runs([make_run("a", sets, trained=False)])[0]
+    assert [panel.title for panel in precision_recall_panels([run])] == ["both"]
+    assert f"AP {100 * run.results.sets['both'].ap:.1f}" in _texts(
+        precision_recall_panels([run])[0]
+    )
