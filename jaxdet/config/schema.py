@@ -33,6 +33,11 @@ class Data:
     """Where the images lie and which of them are used."""
 
     root: str = option("data", "folder in ForenSynths layout: train/, val/ and test/", source=WANG)
+    train_root: str = option(
+        "",
+        "folder whose train/ and val/ are used in place of those of root; empty: root",
+        source=f"images of other generators: {WANG}, table 4; {FRANK}, supplement B",
+    )
     classes: tuple[str, ...] = option(
         (), "training class folders to use; empty: all that are there", source=WANG
     )
@@ -42,8 +47,14 @@ class Data:
     fraction: float = option(
         1.0, "share of each training folder to use, drawn with the seed", source=f"{WANG}, B.2"
     )
+    validation: str = option(
+        "auto",
+        "auto: val/ where it exists, else a share of train/; train: that share in any case",
+        source=f"train: {FRANK}",
+        choices=("auto", "train"),
+    )
     val_fraction: float = option(
-        0.1, "share of train/ held out for validation where no val/ exists", source=FRANK
+        0.1, "share of train/ that is held out for validation", source=FRANK
     )
     on_bad_image: str = option(
         "stop",
@@ -144,6 +155,11 @@ class Model:
         "false",
         source="Goyal et al. 2017, arXiv 1706.02677",
     )
+    head_deviation: float = option(
+        0.02,
+        "deviation of the normal weights that a new last layer of a ResNet or VGG starts with",
+        source=f"CNNDetection; 1: {FRANK}",
+    )
     width: int = option(
         64,
         "channels of the first layer: 64 as published, but cooccurrence 32, forensic_transfer 8",
@@ -212,6 +228,11 @@ class Plateau:
     )
     min_learning_rate: float = option(
         1e-6, "the run ends when the learning rate would fall below this", source=WANG
+    )
+    keep_best: bool = option(
+        False,
+        "a phase has the best accuracy of all earlier ones to beat; else it begins anew",
+        source=f"false: CNNDetection; true: {FRANK}",
     )
 
 
@@ -343,6 +364,11 @@ class Config:
     checkpoint: Checkpoint = Checkpoint()
     evaluation: Evaluation = Evaluation()
     runtime: Runtime = Runtime()
+
+    @property
+    def train_root(self) -> str:
+        """Where train/ and val/ lie."""
+        return self.data.train_root or self.data.root
 
     @property
     def eval_crop(self) -> int:

@@ -48,7 +48,7 @@ def _range_problems(config: Config) -> typing.Iterator[str]:
                 "model.norm_groups", "plateau.patience", "checkpoint.keep_latest",
                 "runtime.log_every", "data.max_pixels", "evaluation.resize",
                 "evaluation.two_shot_crops", "evaluation.spectrum_images",
-                "optim.decay_every", "optim.decay_factor"):  # fmt: skip
+                "optim.decay_every", "optim.decay_factor", "model.head_deviation"):  # fmt: skip
         if not flat[key] > 0:
             yield f"{key}={flat[key]} is not above 0"
     for key in ("augment.resize", "optim.max_epochs", "evaluation.crop", "evaluation.batch_size",

@@ -33,6 +33,7 @@ class Architecture:
       extent: i32 [B, 2], sizes of images to sizes of what the network takes.
       objective: the loss, a name of `train/losses.py`.
       located: whether places of the last feature map are places in the image.
+      backbone: the torchvision network whose weights it can start from; "" where only its own fit.
       measured: whether its inputs are measured over the training images before training.
     """
 
@@ -46,6 +47,7 @@ class Architecture:
     objective: str = "cross_entropy"
     located: bool = True
     measured: bool = False
+    backbone: str = ""
 
 
 class Scaled(nn.Module):
@@ -71,12 +73,15 @@ class Scaled(nn.Module):
 
 def _resnet(network: Callable[..., nn.Module], **changes: Any) -> Callable[[Model], nn.Module]:
     return lambda model: network(
-        **_norm(model), zero_init_residual=model.zero_init_residual, **changes
+        **_norm(model),
+        zero_init_residual=model.zero_init_residual,
+        head_deviation=model.head_deviation,
+        **changes,
     )
 
 
 def _vgg(network: Callable[..., nn.Module]) -> Callable[[Model], nn.Module]:
-    return lambda model: network(**_norm(model))
+    return lambda model: network(**_norm(model), head_deviation=model.head_deviation)
 
 
 def _norm(model: Model) -> dict[str, Any]:
@@ -129,13 +134,14 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
         ),
         # Zhang et al., WIFS 2019
         "image_resnet34": Architecture(
-            build=_resnet(resnet.resnet34), pixels=pixels.symmetric_bgr
+            build=_resnet(resnet.resnet34), pixels=pixels.symmetric_bgr, backbone="resnet34"
         ),
         "spectrum_resnet34": Architecture(
             build=_resnet(resnet.resnet34),
             pixels=pixels.spectrum_bgr,
             any_size=False,
             located=False,
+            backbone="resnet34",
         ),
         # Nataraj et al. 2019
         "cooccurrence": Architecture(
@@ -163,7 +169,9 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
             extent=lambda size: size // 2 * 2,
         ),
         # Gragnaniello et al., ICME 2021
-        "resnet50_nodown": Architecture(build=_resnet(resnet.resnet50, downsample_early=False)),
+        "resnet50_nodown": Architecture(
+            build=_resnet(resnet.resnet50, downsample_early=False), backbone="resnet50"
+        ),
     }
 )  # fmt: skip
 

@@ -17,8 +17,6 @@ from jaxdet.models.norm import BatchNorm
 
 # torchvision: kaiming_normal_(mode="fan_out", nonlinearity="relu").
 _conv_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-# CNNDetection (networks/trainer.py): the new one-logit layer starts at N(0, 0.02).
-_head_init = nn.initializers.normal(0.02)
 
 
 def conv(features: int, size: int, *, stride: int = 1, name: str) -> nn.Conv:
@@ -100,6 +98,7 @@ class ResNet(nn.Module):
         arXiv 1706.02677). Without it gradients grow a thousandfold from the last block to the
         first, and with them rounding: losses on 1 and 4 devices part in the third digit after
         one step of Adam, with it they agree in the seventh.
+      head_deviation: of the normal weights that the last layer starts with.
       stem_size: side of the first kernel, pixels.
       downsample_early: whether the first convolution and the pool halve the map; without, maps are
         16 times as large (Gragnaniello et al., ICME 2021, "NoDown").
@@ -111,6 +110,7 @@ class ResNet(nn.Module):
     unbiased: bool = True
     norm_groups: int = 1
     zero_init_residual: bool = True
+    head_deviation: float = 0.02
     stem_size: int = 7
     downsample_early: bool = True
 
@@ -141,7 +141,8 @@ class ResNet(nn.Module):
                 size = halve(size) if stride == 2 else size
             self.sow("intermediates", f"layer{stage + 1}", x)
         x = mean_inside(last_map(self, x), size)
-        return nn.Dense(1, kernel_init=_head_init, name="fc")(x)[:, 0]
+        head_init = nn.initializers.normal(self.head_deviation)
+        return nn.Dense(1, kernel_init=head_init, name="fc")(x)[:, 0]
 
 
 resnet18 = partial(ResNet, block=BasicBlock, stages=(2, 2, 2, 2))

@@ -123,7 +123,7 @@ class _Trainer:
         restored = self.checkpoints.restore(step, like)
         if restored.host["input"] != self._input_identity():
             raise UserError(
-                f"{self.run.path}: the images under {self.config.data.root} are not those this "
+                f"{self.run.path}: the images under {self.config.train_root} are not those this "
                 "run began with; restore them, or start again with another --workdir"
             )
         say(f"going on from step {step}")
@@ -243,7 +243,8 @@ def _val_loader(config: schema.Config, images: ImageSet, *, epoch: int) -> EvalL
         crop=config.augment.crop,
         batch_size=config.eval_batch_size,
         resize=config.augment.resize,
-        published=config.augment if config.validation.augment == "published" else None,
+        augment=None if config.validation.augment == "clean" else config.augment,
+        as_published=config.validation.augment == "published",
         seed=config.seed,
         epoch=epoch,
         share=Share(host=jax.process_index(), hosts=jax.process_count()),

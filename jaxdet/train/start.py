@@ -41,10 +41,11 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
         )
     if path.is_dir() and not is_detector(path):
         return load_run_variables(path, config, mesh)
-    loaded = load_weights(path, seed=config.seed)
+    deviation = config.model.head_deviation
+    loaded = load_weights(path, seed=config.seed, head_deviation=deviation)
     _check_network(path, loaded.model, config.model)
     if loaded.replaced:
-        say(f"{path}: head of another size left out, starting it at N(0, 0.02)")
+        say(f"{path}: head of another size left out, starting it at N(0, {deviation:g})")
     return loaded.variables
 
 
@@ -58,7 +59,8 @@ def _plain(variables: Variables) -> Variables:
 
 def _check_network(path: Path, found: schema.Model, wanted: schema.Model) -> None:
     """Refuses weights whose shapes cannot be those of the config."""
-    if (found.name, found.width) != (wanted.name, wanted.width):
+    fitting = {wanted.name, ARCHITECTURES[wanted.name].backbone}
+    if found.name not in fitting or found.width != wanted.width:
         raise UserError(
             f"model.init={path}: holds a {found.name} of width {found.width}, the config asks "
             f"for {wanted.name} of width {wanted.width}; set --config.model.name={found.name} "
