@@ -89,7 +89,7 @@ def markdown_text(table: Table, measured: Sequence[tuple[Row, Results]]) -> str:
         chosen = [pair for pair in pairs if pair.metric == metric]
         parts += [f"## {escaped(metric)}, percent", _measure(chosen, measured)]
     notes = [f"- {row.name}: {escaped(row.unverified)}" for row, _ in measured if row.unverified]
-    parts += ["## Not verified", "\n".join(notes)] if notes else []
+    parts += ["## Not verified, or otherwise here", "\n".join(notes)] if notes else []
     return "\n\n".join(parts) + "\n"
 
 

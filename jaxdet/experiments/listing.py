@@ -61,6 +61,6 @@ def _unverified(table: Table) -> Iterator[str]:
         places.setdefault(row.unverified, []).append(str(number))
     for note, rows in places.items():
         if note:
-            text = f"not verified in {', '.join(rows)}: {note}"
+            text = f"not verified, or otherwise here, in {', '.join(rows)}: {note}"
             yield ""
             yield from textwrap.wrap(text, 100, subsequent_indent="  ")
