@@ -60,9 +60,10 @@ _TITLES = MappingProxyType(
         "blur_jpeg_0.1": "Blur + JPEG (0.1)",
     }
 )
-_ALL_ROWS = """validation images are drawn from each class and label, theirs from all at random; all
-test images are scored, theirs were cut to as many of each label as there are of the rarer; a
-centre crop of 224 is taken to be what they scored"""
+_ALL_ROWS = """every image is augmented by a draw of its own, theirs by a generator that was
+copied into each worker anew every epoch; validation images are drawn from each class and label,
+theirs from all at random; all test images are scored, theirs were cut to as many of each label as
+there are of the rarer; a centre crop of 224 is taken to be what they scored"""
 _SUBSET = f"{_ALL_ROWS}; whether patience was enlarged for fewer classes is not stated, 5 here"
 
 
