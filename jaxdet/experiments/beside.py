@@ -102,7 +102,8 @@ def _measure(pairs: Sequence[Pair], measured: Sequence[tuple[Row, Results]]) -> 
         ours = [own[c].measured if c in own else None for c in columns]
         mean_ap = f"{100 * results.mean_ap:.1f} ({len(results.sets)})"
         body.append([row.name, "published", *map(_cell, printed), ""])
-        body.append(["", f"measured, seed {row.config.seed}", *map(_cell, ours), mean_ap])
+        how = f"measured, seed {row.config.seed}, {results.protocol} {row.config.eval_crop}"
+        body.append(["", how, *map(_cell, ours), mean_ap])
     return markdown_table(["row", "", *columns, "mean AP (sets scored)"], body)
 
 

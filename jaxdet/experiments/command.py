@@ -33,7 +33,7 @@ def run_table(
     """
     if not isinstance(table, Table):
         raise UserError("--config: get_table gives no jaxdet.experiments.Table")
-    table, values = _with_options(table, arguments)
+    table, values = with_options(table, arguments)
     workdir = Path(values.workdir) if values.workdir else None
     if values.list:
         print(listing(table, workdir, _speed(values)), flush=True)
@@ -53,8 +53,12 @@ def _define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("images-per-second", "", "", flag_values=values)
 
 
-def _with_options(table: Table, arguments: Sequence[str]) -> tuple[Table, flags.FlagValues]:
-    """The table with the options of the command line in every row, each row checked."""
+def with_options(table: Table, arguments: Sequence[str]) -> tuple[Table, flags.FlagValues]:
+    """The table with the options of a command line in every row, and the other flags.
+
+    Raises:
+      UserError: naming the first row whose options cannot be or cannot work.
+    """
     rows: list[Row] = []
     for row in table.rows:
         try:

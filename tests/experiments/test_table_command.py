@@ -155,4 +155,4 @@ def test_the_tables_of_a_paper_show_what_was_measured_and_say_where_tiny():
     printed, ours = [line for line in text.splitlines() if line.startswith("|")][2:4]
     assert "100.0" in printed
     assert "87.5" in ours
-    assert "20cls_noaug: validation images" in text.replace("\\", "")
+    assert "20cls_noaug: every image is augmented" in text.replace("\\", "")
