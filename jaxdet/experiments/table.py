@@ -49,8 +49,10 @@ class Table:
     tiny: bool = False
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a name that is no folder, or is there twice."""
+        """Raises ValueError where there is no row, or a name is no folder or is there twice."""
         names = [row.name for row in self.rows]
+        if not names:
+            raise ValueError(f"{self.title}: a table without rows")
         wrong = [name for name in names if not _NAME.fullmatch(name)]
         if wrong or len(set(names)) < len(names):
             raise ValueError(f"names of rows: {wrong or names}")

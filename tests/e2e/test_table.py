@@ -8,21 +8,23 @@ import shutil
 import pytest
 
 from jaxdet.config import load_file
+from jaxdet.errors import UserError
 from jaxdet.experiments.command import with_options
 from jaxdet.experiments.runner import run_rows
 from jaxdet.experiments.state import state_of
 from jaxdet.results import RunFolder, read_metrics
 from tests.conftest import write_images
-from tests.e2e.conftest import REPOSITORY, TINY
+from tests.e2e.conftest import TINY
 from tests.e2e.test_kill import kill_when
+from tests.golden import tables
 
 TABLE = """
 import dataclasses
-from jaxdet.experiments import Table, frank, sized
+from jaxdet.experiments import Table, sized, xuan
 
 
 def get_table(arg=""):
-    first, second, third = frank.table1()[:3]
+    first, second, third = xuan.table1()
     broken = dataclasses.replace(
         second.config, data=dataclasses.replace(second.config.data, train_root="nowhere")
     )
@@ -36,10 +38,10 @@ def get_table(arg=""):
 def arguments(tmp_path):
     """A table of three rows, the second of which has no images."""
     root = write_images(tmp_path / "data" / "train" / "a", count=24).parents[1]
-    write_images(root / "test" / "progan", count=6, seed=1)
+    write_images(root / "test" / "pggan", count=6, seed=1)
     write_images(root / "test" / "other", count=6, seed=2)
     (tmp_path / "table.py").write_text(TABLE)
-    options = {**TINY, "data.root": root, "optim.max_epochs": 2}
+    options = {**TINY, "data.root": root, "augment.crop": 32, "optim.max_epochs": 2}
     return [
         f"--config={tmp_path / 'table.py'}:tiny",
         f"--workdir={tmp_path / 'runs'}",
@@ -51,7 +53,7 @@ def test_a_killed_table_goes_on_past_a_broken_row_and_puts_measured_beside_publi
     arguments, tmp_path, command, finish
 ):
     runs = tmp_path / "runs"
-    first, third = RunFolder(runs / "20cls_noaug"), RunFolder(runs / "20cls_jpeg")
+    first, third = RunFolder(runs / "m"), RunFolder(runs / "mgn")
 
     kill_when(command("jaxdet.main", *arguments), lambda: read_metrics(third.metrics))
     finished = first.results.stat().st_mtime_ns
@@ -60,24 +62,27 @@ def test_a_killed_table_goes_on_past_a_broken_row_and_puts_measured_beside_publi
 
     status, out, err = finish("jaxdet.main", *arguments)
     assert status == 2, err
-    assert "20cls_noaug: this run is finished" in err
-    assert "row 20cls_blur failed: data.train_root=nowhere: no such folder" in err
+    assert "m: this run is finished" in err
+    assert "row mgb failed: data.train_root=nowhere: no such folder" in err
     last = err.splitlines()[-1]
-    assert last.startswith("error: 1 of 3 rows failed: 20cls_blur: data.train_root=nowhere")
+    assert last.startswith("error: 1 of 3 rows failed: mgb: data.train_root=nowhere")
     assert "Traceback" not in out + err
     assert first.results.stat().st_mtime_ns == finished
     assert json.loads(third.results.read_text())["status"] == "finished"
 
     page = (runs / "report" / "index.html").read_text()
-    assert "20cls_noaug_tiny" in page
-    assert "20cls_jpeg_tiny" in page
+    assert "m_tiny" in page
+    assert "mgn_tiny" in page
     rows = list(csv.DictReader((runs / "report" / "published.csv").open()))
-    told = {(row["row"], row["column"]): (row["published"], row["measured"]) for row in rows}
-    assert {row for row, _ in told} == {"20cls_noaug", "20cls_jpeg"}
-    printed, measured = told["20cls_noaug", "ProGAN"]
-    ap = json.loads(first.results.read_text())["sets"]["progan"]["ap"]
-    assert (float(printed), float(measured)) == (100.0, pytest.approx(100 * ap))
-    assert told["20cls_jpeg", "StyleGAN"][1] == ""
+    told = {
+        (row["row"], row["metric"], row["column"]): (row["published"], row["measured"])
+        for row in rows
+    }
+    assert {row for row, _, _ in told} == {"m", "mgn"}
+    printed, measured = told["m", "TNR", "PGGAN"]
+    accuracy = json.loads(first.results.read_text())["sets"]["pggan"]["accuracy_fake"]
+    assert (float(printed), float(measured)) == (95.77, pytest.approx(100 * accuracy))
+    assert told["mgn", "accuracy", "DCGAN"] == ("66.38", "")
     assert "cannot be compared" in (runs / "report" / "published.md").read_text()
 
     # A job of an array has one row: the report waits for the one that finishes the table.
@@ -91,11 +96,8 @@ def test_a_killed_table_goes_on_past_a_broken_row_and_puts_measured_beside_publi
     assert (runs / "report" / "published.md").exists()
 
 
-def test_a_folder_of_a_run_is_no_folder_of_a_table(tmp_path, finish):
+def test_a_folder_of_a_run_is_no_folder_of_a_table(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    status, _, err = finish(
-        "jaxdet.main", f"--config={REPOSITORY}/configs/papers/re_table1.py:tiny",
-        f"--workdir={tmp_path}",
-    )  # fmt: skip
-    assert status == 2
-    assert "holds a run, not a table" in err
+    table = tables.load("re_table1", "tiny")
+    with pytest.raises(UserError, match="holds a run, not a table"):
+        run_rows(table, table.rows, tmp_path)
