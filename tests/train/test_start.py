@@ -48,8 +48,10 @@ def test_a_pth_file_starts_a_run_with_a_head_of_its_own(weights, capsys):
 
 def test_a_new_head_has_the_deviation_of_the_config(weights):
     path, _ = weights
-    for one in (start(path, head_deviation=1.0), start("", head_deviation=1.0)):
-        assert 0.6 < one["params"]["fc"]["kernel"].std() < 1.5
+    assert 0.6 < start(path, head_deviation=1.0)["params"]["fc"]["kernel"].std() < 1.5
+    for name in ("resnet18", "vgg11"):
+        model = Model(name=name, width=4, head_deviation=1.0)
+        assert get_detector(model).network.head_deviation == 1.0
 
 
 def test_a_detector_starts_from_the_weights_of_the_network_it_is_built_on(tmp_path):
