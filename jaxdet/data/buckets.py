@@ -40,6 +40,11 @@ def bucket(height: int, width: int) -> Shape:
     return _side(height), _side(width)
 
 
+def exact(height: int, width: int) -> Shape:
+    """The sides as they are, for networks that take no filled up arrays."""
+    return height, width
+
+
 class Buckets:
     """`bucket` with an end: beyond MAX_SHAPES shapes, pieces are put in those that are there.
 
@@ -91,7 +96,7 @@ def batches(
     Args:
       pieces: in any order.
       pixels: of a batch for each device, `batch_pixels`; a larger piece is alone.
-      find: `bucket` or `Buckets`.
+      find: `bucket`, `exact` or `Buckets`.
       devices: number that divides the rows of every batch.
       full: give the last batch of a shape as many rows as the others, so that each shape is
         compiled once; otherwise the least power of two, so that one image does not cost a batch.

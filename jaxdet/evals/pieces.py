@@ -10,7 +10,7 @@ from jax.sharding import AxisType, Mesh
 
 from jaxdet.config import Runtime
 from jaxdet.data.ahead import in_order
-from jaxdet.data.buckets import Buckets, PieceBatch, batch_pixels, batches
+from jaxdet.data.buckets import Buckets, PieceBatch, batch_pixels, batches, exact
 from jaxdet.data.parts import PieceLoader
 from jaxdet.data.pieces import Piece
 from jaxdet.evals.predict import one_step_late
@@ -36,7 +36,9 @@ class PieceScorer:
         self._mesh = Mesh(np.array(mine), ("data",), axis_types=(AxisType.Auto,))
         self._apply = jax.jit(detector.apply)
         self._on_host = variables
-        self._buckets = Buckets()
+        # A network that does not take any size gets crops of one size alone, and no extents.
+        self._any_size = detector.architecture.any_size
+        self._find = Buckets() if self._any_size else exact
         self.shapes: set[tuple[int, ...]] = set()
 
     def __call__(self, pieces: Iterable[Piece]) -> Iterator[tuple[PieceBatch, np.ndarray]]:
@@ -44,7 +46,7 @@ class PieceScorer:
         filled = batches(
             pieces,
             pixels=batch_pixels(self._mesh.devices.flat[0].platform),
-            find=self._buckets,
+            find=self._find,
             devices=self._mesh.size,
             full=True,
         )
@@ -59,7 +61,8 @@ class PieceScorer:
     def _launch(self, batch: PieceBatch) -> jax.Array:
         self.shapes.add(batch.image.shape)
         placed = put_batch(self._mesh, {"image": batch.image, "size": batch.size})
-        logits: jax.Array = self._apply(self._variables, placed["image"], placed["size"])
+        sizes = (placed["size"],) if self._any_size else ()
+        logits: jax.Array = self._apply(self._variables, placed["image"], *sizes)
         return logits
 
 

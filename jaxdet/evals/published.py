@@ -53,8 +53,8 @@ def find_published(config: schema.Config) -> Published:
     if row == "auto":
         row = _RELEASED.get(_file_name(config.model.init), "")
         return Published(row=row, ap=_ap(row, config)) if row else Published()
-    if row not in _rows():
-        close = difflib.get_close_matches(row, _rows(), n=1, cutoff=0)
+    if row not in published_rows():
+        close = difflib.get_close_matches(row, published_rows(), n=1, cutoff=0)
         raise UserError(
             f"evaluation.published={row}: no such row; give auto, none, or a row of {_FILE.name} "
             f"such as {close[0]!r}"
@@ -76,7 +76,11 @@ def _file_name(init: str) -> str:
 
 def _ap(row: str, config: schema.Config) -> dict[str, float]:
     metrics = _metrics(row, config)
-    found = {column: value for metric, column, value in _rows().get(row, ()) if metric in metrics}
+    found = {
+        column: value
+        for metric, column, value in published_rows().get(row, ())
+        if metric in metrics
+    }
     return {
         name: round(found[column] / 100, 6)
         for name, column in USUAL_NAMES.items()
@@ -102,8 +106,8 @@ def _metrics(row: str, config: schema.Config) -> set[str]:
 
 
 @functools.cache
-def _rows() -> dict[str, list[tuple[str, str, float]]]:
-    """Row to (metric, column, value)."""
+def published_rows() -> dict[str, list[tuple[str, str, float]]]:
+    """Each row, "source; table; setting; result", to its (metric, column, value) as printed."""
     rows: dict[str, list[tuple[str, str, float]]] = {}
     with _FILE.open(newline="") as file:
         for line in csv.DictReader(file):

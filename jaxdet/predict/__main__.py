@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         paths = find_images(options.path)
         detector = load_detector(options.weights)
         crop = detector.crop if options.crop is None else options.crop
+        detector.check_crop(crop)
         rows = score_files(
             detector, paths, crop=crop, threshold=options.threshold, max_pixels=options.max_pixels
         )

@@ -53,6 +53,23 @@ def test_val_folder_is_used_where_there_is_one(dataset):
     assert val.folder == dataset / "val"
 
 
+def test_validation_can_be_taken_from_train_beside_a_val_folder(dataset):
+    train, val = load_train_and_val(data_config(dataset, validation="train", val_fraction=0.25))
+    assert (len(train), len(val)) == (36, 12)
+    assert val.folder == dataset / "train"
+    assert not set(train.ids) & set(val.ids)
+
+
+def test_training_images_come_from_train_root_and_tests_from_root(dataset, tmp_path):
+    write_images(tmp_path / "other" / "train" / "face", count=8)
+    config = data_config(dataset, train_root=str(tmp_path / "other"), val_fraction=0.25)
+    train, val = load_train_and_val(config)
+    assert {i.split("/")[0] for i in (*train.ids, *val.ids)} == {"face"}
+    assert [one.name for one in load_test_sets(config)] == ["alpha", "beta", "gamma"]
+    with pytest.raises(UserError, match=r"data\.train_root=nowhere: no such folder"):
+        load_train_and_val(data_config(dataset, train_root="nowhere"))
+
+
 def test_validation_is_held_out_of_train_where_there_is_no_val(dataset):
     (dataset / "val").rename(dataset / "elsewhere")
     config = data_config(dataset, val_fraction=0.25)
