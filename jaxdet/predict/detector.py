@@ -71,11 +71,16 @@ class LoadedDetector:
         pieces = (
             piece
             for owner, image in enumerate(checked)
-            for piece in cut(image, owner=owner, crop=crop)
+            for piece in self.cut(image, owner=owner, crop=crop)
         )
         for piece, logit in self.score_pieces(pieces):
             logits[piece.owner] += piece.share * logit
         return logits.astype(np.float32)
+
+    def cut(self, image: np.ndarray, *, owner: int, crop: Crop) -> list[Piece]:
+        """The parts of an image, u8 [H, W, 3], that are scored; see `data.pieces.cut`."""
+        smallest = ARCHITECTURES[self.model.name].smallest
+        return cut(image, owner=owner, crop=crop, smallest=smallest)
 
     def score_pieces(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, float]]:
         """Each piece with its logit, in the order in which batches fill up."""
