@@ -1,11 +1,12 @@
 """The two ways in which jaxdet stops: the user can mend it, or the run failed.
 
 `guard` turns both into the contract of every command: one line on stderr, exit
-status 2 for a user's mistake, 1 for a run that failed, 130 for Ctrl-C.
+status 2 for a user's mistake, 1 for a run that failed, 130 for Ctrl-C, 141 where nobody reads on.
 """
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -44,6 +45,10 @@ def guard() -> Iterator[None]:
         _end(str(error), status=2)
     except RunFailedError as error:
         _end(str(error), status=1)
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `| head` does; Python would complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except KeyboardInterrupt:
         _end("interrupted; start the same command again to continue", status=130)
 

@@ -8,11 +8,11 @@ Started again on the same folder it goes on; on a finished run it says so and do
 import sys
 from pathlib import Path
 
-from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict
 
 from jaxdet import config as schema
 from jaxdet import errors
+from jaxdet.experiments.command import run_table
 
 _HELP = """\
 usage: python -m jaxdet.main --config=FILE[:ARG] --workdir=DIR [--config.key=value ...]
@@ -22,6 +22,13 @@ Trains and evaluates a detector of generated images, as the config file says.
   --config=FILE[:ARG]   a file of configs/, or one's own with get_config(arg)
   --workdir=DIR         the run's folder; a run that is there goes on
   --config.key=value    any option of docs/configuration.md, such as --config.data.root=DIR
+
+With a table of experiments (configs/papers/*.py, or one's own file with get_table(arg)) all rows
+run one after the other, each in a folder below DIR, and the options are those of every row:
+
+  --list                the rows, their sources and how far they are; runs nothing
+  --row=N|NAME          one row alone; where left out, SLURM_ARRAY_TASK_ID picks it, if it is set
+  --images-per-second=X of training, to tell the hours in the list
 """
 
 
@@ -31,41 +38,18 @@ def main(argv: list[str]) -> None:
         print(_HELP, end="")
         return
     with errors.guard():
-        config, workdir = parse(argv)
+        file, others = _take_file(argv)
+        experiment = schema.load_file(file)
+        if not isinstance(experiment, ConfigDict):
+            run_table(experiment, others)
+            return
+        config, values = schema.parse_options(experiment, others)
+        if not values.workdir:
+            raise errors.UserError("--workdir is missing; see --help")
         # Imported late: a mistake on the command line is answered without waiting for JAX.
         from jaxdet import run
 
-        run.run(config, workdir)
-
-
-def parse(argv: list[str]) -> tuple[schema.Config, Path]:
-    """The config and the run folder of a command line.
-
-    Raises:
-      UserError: naming what is missing, unknown or of a wrong type.
-    """
-    file, others = _take_file(argv)
-    values = flags.FlagValues()
-    flags.DEFINE_string("workdir", None, "", flag_values=values)
-    config_dict = schema.load_file(file)
-    try:
-        options = config_flags.DEFINE_config_dict(
-            "config", config_dict, flag_values=values, sys_argv=others
-        )
-        rest = values(others)[1:]
-    except flags.Error as error:
-        raise errors.UserError(f"{error}; see --help") from None
-    except AttributeError as error:
-        raise errors.UserError(
-            f"config: unknown option {error}; see docs/configuration.md"
-        ) from None
-    if rest:
-        raise errors.UserError(f"{rest[0]}: not an option; see --help")
-    if not values.workdir:
-        raise errors.UserError("--workdir is missing; see --help")
-    config = schema.from_config_dict(options.value)
-    schema.validate(config)
-    return config, Path(values.workdir)
+        run.run(config, Path(values.workdir))
 
 
 def _take_file(argv: list[str]) -> tuple[str, list[str]]:

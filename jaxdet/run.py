@@ -13,6 +13,7 @@ from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
 from jaxdet.files import check_writable, read_json, write_json
+from jaxdet.models.architectures import check_sides
 from jaxdet.models.detector import get_detector
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
@@ -40,6 +41,12 @@ def run(config: schema.Config, workdir: Path) -> None:
     published = find_published(config)
     devices = mesh.make_mesh(config.runtime.devices)
     _check_batches(config, devices)
+    check_sides(
+        config.model.name,
+        trained=config.augment.crop,
+        scored=config.eval_crop,
+        whole="full" in config.evaluation.protocols,
+    )
     # All images are looked up before the first step: a missing test set is told now.
     training = load_train_and_val(config) if config.task != "eval" else None
     tests = load_test_sets(config) if config.task != "train" else []

@@ -105,13 +105,6 @@ def test_impossible_values_are_refused_by_name(key, value):
         schema.validate(schema.from_json_dict(nested))
 
 
-def test_vgg_needs_an_image_that_five_pools_leave_something_of():
-    model = schema.Model(name="vgg11")
-    schema.validate(Config(model=model, augment=schema.Augment(crop=32)))
-    with pytest.raises(UserError, match="crops need 32 pixels"):
-        schema.validate(Config(model=model, augment=schema.Augment(crop=31)))
-
-
 def test_hash_follows_what_changes_a_result_and_nothing_else():
     base = Config()
     same = dataclasses.replace(

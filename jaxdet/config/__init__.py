@@ -17,6 +17,7 @@ from jaxdet.config.forms import (
     to_config_dict,
     to_json_dict,
 )
+from jaxdet.config.options import parse_options
 from jaxdet.config.schema import (
     Augment,
     Checkpoint,
@@ -48,6 +49,7 @@ __all__ = [
     "from_config_dict",
     "from_json_dict",
     "load_file",
+    "parse_options",
     "refuse_argument",
     "to_config_dict",
     "to_json_dict",

@@ -15,7 +15,7 @@ from jaxdet.config.schema import Config
 from jaxdet.errors import UserError
 
 # Options that say where and how a run goes, not what it computes: left out of the hash.
-_NOT_HASHED = ("runtime.", "data.root", "name")
+_NOT_HASHED = ("runtime.", "data.root", "data.train_root", "name")
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -89,26 +89,31 @@ def differences(old: Config, new: Config) -> list[str]:
     ]
 
 
-def load_file(name: str) -> ml_collections.ConfigDict:
-    """What `get_config(ARG)` of FILE gives, for the name FILE[:ARG]. The file runs as code.
+def load_file(name: str) -> Any:
+    """What `get_table(ARG)` or else `get_config(ARG)` of FILE gives, for the name FILE[:ARG].
+
+    The file runs as code. A table of experiments is for `jaxdet.experiments`, a ConfigDict for
+    `parse_options`.
 
     Raises:
-      UserError: where there is no such file or it gives no config.
+      UserError: where there is no such file or it gives neither.
     """
     file, _, argument = name.partition(":")
     if not Path(file).is_file():
         raise UserError(f"--config={file}: no such file")
     try:
-        options = runpy.run_path(file)["get_config"](*([argument] if argument else []))
+        defined = runpy.run_path(file)
+        made = defined.get("get_table") or defined["get_config"]
+        given = made(*([argument] if argument else []))
     except UserError:
         raise
     except Exception as error:
         raise UserError(
             f"--config={file}: not a config file: {type(error).__name__}: {error}"
         ) from None
-    if not isinstance(options, ml_collections.ConfigDict):
+    if "get_table" not in defined and not isinstance(given, ml_collections.ConfigDict):
         raise UserError(f"--config={file}: get_config gives no ConfigDict")
-    return options
+    return given
 
 
 def _build(cls: Any, values: Any, prefix: str) -> Any:

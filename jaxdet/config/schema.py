@@ -5,7 +5,16 @@ from typing import Any
 
 WANG = "Wang et al., CVPR 2020"
 FRANK = "Frank and Holz, ML Reproducibility Challenge 2020"
+XUAN = "Xuan et al. 2019"
+ZHANG = "Zhang et al., WIFS 2019"
+NPR = "Tan et al., CVPR 2024"
 
+# The detectors; jaxdet/models/architectures.py puts them together.
+ARCHITECTURES = (
+    "resnet18", "resnet34", "resnet50", "vgg11", "vgg11_bn", "dct_resnet18", "dct_resnet50",
+    "dct_log_resnet18", "dcgan", "image_resnet34", "spectrum_resnet34", "cooccurrence",
+    "forensic_transfer", "npr", "resnet50_nodown",
+)  # fmt: skip
 # What evaluation.protocols and evaluation.analyses may name.
 PROTOCOLS = ("crop", "full", "resize", "five_crops")
 ANALYSES = ("spectra", "ranking")
@@ -24,6 +33,11 @@ class Data:
     """Where the images lie and which of them are used."""
 
     root: str = option("data", "folder in ForenSynths layout: train/, val/ and test/", source=WANG)
+    train_root: str = option(
+        "",
+        "folder whose train/ and val/ are used in place of those of root; empty: root",
+        source=f"images of other generators: {WANG}, table 4; {FRANK}, supplement B",
+    )
     classes: tuple[str, ...] = option(
         (), "training class folders to use; empty: all that are there", source=WANG
     )
@@ -33,8 +47,14 @@ class Data:
     fraction: float = option(
         1.0, "share of each training folder to use, drawn with the seed", source=f"{WANG}, B.2"
     )
+    validation: str = option(
+        "auto",
+        "auto: val/ where it exists, else a share of train/; train: that share in any case",
+        source=f"train: {FRANK}",
+        choices=("auto", "train"),
+    )
     val_fraction: float = option(
-        0.1, "share of train/ held out for validation where no val/ exists", source=FRANK
+        0.1, "share of train/ that is held out for validation", source=FRANK
     )
     on_bad_image: str = option(
         "stop",
@@ -55,6 +75,18 @@ class Augment:
         0, "shorter side after resizing, Pillow's bilinear; 0: no resizing", unit="pixels"
     )
     blur_probability: float = option(0.0, "chance of a Gaussian blur", source=f"{WANG}, 4.1")
+    blur: str = option(
+        "gaussian",
+        "gaussian: kernel to four deviations; three_tap: torchvision's of three taps, far weaker; "
+        "three_tap_vertical: the same at deviation 3 down the columns alone, nothing drawn; "
+        "kernel: OpenCV's by the side of its kernel, out of blur_kernels",
+        source=f"gaussian: {WANG}; three_tap, three_tap_vertical (the joint rows): {FRANK}; "
+        f"kernel: {XUAN}",
+        choices=("gaussian", "three_tap", "three_tap_vertical", "kernel"),
+    )
+    blur_kernels: tuple[int, ...] = option(
+        (1, 3, 5, 7), "sides of the kernel to draw from", unit="pixels", source=XUAN
+    )
     blur_sigma: tuple[float, float] = option(
         (0.0, 3.0), "range of the blur's standard deviation", unit="pixels", source=f"{WANG}, 4.1"
     )
@@ -68,8 +100,21 @@ class Augment:
     jpeg_quality: tuple[int, int] = option(
         (30, 100), "range of the JPEG quality, both ends included", source=f"{WANG}, 4.1"
     )
+    jpeg_quality_cap: int = option(
+        100, "a higher quality that was drawn becomes this one", source=f"95: {FRANK}"
+    )
     jpeg_codecs: tuple[str, ...] = option(
         ("cv2", "pil"), "encoders to draw from: cv2, pil", source=f"{WANG}, 4.1"
+    )
+    noise_probability: float = option(0.0, "chance of Gaussian noise, after JPEG", source=XUAN)
+    noise_sigma: tuple[float, float] = option(
+        (0.0, 5.0), "range of the noise's standard deviation", unit="grey levels", source=XUAN
+    )
+    scope: str = option(
+        "image",
+        "what blur, JPEG and noise are drawn for: each image, or once for all of a batch",
+        source=f"image: {WANG}; batch: {XUAN}",
+        choices=("image", "batch"),
     )
     coupling: str = option(
         "independent",
@@ -80,6 +125,12 @@ class Augment:
     crop: int = option(
         224, "side of the square crop: random in training, else centre", unit="pixels", source=WANG
     )
+    corner: str = option(
+        "random",
+        "where the crop of training lies",
+        source=f"centre: {ZHANG}",
+        choices=("random", "centre"),
+    )
     flip_probability: float = option(0.5, "chance of a horizontal flip", source=WANG)
 
 
@@ -89,9 +140,9 @@ class Model:
 
     name: str = option(
         "resnet50",
-        "architecture",
+        "the detector: a network and what it looks at; see docs/systems.md",
         source=WANG,
-        choices=("resnet18", "resnet34", "resnet50", "vgg11", "vgg11_bn"),
+        choices=ARCHITECTURES,
     )
     init: str = option(
         "",
@@ -104,7 +155,15 @@ class Model:
         "false",
         source="Goyal et al. 2017, arXiv 1706.02677",
     )
-    width: int = option(64, "channels of the first stage (torchvision's networks have 64)")
+    head_deviation: float = option(
+        0.02,
+        "deviation of the normal weights that a new last layer of a ResNet or VGG starts with",
+        source=f"CNNDetection; 1: {FRANK}",
+    )
+    width: int = option(
+        64,
+        "channels of the first layer: 64 as published, but cooccurrence 32, forensic_transfer 8",
+    )
     dtype: str = option(
         "float32",
         "of the maps between the layers; parameters, statistics and logits are float32 in any case",
@@ -122,20 +181,32 @@ class Model:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Optim:
-    """Adam on the binary cross-entropy of one logit."""
+    """How the parameters follow the gradients."""
+
+    name: str = option(
+        "adam",
+        "adam; sgd: torch's, with momentum and dampening",
+        source=f"adam: {WANG}; sgd: {ZHANG}",
+        choices=("adam", "sgd"),
+    )
 
     batch_size: int = option(64, "images a step, over all devices and hosts", source=WANG)
     learning_rate: float = option(1e-4, "learning rate at the start", source=WANG)
     beta1: float = option(0.9, "Adam's decay of the first moment", source=WANG)
     beta2: float = option(0.999, "Adam's decay of the second moment", source=WANG)
     epsilon: float = option(1e-8, "Adam's epsilon, outside the square root", source="PyTorch")
+    momentum: float = option(0.9, "SGD's share of the last direction", source=ZHANG)
+    dampening: float = option(0.0, "SGD's loss of each new gradient", source=f"0.9: {ZHANG}")
+    weight_decay: float = option(0.0, "SGD's L2 penalty", source=f"1e-4: {ZHANG}")
     schedule: str = option(
         "plateau",
         "plateau: divided after epochs without improvement; cosine: to zero over max_epochs; "
-        "constant",
-        source=f"plateau: {WANG}",
-        choices=("plateau", "cosine", "constant"),
+        "steps: by decay_factor after every decay_every epochs; constant",
+        source=f"plateau: {WANG}; steps: {NPR}",
+        choices=("plateau", "cosine", "steps", "constant"),
     )
+    decay_every: int = option(10, "epochs between the falls of steps", unit="epochs", source=NPR)
+    decay_factor: float = option(0.9, "what the rate is multiplied by at each fall", source=NPR)
     max_epochs: int = option(
         0, "end after this many epochs; 0: when the plateau rule ends the run", unit="epochs"
     )
@@ -158,6 +229,11 @@ class Plateau:
     min_learning_rate: float = option(
         1e-6, "the run ends when the learning rate would fall below this", source=WANG
     )
+    keep_best: bool = option(
+        False,
+        "a phase has the best accuracy of all earlier ones to beat; else it begins anew",
+        source=f"false: CNNDetection; true: {FRANK}",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -167,9 +243,10 @@ class Validation:
     augment: str = option(
         "clean",
         "clean: crop only; published: also blur and JPEG with their probability, at the middle "
-        "of their ranges (sigma 1.5, quality 65, Pillow)",
-        source="published: CNNDetection",
-        choices=("clean", "published"),
+        "of their ranges (sigma 1.5, quality 65, Pillow); training: all that happens to training "
+        "images, random crops too",
+        source=f"published: CNNDetection; training: {FRANK}",
+        choices=("clean", "published", "training"),
     )
 
 
@@ -287,6 +364,11 @@ class Config:
     checkpoint: Checkpoint = Checkpoint()
     evaluation: Evaluation = Evaluation()
     runtime: Runtime = Runtime()
+
+    @property
+    def train_root(self) -> str:
+        """Where train/ and val/ lie."""
+        return self.data.train_root or self.data.root
 
     @property
     def eval_crop(self) -> int:

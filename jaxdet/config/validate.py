@@ -37,7 +37,8 @@ def _choice_problems(config: Config) -> typing.Iterator[str]:
 
 def _range_problems(config: Config) -> typing.Iterator[str]:
     flat = flatten(config)
-    for key in ("augment.blur_probability", "augment.jpeg_probability", "augment.flip_probability"):
+    for key in ("augment.blur_probability", "augment.jpeg_probability", "augment.flip_probability",
+                "augment.noise_probability"):  # fmt: skip
         if not 0 <= flat[key] <= 1:
             yield f"{key}={flat[key]} is not between 0 and 1"
     for key in ("data.fraction", "data.val_fraction"):
@@ -46,7 +47,8 @@ def _range_problems(config: Config) -> typing.Iterator[str]:
     for key in ("optim.batch_size", "optim.learning_rate", "augment.crop", "model.width",
                 "model.norm_groups", "plateau.patience", "checkpoint.keep_latest",
                 "runtime.log_every", "data.max_pixels", "evaluation.resize",
-                "evaluation.two_shot_crops", "evaluation.spectrum_images"):  # fmt: skip
+                "evaluation.two_shot_crops", "evaluation.spectrum_images",
+                "optim.decay_every", "optim.decay_factor", "model.head_deviation"):  # fmt: skip
         if not flat[key] > 0:
             yield f"{key}={flat[key]} is not above 0"
     for key in ("augment.resize", "optim.max_epochs", "evaluation.crop", "evaluation.batch_size",
@@ -61,9 +63,14 @@ def _joint_problems(config: Config) -> typing.Iterator[str]:
     low, high = augment.jpeg_quality
     if not 1 <= low <= high <= 100:
         yield f"augment.jpeg_quality={augment.jpeg_quality} is not a range within 1..100"
-    low_sigma, high_sigma = augment.blur_sigma
-    if not 0 <= low_sigma <= high_sigma:
-        yield f"augment.blur_sigma={augment.blur_sigma} is not a range from 0 up"
+    for key in ("blur_sigma", "noise_sigma"):
+        low_sigma, high_sigma = getattr(augment, key)
+        if not 0 <= low_sigma <= high_sigma:
+            yield f"augment.{key}={getattr(augment, key)} is not a range from 0 up"
+    if not 1 <= augment.jpeg_quality_cap <= 100:
+        yield f"augment.jpeg_quality_cap={augment.jpeg_quality_cap} is not within 1..100"
+    if not augment.blur_kernels or any(size < 1 or size % 2 == 0 for size in augment.blur_kernels):
+        yield f"augment.blur_kernels={augment.blur_kernels} are not odd numbers of pixels"
     unknown = sorted(set(augment.jpeg_codecs) - {"cv2", "pil"})
     if unknown or not augment.jpeg_codecs:
         yield f"augment.jpeg_codecs={augment.jpeg_codecs} must name cv2, pil or both"
@@ -81,9 +88,6 @@ def _joint_problems(config: Config) -> typing.Iterator[str]:
             f"model.norm_groups={config.model.norm_groups} does not divide "
             f"optim.batch_size={optim.batch_size}"
         )
-    smallest = _SMALLEST_VGG if config.model.name.startswith("vgg") else 1
-    if min(augment.crop, config.eval_crop) < smallest:
-        yield f"model.name={config.model.name!r} halves a map five times: crops need 32 pixels"
     if config.task == "eval" and not config.model.init:
         yield "task='eval' needs weights: --config.model.init=PATH"
 
@@ -112,10 +116,6 @@ def _evaluation_problems(evaluation: Evaluation, crop: int) -> typing.Iterator[s
         names = {one if isinstance(one, str) else f"{one:g}" for one in given}
         if len(names) < len(given):
             yield f"evaluation.{key}={given} names one twice"
-
-
-# Side of an image of which VGG's five pools leave one pixel.
-_SMALLEST_VGG = 32
 
 
 def _sections(config: Config) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from jaxdet.convert.check import Score, Side
 from jaxdet.convert.load import LoadedWeights
 from jaxdet.errors import UserError
 from jaxdet.files import read_json, write_bytes, write_json
-from jaxdet.models.detector import IMAGENET_MEAN, IMAGENET_STD, get_detector
+from jaxdet.models.detector import get_detector
+from jaxdet.models.pixels import IMAGENET_MEAN, IMAGENET_STD
 
 SCHEMA_VERSION = 1
 KIND = "jaxdet-export"

@@ -31,13 +31,16 @@ class LoadedWeights:
     replaced: tuple[str, ...] = ()
 
 
-def load_weights(path: Path, *, arch: str | None = None, seed: int = 0) -> LoadedWeights:
+def load_weights(
+    path: Path, *, arch: str | None = None, seed: int = 0, head_deviation: float = 0.02
+) -> LoadedWeights:
     """The weights of a folder of `jaxdet.convert`, or of a .pth, .pt or .safetensors file.
 
     Args:
       path: the file or folder.
       arch: the architecture of a file; found from its keys where left out.
-      seed: of the N(0, 0.02) head that takes the place of one with another size.
+      seed: of the head that takes the place of one with another size.
+      head_deviation: of its normal weights.
 
     Raises:
       UserError: where nothing of that kind is there, or it does not fit the architecture.
@@ -47,12 +50,13 @@ def load_weights(path: Path, *, arch: str | None = None, seed: int = 0) -> Loade
     if path.is_dir():
         raise UserError(f"{path}: a folder without detector.json; is it a run?")
     model, converted = convert_file(path, arch=arch)
-    arrays = {**converted.arrays, **new_head(model, converted.coverage.replaced, seed=seed)}
+    replaced = converted.coverage.replaced
+    head = new_head(model, replaced, seed=seed, deviation=head_deviation)
     return LoadedWeights(
         model=model,
-        variables=with_collections(arrays),
+        variables=with_collections({**converted.arrays, **head}),
         source=str(path),
-        replaced=converted.coverage.replaced,
+        replaced=replaced,
     )
 
 
@@ -69,14 +73,17 @@ def convert_file(path: Path, *, arch: str | None = None) -> tuple[Model, Convert
     return model, to_jax(state_dict, shapes(model), table=table, source=str(path))
 
 
-def new_head(model: Model, places: tuple[str, ...], *, seed: int) -> dict[str, np.ndarray]:
-    """Fresh arrays f32 for the places of the last layer: N(0, 0.02) and a bias of 0."""
+def new_head(
+    model: Model, places: tuple[str, ...], *, seed: int, deviation: float = 0.02
+) -> dict[str, np.ndarray]:
+    """Fresh arrays f32 for the places of the last layer: normal weights and a bias of 0.
+
+    CNNDetection (networks/trainer.py) starts at N(0, 0.02).
+    """
     rng = np.random.default_rng(seed)
+    spread = {place: deviation if place.endswith("kernel") else 0 for place in places}
     return {
-        # CNNDetection (networks/trainer.py): init.normal_(fc.weight, 0.0, 0.02).
-        place: rng.normal(0, 0.02 if place.endswith("kernel") else 0, shapes(model)[place]).astype(
-            np.float32
-        )
+        place: rng.normal(0, spread[place], shapes(model)[place]).astype(np.float32)
         for place in places
     }
 

@@ -6,6 +6,7 @@ random numbers for validation. Order, ranges and coins are CNNDetection's
 """
 
 import dataclasses
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,39 +14,84 @@ import numpy as np
 from jaxdet.config import Augment
 from jaxdet.data import ops
 
+# Frank and Holz (transforms.py:133-141) meant a range of deviations and gave one for each axis.
+_VERTICAL_SIGMA = 3.0
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The operations on one image. A sigma or quality of None leaves the operation out.
+    """The operations on one image. A number of None leaves its operation out.
 
     Attributes:
-      sigma: blur, pixels.
+      sigma: blur by a deviation, pixels.
+      taps: the kernel's side where the blur has one of its own: 3 for the blurs of three taps, any
+        odd number for OpenCV's; None for one that follows from `sigma`.
+      vertical: whether three taps blur down the columns alone.
       quality: JPEG, 1..100.
       codec: which JPEG encoder.
+      noise: deviation of Gaussian noise, grey levels.
+      noise_seed: of its pixels.
       corner: (top, left) of the crop as shares of the room there is, each in [0, 1);
         None for the centre.
       flip: whether to mirror.
     """
 
     sigma: float | None = None
+    taps: int | None = None
+    vertical: bool = False
     quality: int | None = None
     codec: str = "pil"
+    noise: float | None = None
+    noise_seed: int = 0
     corner: tuple[float, float] | None = None
     flip: bool = False
 
 
-def draw_plan(augment: Augment, rng: np.random.Generator) -> Plan:
-    """A training plan. Eight numbers are drawn whatever the coins say, so none shifts another."""
-    blur_coin, sigma, jpeg_coin, quality, codec, top, left, flip_coin = rng.random(8)
+def draw_plan(
+    augment: Augment, rng: np.random.Generator, batch_rng: np.random.Generator | None = None
+) -> Plan:
+    """A training plan. Ten numbers are drawn whatever the coins say, so none shifts another.
+
+    Args:
+      augment: the settings.
+      rng: of the image.
+      batch_rng: of its batch, equal for all of its images; what `scope="batch"` draws from.
+    """
+    own = rng.random(10)
+    shared = own if augment.scope == "image" or batch_rng is None else batch_rng.random(10)
+    blur_coin, sigma, jpeg_coin, quality, codec, _, _, _, noise_coin, noise = shared
+    _, _, _, _, _, top, left, flip_coin, _, _ = own
     blurred, compressed = _coins(augment, blur_coin, jpeg_coin)
-    low, high = augment.jpeg_quality
+    noisy = noise_coin < augment.noise_probability
     return Plan(
-        sigma=float(np.interp(sigma, (0, 1), augment.blur_sigma)) if blurred else None,
-        quality=low + int(quality * (high - low + 1)) if compressed else None,
+        **(_blur(augment, sigma) if blurred else {}),
+        quality=_quality(augment, quality) if compressed else None,
         codec=augment.jpeg_codecs[int(codec * len(augment.jpeg_codecs))],
-        corner=(top, left),
-        flip=flip_coin < augment.flip_probability,
+        noise=float(np.interp(noise, (0, 1), augment.noise_sigma)) if noisy else None,
+        noise_seed=int(rng.integers(2**32)) if noisy else 0,
+        corner=(top, left) if augment.corner == "random" else None,
+        flip=bool(flip_coin < augment.flip_probability),
     )
+
+
+def _blur(augment: Augment, drawn: float) -> dict[str, Any]:
+    """The fields of a plan that blurs, from a number in [0, 1)."""
+    sigma = float(np.interp(drawn, (0, 1), augment.blur_sigma))
+    match augment.blur:
+        case "kernel":
+            kernels = augment.blur_kernels
+            return {"taps": kernels[int(drawn * len(kernels))]}
+        case "three_tap":
+            return {"sigma": sigma, "taps": 3}
+        case "three_tap_vertical":
+            return {"sigma": _VERTICAL_SIGMA, "taps": 3, "vertical": True}
+        case _:
+            return {"sigma": sigma}
+
+
+def _quality(augment: Augment, drawn: float) -> int:
+    low, high = augment.jpeg_quality
+    return min(augment.jpeg_quality_cap, low + int(drawn * (high - low + 1)))
 
 
 def draw_validation_plan(augment: Augment, rng: np.random.Generator) -> Plan:
@@ -57,7 +103,7 @@ def draw_validation_plan(augment: Augment, rng: np.random.Generator) -> Plan:
     blur_coin, jpeg_coin = rng.random(2)
     blurred, compressed = _coins(augment, blur_coin, jpeg_coin)
     return Plan(
-        sigma=sum(augment.blur_sigma) / 2 if blurred else None,
+        **(_blur(augment, 0.5) if blurred else {}),
         quality=sum(augment.jpeg_quality) // 2 if compressed else None,
     )
 
@@ -100,6 +146,10 @@ def carry_out(
     else:
         image = _compressed(plan, _blurred(plan, image, backend), backend)
         image = _crop(plan, image, len(out))
+    if plan.noise is not None:
+        # Each pixel's noise is its own: that of the crop is enough.
+        rng = np.random.default_rng(plan.noise_seed)
+        image = ops.add_noise(image, sigma=plan.noise, rng=rng)
     if plan.flip:
         image = ops.flip(image)
     # Where shapes differ, OpenCV would write elsewhere and leave this row black.
@@ -109,8 +159,18 @@ def carry_out(
 
 def _blurred(plan: Plan, image: np.ndarray, backend: str) -> np.ndarray:
     if plan.sigma is None:
-        return image
-    return ops.gaussian_blur(image, sigma=plan.sigma, backend=backend)
+        return image if plan.taps is None else ops.kernel_blur(image, size=plan.taps)
+    if plan.taps is None:
+        return ops.gaussian_blur(image, sigma=plan.sigma, backend=backend)
+    sigma_x = 0.0 if plan.vertical else plan.sigma
+    return ops.three_tap_blur(image, sigma_x=sigma_x, sigma_y=plan.sigma)
+
+
+def _radius(plan: Plan) -> int:
+    """How far a blurred pixel looks, pixels; 0 where nothing is blurred."""
+    if plan.taps is not None:
+        return plan.taps // 2
+    return 0 if plan.sigma is None else ops.blur_radius(plan.sigma)
 
 
 def _compressed(plan: Plan, image: np.ndarray, backend: str) -> np.ndarray:
@@ -121,9 +181,9 @@ def _compressed(plan: Plan, image: np.ndarray, backend: str) -> np.ndarray:
 
 def _blurred_crop(plan: Plan, image: np.ndarray, crop: int, backend: str) -> np.ndarray:
     """The crop of the blurred image; pixels that it does not depend on are not blurred."""
-    if plan.sigma is None or min(image.shape[:2]) < crop:
+    radius = _radius(plan)
+    if not radius or min(image.shape[:2]) < crop:
         return _crop(plan, _blurred(plan, image, backend), crop)
-    radius = ops.blur_radius(plan.sigma)
     top, left = _corner(plan, image.shape, crop)
     up, before = min(top, radius), min(left, radius)
     needed = image[top - up : top + crop + radius, left - before : left + crop + radius]

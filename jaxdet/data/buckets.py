@@ -8,8 +8,10 @@ import numpy as np
 
 from jaxdet.data.pieces import Piece
 
-# Pixels of a batch for each device: 32 crops of 224.
-_BATCH_PIXELS = 32 * 224 * 224
+# Pixels of a batch for each device. An accelerator needs many to be busy: 32 crops of 224. A CPU is
+# quickest with few, whose maps stay in its caches, and leaves less unfilled.
+_ACCELERATOR_PIXELS = 32 * 224 * 224
+_CPU_PIXELS = 2**18
 _MAX_BATCH = 32
 # Shapes of arrays after which no finer ones are begun.
 MAX_SHAPES = 64
@@ -36,6 +38,11 @@ class PieceBatch:
 def bucket(height: int, width: int) -> Shape:
     """The sides rounded up: by 32 to 256, then in steps of an eighth to a quarter of the side."""
     return _side(height), _side(width)
+
+
+def exact(height: int, width: int) -> Shape:
+    """The sides as they are, for networks that take no filled up arrays."""
+    return height, width
 
 
 class Buckets:
@@ -68,9 +75,15 @@ class Buckets:
         return min(holding, key=math.prod, default=(_power_of_two(fine[0]), _power_of_two(fine[1])))
 
 
+def batch_pixels(platform: str) -> int:
+    """Pixels of a batch for each device of a platform, as JAX names it."""
+    return _CPU_PIXELS if platform == "cpu" else _ACCELERATOR_PIXELS
+
+
 def batches(
     pieces: Iterable[Piece],
     *,
+    pixels: int,
     find: Callable[[int, int], Shape] = bucket,
     devices: int = 1,
     full: bool = False,
@@ -82,7 +95,8 @@ def batches(
 
     Args:
       pieces: in any order.
-      find: `bucket` or `Buckets`.
+      pixels: of a batch for each device, `batch_pixels`; a larger piece is alone.
+      find: `bucket`, `exact` or `Buckets`.
       devices: number that divides the rows of every batch.
       full: give the last batch of a shape as many rows as the others, so that each shape is
         compiled once; otherwise the least power of two, so that one image does not cost a batch.
@@ -92,10 +106,10 @@ def batches(
         shape = find(*piece.pixels.shape[:2])
         group = waiting.setdefault(shape, [])
         group.append(piece)
-        if len(group) == devices * _batch_size(shape):
+        if len(group) == devices * _batch_size(shape, pixels):
             yield _stack(waiting.pop(shape), shape, len(group))
     for shape, group in waiting.items():
-        most = _batch_size(shape)
+        most = _batch_size(shape, pixels)
         each = most if full else min(_power_of_two(math.ceil(len(group) / devices)), most)
         yield _stack(group, shape, devices * each)
 
@@ -110,8 +124,8 @@ def _power_of_two(number: int) -> int:
     return 1 << (number - 1).bit_length()
 
 
-def _batch_size(shape: Shape) -> int:
-    return max(1, min(_MAX_BATCH, _BATCH_PIXELS // (shape[0] * shape[1])))
+def _batch_size(shape: Shape, pixels: int) -> int:
+    return max(1, min(_MAX_BATCH, pixels // (shape[0] * shape[1])))
 
 
 def _stack(pieces: list[Piece], shape: Shape, rows: int) -> PieceBatch:

@@ -52,7 +52,7 @@ class Disturbance:
             return ops.scale(image, factor=self.level)
         if self.kind == "noise":
             rng = order.random_generator(self.seed, stream=order.NOISE, index=index)
-            return _with_noise(image, self.level, rng)
+            return ops.add_noise(image, sigma=self.level, rng=rng)
         raise ValueError(f"kind {self.kind!r} is none of blur, jpeg, scale, noise")
 
 
@@ -75,14 +75,3 @@ def _blurred(image: np.ndarray, sigma: float) -> np.ndarray:
         rows = slice(top, min(top + _ROWS, len(image)))
         blurred[rows] = blurred_part(image, (rows, slice(0, image.shape[1])), sigma=sigma)
     return blurred
-
-
-def _with_noise(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
-    disturbed = np.empty_like(image)
-    for top in range(0, len(image), _ROWS):
-        rows = image[top : top + _ROWS]
-        noise = rng.standard_normal(rows.shape, np.float32)
-        # Numbers are drawn in the order red, green, blue; the image stands in BGR.
-        levels = np.rint(rows + np.float32(sigma) * noise[:, :, ::-1])
-        disturbed[top : top + _ROWS] = np.clip(levels, 0, 255).astype(np.uint8)
-    return disturbed

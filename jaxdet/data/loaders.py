@@ -59,7 +59,7 @@ class Reader:
                 return None
             raise BadImageError(
                 f"{self.images.where(index)}: {error}; mend or remove it, or set "
-                "--config.data.on_bad_image=skip"
+                "--config.data.on_bad_image=skip (and a new --workdir)"
             ) from None
 
 
@@ -99,14 +99,16 @@ class TrainLoader:
         indices = epoch_order[place, self.share.rows(self.batch_size)]
         batch = _empty_batch(len(indices), self.augment.crop)
         for row, index in enumerate(indices):
-            self._fill(batch, row, int(index), epoch)
+            self._fill(batch, row, int(index), epoch, place)
         return batch
 
-    def _fill(self, batch: Batch, row: int, index: int, epoch: int) -> None:
+    def _fill(self, batch: Batch, row: int, index: int, epoch: int, place: int) -> None:
         used, pixels = self._readable(index)
         rng = order.random_generator(self.seed, stream=order.TRAIN, epoch=epoch, index=index)
-        plan = draw_plan(self.augment, rng)
-        self._carry_out(plan, pixels, used, out=batch["image"][row])
+        # Made anew for each image: all of a batch, on every host, draw the same from it.
+        batch_rng = order.random_generator(self.seed, stream=order.BATCH, epoch=epoch, index=place)
+        plan = draw_plan(self.augment, rng, batch_rng)
+        _carry_out(self.read, used, plan, pixels, self.augment, out=batch["image"][row])
         batch["label"][row] = self.read.images.labels[used]
         batch["index"][row] = used
         batch["valid"][row] = True
@@ -126,16 +128,6 @@ class TrainLoader:
             f"{self.read.images.place}: no {LABEL_FOLDERS[labels[index]]} image can be read"
         )
 
-    def _carry_out(self, plan: Plan, pixels: np.ndarray, index: int, *, out: np.ndarray) -> None:
-        settings = self.augment
-        try:
-            carry_out(plan, pixels, out=out, resize=settings.resize, backend=settings.backend)
-        except ValueError as error:
-            raise UserError(
-                f"{self.read.images.where(index)}: {error}; set --config.augment.resize "
-                "or a smaller --config.augment.crop"
-            ) from None
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvalLoader:
@@ -144,8 +136,12 @@ class EvalLoader:
     Attributes:
       resize: shorter side, pixels; 0 for none.
       disturb: what happens to the whole image before it is resized or cropped.
-      published: the settings whose coins fall on validation images too; None for clean images.
-      epoch: only with `published`: the coins fall anew each epoch.
+      augment: the settings of training whose coins fall on validation images too, anew each
+        epoch; None for clean images.
+      as_published: with `augment`, whether what the coins bring is CNNDetection's middle of each
+        range, or all that happens to training images.
+      seed: with `augment`, what the coins follow from.
+      epoch: with `augment`, whose coins they are.
     """
 
     read: Reader
@@ -153,7 +149,8 @@ class EvalLoader:
     batch_size: int
     resize: int = 0
     disturb: Disturbance | None = None
-    published: Augment | None = None
+    augment: Augment | None = None
+    as_published: bool = True
     seed: int = 0
     epoch: int = 0
     share: Share = Share()
@@ -175,35 +172,38 @@ class EvalLoader:
         first = step * self.batch_size + rows.start
         last = min(first + rows.stop - rows.start, len(self.read.images))
         for index in range(first, last):
-            self._fill(batch, index - first, index)
+            self._fill(batch, index - first, index, step)
         return batch
 
-    def _fill(self, batch: Batch, row: int, index: int) -> None:
+    def _fill(self, batch: Batch, row: int, index: int, step: int) -> None:
         batch["label"][row] = self.read.images.labels[index]
         batch["index"][row] = index
         pixels = self.read(index)
         if pixels is None:
             batch["bad"][row] = index
             return
-        self._carry_out(pixels, index, out=batch["image"][row])
+        self._carry_out(pixels, index, step, out=batch["image"][row])
         batch["sharpness"][row] = laplacian_variance(batch["image"][row])
         batch["valid"][row] = True
 
-    def _carry_out(self, pixels: np.ndarray, index: int, *, out: np.ndarray) -> None:
-        if self.published is None:
+    def _carry_out(self, pixels: np.ndarray, index: int, step: int, *, out: np.ndarray) -> None:
+        if self.augment is None:
             plan, pixels = self._disturbed(pixels, index)
             carry_out(plan, pixels, out=out, resize=self.resize)
             return
+        plan = self._drawn(self.augment, index, step)
+        _carry_out(self.read, index, plan, pixels, self.augment, out=out)
+
+    def _drawn(self, augment: Augment, index: int, step: int) -> Plan:
         rng = order.random_generator(
             self.seed, stream=order.VALIDATION, epoch=self.epoch, index=index
         )
-        carry_out(
-            draw_validation_plan(self.published, rng),
-            pixels,
-            out=out,
-            resize=self.resize,
-            backend=self.published.backend,
+        if self.as_published:
+            return draw_validation_plan(augment, rng)
+        batch_rng = order.random_generator(
+            self.seed, stream=order.VALIDATION_BATCH, epoch=self.epoch, index=step
         )
+        return draw_plan(augment, rng, batch_rng)
 
     def _disturbed(self, pixels: np.ndarray, index: int) -> tuple[Plan, np.ndarray]:
         """The image disturbed; a blur is left to the plan, which blurs the crop alone."""
@@ -212,6 +212,19 @@ class EvalLoader:
         if self.disturb.kind == "blur" and not self.resize:
             return Plan(sigma=self.disturb.level), pixels
         return Plan(), self.disturb(pixels, index)
+
+
+def _carry_out(
+    read: Reader, index: int, plan: Plan, pixels: np.ndarray, augment: Augment, *, out: np.ndarray
+) -> None:
+    """An image of `read` by its plan; one that a random crop does not fit in is named."""
+    try:
+        carry_out(plan, pixels, out=out, resize=augment.resize, backend=augment.backend)
+    except ValueError as error:
+        raise UserError(
+            f"{read.images.where(index)}: {error}; set --config.augment.resize "
+            "or a smaller --config.augment.crop"
+        ) from None
 
 
 def _empty_batch(rows: int, crop: int) -> Batch:

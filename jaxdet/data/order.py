@@ -9,7 +9,8 @@ import functools
 import numpy as np
 
 # Streams keep the random numbers of different purposes apart.
-ORDER, TRAIN, VALIDATION, SUBSET, HOLD_OUT, NOISE, TWO_SHOT, RANDOM_CROPS = range(8)
+(ORDER, TRAIN, VALIDATION, SUBSET, HOLD_OUT, NOISE, TWO_SHOT, RANDOM_CROPS, BATCH,
+ VALIDATION_BATCH) = range(10)  # fmt: skip
 
 
 def random_generator(

@@ -19,6 +19,7 @@ class PieceLoader:
       parts: "full" (the whole, in tiles where it is too large), "five_crops", or "random_crops".
       crop: side of the crops, pixels; smaller images are padded with black around them.
       disturb: what happens to the whole image before.
+      smallest: side that whole images are padded to with black, where they are smaller, pixels.
       count: of the random crops.
       seed: of the random crops.
     """
@@ -27,6 +28,7 @@ class PieceLoader:
     parts: str
     crop: int
     disturb: Disturbance | None = None
+    smallest: int = 1
     count: int = 0
     seed: int = 0
 
@@ -40,8 +42,7 @@ class PieceLoader:
         if image is None:
             return []
         image, sigma = self._disturbed(image, index)
-        if self.parts != "full":
-            image = ops.pad_to(image, size=self.crop)
+        image = ops.pad_to(image, size=self._least)
         height, width = image.shape[:2]
         boxes = self._boxes(height, width, index)
         return [
@@ -50,9 +51,16 @@ class PieceLoader:
         ]
 
     def cost(self, index: int) -> int:
-        """Pixels of the image by its header; 0 where it has none."""
+        """Pixels that the image takes by its header, enlarged or not; 0 where it has none."""
         width, height = self.read.images.size(index) or (0, 0)
-        return width * height
+        scaled = self.disturb is not None and self.disturb.kind == "scale"
+        factor = max(1.0, self.disturb.level) if self.disturb and scaled else 1.0
+        return int(width * height * factor**2)
+
+    @property
+    def _least(self) -> int:
+        """Side that an image is padded to, pixels."""
+        return self.smallest if self.parts == "full" else self.crop
 
     def _disturbed(self, image: np.ndarray, index: int) -> tuple[np.ndarray, float]:
         """The image after the disturbance, and the sigma of a blur that is left for its pieces.
@@ -61,7 +69,7 @@ class PieceLoader:
         """
         if self.disturb is None:
             return image, 0.0
-        is_padded = self.parts != "full" and min(image.shape[:2]) < self.crop
+        is_padded = min(image.shape[:2]) < self._least
         if self.disturb.kind == "blur" and not is_padded:
             return image, self.disturb.level
         return self.disturb(image, index), 0.0

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from jaxdet.data.ops import center_corner, center_crop
+from jaxdet.data.ops import center_corner, center_crop, pad_to
 
 # Larger images are scored in tiles: a whole one's features would not fit in 2 GiB (ResNet-50).
 MAX_WHOLE_PIXELS = 2**21
@@ -40,10 +40,18 @@ class Piece:
     sharpness: float = 0.0
 
 
-def cut(image: np.ndarray, *, owner: int, crop: Crop) -> list[Piece]:
-    """The pieces of an image, u8 [H, W, 3]."""
+def cut(image: np.ndarray, *, owner: int, crop: Crop, smallest: int = 1) -> list[Piece]:
+    """The pieces of an image.
+
+    Args:
+      image: u8 [H, W, 3].
+      owner: its number.
+      crop: side of a centre crop in pixels, "none" for the whole image, or "tiles".
+      smallest: side that whole images are padded to with black, where they are smaller, pixels.
+    """
     if isinstance(crop, int):
         return [Piece(owner, center_crop(image, size=crop))]
+    image = pad_to(image, size=smallest)
     height, width = image.shape[:2]
     boxes = whole_boxes(height, width) if crop == "none" else _tiles(height, width)
     return [Piece(owner, image[box], share) for box, share in zip(boxes, areas(boxes), strict=True)]

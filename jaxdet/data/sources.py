@@ -40,8 +40,12 @@ class Root(Protocol):
         """
 
 
-def open_root(root: str) -> Root:
+def open_root(root: str, *, option: str = "data.root") -> Root:
     """What `data.root` names: a folder, a packed store, or `tfds:NAME`.
+
+    Args:
+      root: the option's value.
+      option: what messages call it.
 
     Raises:
       UserError: where there is no such thing.
@@ -53,10 +57,10 @@ def open_root(root: str) -> Root:
         return TfdsRoot(root.removeprefix(TFDS))
     path = Path(root)
     if path.is_file():
-        raise UserError(f"data.root={root}: is a file, not a folder")
+        raise UserError(f"{option}={root}: is a file, not a folder")
     if not path.is_dir():
         raise UserError(
-            f"data.root={root}: no such folder; give one with --config.data.root=DIR, "
+            f"{option}={root}: no such folder; give one with --config.{option}=DIR, "
             "or make the built-in dataset with `python -m jaxdet.data synth --root=DIR`"
         )
     return StoreRoot(path) if is_store(path) else FolderRoot(path)

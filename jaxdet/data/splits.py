@@ -12,15 +12,17 @@ from jaxdet.errors import UserError
 def load_train_and_val(config: schema.Config) -> tuple[ImageSet, ImageSet]:
     """The images to train on and the images to validate on.
 
-    `val/` where it exists, else a share of `train/`, drawn with the seed and held out.
+    `val/` where it exists, else (or with `data.validation="train"`) a share of `train/`, drawn
+    with the seed and held out.
 
     Raises:
       UserError: where a folder or class is missing or empty.
     """
-    root = open_root(config.data.root)
+    option = "data.train_root" if config.data.train_root else "data.root"
+    root = open_root(config.train_root, option=option)
     classes = _chosen_classes(config.data, root)
     train = root.load("train", name="train", categories=classes)
-    if root.has("val"):
+    if config.data.validation == "auto" and root.has("val"):
         val = root.load("val", name="val", categories=classes)
     else:
         train, val = _hold_out(train, config)
@@ -46,7 +48,7 @@ def load_test_sets(config: schema.Config) -> list[ImageSet]:
 
 def _chosen_classes(data: schema.Data, root: Root) -> tuple[str, ...]:
     if not root.has("train"):
-        raise UserError(f"{root.place}/train: no such folder; data.root must hold train/")
+        raise UserError(f"{root.place}/train: no such folder; it holds the images to train on")
     if data.num_classes == 0:
         return data.classes
     found = data.classes or tuple(root.categories("train"))

@@ -11,7 +11,7 @@ from jaxdet import config as schema
 from jaxdet.data.images import ImageSet
 from jaxdet.evals.pieces import PieceScorer, score_pieces
 from jaxdet.evals.predict import make_predict_step, score_crops
-from jaxdet.evals.rows import RowKeeper, finished_images, to_predictions
+from jaxdet.evals.rows import RowKeeper, finished_images, on_all_hosts, to_predictions
 from jaxdet.evals.two_shot import draw_shots, shot_loader, to_crop_scores
 from jaxdet.evals.views import View, crop_loader, describe, piece_loader
 from jaxdet.models.detector import Detector, Variables
@@ -49,9 +49,9 @@ class Engine:
         """
         fingerprint = self._fingerprint(images, describe(self._config, view))
         title = f"{images.name} ({view.name})"
-        cached = _cached(path, Predictions, fingerprint, title)
+        cached = _cached(path, Predictions, fingerprint)
         if cached is not None:
-            return cached
+            return _there(cached, path, title)
         keeper = self._keeper(path, fingerprint, title)
         score = self._score_pieces if view.in_pieces else self._score_crops
         skip_bad = self._config.data.on_bad_image == "skip"
@@ -73,9 +73,9 @@ class Engine:
         seed = self._config.seed
         fingerprint = self._fingerprint(images, f"{shots} {self._config.eval_crop} seed {seed}")
         title = f"{images.name} (two-shot)"
-        cached = _cached(path, CropScores, fingerprint, title)
+        cached = _cached(path, CropScores, fingerprint)
         if cached is not None:
-            return cached
+            return _there(cached, path, title)
         drawn = predictions.id[draw_shots(predictions, count=evaluation.two_shot, seed=seed)]
         place_of = {name: place for place, name in enumerate(images.ids)}
         places = np.array([place_of[name] for name in drawn.tolist()])
@@ -135,11 +135,15 @@ def _counts(predictions: Predictions) -> str:
     return f"{n - n_fake} real and {n_fake} fake, each once, {skipped} skipped"
 
 
-def _cached(path: Path, kind: type[Any], fingerprint: str, title: str) -> Any:
-    if not path.exists():
-        return None
-    scores = read_arrays(path, kind)
-    if scores.fingerprint != fingerprint:
-        return None
+def _cached(path: Path, kind: type[Any], fingerprint: str) -> Any:
+    """The scores in the file where they still hold, on every host or on none."""
+    scores = read_arrays(path, kind) if path.exists() else None
+    holds = scores is not None and scores.fingerprint == fingerprint
+    return scores if on_all_hosts(holds) else None
+
+
+def _there(scores: Any, path: Path, title: str) -> Any:
     say(f"{title}: {len(scores.id)} images, scores are there already")
+    # A kill between the scores' file and the end of the keeping leaves a part behind.
+    RowKeeper(path).remove()
     return scores

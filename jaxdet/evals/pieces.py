@@ -10,7 +10,7 @@ from jax.sharding import AxisType, Mesh
 
 from jaxdet.config import Runtime
 from jaxdet.data.ahead import in_order
-from jaxdet.data.buckets import Buckets, PieceBatch, batches
+from jaxdet.data.buckets import Buckets, PieceBatch, batch_pixels, batches, exact
 from jaxdet.data.parts import PieceLoader
 from jaxdet.data.pieces import Piece
 from jaxdet.evals.predict import one_step_late
@@ -36,12 +36,20 @@ class PieceScorer:
         self._mesh = Mesh(np.array(mine), ("data",), axis_types=(AxisType.Auto,))
         self._apply = jax.jit(detector.apply)
         self._on_host = variables
-        self._buckets = Buckets()
+        # A network that does not take any size gets crops of one size alone, and no extents.
+        self._any_size = detector.architecture.any_size
+        self._find = Buckets() if self._any_size else exact
         self.shapes: set[tuple[int, ...]] = set()
 
     def __call__(self, pieces: Iterable[Piece]) -> Iterator[tuple[PieceBatch, np.ndarray]]:
         """Batches as they fill up, each with the logits f32 [n] of its pieces."""
-        filled = batches(pieces, find=self._buckets, devices=self._mesh.size, full=True)
+        filled = batches(
+            pieces,
+            pixels=batch_pixels(self._mesh.devices.flat[0].platform),
+            find=self._find,
+            devices=self._mesh.size,
+            full=True,
+        )
         for batch, logits in one_step_late((batch, self._launch(batch)) for batch in filled):
             yield batch, logits[: len(batch.pieces)]
 
@@ -53,7 +61,8 @@ class PieceScorer:
     def _launch(self, batch: PieceBatch) -> jax.Array:
         self.shapes.add(batch.image.shape)
         placed = put_batch(self._mesh, {"image": batch.image, "size": batch.size})
-        logits: jax.Array = self._apply(self._variables, placed["image"], placed["size"])
+        sizes = (placed["size"],) if self._any_size else ()
+        logits: jax.Array = self._apply(self._variables, placed["image"], *sizes)
         return logits
 
 
@@ -88,7 +97,8 @@ def score_pieces(
                     for p, logit in zip(batch.pieces, logits.tolist(), strict=True)
                 )
             )
-    return gather(keeper.rows)
+    # Rows that an earlier start on fewer hosts kept are scored by the host whose turn it is now.
+    return gather(keeper.rows[np.isin(keeper.rows["image"], np.asarray(mine))])
 
 
 def _unscored(

@@ -24,6 +24,8 @@ _README = "cnndetection_readme; readme; Blur+JPEG ({}); released weights"
 _RELEASED = MappingProxyType(
     {f"blur_jpg_prob{p}.pth": _README.format(p) for p in ("0.1", "0.5")},
 )
+# The settings of Wang et al., A.7, that are not the papers' protocol.
+_RESIZED = "resize 256, center crop 224"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,8 +53,8 @@ def find_published(config: schema.Config) -> Published:
     if row == "auto":
         row = _RELEASED.get(_file_name(config.model.init), "")
         return Published(row=row, ap=_ap(row, config)) if row else Published()
-    if row not in _rows():
-        close = difflib.get_close_matches(row, _rows(), n=1, cutoff=0)
+    if row not in published_rows():
+        close = difflib.get_close_matches(row, published_rows(), n=1, cutoff=0)
         raise UserError(
             f"evaluation.published={row}: no such row; give auto, none, or a row of {_FILE.name} "
             f"such as {close[0]!r}"
@@ -73,8 +75,12 @@ def _file_name(init: str) -> str:
 
 
 def _ap(row: str, config: schema.Config) -> dict[str, float]:
-    metrics = _metrics(config.evaluation.protocols[0], config.eval_crop)
-    found = {column: value for metric, column, value in _rows().get(row, ()) if metric in metrics}
+    metrics = _metrics(row, config)
+    found = {
+        column: value
+        for metric, column, value in published_rows().get(row, ())
+        if metric in metrics
+    }
     return {
         name: round(found[column] / 100, 6)
         for name, column in USUAL_NAMES.items()
@@ -82,11 +88,16 @@ def _ap(row: str, config: schema.Config) -> dict[str, float]:
     }
 
 
-def _metrics(protocol: str, crop: int) -> set[str]:
-    """What the sources call an AP that was measured as the headline is.
+def _metrics(row: str, config: schema.Config) -> set[str]:
+    """What the sources call an AP of the row that was measured as the headline is.
 
-    Where a source has both protocols, its metric says which; elsewhere all crop to 224.
+    Where a source has several protocols, its metric or setting says which; elsewhere all crop to
+    224 without resizing.
     """
+    protocol, crop = config.evaluation.protocols[0], config.eval_crop
+    if _RESIZED in row:
+        same = (protocol, config.evaluation.resize, crop) == ("resize", 256, 224)
+        return {"AP"} if same else set()
     if protocol == "full":
         return {"AP, no crop"}
     if protocol != "crop":
@@ -95,8 +106,8 @@ def _metrics(protocol: str, crop: int) -> set[str]:
 
 
 @functools.cache
-def _rows() -> dict[str, list[tuple[str, str, float]]]:
-    """Row to (metric, column, value)."""
+def published_rows() -> dict[str, list[tuple[str, str, float]]]:
+    """Each row, "source; table; setting; result", to its (metric, column, value) as printed."""
     rows: dict[str, list[tuple[str, str, float]]] = {}
     with _FILE.open(newline="") as file:
         for line in csv.DictReader(file):

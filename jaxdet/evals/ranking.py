@@ -11,8 +11,8 @@ import numpy as np
 
 from jaxdet.config import Config
 from jaxdet.data.images import ImageSet
-from jaxdet.data.loaders import Reader
 from jaxdet.data.ops import center_crop
+from jaxdet.evals.views import make_reader
 from jaxdet.models.detector import Variables
 from jaxdet.results import Predictions, Ranked
 
@@ -105,11 +105,7 @@ def pick(logit: np.ndarray, label: np.ndarray, *, which: int) -> list[tuple[int,
 
 def _crops(config: Config, images: ImageSet, ids: np.ndarray) -> list[np.ndarray | None]:
     """The centre crop u8 [S, S, 3] in RGB of each image; None where it cannot be read."""
-    read = Reader(
-        images=images,
-        max_pixels=config.data.max_pixels,
-        skip_bad=config.data.on_bad_image == "skip",
-    )
+    read = make_reader(config, images)
     places = {name: place for place, name in enumerate(images.ids)}
     pixels = [read(places[name]) for name in ids.tolist()]
     return [

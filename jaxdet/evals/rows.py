@@ -1,6 +1,7 @@
 """Scores as they come in: one row a piece, kept on disk now and then, put together at the end."""
 
 import dataclasses
+import glob
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -97,7 +98,7 @@ class RowKeeper:
         if self._path is None:
             return
         # Drafts of savings during which an earlier start was killed lie beside it.
-        for left in self._path.parent.glob(f".{self._path.name}.*.tmp"):
+        for left in self._path.parent.glob(f".{glob.escape(self._path.name)}.*.tmp"):
             left.unlink(missing_ok=True)
         self._path.unlink(missing_ok=True)
 
@@ -117,6 +118,13 @@ def make_rows(pieces: Iterable[tuple[int, int, int, float, float, float]]) -> np
     return np.array(list(pieces), ROW)
 
 
+def on_all_hosts(flag: bool) -> bool:
+    """Whether the flag is set on every host; they must go the same way at a collective."""
+    if jax.process_count() == 1:
+        return flag
+    return bool(np.all(multihost_utils.process_allgather(np.array([flag]))))
+
+
 def gather(rows: np.ndarray) -> np.ndarray:
     """The rows of all hosts, ROW [n], on each of them."""
     if jax.process_count() == 1:
@@ -125,8 +133,9 @@ def gather(rows: np.ndarray) -> np.ndarray:
     # As bytes: JAX would cut 64-bit numbers to 32, and rows of all hosts must be as many.
     raw = np.zeros((int(counts.max()), ROW.itemsize), np.uint8)
     raw[: len(rows)] = rows.view(np.uint8).reshape(len(rows), ROW.itemsize)
-    every = np.asarray(multihost_utils.process_allgather(raw)).reshape(-1, *raw.shape)
-    parts = [one[:count] for one, count in zip(every, counts.reshape(-1), strict=True)]
+    counts = counts.reshape(-1)
+    every = np.asarray(multihost_utils.process_allgather(raw)).reshape(len(counts), *raw.shape)
+    parts = [one[:count] for one, count in zip(every, counts, strict=True)]
     return np.frombuffer(np.concatenate(parts).tobytes(), ROW)
 
 

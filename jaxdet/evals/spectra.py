@@ -8,11 +8,13 @@ import numpy as np
 
 from jaxdet.config import Config
 from jaxdet.data.images import ImageSet
-from jaxdet.data.loaders import Reader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.data.spectra import SpectrumLoader, Sums, choose_images, choose_side
+from jaxdet.evals.views import make_reader
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Spectrum
+
+_VERSION = 1  # raise it when the same images begin to give other spectra
 
 
 def average_spectrum(config: Config, images: ImageSet) -> Spectrum:
@@ -23,11 +25,7 @@ def average_spectrum(config: Config, images: ImageSet) -> Spectrum:
     """
     chosen = choose_images(images, most=config.evaluation.spectrum_images)
     side = choose_side(images, chosen, crop=config.eval_crop)
-    read = Reader(
-        images=images,
-        max_pixels=config.data.max_pixels,
-        skip_bad=config.data.on_bad_image == "skip",
-    )
+    read = make_reader(config, images)
     total = _total(config, SpectrumLoader(read=read, chosen=chosen, side=side))
     real, fake = total["count"].tolist()
     return Spectrum(
@@ -42,7 +40,8 @@ def average_spectrum(config: Config, images: ImageSet) -> Spectrum:
 
 def spectrum_fingerprint(config: Config, images: ImageSet) -> str:
     """16 hex digits over the images and the settings that a spectrum follows from."""
-    facts = f"spectrum {images.fingerprint} {config.evaluation.spectrum_images} {config.eval_crop}"
+    settings = f"{config.evaluation.spectrum_images} {config.eval_crop}"
+    facts = f"spectrum {_VERSION} {images.content_fingerprint} {settings}"
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 

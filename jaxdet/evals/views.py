@@ -11,6 +11,7 @@ from jaxdet.data.images import ImageSet
 from jaxdet.data.loaders import EvalLoader, Reader, Share
 from jaxdet.data.parts import PieceLoader
 from jaxdet.data.pieces import MAX_WHOLE_PIXELS, TILE
+from jaxdet.models.architectures import ARCHITECTURES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,7 @@ def piece_loader(config: schema.Config, images: ImageSet, view: View) -> PieceLo
         parts=view.protocol,
         crop=config.eval_crop,
         disturb=view.disturb,
+        smallest=ARCHITECTURES[config.model.name].smallest,
     )
 
 

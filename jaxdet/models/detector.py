@@ -1,49 +1,41 @@
 """A detector: uint8 images in, logits out, everything between on the device."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxdet.config import Model
-from jaxdet.models import resnet, vgg
+from jaxdet.models.architectures import ARCHITECTURES, Architecture
 from jaxdet.models.evidence import evidence
+from jaxdet.models.forensic_transfer import Transferred
 
 # {"params": ..., "batch_stats": ...}, nested dicts of arrays.
 Variables = dict[str, Any]
 
-# The means and deviations of ImageNet's training images, RGB in 0..1 (torchvision).
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
-IMAGENET_STD = np.array([0.229, 0.224, 0.225])
-
-_ARCHITECTURES: dict[str, Callable[..., Any]] = {
-    "resnet18": resnet.resnet18,
-    "resnet34": resnet.resnet34,
-    "resnet50": resnet.resnet50,
-    "vgg11": vgg.vgg11,
-    "vgg11_bn": vgg.vgg11_bn,
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Detector:
-    """A network behind its front-end, as functions of `variables`.
+    """A network and what it looks at, as functions of `variables`.
 
     Attributes:
-      network: normalised floats to logits.
+      architecture: what pixels become before the network, and what sides they may have.
+      network: floats to logits.
+      norm_groups: parts of the batch that are normalised apart.
       dtype: of the maps between the layers; None: that of the variables.
     """
 
+    architecture: Architecture
     network: Any
+    norm_groups: int = 1
     dtype: Any = None
 
     def init(self, rng: jax.Array, *, size: int) -> Variables:
         """Random variables for images of `size` x `size` pixels."""
-        image = jnp.zeros((self.network.norm_groups, size, size, 3), jnp.uint8)
-        variables: Variables = self.network.init(rng, normalise(image), train=True)
+        image = jnp.zeros((self.norm_groups, size, size, 3), jnp.uint8)
+        pixels = self.architecture.pixels(image, jnp.float32)
+        variables: Variables = self.network.init(rng, pixels, train=True)
         # VGG-11 has no statistics: an empty dict keeps one form for all.
         return {name: variables.get(name, {}) for name in ("params", "batch_stats")}
 
@@ -55,10 +47,12 @@ class Detector:
         Args:
           variables: of the network.
           image: images, each in the upper left corner where they are of unlike sizes.
-          size: i32 [B, 2], height and width of each; None where all fill the array.
+          size: i32 [B, 2], height and width of each; None where all fill the array, which an
+            architecture that does not take any size asks for.
         """
         cast, pixels = self._prepare(variables, image)
-        logits: jax.Array = self.network.apply(cast, pixels, size, train=False)
+        sizes = () if size is None else (self.architecture.extent(size),)
+        logits: jax.Array = self.network.apply(cast, pixels, *sizes, train=False)
         return logits
 
     def evidence(self, variables: Variables, image: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -67,8 +61,11 @@ class Detector:
         The maps are float [B, h, w], a place of the last feature map each, above 0 where it
         speaks for fake. Those of a ResNet and the head's bias add up to the logit (with bfloat16
         maps, to its rounding); those of a VGG are the logit's first-order part, see
-        `models/evidence.py`.
+        `models/evidence.py`. A network that looks at no image but at its transform has none: NaN
+        in maps of one place.
         """
+        if not self.architecture.located:
+            return self.apply(variables, image), jnp.full((len(image), 1, 1), jnp.nan)
         return evidence(self.network, *self._prepare(variables, image))
 
     def apply_train(
@@ -91,9 +88,30 @@ class Detector:
         )
         return logits, updated.get("batch_stats", {})
 
+    def transfer(self, variables: Variables, image: jax.Array, label: jax.Array) -> Transferred:
+        """What ForensicTransfer is trained by, of u8 [B, H, W, 3] and i32 [B]."""
+        cast, pixels = self._prepare(variables, image)
+        transferred: Transferred = self.network.apply(cast, pixels, label, method="transfer")
+        return transferred
+
+    def residual(self, variables: Variables, image: jax.Array) -> jax.Array:
+        """What the network takes of u8 [B, H, W, 3], float [B, H', W', C]."""
+        return self._prepare(variables, image)[1]
+
+    def measure(self, variables: Variables, image: jax.Array, valid: jax.Array) -> Variables:
+        """The variables with the images where `valid`, bool [B], added to the input's statistics.
+
+        Only of architectures that are `measured`.
+        """
+        cast, pixels = self._prepare(variables, image)
+        _, updated = self.network.apply(
+            cast, pixels, valid, method="measure", mutable=["batch_stats"]
+        )
+        return {**variables, **updated}
+
     def _prepare(self, variables: Variables, image: jax.Array) -> tuple[Variables, jax.Array]:
         """Variables and pixels in the dtype that the network computes in."""
-        pixels = normalise(image, jax.tree.leaves(variables)[0].dtype)
+        pixels = self.architecture.pixels(image, jax.tree.leaves(variables)[0].dtype)
         if self.dtype is None:
             return variables, pixels
         cast = {**variables, "params": _cast_layers(variables["params"], self.dtype)}
@@ -102,15 +120,9 @@ class Detector:
 
 def get_detector(model: Model) -> Detector:
     """The detector that the config names."""
-    options: dict[str, Any] = {
-        "width": model.width,
-        "unbiased": model.running_variance == "unbiased",
-        "norm_groups": model.norm_groups,
-    }
-    if model.name.startswith("resnet"):
-        options["zero_init_residual"] = model.zero_init_residual
+    architecture = ARCHITECTURES[model.name]
     dtype = jnp.bfloat16 if model.dtype == "bfloat16" else None
-    return Detector(_ARCHITECTURES[model.name](**options), dtype)
+    return Detector(architecture, architecture.build(model), model.norm_groups, dtype)
 
 
 def _cast_layers(params: Any, dtype: Any) -> Any:
@@ -124,10 +136,3 @@ def _cast_layers(params: Any, dtype: Any) -> Any:
     if "kernel" in params and params["kernel"].shape[-1] != 1:
         return {name: value.astype(dtype) for name, value in params.items()}
     return {name: _cast_layers(value, dtype) for name, value in params.items()}
-
-
-def normalise(image: jax.Array, dtype: Any = jnp.float32) -> jax.Array:
-    """u8 [B, H, W, 3] to floats with ImageNet's mean at 0 and deviation at 1."""
-    scale = (1 / (255 * IMAGENET_STD)).astype(dtype)
-    shift = (-IMAGENET_MEAN / IMAGENET_STD).astype(dtype)
-    return image.astype(dtype) * scale + shift

@@ -17,8 +17,6 @@ from jaxdet.models.norm import BatchNorm
 
 # torchvision: kaiming_normal_(mode="fan_out", nonlinearity="relu").
 _conv_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-# CNNDetection (networks/trainer.py): the new one-logit layer starts at N(0, 0.02).
-_head_init = nn.initializers.normal(0.02)
 
 
 def conv(features: int, size: int, *, stride: int = 1, name: str) -> nn.Conv:
@@ -100,6 +98,10 @@ class ResNet(nn.Module):
         arXiv 1706.02677). Without it gradients grow a thousandfold from the last block to the
         first, and with them rounding: losses on 1 and 4 devices part in the third digit after
         one step of Adam, with it they agree in the seventh.
+      head_deviation: of the normal weights that the last layer starts with.
+      stem_size: side of the first kernel, pixels.
+      downsample_early: whether the first convolution and the pool halve the map; without, maps are
+        16 times as large (Gragnaniello et al., ICME 2021, "NoDown").
     """
 
     block: type[BasicBlock] | type[Bottleneck]
@@ -108,19 +110,23 @@ class ResNet(nn.Module):
     unbiased: bool = True
     norm_groups: int = 1
     zero_init_residual: bool = True
+    head_deviation: float = 0.02
+    stem_size: int = 7
+    downsample_early: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array, size: jax.Array | None = None, *, train: bool) -> jax.Array:
         """Normalised float [B, H, W, 3] to logits float [B]; for `size` see `models/extent.py`."""
         norm = partial(BatchNorm, unbiased=self.unbiased, groups=self.norm_groups)
         last_scale = nn.initializers.zeros if self.zero_init_residual else nn.initializers.ones
-        x = conv(self.width, 7, stride=2, name="conv1")(keep_inside(x, size))
-        size = halve(size)
+        stride = 2 if self.downsample_early else 1
+        x = conv(self.width, self.stem_size, stride=stride, name="conv1")(keep_inside(x, size))
+        size = halve(size) if stride == 2 else size
         x = keep_inside(nn.relu(norm(name="bn1")(x, train=train)), size)
-        x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        x = nn.max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
         # The pool looks one pixel beyond the image: zeros there never win over a ReLU's output,
         # but the pool's own outputs beyond it must go.
-        size = halve(size)
+        size = halve(size) if stride == 2 else size
         x = keep_inside(x, size)
         for stage, blocks in enumerate(self.stages):
             for number in range(blocks):
@@ -135,9 +141,12 @@ class ResNet(nn.Module):
                 size = halve(size) if stride == 2 else size
             self.sow("intermediates", f"layer{stage + 1}", x)
         x = mean_inside(last_map(self, x), size)
-        return nn.Dense(1, kernel_init=_head_init, name="fc")(x)[:, 0]
+        head_init = nn.initializers.normal(self.head_deviation)
+        return nn.Dense(1, kernel_init=head_init, name="fc")(x)[:, 0]
 
 
 resnet18 = partial(ResNet, block=BasicBlock, stages=(2, 2, 2, 2))
 resnet34 = partial(ResNet, block=BasicBlock, stages=(3, 4, 6, 3))
 resnet50 = partial(ResNet, block=Bottleneck, stages=(3, 4, 6, 3))
+# Tan et al., CVPR 2024 (NPR, networks/resnet.py): two stages of ResNet-50 behind a 3x3 kernel.
+npr_resnet = partial(ResNet, block=Bottleneck, stages=(3, 4), stem_size=3)

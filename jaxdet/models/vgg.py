@@ -24,8 +24,6 @@ _DROPPED = 0.5
 # torchvision: kaiming_normal_(mode="fan_out", nonlinearity="relu") and normal_(0, 0.01).
 _conv_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 _dense_init = nn.initializers.normal(0.01)
-# CNNDetection (networks/trainer.py): a new one-logit layer starts at N(0, 0.02).
-_head_init = nn.initializers.normal(0.02)
 
 
 class VGG(nn.Module):
@@ -35,12 +33,14 @@ class VGG(nn.Module):
       batch_norm: whether a normalisation follows each convolution.
       width: channels of the first convolution; the classifier is 64 times as wide.
       unbiased, norm_groups: see `BatchNorm`.
+      head_deviation: of the normal weights that the last layer starts with.
     """
 
     batch_norm: bool
     width: int = 64
     unbiased: bool = True
     norm_groups: int = 1
+    head_deviation: float = 0.02
 
     @nn.compact
     def __call__(self, x: jax.Array, size: jax.Array | None = None, *, train: bool) -> jax.Array:
@@ -52,7 +52,8 @@ class VGG(nn.Module):
         dense = partial(nn.Dense, kernel_init=_dense_init)
         x = drop(name="classifier_2")(nn.relu(dense(64 * self.width, name="classifier_0")(x)))
         x = drop(name="classifier_5")(nn.relu(dense(64 * self.width, name="classifier_3")(x)))
-        return nn.Dense(1, kernel_init=_head_init, name="classifier_6")(x)[:, 0]
+        head_init = nn.initializers.normal(self.head_deviation)
+        return nn.Dense(1, kernel_init=head_init, name="classifier_6")(x)[:, 0]
 
     def _features(
         self, x: jax.Array, size: jax.Array | None, *, train: bool

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from jaxdet.config import Data
-from jaxdet.data.pieces import Crop, Piece, cut
+from jaxdet.data.pieces import Crop, Piece
 from jaxdet.errors import Parser, UserError, guard
 from jaxdet.files import check_writable, write_bytes
 from jaxdet.predict.detector import LoadedDetector, load_detector
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         paths = find_images(options.path)
         detector = load_detector(options.weights)
         crop = detector.crop if options.crop is None else options.crop
+        detector.check_crop(crop)
         rows = score_files(
             detector, paths, crop=crop, threshold=options.threshold, max_pixels=options.max_pixels
         )
@@ -65,7 +66,7 @@ def score_files(
                 if isinstance(image, Exception):
                     errors[number] = " ".join(str(image).split())
                 else:
-                    yield from cut(image, owner=number, crop=crop)
+                    yield from detector.cut(image, owner=number, crop=crop)
                 progress.advance()
 
         for piece, logit in detector.score_pieces(pieces()):

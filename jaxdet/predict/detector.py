@@ -8,9 +8,11 @@ import numpy as np
 
 from jaxdet import config as schema
 from jaxdet.convert.load import load_weights
-from jaxdet.data.buckets import batches
+from jaxdet.data.buckets import batch_pixels, batches, bucket, exact
 from jaxdet.data.pieces import Crop, Piece, cut
+from jaxdet.errors import UserError
 from jaxdet.files import read_json
+from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh
@@ -29,7 +31,22 @@ class LoadedDetector:
         """Takes variables {"params", "batch_stats"} of the model, on the host."""
         self.model, self.crop = model, crop
         self._variables = jax.device_put(variables)
+        self._any_size = ARCHITECTURES[model.name].any_size
         self._apply = jax.jit(get_detector(model).apply)
+
+    def check_crop(self, crop: Crop) -> None:
+        """Sees that the detector can score such parts of an image.
+
+        Raises:
+          UserError: where it takes other crops alone.
+        """
+        name = self.model.name
+        if not isinstance(crop, int) and not self._any_size:
+            raise UserError(
+                f"--crop={crop}: {name} scores square crops alone; give --crop={self.crop}"
+            )
+        if isinstance(crop, int):
+            check_sides(name, trained=self.crop, scored=crop, whole=False)
 
     def score(
         self, images: np.ndarray | Sequence[np.ndarray], *, crop: Crop = "none"
@@ -46,22 +63,32 @@ class LoadedDetector:
 
         Raises:
           ValueError: where an image is not u8 [H, W, 3] with at least one pixel.
+          UserError: where the detector does not take such a crop.
         """
+        self.check_crop(crop)
         checked = [_checked(image) for image in images]
         logits = np.zeros(len(checked), np.float64)
         pieces = (
             piece
             for owner, image in enumerate(checked)
-            for piece in cut(image, owner=owner, crop=crop)
+            for piece in self.cut(image, owner=owner, crop=crop)
         )
         for piece, logit in self.score_pieces(pieces):
             logits[piece.owner] += piece.share * logit
         return logits.astype(np.float32)
 
+    def cut(self, image: np.ndarray, *, owner: int, crop: Crop) -> list[Piece]:
+        """The parts of an image, u8 [H, W, 3], that are scored; see `data.pieces.cut`."""
+        smallest = ARCHITECTURES[self.model.name].smallest
+        return cut(image, owner=owner, crop=crop, smallest=smallest)
+
     def score_pieces(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, float]]:
         """Each piece with its logit, in the order in which batches fill up."""
-        for batch in batches(pieces):
-            logits = jax.device_get(self._apply(self._variables, batch.image, batch.size))
+        pixels = batch_pixels(jax.default_backend())
+        for batch in batches(pieces, pixels=pixels, find=bucket if self._any_size else exact):
+            # Crops fill their arrays, and not every network takes sizes.
+            sizes = (batch.size,) if self._any_size else ()
+            logits = jax.device_get(self._apply(self._variables, batch.image, *sizes))
             yield from zip(batch.pieces, logits[: len(batch.pieces)].tolist(), strict=True)
 
 

@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from jaxdet.pages import printable
@@ -84,13 +84,22 @@ def levels(results: Results, kind: str) -> list[tuple[float, Mapping[str, Scores
     return [(level, *found[level]) for level in ordered]
 
 
-def series(results: Results, kind: str, name: str | None) -> list[tuple[float, float]]:
-    """(level, AP) of a set, or of the mean over all sets where `name` is None, by level."""
-    if name is None:
-        points = [(level, mean) for level, _, mean in levels(results, kind)]
-    else:
-        points = [(at, sets[name].ap) for at, sets, _ in levels(results, kind) if name in sets]
-    return sorted(points)
+def series(
+    results: Results, kind: str, name: str | None, *, over: Sequence[str] = ()
+) -> list[tuple[float, float]]:
+    """(level, AP) by level.
+
+    Args:
+      results: of a run.
+      kind: of the disturbance.
+      name: of a set; None for a mean.
+      over: the sets of the mean.
+    """
+    found = levels(results, kind)
+    if name is not None:
+        return sorted((level, sets[name].ap) for level, sets, _ in found if name in sets)
+    means = [(level, mean_of(sets, "ap", over)) for level, sets, _ in found]
+    return sorted((level, mean) for level, mean in means if mean is not None)
 
 
 def level_name(kind: str, level: float) -> str:
@@ -98,10 +107,12 @@ def level_name(kind: str, level: float) -> str:
     return "none" if level == UNTOUCHED else f"{level:g}"
 
 
-def mean_accuracy(sets: Mapping[str, Scores]) -> float | None:
-    """The plain mean over the sets."""
-    values = [one.accuracy for one in sets.values()]
-    return sum(values) / len(values) if values else None
+def mean_of(sets: Mapping[str, Scores], number: str, over: Iterable[str]) -> float | None:
+    """The plain mean of "ap" or "accuracy" over the named sets; None where one is missing."""
+    names = list(over)
+    if not names or any(name not in sets for name in names):
+        return None
+    return sum(getattr(sets[name], number) for name in names) / len(names)
 
 
 def csv_text(runs: Sequence[Run]) -> str:

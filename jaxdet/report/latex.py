@@ -23,6 +23,8 @@ _SIGNS = MappingProxyType(
         **{sign: f"\\{sign}" for sign in "&%$#_{}"},
         rows.NONE: "--",
         rows.FLOOR_MARK: r"\dag{}",
+        "[": "{[}",  # after the end of a line LaTeX would take it for an option
+        "*": "{*}",
         "\N{PLUS-MINUS SIGN}": r"$\pm$",
         "\N{REPLACEMENT CHARACTER}": "?",
     }

@@ -50,7 +50,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "measure_parts": measures.parts,
         "calibration_line": measures.calibration_line,
         "level_name": conditions.level_name,
-        "mean_accuracy": conditions.mean_accuracy,
+        "mean_of": conditions.mean_of,
     }
 )  # fmt: skip
 
@@ -102,6 +102,7 @@ def _tables(contents: Contents) -> dict[str, Any]:
         "measured": any(measures.columns(run.results) for run in runs),
         "set_names": rows.set_names(runs),
         "shared_means": rows.shared_means(runs),
+        "shared_names": rows.shared_names(runs),
         "protocol_lines": measures.protocol_lines(runs),
         "protocol_titles_shown": list(
             dict.fromkeys(title for _, tables in protocols for title, _, _ in tables)

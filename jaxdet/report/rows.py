@@ -137,10 +137,15 @@ def set_names(runs: Sequence[Run]) -> list[str]:
 
 def shared_means(runs: Sequence[Run]) -> list[float] | None:
     """Each run's mean AP over the sets that all runs scored; None where there are none."""
-    shared = set.intersection(*(set(run.results.sets) for run in runs))
+    shared = shared_names(runs)
     if not shared:
         return None
-    return [sum(run.results.sets[n].ap for n in sorted(shared)) / len(shared) for run in runs]
+    return [sum(run.results.sets[n].ap for n in shared) / len(shared) for run in runs]
+
+
+def shared_names(runs: Sequence[Run]) -> list[str]:
+    """The sets that all runs scored: means over others are not to be compared."""
+    return sorted(set.intersection(*(set(run.results.sets) for run in runs)))
 
 
 def _set_rows(name: str, one: SetResult) -> Iterator[Row]:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from jaxdet.errors import UserError
 from jaxdet.files import write_bytes
+from jaxdet.progress import say
 from jaxdet.report import conditions, latex, markdown, papers, tables
 from jaxdet.report.contents import Contents, read_contents
 from jaxdet.report.figures.sheets import sheets
 from jaxdet.report.figures.style import to_files
 from jaxdet.report.page import MARK, page_html
+from jaxdet.results import RunFolder
 
 
 def write_report(runs: Sequence[Path], out: Path) -> Path:
@@ -22,9 +24,13 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     Raises:
       UserError: where a run cannot be read or `out` cannot be written.
     """
-    _check_place(out)
+    _check_place(out, runs)
     contents = read_contents(runs)
+    _tell_missing(contents)
     try:
+        if not (_is_of_a_run(out, runs) or (out / "index.html").exists()):
+            # Marks the folder as a report's, whatever becomes of this start.
+            write_bytes(out / "index.html", f"<!-- {MARK} -->not written to its end".encode())
         for name, content in _files(contents):
             write_bytes(out / name, content)
     except OSError as error:
@@ -32,11 +38,26 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     return out / "index.html"
 
 
-def _check_place(out: Path) -> None:
-    """A page of somebody else is never replaced."""
+def _tell_missing(contents: Contents) -> None:
+    for run in contents.runs:
+        names = [name for name in run.results.sets if not run.folder.predictions(name).is_file()]
+        if names:
+            say(f"{run.folder.path}: no predictions of {', '.join(names)}: no curves of them")
+
+
+def _check_place(out: Path, runs: Sequence[Path]) -> None:
+    """Files of somebody else are never replaced: a folder with some must be a run's or a report."""
     page = out / "index.html"
-    if page.is_file() and MARK not in page.read_text(errors="replace"):
-        raise UserError(f"{page}: is there already and no report; give another --out")
+    if page.is_file():
+        if MARK not in page.read_text(errors="replace"):
+            raise UserError(f"{page}: is there already and no report; give another --out")
+        return
+    if out.is_dir() and any(out.iterdir()) and not _is_of_a_run(out, runs):
+        raise UserError(f"{out}: holds other files; give --out an empty folder or a new one")
+
+
+def _is_of_a_run(out: Path, runs: Sequence[Path]) -> bool:
+    return any(out == RunFolder(run).report for run in runs)
 
 
 def _files(contents: Contents) -> Iterator[tuple[str, bytes]]:

@@ -27,6 +27,7 @@ from jaxdet.runtime.checkpoint import Checkpoints
 from jaxdet.runtime.logbook import Logbook
 from jaxdet.runtime.mesh import put_batch
 from jaxdet.train import schedule
+from jaxdet.train.measure import measure_inputs
 from jaxdet.train.plateau import PlateauState
 from jaxdet.train.start import initial_variables, open_checkpoints
 from jaxdet.train.state import TrainState, abstract_state, make_optimizer, new_state
@@ -109,6 +110,11 @@ class _Trainer:
 
     def _first(self) -> Position:
         variables = initial_variables(self.config, self.detector, self.mesh)
+        if self.detector.architecture.measured and not self.config.model.init:
+            variables = measure_inputs(
+                self.detector, variables, _every_image(self.config, self.loader.read.images),
+                mesh=self.mesh, runtime=self.config.runtime,
+            )  # fmt: skip
         state = new_state(self.config, variables, self.mesh)
         return Position(state=state, step=0, epoch=0, plateau=schedule.first_state(self.config))
 
@@ -117,7 +123,7 @@ class _Trainer:
         restored = self.checkpoints.restore(step, like)
         if restored.host["input"] != self._input_identity():
             raise UserError(
-                f"{self.run.path}: the images under {self.config.data.root} are not those this "
+                f"{self.run.path}: the images under {self.config.train_root} are not those this "
                 "run began with; restore them, or start again with another --workdir"
             )
         say(f"going on from step {step}")
@@ -237,9 +243,20 @@ def _val_loader(config: schema.Config, images: ImageSet, *, epoch: int) -> EvalL
         crop=config.augment.crop,
         batch_size=config.eval_batch_size,
         resize=config.augment.resize,
-        published=config.augment if config.validation.augment == "published" else None,
+        augment=None if config.validation.augment == "clean" else config.augment,
+        as_published=config.validation.augment == "published",
         seed=config.seed,
         epoch=epoch,
+        share=Share(host=jax.process_index(), hosts=jax.process_count()),
+    )
+
+
+def _every_image(config: schema.Config, images: ImageSet) -> EvalLoader:
+    return EvalLoader(
+        read=_reader(config, images),
+        crop=config.augment.crop,
+        batch_size=config.eval_batch_size,
+        resize=config.augment.resize,
         share=Share(host=jax.process_index(), hosts=jax.process_count()),
     )
 

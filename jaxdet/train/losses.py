@@ -1,8 +1,23 @@
-"""The training objective."""
+"""The training objectives, by the name that an architecture asks for."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+
+from jaxdet.models.detector import Detector, Variables
+
+# Cozzolino et al. 2018: what the reconstruction counts beside the activations.
+_RECONSTRUCTION = 0.1
+
+# (detector, variables, u8 [B, H, W, 3], i32 [B], key) -> loss, (logits [B], new batch_stats)
+Objective = Callable[
+    [Detector, Variables, jax.Array, jax.Array, jax.Array],
+    tuple[jax.Array, tuple[jax.Array, dict[str, Any]]],
+]
 
 
 def binary_cross_entropy(logit: jax.Array, label: jax.Array) -> jax.Array:
@@ -11,3 +26,43 @@ def binary_cross_entropy(logit: jax.Array, label: jax.Array) -> jax.Array:
     The same as torch's BCEWithLogitsLoss.
     """
     return jnp.mean(optax.sigmoid_binary_cross_entropy(logit, label.astype(logit.dtype)))
+
+
+def transfer_loss(
+    activation: jax.Array, reconstruction: jax.Array, residual: jax.Array, label: jax.Array
+) -> jax.Array:
+    """Activations against their class, and what the decoder misses; Cozzolino et al. 2018.
+
+    The mean over the batch of |a_0 - real| + |a_1 - fake| + 0.1 * mean |reconstruction - residual|.
+
+    Args:
+      activation: float [B, 2], of the maps for real and for fake.
+      reconstruction: float [B, H, W, C].
+      residual: float [B, H, W, C].
+      label: i32 [B].
+    """
+    wanted = jax.nn.one_hot(label, 2, dtype=activation.dtype)
+    active = jnp.abs(activation - wanted).sum(1).mean()
+    return active + _RECONSTRUCTION * jnp.abs(reconstruction - residual).mean()
+
+
+def _cross_entropy(
+    detector: Detector, variables: Variables, image: jax.Array, label: jax.Array, rng: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, dict[str, Any]]]:
+    logit, batch_stats = detector.apply_train(variables, image, rng=rng)
+    return binary_cross_entropy(logit, label), (logit, batch_stats)
+
+
+def _forensic_transfer(
+    detector: Detector, variables: Variables, image: jax.Array, label: jax.Array, rng: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, dict[str, Any]]]:
+    del rng
+    found = detector.transfer(variables, image, label)
+    residual = detector.residual(variables, image)
+    loss = transfer_loss(found.activation, found.reconstruction, residual, label)
+    return loss, (found.logit, variables["batch_stats"])
+
+
+OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
+    {"cross_entropy": _cross_entropy, "forensic_transfer": _forensic_transfer}
+)

@@ -3,7 +3,8 @@
 CNNDetection (train.py:87-96, earlystop.py:25-44, networks/trainer.py:40-45): an epoch that
 gains less than delta over the best counts as bad; `patience` bad epochs end a phase; the
 learning rate is divided by 10 and the count of the best starts again; the run ends when the
-rate would fall below its minimum. From 1e-4 to 1e-6 that makes three phases: 1e-5 / 10 is
+rate would fall below its minimum. (Frank and Holz keep the best over all phases, `keep_best`:
+training.py:171-196.) From 1e-4 to 1e-6 that makes three phases: 1e-5 / 10 is
 1.0000000000000002e-06 in float64, which is not below 1e-6. In float32 it would be, and the
 third phase lost; that is why this is no part of the compiled step.
 """
@@ -49,4 +50,5 @@ def _next_phase(state: PlateauState, rule: Plateau) -> PlateauState:
     lower = state.learning_rate / rule.factor
     if lower < rule.min_learning_rate:
         return dataclasses.replace(state, saved=False, stopped=True)
-    return PlateauState(learning_rate=lower, phase=state.phase + 1)
+    best = state.best if rule.keep_best else None
+    return PlateauState(learning_rate=lower, phase=state.phase + 1, best=best)

@@ -19,6 +19,9 @@ def learning_rate(
     if config.optim.schedule == "cosine":
         share = step / (config.optim.max_epochs * steps_per_epoch)
         return config.optim.learning_rate * (1 + math.cos(math.pi * share)) / 2
+    if config.optim.schedule == "steps":
+        falls = step // (config.optim.decay_every * steps_per_epoch)
+        return config.optim.learning_rate * config.optim.decay_factor**falls
     return state.learning_rate
 
 

@@ -13,6 +13,7 @@ from jaxdet.convert.folder import is_detector
 from jaxdet.convert.load import load_weights
 from jaxdet.errors import UserError
 from jaxdet.files import read_json
+from jaxdet.models.architectures import ARCHITECTURES
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.progress import say
 from jaxdet.results import RunFolder
@@ -30,7 +31,8 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
     """
     if not config.model.init:
         rng = jax.random.key(config.seed)
-        return _plain(jax.jit(detector.init, static_argnames="size")(rng, size=_SIZE))
+        side = config.augment.crop if detector.architecture.fixed_size else _SIZE
+        return _plain(jax.jit(detector.init, static_argnames="size")(rng, size=side))
     path = Path(config.model.init)
     if not path.exists():
         way = "" if config.task == "eval" else ", or start at random with --config.model.init="
@@ -39,14 +41,15 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
         )
     if path.is_dir() and not is_detector(path):
         return load_run_variables(path, config, mesh)
-    loaded = load_weights(path, seed=config.seed)
+    deviation = config.model.head_deviation
+    loaded = load_weights(path, seed=config.seed, head_deviation=deviation)
     _check_network(path, loaded.model, config.model)
     if loaded.replaced:
-        say(f"{path}: head of another size left out, starting it at N(0, 0.02)")
+        say(f"{path}: head of another size left out, starting it at N(0, {deviation:g})")
     return loaded.variables
 
 
-# Parameters of these networks do not depend on the image's size; small is fast to trace.
+# Where parameters do not depend on the image's size, small is fast to trace.
 _SIZE = 64
 
 
@@ -56,7 +59,8 @@ def _plain(variables: Variables) -> Variables:
 
 def _check_network(path: Path, found: schema.Model, wanted: schema.Model) -> None:
     """Refuses weights whose shapes cannot be those of the config."""
-    if (found.name, found.width) != (wanted.name, wanted.width):
+    fitting = {wanted.name, ARCHITECTURES[wanted.name].backbone}
+    if found.name not in fitting or found.width != wanted.width:
         raise UserError(
             f"model.init={path}: holds a {found.name} of width {found.width}, the config asks "
             f"for {wanted.name} of width {wanted.width}; set --config.model.name={found.name} "
@@ -73,6 +77,11 @@ def load_run_variables(path: Path, config: schema.Config, mesh: Mesh) -> Variabl
     run = RunFolder(path)
     trained = schema.from_json_dict(read_json(run.config))
     _check_network(path, trained.model, config.model)
+    if ARCHITECTURES[trained.model.name].fixed_size and trained.augment.crop != config.eval_crop:
+        raise UserError(
+            f"model.init={path}: its {trained.model.name} takes crops of {trained.augment.crop} "
+            f"pixels alone; set --config.augment.crop={trained.augment.crop}"
+        )
     return restore_variables(run, trained, config.evaluation.weights, mesh)
 
 

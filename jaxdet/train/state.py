@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from jaxdet import config as schema
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.runtime.mesh import put_replicated, replicated
+from jaxdet.train.sgd import torch_sgd
 
 
 @jax.tree_util.register_dataclass
@@ -21,7 +22,7 @@ class TrainState:
     Attributes:
       step: i32 scalar, updates done.
       variables: {"params", "batch_stats"} of the detector.
-      optimizer: moments of Adam.
+      optimizer: moments of Adam, or momentum of SGD.
     """
 
     step: jax.Array
@@ -30,7 +31,11 @@ class TrainState:
 
 
 def make_optimizer(optim: schema.Optim) -> optax.GradientTransformation:
-    """Adam's direction; the learning rate is left to the step, which takes it as an argument."""
+    """The direction of an update; the learning rate is left to the step, as an argument."""
+    if optim.name == "sgd":
+        return torch_sgd(
+            momentum=optim.momentum, dampening=optim.dampening, weight_decay=optim.weight_decay
+        )
     return optax.scale_by_adam(b1=optim.beta1, b2=optim.beta2, eps=optim.epsilon)
 
 

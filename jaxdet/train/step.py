@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 
 from jaxdet.models.detector import Detector
 from jaxdet.runtime.mesh import batch_sharding, replicated
-from jaxdet.train.losses import binary_cross_entropy
+from jaxdet.train.losses import OBJECTIVES
 from jaxdet.train.state import TrainState
 
 Scalars = dict[str, jax.Array]
@@ -26,6 +26,7 @@ def make_train_step(
     logits [B], whole on each device, for accuracy and AP on the host. What a network draws at
     random follows from `seed` and the step alone, so a run that goes on draws the same.
     """
+    loss_of = OBJECTIVES[detector.architecture.objective]
 
     def step(
         state: TrainState, image: jax.Array, label: jax.Array, learning_rate: jax.Array
@@ -34,8 +35,7 @@ def make_train_step(
 
         def objective(params: Any) -> tuple[jax.Array, Any]:
             variables = {**state.variables, "params": params}
-            logit, batch_stats = detector.apply_train(variables, image, rng=rng)
-            return binary_cross_entropy(logit, label), (logit, batch_stats)
+            return loss_of(detector, variables, image, label, rng)
 
         params = state.variables["params"]
         (loss, (logit, batch_stats)), gradients = jax.value_and_grad(objective, has_aux=True)(

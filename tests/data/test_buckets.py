@@ -41,21 +41,21 @@ def test_shapes_are_the_fine_ones_up_to_the_bound():
 def test_full_batches_have_one_number_of_rows_for_each_shape(devices):
     rng = np.random.default_rng(1)
     given = pieces(rng, 150)
-    found = list(batches(given, devices=devices, full=True))
+    found = list(batches(given, pixels=2**20, devices=devices, full=True))
     assert sorted(p.owner for b in found for p in b.pieces) == list(range(150))
     rows = {}
     for batch in found:
         rows.setdefault(batch.image.shape[1:], set()).add(len(batch.image))
     assert all(len(counts) == 1 for counts in rows.values())
     assert all(len(b.image) % devices == 0 for b in found)
-    assert all(len(b.image) % devices == 0 for b in batches(given, devices=devices))
+    assert all(len(b.image) % devices == 0 for b in batches(given, pixels=2**20, devices=devices))
 
 
 def test_the_rest_of_an_interrupted_work_makes_the_same_batches():
     given = pieces(np.random.default_rng(2), 400, most=100)
-    whole = [[p.owner for p in b.pieces] for b in batches(given, full=True)]
+    whole = [[p.owner for p in b.pieces] for b in batches(given, pixels=2**20, full=True)]
     done = {owner for batch in whole[:5] for owner in batch}
-    left = batches([p for p in given if p.owner not in done], full=True)
+    left = batches([p for p in given if p.owner not in done], pixels=2**20, full=True)
     assert [[p.owner for p in b.pieces] for b in left] == whole[5:]
 
 

@@ -35,7 +35,8 @@ def define(kind, rgb, index, *, seed=5):
     noise = np.random.Generator(np.random.Philox(key=seed, counter=counter)).standard_normal(
         rgb.shape, np.float32
     )
-    return np.clip(np.rint(rgb + np.float32(level) * noise), 0, 255).astype(np.uint8)
+    # Drawn in the order of the array, which is BGR.
+    return np.clip(np.rint(rgb + np.float32(level) * noise[..., ::-1]), 0, 255).astype(np.uint8)
 
 
 def disturbance(kind):

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from jaxdet.config import Augment, Config, Data, Evaluation
-from jaxdet.data.folder import FolderSet, load_set
+from jaxdet.data.folder import FolderSet, load_set, read_size
 from jaxdet.data.splits import check_sizes, load_test_sets, load_train_and_val
 from jaxdet.errors import UserError
 from tests.conftest import write_images
@@ -51,6 +51,23 @@ def test_val_folder_is_used_where_there_is_one(dataset):
     train, val = load_train_and_val(data_config(dataset))
     assert (len(train), len(val)) == (48, 10)
     assert val.folder == dataset / "val"
+
+
+def test_validation_can_be_taken_from_train_beside_a_val_folder(dataset):
+    train, val = load_train_and_val(data_config(dataset, validation="train", val_fraction=0.25))
+    assert (len(train), len(val)) == (36, 12)
+    assert val.folder == dataset / "train"
+    assert not set(train.ids) & set(val.ids)
+
+
+def test_training_images_come_from_train_root_and_tests_from_root(dataset, tmp_path):
+    write_images(tmp_path / "other" / "train" / "face", count=8)
+    config = data_config(dataset, train_root=str(tmp_path / "other"), val_fraction=0.25)
+    train, val = load_train_and_val(config)
+    assert {i.split("/")[0] for i in (*train.ids, *val.ids)} == {"face"}
+    assert [one.name for one in load_test_sets(config)] == ["alpha", "beta", "gamma"]
+    with pytest.raises(UserError, match=r"data\.train_root=nowhere: no such folder"):
+        load_train_and_val(data_config(dataset, train_root="nowhere"))
 
 
 def test_validation_is_held_out_of_train_where_there_is_no_val(dataset):
@@ -128,3 +145,9 @@ def test_the_fingerprint_of_content_tells_other_files_apart_and_not_other_times(
     assert FolderSet(name="x", folder=kept.folder, files=kept.files).content_fingerprint != content(
         "b"
     )
+
+
+def test_a_header_that_pillow_refuses_has_no_size(tmp_path):
+    # A PNG whose first chunk is cut short: Pillow raises ValueError.
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\x04IHDR\x00\x00\x00\x01")
+    assert read_size(tmp_path / "a.png") is None

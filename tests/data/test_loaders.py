@@ -4,6 +4,7 @@ import pytest
 from jaxdet.config import Augment, Runtime
 from jaxdet.data.folder import load_set
 from jaxdet.data.loaders import EvalLoader, Reader, Share, TrainLoader
+from jaxdet.data.ops import center_crop, kernel_blur
 from jaxdet.data.order import epoch_order, steps_per_epoch
 from jaxdet.data.pipeline import open_batches
 from jaxdet.errors import BadImageError, UserError
@@ -121,13 +122,64 @@ def test_published_validation_is_the_same_in_an_epoch_and_new_in_the_next(datase
             read=reader(dataset / "val"),
             crop=24,
             batch_size=10,
-            published=AUGMENT,
+            augment=AUGMENT,
             seed=3,
             epoch=epoch,
         )
 
     assert same(make(0)(0), make(0)(0))
     assert not same(make(0)(0), make(1)(0))
+
+
+def validation(dataset, augment, *, epoch=0):
+    """Batches of validation by the augmentation of training."""
+    loader = EvalLoader(
+        read=reader(dataset / "val"), crop=24, batch_size=5, augment=augment, as_published=False,
+        seed=3, epoch=epoch,
+    )  # fmt: skip
+    return [loader(0), loader(1)]
+
+
+def test_validation_by_the_training_augmentation_crops_at_random_anew_each_epoch(dataset):
+    plain = Augment(crop=24, flip_probability=0.0)
+    first, again, next_epoch = (validation(dataset, plain, epoch=e) for e in (0, 0, 1))
+    assert all(same(a, b) for a, b in zip(first, again, strict=True))
+    assert not same(first[0], next_epoch[0])
+    centre = EvalLoader(read=reader(dataset / "val"), crop=24, batch_size=5)(0)
+    assert not np.array_equal(first[0]["image"], centre["image"])
+    image = reader(dataset / "val")(0)[:, :, ::-1]
+    windows = np.lib.stride_tricks.sliding_window_view(image, (24, 24, 3)).reshape(-1, 24, 24, 3)
+    assert (windows == first[0]["image"][0]).all((1, 2, 3)).any()
+
+
+def test_validation_draws_once_a_batch_where_training_does(dataset):
+    augment = Augment(
+        crop=24, corner="centre", flip_probability=0.0, scope="batch", blur="kernel",
+        blur_probability=1.0,
+    )  # fmt: skip
+    read = reader(dataset / "val")
+
+    def blurred(size, batch):
+        images = [
+            center_crop(kernel_blur(read(int(i)), size=size), size=24) for i in batch["index"]
+        ]
+        return np.stack(images)[..., ::-1]
+
+    found = [
+        [size for size in (1, 3, 5, 7) if np.array_equal(blurred(size, batch), batch["image"])]
+        for epoch in range(6)
+        for batch in validation(dataset, augment, epoch=epoch)
+    ]
+    assert {len(sizes) for sizes in found} == {1}
+    assert len({size for (size,) in found}) > 1
+
+
+def test_a_validation_image_that_a_random_crop_does_not_fit_in_is_named(dataset):
+    with pytest.raises(UserError, match=r"val/cat/0_real/000\.png: 40x40 pixels .* crop of 41"):
+        EvalLoader(
+            read=reader(dataset / "val"), crop=41, batch_size=5, augment=Augment(crop=41),
+            as_published=False,
+        )(0)  # fmt: skip
 
 
 @pytest.fixture

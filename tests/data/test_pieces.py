@@ -51,7 +51,7 @@ def test_every_piece_is_in_one_batch_at_its_own_size():
     rng = np.random.default_rng(0)
     pieces = [Piece(i, image(*rng.integers(1, 300, 2))) for i in range(70)]
     seen = []
-    for batch in batches(pieces):
+    for batch in batches(pieces, pixels=2**22):
         for row, piece in enumerate(batch.pieces):
             height, width = batch.size[row]
             assert np.array_equal(batch.image[row, :height, :width], piece.pixels)

@@ -71,3 +71,12 @@ def test_figures_are_those_of_the_headline_s_protocol():
 def test_a_row_that_is_not_there_is_told(row, says):
     with pytest.raises(UserError, match=says):
         find_published(config(row))
+
+
+def test_a_row_that_was_resized_stands_beside_the_same_protocol_alone():
+    row = "wang2020; appendixA.7; Blur+JPEG (0.1) / {}center crop 224; Wang et al."
+    resized, plain = row.format("resize 256, "), row.format("no resize, ")
+    assert find_published(config(resized, protocol="resize")).ap
+    assert not find_published(config(resized)).ap
+    assert find_published(config(plain)).ap
+    assert not find_published(config(plain, protocol="resize")).ap

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdet.models import resnet, vgg
+from jaxdet.models.architectures import ARCHITECTURES
 from jaxdet.models.detector import Detector
 from tests.golden import torchvision
 
@@ -16,7 +17,7 @@ VGG = vgg.vgg11_bn(width=4)
 
 def look(network, head, dtype=None):
     """A detector's evidence of three images, its last map and parameters; its plain logits hold."""
-    detector = Detector(network, dtype)
+    detector = Detector(ARCHITECTURES["resnet18"], network, dtype=dtype)
     variables = jax.jit(detector.init, static_argnames="size")(jax.random.key(3), size=64)
     layer = variables["params"][head]
     moved = {"kernel": layer["kernel"] * 20, "bias": jnp.array([BIAS])}

@@ -5,6 +5,7 @@ import pytest
 from jaxdet.config import Model
 from jaxdet.models.detector import get_detector
 from jaxdet.models.vgg import adaptive_mean
+from jaxdet.predict import LoadedDetector
 
 
 def adaptive_mean_by_hand(x, side):
@@ -38,3 +39,17 @@ def test_an_image_in_a_larger_array_scores_as_by_itself(name):
     np.testing.assert_allclose(
         detector.apply(variables, around, size), detector.apply(variables, image), atol=1e-6
     )
+
+
+def test_images_that_five_pools_leave_nothing_of_are_padded():
+    model = Model(name="vgg11", width=4)
+    init = jax.jit(get_detector(model).init, static_argnames="size")
+    loaded = LoadedDetector(model, init(jax.random.key(0), size=32))
+    images = [
+        np.random.default_rng(seed).integers(0, 256, (24, 20, 3), dtype=np.uint8)
+        for seed in range(3)
+    ]
+    found = loaded.score(images, crop="none")
+    assert np.ptp(found) > 1e-6
+    padded = [np.pad(image, ((4, 4), (6, 6), (0, 0))) for image in images]
+    np.testing.assert_allclose(loaded.score(padded, crop="none"), found, atol=1e-6)

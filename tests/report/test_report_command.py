@@ -81,3 +81,39 @@ def test_help():
     )  # fmt: skip
     assert "--out DIR" in ended.stdout
     assert ended.stderr == ""
+
+
+def test_a_folder_with_other_files_is_left_alone(make_run, tmp_path, capsys):
+    run, paper = make_run("a", trained=False), tmp_path / "paper"
+    paper.mkdir()
+    (paper / "table.csv").write_text("mine")
+    line = _mistake(capsys, run, f"--out={paper}")
+    assert str(paper) in line
+    assert [path.name for path in paper.iterdir()] == ["table.csv"]
+    assert (paper / "table.csv").read_text() == "mine"
+
+
+def test_a_report_that_was_cut_short_is_written_again(make_run, tmp_path):
+    run, out = make_run("a", trained=False), tmp_path / "out"
+    main([str(run), f"--out={out}"])
+    whole = (out / "index.html").read_bytes()
+    (out / "index.html").write_text("<!-- Written by jaxdet -->not written to its end")
+    main([str(run), f"--out={out}"])
+    assert (out / "index.html").read_bytes() == whole
+
+
+def test_missing_predictions_are_told(make_run, capsys):
+    run = make_run("a", trained=False)
+    gone = sorted((run / "predictions").iterdir())[0]
+    gone.unlink()
+    main([str(run)])
+    assert f"no predictions of {gone.stem}: no curves" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(make_run):
+    command = f"{sys.executable} -m jaxdet.report {make_run('a', trained=False)} | head -c 10"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "set       "[: len(done.stdout)]
+    assert "Traceback" not in done.stderr

@@ -69,7 +69,10 @@ def test_levels_begin_with_images_as_they_are(run):
         (1, results.conditions["blur-1"].sets["own"].ap),
         (3, results.conditions["blur-3"].sets["own"].ap),
     ]
-    assert conditions.series(results, "noise", None)[0] == (0, results.mean_ap)
+    over = list(results.sets)
+    mean = conditions.series(results, "noise", None, over=over)[0]
+    assert mean == (0, pytest.approx(results.mean_ap))
+    assert conditions.series(results, "noise", None, over=[*over, "elsewhere"]) == []
     assert conditions.levels(dataclasses.replace(results, conditions={}), "blur") == []
 
 

@@ -34,6 +34,20 @@ def test_a_run_that_never_improves_has_three_phases_of_six_epochs():
     assert rates == [1e-4] * 6 + [1e-5] * 6 + [1e-5 / 10] * 6
 
 
+def test_a_best_that_is_kept_must_be_beaten_in_later_phases_too():
+    # Frank and Holz: any gain counts, five epochs without one end a phase.
+    rule = Plateau(first_delta=1e-9, later_delta=1e-9, keep_best=True)
+    state, saved, rates = PlateauState(learning_rate=1e-4), [], []
+    for epoch, score in enumerate([0.7, 0.8] + [0.8] * 5 + [0.79] * 3 + [0.81] + [0.5] * 99):
+        rates.append(state.learning_rate)
+        state = after_epoch(state, score, rule)
+        saved += [epoch] if state.saved else []
+        if state.stopped:
+            break
+    assert saved == [0, 1, 10]
+    assert rates == [1e-4] * 7 + [1e-5] * 9 + [1e-5 / 10] * 5
+
+
 def test_cosine_falls_from_the_rate_to_zero():
     config = Config(optim=Optim(schedule="cosine", max_epochs=4, learning_rate=0.2))
     state = schedule.first_state(config)

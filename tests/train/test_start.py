@@ -46,6 +46,25 @@ def test_a_pth_file_starts_a_run_with_a_head_of_its_own(weights, capsys):
     assert all(np.array_equal(again[place], found[place]) for place in found)
 
 
+def test_a_new_head_has_the_deviation_of_the_config(weights):
+    path, _ = weights
+    assert 0.6 < start(path, head_deviation=1.0)["params"]["fc"]["kernel"].std() < 1.5
+    for name in ("resnet18", "vgg11"):
+        model = Model(name=name, width=4, head_deviation=1.0)
+        assert get_detector(model).network.head_deviation == 1.0
+
+
+def test_a_detector_starts_from_the_weights_of_the_network_it_is_built_on(tmp_path):
+    model = Model(name="resnet34", width=4)
+    rng = np.random.default_rng(0)
+    ours = {p: rng.normal(size=s).astype(np.float32) for p, s in shapes(model).items()}
+    write_torch(tmp_path / "w.pth", to_torch(ours, table=TABLES["resnet34"]))
+    found = flatten(start(tmp_path / "w.pth", name="spectrum_resnet34"))
+    assert all(np.array_equal(value, ours[place]) for place, value in found.items())
+    with pytest.raises(UserError, match="the config asks for npr"):
+        start(tmp_path / "w.pth", name="npr")
+
+
 def test_weights_of_another_network_are_refused(weights):
     path, _ = weights
     with pytest.raises(

@@ -11,9 +11,12 @@ from jaxdet.data.ops.geometry import (
     resize_shorter,
     scale,
 )
+from jaxdet.data.ops.kernels import kernel_blur, three_tap_blur
+from jaxdet.data.ops.noise import add_noise
 from jaxdet.data.ops.sharpness import laplacian_variance
 
 __all__ = [
+    "add_noise",
     "blur_radius",
     "center_corner",
     "center_crop",
@@ -23,10 +26,12 @@ __all__ = [
     "flip",
     "gaussian_blur",
     "jpeg",
+    "kernel_blur",
     "laplacian_variance",
     "open_image",
     "pad_to",
     "resize_shorter",
     "scale",
     "swap_channels",
+    "three_tap_blur",
 ]

@@ -10,20 +10,21 @@ from matplotlib.axes import Axes
 
 from jaxdet.pages import printable
 from jaxdet.report.conditions import KINDS, UNTOUCHED, level_name, series
+from jaxdet.report.conditions import levels as levels_of
 from jaxdet.report.figures.bars import shortened
 from jaxdet.report.figures.panels import Panel
 from jaxdet.report.figures.style import DASHES, MARKERS, Palette
 from jaxdet.report.load import Run
-from jaxdet.report.rows import percent, set_names
+from jaxdet.report.rows import percent, set_names, shared_names
 
 _ROOM = 0.19  # of the axis, between two numbers on it
 _MOST_LETTERS = 22
 
 
 def robustness_panels(runs: Sequence[Run], kind: str) -> list[Panel]:
-    """The mean over the sets first, then each set."""
+    """The mean over the sets first, those that all runs scored, then each set."""
     lowest = min(ap for run in runs for name in (None, *set_names(runs))
-                 for _, ap in series(run.results, kind, name) or [(0, 1.0)])  # fmt: skip
+                 for _, ap in _points(runs, run, kind, name) or [(0, 1.0)])  # fmt: skip
     # All panels share their axis: the eye compares heights.
     low = 10 * np.floor(10 * min(lowest, 0.5) - 0.2)
     return [_panel(runs, kind, name, low=low) for name in (None, *set_names(runs))]
@@ -34,7 +35,7 @@ def _panel(runs: Sequence[Run], kind: str, name: str | None, *, low: float) -> P
 
     def draw(axes: Axes, palette: Palette) -> None:
         for number, run in enumerate(runs):
-            points = series(run.results, kind, name)
+            points = _points(runs, run, kind, name)
             if points:
                 placed = [(places[level], ap) for level, ap in points]
                 _draw_line(axes, placed, number, palette, ends=len(runs) == 1)
@@ -42,6 +43,13 @@ def _panel(runs: Sequence[Run], kind: str, name: str | None, *, low: float) -> P
 
     title = "Mean over sets" if name is None else shortened(printable(name), _MOST_LETTERS)
     return Panel(title=title, draw=draw)
+
+
+def _points(
+    runs: Sequence[Run], run: Run, kind: str, name: str | None
+) -> list[tuple[float, float]]:
+    """(level, AP) of a run; of means over the sets that all runs scored where `name` is None."""
+    return series(run.results, kind, name, over=shared_names(runs))
 
 
 def _draw_line(
@@ -84,7 +92,7 @@ def _ticks(places: Mapping[float, float], kind: str) -> list[float]:
 
 def _places(runs: Sequence[Run], kind: str) -> dict[float, float]:
     """Where each level stands; images as they are, which have no quality, one step beyond."""
-    levels = sorted({level for run in runs for level, _ in series(run.results, kind, None)})
+    levels = sorted({level for run in runs for level, _, _ in levels_of(run.results, kind)})
     places = {level: level for level in levels}
     if UNTOUCHED in places and len(levels) > 1:
         rest = levels[:-1]

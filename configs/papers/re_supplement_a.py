@@ -1,0 +1,21 @@
+"""Frank and Holz 2020, supplement A: classes with and without augmentation.
+
+Command:  python -m jaxdet.main --config=configs/papers/re_supplement_a.py \
+              --config.data.root=ForenSynths --workdir=RUNS
+          --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
+Source:   Frank and Holz, ML Reproducibility Challenge 2020; their code at 47d3971
+Expected: published mean AP 84.3 to 93.8 over 11 sets; here: not measured
+"""
+
+from jaxdet.experiments import Table, frank, sized
+
+
+def get_table(arg: str = "") -> Table:
+    return sized(
+        Table(
+            title="Frank and Holz 2020, supplement A: classes with and without augmentation",
+            source="Frank and Holz, ML Reproducibility Challenge 2020; their code at 47d3971",
+            rows=frank.supplement_a(),
+        ),
+        arg,
+    )

@@ -1,0 +1,23 @@
+"""Wang et al. 2020, table 2: augmentations, numbers of classes, Zhang et al.
+
+Command:  python -m jaxdet.main --config=configs/papers/wang_table2.py \
+              --config.data.root=ForenSynths --workdir=RUNS
+          --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
+          The rows of Zhang et al. train on data/cyclegan and data/autogan, each with a train/;
+          --row=NAME --config.data.train_root=DIR names another place.
+Source:   Wang et al., CVPR 2020, 4 and B.2; CNNDetection at ea0b562; AutoGAN's code
+Expected: published mean AP 73.2 to 93.0 over 11 sets; here: not measured
+"""
+
+from jaxdet.experiments import Table, sized, wang
+
+
+def get_table(arg: str = "") -> Table:
+    return sized(
+        Table(
+            title="Wang et al. 2020, table 2: augmentations, numbers of classes, Zhang et al.",
+            source="Wang et al., CVPR 2020, 4 and B.2; CNNDetection at ea0b562; AutoGAN's code",
+            rows=(*wang.zhang(), *wang.numbers_of_classes(), *wang.augmentations()),
+        ),
+        arg,
+    )

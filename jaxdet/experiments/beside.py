@@ -1,0 +1,111 @@
+"""The table of a paper with what was measured here: every column that the paper prints.
+
+The runs' report has the AP that stands under the same protocol. This one takes accuracies too, and
+whatever was scored, and says where numbers cannot be compared.
+"""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterator, Sequence
+
+from jaxdet.evals.published import published_rows
+from jaxdet.experiments.table import Row, Table
+from jaxdet.metrics import USUAL_NAMES
+from jaxdet.report.markdown import escaped, markdown_table
+from jaxdet.results import Results, SetResult
+
+_FOLDERS = {usual: folder for folder, usual in USUAL_NAMES.items()}
+# The papers' measures to fields of a set's result.
+_FIELDS = {
+    "AP": "ap",
+    "accuracy": "accuracy",
+    "TPR (positive = real)": "accuracy_real",
+    "TNR": "accuracy_fake",
+}
+_MEANS = ("mAP", "mean")
+_TINY = "Tiny form: other images, sizes and epochs. These numbers cannot be compared."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pair:
+    """One printed number and ours, in percent; None where nothing was measured for it."""
+
+    row: str
+    source: str
+    metric: str
+    column: str
+    published: float
+    measured: float | None
+
+
+def pairs_of(row: Row, results: Results) -> Iterator[Pair]:
+    """Every number of the row's published rows; a measure that two of them print, once."""
+    told: set[str] = set()
+    for source in row.published:
+        printed = published_rows().get(source, [])
+        new = [one for one in printed if one[0] not in told and one[0] in _FIELDS]
+        told |= {metric for metric, _, _ in new}
+        for metric, column, value in new:
+            columns = [name for kind, name, _ in new if kind == metric and name not in _MEANS]
+            ours = _measured(results, metric, column, columns)
+            yield Pair(
+                row=row.name, source=source, metric=metric, column=column,
+                published=value, measured=ours,
+            )  # fmt: skip
+
+
+def _measured(results: Results, metric: str, column: str, columns: Sequence[str]) -> float | None:
+    """Ours in percent; a mean only where all sets that the paper's is over were scored."""
+    if column not in _MEANS:
+        return _score(results, metric, column)
+    values = [_score(results, metric, one) for one in columns]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
+def _score(results: Results, metric: str, column: str) -> float | None:
+    folder = _FOLDERS.get(column, column.lower())
+    one: SetResult | None = results.sets.get(folder)
+    value = None if one is None else getattr(one, _FIELDS[metric])
+    return None if value is None else 100 * value
+
+
+def csv_text(pairs: Sequence[Pair]) -> str:
+    """A line a number."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in dataclasses.fields(Pair)])
+    writer.writerows(dataclasses.astuple(pair) for pair in pairs)
+    return text.getvalue()
+
+
+def markdown_text(table: Table, measured: Sequence[tuple[Row, Results]]) -> str:
+    """A table a measure: two lines a row, printed and measured, a column a set."""
+    pairs = [pair for row, results in measured for pair in pairs_of(row, results)]
+    parts = [f"# {escaped(table.title)}", f"Source: {escaped(table.source)}."]
+    parts += [_TINY] if table.tiny else []
+    for metric in dict.fromkeys(pair.metric for pair in pairs):
+        chosen = [pair for pair in pairs if pair.metric == metric]
+        parts += [f"## {escaped(metric)}, percent", _measure(chosen, measured)]
+    notes = [f"- {row.name}: {escaped(row.unverified)}" for row, _ in measured if row.unverified]
+    parts += ["## Not verified, or otherwise here", "\n".join(notes)] if notes else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _measure(pairs: Sequence[Pair], measured: Sequence[tuple[Row, Results]]) -> str:
+    columns = list(dict.fromkeys(pair.column for pair in pairs))
+    body = []
+    for row, results in measured:
+        own = {pair.column: pair for pair in pairs if pair.row == row.name}
+        printed = [own[c].published if c in own else None for c in columns]
+        ours = [own[c].measured if c in own else None for c in columns]
+        mean_ap = f"{100 * results.mean_ap:.1f} ({len(results.sets)})"
+        body.append([row.name, "published", *map(_cell, printed), ""])
+        how = f"measured, seed {row.config.seed}, {results.protocol} {row.config.eval_crop}"
+        body.append(["", how, *map(_cell, ours), mean_ap])
+    return markdown_table(["row", "", *columns, "mean AP (sets scored)"], body)
+
+
+def _cell(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.1f}"

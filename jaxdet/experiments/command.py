@@ -1,0 +1,95 @@
+"""The main command with a table: which rows, with which options, listed or run."""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from absl import flags
+
+from jaxdet import config as schema
+from jaxdet.errors import UserError
+from jaxdet.experiments.listing import listing
+from jaxdet.experiments.table import Row, Table
+
+# The number of this job in a SLURM array, which picks a row.
+_ARRAY = "SLURM_ARRAY_TASK_ID"
+
+
+def run_table(
+    table: object, arguments: Sequence[str], environment: Mapping[str, str] = os.environ
+) -> None:
+    """Lists the rows of a table or runs them, as a command line says.
+
+    Args:
+      table: what a config file's get_table gave.
+      arguments: of the command, the program's name first, without --config.
+      environment: where a job of an array finds its number.
+
+    Raises:
+      UserError: for whatever the user can mend, before any work starts; or where every row that
+        failed did so by a mistake of that kind.
+      RunFailedError: where another row could not go on; those after it have run all the same.
+    """
+    if not isinstance(table, Table):
+        raise UserError("--config: get_table gives no jaxdet.experiments.Table")
+    table, values = with_options(table, arguments)
+    workdir = Path(values.workdir) if values.workdir else None
+    if values.list:
+        print(listing(table, workdir, _speed(values)), flush=True)
+        return
+    rows = _chosen(table, values.row, environment)
+    if workdir is None:
+        raise UserError("--workdir is missing; see --help")
+    # Imported late: a mistake on the command line is answered without waiting for JAX.
+    from jaxdet.experiments.runner import run_rows
+
+    run_rows(table, rows, workdir)
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_boolean("list", False, "", flag_values=values)
+    flags.DEFINE_string("row", "", "", flag_values=values)
+    flags.DEFINE_string("images-per-second", "", "", flag_values=values)
+
+
+def with_options(table: Table, arguments: Sequence[str]) -> tuple[Table, flags.FlagValues]:
+    """The table with the options of a command line in every row, and the other flags.
+
+    Raises:
+      UserError: naming the first row whose options cannot be or cannot work.
+    """
+    rows: list[Row] = []
+    for row in table.rows:
+        try:
+            options = schema.to_config_dict(row.config)
+            config, values = schema.parse_options(options, arguments, _define)
+        except UserError as error:
+            raise UserError(f"row {row.name}: {error}") from None
+        rows.append(dataclasses.replace(row, config=config))
+    return dataclasses.replace(table, rows=tuple(rows)), values
+
+
+def _speed(values: flags.FlagValues) -> float | None:
+    given = values["images-per-second"].value
+    if not given:
+        return None
+    try:
+        speed = float(given)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise UserError(f"--images-per-second={given}: not a number above 0")
+    return speed
+
+
+def _chosen(table: Table, row: str, environment: Mapping[str, str]) -> tuple[Row, ...]:
+    """The row that is asked for, by the option or by the array; else all."""
+    if row:
+        return (table.pick(row),)
+    if not environment.get(_ARRAY):
+        return table.rows
+    try:
+        return (table.pick(environment[_ARRAY]),)
+    except UserError as error:
+        raise UserError(f"{_ARRAY}: {error}") from None

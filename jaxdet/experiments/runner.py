@@ -1,0 +1,68 @@
+"""Runs the rows of a table one after the other, and reports on those that are finished."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+
+from jaxdet.errors import RunFailedError, UserError
+from jaxdet.experiments import beside
+from jaxdet.experiments.state import FINISHED, state_of
+from jaxdet.experiments.table import Row, Table
+from jaxdet.files import write_bytes
+from jaxdet.progress import say
+from jaxdet.report import write_report
+from jaxdet.results import RunFolder, read_results
+from jaxdet.run import run
+
+
+def run_rows(table: Table, rows: Sequence[Row], workdir: Path) -> None:
+    """Runs each row in its folder below `workdir`, from where it stands; then the report.
+
+    A row that fails is told and the others go on. The report, in `workdir/report`, has every row
+    of the table that is finished; where only some rows were asked for, as by the jobs of an array,
+    the one that finishes the table writes it.
+
+    Raises:
+      UserError: where rows failed by mistakes that the user can mend, and no other way.
+      RunFailedError: where a row failed otherwise.
+    """
+    if RunFolder(workdir).config.exists():
+        raise UserError(f"{workdir}: holds a run, not a table; give another --workdir")
+    failed: dict[str, UserError | RunFailedError] = {}
+    for number, row in enumerate(rows, start=1):
+        say(f"row {row.name}, {number} of {len(rows)}")
+        try:
+            run(row.config, workdir / row.name)
+        except (UserError, RunFailedError) as error:
+            failed[row.name] = error
+            say(f"row {row.name} failed: {' '.join(str(error).split())}")
+        # The next row's network is another one.
+        jax.clear_caches()
+    _report(table, workdir, all_asked=len(rows) == len(table.rows))
+    _raise_for(failed, len(rows))
+
+
+def _report(table: Table, workdir: Path, *, all_asked: bool) -> None:
+    """Writes the page and the paper's table of the finished rows."""
+    finished = [row for row in table.rows if state_of(row, workdir) == FINISHED]
+    if not finished or not (all_asked or len(finished) == len(table.rows)):
+        return
+    out = workdir / "report"
+    page = write_report([workdir / row.name for row in finished], out)
+    measured = [(row, read_results(workdir / row.name / "results.json")) for row in finished]
+    pairs = [pair for row, results in measured for pair in beside.pairs_of(row, results)]
+    write_bytes(out / "published.csv", beside.csv_text(pairs).encode())
+    write_bytes(out / "published.md", beside.markdown_text(table, measured).encode())
+    say(f"report of {len(finished)} of {len(table.rows)} rows: {page}")
+    say(f"measured beside published: {out / 'published.md'}")
+
+
+def _raise_for(failed: dict[str, UserError | RunFailedError], asked: int) -> None:
+    if not failed:
+        return
+    what = "; ".join(f"{name}: {error}" for name, error in failed.items())
+    message = f"{len(failed)} of {asked} rows failed: {what}"
+    if all(isinstance(error, UserError) for error in failed.values()):
+        raise UserError(message)
+    raise RunFailedError(message)

@@ -1,0 +1,47 @@
+"""How far the rows of a table are, and how long one takes."""
+
+from pathlib import Path
+
+from jaxdet import config as schema
+from jaxdet.errors import UserError
+from jaxdet.experiments.table import Row
+from jaxdet.files import read_json
+from jaxdet.results import RunFolder, read_metrics, read_results
+from jaxdet.train import schedule
+
+FINISHED = "finished"
+
+
+def state_of(row: Row, workdir: Path) -> str:
+    """FINISHED, "begun at step N", "not begun", or what is wrong with the row's folder."""
+    folder = RunFolder(workdir / row.name)
+    if not folder.config.exists():
+        return "not begun"
+    try:
+        return _state(row.config, folder)
+    except (UserError, OSError):
+        return "cannot be read"
+
+
+def _state(config: schema.Config, folder: RunFolder) -> str:
+    if schema.differences(schema.from_json_dict(read_json(folder.config)), config):
+        return "of another config"
+    if folder.results.exists() and read_results(folder.results).status == "finished":
+        return FINISHED
+    steps = [line["step"] for line in read_metrics(folder.metrics)]
+    return f"begun at step {max(steps)}" if steps else "begun"
+
+
+def least_epochs(config: schema.Config) -> int:
+    """Epochs of a run whose accuracy is best in the first one: no run has fewer."""
+    state, epochs = schedule.first_state(config), 0
+    while not schedule.is_over(config, state, epochs_done=epochs):
+        state, epochs = schedule.next_state(config, state, 0.5), epochs + 1
+    return epochs
+
+
+def least_hours(row: Row, images_per_second: float) -> float | None:
+    """Hours of the least epochs' training at a speed; None where the images are unknown."""
+    if row.images is None:
+        return None
+    return row.images * least_epochs(row.config) / images_per_second / 3600

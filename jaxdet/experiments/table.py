@@ -1,0 +1,91 @@
+"""What a table of experiments is: rows, each one training beside published numbers."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from jaxdet.config import Config
+from jaxdet.errors import UserError
+
+# What a row may be called: it names a folder beside the report, and a number would be its place.
+_NAME = re.compile(r"(?!\d+$|report$)[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """One training and its evaluation.
+
+    Attributes:
+      name: of the run and its folder below the table's.
+      config: what is trained.
+      published: rows of evals/published.csv that the run stands beside, as "source; table;
+        setting; result". The first one is `evaluation.published`; the others print the same run
+        again, in another table or by another measure.
+      images: training images of an epoch; None where no source tells.
+      unverified: what of the row is recalled, assumed or done otherwise here; "" for nothing.
+    """
+
+    name: str
+    config: Config
+    published: tuple[str, ...]
+    images: int | None = None
+    unverified: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows that a paper prints together.
+
+    Attributes:
+      title: paper, table and what its rows differ in.
+      source: where its facts are from.
+      rows: in the paper's order.
+      tiny: whether the rows are scaled down, and their numbers not the paper's to compare with.
+    """
+
+    title: str
+    source: str
+    rows: tuple[Row, ...]
+    tiny: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where there is no row, or a name is no folder or is there twice."""
+        names = [row.name for row in self.rows]
+        if not names:
+            raise ValueError(f"{self.title}: a table without rows")
+        wrong = [name for name in names if not _NAME.fullmatch(name)]
+        if wrong or len(set(names)) < len(names):
+            raise ValueError(f"names of rows: {wrong or names}")
+
+    def pick(self, row: str) -> Row:
+        """The row of a name, or of a place counted from 1.
+
+        Raises:
+          UserError: where there is none.
+        """
+        names = [one.name for one in self.rows]
+        if row in names:
+            return self.rows[names.index(row)]
+        if row.isdecimal() and 1 <= int(row) <= len(names):
+            return self.rows[int(row) - 1]
+        raise UserError(f"--row={row}: no such row; give 1 to {len(names)}, or {', '.join(names)}")
+
+
+def make_row(
+    name: str,
+    config: Config,
+    *,
+    published: Sequence[str],
+    images: int | None = None,
+    unverified: str = "",
+) -> Row:
+    """A row whose config carries its name and the first of its published rows."""
+    evaluation = dataclasses.replace(config.evaluation, published=published[0])
+    config = dataclasses.replace(config, name=name, evaluation=evaluation)
+    return Row(
+        name=name,
+        config=config,
+        published=tuple(published),
+        images=images,
+        unverified=" ".join(unverified.split()),
+    )

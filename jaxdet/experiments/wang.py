@@ -1,0 +1,194 @@
+"""Recipes of Wang et al., CVPR 2020: what tables 2 and 4 were trained by.
+
+Sections 4.1, B.2 and B.3 of the paper, and CNNDetection at ea0b562, which has the training of its
+own detectors but not of those it compares with.
+"""
+
+from jaxdet.config import Augment, Config, Data, Evaluation, Model, Optim, Plateau, Validation
+from jaxdet.experiments.table import Row, make_row
+
+# Real and fake images of one training class; there are 20.
+CLASS_IMAGES, CLASSES = 36_006, 20
+# B.2: epochs without improvement that end a phase, by the share of the training images in percent.
+_PATIENCE = {10: 50, 20: 25, 40: 13, 80: 7, 100: 5}
+
+
+def train(
+    *,
+    blur: float = 0.0,
+    jpeg: float = 0.0,
+    classes: int = 0,
+    fraction: float = 1.0,
+    patience: int = 5,
+    train_root: str = "",
+) -> Config:
+    """ResNet-50 from ImageNet weights as CNNDetection trains it.
+
+    Args:
+      blur: chance of a blur.
+      jpeg: chance of JPEG compression.
+      classes: first classes in sorted order; 0: all.
+      fraction: share of each class.
+      patience: epochs without improvement that end a phase.
+      train_root: where train/ and val/ lie; "": where test/ does.
+    """
+    return Config(
+        data=Data(num_classes=classes, fraction=fraction, train_root=train_root),
+        # data/datasets.py:40-49: the shorter side to 256 before all else.
+        augment=Augment(resize=256, crop=224, blur_probability=blur, jpeg_probability=jpeg),
+        model=Model(name="resnet50", init="weights/resnet50-19c8e357.pth"),
+        plateau=Plateau(patience=patience),
+        # train.py:17-33.
+        validation=Validation(augment="published"),
+        # train.py:87-96: each phase overwrites the best checkpoint of the one before.
+        evaluation=Evaluation(weights="best_of_last_phase"),
+    )
+
+
+def augmentations() -> tuple[Row, ...]:
+    """Table 2: 20 classes without, with blur, with JPEG, and with both by two coins."""
+    coins = (
+        ("20cls_noaug", "No aug", 0.0, 0.0),
+        ("20cls_blur", "Blur only", 0.5, 0.0),
+        ("20cls_jpeg", "JPEG only", 0.0, 0.5),
+        ("20cls_blur_jpeg_0.5", "Blur+JPEG (0.5)", 0.5, 0.5),
+        ("20cls_blur_jpeg_0.1", "Blur+JPEG (0.1)", 0.1, 0.1),
+    )
+    return tuple(
+        make_row(
+            name,
+            train(blur=blur, jpeg=jpeg),
+            published=[_table2(setting)],
+            images=CLASSES * CLASS_IMAGES,
+        )
+        for name, setting, blur, jpeg in coins
+    )
+
+
+def numbers_of_classes() -> tuple[Row, ...]:
+    """Table 2 and figure 3: 2, 4, 8 and 16 classes; 20 are the row Blur+JPEG (0.5)."""
+    return tuple(
+        make_row(
+            f"{classes}cls_blur_jpeg_0.5",
+            train(blur=0.5, jpeg=0.5, classes=classes, patience=_PATIENCE[share]),
+            published=[_table2(f"{classes}-class")],
+            images=classes * CLASS_IMAGES,
+            unverified="which classes the paper took is not stated; the first in sorted order here",
+        )
+        for classes, share in ((2, 10), (4, 20), (8, 40), (16, 80))
+    )
+
+
+def shares_of_the_data() -> tuple[Row, ...]:
+    """Table 4: 10 to 80 % of the images of all 20 classes."""
+    return tuple(
+        make_row(
+            f"{share}percent_blur_jpeg_0.5",
+            train(blur=0.5, jpeg=0.5, fraction=share / 100, patience=_PATIENCE[share]),
+            published=[_table4(f"{share}% data")],
+            images=CLASSES * CLASS_IMAGES * share // 100,
+            unverified="how the share was drawn is not stated; from each class and label here",
+        )
+        for share in (10, 20, 40, 80)
+    )
+
+
+def zhang() -> tuple[Row, ...]:
+    """Table 2: the detectors of Zhang et al., on CycleGAN's images or AutoGAN's."""
+    rows = (
+        ("zhang_cyc_im", "Cyc-Im", "image_resnet34", "cyclegan"),
+        ("zhang_cyc_spec", "Cyc-Spec", "spectrum_resnet34", "cyclegan"),
+        ("zhang_auto_im", "Auto-Im", "image_resnet34", "autogan"),
+        ("zhang_auto_spec", "Auto-Spec", "spectrum_resnet34", "autogan"),
+    )
+    return tuple(
+        make_row(
+            name,
+            _zhang(model, f"data/{images}"),
+            published=[_table2(f"Zhang et al. {setting}")],
+            unverified="""which images the compared detectors were trained on, and how many, is not
+            stated; one logit here for their two; their checkpoint is of the epoch before the
+            last, ours of the last""",
+        )
+        for name, setting, model, images in rows
+    )
+
+
+def _zhang(model: str, train_root: str) -> Config:
+    """AutoGAN's code/GAN_Detection_Train.py as it stands, without its option --data_augment."""
+    return Config(
+        data=Data(train_root=train_root),
+        # 205-237: a fixed crop 16:240 of 256 pixels, nothing else.
+        augment=Augment(resize=256, crop=224, corner="centre", flip_probability=0.0),
+        # 418-428: torchvision's ResNet-34 with ImageNet weights.
+        model=Model(name=model, init="weights/resnet34-333f7ec4.pth"),
+        # 352-363: the line that would decay the rate is commented out.
+        optim=Optim(
+            name="sgd", batch_size=64, learning_rate=0.01, momentum=0.9, dampening=0.9,
+            weight_decay=1e-4, schedule="constant", max_epochs=10,
+        ),
+        evaluation=Evaluation(weights="latest"),
+    )  # fmt: skip
+
+
+def other_images() -> tuple[Row, ...]:
+    """Table 4: the detector trained on BigGAN's images, and on those of a deep image prior."""
+    return (
+        make_row(
+            "biggan_blur_jpeg_0.5",
+            train(blur=0.5, jpeg=0.5, train_root="data/biggan"),
+            published=[_table4("Blur+JPEG (Big)")],
+            unverified="""the chance of blur and JPEG, taken as 0.5; how many images, and which""",
+        ),
+        make_row(
+            "dip_blur_jpeg_0.5",
+            train(blur=0.5, jpeg=0.5, train_root="data/dip"),
+            published=[_table4("DIP")],
+            unverified="""augmentation, taken as Blur+JPEG (0.5), patience and how many images; the
+            images themselves are described in A.4""",
+        ),
+    )
+
+
+def other_detectors() -> tuple[Row, ...]:
+    """Table 4: co-occurrence matrices of Nataraj et al., and ForensicTransfer of Cozzolino et al.
+
+    The paper compares with detectors that others had trained; no recipe of theirs is known here
+    beyond the networks.
+    """
+    plain = Augment(resize=256, crop=224, flip_probability=0.0)
+    return (
+        make_row(
+            "nataraj",
+            Config(
+                data=Data(train_root="data/cyclegan"),
+                augment=plain,
+                model=Model(name="cooccurrence", width=32),
+                optim=Optim(schedule="constant", max_epochs=50),
+            ),
+            published=[_table4("Nataraj et al.")],
+            unverified="""optimiser, rate, batch and epochs are assumed; that it was trained on
+            CycleGAN's images is concluded from its AP of 100 there; its matrices were of whole
+            images, here of 224 x 224 pixels as the table is scored""",
+        ),
+        make_row(
+            "forensic_transfer",
+            Config(
+                data=Data(train_root="data/forensic_transfer"),
+                augment=plain,
+                model=Model(name="forensic_transfer", width=8),
+                optim=Optim(learning_rate=1e-3, schedule="constant", max_epochs=50),
+            ),
+            published=[_table4("Cozzolino et al. ForensicTransfer")],
+            unverified="""training images, rate, batch and epochs are not known; channels and
+            strides are those of a third party's adaptation""",
+        ),
+    )
+
+
+def _table2(setting: str) -> str:
+    return f"wang2020; table2; {setting}; Wang et al."
+
+
+def _table4(setting: str) -> str:
+    return f"wang2020; table4; {setting}; Wang et al."

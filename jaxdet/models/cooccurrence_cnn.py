@@ -1,0 +1,40 @@
+"""The network of Nataraj et al. 2019 for co-occurrence matrices.
+
+"Detecting GAN generated fake images using co-occurrence matrices"; its sizes are those of the
+copy in GRIP's comparison.
+"""
+
+import flax.linen as nn
+import jax
+
+# Channels over the first one's; each stage is a 3x3 and a 5x5 convolution, then a pool.
+_STAGES = (1, 2, 4)
+_init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+
+
+class CooccurrenceCNN(nn.Module):
+    """Co-occurrence matrices to one logit each.
+
+    Attributes:
+      width: channels of the first convolution, 32 as published.
+    """
+
+    width: int = 32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Float [B, 256, 256, 3] to logits float [B]."""
+        del train
+        for stage, factor in enumerate(_STAGES):
+            for size in (3, 5):
+                # Only the first of all convolutions has a stride.
+                stride = 2 if (stage, size) == (0, 3) else 1
+                x = nn.Conv(
+                    self.width * factor, (size, size), strides=stride, padding="VALID",
+                    kernel_init=_init, name=f"conv{stage}_{size}",
+                )(x)  # fmt: skip
+                x = nn.relu(x)
+            x = nn.max_pool(x, (2, 2), strides=(2, 2))
+        x = x.reshape(len(x), -1)
+        x = nn.relu(nn.Dense(8 * self.width, kernel_init=_init, name="fc1")(x))
+        return nn.Dense(1, name="fc2")(x)[:, 0]

@@ -1,0 +1,43 @@
+"""The discriminator of DCGAN as a detector, as Xuan et al. 2019 train it.
+
+Radford et al., ICLR 2016; Xuan et al., "On the generalization of GAN image forensics".
+"""
+
+import flax.linen as nn
+import jax
+
+from jaxdet.models.evidence import last_map
+from jaxdet.models.norm import BatchNorm
+
+# Channels of each convolution over the first one's.
+_STAGES = (1, 2, 4, 8)
+_SLOPE = 0.2
+_init = nn.initializers.normal(0.02)
+
+
+class Discriminator(nn.Module):
+    """Square image batch of a fixed side to one logit each.
+
+    Attributes:
+      width: channels of the first convolution, 64 as published.
+      unbiased, norm_groups: see `BatchNorm`.
+    """
+
+    width: int = 64
+    unbiased: bool = True
+    norm_groups: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Float [B, H, W, 3] to logits float [B]; H and W are those of the first call."""
+        for number, factor in enumerate(_STAGES):
+            x = nn.Conv(
+                self.width * factor, (4, 4), strides=2, padding=1, use_bias=False,
+                kernel_init=_init, name=f"conv{number}",
+            )(x)  # fmt: skip
+            if number:
+                norm = BatchNorm(self.unbiased, self.norm_groups, name=f"bn{number}")
+                x = norm(x, train=train)
+            x = nn.leaky_relu(x, _SLOPE)
+        x = last_map(self, x).reshape(len(x), -1)
+        return nn.Dense(1, kernel_init=_init, name="fc")(x)[:, 0]

@@ -1,0 +1,32 @@
+"""What is left of an image when its content is taken away."""
+
+import jax
+import jax.numpy as jnp
+
+# Tan et al., CVPR 2024 (NPR, networks/resnet.py).
+_NPR_SCALE = 2 / 3
+# Cozzolino et al. 2018, ForensicTransfer: the third difference, as in GRIP's code over 32.
+_THIRD = (1.0, -3.0, 3.0, -1.0)
+_THIRD_SCALE = 1 / 32
+
+
+def neighbouring_pixels(image: jax.Array) -> jax.Array:
+    """Each pixel less the upper left one of its 2 x 2 block, times 2/3.
+
+    Float [B, H, W, C] to [B, H', W', C] with H' and W' even: the last row or column of an odd
+    image has no block. The same as x - nearest-up(nearest-down(x)) by factors of 2.
+    """
+    height, width = (side // 2 * 2 for side in image.shape[1:3])
+    image = image[:, :height, :width]
+    corner = image[:, ::2, ::2].repeat(2, axis=1).repeat(2, axis=2)
+    return (image - corner) * _NPR_SCALE
+
+
+def third_differences(image: jax.Array) -> jax.Array:
+    """Third differences down and to the right, over 32: float [B, H, W, C] to [B, H-3, W-3, 2C].
+
+    The first C channels are those down. Both are cut to the part that has both.
+    """
+    down = sum(w * image[:, i : image.shape[1] - 3 + i, :-3] for i, w in enumerate(_THIRD))
+    right = sum(w * image[:, :-3, i : image.shape[2] - 3 + i] for i, w in enumerate(_THIRD))
+    return jnp.concatenate([down, right], axis=3) * _THIRD_SCALE

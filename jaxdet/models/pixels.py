@@ -1,0 +1,71 @@
+"""What becomes of uint8 pixels before the network: functions of u8 [B, H, W, 3] and a dtype."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdet.models.frontends.cooccurrence import cooccurrence
+from jaxdet.models.frontends.dct import dct2, log_dct2
+from jaxdet.models.frontends.residuals import neighbouring_pixels, third_differences
+from jaxdet.models.frontends.spectrum import scaled_spectrum
+
+# The means and deviations of ImageNet's training images, RGB in 0..1 (torchvision).
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
+IMAGENET_STD = np.array([0.229, 0.224, 0.225])
+
+
+def normalise(image: jax.Array, dtype: Any = jnp.float32) -> jax.Array:
+    """Floats with ImageNet's mean at 0 and deviation at 1."""
+    scale = (1 / (255 * IMAGENET_STD)).astype(dtype)
+    shift = (-IMAGENET_MEAN / IMAGENET_STD).astype(dtype)
+    return image.astype(dtype) * scale + shift
+
+
+def symmetric(image: jax.Array, dtype: Any) -> jax.Array:
+    """-1..1."""
+    return image.astype(dtype) / 127.5 - 1
+
+
+def symmetric_bgr(image: jax.Array, dtype: Any) -> jax.Array:
+    """-1..1 with blue first, as Zhang et al. read images (AutoGAN, by OpenCV)."""
+    return symmetric(image, dtype)[..., ::-1]
+
+
+def spectrum_bgr(image: jax.Array, dtype: Any) -> jax.Array:
+    """Scaled spectra, blue's first, of pixels in 0..1; Zhang et al."""
+    return scaled_spectrum(image[..., ::-1].astype(dtype) / 255)
+
+
+def dct_of_levels(image: jax.Array, dtype: Any) -> jax.Array:
+    """Cosine transform of 0..255; Frank and Holz (models.py)."""
+    return dct2(image.astype(dtype))
+
+
+def log_dct_of_levels(image: jax.Array, dtype: Any) -> jax.Array:
+    """Log magnitudes of the same; Frank et al., ICML 2020."""
+    return log_dct2(image.astype(dtype))
+
+
+def pairs_of_levels(image: jax.Array, dtype: Any) -> jax.Array:
+    """Co-occurrence matrices over what even ones would hold: 1 where all pairs are as frequent.
+
+    Nataraj et al. leave the scale open; shares alone, of 1/65536 on average, would hardly move a
+    network from its initial weights.
+    """
+    return cooccurrence(image).astype(dtype) * 256**2
+
+
+def npr(image: jax.Array, dtype: Any) -> jax.Array:
+    """Residual of neighbouring pixels of normalised ones; Tan et al., CVPR 2024."""
+    return neighbouring_pixels(normalise(image, dtype))
+
+
+def third_order(image: jax.Array, dtype: Any) -> jax.Array:
+    """Third differences of 0..255 over 32, [B, H, W, 6]; Cozzolino et al. 2018.
+
+    The image's edge is repeated by three rows and columns, so that sides stay multiples of 16.
+    """
+    edges = ((0, 0), (1, 2), (1, 2), (0, 0))
+    return third_differences(jnp.pad(image.astype(dtype), edges, mode="edge"))

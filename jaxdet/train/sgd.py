@@ -1,0 +1,36 @@
+"""Stochastic gradient descent as torch.optim.SGD does it, dampening and all."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+class SgdState(NamedTuple):
+    """The momentum of each parameter, and whether there is any yet."""
+
+    momentum: Any
+    started: jax.Array
+
+
+def torch_sgd(
+    *, momentum: float, dampening: float, weight_decay: float
+) -> optax.GradientTransformation:
+    """Gradients with L2 weight decay, gathered in m <- momentum * m + (1 - dampening) * g.
+
+    The first gradient is taken whole, as torch does; `optax.trace` knows no dampening.
+    """
+
+    def init(params: Any) -> SgdState:
+        return SgdState(jax.tree.map(jnp.zeros_like, params), jnp.zeros((), bool))
+
+    def update(gradients: Any, state: SgdState, params: Any = None) -> tuple[Any, SgdState]:
+        share = jnp.where(state.started, 1 - dampening, 1.0)
+        moved = jax.tree.map(
+            lambda m, g, p: momentum * m + share * (g + weight_decay * p),
+            state.momentum, gradients, params,
+        )  # fmt: skip
+        return moved, SgdState(moved, jnp.ones((), bool))
+
+    return optax.GradientTransformation(init, update)

@@ -1,0 +1,151 @@
+"""The augmentations of the reproductions, against their descriptions."""
+
+import numpy as np
+import pytest
+
+from jaxdet.config import Augment
+from jaxdet.data import ops
+from jaxdet.data.augment import Plan, carry_out, draw_plan
+from jaxdet.data.folder import load_set
+from jaxdet.data.loaders import Reader, Share, TrainLoader
+from jaxdet.data.order import BATCH, TRAIN, random_generator
+
+BATCH_WIDE = Augment(
+    crop=24, scope="batch", blur="kernel", blur_probability=0.5, noise_probability=0.5,
+    jpeg_probability=0.5, flip_probability=0.5,
+)  # fmt: skip
+
+
+def picture(side=40, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+
+
+def drawn(augment, n=2000):
+    return [draw_plan(augment, random_generator(5, stream=TRAIN, index=i)) for i in range(n)]
+
+
+def by_hand(image, weights_y, weights_x):
+    """A filter of three taps written out, the edge not repeated."""
+    padded = np.pad(image.astype(np.float64), ((1, 1), (1, 1), (0, 0)), mode="reflect")
+    height, width = image.shape[:2]
+    return sum(
+        wy * wx * padded[y : y + height, x : x + width]
+        for y, wy in enumerate(weights_y)
+        for x, wx in enumerate(weights_x)
+    )
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 2.9])
+def test_three_taps_are_the_density_at_three_places(sigma):
+    side = np.exp(-0.5 / sigma**2)
+    weights = np.array([side, 1, side]) / (1 + 2 * side)
+    expected = by_hand(picture(), weights, weights)
+    found = ops.three_tap_blur(picture(), sigma_x=sigma, sigma_y=sigma)
+    assert np.abs(found - expected).max() <= 0.5 + 1e-3
+
+
+def test_the_joint_rows_blur_down_the_columns_and_never_along_the_rows():
+    # The weights that the issue with this code was found by: .327, .346, .327.
+    expected = by_hand(picture(), (0.327, 0.346, 0.327), (0, 1, 0))
+    plans = drawn(Augment(blur="three_tap_vertical", blur_probability=1.0), n=50)
+    assert len({(p.sigma, p.taps, p.vertical) for p in plans}) == 1
+    out = np.zeros((40, 40, 3), np.uint8)
+    plan = Plan(sigma=plans[0].sigma, taps=3, vertical=True)
+    carry_out(plan, picture(), out=out)
+    assert np.abs(out[..., ::-1] - expected).max() <= 0.5 + 0.2
+
+
+def test_three_taps_blur_far_less_than_the_published_blur():
+    smooth = ops.gaussian_blur(picture(), sigma=3.0).std()
+    assert ops.three_tap_blur(picture(), sigma_x=3.0, sigma_y=3.0).std() > 2 * smooth
+
+
+def test_qualities_above_the_cap_become_the_cap():
+    plans = drawn(Augment(jpeg_probability=1.0, jpeg_quality_cap=95))
+    qualities = np.array([p.quality for p in plans])
+    assert qualities.max() == 95
+    # 95 to 100 are six of the 71 qualities that are drawn; four standard errors.
+    assert np.mean(qualities == 95) == pytest.approx(6 / 71, abs=0.025)
+
+
+def test_kernels_are_drawn_evenly_and_one_leaves_the_image_alone():
+    sizes = [p.taps for p in drawn(Augment(blur="kernel", blur_probability=1.0))]
+    assert set(sizes) == {1, 3, 5, 7}
+    for size in (1, 3, 5, 7):
+        assert np.mean(np.array(sizes) == size) == pytest.approx(0.25, abs=0.04)
+    assert np.array_equal(ops.kernel_blur(picture(), size=1), picture())
+    spread = [ops.kernel_blur(picture(), size=size).std() for size in (1, 3, 5, 7)]
+    assert spread == sorted(spread, reverse=True)
+
+
+@pytest.mark.parametrize("plan", [{"taps": 7}, {"sigma": 2.0, "taps": 3}])
+def test_a_blur_of_the_crop_alone_is_the_crop_of_the_blurred_image(plan):
+    image = picture()
+    out, whole = np.zeros((16, 16, 3), np.uint8), np.zeros((40, 40, 3), np.uint8)
+    carry_out(Plan(corner=(0.2, 0.9), **plan), image, out=out)
+    carry_out(Plan(**plan), image, out=whole)
+    top, left = int(0.2 * 25), int(0.9 * 25)
+    assert np.array_equal(out, whole[top : top + 16, left : left + 16])
+
+
+def test_noise_has_the_deviation_that_was_drawn_and_follows_from_its_seed():
+    grey = np.full((200, 200, 3), 128, np.uint8)
+    out = [np.zeros_like(grey) for _ in range(3)]
+    for array, seed in zip(out, (1, 1, 2), strict=True):
+        carry_out(Plan(noise=4.0, noise_seed=seed), grey, out=array)
+    assert np.array_equal(out[0], out[1])
+    assert not np.array_equal(out[0], out[2])
+    # Rounding to whole levels adds a variance of 1/12.
+    assert (out[0] - 128.0).std() == pytest.approx(np.sqrt(16 + 1 / 12), rel=0.01)
+    assert out[0].mean() == pytest.approx(128, abs=0.1)
+
+
+def test_a_batch_has_one_draw_and_each_image_its_own_crop_and_flip():
+    plans = [
+        draw_plan(
+            BATCH_WIDE,
+            random_generator(1, stream=TRAIN, index=i),
+            random_generator(1, stream=BATCH, index=7),
+        )
+        for i in range(64)
+    ]
+    assert len({(p.taps, p.quality, p.codec, p.noise) for p in plans}) == 1
+    assert len({p.corner for p in plans}) == 64
+    assert {p.flip for p in plans} == {False, True}
+
+
+def test_batches_draw_apart_and_their_images_together_on_any_host(dataset):
+    grey = np.full((40, 40, 3), 128, np.uint8)
+
+    class Grey:
+        """Images without content: what is left is what the augmentation did."""
+
+        images = load_set(dataset / "train", name="set")
+
+        def __call__(self, index):
+            return grey
+
+    augment = Augment(crop=24, scope="batch", noise_probability=1.0, noise_sigma=(0.5, 5.0))
+    loader = TrainLoader(read=Grey(), augment=augment, seed=3, batch_size=8)
+    spreads = np.array([loader(step)["image"].std(axis=(1, 2, 3)) for step in range(6)])
+    assert np.ptp(spreads, axis=1).max() < 0.5
+    assert np.ptp(spreads.mean(1)) > 1
+    first, second = (
+        TrainLoader(
+            read=Grey(), augment=augment, seed=3, batch_size=8, share=Share(host=host, hosts=2)
+        )(2)["image"]
+        for host in range(2)
+    )
+    assert np.array_equal(np.concatenate([first, second]), loader(2)["image"])
+
+
+def test_the_centre_is_drawn_for_zhang(dataset):
+    assert all(p.corner is None for p in drawn(Augment(corner="centre"), n=20))
+    reader = Reader(
+        images=load_set(dataset / "train", name="set"), max_pixels=10**6, skip_bad=False
+    )
+    augment = Augment(crop=24, corner="centre", flip_probability=0.0)
+    batch = TrainLoader(read=reader, augment=augment, seed=3, batch_size=4)(0)
+    for image, index in zip(batch["image"], batch["index"], strict=True):
+        expected = ops.center_crop(reader(int(index))[..., ::-1], size=24)
+        assert np.array_equal(image, expected)

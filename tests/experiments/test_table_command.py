@@ -1,0 +1,158 @@
+import json
+
+import pytest
+
+from jaxdet import config as schema
+from jaxdet import main
+from jaxdet.experiments.beside import csv_text, markdown_text, pairs_of
+from jaxdet.experiments.state import state_of
+from jaxdet.results import Results, SetResult
+from tests.golden import tables
+
+RE = "--config=configs/papers/re_table1.py:tiny"
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs the main command here: (exit status, stdout, stderr)."""
+    monkeypatch.chdir(tables.REPOSITORY)
+    monkeypatch.delenv("SLURM_ARRAY_TASK_ID", raising=False)
+
+    def run(*arguments):
+        status = 0
+        try:
+            main.main(["main", *map(str, arguments)])
+        except SystemExit as error:
+            status = error.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def result(**scores):
+    given = {"ap": 0.5, "accuracy": 0.5, "accuracy_real": 0.5, "accuracy_fake": 0.5} | scores
+    return SetResult(**given, auc=0.5, n_real=5, n_fake=5, ap_ci95=None, sharpness_ap=0.5)
+
+
+def results(**sets):
+    return Results(
+        name="r", config_hash="0" * 16, weights={}, sets=sets, mean_ap=0.5, status="finished"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", tables.NAMES)
+def test_list_of_every_tiny_table_has_each_row_and_its_source(command, name):
+    status, out, _ = command(f"--config=configs/papers/{name}.py:tiny", "--list")
+    assert status == 0
+    for row in tables.load(name).rows:
+        assert row.name in out
+        assert all(published in out for published in row.published)
+    assert "not measured" in out
+    assert "cannot be compared" in out
+
+
+def test_list_tells_hours_where_a_speed_is_given(command):
+    arguments = ("--config=configs/papers/wang_table2.py", "--list")
+    _, out, _ = command(*arguments, "--images-per-second=1000")
+    assert ">= 3.6" in out
+    assert "unknown" in out
+    assert "not measured" not in out
+    status, _, err = command(*arguments, "--images-per-second=fast")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "--images-per-second=fast" in err
+
+
+def test_list_tells_how_far_each_row_is(command, tmp_path):
+    rows = tables.load("re_table1", "tiny").rows
+    for row, seed in zip(rows[:3], (0, 5, 0), strict=True):
+        (tmp_path / row.name).mkdir()
+        nested = schema.to_json_dict(row.config) | {"seed": seed}
+        (tmp_path / row.name / "config.json").write_text(json.dumps(nested))
+    (tmp_path / rows[0].name / "metrics.jsonl").write_text('{"step": 7}\n{"step": 9}\n')
+    (tmp_path / rows[2].name / "config.json").write_text("{")
+    states = [state_of(row, tmp_path) for row in rows[:4]]
+    assert states == ["begun at step 9", "of another config", "cannot be read", "not begun"]
+    _, out, _ = command(RE, "--list", f"--workdir={tmp_path}")
+    assert all(state in out for state in states)
+
+
+def test_options_are_those_of_every_row(command):
+    arguments = ("--config=configs/papers/re_supplement_c.py", "--list")
+    _, out, _ = command(*arguments, "--config.seed=7")
+    assert sum(line.split()[2:3] == ["7"] for line in out.splitlines()) == 3
+    status, _, err = command(*arguments, "--config.optim.batch_size=0")
+    assert status == 2
+    assert "optim.batch_size=0 is not above 0" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((RE, "--workdir=w", "--row=foo"), "--row=foo: no such row; give 1 to 7, or 20cls_noaug"),
+        ((RE, "--workdir=w", "--row=0"), "--row=0: no such row"),
+        ((RE, "--row=1"), "--workdir is missing"),
+        ((RE, "--workdir=w", "--config.nope=1"), "nope"),
+        ((RE, "--workdir=w", "surplus"), "surplus: not an option"),
+        (("--config=configs/small.py", "--workdir=w", "--list"), "list"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(command, arguments, says):
+    status, out, err = command(*arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: ")
+    assert says in err
+
+
+def test_an_array_picks_a_row_and_tells_one_that_is_not_there(command, monkeypatch):
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "8")
+    status, _, err = command(RE, "--workdir=w")
+    assert status == 2
+    assert "SLURM_ARRAY_TASK_ID: --row=8: no such row" in err
+    # The option goes before, and a list has all rows.
+    _, _, err = command(RE, "--workdir=w", "--row=foo")
+    assert err.startswith("error: --row=foo")
+    assert command(RE, "--list")[0] == 0
+
+
+def test_a_file_that_gives_no_table_is_told(command, tmp_path):
+    (tmp_path / "t.py").write_text("def get_table(arg=''):\n    return 3\n")
+    status, _, err = command(f"--config={tmp_path / 't.py'}", "--list")
+    assert status == 2
+    assert "get_table gives no jaxdet.experiments.Table" in err
+
+
+def test_accuracies_stand_beside_those_that_were_printed():
+    row = tables.load("xuan_table1").rows[0]
+    measured = results(pggan=result(accuracy=0.9, accuracy_real=0.8, accuracy_fake=0.7))
+    pairs = {(p.metric, p.column): (p.published, p.measured) for p in pairs_of(row, measured)}
+    assert pairs["accuracy", "PGGAN"] == (95.45, pytest.approx(90))
+    assert pairs["TPR (positive = real)", "PGGAN"] == (95.12, pytest.approx(80))
+    assert pairs["TNR", "PGGAN"] == (95.77, pytest.approx(70))
+    assert pairs["accuracy", "DCGAN"] == (60.55, None)
+
+
+def test_ap_and_accuracy_of_one_run_come_from_both_tables():
+    row = tables.load("eecs_table1").rows[0]
+    sets = {
+        "progan": result(ap=0.75), "stylegan": result(), "biggan": result(), "cyclegan": result(),
+        "stargan": result(), "gaugan": result(), "crn": result(), "imle": result(),
+        "seeingdark": result(), "san": result(), "deepfake": result(), "stylegan2": result(),
+    }  # fmt: skip
+    missing_one = list(pairs_of(row, results(**sets)))
+    assert {p.source for p in missing_one if p.metric == "AP"} == {row.published[0]}
+    assert {p.source for p in missing_one if p.metric == "accuracy"} == {row.published[1]}
+    assert [p.measured for p in missing_one if p.column == "mean"] == [None]
+    every = list(pairs_of(row, results(**sets, whichfaceisreal=result(accuracy=0.76))))
+    (mean,) = [p for p in every if p.column == "mean"]
+    assert mean.measured == pytest.approx((12 * 50 + 76) / 13)
+    assert csv_text(every).count("\n") == 1 + 13 + 14
+
+
+def test_the_tables_of_a_paper_show_what_was_measured_and_say_where_tiny():
+    table = tables.load("re_table1", "tiny")
+    text = markdown_text(table, [(table.rows[0], results(progan=result(ap=0.875)))])
+    assert "cannot be compared" in text
+    printed, ours = [line for line in text.splitlines() if line.startswith("|")][2:4]
+    assert "100.0" in printed
+    assert "87.5" in ours
+    assert "20cls_noaug: every image is augmented" in text.replace("\\", "")

@@ -1,0 +1,88 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxdet.config import Model, Optim
+from jaxdet.models.detector import get_detector
+from jaxdet.train.losses import OBJECTIVES, transfer_loss
+from jaxdet.train.sgd import torch_sgd
+from jaxdet.train.state import make_optimizer
+
+
+def test_the_transfer_loss_is_that_worked_out_by_hand():
+    activation = np.array([[0.9, 0.3], [0.25, 0.5]], np.float32)
+    label = np.array([0, 1])
+    residual = np.zeros((2, 1, 2, 1), np.float32)
+    reconstruction = np.array([0.0, 2.0, -1.0, 1.0], np.float32).reshape(2, 1, 2, 1)
+    # Real: |0.9 - 1| + |0.3 - 0|; fake: |0.25 - 0| + |0.5 - 1|; reconstruction: (0+2+1+1)/4.
+    expected = ((0.1 + 0.3) + (0.25 + 0.5)) / 2 + 0.1 * 1.0
+    assert transfer_loss(activation, reconstruction, residual, label) == pytest.approx(expected)
+
+
+def test_the_decoder_sees_the_half_of_the_true_class_alone():
+    detector = get_detector(Model(name="forensic_transfer", width=4))
+    variables = jax.jit(detector.init, static_argnames="size")(jax.random.key(0), size=32)
+    transfer = jax.jit(detector.transfer)
+    image = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+
+    def decoded(variables, label):
+        return transfer(variables, image, np.full(2, label)).reconstruction
+
+    # Maps for fake come from the second half of the last encoder layer's kernels.
+    kernel = variables["params"]["encoder_4"]["kernel"]
+    half = kernel.shape[-1] // 2
+    changed = jax.tree.map(lambda leaf: leaf, variables)
+    changed["params"]["encoder_4"]["kernel"] = kernel.at[..., half:].multiply(3.0)
+    np.testing.assert_array_equal(decoded(variables, 0), decoded(changed, 0))
+    assert np.abs(decoded(variables, 1) - decoded(changed, 1)).max() > 0
+    before, after = (transfer(v, image, np.zeros(2, int)) for v in (variables, changed))
+    np.testing.assert_allclose(after.activation[:, 1], 3 * before.activation[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(after.logit, after.activation[:, 1] - after.activation[:, 0])
+    np.testing.assert_allclose(detector.apply(changed, image), after.logit, rtol=1e-5)
+
+
+def test_a_few_steps_lower_the_transfer_loss():
+    detector = get_detector(Model(name="forensic_transfer", width=8))
+    variables = jax.jit(detector.init, static_argnames="size")(jax.random.key(0), size=32)
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
+    label = np.arange(16) % 2
+    image[label == 1] //= 2
+    optimizer = make_optimizer(Optim())
+    loss_of = OBJECTIVES[detector.architecture.objective]
+
+    @jax.jit
+    def step(variables, moments):
+        def objective(params):
+            changed = {**variables, "params": params}
+            return loss_of(detector, changed, image, label, jax.random.key(1))
+
+        (loss, (_, stats)), gradients = jax.value_and_grad(objective, has_aux=True)(
+            variables["params"]
+        )
+        direction, moments = optimizer.update(gradients, moments)
+        params = jax.tree.map(lambda p, d: p - 3e-3 * d, variables["params"], direction)
+        return {"params": params, "batch_stats": stats}, moments, loss
+
+    moments, losses = optimizer.init(variables["params"]), []
+    for _ in range(12):
+        variables, moments, loss = step(variables, moments)
+        losses.append(float(loss))
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_sgd_is_torch_s_step_by_step():
+    params = {"w": jnp.array([1.0, -2.0])}
+    gradients = [jnp.array(g) for g in ([0.5, 0.1], [-0.2, 0.3], [0.4, -0.6])]
+    optimizer = torch_sgd(momentum=0.9, dampening=0.9, weight_decay=0.1)
+    state, w, buffer = optimizer.init(params), np.array([1.0, -2.0]), None
+    for gradient in gradients:
+        direction, state = optimizer.update({"w": gradient}, state, params)
+        params = optax.apply_updates(params, jax.tree.map(lambda d: -0.5 * d, direction))
+        # torch/optim/sgd.py, single tensor
+        g = np.asarray(gradient) + 0.1 * w
+        buffer = g if buffer is None else 0.9 * buffer + (1 - 0.9) * g
+        w = w - 0.5 * buffer
+        np.testing.assert_allclose(params["w"], w, rtol=1e-6)
