@@ -6,12 +6,13 @@ convolution. Layer names are torchvision's with `layer1.0` written `layer1_0`.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import flax.linen as nn
 import jax
 
-from jaxdet.models.conv import conv
+from jaxdet.models.conv import conv, flax_conv
 from jaxdet.models.evidence import last_map
 from jaxdet.models.extent import halve, keep_inside, mean_inside
 from jaxdet.models.norm import BatchNorm
@@ -85,7 +86,7 @@ class ResNet(nn.Module):
         one step of Adam, with it they agree in the seventh.
       head_deviation: of the normal weights that the last layer starts with.
       stem_size: side of the first kernel, pixels.
-      conv: makes a convolution, as `models.conv.conv` does.
+      conv, max_pool: make a convolution as `models.conv.conv` does, and pool.
       downsample_early: whether the first convolution and the pool halve the map; without, maps are
         16 times as large (Gragnaniello et al., ICME 2021, "NoDown").
     """
@@ -100,6 +101,7 @@ class ResNet(nn.Module):
     stem_size: int = 7
     downsample_early: bool = True
     conv: Callable[..., nn.Module] = conv
+    max_pool: Callable[..., jax.Array] = nn.max_pool
 
     @nn.compact
     def __call__(self, x: jax.Array, size: jax.Array | None = None, *, train: bool) -> jax.Array:
@@ -111,7 +113,7 @@ class ResNet(nn.Module):
         x = stem(keep_inside(x, size))
         size = halve(size) if stride == 2 else size
         x = keep_inside(nn.relu(norm(name="bn1")(x, train=train)), size)
-        x = nn.max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
+        x = self.max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
         # The pool looks one pixel beyond the image: zeros there never win over a ReLU's output,
         # but the pool's own outputs beyond it must go.
         size = halve(size) if stride == 2 else size
@@ -133,6 +135,9 @@ class ResNet(nn.Module):
         head_init = nn.initializers.normal(self.head_deviation)
         return nn.Dense(1, kernel_init=head_init, name="fc")(x)[:, 0]
 
+
+# As Flax has them, to measure ours against.
+FLAX_LAYERS = MappingProxyType({"conv": flax_conv, "max_pool": nn.max_pool})
 
 resnet18 = partial(ResNet, block=BasicBlock, stages=(2, 2, 2, 2))
 resnet34 = partial(ResNet, block=BasicBlock, stages=(3, 4, 6, 3))

@@ -11,50 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from jaxdet.bench.torch_resnet import ResNet50
 from tests.golden import torchvision
 from tests.models import test_training as ours
 
 ORDERS = 16
-
-
-class Bottleneck(nn.Module):
-    def __init__(self, channels, width, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(4 * width)
-        shortcut = nn.Conv2d(channels, 4 * width, 1, stride, bias=False)
-        same = stride == 1 and channels == 4 * width
-        self.downsample = None if same else nn.Sequential(shortcut, nn.BatchNorm2d(4 * width))
-
-    def forward(self, x):
-        y = torch.relu(self.bn1(self.conv1(x)))
-        y = torch.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
-
-
-class ResNet50(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        channels = 64
-        for stage, blocks in enumerate((3, 4, 6, 3)):
-            layers = []
-            for block in range(blocks):
-                layers.append(Bottleneck(channels, 64 * 2**stage, 1 + (stage > 0 and block == 0)))
-                channels = 256 * 2**stage
-            setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
-        self.fc = nn.Linear(2048, 1)
-
-    def forward(self, x):
-        x = torch.max_pool2d(torch.relu(self.bn1(self.conv1(x))), 3, 2, 1)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean((2, 3)))[:, 0]
 
 
 def torch_steps(order):

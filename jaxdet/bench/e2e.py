@@ -1,0 +1,170 @@
+"""The whole line, packed images to updates, beside the step alone on the same batch size.
+
+What is measured is what `jaxdet.main` does between two epochs: batches made ahead with
+Blur+JPEG(0.5), placed on the devices, trained on; results fetched one step late.
+"""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxdet.bench.jax_step import RATE
+from jaxdet.config import Augment, Config, Data, Model, Optim, Runtime
+from jaxdet.data.loaders import Batch, Reader, Share, TrainLoader
+from jaxdet.data.pipeline import open_batches
+from jaxdet.data.splits import load_train_and_val
+from jaxdet.models.detector import get_detector
+from jaxdet.runtime.memory import keep_freed_memory
+from jaxdet.runtime.mesh import make_mesh, put_batch
+from jaxdet.train.state import TrainState, make_optimizer, new_state
+from jaxdet.train.step import make_train_step
+
+_AUGMENT = Augment(blur_probability=0.5, jpeg_probability=0.5)
+_ENDLESS = 2**31 - 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to measure.
+
+    Attributes:
+      root: images with train/, a folder or a packed store.
+      model: the detector.
+      size: side of the crops, pixels.
+      batch_size: images a step.
+      backend: of blur and JPEG, faithful or fast.
+      runtime: input workers and their kind.
+      steps: in a turn.
+      rounds: turns of each row.
+    """
+
+    root: Path
+    model: Model
+    size: int
+    batch_size: int
+    backend: str
+    runtime: Runtime
+    steps: int
+    rounds: int
+
+
+def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Rows of `bench e2e`: the step alone (the reference), the input alone, the whole line."""
+    trainer = _Trainer(plan)
+    loader = _loader(plan)
+    found: dict[str, list[dict[str, float]]] = {"step": [], "input": [], "e2e": []}
+    with open_batches(loader, start=0, stop=_ENDLESS, runtime=plan.runtime) as batches:
+        first = trainer.first_step(next(batches))
+        for turn in range(plan.rounds):
+            # The input works ahead while the step is measured, and would be measured full.
+            found["input"].append(_timed(partial(_drain, batches, plan.steps)))
+            found["e2e"].append(_timed(partial(trainer.train, batches, plan.steps)))
+            say(f"turn {turn + 1} of {plan.rounds}")
+    # Without the input's threads on the same cores.
+    found["step"] = [_timed(partial(trainer.repeat, plan.steps)) for _ in range(plan.rounds)]
+    return _rows(plan, found, first)
+
+
+class _Trainer:
+    """The state between steps."""
+
+    def __init__(self, plan: Plan):
+        if jax.default_backend() == "cpu":
+            keep_freed_memory()
+        self.mesh = make_mesh(0)
+        detector = get_detector(plan.model)
+        config = Config(model=plan.model, optim=Optim(batch_size=plan.batch_size))
+        variables = jax.jit(partial(detector.init, size=64))(jax.random.key(0))
+        self.state: TrainState = new_state(config, variables, self.mesh)
+        self.step = make_train_step(detector, make_optimizer(config.optim), self.mesh, seed=0)
+
+    def first_step(self, batch: Batch) -> float:
+        """Seconds of compiling and of one step."""
+        began = time.perf_counter()
+        self.batch = self._place(batch)
+        self._advance(self.batch)
+        jax.block_until_ready(self.state)
+        return time.perf_counter() - began
+
+    def train(self, batches: Iterator[Batch], steps: int) -> dict[str, float]:
+        """Steps on new batches; how long the host waited for them."""
+        waited, late = 0.0, None
+        for _ in range(steps):
+            began = time.perf_counter()
+            batch = next(batches)
+            waited += time.perf_counter() - began
+            scalars = self._advance(self._place(batch))
+            if late is not None:
+                jax.device_get(late)
+            late = scalars
+        jax.block_until_ready(self.state)
+        return {"waited": waited}
+
+    def repeat(self, steps: int) -> dict[str, float]:
+        """Steps on the batch that lies there."""
+        for _ in range(steps):
+            self._advance(self.batch)
+        jax.block_until_ready(self.state)
+        return {}
+
+    def _place(self, batch: Batch) -> dict[str, jax.Array]:
+        return put_batch(self.mesh, {"image": batch["image"], "label": batch["label"]})
+
+    def _advance(self, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        self.state, scalars = self.step(self.state, batch["image"], batch["label"], RATE)
+        return scalars
+
+
+def _loader(plan: Plan) -> TrainLoader:
+    config = Config(data=Data(root=str(plan.root)))
+    images, _ = load_train_and_val(config)
+    return TrainLoader(
+        read=Reader(images=images, max_pixels=config.data.max_pixels, skip_bad=False),
+        augment=dataclasses.replace(_AUGMENT, crop=plan.size, backend=plan.backend),
+        seed=0,
+        batch_size=plan.batch_size,
+        share=Share(),
+    )
+
+
+def _drain(batches: Iterator[Batch], steps: int) -> dict[str, float]:
+    for _ in range(steps):
+        next(batches)
+    return {}
+
+
+def _timed(work: Callable[[], dict[str, float]]) -> dict[str, float]:
+    began = time.perf_counter()
+    told = work()
+    return {**told, "seconds": time.perf_counter() - began}
+
+
+def _rows(
+    plan: Plan, found: dict[str, list[dict[str, float]]], first: float
+) -> list[dict[str, Any]]:
+    images = plan.steps * plan.batch_size
+    seconds = {
+        what: statistics.median(t["seconds"] for t in turns) for what, turns in found.items()
+    }
+    rows: list[dict[str, Any]] = [
+        {
+            "what": f"{what}/batch {plan.batch_size}",
+            "images_per_second": round(images / seconds[what], 3),
+            "ratio_to_reference": round(seconds["step"] / seconds[what], 3),
+        }
+        for what in ("step", "input", "e2e")
+    ]
+    waited = statistics.median(turn["waited"] / turn["seconds"] for turn in found["e2e"])
+    rows[2] |= {
+        "share_waiting_for_input": round(waited, 4),
+        "first_step_seconds": round(first, 2),
+        "backend": plan.backend,
+        "dtype": plan.model.dtype,
+    }
+    return rows

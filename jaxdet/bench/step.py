@@ -1,0 +1,172 @@
+"""Training steps per second on data that lies on the devices: ours beside Flax's and PyTorch's.
+
+Every way trains in a process of its own (`bench/stepper.py`) and they take turns, so that other
+work on the machine hits all alike.
+"""
+
+import contextlib
+import dataclasses
+import importlib.util
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jaxdet.bench.stepper import Settings
+from jaxdet.errors import RunFailedError, UserError
+
+# What the other rows are measured against.
+REFERENCE = "flax"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to measure.
+
+    Attributes:
+      settings: of the row jaxdet; the others differ in `way`.
+      batch_sizes: images a step; each gives rows of its own.
+      torch: whether PyTorch's rows are measured.
+      steps: in a turn.
+      rounds: turns of each row.
+    """
+
+    settings: Settings
+    batch_sizes: Sequence[int]
+    torch: bool
+    steps: int
+    rounds: int
+
+
+def measure_step(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Rows of `bench step`, batch size by batch size.
+
+    Raises:
+      UserError: where PyTorch is asked for and not installed, or has no such network here.
+      RunFailedError: where our own step fails; another way that fails has a row that says why.
+    """
+    if plan.torch and importlib.util.find_spec("torch") is None:
+        raise UserError("--reference=torch: PyTorch is not installed; pip install 'jaxdet[torch]'")
+    if plan.torch and plan.settings.arch != "resnet50":
+        raise UserError(f"--arch={plan.settings.arch}: PyTorch's rows are of resnet50 alone")
+    rows: list[dict[str, Any]] = []
+    for size in plan.batch_sizes:
+        settings = dataclasses.replace(plan.settings, batch_size=size)
+        rows += _measure_batch(plan, settings, say)
+    return rows
+
+
+def _measure_batch(
+    plan: Plan, settings: Settings, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    # Eager PyTorch is float32 as published, whatever the others compute in.
+    ways = [REFERENCE, "jaxdet", *(["torch", "torch_fast"] if plan.torch else [])]
+    say(f"batch {settings.batch_size}: {', '.join(ways)}; each compiles first")
+    workers = [_Worker(dataclasses.replace(settings, way=way)) for way in ways]
+    try:
+        for turn in range(plan.rounds):
+            for worker in workers:
+                worker.turn(plan.steps)
+            say(f"turn {turn + 1} of {plan.rounds}")
+        return _rows(workers, plan.steps)
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+class _Worker:
+    """One way of training in its process, and what it told."""
+
+    def __init__(self, settings: Settings):
+        """Starts it and waits for its first step."""
+        self.settings = settings
+        self.turns: list[dict[str, float]] = []
+        self.failure = ""
+        # A file: nobody reads a pipe meanwhile, and a full one would stop the process.
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in end()
+        argument = json.dumps(dataclasses.asdict(settings))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "jaxdet.bench.stepper", argument],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
+        )  # fmt: skip
+        self.facts = self._read() or {}
+
+    def turn(self, steps: int) -> None:
+        """Lets it make some steps; nothing where it has failed."""
+        if self.failure:
+            return
+        assert self.process.stdin
+        self.process.stdin.write(f"{steps}\n")
+        self.process.stdin.flush()
+        told = self._read()
+        if told:
+            self.turns.append(told)
+
+    def finish(self) -> dict[str, Any]:
+        """What it says at its end."""
+        if self.failure:
+            return {}
+        assert self.process.stdin
+        self.process.stdin.close()
+        return self._read() or {}
+
+    def _read(self) -> dict[str, Any] | None:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if line:
+            told: dict[str, Any] = json.loads(line)
+            return told
+        status = self.process.wait()
+        self.errors.seek(0)
+        lines = self.errors.read().strip().splitlines()
+        self.failure = lines[-1] if lines else f"ended with status {status}"
+        if self.settings.way in (REFERENCE, "jaxdet"):
+            raise RunFailedError(f"{self.settings.way}, {self.settings}: {self.failure}")
+        return None
+
+    def end(self) -> None:
+        """Sees that nothing is left of it."""
+        self.process.kill()
+        self.process.wait()
+        for file in (self.process.stdin, self.process.stdout, self.errors):
+            assert file
+            with contextlib.suppress(BrokenPipeError):
+                file.close()
+
+
+def _rows(workers: Sequence[_Worker], steps: int) -> list[dict[str, Any]]:
+    """A row a way: medians over its turns, and the ratio to the reference's."""
+    ended = [worker.finish() for worker in workers]
+    images = steps * workers[0].settings.batch_size
+    reference = images / _median(workers[0], "seconds")
+    flop = workers[0].facts["flop_per_image"]
+    peak = workers[0].facts["peak_flop_per_second"]
+    rows = []
+    for worker, end in zip(workers, ended, strict=True):
+        settings = worker.settings
+        row: dict[str, Any] = {"what": f"step/{settings.way}/batch {settings.batch_size}"}
+        if worker.failure:
+            # The table needs a number: none was measured.
+            rows.append({**row, "images_per_second": 0.0, "ratio_to_reference": 0.0,
+                         "failed": worker.failure})  # fmt: skip
+            continue
+        speed = images / _median(worker, "seconds")
+        rows.append({
+            **row,
+            "images_per_second": round(speed, 3),
+            "ratio_to_reference": round(speed / reference, 3),
+            "cpu_seconds_per_image": round(_median(worker, "cpu_seconds") / images, 5),
+            "flop_per_second": round(speed * flop),
+            "peak_share": None if peak is None else round(speed * flop / peak, 4),
+            "dtype": "float32" if settings.way == "torch" else settings.dtype,
+            "arch": settings.arch, "size": settings.size, "batch_size": settings.batch_size,
+            **worker.facts, **end,
+        })  # fmt: skip
+    return rows
+
+
+def _median(worker: _Worker, name: str) -> float:
+    return statistics.median(turn[name] for turn in worker.turns)

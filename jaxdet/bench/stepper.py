@@ -1,0 +1,101 @@
+"""A process that trains on one batch again and again, as told line by line by `bench step`.
+
+Each way of training has a process of its own: threads and memory of one do not touch another's.
+`python -m jaxdet.bench.stepper SETTINGS` (JSON of `Settings`) prints one JSON object when it is
+ready; to each line "N" it makes N steps and prints another; at the end of its input it prints the
+last one.
+"""
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jaxdet.runtime.environment import peak_memory
+
+# Makes one step and returns at once where the device works on by itself.
+Step = Callable[[], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is trained and how.
+
+    Attributes:
+      way: jaxdet; flax, the same with Flax's own convolutions and pooling and memory as the system
+        hands it out; torch, as CNNDetection trains, eager in float32; torch_fast, channels last,
+        autocast to the dtype, and torch.compile.
+      arch: resnet18, resnet34 or resnet50; torch has resnet50 alone.
+      width: channels of the first layer.
+      size: side of the images, pixels.
+      batch_size: images a step.
+      dtype: float32 or bfloat16.
+    """
+
+    way: str
+    arch: str = "resnet50"
+    width: int = 64
+    size: int = 224
+    batch_size: int = 64
+    dtype: str = "float32"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A way of training after its first step.
+
+    Attributes:
+      step: makes one more.
+      wait: returns when all steps are done.
+      facts: what is known by now, for the row.
+      memory: bytes that the device held at most; None: that of the process counts.
+    """
+
+    step: Step
+    wait: Callable[[], None]
+    facts: dict[str, Any]
+    memory: Callable[[], int | None] = lambda: None
+
+
+def make_batch(settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """u8 [B, H, W, 3] of noise and i32 [B] of labels, the same for all ways."""
+    rng = np.random.default_rng(0)
+    shape = (settings.batch_size, settings.size, settings.size, 3)
+    image = rng.integers(0, 256, shape, np.uint8)
+    return image, np.arange(settings.batch_size, dtype=np.int32) % 2
+
+
+def main(argument: str) -> None:
+    """Prepares, then makes steps as its input says."""
+    settings = Settings(**json.loads(argument))
+    ready = _prepare(settings)
+    _tell(ready.facts)
+    for line in sys.stdin:
+        began, used = time.perf_counter(), time.process_time()
+        for _ in range(int(line)):
+            ready.step()
+        ready.wait()
+        seconds = time.perf_counter() - began
+        _tell({"seconds": seconds, "cpu_seconds": time.process_time() - used})
+    _tell({"memory_bytes": ready.memory() or peak_memory()})
+
+
+def _prepare(settings: Settings) -> Ready:
+    # Either library is imported where it is needed alone.
+    if settings.way.startswith("torch"):
+        from jaxdet.bench.torch_step import prepare
+    else:
+        from jaxdet.bench.jax_step import prepare
+    return prepare(settings)
+
+
+def _tell(values: dict[str, Any]) -> None:
+    print(json.dumps(values), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

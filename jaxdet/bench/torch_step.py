@@ -1,0 +1,62 @@
+"""The same step in PyTorch, as published and as fast as it goes. Needs the extra `torch`."""
+
+import time
+
+import torch
+from torch import nn
+
+from jaxdet.bench.stepper import Ready, Settings, make_batch
+from jaxdet.bench.torch_resnet import ResNet50
+from jaxdet.models.pixels import IMAGENET_MEAN, IMAGENET_STD
+
+_RATE = 1e-4
+
+
+def prepare(settings: Settings) -> Ready:
+    """Builds the network, makes one step and tells how long that took."""
+    place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trainer = _Trainer(settings, place)
+    wait = torch.cuda.synchronize if place.type == "cuda" else lambda: None
+    began = time.perf_counter()
+    trainer.step()
+    wait()
+    facts = {
+        "first_step_seconds": round(time.perf_counter() - began, 2),
+        "versions": {"torch": torch.__version__},
+    }
+    memory = torch.cuda.max_memory_allocated if place.type == "cuda" else lambda: None
+    return Ready(step=trainer.step, wait=wait, facts=facts, memory=memory)
+
+
+class _Trainer:
+    """ResNet-50, Adam and one batch."""
+
+    def __init__(self, settings: Settings, place: torch.device):
+        self.fast = settings.way == "torch_fast"
+        self.autocast = torch.autocast(
+            place.type, torch.bfloat16, enabled=self.fast and settings.dtype == "bfloat16"
+        )
+        layout = torch.channels_last if self.fast else torch.contiguous_format
+        self.network = ResNet50(settings.width).to(place, memory_format=layout).train()
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=_RATE)
+        image, label = make_batch(settings)
+        self.image = torch.from_numpy(image).to(place).permute(0, 3, 1, 2)
+        self.image = self.image.contiguous(memory_format=layout)
+        self.label = torch.from_numpy(label).to(place).float()
+        self.mean, self.std = (
+            torch.tensor(255 * values, dtype=torch.float32, device=place)[:, None, None]
+            for values in (IMAGENET_MEAN, IMAGENET_STD)
+        )
+        self.loss = torch.compile(self._loss) if self.fast else self._loss
+
+    def _loss(self) -> torch.Tensor:
+        pixels = (self.image.float() - self.mean) / self.std
+        with self.autocast:
+            logits = self.network(pixels)
+        return nn.functional.binary_cross_entropy_with_logits(logits.float(), self.label)
+
+    def step(self) -> None:
+        """Forward, backward, Adam."""
+        self.optimizer.zero_grad()
+        self.loss().backward()
+        self.optimizer.step()

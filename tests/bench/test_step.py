@@ -1,0 +1,63 @@
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jaxdet.bench import jax_step
+from jaxdet.bench.__main__ import main
+from jaxdet.bench.stepper import Settings, make_batch
+from jaxdet.train.losses import OBJECTIVES
+
+TINY = ("--arch=resnet18", "--width=4", "--size=32", "--steps=1", "--rounds=1")
+
+
+def test_step_has_a_row_a_way_with_what_it_cost(tmp_path, capsys):
+    main(["step", *TINY, "--batch-size", "4", f"--json={tmp_path / 'step.json'}"])
+    written = json.loads((tmp_path / "step.json").read_text())
+    rows = {row["what"]: row for row in written["rows"]}
+    assert set(rows) == {"step/flax/batch 4", "step/jaxdet/batch 4"}
+    assert rows["step/flax/batch 4"]["ratio_to_reference"] == 1
+    for row in rows.values():
+        assert row["images_per_second"] > 0
+        assert 0 < row["peak_share"] < 1
+        assert row["memory_bytes"] > 2**20
+        assert row["first_step_seconds"] > 0
+    losses = [row["loss"] for row in rows.values()]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert "step/jaxdet/batch 4" in capsys.readouterr().out
+
+
+def test_ours_and_flax_s_layers_have_the_same_gradients():
+    found = []
+    for way in ("flax", "jaxdet"):
+        settings = Settings(way=way, arch="resnet50", width=8, size=64, batch_size=4)
+        detector, state = jax_step.start(settings)
+        image, label = make_batch(settings)
+
+        def loss(params, detector=detector, state=state, image=image, label=label):
+            variables = {**state.variables, "params": params}
+            return OBJECTIVES["cross_entropy"](
+                detector, variables, image, label, jax.random.key(0)
+            )[0]
+
+        found.append(jax.device_get(jax.jit(jax.grad(loss))(state.variables["params"])))
+    # Relative to each array's own size: single values of it are sums that nearly cancel.
+    for expected, ours in zip(*map(jax.tree.leaves, found), strict=True):
+        assert np.linalg.norm(ours - expected) <= 1e-4 * np.linalg.norm(expected) + 1e-7
+
+
+def test_e2e_has_the_step_the_input_and_the_line(tmp_path, capsys):
+    main(["e2e", *TINY, "--batch-size=4", "--workers=1", f"--json={tmp_path / 'e2e.json'}"])
+    rows = json.loads((tmp_path / "e2e.json").read_text())["rows"]
+    assert [row["what"].split("/")[0] for row in rows] == ["step", "input", "e2e"]
+    assert rows[0]["ratio_to_reference"] == 1
+    assert 0 <= rows[2]["share_waiting_for_input"] <= 1
+    assert "e2e/batch 4" in capsys.readouterr().out
+
+
+def test_pytorch_s_rows_need_pytorch_and_its_network(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["step", "--arch=resnet18", "--reference=torch"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
