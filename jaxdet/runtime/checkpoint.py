@@ -7,7 +7,6 @@ the step before, and a step that has a name is whole, or is found out when it is
 
 import concurrent.futures
 import dataclasses
-import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,18 +20,12 @@ from jaxdet.errors import DiskFullError, RunFailedError, UserError, is_disk_full
 from jaxdet.progress import say
 from jaxdet.runtime import room, steps
 from jaxdet.runtime.manifest import DamagedError, Manifest, Ranks, is_sealed, seal, verify
+from jaxdet.runtime.quiet import hush_orbax
 
 __all__ = ["Checkpoints", "Ranks", "Restored"]
 
 
-def _is_orbax(record: logging.LogRecord) -> bool:
-    return "/orbax/" in record.pathname
-
-
-# orbax tells of every step of its work at INFO, of ordinary choices at WARNING, and at ERROR, with
-# a traceback, of what it raises besides.
-logging.getLogger("absl").setLevel(logging.ERROR)
-logging.getLogger("absl").addFilter(lambda record: not _is_orbax(record))
+hush_orbax()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
