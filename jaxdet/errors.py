@@ -46,6 +46,11 @@ def is_disk_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
+def first_line(error: Exception) -> str:
+    """What an error says, without the details that libraries put below."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 @contextlib.contextmanager
 def guard() -> Iterator[None]:
     """Ends the process with one line and the right status where the body raises one of ours."""

@@ -8,19 +8,20 @@ the step before, and a step that has a name is whole, or is found out when it is
 import concurrent.futures
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
 
-from jaxdet.errors import DiskFullError, RunFailedError, UserError, is_disk_full
+from jaxdet.errors import DiskFullError, RunFailedError, UserError, first_line
 from jaxdet.progress import say
 from jaxdet.runtime import room, steps
-from jaxdet.runtime.manifest import DamagedError, Manifest, Ranks, is_sealed, seal, verify
+from jaxdet.runtime.hosts import agreed, meet
+from jaxdet.runtime.manifest import Manifest, Ranks, is_sealed, seal
 from jaxdet.runtime.quiet import hush_orbax
+from jaxdet.runtime.sound import SoundSteps
 
 __all__ = ["Checkpoints", "Ranks", "Restored"]
 
@@ -77,8 +78,7 @@ class Checkpoints:
         self._folder, self._keep_latest, self._rank_names = folder, keep_latest, ranks
         self._waits, self._pause = wait_for_room, pause
         self._about = {"config_hash": config_hash, "commit": commit}
-        self._sound: dict[int, Manifest] = {}
-        self._unsound: dict[int, str] = {}
+        self._sound = SoundSteps(folder, old_ranks=self._old_ranks)
         self._checkpointer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
         self._finisher = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
         self._pending: tuple[int, concurrent.futures.Future[None]] | None = None
@@ -89,10 +89,10 @@ class Checkpoints:
         if jax.process_index() == 0:
             self._folder.mkdir(parents=True, exist_ok=True)
             steps.clear_leftovers(self._folder)
-            if not (self._folder / steps.MARKER).exists():
+            if not steps.is_marked(self._folder):
                 self._seal_as_found()
             steps.set_aside_unsound(self._folder)
-        _meet("checkpoints are tidy")
+        meet("checkpoints are tidy")
 
     def _seal_as_found(self) -> None:
         """Gives manifests to the steps of a jaxdet that wrote none; the marker says it was done."""
@@ -100,14 +100,13 @@ class Checkpoints:
             path = self._folder / str(step)
             if is_sealed(path):
                 continue
-            say(f"{path}: saved without checksums by an earlier jaxdet; taken as it is")
             try:
-                seal(path, step=step, ranks=self._old_ranks(step), **self._about)
+                ranks = self._old_ranks(step)
             except (OSError, ValueError) as error:
-                raise UserError(
-                    f"{path}: a checkpoint of an earlier jaxdet that is not whole "
-                    f"({_first_line(error)}); move it away to go on from the one before"
-                ) from None
+                steps.put_aside(path, f"its ranks cannot be read ({first_line(error)})")
+                continue
+            say(f"{path}: saved without checksums by an earlier jaxdet; taken as it is")
+            seal(path, step=step, ranks=ranks, **self._about)
         (self._folder / steps.MARKER).touch()
 
     def _old_ranks(self, step: int) -> Ranks | None:
@@ -130,12 +129,8 @@ class Checkpoints:
           RunFailedError: where this or the save before it could not be written.
         """
         self.wait()
-        while True:
-            self.make_room(state, what=f"checkpoint {step}")
-            self._start(step, state, host, ranks)
-            if not self._waits or self._is_written():
-                return
-            self._pause(1.0)
+        while not self._is_begun(step, state, host, ranks):
+            self._pause(room.POLL)
 
     def make_room(self, state: Any, *, what: str = "a checkpoint") -> None:
         """Sees that there is room for another checkpoint, or waits for it.
@@ -144,19 +139,34 @@ class Checkpoints:
           RunFailedError: where there is none, and waiting was not asked for.
         """
         found = steps.manifests(self._folder)
-        size = found[max(found)].bytes if found else _bytes(state)
-        needed = room.with_slack(size)
-        line = f"{self._folder}: no room for {what}, {room.shortage(self._folder, needed)}"
+        sizes = (found[max(found)].bytes,) if found else _sizes(state)
+        needed = room.with_slack(sum(sizes))
 
         def is_room() -> bool:
-            return _agreed(room.free_bytes(self._folder) >= needed)
+            return agreed(room.free_bytes(self._folder) >= needed)
 
-        if self._waits:
-            room.wait_until(is_room, line, pause=self._pause)
-        elif not is_room():
+        if is_room():
+            return
+        line = f"{self._folder}: no room for {what}, {room.shortage(self._folder, needed)}"
+        if not self._waits:
             raise DiskFullError(f"{line}; {_kept(found)}{room.ADVICE}")
+        room.wait_for(is_room, line, pause=self._pause)
 
-    def _start(self, step: int, state: Any, host: dict[str, Any], ranks: Ranks | None) -> None:
+    def _is_begun(self, step: int, state: Any, host: dict[str, Any], ranks: Ranks | None) -> bool:
+        """Begins a save, and where room is waited for ends it; False where that was in vain."""
+        self.make_room(state, what=f"checkpoint {step}")
+        try:
+            self._begin(step, state, host, ranks)
+            if self._waits:
+                self.wait()
+        except DiskFullError as error:
+            if not self._waits or jax.process_count() > 1:
+                raise
+            say(f"{error}; trying again (checkpoint.on_full_disk=wait)")
+            return False
+        return True
+
+    def _begin(self, step: int, state: Any, host: dict[str, Any], ranks: Ranks | None) -> None:
         items = {"state": ocp.args.StandardSave(state), "host": ocp.args.JsonSave(host)}
         if ranks is not None:
             # They are in the manifest as well. orbax's other tools, and earlier versions of this
@@ -176,23 +186,13 @@ class Checkpoints:
             return
         path = self._path(step)
         draft = steps.draft_of(path)
-        self._sound[step] = seal(draft, step=step, ranks=ranks, **self._about)
+        seal(draft, step=step, ranks=ranks, **self._about)
         steps.publish(draft, path)
+        self._sound.add(step)
         found = steps.manifests(self._folder)
         keep = steps.kept(found, latest=self._keep_latest, ranks=self._rank_names)
         for old in found.keys() - keep:
             steps.remove(self._folder / str(old))
-
-    def _is_written(self) -> bool:
-        """Waits for the save to end; False where the disk was full."""
-        try:
-            self.wait()
-        except DiskFullError as error:
-            if jax.process_count() > 1:
-                raise
-            say(f"{error}; trying again (checkpoint.on_full_disk=wait)")
-            return False
-        return True
 
     def check(self) -> None:
         """Raises what a save in the background ended with; returns at once.
@@ -216,7 +216,7 @@ class Checkpoints:
             pending.result()
         except Exception as error:
             raise self._failed(step, error) from error
-        _meet(f"checkpoint {step} is saved")
+        meet(f"checkpoint {step} is saved")
 
     def _failed(self, step: int, error: Exception) -> RunFailedError:
         """Removes what was written of it."""
@@ -224,9 +224,9 @@ class Checkpoints:
             steps.clear_drafts(self._folder)
         what = f"{self._folder}: checkpoint {step} cannot be written"
         kept = _kept(steps.manifests(self._folder))
-        if _is_full(error):
+        if room.is_full(error):
             return DiskFullError(f"{what}, the disk is full; {kept}{room.ADVICE}")
-        return RunFailedError(f"{what}: {_first_line(error)}; {kept.rstrip('; ')}")
+        return RunFailedError(f"{what}: {first_line(error)}; {kept.rstrip('; ')}")
 
     def latest_step(self) -> int | None:
         """The newest sound checkpoint; None where nothing was ever saved.
@@ -234,58 +234,14 @@ class Checkpoints:
         Raises:
           RunFailedError: where checkpoints are there and none of them is sound.
         """
-        step = self._first_sound(reversed(steps.saved_steps(self._folder)))
-        lost = [*map(str, sorted(self._unsound)), *steps.set_aside(self._folder)]
-        if step is None and lost:
-            raise RunFailedError(
-                f"{self._folder}: no sound checkpoint is left ({', '.join(lost)}); bring back a "
-                "copy, or start again with another --workdir"
-            )
-        return step
+        return self._sound.latest()
 
     def best_step(self, rank: str) -> int | None:
         """The sound checkpoint with the largest rank of this name; or None.
 
         The newest among equals. Where the best of all is damaged, the next best that is there.
         """
-        step = self._first_sound(steps.best_first(self._ranked(), rank))
-        gone = steps.set_aside(self._folder)
-        if step is not None and (self._unsound or gone):
-            say(f"{self._folder}: {rank} is step {step} of those that are sound")
-        return step
-
-    def _ranked(self) -> dict[int, Manifest]:
-        found = steps.manifests(self._folder)
-        if self._is_marked():
-            return found
-        old = set(steps.saved_steps(self._folder)) - found.keys()
-        return found | {
-            step: Manifest(step=step, ranks=self._old_ranks(step), files={}, **self._about)
-            for step in old
-        }
-
-    def _first_sound(self, candidates: Any) -> int | None:
-        return next((step for step in candidates if self._is_sound(step)), None)
-
-    def _is_sound(self, step: int) -> bool:
-        """Whether all of the step's files are as they were saved; a line where they are not."""
-        if step in self._sound:
-            return True
-        path = self._folder / str(step)
-        if not is_sealed(path) and not self._is_marked():
-            say(f"{path}: saved without checksums by an earlier jaxdet; taken as it is")
-            return True
-        try:
-            self._sound[step] = verify(path)
-        except DamagedError as error:
-            if step not in self._unsound:
-                say(f"{path}: {error}; not used")
-            self._unsound[step] = str(error)
-            return False
-        return True
-
-    def _is_marked(self) -> bool:
-        return (self._folder / steps.MARKER).exists()
+        return self._sound.best(rank)
 
     def restore(self, step: int, like: Any) -> Restored:
         """A checkpoint, its arrays placed as those of `like` (arrays or shapes with shardings).
@@ -301,7 +257,7 @@ class Checkpoints:
             restored = self._checkpointer.restore(self._path(step), args=items)
         except (ValueError, KeyError, FileNotFoundError) as error:
             raise UserError(
-                f"{self._folder}/{step}: does not fit this model: {_first_line(error)}"
+                f"{self._folder}/{step}: does not fit this model: {first_line(error)}"
             ) from None
         return Restored(step=step, state=restored["state"], host=restored["host"])
 
@@ -314,36 +270,9 @@ class Checkpoints:
             self._checkpointer.close()
 
 
-def _bytes(state: Any) -> int:
-    return sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+def _sizes(state: Any) -> Iterable[int]:
+    return (leaf.nbytes for leaf in jax.tree.leaves(state))
 
 
 def _kept(found: dict[int, Manifest]) -> str:
     return f"checkpoint {max(found)} is kept; " if found else ""
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _is_full(error: BaseException | None) -> bool:
-    """Whether a full disk is behind an error, which tensorstore tells in words alone."""
-    if error is None:
-        return False
-    if isinstance(error, DiskFullError) or (isinstance(error, OSError) and is_disk_full(error)):
-        return True
-    told = any(words in str(error) for words in ("No space left on device", "quota exceeded"))
-    return told or _is_full(error.__cause__ or error.__context__)
-
-
-def _agreed(value: bool) -> bool:
-    """What the first process says, in all of them."""
-    if jax.process_count() == 1:
-        return value
-    return bool(multihost_utils.broadcast_one_to_all(value))
-
-
-def _meet(what: str) -> None:
-    """Waits for the other processes: the first one alone changes folders."""
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(what)

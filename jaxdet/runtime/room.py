@@ -10,8 +10,9 @@ from jaxdet.progress import say, size_text
 
 ADVICE = "make room and start the same command again"
 
+_WAITING = "waiting for room (checkpoint.on_full_disk=wait)"
 # Seconds between two looks at a full disk.
-_POLL = 1.0
+POLL = 1.0
 # Beside a checkpoint: the log, results, and the folders' own blocks.
 _SLACK_BYTES = 1 << 20
 
@@ -29,13 +30,11 @@ def free_bytes(path: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def wait_until(is_room: Callable[[], bool], line: str, *, pause: Callable[[float], None]) -> None:
+def wait_for(is_room: Callable[[], bool], line: str, *, pause: Callable[[float], None]) -> None:
     """Says the line once and returns when there is room; Ctrl-C is answered at once."""
-    if is_room():
-        return
-    say(f"{line}; waiting for room (checkpoint.on_full_disk=wait)")
+    say(f"{line}; {_WAITING}")
     while not is_room():
-        pause(_POLL)
+        pause(POLL)
     say("there is room again; going on")
 
 
@@ -62,12 +61,23 @@ def keep_trying(
         if not wait:
             raise DiskFullError(f"{line}; {ADVICE}")
         if not told:
-            say(f"{line}; waiting for room (checkpoint.on_full_disk=wait)")
+            say(f"{line}; {_WAITING}")
         told = True
-        pause(_POLL)
+        pause(POLL)
 
 
 def shortage(path: Path, needed: int) -> str:
     """What is missing, in words."""
     free = free_bytes(path)
     return f"{size_text(free)} free, {size_text(needed)} needed"
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether a full disk is behind an error; tensorstore tells of one in words alone."""
+    if error is None:
+        return False
+    if isinstance(error, DiskFullError) or (isinstance(error, OSError) and is_disk_full(error)):
+        return True
+    if any(words in str(error) for words in ("No space left on device", "quota exceeded")):
+        return True
+    return is_full(error.__cause__ or error.__context__)

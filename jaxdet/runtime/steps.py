@@ -11,6 +11,7 @@ that a kill leaves it as it was or done:
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,11 @@ def saved_steps(folder: Path) -> list[int]:
     if not folder.is_dir():
         return []
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+
+
+def is_marked(folder: Path) -> bool:
+    """Whether a step without a manifest is one that was damaged, not an old one."""
+    return (folder / MARKER).exists()
 
 
 def manifests(folder: Path) -> dict[int, Manifest]:
@@ -60,10 +66,15 @@ def set_aside_unsound(folder: Path) -> None:
         try:
             verify(path)
         except DamagedError as error:
-            aside = _free_name(path, "damaged")
-            path.rename(aside)
-            sync_folder(folder)
-            say(f"{path}: {error}; set aside as {aside.name}")
+            put_aside(path, str(error))
+
+
+def put_aside(path: Path, why: str) -> None:
+    """Renames a step that cannot be used, and says why."""
+    aside = _free_name(path, "damaged")
+    path.rename(aside)
+    sync_folder(path.parent)
+    say(f"{path}: {why}; set aside as {aside.name}")
 
 
 def set_aside(folder: Path) -> list[str]:
@@ -97,7 +108,7 @@ def publish(draft: Path, path: Path) -> None:
 def clear_drafts(folder: Path) -> None:
     """Removes what a crash or a full disk left half written."""
     for path in [path for pattern in _DRAFTS for path in folder.glob(pattern)]:
-        shutil.rmtree(path)
+        _remove_in_use(path)
 
 
 def clear_leftovers(folder: Path) -> None:
@@ -111,6 +122,15 @@ def clear_leftovers(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.rename(place)
+
+
+def _remove_in_use(path: Path) -> None:
+    """Removes a folder although writes of a save that failed may still end in it."""
+    for _ in range(50):
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
+        time.sleep(0.1)
 
 
 def _free_name(path: Path, ending: str) -> Path:
