@@ -7,8 +7,7 @@ the step before, and a step that has a name is whole, or is found out when it is
 
 import concurrent.futures
 import dataclasses
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,6 @@ class Checkpoints:
         wait_for_room: bool = False,
         config_hash: str = "",
         commit: str = "",
-        pause: Callable[[float], None] = time.sleep,
     ):
         """Opens the folder.
 
@@ -73,10 +71,9 @@ class Checkpoints:
             returns when it is on disk, since only then the state is still there to be saved again.
           config_hash: for the manifests.
           commit: for the manifests.
-          pause: lets the given seconds pass while room is waited for.
         """
         self._folder, self._keep_latest, self._rank_names = folder, keep_latest, ranks
-        self._waits, self._pause = wait_for_room, pause
+        self._waits = wait_for_room
         self._about = {"config_hash": config_hash, "commit": commit}
         self._sound = SoundSteps(folder, old_ranks=self._old_ranks)
         self._checkpointer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
@@ -130,7 +127,7 @@ class Checkpoints:
         """
         self.wait()
         while not self._is_begun(step, state, host, ranks):
-            self._pause(room.POLL)
+            room.pause()
 
     def make_room(self, state: Any, *, what: str = "a checkpoint") -> None:
         """Sees that there is room for another checkpoint, or waits for it.
@@ -150,7 +147,7 @@ class Checkpoints:
         line = f"{self._folder}: no room for {what}, {room.shortage(self._folder, needed)}"
         if not self._waits:
             raise DiskFullError(f"{line}; {_kept(found)}{room.ADVICE}")
-        room.wait_for(is_room, line, pause=self._pause)
+        room.wait_for(is_room, line)
 
     def _is_begun(self, step: int, state: Any, host: dict[str, Any], ranks: Ranks | None) -> bool:
         """Begins a save, and where room is waited for ends it; False where that was in vain."""

@@ -12,7 +12,7 @@ ADVICE = "make room and start the same command again"
 
 _WAITING = "waiting for room (checkpoint.on_full_disk=wait)"
 # Seconds between two looks at a full disk.
-POLL = 1.0
+_POLL = 1.0
 # Beside a checkpoint: the log, results, and the folders' own blocks.
 _SLACK_BYTES = 1 << 20
 
@@ -30,21 +30,20 @@ def free_bytes(path: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def wait_for(is_room: Callable[[], bool], line: str, *, pause: Callable[[float], None]) -> None:
+def pause() -> None:
+    """Lets some time pass between two looks at a full disk."""
+    time.sleep(_POLL)
+
+
+def wait_for(is_room: Callable[[], bool], line: str) -> None:
     """Says the line once and returns when there is room; Ctrl-C is answered at once."""
     say(f"{line}; {_WAITING}")
     while not is_room():
-        pause(POLL)
+        pause()
     say("there is room again; going on")
 
 
-def keep_trying(
-    write: Callable[[], None],
-    path: Path,
-    *,
-    wait: bool,
-    pause: Callable[[float], None] = time.sleep,
-) -> None:
+def keep_trying(write: Callable[[], None], path: Path, *, wait: bool) -> None:
     """Writes a small file; on a full disk waits and writes again, or ends the run.
 
     Raises:
@@ -63,7 +62,7 @@ def keep_trying(
         if not told:
             say(f"{line}; {_WAITING}")
         told = True
-        pause(POLL)
+        pause()
 
 
 def shortage(path: Path, needed: int) -> str:
