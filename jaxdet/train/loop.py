@@ -45,7 +45,8 @@ def train(
 
     Raises:
       UserError: where the images are not those the run began with.
-      RunFailedError: where the loss is not finite or a checkpoint cannot be written.
+      RunFailedError: where the loss is not finite, a checkpoint cannot be written, or none of
+        those that are there is sound.
     """
     trainer = _Trainer(config, train_set, val_set, run=run, mesh=mesh)
     try:

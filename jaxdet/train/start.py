@@ -105,6 +105,8 @@ def restore_variables(
         step = checkpoints.latest_step() if ranked is None else ranked
         if step is None:
             raise UserError(f"{run.checkpoints}: no complete checkpoint in it")
+        if ranked is None and weights in RANKS:
+            say(f"{run.checkpoints}: no sound step is ranked by {weights}; the newest is {step}")
         like = abstract_state(trained, get_detector(trained.model), mesh)
         restored: Restored = checkpoints.restore(step, like)
     finally:
