@@ -218,7 +218,7 @@ class Checkpoints:
     def _failed(self, step: int, error: Exception) -> RunFailedError:
         """Removes what was written of it."""
         if jax.process_index() == 0:
-            steps.clear_drafts(self._folder)
+            steps.clear_failed(self._path(step))
         what = f"{self._folder}: checkpoint {step} cannot be written"
         kept = _kept(steps.manifests(self._folder))
         if room.is_full(error):

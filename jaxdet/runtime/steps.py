@@ -23,7 +23,8 @@ from jaxdet.runtime.manifest import DamagedError, Manifest, read_manifest, verif
 MARKER = ".manifests"
 
 # What the names of unfinished folders end with: ours, and orbax's within it or alone.
-_DRAFTS = ("*.tmp", "*.orbax-checkpoint-tmp*")
+_ORBAX = ".orbax-checkpoint-tmp"
+_DRAFTS = ("*.tmp", f"*{_ORBAX}*")
 
 
 def saved_steps(folder: Path) -> list[int]:
@@ -108,7 +109,14 @@ def publish(draft: Path, path: Path) -> None:
 def clear_drafts(folder: Path) -> None:
     """Removes what a crash or a full disk left half written."""
     for path in [path for pattern in _DRAFTS for path in folder.glob(pattern)]:
-        _remove_in_use(path)
+        shutil.rmtree(path)
+
+
+def clear_failed(path: Path) -> None:
+    """Removes the drafts of a step whose save failed in this process."""
+    for draft in (draft_of(path), draft_of(path).with_name(f"{draft_of(path).name}{_ORBAX}")):
+        if draft.exists():
+            _remove_in_use(draft)
 
 
 def clear_leftovers(folder: Path) -> None:
@@ -125,11 +133,17 @@ def clear_leftovers(folder: Path) -> None:
 
 
 def _remove_in_use(path: Path) -> None:
-    """Removes a folder although writes of a save that failed may still end in it."""
-    for _ in range(50):
-        shutil.rmtree(path, ignore_errors=True)
-        if not path.exists():
+    """Removes a folder although writes of a save that failed may still end in it, or make it anew.
+
+    Nobody can be asked when the last of them has ended: it must have stayed away for a second.
+    What comes later still goes when the run is opened again.
+    """
+    looks = 0
+    for _ in range(300):
+        looks = 0 if path.exists() else looks + 1
+        if looks == 10:
             return
+        shutil.rmtree(path, ignore_errors=True)
         time.sleep(0.1)
 
 
