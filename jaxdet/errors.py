@@ -6,6 +6,7 @@ status 2 for a user's mistake, 1 for a run that failed, 130 for Ctrl-C, 141 wher
 
 import argparse
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,20 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
+class DiskFullError(RunFailedError):
+    """What could not be written since the disk, or the user's share of it, is full."""
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether the disk, or this user's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without the details that libraries put below."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 @contextlib.contextmanager
 def guard() -> Iterator[None]:
     """Ends the process with one line and the right status where the body raises one of ours."""
@@ -49,6 +64,11 @@ def guard() -> Iterator[None]:
         # Whoever read our output has gone, as `| head` does; Python would complain once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        name = f"{error.filename}: " if error.filename else ""
+        _end(f"{name}the disk is full; make room and start the same command again", status=1)
     except KeyboardInterrupt:
         _end("interrupted; start the same command again to continue", status=130)
 

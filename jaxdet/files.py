@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from jaxdet.errors import UserError
+from jaxdet.errors import DiskFullError, UserError, is_disk_full
 
 
 def to_json(value: Any) -> str:
@@ -79,9 +79,22 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sync_folder(path: Path) -> None:
+    """Brings the names in a folder to the disk: what was made or renamed there stays so."""
+    opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that takes its name only when the body ends well."""
+    """A binary file that takes its name only when the body ends well.
+
+    Raises:
+      DiskFullError: where there is no room; what was there under the name stays.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(draft, "wb") as file:
@@ -89,5 +102,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        raise DiskFullError(
+            f"{path}: cannot be written, the disk is full; make room and start the same command "
+            "again"
+        ) from None
     finally:
         draft.unlink(missing_ok=True)

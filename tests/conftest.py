@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import tmpfs
+
 LABELS = ("0_real", "1_fake")
 
 
@@ -45,3 +47,15 @@ def dataset(tmp_path):
     write_images(root / "test" / "beta" / "y", count=4, size=(60, 33), seed=22)
     write_images(root / "test" / "gamma", count=2, seed=23)
     return root
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of 64 MiB of its own: a mounted tmpfs."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    complaint = tmpfs.mount(folder)
+    if complaint:
+        pytest.skip(f"a tmpfs cannot be mounted here: {complaint}")
+    yield folder
+    tmpfs.unmount(folder)

@@ -15,7 +15,7 @@ from jaxdet.config.schema import Config
 from jaxdet.errors import UserError
 
 # Options that say where and how a run goes, not what it computes: left out of the hash.
-_NOT_HASHED = ("runtime.", "data.root", "data.train_root", "name")
+_NOT_HASHED = ("runtime.", "checkpoint.on_full_disk", "data.root", "data.train_root", "name")
 
 
 def flatten(config: Config) -> dict[str, Any]:

@@ -258,6 +258,12 @@ class Checkpoint:
         2000, "save within an epoch after this many steps; 0: after epochs only", source=WANG
     )
     keep_latest: int = option(2, "newest checkpoints kept, beside the best ones")
+    on_full_disk: str = option(
+        "stop",
+        "stop: end with the checkpoint before kept; wait: go on when there is room, and let each "
+        "save end before the next step. Never changes a result",
+        choices=("stop", "wait"),
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,31 +1,31 @@
 """A run's state on disk: model, optimiser and host state in one commit. Alone in knowing orbax.
 
-A step's folder appears by a rename when it is complete, so a run killed while it saves
-goes on from the step before.
+orbax writes a step's arrays in the background; then every file is synced and summed up
+(`manifest`), and a rename gives the step its name. So a run killed while it saves goes on from
+the step before, and a step that has a name is whole, or is found out when it is opened.
 """
 
+import concurrent.futures
 import dataclasses
-import logging
-import operator
-import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
-from orbax.checkpoint import checkpoint_managers as policies
 
-from jaxdet.errors import RunFailedError, UserError
+from jaxdet.errors import DiskFullError, RunFailedError, UserError, first_line
+from jaxdet.progress import say
+from jaxdet.runtime import room, steps
+from jaxdet.runtime.hosts import agreed, meet
+from jaxdet.runtime.manifest import Manifest, Ranks, is_sealed, seal
+from jaxdet.runtime.quiet import hush_orbax
+from jaxdet.runtime.sound import SoundSteps
 
-# The numbers by which checkpoints are ranked, under a name each: the larger the better, later
-# ones decide between equals.
-Ranks = dict[str, list[float]]
+__all__ = ["Checkpoints", "Ranks", "Restored"]
 
-# In the name of a step's folder until all of it is written.
-_UNFINISHED = ".orbax-checkpoint-tmp"
 
-# orbax tells of every step of its work at INFO, and of ordinary choices at WARNING.
-logging.getLogger("absl").setLevel(logging.ERROR)
+hush_orbax()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,35 +47,158 @@ class Checkpoints:
     """The checkpoints of one run: the latest few, and the best by each of some ranks."""
 
     def __init__(
-        self, folder: Path, *, keep_latest: int, ranks: tuple[str, ...], read_only: bool = False
+        self,
+        folder: Path,
+        *,
+        keep_latest: int,
+        ranks: tuple[str, ...],
+        read_only: bool = False,
+        wait_for_room: bool = False,
+        config_hash: str = "",
+        commit: str = "",
     ):
-        """Opens the folder; unless `read_only`, makes it and clears leftovers of a crash away."""
-        best = [_best_policy(name) for name in ranks]
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=policies.AnyPreservationPolicy(
-                [policies.LatestN(keep_latest), *best]
-            ),
-            # Ranks are written only where there is a best_fn; the policy above decides instead.
-            best_fn=_first_rank,
-            create=not read_only,
-            read_only=read_only,
-        )
+        """Opens the folder.
+
+        Unless `read_only`, makes it, reads every step in it and sets aside what is damaged, and
+        clears leftovers of a crash away.
+
+        Args:
+          folder: where a folder for each step is, or will be.
+          keep_latest: how many of the newest steps stay.
+          ranks: names of the ranks, the best step by each of which stays.
+          read_only: change nothing, whatever is found.
+          wait_for_room: on a full disk wait for room instead of ending the run. Each save then
+            returns when it is on disk, since only then the state is still there to be saved again.
+          config_hash: for the manifests.
+          commit: for the manifests.
+        """
+        self._folder, self._keep_latest, self._rank_names = folder, keep_latest, ranks
+        self._waits = wait_for_room
+        self._about = {"config_hash": config_hash, "commit": commit}
+        self._sound = SoundSteps(folder, old_ranks=self._old_ranks)
+        self._checkpointer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
+        self._finisher = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
+        self._pending: tuple[int, concurrent.futures.Future[None]] | None = None
         if not read_only:
-            _clear_leftovers(folder)
-        self._folder = folder
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        if jax.process_index() == 0:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            steps.clear_leftovers(self._folder)
+            if not steps.is_marked(self._folder):
+                self._seal_as_found()
+            steps.set_aside_unsound(self._folder)
+        meet("checkpoints are tidy")
+
+    def _seal_as_found(self) -> None:
+        """Gives manifests to the steps of a jaxdet that wrote none; the marker says it was done."""
+        for step in steps.saved_steps(self._folder):
+            path = self._folder / str(step)
+            if is_sealed(path):
+                continue
+            try:
+                ranks = self._old_ranks(step)
+            except (OSError, ValueError) as error:
+                steps.put_aside(path, f"its ranks cannot be read ({first_line(error)})")
+                continue
+            say(f"{path}: saved without checksums by an earlier jaxdet; taken as it is")
+            seal(path, step=step, ranks=ranks, **self._about)
+        (self._folder / steps.MARKER).touch()
+
+    def _old_ranks(self, step: int) -> Ranks | None:
+        """What orbax wrote of a step's ranks."""
+        if not (self._folder / str(step) / "metrics").is_dir():
+            return None
+        items = ocp.args.Composite(metrics=ocp.args.JsonRestore())
+        ranks: Ranks = self._checkpointer.restore(self._path(step), args=items)["metrics"]
+        return ranks
+
+    def _path(self, step: int) -> Path:
+        return self._folder.absolute() / str(step)
 
     def save(self, step: int, state: Any, *, host: dict[str, Any], ranks: Ranks | None) -> None:
         """Saves in the background. `ranks` is None for checkpoints that are not candidates.
 
+        A step that is there already, saved without ranks, is replaced.
+
         Raises:
           RunFailedError: where this or the save before it could not be written.
         """
-        items = ocp.args.Composite(state=ocp.args.StandardSave(state), host=ocp.args.JsonSave(host))
+        self.wait()
+        while not self._is_begun(step, state, host, ranks):
+            room.pause()
+
+    def make_room(self, state: Any, *, what: str = "a checkpoint") -> None:
+        """Sees that there is room for another checkpoint, or waits for it.
+
+        Raises:
+          RunFailedError: where there is none, and waiting was not asked for.
+        """
+        found = steps.manifests(self._folder)
+        sizes = (found[max(found)].bytes,) if found else _sizes(state)
+        needed = room.with_slack(sum(sizes))
+
+        def is_room() -> bool:
+            return agreed(room.free_bytes(self._folder) >= needed)
+
+        if is_room():
+            return
+        line = f"{self._folder}: no room for {what}, {room.shortage(self._folder, needed)}"
+        if not self._waits:
+            raise DiskFullError(f"{line}; {_kept(found)}{room.ADVICE}")
+        room.wait_for(is_room, line)
+
+    def _is_begun(self, step: int, state: Any, host: dict[str, Any], ranks: Ranks | None) -> bool:
+        """Begins a save, and where room is waited for ends it; False where that was in vain."""
+        self.make_room(state, what=f"checkpoint {step}")
         try:
-            self._manager.save(step, args=items, metrics=ranks)
+            self._begin(step, state, host, ranks)
+            if self._waits:
+                self.wait()
+        except DiskFullError as error:
+            if not self._waits or jax.process_count() > 1:
+                raise
+            say(f"{error}; trying again (checkpoint.on_full_disk=wait)")
+            return False
+        return True
+
+    def _begin(self, step: int, state: Any, host: dict[str, Any], ranks: Ranks | None) -> None:
+        items = {"state": ocp.args.StandardSave(state), "host": ocp.args.JsonSave(host)}
+        if ranks is not None:
+            # They are in the manifest as well. orbax's other tools, and earlier versions of this
+            # program, find them here.
+            items["metrics"] = ocp.args.JsonSave(ranks)
+        try:
+            draft = steps.draft_of(self._path(step))
+            self._checkpointer.save(draft, args=ocp.args.Composite(**items))
         except Exception as error:
-            raise self._cannot_write(step, error) from error
+            raise self._failed(step, error) from error
+        self._pending = (step, self._finisher.submit(self._finish, step, ranks))
+
+    def _finish(self, step: int, ranks: Ranks | None) -> None:
+        """In the background: the step gets its manifest, then its name; then old steps go."""
+        self._checkpointer.wait_until_finished()
+        if jax.process_index() > 0:
+            return
+        path = self._path(step)
+        draft = steps.draft_of(path)
+        seal(draft, step=step, ranks=ranks, **self._about)
+        steps.publish(draft, path)
+        self._sound.add(step)
+        found = steps.manifests(self._folder)
+        keep = steps.kept(found, latest=self._keep_latest, ranks=self._rank_names)
+        for old in found.keys() - keep:
+            steps.remove(self._folder / str(old))
+
+    def check(self) -> None:
+        """Raises what a save in the background ended with; returns at once.
+
+        Raises:
+          RunFailedError: where it could not be written.
+        """
+        if self._pending is not None and self._pending[1].done() and jax.process_count() == 1:
+            self.wait()
 
     def wait(self) -> None:
         """Returns when all is on disk.
@@ -83,25 +206,39 @@ class Checkpoints:
         Raises:
           RunFailedError: where something could not be written.
         """
+        if self._pending is None:
+            return
+        (step, pending), self._pending = self._pending, None
         try:
-            self._manager.wait_until_finished()
-            self._manager.check_for_errors()
+            pending.result()
         except Exception as error:
-            raise self._cannot_write(self._manager.latest_step(), error) from error
+            raise self._failed(step, error) from error
+        meet(f"checkpoint {step} is saved")
 
-    def _cannot_write(self, step: int | None, error: Exception) -> RunFailedError:
-        return RunFailedError(f"{self._folder}: checkpoint {step} cannot be written: {error}")
+    def _failed(self, step: int, error: Exception) -> RunFailedError:
+        """Removes what was written of it."""
+        if jax.process_index() == 0:
+            steps.clear_failed(self._path(step))
+        what = f"{self._folder}: checkpoint {step} cannot be written"
+        kept = _kept(steps.manifests(self._folder))
+        if room.is_full(error):
+            return DiskFullError(f"{what}, the disk is full; {kept}{room.ADVICE}")
+        return RunFailedError(f"{what}: {first_line(error)}; {kept.rstrip('; ')}")
 
     def latest_step(self) -> int | None:
-        """The newest complete checkpoint, or None."""
-        step: int | None = self._manager.latest_step()
-        return step
+        """The newest sound checkpoint; None where nothing was ever saved.
+
+        Raises:
+          RunFailedError: where checkpoints are there and none of them is sound.
+        """
+        return self._sound.latest()
 
     def best_step(self, rank: str) -> int | None:
-        """The checkpoint with the largest rank of this name, the newest among equals; or None."""
-        saved = {step: self._manager.metrics(step) for step in self._manager.all_steps()}
-        ranked = [(ranks[rank], step) for step, ranks in saved.items() if ranks is not None]
-        return max(ranked)[1] if ranked else None
+        """The sound checkpoint with the largest rank of this name; or None.
+
+        The newest among equals. Where the best of all is damaged, the next best that is there.
+        """
+        return self._sound.best(rank)
 
     def restore(self, step: int, like: Any) -> Restored:
         """A checkpoint, its arrays placed as those of `like` (arrays or shapes with shardings).
@@ -114,34 +251,25 @@ class Checkpoints:
             state=ocp.args.StandardRestore(abstract), host=ocp.args.JsonRestore()
         )
         try:
-            restored = self._manager.restore(step, args=items)
+            restored = self._checkpointer.restore(self._path(step), args=items)
         except (ValueError, KeyError, FileNotFoundError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise UserError(f"{self._folder}/{step}: does not fit this model: {first}") from None
+            raise UserError(
+                f"{self._folder}/{step}: does not fit this model: {first_line(error)}"
+            ) from None
         return Restored(step=step, state=restored["state"], host=restored["host"])
 
     def close(self) -> None:
         """Waits for what is being written and lets go of the folder."""
-        self._manager.close()
+        try:
+            self.wait()
+        finally:
+            self._finisher.shutdown()
+            self._checkpointer.close()
 
 
-def _clear_leftovers(folder: Path) -> None:
-    """Removes what a crash left half written.
-
-    orbax can do this in a thread of its own, but nothing waits for that one: it fails aloud where
-    the process ends before it.
-    """
-    if jax.process_index() == 0:
-        for left in folder.glob(f"*{_UNFINISHED}*"):
-            shutil.rmtree(left)
+def _sizes(state: Any) -> Iterable[int]:
+    return (leaf.nbytes for leaf in jax.tree.leaves(state))
 
 
-def _first_rank(ranks: Ranks) -> list[float]:
-    return next(iter(ranks.values()))
-
-
-def _best_policy(rank: str) -> policies.BestN:
-    # Checkpoints within an epoch have no ranks: only LatestN keeps those.
-    return policies.BestN(
-        get_metric_fn=operator.itemgetter(rank), n=1, keep_checkpoints_without_metrics=False
-    )
+def _kept(found: dict[int, Manifest]) -> str:
+    return f"checkpoint {max(found)} is kept; " if found else ""

@@ -1,5 +1,6 @@
 """What a run writes while it goes: `metrics.jsonl`."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -7,21 +8,44 @@ from pathlib import Path
 
 from jaxdet.files import write_bytes
 from jaxdet.results import read_metrics
+from jaxdet.runtime.room import keep_trying
 
 
 class Logbook:
     """Appends lines to `metrics.jsonl`, one JSON object each."""
 
-    def __init__(self, path: Path, *, keep_to_step: int):
-        """Opens the file for going on after a step: later lines, of lost work, are cut off."""
+    def __init__(self, path: Path, *, keep_to_step: int, wait_for_room: bool = False):
+        """Opens the file for going on after a step: later lines, of lost work, are cut off.
+
+        Args:
+          path: the file; it need not be there.
+          keep_to_step: the last step whose lines stay.
+          wait_for_room: on a full disk wait for room instead of ending the run.
+        """
         kept = [line for line in read_metrics(path) if line["step"] <= keep_to_step]
-        write_bytes(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
-        self._path = path
+        content = "".join(json.dumps(line) + "\n" for line in kept).encode()
+        self._path, self._waits = path, wait_for_room
+        keep_trying(lambda: write_bytes(path, content), path, wait=wait_for_room)
 
     def write(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
-        """Adds a line. On disk when the call returns."""
-        line = json.dumps({"step": step, "epoch": epoch, **values}, allow_nan=False)
-        with open(self._path, "a") as file:
-            file.write(line + "\n")
+        """Adds a line. On disk when the call returns.
+
+        Raises:
+          DiskFullError: where there is no room and waiting was not asked for.
+        """
+        line = json.dumps({"step": step, "epoch": epoch, **values}, allow_nan=False) + "\n"
+        keep_trying(lambda: _append(self._path, line.encode()), self._path, wait=self._waits)
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Adds a whole line, or nothing: half of one would spoil the next."""
+    size = path.stat().st_size
+    try:
+        with open(path, "ab") as file:
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.truncate(path, size)
+        raise

@@ -45,7 +45,8 @@ def train(
 
     Raises:
       UserError: where the images are not those the run began with.
-      RunFailedError: where the loss is not finite or a checkpoint cannot be written.
+      RunFailedError: where the loss is not finite, a checkpoint cannot be written, or none of
+        those that are there is sound.
     """
     trainer = _Trainer(config, train_set, val_set, run=run, mesh=mesh)
     try:
@@ -105,7 +106,14 @@ class _Trainer:
         """The newest checkpoint, or the first step."""
         step = self.checkpoints.latest_step()
         position = self._first() if step is None else self._restore(step)
-        self.logbook = Logbook(self.run.metrics, keep_to_step=position.step)
+        self.logbook = Logbook(
+            self.run.metrics,
+            keep_to_step=position.step,
+            wait_for_room=self.config.checkpoint.on_full_disk == "wait",
+        )
+        if not schedule.is_over(self.config, position.plateau, epochs_done=position.epoch):
+            # Told now rather than after the hours before the first save.
+            self.checkpoints.make_room(position.state)
         return position
 
     def _first(self) -> Position:
@@ -149,6 +157,7 @@ class _Trainer:
         with ProgressLine(title, total=self.steps, done=self.steps - end + position.step) as line:
             while position.step < end:
                 position = self._one_step(position, next(batches), window)
+                self.checkpoints.check()
                 line.advance(note=window.note())
                 if position.step % self.config.runtime.log_every == 0:
                     self._log(position, window)

@@ -17,6 +17,7 @@ from jaxdet.models.architectures import ARCHITECTURES
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.progress import say
 from jaxdet.results import RunFolder
+from jaxdet.runtime import environment
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.train.state import abstract_state
 
@@ -90,18 +91,22 @@ def restore_variables(
 ) -> Variables:
     """The variables of the chosen checkpoint of a run, as numpy arrays.
 
+    A damaged checkpoint is passed over, aloud: the next best, or the one before, is taken.
+
     Raises:
       UserError: where there is no checkpoint.
+      RunFailedError: where none is sound.
     """
     if not run.checkpoints.is_dir():
         raise UserError(f"{run.checkpoints}: no such folder; the run has no checkpoints")
     checkpoints = open_checkpoints(run, trained, read_only=True)
     try:
-        latest = checkpoints.latest_step()
         ranked = checkpoints.best_step(weights) if weights in RANKS else None
-        step = latest if ranked is None else ranked
+        step = checkpoints.latest_step() if ranked is None else ranked
         if step is None:
             raise UserError(f"{run.checkpoints}: no complete checkpoint in it")
+        if ranked is None and weights in RANKS:
+            say(f"{run.checkpoints}: no sound step is ranked by {weights}; the newest is {step}")
         like = abstract_state(trained, get_detector(trained.model), mesh)
         restored: Restored = checkpoints.restore(step, like)
     finally:
@@ -118,6 +123,9 @@ def open_checkpoints(
         keep_latest=config.checkpoint.keep_latest,
         ranks=RANKS,
         read_only=read_only,
+        wait_for_room=config.checkpoint.on_full_disk == "wait",
+        config_hash=schema.config_hash(config),
+        commit="" if read_only else environment.commit(),
     )
 
 

@@ -1,0 +1,148 @@
+"""What a checkpoint consists of: the size and SHA-256 of every file, under a sum of its own.
+
+Written last, when everything else is synced: a step that has its manifest was saved to the
+end, and one that agrees with it has not changed since. The sums are taken of the files as
+they are read back, by the process that wrote them.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from jaxdet.errors import UserError
+from jaxdet.files import sha256, sync_folder, write_json
+
+SCHEMA_VERSION = 1
+NAME = "manifest.json"
+
+# The numbers by which checkpoints are ranked, under a name each: the larger the better, later
+# ones decide between equals.
+Ranks = dict[str, list[float]]
+
+
+class DamagedError(Exception):
+    """A checkpoint that is not what was saved; the message names the file."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """One saved step.
+
+    Attributes:
+      step: updates done.
+      ranks: what it is ranked by; None for a step within an epoch.
+      config_hash: of the run's config, "" where it is not known.
+      commit: of the code that saved it, "" outside a checkout.
+      files: size in bytes and SHA-256 (hex) of every file, by its path within the step's folder.
+    """
+
+    step: int
+    ranks: Ranks | None
+    config_hash: str
+    commit: str
+    files: dict[str, tuple[int, str]]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(size for size, _ in self.files.values())
+
+
+def seal(
+    folder: Path, *, step: int, ranks: Ranks | None, config_hash: str = "", commit: str = ""
+) -> Manifest:
+    """Syncs every file of a step's folder to the disk, then writes its manifest."""
+    _sync(folder)
+    files = {name: (path.stat().st_size, sha256(path)) for name, path in _files(folder)}
+    manifest = Manifest(step=step, ranks=ranks, config_hash=config_hash, commit=commit, files=files)
+    content = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(manifest)}
+    write_json(folder / NAME, {**content, "sha256": _sum(content)})
+    sync_folder(folder)
+    return manifest
+
+
+def is_sealed(folder: Path) -> bool:
+    """Whether the step was saved to the end."""
+    return (folder / NAME).exists()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a step's folder.
+
+    Raises:
+      DamagedError: where it is not as it was written.
+      UserError: where a newer jaxdet wrote it.
+    """
+    try:
+        content = json.loads((folder / NAME).read_bytes())
+        given = content.pop("sha256")
+        whole = given == _sum(content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise DamagedError(f"{NAME} is damaged or missing")
+    if content.pop("schema_version") != SCHEMA_VERSION:
+        raise UserError(f"{folder / NAME}: made by a newer jaxdet; use that one")
+    return _from_json(content)
+
+
+def verify(folder: Path) -> Manifest:
+    """The manifest of a step's folder, every file of which was read and is as it was saved.
+
+    Raises:
+      DamagedError: naming the first file that is not.
+      UserError: where a newer jaxdet wrote it.
+    """
+    manifest = read_manifest(folder)
+    if folder.name.isdigit() and int(folder.name) != manifest.step:
+        raise DamagedError(f"{NAME} is that of step {manifest.step}")
+    for name, (size, digest) in manifest.files.items():
+        _check(folder / name, name, size, digest)
+    return manifest
+
+
+def _check(path: Path, name: str, size: int, digest: str) -> None:
+    try:
+        found = path.stat().st_size
+        if found != size:
+            raise DamagedError(f"{name} has {found} bytes instead of {size}")
+        if sha256(path) != digest:
+            raise DamagedError(f"{name} is not what was saved (its SHA-256 differs)")
+    except FileNotFoundError:
+        raise DamagedError(f"{name} is missing") from None
+    except OSError as error:
+        raise DamagedError(f"{name} cannot be read: {error.strerror}") from None
+
+
+def _from_json(content: dict[str, Any]) -> Manifest:
+    files = {name: (size, digest) for name, (size, digest) in content.pop("files").items()}
+    return Manifest(files=files, **content)
+
+
+def _sum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    """Every file but the manifest and its drafts, by its path within the folder."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    named = [(path.relative_to(folder).as_posix(), path) for path in found]
+    return [(name, path) for name, path in named if not name.lstrip(".").startswith(NAME)]
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            sync_folder(path)
+        else:
+            _sync_file(path)
+    sync_folder(folder)
+    sync_folder(folder.parent)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

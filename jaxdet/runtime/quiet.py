@@ -1,0 +1,34 @@
+"""Keeps orbax from printing what it raises as well: a failed save ends in one line of ours.
+
+orbax logs an error before it raises it. And of many writes that fail together, it raises one and
+closes their event loop: asyncio then logs each of the others, and tensorstore, which finds the
+loop closed, prints a traceback for each.
+"""
+
+import logging
+import sys
+import traceback
+
+_before = sys.unraisablehook
+
+
+def hush_orbax() -> None:
+    """Silences what orbax, and asyncio and tensorstore under it, say besides what is raised."""
+    # It tells of every step of its work at INFO, and of ordinary choices at WARNING.
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).addFilter(_is_not_orbax)
+    sys.unraisablehook = _tell_unraisable
+
+
+def _is_not_orbax(record: logging.LogRecord) -> bool:
+    """Whether neither the line nor the error that it tells of comes from orbax."""
+    error = record.exc_info[1] if record.exc_info else None
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    files = (record.pathname, record.getMessage(), *(frame.filename for frame in frames))
+    return not any("/orbax/" in file for file in files)
+
+
+def _tell_unraisable(told: "sys.UnraisableHookArgs") -> None:
+    if str(told.exc_value) != "Event loop is closed":
+        _before(told)

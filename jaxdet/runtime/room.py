@@ -1,0 +1,82 @@
+"""Room on the disk: seen before a checkpoint is written, and waited for where that is wanted."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from jaxdet.errors import DiskFullError, is_disk_full
+from jaxdet.progress import say, size_text
+
+ADVICE = "make room and start the same command again"
+
+_WAITING = "waiting for room (checkpoint.on_full_disk=wait)"
+# Seconds between two looks at a full disk.
+_POLL = 1.0
+# Beside a checkpoint: the log, results, and the folders' own blocks.
+_SLACK_BYTES = 1 << 20
+
+
+def with_slack(size: int) -> int:
+    """Bytes that must be free to write a checkpoint of about `size` bytes."""
+    return size + size // 10 + _SLACK_BYTES
+
+
+def free_bytes(path: Path) -> int:
+    """What this user may still write on the path's disk; the path need not exist yet."""
+    while not path.exists():
+        path = path.parent
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
+def pause() -> None:
+    """Lets some time pass between two looks at a full disk."""
+    time.sleep(_POLL)
+
+
+def wait_for(is_room: Callable[[], bool], line: str) -> None:
+    """Says the line once and returns when there is room; Ctrl-C is answered at once."""
+    say(f"{line}; {_WAITING}")
+    while not is_room():
+        pause()
+    say("there is room again; going on")
+
+
+def keep_trying(write: Callable[[], None], path: Path, *, wait: bool) -> None:
+    """Writes a small file; on a full disk waits and writes again, or ends the run.
+
+    Raises:
+      DiskFullError: where `wait` is false.
+    """
+    told = False
+    while True:
+        try:
+            return write()
+        except (OSError, DiskFullError) as error:
+            if isinstance(error, OSError) and not is_disk_full(error):
+                raise
+        line = f"{path}: cannot be written, the disk is full"
+        if not wait:
+            raise DiskFullError(f"{line}; {ADVICE}")
+        if not told:
+            say(f"{line}; {_WAITING}")
+        told = True
+        pause()
+
+
+def shortage(path: Path, needed: int) -> str:
+    """What is missing, in words."""
+    free = free_bytes(path)
+    return f"{size_text(free)} free, {size_text(needed)} needed"
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether a full disk is behind an error; tensorstore tells of one in words alone."""
+    if error is None:
+        return False
+    if isinstance(error, DiskFullError) or (isinstance(error, OSError) and is_disk_full(error)):
+        return True
+    if any(words in str(error) for words in ("No space left on device", "quota exceeded")):
+        return True
+    return is_full(error.__cause__ or error.__context__)

@@ -1,0 +1,86 @@
+"""Which of a run's checkpoints can be trusted, and which of those to take."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from jaxdet.errors import RunFailedError
+from jaxdet.progress import say
+from jaxdet.runtime import steps
+from jaxdet.runtime.manifest import DamagedError, Manifest, Ranks, is_sealed, verify
+
+
+class SoundSteps:
+    """The steps of a folder of checkpoints that are as they were saved.
+
+    Nothing is renamed here. A step is read when it is about to be taken, once; one that is
+    damaged is told of, and the next in order is looked at.
+    """
+
+    def __init__(self, folder: Path, *, old_ranks: Callable[[int], Ranks | None]):
+        """`old_ranks` reads the ranks of a step that has no manifest."""
+        self._folder, self._old_ranks = folder, old_ranks
+        self._sound: set[int] = set()
+        self._unsound: set[int] = set()
+
+    def add(self, step: int) -> None:
+        """Trusts a step that this process has just saved."""
+        self._sound.add(step)
+
+    def latest(self) -> int | None:
+        """The newest; None where nothing was ever saved.
+
+        Raises:
+          RunFailedError: where checkpoints are there and none of them is sound.
+        """
+        step = self._first(reversed(steps.saved_steps(self._folder)))
+        lost = [*map(str, sorted(self._unsound)), *steps.set_aside(self._folder)]
+        if step is None and lost:
+            raise RunFailedError(
+                f"{self._folder}: no sound checkpoint is left ({', '.join(lost)}); bring back a "
+                "copy, or start again with another --workdir"
+            )
+        return step
+
+    def best(self, rank: str) -> int | None:
+        """The one with the largest rank of this name, the newest among equals; or None.
+
+        Where the best of all is damaged, the next best that is there, aloud.
+        """
+        step = self._first(steps.best_first(self._ranked(), rank))
+        if step is not None and (self._unsound or steps.set_aside(self._folder)):
+            say(f"{self._folder}: {rank} is step {step} of those that are sound")
+        return step
+
+    def _ranked(self) -> dict[int, Manifest]:
+        """The manifests; of steps from before there were any, what is known without one."""
+        found = steps.manifests(self._folder)
+        if steps.is_marked(self._folder):
+            return found
+        old = set(steps.saved_steps(self._folder)) - found.keys()
+        return found | {
+            step: Manifest(
+                step=step, ranks=self._old_ranks(step), config_hash="", commit="", files={}
+            )
+            for step in old
+        }
+
+    def _first(self, candidates: Iterable[int]) -> int | None:
+        return next((step for step in candidates if self._is_sound(step)), None)
+
+    def _is_sound(self, step: int) -> bool:
+        """Whether all of the step's files are as they were saved; a line where they are not."""
+        if step in self._sound:
+            return True
+        path = self._folder / str(step)
+        try:
+            if not is_sealed(path) and not steps.is_marked(self._folder):
+                say(f"{path}: saved without checksums by an earlier jaxdet; taken as it is")
+            else:
+                verify(path)
+        except DamagedError as error:
+            if step not in self._unsound:
+                say(f"{path}: {error}; not used")
+            self._unsound.add(step)
+            return False
+        self._sound.add(step)
+        return True
