@@ -4,7 +4,7 @@ He et al., CVPR 2016, in the "v1.5" form of torchvision: a bottleneck strides in
 convolution. Layer names are torchvision's with `layer1.0` written `layer1_0`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -137,7 +137,7 @@ class ResNet(nn.Module):
 
 
 # As Flax has them, to measure ours against.
-FLAX_LAYERS = MappingProxyType({"conv": flax_conv, "max_pool": nn.max_pool})
+FLAX_LAYERS: Mapping[str, Any] = MappingProxyType({"conv": flax_conv, "max_pool": nn.max_pool})
 
 resnet18 = partial(ResNet, block=BasicBlock, stages=(2, 2, 2, 2))
 resnet34 = partial(ResNet, block=BasicBlock, stages=(3, 4, 6, 3))
