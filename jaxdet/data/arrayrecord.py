@@ -21,7 +21,7 @@ import tensorflow_datasets as tfds
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.store.encode import header_of
-from jaxdet.data.store.listing import Listing
+from jaxdet.data.store.listing import Listing, content_to_pack
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.files import read_json, write_json
 
@@ -58,7 +58,7 @@ class Forensics(tfds.core.GeneratorBasedBuilder):
             yield (
                 number,
                 {
-                    "image": (self._listing.root / split / path).read_bytes(),
+                    "image": content_to_pack(self._listing.root / split / path),
                     "label": LABEL_FOLDERS.index(path.split("/")[-2]),
                     "id": path,
                 },

@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxdet.config import Data
 from jaxdet.data.pieces import Crop, Piece
+from jaxdet.data.regular import reason
 from jaxdet.errors import Parser, UserError, guard
 from jaxdet.files import check_writable, write_bytes
 from jaxdet.predict.detector import LoadedDetector, load_detector
@@ -64,7 +65,7 @@ def score_files(
         def pieces() -> Iterator[Piece]:
             for number, image in read_ahead(paths, max_pixels=max_pixels):
                 if isinstance(image, Exception):
-                    errors[number] = " ".join(str(image).split())
+                    errors[number] = reason(image)
                 else:
                     yield from detector.cut(image, owner=number, crop=crop)
                 progress.advance()
