@@ -16,8 +16,9 @@ from PIL import Image
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.codec import size_by_header
-from jaxdet.data.regular import listing, open_regular, read_image_file
+from jaxdet.data.regular import listing, read_image_file
 from jaxdet.errors import UserError
+from jaxdet.files import open_regular
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

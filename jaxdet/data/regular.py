@@ -5,30 +5,15 @@ A name that ends in `.png` may be that of a pipe, a device, a link to nowhere, a
 
 import contextlib
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from jaxdet.errors import UserError
+from jaxdet.files import open_regular
 
 # Bytes that no uncompressed pixel exceeds (four channels of 32 bits), and room for metadata.
 _PIXEL_BYTES = 16
 _METADATA_BYTES = 2**24
-
-
-def open_regular(path: Path) -> BinaryIO:
-    """A file opened for reading.
-
-    Raises:
-      OSError: where it cannot be opened.
-      ValueError: where it is a folder, a pipe, a device or a socket.
-    """
-    # Before it is opened: that alone can rewind a tape. Not to wait is for a file that becomes a
-    # pipe in between.
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError("is no regular file")
-    return open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
 def read_image_file(path: Path, *, max_pixels: int) -> bytes:

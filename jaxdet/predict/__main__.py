@@ -21,6 +21,7 @@ from jaxdet.data.pieces import Crop, Piece
 from jaxdet.data.regular import reason
 from jaxdet.errors import Parser, UserError, guard
 from jaxdet.files import check_writable, write_bytes
+from jaxdet.pages import printable, spreadsheet_safe
 from jaxdet.predict.detector import LoadedDetector, load_detector
 from jaxdet.predict.files import find_images, read_ahead
 from jaxdet.progress import ProgressLine
@@ -94,17 +95,22 @@ def _csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, ["path", "logit", "probability", "prediction", "error"])
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _cell(one) for key, one in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _cell(value: str | float) -> str | float:
+    """Texts alone are made safe: many numbers begin with a minus."""
+    return spreadsheet_safe(value) if isinstance(value, str) else value
 
 
 def _table(rows: Sequence[Row]) -> str:
     """Plain lines: probability of being fake, the verdict, the logit, the path."""
     lines = [f"{'P(fake)':>8}  verdict  {'logit':>8}  path"]
     for row in rows:
-        path = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in row["path"])
+        path = printable(row["path"])
         if "error" in row:
-            lines.append(f"{'-':>8}  error    {'-':>8}  {path}: {row['error']}")
+            lines.append(f"{'-':>8}  error    {'-':>8}  {path}: {printable(row['error'])}")
         else:
             lines.append(
                 f"{row['probability']:>8.2%}  {row['prediction']:<7}  {row['logit']:>8.3f}  {path}"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from jaxdet.config import Data
 from jaxdet.data.ops import open_image
-from jaxdet.data.regular import open_regular, read_image_file, reason
+from jaxdet.data.regular import read_image_file, reason
 from jaxdet.data.verify.report import Finding, Kind
+from jaxdet.files import open_regular
 from jaxdet.progress import ProgressLine
 
 # Files to one task: a task each would cost a gigabyte for the 720,119 of the training set.
