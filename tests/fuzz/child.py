@@ -5,6 +5,7 @@ In a process of its own, since a C library that crashes takes its process along.
 """
 
 import contextlib
+import importlib
 import io
 import json
 import resource
@@ -19,6 +20,7 @@ from jaxdet.errors import RunFailedError, UserError
 
 # Address space, bytes: what asks for more gets MemoryError, and has to say it in a line.
 LIMIT = 24 * 2**30
+MODULES = {"images": "pictures", "files": "records", "misbehaving": "misbehaving"}
 # What decoders raise by contract, to be wrapped by their callers.
 DECODERS = ("decode", "decode_bgr", "predict", "verify")
 
@@ -55,11 +57,7 @@ def warm_up(module, folder):
 
 
 def _module(kind):
-    if kind == "images":
-        from tests.fuzz import pictures as module
-    else:
-        from tests.fuzz import records as module
-    return module
+    return importlib.import_module(f"tests.fuzz.{MODULES[kind]}")
 
 
 def attempt(read, name):
