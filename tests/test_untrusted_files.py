@@ -15,7 +15,7 @@ from jaxdet.data.store.layout import RECORD, DamagedStoreError, digest_of
 from jaxdet.data.store.listing import list_files
 from jaxdet.data.store.pack import pack
 from jaxdet.errors import UserError
-from jaxdet.evals.rows import RowKeeper
+from jaxdet.evals.rows import ROW, RowKeeper
 from jaxdet.files import read_json
 from jaxdet.results import Predictions, read_arrays, read_metrics, read_results
 from tests.conftest import write_images
@@ -124,8 +124,9 @@ def test_a_file_of_arrays_that_unpacks_to_more_than_it_is_and_one_with_code_are_
         read_arrays(tmp_path / "code.npz", Predictions)
 
 
-def test_rows_of_another_form_are_computed_again(tmp_path):
-    np.savez(tmp_path / ".x.part-0.npz", rows=np.zeros(3), position=3, fingerprint="f00d")
+@pytest.mark.parametrize(("rows", "position"), [(np.zeros(3), 3), (np.zeros(0, ROW), -1)])
+def test_rows_of_another_form_are_computed_again(tmp_path, rows, position):
+    np.savez(tmp_path / ".x.part-0.npz", rows=rows, position=position, fingerprint="f00d")
     keeper = RowKeeper(tmp_path / "x.npz", "f00d")
     assert (len(keeper.rows), keeper.position) == (0, 0)
 

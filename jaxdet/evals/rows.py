@@ -110,7 +110,7 @@ class RowKeeper:
         except UserError:
             # Not worth a stop: everything in it can be computed again.
             return None
-        whole = partial.rows.dtype == ROW and partial.rows.ndim == 1
+        whole = partial.rows.dtype == ROW and partial.rows.ndim == 1 and partial.position >= 0
         return partial if whole and partial.fingerprint == self._fingerprint else None
 
 

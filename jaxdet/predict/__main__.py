@@ -82,6 +82,11 @@ def score_files(
 
 
 def _row(path: Path, logit: float, threshold: float) -> Row:
+    if not math.isfinite(logit):
+        return {
+            "path": str(path),
+            "error": f"its logit is {logit}: these weights are no detector's",
+        }
     probability = 1 / (1 + math.exp(-logit)) if logit > -700 else 0.0
     return {
         "path": str(path),

@@ -288,3 +288,20 @@ def test_names_that_are_no_text_and_very_long_ways(tmp_path):
     deep = tmp_path.joinpath(*["d" * 200] * 30)
     with pytest.raises(UserError, match="File name too long"):
         find_images([deep])
+
+
+def test_commands_print_any_name_in_one_line_and_in_any_encoding(tmp_path):
+    root = tmp_path / "root"
+    folder = write_images(root / "train" / "a", count=2) / "0_real"
+    for name in (b"\xff.png", b"line\nbreak.png"):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(b"no image")
+    for command in ("verify", "audit"):
+        done = subprocess.run(
+            [sys.executable, "-m", "jaxdet.data", command, str(root)], capture_output=True,
+            cwd=REPOSITORY, timeout=120, env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        )  # fmt: skip
+        assert done.returncode == 1, done.stderr
+        assert b"Traceback" not in done.stderr
+        said = done.stdout.decode()
+        assert "a/0_real/line\N{REPLACEMENT CHARACTER}break.png: " in said
+        assert "a/0_real/\N{REPLACEMENT CHARACTER}.png: " in said

@@ -19,7 +19,7 @@ from pathlib import Path
 from jaxdet.errors import RunFailedError, UserError
 
 # Address space, bytes: what asks for more gets MemoryError, and has to say it in a line.
-LIMIT = 24 * 2**30
+LIMIT = 8 * 2**30
 MODULES = {"images": "pictures", "files": "records", "misbehaving": "misbehaving"}
 # What decoders raise by contract, to be wrapped by their callers.
 DECODERS = ("decode", "decode_bgr", "predict", "verify")
