@@ -67,8 +67,8 @@ def blocking(grey: np.ndarray) -> float:
 def _excess(grey: np.ndarray) -> float:
     """Over columns; in bands of rows, since the differences take many times the image's room."""
     profile = np.zeros(grey.shape[1] - 3)
-    for top in range(0, len(grey), _BAND):
-        steps = np.diff(grey[top : top + _BAND].astype(np.float32), n=3, axis=1)
+    for first in range(0, len(grey), _BAND):
+        steps = np.diff(grey[first : first + _BAND].astype(np.float32), n=3, axis=1)
         profile += np.minimum(np.abs(steps), _STEEPEST).sum(axis=0, dtype=np.float64)
     profile /= len(grey)
     phases = np.array([profile[phase::_BLOCK].mean() for phase in range(_BLOCK)])
