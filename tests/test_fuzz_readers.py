@@ -4,9 +4,9 @@ import pytest
 
 from tests.fuzz.run import fuzz, report
 
-# VmHWM of the process, MiB: one image of data.max_pixels in the hands of the hungriest reader, the
-# audit, beside Python with its libraries.
-LARGEST = 2048
+# VmHWM of the process, MiB: one image of data.max_pixels in the hands of the hungriest reader,
+# beside Python with its libraries.
+LARGEST = 1536
 
 
 def check(kind, *, seed, count, folder):
