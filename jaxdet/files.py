@@ -10,11 +10,16 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from jaxdet.errors import DiskFullError, UserError, is_disk_full
+
+# Of a text that is read whole, bytes, and of the nesting of JSON: far beyond what we write. Deeper
+# ones would exhaust the stack of whoever walks through them.
+_LARGEST_TEXT, _DEEPEST = 2**30, 32
 
 
 def to_json(value: Any) -> str:
@@ -35,11 +40,76 @@ def read_json(path: Path) -> Any:
       UserError: where the file is missing or is no JSON.
     """
     try:
-        return json.loads(path.read_text())
+        value = json.loads(read_text(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; is this the folder of a run?") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read as JSON: {error}") from None
+    if not _is_shallow(value):
+        raise UserError(f"{path}: cannot be read: JSON nested deeper than {_DEEPEST}")
+    return value
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, UTF-8.
+
+    Raises:
+      OSError: where it cannot be opened.
+      ValueError: where it is no regular file, no text, or larger than a gigabyte.
+    """
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > _LARGEST_TEXT:
+            raise ValueError(f"more than {_LARGEST_TEXT} bytes")
+        return file.read(_LARGEST_TEXT).decode()
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file opened for reading, which never waits for somebody to write.
+
+    Raises:
+      OSError: where it cannot be opened.
+      ValueError: where it is a folder, a pipe, a device or a socket.
+    """
+    # Looked at before it is opened: that alone can rewind a tape. Not to wait is for a file that
+    # becomes a pipe in between.
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(mode):
+        raise ValueError("is no regular file")
+    return open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
+def check_schema(path: Path, found: Any, *, known: int, advice: str = "") -> None:
+    """Sees that a file is of a schema that can be read.
+
+    Args:
+      path: of the file.
+      found: its schema version, as it says.
+      known: the one that this jaxdet reads.
+      advice: what else to do about a newer one.
+
+    Raises:
+      UserError: where it is of another.
+    """
+    if type(found) is int and found == known:
+        return
+    newer = type(found) is int and found > known
+    by = "made by a newer jaxdet, " if newer else ""
+    raise UserError(
+        f"{path}: {by}schema version {found!r:.40}, this jaxdet reads {known}; "
+        f"use the version of jaxdet that wrote it{advice}"
+    )
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether plain values are nested no deeper than `_DEEPEST`."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        held = [one.values() if isinstance(one, dict) else one for one in level
+                if isinstance(one, dict | list)]  # fmt: skip
+        level = [one for values in held for one in values]
+    return not level
 
 
 def write_bytes(path: Path, content: bytes) -> None:

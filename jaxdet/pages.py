@@ -30,6 +30,15 @@ def render(
     return environment.get_template(template.name).render(context).strip() + "\n"
 
 
+def spreadsheet_safe(text: str) -> str:
+    """The text for a cell of CSV, printable, behind an apostrophe where it could be a formula.
+
+    Spreadsheets run what begins so, whoever wrote it (OWASP, CSV injection).
+    """
+    text = printable(text)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
 def printable(name: str) -> str:
     """The name with a mark for whatever would move a cursor or break a file in UTF-8."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)

@@ -12,7 +12,7 @@ from jaxdet.errors import UserError
 from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
-from jaxdet.files import check_writable, read_json, write_json
+from jaxdet.files import check_writable, write_json
 from jaxdet.models.architectures import check_sides
 from jaxdet.models.detector import get_detector
 from jaxdet.progress import say
@@ -70,7 +70,7 @@ def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
     """
     if not _has_begun(folder):
         return False
-    changed = schema.differences(schema.from_json_dict(read_json(folder.config)), config)
+    changed = schema.differences(schema.read_config(folder.config), config)
     if changed:
         raise UserError(
             f"{folder.path} holds a run of another config ({'; '.join(changed)}); "

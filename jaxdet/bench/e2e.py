@@ -16,7 +16,7 @@ import jax
 
 from jaxdet.bench.jax_step import RATE
 from jaxdet.config import Augment, Config, Data, Model, Optim, Runtime
-from jaxdet.data.loaders import Batch, Reader, Share, TrainLoader
+from jaxdet.data.loaders import Batch, Share, TrainLoader, training_reader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.models.detector import get_detector
@@ -125,7 +125,7 @@ def _loader(plan: Plan) -> TrainLoader:
     config = Config(data=Data(root=str(plan.root)))
     images, _ = load_train_and_val(config)
     return TrainLoader(
-        read=Reader(images=images, max_pixels=config.data.max_pixels, skip_bad=False),
+        read=training_reader(config.data, images),
         augment=dataclasses.replace(_AUGMENT, crop=plan.size, backend=plan.backend),
         seed=0,
         batch_size=plan.batch_size,

@@ -18,6 +18,7 @@ from jaxdet.config.forms import (
     to_json_dict,
 )
 from jaxdet.config.options import parse_options
+from jaxdet.config.saved import read_config
 from jaxdet.config.schema import (
     Augment,
     Checkpoint,
@@ -50,6 +51,7 @@ __all__ = [
     "from_json_dict",
     "load_file",
     "parse_options",
+    "read_config",
     "refuse_argument",
     "to_config_dict",
     "to_json_dict",

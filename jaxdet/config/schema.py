@@ -58,12 +58,17 @@ class Data:
     )
     on_bad_image: str = option(
         "stop",
-        "an unreadable image ends the run, or is counted and left out (in training the next "
-        "readable image of its folder takes its place, so that batches keep their size)",
-        choices=("stop", "skip"),
+        "stop: an unreadable image ends the run; skip: it is counted and left out of evaluation, "
+        "and in training, where batches keep their size, the next readable image of its label "
+        "takes its place; replace: that in training alone, for validation and tests, where each "
+        "image counts once, it ends the run. All other images keep their places and labels",
+        choices=("stop", "skip", "replace"),
     )
     max_pixels: int = option(
-        50_000_000, "images with more pixels are refused before they are decoded", unit="pixels"
+        50_000_000,
+        "images with more pixels by their header, or with a side of more than 1,024 times the "
+        "other, are not decoded and count as unreadable",
+        unit="pixels",
     )
 
 

@@ -159,7 +159,7 @@ def export(options: argparse.Namespace) -> None:
     refuse_existing(options.dst)
     loaded, source = _load(options.src, options.arch)
     run = RunFolder(options.src)
-    training = schema.from_json_dict(read_json(run.config)) if run.config.is_file() else None
+    training = schema.read_config(run.config) if run.config.is_file() else None
     size = options.size or (training.eval_crop if training else _SIZE)
     with new_folder(options.dst) as draft:
         write_export(draft, loaded, size=size, source=source, training=training)
@@ -189,7 +189,7 @@ def _load(path: Path, arch: str | None) -> tuple[LoadedWeights, dict[str, Any]]:
     """The weights of anything, and what is known of their source."""
     run = RunFolder(path)
     if run.config.is_file():
-        trained = schema.from_json_dict(read_json(run.config))
+        trained = schema.read_config(run.config)
         variables = restore_variables(run, trained, "best", make_mesh(1))
         loaded = LoadedWeights(model=trained.model, variables=variables, source=str(path))
         return loaded, {"file": path.name, "sha256": None, "digest": digest(variables)}

@@ -13,7 +13,7 @@ from jaxdet import config as schema
 from jaxdet.convert.check import Score, Side
 from jaxdet.convert.load import LoadedWeights
 from jaxdet.errors import UserError
-from jaxdet.files import read_json, write_bytes, write_json
+from jaxdet.files import check_schema, read_json, write_bytes, write_json
 from jaxdet.models.detector import get_detector
 from jaxdet.models.pixels import IMAGENET_MEAN, IMAGENET_STD
 
@@ -62,8 +62,7 @@ def read_export(folder: Path) -> tuple[Side, int]:
     card = read_json(folder / CARD)
     if not isinstance(card, dict) or card.get("kind") != KIND:
         raise UserError(f"{folder / CARD}: does not describe an exported detector")
-    if card.get("schema_version") != SCHEMA_VERSION:
-        raise UserError(f"{folder / CARD}: schema version {card.get('schema_version')}")
+    check_schema(folder / CARD, card.get("schema_version"), known=SCHEMA_VERSION)
     model = schema.from_json_dict({"model": card.get("model")}).model
     side = Side(name=str(folder), model=model, score=_score(folder / _PROGRAM), arrays=None)
     return side, int(card["input"]["shape"][1])

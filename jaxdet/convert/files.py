@@ -9,6 +9,7 @@ from safetensors.numpy import save
 
 from jaxdet.convert.torch_read import read_torch
 from jaxdet.errors import UserError
+from jaxdet.files import open_regular
 
 
 def read_state_dict(path: Path) -> dict[str, np.ndarray]:
@@ -52,12 +53,14 @@ def _first_bytes(path: Path) -> bytes:
     if path.is_dir():
         raise UserError(f"{path}: a folder, not a weight file")
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read(16)
     except FileNotFoundError:
         raise UserError(f"{path}: no such weight file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}, and no weight file") from None
 
 
 def _without_prefix(state_dict: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from jaxdet.convert.architectures import shapes
 from jaxdet.convert.files import read_safetensors, write_safetensors
 from jaxdet.convert.rules import Coverage
 from jaxdet.errors import UserError
-from jaxdet.files import read_json, sha256, write_json
+from jaxdet.files import check_schema, read_json, sha256, write_json
 
 SCHEMA_VERSION = 1
 KIND = "jaxdet-detector"
@@ -121,11 +121,7 @@ def _network(model: schema.Model) -> dict[str, Any]:
 def _model(path: Path, about: Any) -> schema.Model:
     if not isinstance(about, dict) or about.get("kind") != KIND:
         raise UserError(f"{path}: does not describe a detector")
-    if about.get("schema_version") != SCHEMA_VERSION:
-        raise UserError(
-            f"{path}: schema version {about.get('schema_version')}, this jaxdet reads "
-            f"{SCHEMA_VERSION}; use the version of jaxdet that wrote it"
-        )
+    check_schema(path, about.get("schema_version"), known=SCHEMA_VERSION)
     try:
         config = schema.from_json_dict({"model": about.get("model")})
         schema.validate(config)

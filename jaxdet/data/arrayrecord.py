@@ -21,11 +21,18 @@ import tensorflow_datasets as tfds
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.store.encode import header_of
-from jaxdet.data.store.listing import Listing
+from jaxdet.data.store.layout import is_label_path
+from jaxdet.data.store.listing import Listing, content_to_pack
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.files import read_json, write_json
 
 _VERSION = "1.0.0"
+# The features that `pack` writes. tfds would import whatever module features.json names.
+_FEATURES = frozenset(
+    f"tensorflow_datasets.core.features.{name}"
+    for name in ("features_dict.FeaturesDict", "image_feature.Image",
+                 "class_label_feature.ClassLabel", "text_feature.Text")
+)  # fmt: skip
 
 
 class Forensics(tfds.core.GeneratorBasedBuilder):
@@ -58,7 +65,7 @@ class Forensics(tfds.core.GeneratorBasedBuilder):
             yield (
                 number,
                 {
-                    "image": (self._listing.root / split / path).read_bytes(),
+                    "image": content_to_pack(self._listing.root / split / path),
                     "label": LABEL_FOLDERS.index(path.split("/")[-2]),
                     "id": path,
                 },
@@ -156,9 +163,11 @@ class TfdsSet(ImageSet):
 
     def _content(self, index: int) -> bytes:
         try:
-            content: bytes = self._source[int(self._records[index])]["image"]
-        except RuntimeError as error:
-            raise ValueError(f"damaged ArrayRecord file: {str(error).splitlines()[0]}") from None
+            content = self._source[int(self._records[index])]["image"]
+        except Exception as error:  # array_record, protobuf and tfds raise many kinds
+            raise ValueError(f"damaged ArrayRecord file: {first_line(error)}") from None
+        if not isinstance(content, bytes):
+            raise ValueError("damaged ArrayRecord file: no image in its record")
         return content
 
     def read(self, index: int, *, max_pixels: int) -> np.ndarray:
@@ -167,13 +176,16 @@ class TfdsSet(ImageSet):
 
     def size(self, index: int) -> tuple[int, int] | None:
         """By the file's header; see ImageSet."""
-        header = header_of(self._content(index))
+        try:
+            header = header_of(self._content(index))
+        except ValueError:
+            return None
         return header[1] if header else None
 
     def content_marks(self) -> bytes:
         """Which files the dataset was written from, and the bytes of the files of its records."""
         sizes = sorted((path.name, path.stat().st_size) for path in self.folder.iterdir())
-        return repr((read_json(_ids_of(self.folder))["source"], sizes)).encode()
+        return repr((read_ids(self.folder)["source"], sizes)).encode()
 
     def where(self, index: int) -> str:
         """The dataset, and the path that was written."""
@@ -203,10 +215,7 @@ class TfdsRoot(PathTable):
         """
         self._folder = _find(name)
         self.place = f"tfds:{name}"
-        ids = _ids_of(self._folder)
-        if not ids.is_file():
-            raise UserError(f"{ids}: no such file; write the dataset with `jaxdet.data pack`")
-        self._splits: dict[str, list[str]] = read_json(ids)["splits"]
+        self._splits: dict[str, list[str]] = read_ids(self._folder)["splits"]
         super().__init__(
             dict.fromkeys(
                 f"{s}/{i}".rsplit("/", 1)[0] for s, ids in self._splits.items() for i in ids
@@ -224,14 +233,56 @@ class TfdsRoot(PathTable):
         return TfdsSet(self._folder, split, np.array(records, np.int64), files, name=name)
 
 
+def read_ids(folder: Path) -> dict[str, Any]:
+    """The paths of all records by split, and what they were made of, checked.
+
+    Raises:
+      UserError: where `pack` did not write the dataset, or its files are not as they were.
+    """
+    path = _ids_of(folder)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; write the dataset with `jaxdet.data pack`")
+    about = read_json(path)
+    splits = about.get("splits") if isinstance(about, dict) else None
+    if not isinstance(splits, dict) or "source" not in about:
+        raise UserError(f"{path}: does not list a dataset; write it again")
+    for split, files in splits.items():
+        whole = isinstance(files, list) and all(
+            isinstance(one, str) and is_label_path(f"{split}/{one}".rpartition("/")[0])
+            for one in files
+        )
+        if not whole:
+            raise UserError(f"{path}: {split!a:.40} does not list images; write the dataset again")
+    return dict(about)
+
+
 def _find(name: str) -> Path:
-    try:
-        if os.path.isdir(name):
-            return Path(tfds.builder_from_directory(name).data_dir)
-        return Path(tfds.builder(name).data_dir)
-    except Exception as error:  # tfds raises many kinds for a name that it does not find
-        first = str(error).strip().splitlines()[0]
+    """The folder of the dataset's version: the one named, or that of the name below TFDS_DATA_DIR.
+
+    tfds itself is not asked: it would look for the name in the network and in code.
+    """
+    below = Path(os.environ.get("TFDS_DATA_DIR", tfds.core.constants.DATA_DIR))
+    folder = Path(name) if os.path.isdir(name) else below.expanduser() / name / _VERSION
+    if not (folder / "dataset_info.json").is_file():
         raise UserError(
-            f"data.root=tfds:{name}: tfds finds no such dataset ({first}); set TFDS_DATA_DIR or "
-            "give the folder of its version"
-        ) from None
+            f"data.root=tfds:{name}: no such dataset in {folder}; set TFDS_DATA_DIR or give the "
+            "folder of its version"
+        )
+    _check_features(folder / "features.json")
+    return folder
+
+
+def _check_features(path: Path) -> None:
+    """Sees that no module is named that tfds would import, since a module is code."""
+    level = [read_json(path)]
+    while level:
+        held = [one for one in level if isinstance(one, dict)]
+        named = {one["pythonClassName"] for one in held if "pythonClassName" in one}
+        if not all(isinstance(one, str) and one in _FEATURES for one in named):
+            raise UserError(f"{path}: not the features of a dataset of `jaxdet.data pack`")
+        level = [value for one in held for value in one.values()]
+
+
+def first_line(error: Exception) -> str:
+    """The beginning of what an error says; some print whole records."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -15,7 +15,10 @@ from PIL import Image
 
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
 from jaxdet.data.ops import decode_bgr
+from jaxdet.data.ops.codec import size_by_header
+from jaxdet.data.regular import listing, read_image_file
 from jaxdet.errors import UserError
+from jaxdet.files import open_regular
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,7 +46,8 @@ class FolderSet(ImageSet):
 
     def read(self, index: int, *, max_pixels: int) -> np.ndarray:
         """The decoded file; see ImageSet."""
-        return decode_bgr(self.path(index).read_bytes(), max_pixels=max_pixels)
+        content = read_image_file(self.path(index), max_pixels=max_pixels)
+        return decode_bgr(content, max_pixels=max_pixels)
 
     def size(self, index: int) -> tuple[int, int] | None:
         """By the file's header; see ImageSet."""
@@ -77,7 +81,8 @@ class FolderRoot:
 
     def has(self, split: str) -> bool:
         """Whether there is a folder of this name."""
-        return (self._path / split).is_dir()
+        with listing(self._path):
+            return (self._path / split).is_dir()
 
     def categories(self, folder: str) -> list[str]:
         """See `find_categories`."""
@@ -94,14 +99,15 @@ def load_set(folder: Path, *, name: str, categories: Sequence[str] = ()) -> Fold
     Raises:
       UserError: naming the folder that is missing, empty, or lacks a label.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; see docs/data.md for the layout")
-    found = find_categories(folder)
-    missing = sorted(set(categories) - set(found))
-    if missing:
-        raise UserError(f"{folder / missing[0]}: no such class; there are {', '.join(found)}")
-    chosen = [one for one in found if not categories or one in categories]
-    ids = [i for category in chosen for i in _category_ids(folder, category)]
+    with listing(folder):
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such folder; see docs/data.md for the layout")
+        found = find_categories(folder)
+        missing = sorted(set(categories) - set(found))
+        if missing:
+            raise UserError(f"{folder / missing[0]}: no such class; there are {', '.join(found)}")
+        chosen = [one for one in found if not categories or one in categories]
+        ids = [i for category in chosen for i in _category_ids(folder, category)]
     return FolderSet(name=name, folder=folder, files=tuple(ids))
 
 
@@ -111,16 +117,25 @@ def find_categories(folder: Path) -> list[str]:
     Raises:
       UserError: where there is none.
     """
-    if any((folder / label).is_dir() for label in LABEL_FOLDERS):
-        return [""]
-    found = sorted(entry.name for entry in os.scandir(folder) if _is_visible_folder(entry))
+    with listing(folder):
+        if any((folder / label).is_dir() for label in LABEL_FOLDERS):
+            return [""]
+        found = sorted(entry.name for entry in os.scandir(folder) if is_visible_folder(entry))
     if not found:
         raise UserError(f"{folder}: holds neither 0_real and 1_fake nor folders that do")
     return found
 
 
-def _is_visible_folder(entry: os.DirEntry) -> bool:
-    return entry.is_dir() and not entry.name.startswith(".")
+def is_visible_folder(entry: os.DirEntry) -> bool:
+    """Whether an entry is a folder that may hold images."""
+    return _is_folder(entry) and not entry.name.startswith(".")
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _category_ids(folder: Path, category: str) -> Iterator[str]:
@@ -136,8 +151,12 @@ def _category_ids(folder: Path, category: str) -> Iterator[str]:
 
 
 def is_image_file(entry: os.DirEntry) -> bool:
-    """Whether loaders take a directory's entry for an image."""
-    return is_image_name(entry.name) and entry.is_file()
+    """Whether loaders take a directory's entry for an image: by its name, unless it is a folder.
+
+    A pipe or a link to nowhere with such a name is one that cannot be read, and is dealt with as
+    such; left aside, a set would shrink without a word.
+    """
+    return is_image_name(entry.name) and not _is_folder(entry)
 
 
 def is_image_name(name: str) -> bool:
@@ -154,9 +173,9 @@ def _image_suffixes() -> frozenset[str]:
 def read_size(path: Path) -> tuple[int, int] | None:
     """Width and height by the file's header, pixels; None where it cannot be read."""
     try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        with open_regular(path) as file:
+            return size_by_header(file)
+    except (OSError, ValueError):
         return None
 
 

@@ -9,12 +9,13 @@ from typing import TypedDict
 
 import numpy as np
 
-from jaxdet.config import Augment
+from jaxdet.config import Augment, Data
 from jaxdet.data import order
 from jaxdet.data.augment import Plan, carry_out, draw_plan, draw_validation_plan
 from jaxdet.data.disturb import Disturbance
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
 from jaxdet.data.ops import laplacian_variance
+from jaxdet.data.regular import reason
 from jaxdet.errors import BadImageError, UserError
 
 
@@ -40,17 +41,23 @@ class Batch(TypedDict):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reader:
-    """Pixels of one image of a set, with the policy for those that cannot be read."""
+    """Pixels of one image of a set, with the policy for those that cannot be read.
+
+    Attributes:
+      images: the set.
+      max_pixels: images with more cannot be read.
+      skip_bad: whether an unreadable image is passed over; else it is an error.
+    """
 
     images: ImageSet
     max_pixels: int
     skip_bad: bool
 
     def __call__(self, index: int) -> np.ndarray | None:
-        """u8 [H, W, 3] in BGR, or None for an unreadable image under the policy "skip".
+        """u8 [H, W, 3] in BGR, or None for an unreadable image that is passed over.
 
         Raises:
-          BadImageError: for an unreadable image under the policy "stop".
+          BadImageError: for an unreadable image that is not.
         """
         try:
             return self.images.read(index, max_pixels=self.max_pixels)
@@ -58,9 +65,21 @@ class Reader:
             if self.skip_bad:
                 return None
             raise BadImageError(
-                f"{self.images.where(index)}: {error}; mend or remove it, or set "
+                f"{self.images.where(index)}: {reason(error)}; mend or remove it, or set "
                 "--config.data.on_bad_image=skip (and a new --workdir)"
             ) from None
+
+
+def training_reader(data: Data, images: ImageSet) -> Reader:
+    """Passes over unreadable images, for others to take their places, unless they stop the run."""
+    skip_bad = data.on_bad_image in ("skip", "replace")
+    return Reader(images=images, max_pixels=data.max_pixels, skip_bad=skip_bad)
+
+
+def evaluation_reader(data: Data, images: ImageSet) -> Reader:
+    """Passes over unreadable images only where they may be left out: nothing can replace them."""
+    skip_bad = data.on_bad_image == "skip"
+    return Reader(images=images, max_pixels=data.max_pixels, skip_bad=skip_bad)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from jaxdet.data.folder import FolderRoot
 from jaxdet.data.images import ImageSet
+from jaxdet.data.regular import listing
 from jaxdet.data.store.layout import is_store
 from jaxdet.data.store.reader import StoreRoot
 from jaxdet.errors import UserError
@@ -56,11 +57,12 @@ def open_root(root: str, *, option: str = "data.root") -> Root:
 
         return TfdsRoot(root.removeprefix(TFDS))
     path = Path(root)
-    if path.is_file():
-        raise UserError(f"{option}={root}: is a file, not a folder")
-    if not path.is_dir():
-        raise UserError(
-            f"{option}={root}: no such folder; give one with --config.{option}=DIR, "
-            "or make the built-in dataset with `python -m jaxdet.data synth --root=DIR`"
-        )
-    return StoreRoot(path) if is_store(path) else FolderRoot(path)
+    with listing(path):
+        if path.is_file():
+            raise UserError(f"{option}={root}: is a file, not a folder")
+        if not path.is_dir():
+            raise UserError(
+                f"{option}={root}: no such folder; give one with --config.{option}=DIR, "
+                "or make the built-in dataset with `python -m jaxdet.data synth --root=DIR`"
+            )
+        return StoreRoot(path) if is_store(path) else FolderRoot(path)

@@ -110,7 +110,8 @@ class RowKeeper:
         except UserError:
             # Not worth a stop: everything in it can be computed again.
             return None
-        return partial if partial.fingerprint == self._fingerprint else None
+        whole = partial.rows.dtype == ROW and partial.rows.ndim == 1 and partial.position >= 0
+        return partial if whole and partial.fingerprint == self._fingerprint else None
 
 
 def make_rows(pieces: Iterable[tuple[int, int, int, float, float, float]]) -> np.ndarray:

@@ -8,7 +8,7 @@ import jax
 from jaxdet import config as schema
 from jaxdet.data.disturb import Disturbance
 from jaxdet.data.images import ImageSet
-from jaxdet.data.loaders import EvalLoader, Reader, Share
+from jaxdet.data.loaders import EvalLoader, Reader, Share, evaluation_reader
 from jaxdet.data.parts import PieceLoader
 from jaxdet.data.pieces import MAX_WHOLE_PIXELS, TILE
 from jaxdet.models.architectures import ARCHITECTURES
@@ -69,11 +69,7 @@ def further_views(config: schema.Config) -> Iterator[View]:
 
 def make_reader(config: schema.Config, images: ImageSet) -> Reader:
     """The images with the policy for unreadable ones."""
-    return Reader(
-        images=images,
-        max_pixels=config.data.max_pixels,
-        skip_bad=config.data.on_bad_image == "skip",
-    )
+    return evaluation_reader(config.data, images)
 
 
 def crop_loader(config: schema.Config, images: ImageSet, view: View) -> EvalLoader:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from jaxdet.evals.published import published_rows
 from jaxdet.experiments.table import Row, Table
 from jaxdet.metrics import USUAL_NAMES
+from jaxdet.pages import spreadsheet_safe
 from jaxdet.report.markdown import escaped, markdown_table
 from jaxdet.results import Results, SetResult
 
@@ -76,7 +77,8 @@ def csv_text(pairs: Sequence[Pair]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in dataclasses.fields(Pair)])
-    writer.writerows(dataclasses.astuple(pair) for pair in pairs)
+    for pair in map(dataclasses.astuple, pairs):
+        writer.writerow(spreadsheet_safe(one) if isinstance(one, str) else one for one in pair)
     return text.getvalue()
 
 

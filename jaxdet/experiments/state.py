@@ -5,7 +5,6 @@ from pathlib import Path
 from jaxdet import config as schema
 from jaxdet.errors import UserError
 from jaxdet.experiments.table import Row
-from jaxdet.files import read_json
 from jaxdet.results import RunFolder, read_metrics, read_results
 from jaxdet.train import schedule
 
@@ -24,7 +23,7 @@ def state_of(row: Row, workdir: Path) -> str:
 
 
 def _state(config: schema.Config, folder: RunFolder) -> str:
-    if schema.differences(schema.from_json_dict(read_json(folder.config)), config):
+    if schema.differences(schema.read_config(folder.config), config):
         return "of another config"
     if folder.results.exists() and read_results(folder.results).status == "finished":
         return FINISHED

@@ -18,8 +18,10 @@ import numpy as np
 
 from jaxdet.config import Data
 from jaxdet.data.pieces import Crop, Piece
+from jaxdet.data.regular import reason
 from jaxdet.errors import Parser, UserError, guard
 from jaxdet.files import check_writable, write_bytes
+from jaxdet.pages import printable, spreadsheet_safe
 from jaxdet.predict.detector import LoadedDetector, load_detector
 from jaxdet.predict.files import find_images, read_ahead
 from jaxdet.progress import ProgressLine
@@ -64,7 +66,7 @@ def score_files(
         def pieces() -> Iterator[Piece]:
             for number, image in read_ahead(paths, max_pixels=max_pixels):
                 if isinstance(image, Exception):
-                    errors[number] = " ".join(str(image).split())
+                    errors[number] = reason(image)
                 else:
                     yield from detector.cut(image, owner=number, crop=crop)
                 progress.advance()
@@ -80,6 +82,11 @@ def score_files(
 
 
 def _row(path: Path, logit: float, threshold: float) -> Row:
+    if not math.isfinite(logit):
+        return {
+            "path": str(path),
+            "error": f"its logit is {logit}: these weights are no detector's",
+        }
     probability = 1 / (1 + math.exp(-logit)) if logit > -700 else 0.0
     return {
         "path": str(path),
@@ -93,17 +100,22 @@ def _csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, ["path", "logit", "probability", "prediction", "error"])
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _cell(one) for key, one in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _cell(value: str | float) -> str | float:
+    """Texts alone are made safe: many numbers begin with a minus."""
+    return spreadsheet_safe(value) if isinstance(value, str) else value
 
 
 def _table(rows: Sequence[Row]) -> str:
     """Plain lines: probability of being fake, the verdict, the logit, the path."""
     lines = [f"{'P(fake)':>8}  verdict  {'logit':>8}  path"]
     for row in rows:
-        path = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in row["path"])
+        path = printable(row["path"])
         if "error" in row:
-            lines.append(f"{'-':>8}  error    {'-':>8}  {path}: {row['error']}")
+            lines.append(f"{'-':>8}  error    {'-':>8}  {path}: {printable(row['error'])}")
         else:
             lines.append(
                 f"{row['probability']:>8.2%}  {row['prediction']:<7}  {row['logit']:>8.3f}  {path}"

@@ -11,7 +11,6 @@ from jaxdet.convert.load import load_weights
 from jaxdet.data.buckets import batch_pixels, batches, bucket, exact
 from jaxdet.data.pieces import Crop, Piece, cut
 from jaxdet.errors import UserError
-from jaxdet.files import read_json
 from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.results import RunFolder
@@ -105,7 +104,7 @@ def load_detector(path: str | Path, *, weights: str = "best") -> LoadedDetector:
     path = Path(path)
     run = RunFolder(path)
     if run.config.is_file():
-        trained = schema.from_json_dict(read_json(run.config))
+        trained = schema.read_config(run.config)
         variables = restore_variables(run, trained, weights, make_mesh(1))
         return LoadedDetector(trained.model, variables, crop=trained.eval_crop)
     loaded = load_weights(path)

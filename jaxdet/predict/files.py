@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from jaxdet.data.ops import decode
+from jaxdet.data.regular import listing, read_image_file
 from jaxdet.errors import UserError
 
 # Decoded images that may wait: few, since one can have tens of megapixels.
@@ -20,29 +21,38 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     """The files in the order given; folders walked in sorted order, by the names of image files.
 
     Raises:
-      UserError: where a path does not exist or a folder holds no images.
+      UserError: where a path does not exist, or a folder holds no images or may not be read.
     """
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            inside = list(_walk(path))
-            if not inside:
-                raise UserError(f"{path}: holds no image files")
-            found += inside
-        elif path.exists():
-            found.append(path)
-        else:
-            raise UserError(f"{path}: no such file or folder")
+        with listing(path):
+            found += _found(path)
     return found
+
+
+def _found(path: Path) -> list[Path]:
+    if not path.is_dir():
+        # A link to nowhere is there, and gets its row.
+        if not os.path.lexists(path):
+            raise UserError(f"{path}: no such file or folder")
+        return [path]
+    inside = list(_walk(path))
+    if not inside:
+        raise UserError(f"{path}: holds no image files")
+    return inside
 
 
 def _walk(folder: Path) -> Iterator[Path]:
     suffixes = Image.registered_extensions()
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_raise):
         folders.sort()
         for name in sorted(names):
             if os.path.splitext(name)[1].lower() in suffixes and not name.startswith("."):
                 yield Path(parent) / name
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def read_ahead(
@@ -60,7 +70,7 @@ def read_ahead(
 
 
 def _read(path: Path, max_pixels: int) -> np.ndarray:
-    return decode(path.read_bytes(), max_pixels=max_pixels)
+    return decode(read_image_file(path, max_pixels=max_pixels), max_pixels=max_pixels)
 
 
 def _result(number: int, future: Future[np.ndarray]) -> tuple[int, np.ndarray | Exception]:

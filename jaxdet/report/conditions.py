@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from jaxdet.pages import printable
+from jaxdet.pages import spreadsheet_safe
 from jaxdet.report.load import Run
 from jaxdet.results import Results, Scores
 
@@ -125,8 +125,8 @@ def csv_text(runs: Sequence[Run]) -> str:
             for set_name, one in sets.items():
                 numbers = [getattr(one, field) for field in _FIELDS]
                 ends = one.ap_ci95 or (None, None)
-                place = [run.label, printable(name), printable(kind), level, printable(set_name)]
-                writer.writerow([*place, *numbers, *ends])
+                texts = map(spreadsheet_safe, (run.label, name, kind))
+                writer.writerow([*texts, level, spreadsheet_safe(set_name), *numbers, *ends])
     return text.getvalue()
 
 

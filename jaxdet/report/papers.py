@@ -10,7 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 from jaxdet.metrics import PROTOCOLS, USUAL_NAMES
-from jaxdet.pages import printable
+from jaxdet.pages import printable, spreadsheet_safe
 from jaxdet.report import latex
 from jaxdet.report.load import Run
 from jaxdet.report.markdown import escaped, markdown_table
@@ -84,8 +84,8 @@ def csv_text(runs: Sequence[Run]) -> str:
     """The table with the numbers as they are stored; differences in points."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "row", *map(printable, columns(runs)), "mean"])
-    writer.writerows([line.run, line.kind, *line.values] for line in lines(runs))
+    writer.writerow(["run", "row", *map(spreadsheet_safe, columns(runs)), "mean"])
+    writer.writerows([spreadsheet_safe(line.run), line.kind, *line.values] for line in lines(runs))
     return text.getvalue()
 
 

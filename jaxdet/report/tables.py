@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxdet.pages import printable
+from jaxdet.pages import printable, spreadsheet_safe
 from jaxdet.report import measures, published
 from jaxdet.report.load import Run
 from jaxdet.report.rows import (
@@ -141,7 +141,7 @@ def _raw(label: str, row: Row) -> list[object]:
     low, high = s.ap_ci95 or (None, None)
     two_shot = s.two_shot if isinstance(s, SetResult) else None
     return [
-        label, printable(row.set), printable(row.category or ""), s.ap, low, high,
+        *map(spreadsheet_safe, (label, row.set, row.category or "")), s.ap, low, high,
         s.accuracy, s.accuracy_real, s.accuracy_fake, s.auc,
         s.sharpness_ap, s.n_real, s.n_fake, row.skipped, row.published_ap,
         *(end for name in measures.FIELDS for end in _ends(s, name)),

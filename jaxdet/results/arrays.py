@@ -1,13 +1,15 @@
 """Files of arrays: npz without pickles, whole or not there."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
 
 from jaxdet.errors import UserError
-from jaxdet.files import replacing
+from jaxdet.files import open_regular, replacing
 
 Record = TypeVar("Record")
 
@@ -104,6 +106,19 @@ class Ranked:
     fingerprint: str
 
 
+# The kind of each array, as numpy names it, and its axes.
+_FORMS: Mapping[type, Mapping[str, tuple[str, int]]] = MappingProxyType({
+    Predictions: {"id": ("U", 1), "label": ("i", 1), "logit": ("f", 1), "sharpness": ("f", 1),
+                  "skipped": ("U", 1)},
+    CropScores: {"id": ("U", 1), "label": ("i", 1), "logit": ("f", 2)},
+    Spectrum: {"real": ("f", 2), "fake": ("f", 2)},
+    Ranked: {"id": ("U", 1), "label": ("i", 1), "logit": ("f", 1), "role": ("U", 1),
+             "image": ("u", 4), "evidence": ("f", 3)},
+})  # fmt: skip
+# These have a length of their own; all other arrays of a record have one entry a row.
+_APART = ("skipped",)
+
+
 def write_arrays(path: Path, record: Any) -> None:
     """Writes a dataclass of arrays as a plain npz (no pickles), atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,21 +136,56 @@ def read_arrays(path: Path, kind: type[Record]) -> Record:
     name = kind.__name__.lower()
     arrays = _read_npz(path, name)
     try:
-        return kind(**{f.name: _plain(f.type, arrays[f.name]) for f in dataclasses.fields(kind)})  # type: ignore[arg-type]
+        record: Any = kind(**{f.name: _plain(f.type, arrays[f.name]) for f in _fields(kind)})
+        _check(record)
     except KeyError as error:
         raise UserError(f"{path}: not a file of {name}: {error} is missing") from None
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: not a file of {name}: {error}") from None
+    return record
+
+
+def _fields(kind: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(kind)
 
 
 def _plain(kind: Any, array: np.ndarray) -> Any:
     """Numbers and texts come back from a file as arrays without axes."""
-    return array if kind is np.ndarray else kind(array[()])
+    if kind is np.ndarray:
+        return array
+    if array.ndim or not isinstance(array[()].item(), kind):
+        raise TypeError(f"an array {array.dtype} {array.shape} in place of a {kind.__name__}")
+    return kind(array[()])
+
+
+def _check(record: Any) -> None:
+    """Sees that arrays have their forms and one length, and labels and logits a meaning."""
+    forms = _FORMS.get(type(record), {})
+    for name, (kind, axes) in forms.items():
+        array = getattr(record, name)
+        if array.dtype.kind != kind or array.ndim != axes:
+            raise ValueError(f"{name} is {array.dtype} {array.shape}")
+    if len({len(getattr(record, name)) for name in forms if name not in _APART}) > 1:
+        raise ValueError("its arrays are not of one length")
+    if not np.isin(getattr(record, "label", 0), (0, 1)).all():
+        raise ValueError("a label is neither 0 nor 1")
+    if not np.isfinite(getattr(record, "logit", 0)).all():
+        raise ValueError("a logit is not finite")
 
 
 def _read_npz(path: Path, name: str) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
+            _refuse_bomb(arrays, path.stat().st_size)
             return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except Exception as error:  # zipfile, zlib and numpy each raise their own kinds
         raise UserError(f"{path}: cannot be read as {name}: {error}") from None
+
+
+def _refuse_bomb(arrays: Any, size: int) -> None:
+    """`write_arrays` compresses nothing: no member is larger than the file."""
+    members = arrays.zip.infolist()
+    if any(one.compress_type for one in members) or sum(one.file_size for one in members) > size:
+        raise ValueError("compressed, or larger inside than outside")

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jaxdet.files import read_text
+
 
 @dataclasses.dataclass(frozen=True)
 class RunFolder:
@@ -73,12 +75,12 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of `metrics.jsonl`; a last line that a crash cut short is left out."""
     if not path.exists():
         return []
-    return list(_whole_lines(path.read_text()))
+    return list(_whole_lines(read_text(path)))
 
 
 def _whole_lines(text: str) -> Iterator[dict[str, Any]]:
     for line in text.splitlines():
         try:
             yield json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.errors import UserError
-from jaxdet.files import read_json
+from jaxdet.files import check_schema, read_json
 
 SCHEMA_VERSION = 1
 
@@ -144,11 +144,7 @@ def read_results(path: Path) -> Results:
     """
     raw = read_json(path)
     version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version != SCHEMA_VERSION:
-        raise UserError(
-            f"{path}: schema version {version}, this jaxdet reads {SCHEMA_VERSION}; "
-            "use the version of jaxdet that wrote it"
-        )
+    check_schema(path, version, known=SCHEMA_VERSION)
     try:
         sets = {name: _set_result(one) for name, one in raw["sets"].items()}
         calibration = _calibration(raw.get("calibration"))
@@ -162,7 +158,7 @@ def read_results(path: Path) -> Results:
             "conditions": conditions,
         }
         return _typed(Results(**{**raw, "sets": sets, **added}))
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: not a results file of this schema: {error}") from None
 
 

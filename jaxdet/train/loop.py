@@ -15,7 +15,14 @@ from jax.sharding import Mesh
 from jaxdet import config as schema
 from jaxdet import metrics
 from jaxdet.data.images import ImageSet
-from jaxdet.data.loaders import Batch, EvalLoader, Reader, Share, TrainLoader
+from jaxdet.data.loaders import (
+    Batch,
+    EvalLoader,
+    Share,
+    TrainLoader,
+    evaluation_reader,
+    training_reader,
+)
 from jaxdet.data.order import steps_per_epoch
 from jaxdet.data.pipeline import open_batches
 from jaxdet.errors import UserError
@@ -238,7 +245,7 @@ class _Trainer:
 
 def _train_loader(config: schema.Config, images: ImageSet) -> TrainLoader:
     return TrainLoader(
-        read=_reader(config, images),
+        read=training_reader(config.data, images),
         augment=config.augment,
         seed=config.seed,
         batch_size=config.optim.batch_size,
@@ -248,7 +255,7 @@ def _train_loader(config: schema.Config, images: ImageSet) -> TrainLoader:
 
 def _val_loader(config: schema.Config, images: ImageSet, *, epoch: int) -> EvalLoader:
     return EvalLoader(
-        read=_reader(config, images),
+        read=evaluation_reader(config.data, images),
         crop=config.augment.crop,
         batch_size=config.eval_batch_size,
         resize=config.augment.resize,
@@ -262,19 +269,11 @@ def _val_loader(config: schema.Config, images: ImageSet, *, epoch: int) -> EvalL
 
 def _every_image(config: schema.Config, images: ImageSet) -> EvalLoader:
     return EvalLoader(
-        read=_reader(config, images),
+        read=evaluation_reader(config.data, images),
         crop=config.augment.crop,
         batch_size=config.eval_batch_size,
         resize=config.augment.resize,
         share=Share(host=jax.process_index(), hosts=jax.process_count()),
-    )
-
-
-def _reader(config: schema.Config, images: ImageSet) -> Reader:
-    return Reader(
-        images=images,
-        max_pixels=config.data.max_pixels,
-        skip_bad=config.data.on_bad_image == "skip",
     )
 
 

@@ -12,7 +12,6 @@ from jaxdet import config as schema
 from jaxdet.convert.folder import is_detector
 from jaxdet.convert.load import load_weights
 from jaxdet.errors import UserError
-from jaxdet.files import read_json
 from jaxdet.models.architectures import ARCHITECTURES
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.progress import say
@@ -76,7 +75,7 @@ def load_run_variables(path: Path, config: schema.Config, mesh: Mesh) -> Variabl
       UserError: where there is no checkpoint, or the run trained another model.
     """
     run = RunFolder(path)
-    trained = schema.from_json_dict(read_json(run.config))
+    trained = schema.read_config(run.config)
     _check_network(path, trained.model, config.model)
     if ARCHITECTURES[trained.model.name].fixed_size and trained.augment.crop != config.eval_crop:
         raise UserError(

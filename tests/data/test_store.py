@@ -292,17 +292,11 @@ def test_a_place_that_cannot_be_is_told(dataset, tmp_path):
         packed(dataset, tmp_path / "file" / "store")
 
 
-def test_a_file_that_cannot_be_read_is_named(dataset, tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_read_is_named(dataset, tmp_path):
     image = dataset / "test" / "gamma" / "1_fake" / "001.png"
-    read = Path.read_bytes
-
-    def fail(path):
-        if path == image:
-            raise OSError(errno.EIO, "Input/output error")
-        return read(path)
-
-    monkeypatch.setattr(Path, "read_bytes", fail)
-    with pytest.raises(UserError, match=r"001\.png: cannot be read: Input/output error"):
+    image.unlink()
+    os.mkfifo(image)
+    with pytest.raises(UserError, match=r"001\.png: cannot be packed: is no regular file"):
         packed(dataset, tmp_path / "store")
 
 

@@ -94,6 +94,18 @@ def test_every_odd_file_has_its_row(detector, tmp_path):
     assert rows[5]["logit"] == pytest.approx(float(expected), abs=1e-5)
 
 
+def test_a_logit_that_is_no_number_is_told_and_not_called_real(images, tmp_path):
+    model = Model(name="resnet18", width=4)
+    variables = jax.tree.map(
+        lambda leaf: np.full(leaf.shape, np.nan, np.float32),
+        get_detector(model).init(jax.random.key(0), size=32),
+    )
+    Image.fromarray(images[0]).save(tmp_path / "a.png")
+    detector = LoadedDetector(model, variables, crop=32)
+    (row,) = score_files(detector, [tmp_path / "a.png"], crop=32)
+    assert row["error"].startswith("its logit is nan")
+
+
 def test_threshold_moves_the_verdict_and_not_the_score(detector, tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(torchvision.images(1, 64)[0]).save(path)

@@ -33,6 +33,7 @@ from PIL import Image
 from jaxdet.data.audit.header import LOSSLESS
 from jaxdet.data.audit.scan import Scan, in_threads
 from jaxdet.data.ops import decode
+from jaxdet.data.regular import read_image_file
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.files import read_json, to_json, write_bytes
 from jaxdet.progress import ProgressLine
@@ -245,7 +246,8 @@ def _copy(scan: Scan, index: int, dst: Path, plan: Plan) -> bool:
         return False
     source, row = scan.listing.path(index), scan.table[index]
     try:
-        image = decode(source.read_bytes(), max_pixels=int(row["width"]) * int(row["height"]))
+        pixels = int(row["width"]) * int(row["height"])
+        image = decode(read_image_file(source, max_pixels=pixels), max_pixels=pixels)
         compressed = row["container"] not in LOSSLESS
         draw = int.from_bytes(name, "big")
         write_bytes(target, equal(image, plan, compressed=compressed, draw=draw))

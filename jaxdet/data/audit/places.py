@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxdet.data.folder import FolderSet, find_categories, load_set
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
+from jaxdet.data.regular import listing
 from jaxdet.data.store.layout import is_store
 from jaxdet.errors import UserError
 
@@ -94,11 +95,12 @@ def list_root(root: Path) -> Listing:
     Raises:
       UserError: where there is no such folder, or it has another layout.
     """
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder; see docs/data.md for the layout")
-    if is_store(root):
-        raise UserError(f"{root}: is a packed store; audit the folder that it was made of")
-    splits = [name for name in SPLITS if (root / name).is_dir()]
+    with listing(root):
+        if not root.is_dir():
+            raise UserError(f"{root}: no such folder; see docs/data.md for the layout")
+        if is_store(root):
+            raise UserError(f"{root}: is a packed store; audit the folder that it was made of")
+        splits = [name for name in SPLITS if (root / name).is_dir()]
     if not splits:
         raise UserError(f"{root}: holds none of train, val and test; see docs/data.md")
     ids: list[str] = []

@@ -15,6 +15,7 @@ from jaxdet.data.audit import pixels
 from jaxdet.data.audit.header import LOSSLESS, container_of_name, read_header
 from jaxdet.data.audit.places import Listing
 from jaxdet.data.ops.codec import open_image, to_rgb
+from jaxdet.data.regular import read_image_file, reason
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -100,15 +101,15 @@ def in_threads(work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterato
 def _measured(listing: Listing, index: int, *, max_pixels: int) -> tuple | Fault:
     path = listing.ids[index]
     try:
-        content = listing.path(index).read_bytes()
-    except OSError as error:
-        return Fault(path=path, kind="unreadable", text=error.strerror or str(error))
+        content = read_image_file(listing.path(index), max_pixels=max_pixels)
+    except (OSError, ValueError) as error:
+        return Fault(path=path, kind="unreadable", text=reason(error))
     if not content:
         return Fault(path=path, kind="empty", text="0 bytes")
     try:
         return _facts(content, max_pixels=max_pixels)
     except Exception as error:  # damaged files make Pillow's readers raise nearly anything
-        text = str(error) or type(error).__name__
+        text = reason(error)
         return Fault(path=path, kind=_kind(text), text=text)
 
 

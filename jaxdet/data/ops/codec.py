@@ -1,15 +1,23 @@
 """Bytes to pixels, and through JPEG and back."""
 
 import contextlib
+import functools
 import io
 from collections.abc import Iterator
 from types import MappingProxyType
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from jaxdet.data.ops.png import decode_plain_png
+from jaxdet.data.ops.sides import RefusedSizeError, check_sides
+
+# Read by programs that Pillow would start: PostScript is code, and Ghostscript runs it.
+_PROGRAMS = frozenset({"EPS"})
+# Rows of 16-bit images that are scaled at a time: the arithmetic takes eight bytes a pixel.
+_ROWS = 256
 
 
 def decode(content: bytes, *, max_pixels: int) -> np.ndarray:
@@ -44,23 +52,42 @@ def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
     """The image of a file, not yet decoded; what Pillow raises in the body is a ValueError after.
 
     Args:
-      content: a whole file in any format Pillow reads.
+      content: a whole file in any format that Pillow reads by itself: not EPS, for which it would
+        start Ghostscript.
       max_pixels: files with more pixels are refused.
 
     Raises:
       ValueError: where the file is no image, is damaged, or is too large.
     """
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.width * image.height > max_pixels:
-                size = f"{image.width}x{image.height}"
-                raise ValueError(f"{size} pixels are more than data.max_pixels={max_pixels}")
+        with Image.open(io.BytesIO(content), formats=_formats()) as image:
+            check_sides(image.width, image.height, max_pixels=max_pixels)
             yield image
+    except RefusedSizeError:
+        raise
     except UnidentifiedImageError:
         raise ValueError("not an image that Pillow can read") from None
-    except (OSError, SyntaxError, RuntimeError, EOFError, Image.DecompressionBombError) as error:
-        # Pillow's readers raise all of these for damaged content; AVIF and DDS RuntimeError.
-        raise ValueError(f"damaged image: {error}") from None
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"pixels are more than Pillow decodes: {error}") from None
+    except Exception as error:  # damaged files make Pillow's readers raise nearly anything
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"damaged image: {text}") from None
+
+
+def size_by_header(file: BinaryIO) -> tuple[int, int] | None:
+    """Width and height by an image file's header, pixels; None where it cannot be read."""
+    try:
+        with Image.open(file, formats=_formats()) as image:
+            return image.size
+    except Exception:  # as in open_image
+        return None
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Pillow's names of what it reads by itself, in the order in which it tries them."""
+    Image.init()
+    return tuple(name for name in Image.ID if name not in _PROGRAMS)
 
 
 def to_rgb(image: Image.Image) -> np.ndarray:
@@ -71,8 +98,12 @@ def to_rgb(image: Image.Image) -> np.ndarray:
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     if not image.mode.startswith("I"):
         return image
-    levels = np.asarray(image, np.float64)
-    return Image.fromarray(np.clip(levels / 257 + 0.5, 0, 255).astype(np.uint8))
+    levels = np.asarray(image)
+    scaled = np.empty(levels.shape, np.uint8)
+    for top in range(0, len(levels), _ROWS):
+        rows = levels[top : top + _ROWS].astype(np.float64)
+        scaled[top : top + _ROWS] = np.clip(rows / 257 + 0.5, 0, 255)
+    return Image.fromarray(scaled)
 
 
 def jpeg(image: np.ndarray, *, quality: int, codec: str = "cv2", order: str = "rgb") -> np.ndarray:

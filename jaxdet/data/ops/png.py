@@ -6,13 +6,15 @@ import zlib
 import cv2
 import numpy as np
 
+from jaxdet.data.ops.sides import RefusedSizeError, check_sides
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Chunks that say nothing about pixels. With any other (transparency, gamma, animation, EXIF) the
 # two decoders might part, so Pillow has the word.
 _PLAIN = frozenset({b"IHDR", b"IDAT", b"IEND", b"tEXt", b"zTXt", b"iTXt", b"pHYs", b"tIME"})
 _EIGHT_BITS, _RGB = 8, 2
-# OpenCV refuses longer sides, pixels.
-_LONGEST = 2**20
+# OpenCV refuses longer sides and more pixels, whatever its caller allows.
+_LONGEST, _MOST = 2**20, 2**30
 
 
 def decode_plain_png(content: bytes, *, max_pixels: int) -> np.ndarray | None:
@@ -25,11 +27,20 @@ def decode_plain_png(content: bytes, *, max_pixels: int) -> np.ndarray | None:
       max_pixels: None for files with more.
     """
     size = _plain_size(content)
-    if size is None or size[0] * size[1] > max_pixels:
+    if size is None or not _is_allowed(*size, max_pixels=max_pixels):
         return None
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     decoded = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     return decoded if decoded is not None and decoded.shape == (*size, 3) else None
+
+
+def _is_allowed(height: int, width: int, *, max_pixels: int) -> bool:
+    """Whether the image may be decoded, by the rule for all and by OpenCV's own."""
+    try:
+        check_sides(width, height, max_pixels=min(max_pixels, _MOST))
+    except RefusedSizeError:
+        return False
+    return max(height, width) <= _LONGEST
 
 
 def _plain_size(content: bytes) -> tuple[int, int] | None:
@@ -37,9 +48,7 @@ def _plain_size(content: bytes) -> tuple[int, int] | None:
     if content[:8] != _SIGNATURE or content[12:16] != b"IHDR" or len(content) < 33:
         return None
     width, height, depth, colour = struct.unpack(">IIBB", content[16:26])
-    if max(width, height) > _LONGEST or (depth, colour) != (_EIGHT_BITS, _RGB):
-        return None
-    if not _is_sound(memoryview(content)):
+    if (depth, colour) != (_EIGHT_BITS, _RGB) or not _is_sound(memoryview(content)):
         return None
     return height, width
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.errors import UserError
-from jaxdet.files import read_json
+from jaxdet.files import check_schema, read_json
 
 SCHEMA_VERSION = 1
 KIND = "jaxdet-store"
@@ -79,14 +80,32 @@ def read_about(paths: StorePaths) -> dict[str, Any]:
     about = read_json(paths.about)
     if not isinstance(about, dict) or about.get("kind") != KIND:
         raise UserError(f"{paths.about}: does not describe a packed store")
-    if about.get("schema_version") != SCHEMA_VERSION:
-        raise UserError(
-            f"{paths.about}: schema version {about.get('schema_version')}, this jaxdet reads "
-            f"{SCHEMA_VERSION}; pack it again or use the version of jaxdet that wrote it"
-        )
-    if about.pop("digest", None) != digest_of(about):
+    version = about.get("schema_version")
+    check_schema(paths.about, version, known=SCHEMA_VERSION, advice=", or pack it again")
+    # The digest is for damage; whoever makes a store by hand gives it one.
+    if about.pop("digest", None) != digest_of(about) or not _is_whole(about):
         raise DamagedStoreError(f"{paths.about}: is not as it was written; pack the store again")
     return about
+
+
+def _is_whole(about: Mapping[str, Any]) -> bool:
+    """Whether everything that readers ask for is there, of its type."""
+    folders, shards, digests = (about.get(name) for name in ("folders", "shards", "sha256"))
+    return (
+        isinstance(about.get("source"), str)
+        and isinstance(folders, list)
+        and all(isinstance(one, str) and is_label_path(one) for one in folders)
+        and isinstance(shards, list)
+        and all(type(size) is int and size >= 0 for size in shards)
+        and isinstance(digests, dict)
+    )
+
+
+def is_label_path(path: str) -> bool:
+    """Whether a path is `<split>/.../<label>` and nothing else: it may name files of a run."""
+    first, *between, last = path.split("/") if "/" in path else ("", "")
+    odd = any(step in ("", ".", "..") or "\0" in step for step in between)
+    return first in SPLITS and last in LABEL_FOLDERS and not odd
 
 
 def digest_of(about: Mapping[str, Any]) -> str:

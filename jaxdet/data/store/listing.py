@@ -6,7 +6,9 @@ import hashlib
 import os
 from pathlib import Path
 
+from jaxdet.config import Data
 from jaxdet.data.folder import FolderRoot, FolderSet
+from jaxdet.data.regular import read_image_file, reason
 from jaxdet.errors import UserError
 
 
@@ -54,6 +56,19 @@ def list_files(src: Path) -> Listing:
     folders = tuple(dict.fromkeys(folder for folder, _ in paths))
     places = {folder: place for place, folder in enumerate(folders)}
     return Listing(src, folders, tuple((places[folder], name) for folder, name in paths))
+
+
+def content_to_pack(path: Path) -> bytes:
+    """The content of an image file, broken or not.
+
+    Raises:
+      UserError: where there is none to keep: a pipe, a link to nowhere, a file that may not be read
+        or that is larger than any image within the default `data.max_pixels`.
+    """
+    try:
+        return read_image_file(path, max_pixels=Data.max_pixels)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be packed: {reason(error)}; remove it") from None
 
 
 def set_of(folder: str) -> str:

@@ -24,7 +24,7 @@ from jaxdet.data.store.layout import (
     is_store,
     read_about,
 )
-from jaxdet.data.store.listing import Listing, list_files, set_of
+from jaxdet.data.store.listing import Listing, content_to_pack, list_files, set_of
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.files import sha256, write_bytes, write_json
 from jaxdet.progress import ProgressLine
@@ -149,11 +149,7 @@ def _raw_sizes(listing: Listing) -> dict[str, tuple[int, int]]:
 
 
 def _content(listing: Listing, folder: int, name: str) -> bytes:
-    path = listing.root / listing.folders[folder] / name
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return content_to_pack(listing.root / listing.folders[folder] / name)
 
 
 def _read_ahead(

@@ -10,6 +10,8 @@ import numpy as np
 
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
 from jaxdet.data.ops import decode_bgr
+from jaxdet.data.ops.sides import check_sides
+from jaxdet.data.regular import reason
 from jaxdet.data.store.layout import (
     RECORD,
     DamagedStoreError,
@@ -34,14 +36,12 @@ class Store:
         self.about: dict[str, Any] = read_about(paths)
         self.folders: list[str] = self.about["folders"]
         for file in (paths.index, paths.names):
-            if not file.is_file() or sha256(file) != self.about["sha256"][file.name]:
+            if not file.is_file() or sha256(file) != self.about["sha256"].get(file.name):
                 raise DamagedStoreError(f"{file}: missing or damaged; pack the store again")
         self._check_shards(paths)
-        # A plain view: looking into a np.memmap makes a new one each time.
-        self.index = np.asarray(np.load(paths.index, mmap_mode="r", allow_pickle=False))
-        if self.index.dtype != RECORD:
-            raise DamagedStoreError(f"{paths.index}: not an index of this schema")
+        self.index = _read_index(paths.index)
         self._names = _mapped(paths.names)
+        _check_index(paths, self.index, self.about, names=self._names)
         self._shards = [_mapped(paths.shard(n)) for n in range(len(self.about["shards"]))]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -82,8 +82,7 @@ class Store:
         if not one["raw"]:
             return decode_bgr(content.tobytes(), max_pixels=max_pixels)
         height, width = int(one["height"]), int(one["width"])
-        if height * width > max_pixels:
-            raise ValueError(f"{width}x{height} pixels are more than data.max_pixels={max_pixels}")
+        check_sides(width, height, max_pixels=max_pixels)
         return content.reshape(height, width, 3)
 
 
@@ -175,6 +174,40 @@ class StoreRoot(PathTable):
         ]
         records = np.flatnonzero(np.isin(self._store.index["folder"], chosen))
         return StoreSet(self._store, folder, records, name=name)
+
+
+def _read_index(path: Path) -> np.ndarray:
+    """RECORD [N]."""
+    try:
+        # A plain view: looking into a np.memmap makes a new one each time.
+        index = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except Exception as error:  # numpy raises many kinds at damaged headers
+        raise DamagedStoreError(f"{path}: not an index: {reason(error)}") from None
+    if index.dtype != RECORD or index.ndim != 1:
+        raise DamagedStoreError(f"{path}: not an index of this schema")
+    return index
+
+
+def _check_index(
+    paths: StorePaths, index: np.ndarray, about: dict[str, Any], *, names: np.ndarray
+) -> None:
+    """Sees that every record points at bytes that are there: an index may be of anyone's making.
+
+    Raises:
+      DamagedStoreError: where one does not.
+    """
+    shards = np.array(about["shards"], np.uint64)
+    inside = (index["shard"] < len(shards)) & (index["folder"] < len(about["folders"]))
+    if inside.all():
+        ends = shards[index["shard"]]
+        inside &= (index["offset"] <= ends) & (index["size"] <= ends - index["offset"])
+        letters = np.uint64(len(names))
+        inside &= (index["name"] <= letters) & (index["name_size"] <= letters - index["name"])
+        pixels = index["height"].astype(np.uint64) * index["width"]
+        inside &= (index["raw"] == 0) | (index["size"] == 3 * pixels)
+    # A name is one step of a path.
+    if not inside.all() or np.isin(names, np.frombuffer(b"/\0", np.uint8)).any():
+        raise DamagedStoreError(f"{paths.index}: points beyond the store; pack it again")
 
 
 def _mapped(path: Path) -> np.ndarray:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from jaxdet.data.regular import listing
 from jaxdet.data.store.layout import is_store
 from jaxdet.data.verify.report import Report, join, summary, to_lines, to_plain
 from jaxdet.data.verify.store import verify_store
@@ -40,12 +41,13 @@ def run(arguments: argparse.Namespace) -> None:
     # What Pillow warns of is reported if it is damage, and harmless if not.
     warnings.simplefilter("ignore")
     root: Path = arguments.root
-    if not root.is_dir():
-        raise UserError(
-            f"{root}: {'is a file, not a folder' if root.exists() else 'no such folder'}"
-        )
     check_writable(arguments.json)
-    report = join([look() for look in _looks(root, expect=Expect(arguments.expect))])
+    with listing(root):
+        if not root.is_dir():
+            raise UserError(
+                f"{root}: {'is a file, not a folder' if root.exists() else 'no such folder'}"
+            )
+        report = join([look() for look in _looks(root, expect=Expect(arguments.expect))])
     for line in to_lines(report):
         print(line)
     if arguments.json:

@@ -1,15 +1,16 @@
 """Whether files can be read to their ends, in threads."""
 
 import hashlib
-import io
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from PIL import Image
-
+from jaxdet.config import Data
+from jaxdet.data.ops import open_image
+from jaxdet.data.regular import read_image_file, reason
 from jaxdet.data.verify.report import Finding, Kind
+from jaxdet.files import open_regular
 from jaxdet.progress import ProgressLine
 
 # Files to one task: a task each would cost a gigabyte for the 720,119 of the training set.
@@ -31,7 +32,7 @@ def inspect_files(
       digests: SHA-256 that some of them must have, by path.
       examine: says what is wrong with a file's content, '' for nothing.
     """
-    total = sum((root / path).stat().st_size for path in paths)
+    total = sum(map(_size, (root / path for path in paths)))
 
     def look(batch: Iterable[str]) -> list[Finding]:
         return [found for path in batch for found in _look(root, path, digests, examine, meter)]
@@ -45,15 +46,14 @@ def inspect_files(
 
 
 def examine_image(content: bytes) -> str:
-    """Why Pillow cannot read an image to its end; '' where it can."""
+    """Why an image cannot be read to its end by a run as it stands by default; '' where it can."""
     if not content:
         return "is empty"
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with open_image(content, max_pixels=Data.max_pixels) as image:
             image.load()
-    # Pillow raises what its decoders raise: OSError, SyntaxError, ValueError, struct.error, ...
-    except Exception as error:
-        return f"cannot be read: {error or type(error).__name__}".replace("\n", " ")
+    except ValueError as error:
+        return f"cannot be read: {reason(error)}"
     return ""
 
 
@@ -70,12 +70,26 @@ def _look(
     meter: ProgressLine,
 ) -> list[Finding]:
     try:
-        content = (root / path).read_bytes()
-    except OSError as error:
-        return [Finding(Kind.DAMAGED, path, f"cannot be read: {error.strerror}")]
+        content = _content(root / path, is_image=examine is examine_image)
+    except (OSError, ValueError) as error:
+        return [Finding(Kind.DAMAGED, path, f"cannot be read: {reason(error)}")]
     meter.advance(len(content))
-    reason = examine(content) or _other_hash(content, digests.get(path))
-    return [Finding(Kind.DAMAGED, path, reason)] if reason else []
+    found = examine(content) or _other_hash(content, digests.get(path))
+    return [Finding(Kind.DAMAGED, path, found)] if found else []
+
+
+def _content(path: Path, *, is_image: bool) -> bytes:
+    if is_image:
+        return read_image_file(path, max_pixels=Data.max_pixels)
+    with open_regular(path) as file:
+        return file.read()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # told when it is read
+        return 0
 
 
 def _other_hash(content: bytes, wanted: str | None) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jaxdet.pages import printable
+
 # Lines of each kind on the terminal; the JSON has them all.
 _MOST_LINES = 20
 
@@ -85,10 +87,12 @@ def to_lines(report: Report) -> Iterator[str]:
     for count in report.counts:
         real = _of(count.real, count.real_expected)
         fake = _of(count.fake, count.fake_expected)
-        yield f"{count.path:{width}}  {real:>15} real  {fake:>15} fake"
+        yield f"{printable(count.path):{width}}  {real:>15} real  {fake:>15} fake"
     for kind in Kind:
         found = [one for one in report.findings if one.kind is kind]
-        yield from (f"{kind.value}: {one.path}: {one.detail}" for one in found[:_MOST_LINES])
+        yield from (
+            f"{kind.value}: {printable(one.path)}: {one.detail}" for one in found[:_MOST_LINES]
+        )
         if len(found) > _MOST_LINES:
             yield f"{kind.value}: and {len(found) - _MOST_LINES:,} more; --json=OUT has them all"
     yield f"{report.checked:,} files read, {report.hashed:,} of them against a checksum"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jaxdet.data.catalog import DATASETS, Folder
 from jaxdet.data.fetch.record import read_manifest
-from jaxdet.data.folder import is_image_file
+from jaxdet.data.folder import is_image_file, is_visible_folder
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.data.verify.inspect import examine_image, inspect_files
 from jaxdet.data.verify.report import Count, Finding, Kind, Report
@@ -109,7 +109,7 @@ def _folders(path: Path) -> list[str]:
     if not path.is_dir():
         return []
     entries = os.scandir(path)
-    return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    return sorted(entry.name for entry in entries if is_visible_folder(entry))
 
 
 def _images(path: Path) -> tuple[str, ...] | None:

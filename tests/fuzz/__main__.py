@@ -1,0 +1,33 @@
+"""`python -m tests.fuzz [images|files] [--count=N] [--seed=S] [--first=I]`: 1 at any defect."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.fuzz.run import report, timed
+
+COUNTS = {"images": 1000, "files": 200}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("kinds", nargs="*", default=[], metavar="images|files")
+    parser.add_argument("--count", type=int, help="cases; 1000 images and 200 files where left out")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="number of the first case")
+    options = parser.parse_args()
+    defects = 0
+    for kind in options.kinds or COUNTS:
+        with tempfile.TemporaryDirectory() as folder:
+            found, seconds = timed(
+                kind, seed=options.seed, count=options.count or COUNTS[kind], first=options.first,
+                folder=Path(folder),
+            )  # fmt: skip
+        print("\n".join(report(kind, found, seconds=seconds)), flush=True)
+        defects += len(found.defects)
+    sys.exit(bool(defects))
+
+
+if __name__ == "__main__":
+    main()

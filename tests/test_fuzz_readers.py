@@ -1,0 +1,43 @@
+"""Damaged files through the readers; `python -m tests.fuzz` runs any number of them."""
+
+import pytest
+
+from tests.fuzz.run import fuzz, report
+
+# VmHWM of the process, MiB: one image of data.max_pixels in the hands of the hungriest reader,
+# beside Python with its libraries.
+LARGEST = 1536
+
+
+def check(kind, *, seed, count, folder):
+    found = fuzz(kind, seed=seed, count=count, folder=folder)
+    assert not found.defects, "\n".join(report(kind, found, seconds=0))
+    assert 0 < found.baseline_mib <= found.peak_mib < LARGEST
+    assert sum(n for (_, outcome), n in found.outcomes.items() if outcome == "refused") > count / 4
+    assert sum(n for (_, outcome), n in found.outcomes.items() if outcome == "read") > count / 4
+
+
+def test_a_few_images(tmp_path):
+    check("images", seed=1, count=20, folder=tmp_path)
+
+
+@pytest.mark.slow
+def test_a_thousand_images(tmp_path):
+    check("images", seed=0, count=1000, folder=tmp_path)
+
+
+@pytest.mark.slow
+def test_two_hundred_weights_stores_datasets_and_results(tmp_path):
+    check("files", seed=0, count=200, folder=tmp_path)
+
+
+def test_the_fuzzer_sees_crashes_hangs_and_tracebacks(tmp_path, monkeypatch):
+    """Its own proof: a child that misbehaves in each way."""
+    monkeypatch.setattr("tests.fuzz.run.HUNG", 2.0)
+    found = fuzz("misbehaving", seed=0, count=4, folder=tmp_path)
+    told = {case: text for case, _, _, text in found.defects}
+    assert "ends with SIGSEGV" in told[0]
+    assert "hangs" in told[1]
+    assert "ZeroDivisionError" in told[2]
+    assert set(told) == {0, 1, 2}
+    assert found.outcomes["reader", "read"] == 1
