@@ -1,15 +1,21 @@
-"""The two ways in which jaxdet stops: the user can mend it, or the run failed.
+"""The ways in which jaxdet stops: the user can mend it, the run failed, or it was asked to.
 
-`guard` turns both into the contract of every command: one line on stderr, exit
-status 2 for a user's mistake, 1 for a run that failed, 130 for Ctrl-C, 141 where nobody reads on.
+`guard` turns them into the contract of every command: one line on stderr, exit status 2 for a
+user's mistake, 1 for a run that failed, 75 (EX_TEMPFAIL of sysexits.h: try again) where SIGTERM or
+SIGUSR1 asked for the end, 130 for Ctrl-C, 141 where nobody reads on.
 """
 
 import argparse
 import contextlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any, NoReturn
+
+# Ctrl-C, what SLURM and kill send at the end, and what `sbatch --signal` sends before it.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class UserError(Exception):
@@ -22,6 +28,23 @@ class BadImageError(UserError):
 
 class RunFailedError(Exception):
     """A run that cannot go on, through no mistake in the command (NaN loss, lost data)."""
+
+
+class Stopped(BaseException):
+    """The process was asked by a signal to end. No `except Exception` takes it for an error.
+
+    Attributes:
+      signum: the signal.
+      status: what the process is to exit with.
+    """
+
+    def __init__(self, signum: int, done: str = ""):
+        """Takes the signal and what was saved before the end, if anything."""
+        self.signum = signal.Signals(signum)
+        self.status = 130 if signum == signal.SIGINT else 75
+        what = "interrupted" if signum == signal.SIGINT else f"stopped by {self.signum.name}"
+        what += f", {done}" if done else ""
+        super().__init__(f"{what}; start the same command again to continue")
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,9 +61,14 @@ class Parser(argparse.ArgumentParser):
 
 @contextlib.contextmanager
 def guard() -> Iterator[None]:
-    """Ends the process with one line and the right status where the body raises one of ours."""
+    """Ends the process with one line and the right status where the body raises one of ours.
+
+    A signal of STOP_SIGNALS ends the body where it is; long work asks `jaxdet.runtime.signals`
+    for a better place.
+    """
     try:
-        yield
+        with _raising_stopped():
+            yield
     except UserError as error:
         _end(str(error), status=2)
     except RunFailedError as error:
@@ -49,10 +77,43 @@ def guard() -> Iterator[None]:
         # Whoever read our output has gone, as `| head` does; Python would complain once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Stopped as stop:
+        _leave(stop)
     except KeyboardInterrupt:
-        _end("interrupted; start the same command again to continue", status=130)
+        _leave(Stopped(signal.SIGINT))
+
+
+@contextlib.contextmanager
+def _raising_stopped() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python lets no other thread handle signals
+        return
+    before = {signum: signal.signal(signum, _raise_stopped) for signum in STOP_SIGNALS}
+    yield
+    # After an error the process ends: a signal then is no traceback either.
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+def _raise_stopped(signum: int, frame: object) -> NoReturn:
+    del frame
+    raise Stopped(signum)
 
 
 def _end(message: str, *, status: int) -> None:
     print("error: " + " ".join(message.split()), file=sys.stderr)
     sys.exit(status)
+
+
+def _leave(stop: Stopped) -> NoReturn:
+    """Ends the process without Python's own clearing away.
+
+    Computations may be under way in other threads, and those of XLA have been seen to fail with a
+    segmentation fault while Python takes its modules apart. All that is to be kept is on disk.
+    """
+    for signum in STOP_SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
+    print(stop, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(stop.status)

@@ -1,6 +1,7 @@
 """What `metrics.jsonl` says of training: means over the steps since its last line."""
 
 import time
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,9 +13,14 @@ from jaxdet.errors import RunFailedError
 class Window:
     """The steps since the last line of metrics, each fetched while the next one runs."""
 
-    def __init__(self) -> None:
-        """Begins an empty one."""
+    def __init__(self, kept: dict[str, Any] | None = None) -> None:
+        """Begins an empty one, or goes on with what an earlier process kept of its own."""
         self._begin()
+        if kept is not None:
+            self._losses += kept["losses"]
+            self._norms += kept["norms"]
+            self._logits += [np.array(row, np.float32) for row in kept["logits"]]
+            self._labels += [np.array(row, np.int32) for row in kept["labels"]]
 
     def _begin(self) -> None:
         self._losses: list[float] = []
@@ -45,6 +51,16 @@ class Window:
         self._norms.append(float(values["grad_norm"]))
         self._logits.append(values["logit"])
         self._labels.append(np.asarray(label))
+
+    def keep(self) -> dict[str, Any]:
+        """Its steps as JSON data, for a run that ends before their line is written."""
+        self._fetch()
+        return {
+            "losses": self._losses,
+            "norms": self._norms,
+            "logits": [row.tolist() for row in self._logits],
+            "labels": [row.tolist() for row in self._labels],
+        }
 
     def note(self) -> str:
         """The newest loss, for the progress line."""
