@@ -7,10 +7,12 @@ SIGUSR1 asked for the end, 130 for Ctrl-C, 141 where nobody reads on.
 
 import argparse
 import contextlib
+import gc
 import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -113,6 +115,9 @@ def _leave(stop: Stopped) -> NoReturn:
     """
     for signum in STOP_SIGNALS:
         signal.signal(signum, signal.SIG_IGN)
+    # What the unwound calls still hold: batches in shared memory, locks of worker processes.
+    traceback.clear_frames(stop.__traceback__)
+    gc.collect()
     print(stop, file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()

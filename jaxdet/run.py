@@ -20,7 +20,7 @@ from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_results
 from jaxdet.runtime import environment, mesh, signals
-from jaxdet.runtime.changes import check_config, has_begun, note_changes
+from jaxdet.runtime.changes import check_config, find_changes, has_begun, note_changes
 from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.train.loop import train
 from jaxdet.train.start import describe, initial_variables, restore_variables
@@ -91,7 +91,7 @@ def _work(
 
 def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
     """Whether the results of this config are there, and what was asked for besides them."""
-    if not has_begun(folder) or not folder.results.exists():
+    if not folder.results.exists() or not has_begun(folder) or find_changes(config, folder):
         return False
     results = read_results(folder.results)
     return (

@@ -19,6 +19,7 @@ from absl import flags
 
 from jaxdet.config import Runtime
 from jaxdet.data.loaders import Batch
+from jaxdet.data.shield import started_deaf
 from jaxdet.progress import say, size_text
 
 # Batches that wait for the device, beyond those being made.
@@ -55,7 +56,8 @@ def open_batches(
     workers = _count(runtime)
     iterator = iter(_dataset(load, start, stop, workers, runtime.worker_kind))
     try:
-        yield iterator
+        # Processes are started with the first batch.
+        yield started_deaf(iterator) if runtime.worker_kind == "processes" else iterator
     finally:
         close = getattr(iterator, "close", None)
         if close is not None:

@@ -23,13 +23,20 @@ def has_begun(folder: RunFolder) -> bool:
     )
 
 
+def find_changes(config: schema.Config, folder: RunFolder) -> list[str]:
+    """Lines `option: old -> new` of what differs from the run in the folder; [] without one."""
+    if not has_begun(folder):
+        return []
+    return schema.differences(schema.from_json_dict(read_json(folder.config)), config)
+
+
 def check_config(config: schema.Config, folder: RunFolder, *, accept_changes: bool) -> None:
     """Refuses a config that is not the one of the run in the folder.
 
     Raises:
       UserError: with the differences; where they are accepted, only with those that cannot be.
     """
-    changed = _changed(config, folder)
+    changed = find_changes(config, folder)
     if changed and not accept_changes:
         raise UserError(
             f"{folder.path} holds a run of another config ({'; '.join(changed)}); give another "
@@ -45,7 +52,7 @@ def check_config(config: schema.Config, folder: RunFolder, *, accept_changes: bo
 
 def note_changes(config: schema.Config, folder: RunFolder) -> None:
     """Writes the config that holds from here on; the one before it stays, under a number."""
-    changed = _changed(config, folder)
+    changed = find_changes(config, folder)
     if not changed:
         return
     number = 1
@@ -66,9 +73,3 @@ def note_changes(config: schema.Config, folder: RunFolder) -> None:
         os.fsync(file.fileno())
     # Last: a kill before it leaves the old config, and the change is asked for once more.
     write_json(folder.config, schema.to_json_dict(config))
-
-
-def _changed(config: schema.Config, folder: RunFolder) -> list[str]:
-    if not has_begun(folder):
-        return []
-    return schema.differences(schema.from_json_dict(read_json(folder.config)), config)
