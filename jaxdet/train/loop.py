@@ -181,7 +181,7 @@ class _Trainer:
         rate = self._rate(position)
         placed = put_batch(self.mesh, {"image": batch["image"], "label": batch["label"]})
         state, scalars = self.train_step(position.state, placed["image"], placed["label"], rate)
-        window.add(position.step + 1, rate, placed["label"], scalars)
+        window.add(position.step + 1, rate, scalars)
         return dataclasses.replace(
             position, state=state, step=position.step + 1, bad=self._bad(position, batch)
         )

@@ -28,18 +28,18 @@ class Window:
         self._logits: list[np.ndarray] = []
         self._labels: list[np.ndarray] = []
         self._rate = 0.0
-        self._waiting: tuple[int, jax.Array, dict[str, jax.Array]] | None = None
+        self._waiting: tuple[int, dict[str, jax.Array]] | None = None
         self._started = time.monotonic()
 
-    def add(self, step: int, rate: float, label: jax.Array, scalars: dict[str, jax.Array]) -> None:
+    def add(self, step: int, rate: float, scalars: dict[str, jax.Array]) -> None:
         """Takes the results of a step, and fetches those of the step before."""
         self._fetch()
-        self._waiting, self._rate = (step, label, scalars), rate
+        self._waiting, self._rate = (step, scalars), rate
 
     def _fetch(self) -> None:
         if self._waiting is None:
             return
-        step, label, scalars = self._waiting
+        step, scalars = self._waiting
         self._waiting = None
         values = jax.device_get(scalars)
         if not np.isfinite(values["loss"]):
@@ -50,7 +50,7 @@ class Window:
         self._losses.append(float(values["loss"]))
         self._norms.append(float(values["grad_norm"]))
         self._logits.append(values["logit"])
-        self._labels.append(np.asarray(label))
+        self._labels.append(values["label"])
 
     def keep(self) -> dict[str, Any]:
         """Its steps as JSON data, for a run that ends before their line is written."""
