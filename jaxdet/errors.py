@@ -38,10 +38,12 @@ class Stopped(BaseException):
     Attributes:
       signum: the signal.
       status: what the process is to exit with.
+      together: whether all processes of the run end at this place.
     """
 
-    def __init__(self, signum: int, done: str = ""):
+    def __init__(self, signum: int, done: str = "", *, together: bool = False):
         """Takes the signal and what was saved before the end, if anything."""
+        self.together = together
         self.signum = signal.Signals(signum)
         self.status = 130 if signum == signal.SIGINT else 75
         what = "interrupted" if signum == signal.SIGINT else f"stopped by {self.signum.name}"

@@ -64,7 +64,7 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
     if training is not None:
         check_sizes(training[0], config.augment)
     _refuse_foreign(folder)
-    with locked(folder.lock), signals.deferred():
+    with locked(folder.lock), signals.deferred(), signals.leaving_together():
         # Again: another process may have begun, or ended, since the first look.
         check_config(config, folder, accept_changes=accept_changes)
         _open(config, folder)

@@ -101,7 +101,7 @@ def score_pieces(
                 )
             )
             if signum := requested():
-                keeper.stop(signum)
+                keeper.stop(signum, together=False)
     # Rows that an earlier start on fewer hosts kept are scored by the host whose turn it is now.
     return gather(keeper.rows[np.isin(keeper.rows["image"], np.asarray(mine))])
 

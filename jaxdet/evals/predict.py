@@ -98,7 +98,7 @@ def score_crops(
             keeper.add(_rows(scored, number * size), position=(number + 1) * size)
             progress.advance(int(scored["valid"].sum()))
             if signum := stop.reached():
-                keeper.stop(signum)
+                keeper.stop(signum, together=True)
     return keeper.rows
 
 

@@ -87,15 +87,16 @@ class RowKeeper:
         self._chunks = [self.rows[self.rows["image"] < position]]
         self.position = position
 
-    def stop(self, signum: int) -> NoReturn:
-        """Saves all rows and ends the work, as a signal asked.
+    def stop(self, signum: int, *, together: bool) -> NoReturn:
+        """Saves all rows and ends the work, as a signal asked; on all hosts `together` or here.
 
         Raises:
           Stopped: in any case.
         """
         if self._path is not None:
             self._save(self._path)
-        raise Stopped(signum, "the scores so far are saved" if self._path else "")
+        done = "the scores so far are saved" if self._path else ""
+        raise Stopped(signum, done, together=together)
 
     def _save(self, path: Path) -> None:
         partial = PartialScores(

@@ -45,6 +45,17 @@ def deferred() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
+@contextlib.contextmanager
+def leaving_together() -> Iterator[None]:
+    """Where all processes of a run stop, none takes the end of another for a failure."""
+    try:
+        yield
+    except Stopped as stop:
+        if stop.together and jax.process_count() > 1:
+            jax.distributed.shutdown()
+        raise
+
+
 def requested() -> int:
     """The signal that asks for the end, 0 where none does."""
     return _received[0] if _received else 0

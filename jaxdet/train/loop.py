@@ -242,7 +242,7 @@ class _Trainer:
         elif self.checkpoints.latest_step() != position.step:
             self._save(position, ranks=None)
         self.checkpoints.wait()
-        raise Stopped(signum, f"saved at step {position.step}")
+        raise Stopped(signum, f"saved at step {position.step}", together=True)
 
     def _save(self, position: Position, *, ranks: dict[str, list[float]] | None) -> None:
         host = self._host(position)

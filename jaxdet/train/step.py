@@ -23,8 +23,8 @@ def make_train_step(
     """A function (state, u8 [B, H, W, 3], i32 [B], learning rate) -> (state, scalars).
 
     The old state's memory is reused. Beside the scalars "loss" and "grad_norm" stand the
-    logits and labels [B], whole on each device, for accuracy and AP on every host. What a network draws at
-    random follows from `seed` and the step alone, so a run that goes on draws the same.
+    logits and labels [B], whole on each device, for accuracy and AP on every host. What a network
+    draws at random follows from `seed` and the step alone, so a run that goes on draws the same.
     """
     loss_of = OBJECTIVES[detector.architecture.objective]
 
