@@ -16,6 +16,7 @@ from tests.e2e.conftest import REPOSITORY, main_arguments
 from tests.e2e.watching import (
     differences,
     ended,
+    left_over,
     logged,
     mark,
     shared_blocks,
@@ -150,7 +151,7 @@ def test_a_signal_to_all_processes_of_a_run_leaves_nothing_and_says_one_thing(
     assert noted == f"{signum.name}: ending at the next step; another signal ends at once"
     assert last.endswith(AGAIN)
     assert ended(run.path.name)
-    assert shared_blocks() <= before
+    assert left_over(before) == []
 
 
 def test_an_evaluation_that_is_signalled_keeps_its_scores(whole, tmp_path, command, finish):

@@ -103,6 +103,30 @@ def shared_blocks():
     return {path.name for path in SHARED_MEMORY.iterdir() if path.name.startswith(("psm_", "sem."))}
 
 
+def left_over(before, *, seconds=10.0):
+    """Blocks that came after the set `before`, that no living process maps, and that stay.
+
+    Those of other runs on this machine are mapped, or wait in a queue and are gone in a moment.
+    """
+    deadline = time.monotonic() + seconds
+    found = shared_blocks() - before
+    while found := _without_mapped(found & shared_blocks()):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    return sorted(found)
+
+
+def _without_mapped(names):
+    for maps in Path("/proc").glob("[0-9]*/maps") if names else ():
+        try:
+            text = maps.read_text()
+        except OSError:
+            continue
+        names = {name for name in names if name not in text}
+    return names
+
+
 def ended(name, *, seconds=10.0):
     """Whether every process with the mark ends within this time."""
     deadline = time.monotonic() + seconds
