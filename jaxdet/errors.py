@@ -63,6 +63,12 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
+def guard_loading() -> None:
+    """Makes Ctrl-C one line while a command still loads its modules, before its `guard`."""
+    for signum in STOP_SIGNALS:
+        signal.signal(signum, lambda signum, frame: _leave(Stopped(signum)))
+
+
 @contextlib.contextmanager
 def guard() -> Iterator[None]:
     """Ends the process with one line and the right status where the body raises one of ours.

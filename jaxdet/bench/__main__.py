@@ -3,6 +3,11 @@
 Ratios within one run are what counts: other work on the machine hits all rows alike.
 """
 
+from jaxdet.errors import Parser, UserError, guard, guard_loading
+
+if __name__ == "__main__":
+    guard_loading()
+
 import argparse
 import tempfile
 from collections.abc import Sequence
@@ -12,7 +17,6 @@ from typing import Any
 from jaxdet.bench import input as bench_input
 from jaxdet.bench.pictures import write_pictures
 from jaxdet.config import Model
-from jaxdet.errors import Parser, UserError, guard
 from jaxdet.files import check_writable, write_json
 from jaxdet.runtime import environment
 
