@@ -6,6 +6,7 @@ memory is too small they die of a bus error without a word.
 """
 
 import contextlib
+import multiprocessing
 import os
 import sys
 import threading
@@ -108,7 +109,9 @@ def _end_with_trainer(worker_index: int, worker_count: int) -> None:
     """
     del worker_index, worker_count
     cv2.setNumThreads(0)
-    parent = os.getppid()
+    # Not os.getppid(): the trainer may be gone before this is called.
+    started_by = multiprocessing.parent_process()
+    parent = os.getppid() if started_by is None else started_by.pid
 
     def watch() -> None:
         while os.getppid() == parent:
