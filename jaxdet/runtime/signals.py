@@ -22,6 +22,10 @@ from jaxdet.runtime.mesh import put_batch, replicated
 
 # Signals are the process's, and so is what is known of them.
 _received: list[int] = []
+# Where Python's C handler writes the number of each signal, while `deferred` lasts.
+_wakeup: list[socket.socket] = []
+# Written there when a signal was noted.
+_NOTED = 0
 
 
 @contextlib.contextmanager
@@ -106,6 +110,10 @@ def _note(signum: int, frame: object) -> None:
     _received.append(signum)
     if len(_received) > 1:
         _end_at_once(signum)
+    for writer in _wakeup:
+        # An event loop in this thread (orbax runs some by uvloop) takes the place and leaves none.
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        writer.send(bytes([_NOTED]))
     name = signal.Signals(signum).name
     _tell(f"{name}: ending at the next step; another signal ends at once")
 
@@ -116,21 +124,23 @@ def _second_ends_at_once() -> Iterator[None]:
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    _wakeup.append(writer)
     threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True).start()
     try:
         yield
     finally:
+        _wakeup.clear()
         signal.set_wakeup_fd(before)
         writer.close()  # ends the thread
 
 
 def _watch(reader: socket.socket) -> None:
-    count = 0
+    one_before = False
     with reader:
-        while signums := reader.recv(1):
-            count += signums[0] in STOP_SIGNALS
-            if count > 1:
-                _end_at_once(signums[0])
+        while told := reader.recv(1):
+            if one_before and told[0] in STOP_SIGNALS:
+                _end_at_once(told[0])
+            one_before |= told[0] == _NOTED or told[0] in STOP_SIGNALS
 
 
 def _end_at_once(signum: int) -> None:

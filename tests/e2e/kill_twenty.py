@@ -67,7 +67,7 @@ def one_moment(where, number, rng, root, whole, folder):
     process = start(root, run, folder)
     what, victim = where(run, process, rng)
     watching.kill(victim)
-    process.communicate(timeout=120)
+    process.wait(timeout=300)
     # With status 0 the trainer had all the batches it needed when its worker was killed.
     found = [] if process.returncode or victim != process.pid else ["the run was over"]
     found += [] if watching.ended(run.path.name) else ["processes left"]

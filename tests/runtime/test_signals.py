@@ -21,6 +21,15 @@ with signals.deferred():
     print('ready', flush=True)
     hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)
 """,
+    "event loop": """
+with signals.deferred():
+    signal.set_wakeup_fd(-1)  # what uvloop leaves behind
+    print('ready', flush=True)
+    while not signals.requested():
+        time.sleep(0.02)
+    print('noted', flush=True)
+    hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)
+""",
     "finished": """
 with signals.deferred():
     print('ready', flush=True)
@@ -30,7 +39,7 @@ print('done')
 """,
 }
 START = """
-import hashlib, sys, time
+import hashlib, signal, sys, time
 from jaxdet.errors import guard
 from jaxdet.runtime import signals
 with guard():
@@ -49,6 +58,12 @@ SCENARIOS = [
         f"{NOTED.format('SIGUSR1')}stopped by SIGUSR1, saved at step 7; {AGAIN}",
     ),
     ("native", ["SIGTERM", "SIGINT"], 130, "SIGINT again: ended at once\n"),
+    (
+        "event loop",
+        ["SIGTERM", "SIGUSR1"],
+        138,
+        f"{NOTED.format('SIGTERM')}SIGUSR1 again: ended at once\n",
+    ),
     ("finished", ["SIGTERM"], 0, NOTED.format("SIGTERM")),
 ]
 
@@ -71,10 +86,12 @@ def processes():
 
 @pytest.mark.parametrize("number", range(len(SCENARIOS)), ids=[s[0] for s in SCENARIOS])
 def test_signals_end_a_process_with_a_line_and_a_status(processes, number):
-    _, sent, status, says = SCENARIOS[number]
+    where, sent, status, says = SCENARIOS[number]
     process = processes[number]
     assert process.stdout.readline() == "ready\n"
     for name in sent:
         process.send_signal(getattr(signal, name))
+        if where == "event loop" and name == sent[0]:
+            assert process.stdout.readline() == "noted\n"
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (status, says)
