@@ -3,13 +3,17 @@
 Ratios within one run are what counts: other work on the machine hits all rows alike.
 """
 
+from jaxdet.errors import Parser, guard, guard_loading
+
+if __name__ == "__main__":
+    guard_loading()
+
 import argparse
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from jaxdet.bench.commands import add_commands
-from jaxdet.errors import Parser, guard
 from jaxdet.files import check_writable, write_json
 from jaxdet.runtime import environment
 

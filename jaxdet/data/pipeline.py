@@ -6,6 +6,7 @@ memory is too small they die of a bus error without a word.
 """
 
 import contextlib
+import multiprocessing
 import os
 import sys
 import threading
@@ -19,6 +20,7 @@ from absl import flags
 
 from jaxdet.config import Runtime
 from jaxdet.data.loaders import Batch
+from jaxdet.data.shield import started_deaf
 from jaxdet.progress import say, size_text
 
 # Batches that wait for the device, beyond those being made.
@@ -55,7 +57,8 @@ def open_batches(
     workers = _count(runtime)
     iterator = iter(_dataset(load, start, stop, workers, runtime.worker_kind))
     try:
-        yield iterator
+        # Processes are started with the first batch.
+        yield started_deaf(iterator) if runtime.worker_kind == "processes" else iterator
     finally:
         close = getattr(iterator, "close", None)
         if close is not None:
@@ -106,7 +109,9 @@ def _end_with_trainer(worker_index: int, worker_count: int) -> None:
     """
     del worker_index, worker_count
     cv2.setNumThreads(0)
-    parent = os.getppid()
+    # Not os.getppid(): the trainer may be gone before this is called.
+    started_by = multiprocessing.parent_process()
+    parent = os.getppid() if started_by is None else started_by.pid
 
     def watch() -> None:
         while os.getppid() == parent:

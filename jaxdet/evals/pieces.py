@@ -18,6 +18,7 @@ from jaxdet.evals.rows import RowKeeper, finished_images, gather, make_rows
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.runtime.mesh import put_batch, put_replicated
+from jaxdet.runtime.signals import requested
 
 # Pixels of the images that are read ahead or wait in memory, at about 20 bytes a pixel.
 _AHEAD_PIXELS = 2**25
@@ -78,10 +79,12 @@ def score_pieces(
     """The rows, ROW [n], of the pieces of the images at the given places of the set.
 
     Pieces whose rows the keeper has are not scored again, nor are images read of which it has
-    all. Several hosts score an image each in turn, and each gets all rows.
+    all. Several hosts score an image each in turn, and each gets all rows. A signal ends the work
+    after a batch, on the host that received it.
 
     Raises:
       BadImageError: for an unreadable image under the policy "stop".
+      Stopped: where a signal asked for the end; the keeper has saved its rows.
     """
     mine = places[jax.process_index() :: jax.process_count()]
     done = set(finished_images(keeper.rows))
@@ -97,6 +100,8 @@ def score_pieces(
                     for p, logit in zip(batch.pieces, logits.tolist(), strict=True)
                 )
             )
+            if signum := requested():
+                keeper.stop(signum, together=False)
     # Rows that an earlier start on fewer hosts kept are scored by the host whose turn it is now.
     return gather(keeper.rows[np.isin(keeper.rows["image"], np.asarray(mine))])
 

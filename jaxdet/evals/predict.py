@@ -16,6 +16,7 @@ from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Predictions
 from jaxdet.runtime.mesh import batch_sharding, put_batch, replicated
+from jaxdet.runtime.signals import StopPoint
 
 # What of a batch the host needs again, from all hosts.
 _KEPT = ("valid", "sharpness")
@@ -69,7 +70,8 @@ def score_crops(
 ) -> np.ndarray:
     """A row, ROW [n], for each image of the loader's set that can be read, in order.
 
-    Batches whose rows the keeper has are neither read nor scored again.
+    Batches whose rows the keeper has are neither read nor scored again. A signal ends the work
+    after a batch.
 
     Args:
       loader: gives the batches.
@@ -79,7 +81,11 @@ def score_crops(
       mesh: the devices.
       runtime: workers of the input.
       title: of the progress line.
+
+    Raises:
+      Stopped: where a signal asked for the end; the keeper has saved its rows.
     """
+    stop = StopPoint(mesh)
     n, size = len(loader.read.images), loader.batch_size
     first = _begin(keeper.position) // size
     keeper.go_back(first * size)
@@ -91,6 +97,8 @@ def score_crops(
         for number, scored in enumerate(one_step_late(launched), first):
             keeper.add(_rows(scored, number * size), position=(number + 1) * size)
             progress.advance(int(scored["valid"].sum()))
+            if signum := stop.reached():
+                keeper.stop(signum, together=True)
     return keeper.rows
 
 

@@ -13,6 +13,7 @@ from jaxdet.data.spectra import SpectrumLoader, Sums, choose_images, choose_side
 from jaxdet.evals.views import make_reader
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Spectrum
+from jaxdet.runtime import signals
 
 _VERSION = 1  # raise it when the same images begin to give other spectra
 
@@ -58,6 +59,7 @@ def _total(config: Config, loader: SpectrumLoader) -> Sums:
             # In the order of the set, so that rounding does not depend on the workers.
             total = sums if total is None else {name: total[name] + sums[name] for name in sums}
             progress.advance(int(sums["count"].sum() + sums["small"][0] + sums["bad"][0]))
+            signals.check()
         return total
 
 

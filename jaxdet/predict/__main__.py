@@ -4,6 +4,11 @@ Exit status 0 where every file was scored, 1 where some could not be read (they 
 2 for a mistake on the command line.
 """
 
+from jaxdet.errors import Parser, UserError, guard, guard_loading
+
+if __name__ == "__main__":
+    guard_loading()
+
 import argparse
 import csv
 import io
@@ -19,7 +24,6 @@ import numpy as np
 from jaxdet.config import Data
 from jaxdet.data.pieces import Crop, Piece
 from jaxdet.data.regular import reason
-from jaxdet.errors import Parser, UserError, guard
 from jaxdet.files import check_writable, write_bytes
 from jaxdet.pages import printable, spreadsheet_safe
 from jaxdet.predict.detector import LoadedDetector, load_detector

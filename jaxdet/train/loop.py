@@ -2,12 +2,13 @@
 
 The order of what follows an epoch is fixed: validate, decide, write the metrics, save. A
 checkpoint holds everything decided before it, so a run that was killed at any moment goes
-on from the newest one and repeats the lost part bit by bit.
+on from the newest one and repeats the lost part bit by bit. A run that a signal asks to end
+saves after the step or the batch of validation that it is at, and loses none.
 """
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 from jax.sharding import Mesh
@@ -25,20 +26,22 @@ from jaxdet.data.loaders import (
 )
 from jaxdet.data.order import steps_per_epoch
 from jaxdet.data.pipeline import open_batches
-from jaxdet.errors import UserError
+from jaxdet.errors import Stopped, UserError
 from jaxdet.evals.predict import make_predict_step, predict
 from jaxdet.models.detector import get_detector
 from jaxdet.progress import ProgressLine, say
 from jaxdet.results import Predictions, RunFolder
-from jaxdet.runtime.checkpoint import Checkpoints
+from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.logbook import Logbook
 from jaxdet.runtime.mesh import put_batch
+from jaxdet.runtime.signals import StopPoint
 from jaxdet.train import schedule
 from jaxdet.train.measure import measure_inputs
 from jaxdet.train.plateau import PlateauState
 from jaxdet.train.start import initial_variables, open_checkpoints
 from jaxdet.train.state import TrainState, abstract_state, make_optimizer, new_state
 from jaxdet.train.step import TrainStep, make_train_step
+from jaxdet.train.unvalidated import find_unvalidated, save_unvalidated
 from jaxdet.train.window import Window
 
 # More batches than any run has: the plateau rule, not a count, ends a run.
@@ -54,6 +57,7 @@ def train(
       UserError: where the images are not those the run began with.
       RunFailedError: where the loss is not finite, a checkpoint cannot be written, or none of
         those that are there is sound.
+      Stopped: where a signal asked for the end; all work is saved.
     """
     trainer = _Trainer(config, train_set, val_set, run=run, mesh=mesh)
     try:
@@ -77,6 +81,7 @@ class Position:
       epoch: passes done.
       plateau: the learning rate's history.
       bad: ids of training images that could not be read, in the order they were met.
+      window: steps whose line of metrics is not written yet, of a run that a signal ended.
     """
 
     state: TrainState
@@ -84,6 +89,7 @@ class Position:
     epoch: int
     plateau: PlateauState
     bad: tuple[str, ...] = ()
+    window: dict[str, Any] | None = None
 
 
 class _Trainer:
@@ -108,16 +114,26 @@ class _Trainer:
         self.val_set = val_set
         self.steps = steps_per_epoch(len(train_set), batch_size=config.optim.batch_size)
         self.checkpoints: Checkpoints = open_checkpoints(run, config)
+        self.stop = StopPoint(mesh)
 
     def begin(self) -> Position:
-        """The newest checkpoint, or the first step."""
+        """The newest checkpoint, or the first step; a validation that was begun is made up for."""
         step = self.checkpoints.latest_step()
-        position = self._first() if step is None else self._restore(step)
+        like = abstract_state(self.config, self.detector, self.mesh)
+        stopped = find_unvalidated(self.run, like, after=step or 0)
+        if stopped is not None:
+            position = self._position(stopped)
+        else:
+            restored = None if step is None else self.checkpoints.restore(step, like)
+            position = self._first() if restored is None else self._position(restored)
         self.logbook = Logbook(
             self.run.metrics,
             keep_to_step=position.step,
+            validated=stopped is None,
             wait_for_room=self.config.checkpoint.on_full_disk == "wait",
         )
+        if stopped is not None:
+            return self.finish_epoch(position)
         if not schedule.is_over(self.config, position.plateau, epochs_done=position.epoch):
             # Told now rather than after the hours before the first save.
             self.checkpoints.make_room(position.state)
@@ -133,9 +149,9 @@ class _Trainer:
         state = new_state(self.config, variables, self.mesh)
         return Position(state=state, step=0, epoch=0, plateau=schedule.first_state(self.config))
 
-    def _restore(self, step: int) -> Position:
-        like = abstract_state(self.config, self.detector, self.mesh)
-        restored = self.checkpoints.restore(step, like)
+    def _position(self, restored: Restored) -> Position:
+        """Where the run stood at a checkpoint."""
+        step = restored.step
         if restored.host["input"] != self._input_identity():
             raise UserError(
                 f"{self.run.path}: the images under {self.config.train_root} are not those this "
@@ -148,6 +164,7 @@ class _Trainer:
             epoch=step // self.steps,
             plateau=PlateauState(**restored.host["plateau"]),
             bad=tuple(restored.host["bad"]),
+            window=restored.host.get("window"),
         )
 
     def open_input(self, position: Position) -> Any:
@@ -160,7 +177,7 @@ class _Trainer:
         """Trains to the end of the epoch: the rest of it where the position is within."""
         end = (position.epoch + 1) * self.steps
         title = f"epoch {position.epoch + 1}"
-        window = Window()
+        window, position = Window(position.window), dataclasses.replace(position, window=None)
         with ProgressLine(title, total=self.steps, done=self.steps - end + position.step) as line:
             while position.step < end:
                 position = self._one_step(position, next(batches), window)
@@ -172,6 +189,8 @@ class _Trainer:
                     # The window is written out first: a resumed run begins an empty one.
                     self._log(position, window)
                     self._save(position, ranks=None)
+                if position.step < end and (signum := self.stop.reached()):
+                    self._stop(signum, dataclasses.replace(position, window=window.keep()))
         self._log(position, window)
         return dataclasses.replace(position, epoch=position.epoch + 1)
 
@@ -179,7 +198,7 @@ class _Trainer:
         rate = self._rate(position)
         placed = put_batch(self.mesh, {"image": batch["image"], "label": batch["label"]})
         state, scalars = self.train_step(position.state, placed["image"], placed["label"], rate)
-        window.add(position.step + 1, rate, placed["label"], scalars)
+        window.add(position.step + 1, rate, scalars)
         return dataclasses.replace(
             position, state=state, step=position.step + 1, bad=self._bad(position, batch)
         )
@@ -204,7 +223,10 @@ class _Trainer:
 
     def finish_epoch(self, position: Position) -> Position:
         """Validates, decides on the learning rate, writes the metrics and saves."""
-        scores = self._validate(position)
+        try:
+            scores = self._validate(position)
+        except Stopped as stop:
+            self._stop(stop.signum, position, validated=False)
         plateau = schedule.next_state(self.config, position.plateau, scores["val/accuracy"])
         position = dataclasses.replace(position, plateau=plateau)
         self.logbook.write(position.step, position.epoch, scores)
@@ -229,14 +251,30 @@ class _Trainer:
         )
         return _val_scores(predictions)
 
+    def _stop(self, signum: int, position: Position, *, validated: bool = True) -> NoReturn:
+        """Saves what is done and ends the run, as a signal asked."""
+        self.checkpoints.wait()
+        if not validated:
+            host = self._host(position)
+            save_unvalidated(self.run, position.step, position.state, host=host)
+        elif self.checkpoints.latest_step() != position.step:
+            self._save(position, ranks=None)
+        self.checkpoints.wait()
+        raise Stopped(signum, f"saved at step {position.step}", together=True)
+
     def _save(self, position: Position, *, ranks: dict[str, list[float]] | None) -> None:
-        host = {
+        host = self._host(position)
+        self.checkpoints.save(position.step, position.state, host=host, ranks=ranks)
+
+    def _host(self, position: Position) -> dict[str, Any]:
+        """What a checkpoint holds besides the arrays."""
+        return {
             "plateau": dataclasses.asdict(position.plateau),
             "input": self._input_identity(),
             "bad": list(position.bad),
+            "window": position.window,
             "config": schema.to_json_dict(self.config),
         }
-        self.checkpoints.save(position.step, position.state, host=host, ranks=ranks)
 
     def _input_identity(self) -> dict[str, str]:
         """Which images the position counts through."""

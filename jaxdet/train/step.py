@@ -23,8 +23,8 @@ def make_train_step(
     """A function (state, u8 [B, H, W, 3], i32 [B], learning rate) -> (state, scalars).
 
     The old state's memory is reused. Beside the scalars "loss" and "grad_norm" stand the
-    logits [B], whole on each device, for accuracy and AP on the host. What a network draws at
-    random follows from `seed` and the step alone, so a run that goes on draws the same.
+    logits and labels [B], whole on each device, for accuracy and AP on every host. What a network
+    draws at random follows from `seed` and the step alone, so a run that goes on draws the same.
     """
     loss_of = OBJECTIVES[detector.architecture.objective]
 
@@ -46,7 +46,12 @@ def make_train_step(
             lambda p, d: p - (learning_rate * d).astype(p.dtype), params, direction
         )
         variables = {"params": params, "batch_stats": batch_stats}
-        scalars = {"loss": loss, "grad_norm": optax.global_norm(gradients), "logit": logit}
+        scalars = {
+            "loss": loss,
+            "grad_norm": optax.global_norm(gradients),
+            "logit": logit,
+            "label": label,
+        }
         return TrainState(state.step + 1, variables, moments), scalars
 
     whole, cut = replicated(mesh), batch_sharding(mesh)

@@ -1,6 +1,7 @@
 """What `metrics.jsonl` says of training: means over the steps since its last line."""
 
 import time
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,9 +13,14 @@ from jaxdet.errors import RunFailedError
 class Window:
     """The steps since the last line of metrics, each fetched while the next one runs."""
 
-    def __init__(self) -> None:
-        """Begins an empty one."""
+    def __init__(self, kept: dict[str, Any] | None = None) -> None:
+        """Begins an empty one, or goes on with what an earlier process kept of its own."""
         self._begin()
+        if kept is not None:
+            self._losses += kept["losses"]
+            self._norms += kept["norms"]
+            self._logits += [np.array(row, np.float32) for row in kept["logits"]]
+            self._labels += [np.array(row, np.int32) for row in kept["labels"]]
 
     def _begin(self) -> None:
         self._losses: list[float] = []
@@ -22,18 +28,18 @@ class Window:
         self._logits: list[np.ndarray] = []
         self._labels: list[np.ndarray] = []
         self._rate = 0.0
-        self._waiting: tuple[int, jax.Array, dict[str, jax.Array]] | None = None
+        self._waiting: tuple[int, dict[str, jax.Array]] | None = None
         self._started = time.monotonic()
 
-    def add(self, step: int, rate: float, label: jax.Array, scalars: dict[str, jax.Array]) -> None:
+    def add(self, step: int, rate: float, scalars: dict[str, jax.Array]) -> None:
         """Takes the results of a step, and fetches those of the step before."""
         self._fetch()
-        self._waiting, self._rate = (step, label, scalars), rate
+        self._waiting, self._rate = (step, scalars), rate
 
     def _fetch(self) -> None:
         if self._waiting is None:
             return
-        step, label, scalars = self._waiting
+        step, scalars = self._waiting
         self._waiting = None
         values = jax.device_get(scalars)
         if not np.isfinite(values["loss"]):
@@ -44,7 +50,17 @@ class Window:
         self._losses.append(float(values["loss"]))
         self._norms.append(float(values["grad_norm"]))
         self._logits.append(values["logit"])
-        self._labels.append(np.asarray(label))
+        self._labels.append(values["label"])
+
+    def keep(self) -> dict[str, Any]:
+        """Its steps as JSON data, for a run that ends before their line is written."""
+        self._fetch()
+        return {
+            "losses": self._losses,
+            "norms": self._norms,
+            "logits": [row.tolist() for row in self._logits],
+            "labels": [row.tolist() for row in self._labels],
+        }
 
     def note(self) -> str:
         """The newest loss, for the progress line."""
