@@ -18,7 +18,8 @@ from jaxdet.models.detector import get_detector
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_results
-from jaxdet.runtime import environment, mesh
+from jaxdet.runtime import environment, mesh, watchdog
+from jaxdet.runtime.determinism import make_deterministic
 from jaxdet.train.loop import train
 from jaxdet.train.start import describe, initial_variables, restore_variables
 
@@ -26,10 +27,19 @@ from jaxdet.train.start import describe, initial_variables, restore_variables
 def run(config: schema.Config, workdir: Path) -> None:
     """Does what `config.task` says in the folder, from where an earlier start of it got to.
 
+    Where nothing moves for `runtime.hang_seconds` the process ends; see `runtime/watchdog.py`.
+
     Raises:
       UserError: for whatever the user can mend, before any work starts.
       RunFailedError: where the run cannot go on.
     """
+    if config.runtime.deterministic:
+        make_deterministic()
+    with watchdog.watch(limit=config.runtime.hang_seconds, folder=workdir):
+        _run(config, workdir)
+
+
+def _run(config: schema.Config, workdir: Path) -> None:
     folder = RunFolder(workdir)
     if _is_finished(config, folder):
         page = folder.report / "index.html"
@@ -54,12 +64,14 @@ def run(config: schema.Config, workdir: Path) -> None:
         check_sizes(training[0], config.augment)
     _open(config, folder)
     if training is not None:
-        train(config, *training, run=folder, mesh=devices)
+        with watchdog.stage("training", slow=True):
+            train(config, *training, run=folder, mesh=devices)
     if config.task == "train":
         say(f"{workdir}: training is finished")
         return
     validation = None if training is None else training[1]
-    _evaluate(config, tests, validation, published, folder, devices)
+    with watchdog.stage("evaluation", slow=True):
+        _evaluate(config, tests, validation, published, folder, devices)
 
 
 def _is_finished(config: schema.Config, folder: RunFolder) -> bool:

@@ -2,15 +2,21 @@
 
 Three hazards of grain 0.2.18 are met here: it reads absl flags that nobody parsed outside
 `absl.app` (google/grain#1361), its worker processes outlive a killed trainer, and where shared
-memory is too small they die of a bus error without a word.
+memory is too small they die of a bus error without a word. A fourth, that it waits for ever for a
+worker that ended with status 0, is left to `runtime/watchdog.py`, which asks here who the workers
+are.
 """
 
 import contextlib
+import faulthandler
+import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 import cv2
@@ -18,6 +24,7 @@ import grain
 from absl import flags
 
 from jaxdet.config import Runtime
+from jaxdet.data.failures import named_failures
 from jaxdet.data.loaders import Batch
 from jaxdet.progress import say, size_text
 
@@ -26,6 +33,9 @@ _AHEAD = 2
 # How soon a worker process notices that its trainer is gone.
 _WATCH_SECONDS = 1.0
 _SHARED_MEMORY = "/dev/shm"
+
+# Of the inputs that are open, by process id.
+_started: dict[int, BaseProcess] = {}
 
 
 class Loader(Protocol):
@@ -46,7 +56,8 @@ def open_batches(
     """The batches load(start), …, load(stop - 1) in this order, made ahead.
 
     Number and kind of workers change the speed and nothing else. Errors raised by `load`
-    come out of the iterator; it is not to be used after one.
+    come out of the iterator, ours as they are, others as RunFailedError; it is not to be used
+    after one.
     """
     # OpenCV's own threads would fight with ours for the same cores.
     cv2.setNumThreads(0)
@@ -55,11 +66,23 @@ def open_batches(
     workers = _count(runtime)
     iterator = iter(_dataset(load, start, stop, workers, runtime.worker_kind))
     try:
-        yield iterator
+        yield named_failures(iterator)
     finally:
         close = getattr(iterator, "close", None)
         if close is not None:
             close()
+        if runtime.worker_kind == "processes":
+            _started.clear()
+
+
+def worker_processes() -> dict[int, BaseProcess]:
+    """The worker processes of the open input by their id, with those that have ended already.
+
+    To be asked now and then: a process that begins and ends between two calls is not seen.
+    """
+    for process in multiprocessing.active_children():
+        _started.setdefault(process.pid or 0, process)
+    return dict(_started)
 
 
 def _count(runtime: Runtime) -> int:
@@ -101,11 +124,15 @@ def shared_memory_left() -> int:
 def _end_with_trainer(worker_index: int, worker_count: int) -> None:
     """Starts a watch that ends this worker when its parent is gone (grain leaves it running).
 
+    On SIGUSR2, from `runtime/watchdog.py`, the worker tells where it is.
+
     Not PR_SET_PDEATHSIG: grain starts workers from helper threads, and that signal fires
     when the thread ends, not the process.
     """
     del worker_index, worker_count
     cv2.setNumThreads(0)
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR2, all_threads=True)
     parent = os.getppid()
 
     def watch() -> None:

@@ -18,6 +18,7 @@ from jaxdet.evals.rows import RowKeeper, finished_images, gather, make_rows
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.runtime.mesh import put_batch, put_replicated
+from jaxdet.runtime.watchdog import stage, waited
 
 # Pixels of the images that are read ahead or wait in memory, at about 20 bytes a pixel.
 _AHEAD_PIXELS = 2**25
@@ -60,9 +61,10 @@ class PieceScorer:
 
     def _launch(self, batch: PieceBatch) -> jax.Array:
         self.shapes.add(batch.image.shape)
-        placed = put_batch(self._mesh, {"image": batch.image, "size": batch.size})
-        sizes = (placed["size"],) if self._any_size else ()
-        logits: jax.Array = self._apply(self._variables, placed["image"], *sizes)
+        with stage("launching a batch to score"):
+            placed = put_batch(self._mesh, {"image": batch.image, "size": batch.size})
+            sizes = (placed["size"],) if self._any_size else ()
+            logits: jax.Array = self._apply(self._variables, placed["image"], *sizes)
         return logits
 
 
@@ -90,7 +92,8 @@ def score_pieces(
         ahead = in_order(
             load, left, cost=load.cost, budget=_AHEAD_PIXELS, workers=runtime.workers
         )  # fmt: skip
-        for batch, logits in scorer(_unscored(ahead, keeper.rows, line)):
+        named = waited(ahead, f"waiting for images to {title}")
+        for batch, logits in scorer(_unscored(named, keeper.rows, line)):
             keeper.add(
                 make_rows(
                     (p.owner, p.number, p.of, p.share, logit, p.sharpness)

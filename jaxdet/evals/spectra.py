@@ -13,6 +13,7 @@ from jaxdet.data.spectra import SpectrumLoader, Sums, choose_images, choose_side
 from jaxdet.evals.views import make_reader
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Spectrum
+from jaxdet.runtime.watchdog import waited
 
 _VERSION = 1  # raise it when the same images begin to give other spectra
 
@@ -52,7 +53,7 @@ def _total(config: Config, loader: SpectrumLoader) -> Sums:
             f"spectrum {loader.read.images.name}", total=len(loader.chosen), unit="images"
         ) as progress,
     ):
-        batches: Iterator[Any] = opened
+        batches: Iterator[Any] = waited(opened, "waiting for images for a spectrum")
         total: Any = None
         for sums in batches:
             # In the order of the set, so that rounding does not depend on the workers.

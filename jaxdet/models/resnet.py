@@ -14,6 +14,7 @@ import jax
 from jaxdet.models.evidence import last_map
 from jaxdet.models.extent import halve, keep_inside, mean_inside
 from jaxdet.models.norm import BatchNorm
+from jaxdet.models.pooling import max_pool
 
 # torchvision: kaiming_normal_(mode="fan_out", nonlinearity="relu").
 _conv_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -123,7 +124,7 @@ class ResNet(nn.Module):
         x = conv(self.width, self.stem_size, stride=stride, name="conv1")(keep_inside(x, size))
         size = halve(size) if stride == 2 else size
         x = keep_inside(nn.relu(norm(name="bn1")(x, train=train)), size)
-        x = nn.max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
+        x = max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
         # The pool looks one pixel beyond the image: zeros there never win over a ReLU's output,
         # but the pool's own outputs beyond it must go.
         size = halve(size) if stride == 2 else size
