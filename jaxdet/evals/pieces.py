@@ -2,7 +2,8 @@
 
 import functools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,7 +19,7 @@ from jaxdet.evals.rows import RowKeeper, finished_images, gather, make_rows
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.runtime.mesh import put_batch, put_replicated
-from jaxdet.runtime.watchdog import stage, waited
+from jaxdet.runtime.watchdog import expect_compilation, stage, waited
 
 # Pixels of the images that are read ahead or wait in memory, at about 20 bytes a pixel.
 _AHEAD_PIXELS = 2**25
@@ -35,7 +36,7 @@ class PieceScorer:
         """Takes variables on the host; of the mesh, this host's devices are used."""
         mine = [d for d in mesh.devices.flat if d.process_index == jax.process_index()]
         self._mesh = Mesh(np.array(mine), ("data",), axis_types=(AxisType.Auto,))
-        self._apply = jax.jit(detector.apply)
+        self._apply = jax.jit(_expecting(detector.apply))
         self._on_host = variables
         # A network that does not take any size gets crops of one size alone, and no extents.
         self._any_size = detector.architecture.any_size
@@ -66,6 +67,14 @@ class PieceScorer:
             sizes = (placed["size"],) if self._any_size else ()
             logits: jax.Array = self._apply(self._variables, placed["image"], *sizes)
         return logits
+
+
+def _expecting(apply: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    def expecting(*arguments: Any) -> jax.Array:
+        expect_compilation()
+        return apply(*arguments)
+
+    return expecting
 
 
 def score_pieces(

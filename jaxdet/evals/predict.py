@@ -16,7 +16,7 @@ from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Predictions
 from jaxdet.runtime.mesh import batch_sharding, put_batch, replicated
-from jaxdet.runtime.watchdog import stage, waited
+from jaxdet.runtime.watchdog import expect_compilation, stage, waited
 
 # What of a batch the host needs again, from all hosts.
 _KEPT = ("valid", "sharpness")
@@ -28,6 +28,7 @@ def make_predict_step(detector: Detector, mesh: Mesh) -> PredictStep:
     """A function (variables, batch) -> logit f32 [B], valid and sharpness, whole on each device."""
 
     def step(variables: Variables, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        expect_compilation()
         kept = {name: batch[name] for name in _KEPT}
         return {"logit": detector.apply(variables, batch["image"]), **kept}
 

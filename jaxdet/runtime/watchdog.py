@@ -87,6 +87,12 @@ def stage(name: str, *, slow: bool = False) -> Iterator[None]:
         watching.leave()
 
 
+def expect_compilation() -> None:
+    """To be called where a function that is being compiled begins: Python runs it only then."""
+    if _watch is not None:
+        _watch.expect_compilation()
+
+
 def waited(items: Iterator[Item], name: str) -> Iterator[Item]:
     """The items; the wait for each is a stage."""
     while True:
@@ -118,6 +124,9 @@ class _Watch:
     def leave(self) -> None:
         self._stages.pop()
         self._sign(compiling=False)
+
+    def expect_compilation(self) -> None:
+        self._sign(compiling=True)
 
     def hear(self, event: str, duration_secs: float, **_: str | int) -> None:
         """JAX has traced a function, which is compiled next, or has compiled it."""

@@ -6,6 +6,7 @@ what that host fed (u8 `image` [b, H, W, 3], i32 `label` [b], i64 `index` [b]).
 """
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,10 @@ class NonFinite:
                 return
             what += f"; {self.skipped} updates that are not finite, optim.max_skipped="
             what += f"{self._config.optim.max_skipped}"
-        folder = self._write(update)
+        command = shlex.join(["python", "-m", "jaxdet.train.replay", str(self._write(update))])
         raise RunFailedError(
-            f"{what}: not finite; checkpoints before it are kept; `python -m jaxdet.train.replay "
-            f"{folder}` repeats the step; try a lower --config.optim.learning_rate"
+            f"{what}: not finite; checkpoints before it are kept; `{command}` repeats the step; "
+            "try a lower --config.optim.learning_rate"
         )
 
     def _write(self, update: Update) -> Path:

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from jaxdet.models.detector import Detector
 from jaxdet.runtime.mesh import batch_sharding, replicated
+from jaxdet.runtime.watchdog import expect_compilation
 from jaxdet.train.losses import OBJECTIVES
 from jaxdet.train.state import TrainState
 
@@ -40,6 +41,7 @@ def make_train_step(
     def step(
         state: TrainState, image: jax.Array, label: jax.Array, learning_rate: jax.Array
     ) -> tuple[TrainState, Scalars]:
+        expect_compilation()
         rng = jax.random.fold_in(jax.random.key(seed), state.step)
 
         def objective(params: Any) -> tuple[jax.Array, Any]:

@@ -28,7 +28,7 @@ def test_the_bundle_of_a_step_repeats_it_from_the_checkpoint_before(dataset, tmp
     facts = read_json(bundle / "bundle.json")
     assert facts["step"] == int(bundle.name)
     assert facts["checkpoint"] == facts["step"] - 1
-    assert facts["learning_rate"] == 1e30
+    assert 1e29 < facts["learning_rate"] <= 1e30
     assert facts["config"] == read_json(run.config)
     arrays = np.load(bundle / "batch-0.npz")
     assert arrays["image"].shape == (8, 24, 24, 3)
