@@ -190,7 +190,7 @@ class Trainer:
         with stage(f"launching step {position.step + 1}"):
             placed = put_batch(self.mesh, {"image": batch["image"], "label": batch["label"]})
             state, scalars = self.train_step(position.state, placed["image"], placed["label"], rate)
-        window.add(position.step + 1, rate, batch, placed["label"], scalars)
+        window.add(position.step + 1, rate, batch, scalars)
         return dataclasses.replace(
             position, state=state, step=position.step + 1, bad=self._bad(position, batch)
         )

@@ -56,9 +56,7 @@ class _Last:
 
     update: Update
 
-    def add(
-        self, step: int, rate: float, batch: Batch, label: jax.Array, scalars: dict[str, jax.Array]
-    ) -> None:
+    def add(self, step: int, rate: float, batch: Batch, scalars: dict[str, jax.Array]) -> None:
         loss, norm = float(scalars["loss"]), float(scalars["grad_norm"])
         self.update = Update(step=step, rate=rate, batch=batch, loss=loss, grad_norm=norm)
 

@@ -29,8 +29,8 @@ def make_train_step(
 ) -> TrainStep:
     """A function (state, u8 [B, H, W, 3], i32 [B], learning rate) -> (state, scalars).
 
-    The old state's memory is reused. Beside the scalars "loss" and "grad_norm" stand the
-    logits [B], whole on each device, for accuracy and AP on the host. What a network draws at
+    The old state's memory is reused. Beside the scalars "loss" and "grad_norm" stand "logit" and
+    "label" [B], whole on each device, for accuracy and AP on every host. What a network draws at
     random follows from `seed` and the step alone, so a run that goes on draws the same.
 
     With `skip_nonfinite`, a step whose loss or gradient norm is not finite counts and changes
@@ -57,7 +57,12 @@ def make_train_step(
             lambda p, d: p - (learning_rate * d).astype(p.dtype), params, direction
         )
         variables = {"params": params, "batch_stats": batch_stats}
-        scalars = {"loss": loss, "grad_norm": optax.global_norm(gradients), "logit": logit}
+        scalars = {
+            "loss": loss,
+            "grad_norm": optax.global_norm(gradients),
+            "logit": logit,
+            "label": label,
+        }
         stepped = TrainState(state.step + 1, variables, moments)
         return _guarded(state, stepped, scalars) if skip_nonfinite else stepped, scalars
 

@@ -15,9 +15,7 @@ from jaxdet.train.nonfinite import NonFinite, Update
 class Recorder(Protocol):
     """What takes the results of the steps of a run."""
 
-    def add(
-        self, step: int, rate: float, batch: Batch, label: jax.Array, scalars: dict[str, jax.Array]
-    ) -> None:
+    def add(self, step: int, rate: float, batch: Batch, scalars: dict[str, jax.Array]) -> None:
         """Takes the results of a step; see `Window.add`."""
 
 
@@ -36,31 +34,28 @@ class Window:
         self._labels: list[np.ndarray] = []
         self._skipped = self._nonfinite.skipped
         self._rate = 0.0
-        self._waiting: tuple[int, float, Batch, jax.Array, dict[str, jax.Array]] | None = None
+        self._waiting: tuple[int, float, Batch, dict[str, jax.Array]] | None = None
         self._started = time.monotonic()
 
-    def add(
-        self, step: int, rate: float, batch: Batch, label: jax.Array, scalars: dict[str, jax.Array]
-    ) -> None:
+    def add(self, step: int, rate: float, batch: Batch, scalars: dict[str, jax.Array]) -> None:
         """Takes the results of a step, and fetches those of the step before.
 
         Args:
           step: its number, from 1.
           rate: the learning rate.
           batch: this host's rows.
-          label: i32 [B], of all hosts.
           scalars: what the step gives beside the state.
 
         Raises:
           RunFailedError: where the step before was not finite; see `NonFinite`.
         """
         self._fetch()
-        self._waiting, self._rate = (step, rate, batch, label, scalars), rate
+        self._waiting, self._rate = (step, rate, batch, scalars), rate
 
     def _fetch(self) -> None:
         if self._waiting is None:
             return
-        step, rate, batch, label, scalars = self._waiting
+        step, rate, batch, scalars = self._waiting
         self._waiting = None
         with stage(f"step {step} on the device"):
             values: dict[str, Any] = jax.device_get(scalars)
@@ -72,7 +67,7 @@ class Window:
         self._losses.append(loss)
         self._norms.append(norm)
         self._logits.append(values["logit"])
-        self._labels.append(np.asarray(label))
+        self._labels.append(values["label"])
 
     def note(self) -> str:
         """The newest loss, for the progress line."""

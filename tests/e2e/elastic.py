@@ -42,11 +42,11 @@ class Told:
     def __init__(self, window, ids, log):
         self.window, self.ids, self.log = window, ids, log
 
-    def add(self, step, rate, batch, label, scalars):
+    def add(self, step, rate, batch, scalars):
         with open(self.log, "a") as file:
             line = {"step": step, "ids": self.ids, "loss": float(scalars["loss"])}
             file.write(json.dumps(line) + "\n")
-        self.window.add(step, rate, batch, label, scalars)
+        self.window.add(step, rate, batch, scalars)
 
 
 def main(data, run, devices, host, hosts, port, last, log):

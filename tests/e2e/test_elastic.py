@@ -18,7 +18,7 @@ def train(dataset, tmp_path, command):
 
     def start(name, *, devices, hosts=1, last=0):
         port = free_port()
-        logs = [tmp_path / f"{name}-{devices}-{hosts}-{host}.log" for host in range(hosts)]
+        logs = [tmp_path / f"{name}-{devices}-{hosts}-{last}-{host}.log" for host in range(hosts)]
         processes = [
             command(
                 "tests.e2e.elastic", dataset, tmp_path / name, devices, host, hosts, port, last,

@@ -11,8 +11,9 @@ from jaxdet.results import RunFolder, read_metrics
 from tests.data.test_pipeline import children, wait_until
 from tests.e2e.conftest import main_arguments
 
-# Well below pytest's patience, well above what a worker process takes to start on a busy machine.
-SECONDS = 20
+# Seconds: well above what a step takes, and with processes what they take to start, on a machine
+# that is busy with other things.
+LIMITS = {"threads": 8, "processes": 45}
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def misbehave(dataset, tmp_path, finish):
     def start(part, how, kind):
         run = tmp_path / "run"
         status, _, err = finish(
-            "tests.e2e.misbehaving", dataset, run, part, how, kind, str(SECONDS)
+            "tests.e2e.misbehaving", dataset, run, part, how, kind, str(LIMITS[kind])
         )
         assert "Traceback" not in err
         assert err.splitlines()[-1].startswith("error: ")
@@ -32,14 +33,14 @@ def misbehave(dataset, tmp_path, finish):
     return start
 
 
-def check_hang(status, err, diagnosis, *, waiting_for):
+def check_hang(status, err, diagnosis, *, kind, waiting_for):
     assert status == 124, err
     last = err.splitlines()[-1]
     assert "nothing has moved for" in last
     assert waiting_for in last
     assert "hang.txt" in last
     assert "start the same command again" in last
-    assert f"runtime.hang_seconds={SECONDS}" in diagnosis
+    assert f"runtime.hang_seconds={LIMITS[kind]}" in diagnosis
     assert waiting_for in diagnosis
     assert "most recent call first" in diagnosis
 
@@ -67,7 +68,7 @@ SLOW = pytest.mark.slow
 )
 def test_a_worker_that_hangs(misbehave, part, kind):
     status, err, diagnosis = misbehave(part, "hang", kind)
-    check_hang(status, err, diagnosis, waiting_for=WAITS[part])
+    check_hang(status, err, diagnosis, kind=kind, waiting_for=WAITS[part])
     # Where the image was being read: in a thread of this process, or in a worker's words.
     assert "misbehaving.py" in (diagnosis if kind == "threads" or part == "validation" else err)
     assert "in misbehave" in err
@@ -77,7 +78,7 @@ def test_a_worker_that_hangs(misbehave, part, kind):
 @pytest.mark.parametrize("part", ["training", "crops"])
 def test_a_worker_process_that_ends_with_status_0(misbehave, part):
     status, err, diagnosis = misbehave(part, "exit", "processes")
-    check_hang(status, err, diagnosis, waiting_for=WAITS[part])
+    check_hang(status, err, diagnosis, kind="processes", waiting_for=WAITS[part])
     assert "ended with status 0" in err.splitlines()[-1]
     assert "ended with status 0" in diagnosis
 
@@ -120,11 +121,13 @@ def training(dataset, tmp_path, command):
         *main_arguments(
             dataset, run.path, task="train", optim__max_epochs=100_000, model__width=4,
             checkpoint__every_steps=0, runtime__worker_kind="processes",
-            runtime__hang_seconds=SECONDS,
+            runtime__hang_seconds=LIMITS["processes"],
         ),
     )  # fmt: skip
-    assert wait_until(lambda: len(read_metrics(run.metrics)) > 4 or process.poll() is not None)
-    assert process.poll() is None
+    deadline = time.monotonic() + 240
+    while len(read_metrics(run.metrics)) < 4 and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.1)
     yield process
     process.kill()
 
@@ -148,7 +151,7 @@ def test_a_worker_of_the_main_command_that_is_stopped(training):
     last = err.splitlines()[-1]
     assert "waiting for the images of step" in last
     assert f"input worker process {stopped} is alive: T (stopped)" in err
-    assert time.monotonic() - began < SECONDS + 60
+    assert time.monotonic() - began < LIMITS["processes"] + 60
     # Stopped ones too.
     assert wait_until(lambda: not [one for one in found if Path(f"/proc/{one}").exists()])
 

@@ -72,8 +72,8 @@ def make_policy(folder, **optim):
 
 def add(window, step, loss, norm=1.0):
     batch = {"image": IMAGES, "label": LABELS, "index": np.arange(8)}
-    scalars = {"loss": np.float32(loss), "grad_norm": np.float32(norm), "logit": LABELS - 0.5}
-    window.add(step, 1e-3, batch, LABELS, scalars)
+    scalars = {"loss": np.float32(loss), "grad_norm": np.float32(norm)}
+    window.add(step, 1e-3, batch, {**scalars, "logit": LABELS - 0.5, "label": LABELS})
 
 
 def test_skipped_updates_are_in_no_mean_and_counted(tmp_path):
