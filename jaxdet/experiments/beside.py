@@ -88,9 +88,18 @@ def markdown_text(table: Table, measured: Sequence[tuple[Row, Results]]) -> str:
     for metric in dict.fromkeys(pair.metric for pair in pairs):
         chosen = [pair for pair in pairs if pair.metric == metric]
         parts += [f"## {escaped(metric)}, percent", _measure(chosen, measured)]
-    notes = [f"- {row.name}: {escaped(row.unverified)}" for row, _ in measured if row.unverified]
+    notes = _notes([row for row, _ in measured])
     parts += ["## Not verified, or otherwise here", "\n".join(notes)] if notes else []
     return "\n\n".join(parts) + "\n"
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """Each note once, with the names of its rows."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        if row.unverified:
+            names.setdefault(row.unverified, []).append(row.name)
+    return [f"- {', '.join(own)}: {escaped(note)}" for note, own in names.items()]
 
 
 def _measure(pairs: Sequence[Pair], measured: Sequence[tuple[Row, Results]]) -> str:

@@ -24,7 +24,7 @@ def listing(table: Table, workdir: Path | None, images_per_second: float | None)
         (
             str(number), row.name, str(row.config.seed),
             "" if workdir is None else state_of(row, workdir),
-            _hours(row, images_per_second), row.published[0],
+            _hours(row, images_per_second), "".join(row.published[:1]),
         )
         for number, row in enumerate(table.rows, start=1)
     ]  # fmt: skip

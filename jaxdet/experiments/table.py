@@ -1,4 +1,4 @@
-"""What a table of experiments is: rows, each one training beside published numbers."""
+"""What a table of experiments is: rows, each one training, most beside published numbers."""
 
 import dataclasses
 import re
@@ -20,7 +20,7 @@ class Row:
       config: what is trained.
       published: rows of evals/published.csv that the run stands beside, as "source; table;
         setting; result". The first one is `evaluation.published`; the others print the same run
-        again, in another table or by another measure.
+        again, in another table or by another measure. () for none.
       images: training images of an epoch; None where no source tells.
       unverified: what of the row is recalled, assumed or done otherwise here; "" for nothing.
     """
@@ -75,12 +75,14 @@ def make_row(
     name: str,
     config: Config,
     *,
-    published: Sequence[str],
+    published: Sequence[str] = (),
     images: int | None = None,
     unverified: str = "",
 ) -> Row:
     """A row whose config carries its name and the first of its published rows."""
-    evaluation = dataclasses.replace(config.evaluation, published=published[0])
+    evaluation = dataclasses.replace(
+        config.evaluation, published=published[0] if published else "none"
+    )
     config = dataclasses.replace(config, name=name, evaluation=evaluation)
     return Row(
         name=name,

@@ -4,35 +4,18 @@ He et al., CVPR 2016, in the "v1.5" form of torchvision: a bottleneck strides in
 convolution. Layer names are torchvision's with `layer1.0` written `layer1_0`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax
 
+from jaxdet.models.conv import conv
 from jaxdet.models.evidence import last_map
 from jaxdet.models.extent import halve, keep_inside, mean_inside
 from jaxdet.models.norm import BatchNorm
 from jaxdet.models.pooling import max_pool
-
-# torchvision: kaiming_normal_(mode="fan_out", nonlinearity="relu").
-_conv_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-
-
-def conv(features: int, size: int, *, stride: int = 1, name: str) -> nn.Conv:
-    """A square convolution without bias, padded on both sides as PyTorch pads."""
-    # "SAME" would pad a stride of 2 on one side only.
-    pad = (size - 1) // 2
-    return nn.Conv(
-        features,
-        (size, size),
-        strides=stride,
-        padding=((pad, pad), (pad, pad)),
-        use_bias=False,
-        kernel_init=_conv_init,
-        name=name,
-    )
 
 
 class BasicBlock(nn.Module):
@@ -40,6 +23,7 @@ class BasicBlock(nn.Module):
 
     features: int
     stride: int
+    conv: Any
     norm: Any
     last_scale: nn.initializers.Initializer
     expansion = 1
@@ -48,9 +32,9 @@ class BasicBlock(nn.Module):
     def __call__(self, x: jax.Array, size: jax.Array | None, *, train: bool) -> jax.Array:
         """Float [B, H, W, C] to [B, H/stride, W/stride, features]; `size` is the input's."""
         after = halve(size) if self.stride == 2 else size
-        y = conv(self.features, 3, stride=self.stride, name="conv1")(x)
+        y = self.conv(self.features, 3, stride=self.stride, name="conv1")(x)
         y = keep_inside(nn.relu(self.norm(name="bn1")(y, train=train)), after)
-        y = conv(self.features, 3, name="conv2")(y)
+        y = self.conv(self.features, 3, name="conv2")(y)
         y = self.norm(name="bn2", scale_init=self.last_scale)(y, train=train)
         return keep_inside(nn.relu(y + _shortcut(self, x, y, train=train)), after)
 
@@ -60,6 +44,7 @@ class Bottleneck(nn.Module):
 
     features: int
     stride: int
+    conv: Any
     norm: Any
     last_scale: nn.initializers.Initializer
     expansion = 4
@@ -68,11 +53,11 @@ class Bottleneck(nn.Module):
     def __call__(self, x: jax.Array, size: jax.Array | None, *, train: bool) -> jax.Array:
         """Float [B, H, W, C] to [B, H/stride, W/stride, 4 * features]; `size` is the input's."""
         after = halve(size) if self.stride == 2 else size
-        y = conv(self.features, 1, name="conv1")(x)
+        y = self.conv(self.features, 1, name="conv1")(x)
         y = keep_inside(nn.relu(self.norm(name="bn1")(y, train=train)), size)
-        y = conv(self.features, 3, stride=self.stride, name="conv2")(y)
+        y = self.conv(self.features, 3, stride=self.stride, name="conv2")(y)
         y = nn.relu(self.norm(name="bn2")(y, train=train))
-        y = conv(self.features * self.expansion, 1, name="conv3")(y)
+        y = self.conv(self.features * self.expansion, 1, name="conv3")(y)
         y = self.norm(name="bn3", scale_init=self.last_scale)(y, train=train)
         return keep_inside(nn.relu(y + _shortcut(self, x, y, train=train)), after)
 
@@ -83,7 +68,7 @@ def _shortcut(
     """The block's input, brought to the shape of its output where they differ."""
     if x.shape == y.shape:
         return x
-    x = conv(y.shape[-1], 1, stride=block.stride, name="downsample_0")(x)
+    x = block.conv(y.shape[-1], 1, stride=block.stride, name="downsample_0")(x)
     return block.norm(name="downsample_1")(x, train=train)
 
 
@@ -101,6 +86,7 @@ class ResNet(nn.Module):
         one step of Adam, with it they agree in the seventh.
       head_deviation: of the normal weights that the last layer starts with.
       stem_size: side of the first kernel, pixels.
+      conv: makes a convolution, as `models.conv.conv` does.
       downsample_early: whether the first convolution and the pool halve the map; without, maps are
         16 times as large (Gragnaniello et al., ICME 2021, "NoDown").
     """
@@ -114,6 +100,7 @@ class ResNet(nn.Module):
     head_deviation: float = 0.02
     stem_size: int = 7
     downsample_early: bool = True
+    conv: Callable[..., nn.Module] = conv
 
     @nn.compact
     def __call__(self, x: jax.Array, size: jax.Array | None = None, *, train: bool) -> jax.Array:
@@ -121,7 +108,8 @@ class ResNet(nn.Module):
         norm = partial(BatchNorm, unbiased=self.unbiased, groups=self.norm_groups)
         last_scale = nn.initializers.zeros if self.zero_init_residual else nn.initializers.ones
         stride = 2 if self.downsample_early else 1
-        x = conv(self.width, self.stem_size, stride=stride, name="conv1")(keep_inside(x, size))
+        stem = self.conv(self.width, self.stem_size, stride=stride, name="conv1")
+        x = stem(keep_inside(x, size))
         size = halve(size) if stride == 2 else size
         x = keep_inside(nn.relu(norm(name="bn1")(x, train=train)), size)
         x = max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
@@ -135,6 +123,7 @@ class ResNet(nn.Module):
                 x = self.block(
                     features=self.width * 2**stage,
                     stride=stride,
+                    conv=self.conv,
                     norm=norm,
                     last_scale=last_scale,
                     name=f"layer{stage + 1}_{number}",

@@ -42,7 +42,7 @@ def results(**sets):
 
 @pytest.mark.parametrize("name", tables.NAMES)
 def test_list_of_every_tiny_table_has_each_row_and_its_source(command, name):
-    status, out, _ = command(f"--config=configs/papers/{name}.py:tiny", "--list")
+    status, out, _ = command(f"--config={tables.FILES[name]}:tiny", "--list")
     assert status == 0
     for row in tables.load(name).rows:
         assert row.name in out

@@ -77,7 +77,7 @@ def test_every_row_of_every_table_is_valid(name, argument):
         check_sides(
             config.model.name, trained=config.augment.crop, scored=config.eval_crop, whole=False
         )
-        assert config.evaluation.published == row.published[0]
+        assert config.evaluation.published == (row.published[0] if row.published else "none")
         assert schema.from_config_dict(schema.to_config_dict(config)) == config
 
 
@@ -88,14 +88,14 @@ def test_table_is_its_golden_text(name):
 
 @pytest.mark.parametrize("name", tables.NAMES)
 def test_table_says_command_source_and_result(name):
-    text = (configs.REPOSITORY / "configs" / "papers" / f"{name}.py").read_text()
+    text = tables.FILES[name].read_text()
     assert all(word in text for word in ("Command:", f"{name}.py", "Source:", "Expected:"))
     assert name in (configs.REPOSITORY / "docs" / "experiments.md").read_text()
 
 
 def test_report_has_the_published_numbers_of_every_row_that_prints_ap():
     for row in every_row():
-        if not row.published[0].startswith("xuan"):
+        if row.published and not row.published[0].startswith("xuan"):
             assert len(find_published(row.config).ap) >= 11, row.name
 
 

@@ -8,7 +8,11 @@ from jaxdet import config as schema
 FOLDER = Path(__file__).parent / "configs"
 REPOSITORY = Path(__file__).parents[2]
 # Preset and argument.
-PRESETS = [(path.stem, "") for path in sorted((REPOSITORY / "configs").glob("*.py"))]
+PRESETS = [
+    (path.stem, "")
+    for path in sorted((REPOSITORY / "configs").glob("*.py"))
+    if "def get_config" in path.read_text()
+]
 PRESETS += [("small", "blur_jpeg_0.5")]
 
 

@@ -7,12 +7,14 @@ from jaxdet import config as schema
 from tests.golden.configs import REPOSITORY
 
 FOLDER = REPOSITORY / "tests" / "golden" / "tables"
-FILES = sorted((REPOSITORY / "configs" / "papers").glob("*.py"))
-NAMES = [file.stem for file in FILES]
+CONFIGS = REPOSITORY / "configs"
+PAPERS = sorted((CONFIGS / "papers").glob("*.py"))
+FILES = {file.stem: file for file in [*PAPERS, CONFIGS / "detectors.py"]}
+NAMES = list(FILES)
 
 
 def load(name, argument=""):
-    file = REPOSITORY / "configs" / "papers" / f"{name}.py"
+    file = FILES[name]
     return schema.load_file(f"{file}:{argument}" if argument else str(file))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxdet.config import Model
+from jaxdet.models.conv import conv, flax_conv
 from jaxdet.models.detector import get_detector
 from jaxdet.models.norm import BatchNorm
 from tests.golden import torchvision
@@ -73,3 +74,26 @@ def test_evaluation_uses_the_running_statistics_of_each_image_alone():
     together = detector.apply(variables, images)
     alone = [detector.apply(variables, images[i : i + 1])[0] for i in range(3)]
     np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("stride", "shape"), [(1, (2, 5, 4, 6)), (2, (2, 5, 4, 6)), (2, (3, 8, 8, 1))]
+)
+def test_a_pointwise_convolution_is_flax_s_with_its_gradients(stride, shape):
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    variables = flax_conv(3, 1, stride=stride, name=None).init(jax.random.key(0), x)
+
+    def squares(module):
+        def loss(kernel, x):
+            return (module.apply({"params": {"kernel": kernel}}, x) ** 2).sum()
+
+        return jax.value_and_grad(loss, argnums=(0, 1))(variables["params"]["kernel"], x)
+
+    ours = conv(3, 1, stride=stride, name=None)
+    assert not isinstance(ours, type(flax_conv(3, 1, name=None)))
+    expected, found = (squares(flax_conv(3, 1, stride=stride, name=None)), squares(ours))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-5), expected, found
+    )
+    made = ours.init(jax.random.key(0), x)
+    np.testing.assert_array_equal(made["params"]["kernel"], variables["params"]["kernel"])
