@@ -19,8 +19,9 @@ from jaxdet.models.detector import get_detector
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_results
-from jaxdet.runtime import environment, mesh, signals
+from jaxdet.runtime import environment, mesh, signals, watchdog
 from jaxdet.runtime.changes import check_config, find_changes, has_begun, note_changes
+from jaxdet.runtime.determinism import make_deterministic
 from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.train.loop import train
 from jaxdet.train.start import describe, initial_variables, restore_variables
@@ -28,6 +29,8 @@ from jaxdet.train.start import describe, initial_variables, restore_variables
 
 def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -> None:
     """Does what `config.task` says in the folder, from where an earlier start of it got to.
+
+    Where nothing moves for `runtime.hang_seconds` the process ends; see `runtime/watchdog.py`.
 
     Args:
       config: of the run.
@@ -39,6 +42,13 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
       RunFailedError: where the run cannot go on.
       Stopped: where a signal asked for the end.
     """
+    if config.runtime.deterministic:
+        make_deterministic()
+    with watchdog.watch(limit=config.runtime.hang_seconds, folder=workdir):
+        _run(config, workdir, accept_changes=accept_changes)
+
+
+def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     folder = RunFolder(workdir)
     check_config(config, folder, accept_changes=accept_changes)
     if _is_finished(config, folder):
@@ -81,12 +91,14 @@ def _work(
 ) -> None:
     """Trains and evaluates, whatever of it is asked for."""
     if training is not None:
-        train(config, *training, run=folder, mesh=devices)
+        with watchdog.stage("training", slow=True):
+            train(config, *training, run=folder, mesh=devices)
     if config.task == "train":
         say(f"{folder.path}: training is finished")
         return
     validation = None if training is None else training[1]
-    _evaluate(config, tests, validation, published, folder, devices)
+    with watchdog.stage("evaluation", slow=True):
+        _evaluate(config, tests, validation, published, folder, devices)
 
 
 def _is_finished(config: schema.Config, folder: RunFolder) -> bool:

@@ -14,6 +14,7 @@ from jaxdet.evals.views import make_reader
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Spectrum
 from jaxdet.runtime import signals
+from jaxdet.runtime.watchdog import waited
 
 _VERSION = 1  # raise it when the same images begin to give other spectra
 
@@ -53,7 +54,7 @@ def _total(config: Config, loader: SpectrumLoader) -> Sums:
             f"spectrum {loader.read.images.name}", total=len(loader.chosen), unit="images"
         ) as progress,
     ):
-        batches: Iterator[Any] = opened
+        batches: Iterator[Any] = waited(opened, "waiting for images for a spectrum")
         total: Any = None
         for sums in batches:
             # In the order of the set, so that rounding does not depend on the workers.

@@ -8,6 +8,7 @@ from pathlib import Path
 from jaxdet.errors import DiskFullError, is_disk_full
 from jaxdet.progress import say, size_text
 from jaxdet.runtime import signals
+from jaxdet.runtime.watchdog import stage
 
 ADVICE = "make room and start the same command again"
 
@@ -38,7 +39,9 @@ def pause() -> None:
       Stopped: where a signal asks for the end.
     """
     signals.check()
-    time.sleep(_POLL)
+    # A sign of life, each time: to wait for room is not to hang.
+    with stage("waiting for room on the disk"):
+        time.sleep(_POLL)
 
 
 def wait_for(is_room: Callable[[], bool], line: str) -> None:

@@ -33,16 +33,19 @@ from jaxdet.progress import ProgressLine, say
 from jaxdet.results import Predictions, RunFolder
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.logbook import Logbook
+from jaxdet.runtime.memory import keep_freed_memory
 from jaxdet.runtime.mesh import put_batch
 from jaxdet.runtime.signals import StopPoint
+from jaxdet.runtime.watchdog import stage
 from jaxdet.train import schedule
 from jaxdet.train.measure import measure_inputs
+from jaxdet.train.nonfinite import NonFinite
 from jaxdet.train.plateau import PlateauState
 from jaxdet.train.start import initial_variables, open_checkpoints
 from jaxdet.train.state import TrainState, abstract_state, make_optimizer, new_state
 from jaxdet.train.step import TrainStep, make_train_step
 from jaxdet.train.unvalidated import find_unvalidated, save_unvalidated
-from jaxdet.train.window import Window
+from jaxdet.train.window import Recorder, Window
 
 # More batches than any run has: the plateau rule, not a count, ends a run.
 _ENDLESS = 2**31 - 1
@@ -55,18 +58,21 @@ def train(
 
     Raises:
       UserError: where the images are not those the run began with.
-      RunFailedError: where the loss is not finite, a checkpoint cannot be written, or none of
-        those that are there is sound.
+      RunFailedError: where the loss is not finite (unless `optim.on_nonfinite` leaves the update
+        out), a checkpoint cannot be written, or none of those that are there is sound.
       Stopped: where a signal asked for the end; all work is saved.
     """
-    trainer = _Trainer(config, train_set, val_set, run=run, mesh=mesh)
+    if mesh.devices.flat[0].platform == "cpu":
+        keep_freed_memory()
+    trainer = Trainer(config, train_set, val_set, run=run, mesh=mesh)
     try:
         position = trainer.begin()
         with trainer.open_input(position) as batches:
             while not schedule.is_over(config, position.plateau, epochs_done=position.epoch):
                 position = trainer.train_epoch(position, batches)
                 position = trainer.finish_epoch(position)
-        trainer.checkpoints.wait()
+        with stage("waiting for the last checkpoint to be written"):
+            trainer.checkpoints.wait()
     finally:
         trainer.checkpoints.close()
 
@@ -92,7 +98,7 @@ class Position:
     window: dict[str, Any] | None = None
 
 
-class _Trainer:
+class Trainer:
     """The parts of one run, put together from its config."""
 
     def __init__(
@@ -103,29 +109,37 @@ class _Trainer:
         *,
         run: RunFolder,
         mesh: Mesh,
+        read_only: bool = False,
     ):
+        """Opens the checkpoints of the run folder, and changes nothing there if `read_only`."""
         self.config, self.run, self.mesh = config, run, mesh
         self.detector = get_detector(config.model)
         self.train_step: TrainStep = make_train_step(
-            self.detector, make_optimizer(config.optim), mesh, seed=config.seed
+            self.detector,
+            make_optimizer(config.optim),
+            mesh,
+            seed=config.seed,
+            skip_nonfinite=config.optim.on_nonfinite == "skip",
         )
         self.predict_step = make_predict_step(self.detector, mesh)
         self.loader = _train_loader(config, train_set)
         self.val_set = val_set
         self.steps = steps_per_epoch(len(train_set), batch_size=config.optim.batch_size)
-        self.checkpoints: Checkpoints = open_checkpoints(run, config)
+        self.checkpoints: Checkpoints = open_checkpoints(run, config, read_only=read_only)
         self.stop = StopPoint(mesh)
+        self.nonfinite = NonFinite(
+            config,
+            run=run,
+            ids=train_set.ids,
+            newest=self.checkpoints.latest_step,
+            devices=mesh.size,
+        )
 
     def begin(self) -> Position:
         """The newest checkpoint, or the first step; a validation that was begun is made up for."""
-        step = self.checkpoints.latest_step()
         like = abstract_state(self.config, self.detector, self.mesh)
-        stopped = find_unvalidated(self.run, like, after=step or 0)
-        if stopped is not None:
-            position = self._position(stopped)
-        else:
-            restored = None if step is None else self.checkpoints.restore(step, like)
-            position = self._first() if restored is None else self._position(restored)
+        stopped = find_unvalidated(self.run, like, after=self.checkpoints.latest_step() or 0)
+        position = self.newest() if stopped is None else self._position(stopped)
         self.logbook = Logbook(
             self.run.metrics,
             keep_to_step=position.step,
@@ -138,6 +152,14 @@ class _Trainer:
             # Told now rather than after the hours before the first save.
             self.checkpoints.make_room(position.state)
         return position
+
+    def newest(self) -> Position:
+        """The newest checkpoint, or the first step."""
+        step = self.checkpoints.latest_step()
+        if step is None:
+            return self._first()
+        like = abstract_state(self.config, self.detector, self.mesh)
+        return self._position(self.checkpoints.restore(step, like))
 
     def _first(self) -> Position:
         variables = initial_variables(self.config, self.detector, self.mesh)
@@ -157,6 +179,8 @@ class _Trainer:
                 f"{self.run.path}: the images under {self.config.train_root} are not those this "
                 "run began with; restore them, or start again with another --workdir"
             )
+        # Checkpoints of before there was a count have none.
+        self.nonfinite.skipped = restored.host.get("skipped", 0)
         say(f"going on from step {step}")
         return Position(
             state=restored.state,
@@ -177,10 +201,13 @@ class _Trainer:
         """Trains to the end of the epoch: the rest of it where the position is within."""
         end = (position.epoch + 1) * self.steps
         title = f"epoch {position.epoch + 1}"
-        window, position = Window(position.window), dataclasses.replace(position, window=None)
+        window = Window(self.nonfinite, position.window)
+        position = dataclasses.replace(position, window=None)
         with ProgressLine(title, total=self.steps, done=self.steps - end + position.step) as line:
             while position.step < end:
-                position = self._one_step(position, next(batches), window)
+                with stage(f"waiting for the images of step {position.step + 1}"):
+                    batch = next(batches)
+                position = self.one_step(position, batch, window)
                 self.checkpoints.check()
                 line.advance(note=window.note())
                 if position.step % self.config.runtime.log_every == 0:
@@ -194,11 +221,13 @@ class _Trainer:
         self._log(position, window)
         return dataclasses.replace(position, epoch=position.epoch + 1)
 
-    def _one_step(self, position: Position, batch: Batch, window: Window) -> Position:
+    def one_step(self, position: Position, batch: Batch, window: Recorder) -> Position:
+        """One update; its numbers go to the window."""
         rate = self._rate(position)
-        placed = put_batch(self.mesh, {"image": batch["image"], "label": batch["label"]})
-        state, scalars = self.train_step(position.state, placed["image"], placed["label"], rate)
-        window.add(position.step + 1, rate, scalars)
+        with stage(f"launching step {position.step + 1}"):
+            placed = put_batch(self.mesh, {"image": batch["image"], "label": batch["label"]})
+            state, scalars = self.train_step(position.state, placed["image"], placed["label"], rate)
+        window.add(position.step + 1, rate, batch, scalars)
         return dataclasses.replace(
             position, state=state, step=position.step + 1, bad=self._bad(position, batch)
         )
@@ -241,14 +270,15 @@ class _Trainer:
 
     def _validate(self, position: Position) -> dict[str, float]:
         loader = _val_loader(self.config, self.val_set, epoch=position.epoch)
-        predictions = predict(
-            loader,
-            self.predict_step,
-            position.state.variables,
-            mesh=self.mesh,
-            # Threads: processes would start anew for each epoch.
-            runtime=dataclasses.replace(self.config.runtime, worker_kind="threads"),
-        )
+        with stage(f"validation after epoch {position.epoch}"):
+            predictions = predict(
+                loader,
+                self.predict_step,
+                position.state.variables,
+                mesh=self.mesh,
+                # Threads: processes would start anew for each epoch.
+                runtime=dataclasses.replace(self.config.runtime, worker_kind="threads"),
+            )
         return _val_scores(predictions)
 
     def _stop(self, signum: int, position: Position, *, validated: bool = True) -> NoReturn:
@@ -264,7 +294,8 @@ class _Trainer:
 
     def _save(self, position: Position, *, ranks: dict[str, list[float]] | None) -> None:
         host = self._host(position)
-        self.checkpoints.save(position.step, position.state, host=host, ranks=ranks)
+        with stage(f"saving checkpoint {position.step}"):
+            self.checkpoints.save(position.step, position.state, host=host, ranks=ranks)
 
     def _host(self, position: Position) -> dict[str, Any]:
         """What a checkpoint holds besides the arrays."""
@@ -273,6 +304,7 @@ class _Trainer:
             "input": self._input_identity(),
             "bad": list(position.bad),
             "window": position.window,
+            "skipped": self.nonfinite.skipped,
             "config": schema.to_json_dict(self.config),
         }
 
