@@ -62,9 +62,11 @@ def main(argv: list[str]) -> None:
             raise errors.UserError("--workdir is missing; see --help")
         # Imported late: a mistake on the command line is answered without waiting for JAX.
         from jaxdet import run
+        from jaxdet.runtime.distributed import joined
 
         accept = values["accept-config-changes"].value
-        run.run(config, Path(values.workdir), accept_changes=accept)
+        with joined():
+            run.run(config, Path(values.workdir), accept_changes=accept)
 
 
 def _define(values: "flags.FlagValues") -> None:
