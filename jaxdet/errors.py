@@ -130,21 +130,9 @@ def _raise_stopped(signum: int, frame: object) -> NoReturn:
     raise Stopped(signum)
 
 
-def leave_at_once(error: Exception) -> NoReturn:
-    """Ends the process as `guard` does, but without Python's own clearing away."""
-    _say_error(str(error))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(2 if isinstance(error, UserError) else 1)
-
-
 def _end(message: str, *, status: int) -> None:
-    _say_error(message)
-    sys.exit(status)
-
-
-def _say_error(message: str) -> None:
     print("error: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(status)
 
 
 def _leave(stop: Stopped) -> NoReturn:

@@ -71,11 +71,9 @@ def _from_variables(environment: Environment) -> Cluster | None:
     missing = [name for name in _VARIABLES if not environment.get(name)]
     if missing and processes != "1":
         raise UserError(f"{' and '.join(missing)}: not set, though other JAX_ variables of it are")
+    count, place = _places(environment, *_VARIABLES[1:])
     return Cluster(
-        name="JAX_COORDINATOR_ADDRESS",
-        method="deactivate",
-        address=address,
-        **_places(environment, *_VARIABLES[1:]),
+        name=_ADDRESS, method="deactivate", address=address, processes=count, index=place
     )
 
 
@@ -83,24 +81,24 @@ def _from_slurm(environment: Environment) -> Cluster | None:
     # Set for what srun starts; SLURM_NTASKS is in the batch script's environment too.
     if not environment.get("SLURM_STEP_NUM_TASKS"):
         return None
-    places = _places(environment, "SLURM_STEP_NUM_TASKS", "SLURM_PROCID")
+    count, place = _places(environment, "SLURM_STEP_NUM_TASKS", "SLURM_PROCID")
     nodes = _number(environment, "SLURM_STEP_NUM_NODES", least=1)
     devices = _devices(
         environment,
         local=_number(environment, "SLURM_LOCALID"),
-        here=-(-places["processes"] // nodes),
+        here=-(-count // nodes),
         # The tasks see their own alone.
         bound="SLURM_GPUS_PER_TASK" in environment,
     )
-    return Cluster(name="SLURM", method="slurm", devices=devices, **places)
+    return Cluster(name="SLURM", method="slurm", processes=count, index=place, devices=devices)
 
 
 def _from_open_mpi(environment: Environment) -> Cluster | None:
     if not environment.get("OMPI_COMM_WORLD_SIZE"):
         return None
-    places = _places(environment, "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK")
-    known = environment.get(_ADDRESS) or "OMPI_MCA_orte_hnp_uri" in environment
-    if places["processes"] > 1 and not known:
+    count, place = _places(environment, "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK")
+    address = environment.get(_ADDRESS)
+    if count > 1 and not address and "OMPI_MCA_orte_hnp_uri" not in environment:
         raise UserError(
             f"Open MPI 5 does not tell where its first process is: set {_ADDRESS}=HOST:PORT "
             f"(mpirun -x {_ADDRESS} …), or {SWITCH}=off for separate runs"
@@ -111,9 +109,10 @@ def _from_open_mpi(environment: Environment) -> Cluster | None:
         here=_number(environment, "OMPI_COMM_WORLD_LOCAL_SIZE", least=1),
         bound=False,
     )
-    method = "deactivate" if environment.get(_ADDRESS) else "ompi"
-    address = environment.get(_ADDRESS)
-    return Cluster(name="Open MPI", method=method, address=address, devices=devices, **places)
+    return Cluster(
+        name="Open MPI", method="deactivate" if address else "ompi", address=address,
+        processes=count, index=place, devices=devices,
+    )  # fmt: skip
 
 
 def _from_kubernetes(environment: Environment) -> Cluster | None:
@@ -169,7 +168,7 @@ def _devices(environment: Environment, *, local: int, here: int, bound: bool) ->
     return ",".join(str(local * share + i) for i in range(share))
 
 
-def _places(environment: Environment, processes: str, index: str) -> dict[str, int]:
+def _places(environment: Environment, processes: str, index: str) -> tuple[int, int]:
     """How many processes there are and which this is.
 
     Raises:
@@ -179,7 +178,7 @@ def _places(environment: Environment, processes: str, index: str) -> dict[str, i
     place = _number(environment, index, default="0" if count == 1 else None)
     if place >= count:
         raise UserError(f"{index}={place}: there are {count} processes ({processes})")
-    return {"processes": count, "index": place}
+    return count, place
 
 
 def _number(

@@ -6,7 +6,10 @@ calls are made in a thread, and the limits that end in a clear line are ours.
 """
 
 import contextlib
+import ctypes
 import os
+import signal
+import sys
 import threading
 import time
 import traceback
@@ -15,7 +18,7 @@ from collections.abc import Callable, Iterator
 import jax
 
 from jaxdet import progress
-from jaxdet.errors import RunFailedError, UserError, leave_at_once
+from jaxdet.errors import RunFailedError, UserError, guard
 from jaxdet.runtime.clusters import SWITCH, Cluster, find_cluster
 
 # How long the processes wait for each other at the start, seconds. JAX's own is the same.
@@ -26,43 +29,71 @@ HEARTBEAT_SECONDS = "JAXDET_HEARTBEAT_SECONDS", 100.0
 # others wait for the first, whose analyses and report may take hours.
 _LATER = 60
 _WEEK = 7 * 24 * 3600
-# For the others to fail alike, so that all leave with their own line.
-_FAREWELL_SECONDS = 10.0
+# For the others to fail alike, so that all leave with their own line: a process that leaves first
+# has JAX abort the others.
+_FAREWELL_SECONDS = 5.0
 _POLL_SECONDS = 0.1
+_ENDED = (
+    "another process of this run has most likely ended; see what that one says, then start the "
+    "same command again to continue"
+)
+_LIBC = ctypes.CDLL(None)
 
 
 @contextlib.contextmanager
 def joined() -> Iterator[None]:
     """The body as one of several processes, where a launcher announces them.
 
-    All but the first say nothing, but for mistakes and failures.
+    All but the first say nothing, but for mistakes and failures, which end the process here.
 
     Raises:
       UserError: where the launcher does not say enough.
-      RunFailedError: where the processes do not find each other.
     """
     cluster = find_cluster(os.environ)
     if cluster is None:
         yield
         return
-    _connect(cluster)
-    progress.hush(jax.process_index() > 0)
+    lost = threading.Event()
+    try:
+        with guard(), _explaining(lost):
+            _connect(cluster)
+            progress.hush(jax.process_index() > 0)
+            yield
+    except SystemExit as end:
+        # Not by Python's own way out, where JAX waits for processes that may wait for this one.
+        with contextlib.suppress(TimeoutError, RuntimeError):
+            _call(jax.distributed.shutdown, limit=0.0 if lost.is_set() else _FAREWELL_SECONDS)
+        sys.stdout.flush()
+        os._exit(end.code if isinstance(end.code, int) else 1)
+    _call(jax.distributed.shutdown)
+
+
+@contextlib.contextmanager
+def _explaining(lost: threading.Event) -> Iterator[None]:
+    """Makes one line of what other processes' ends do here; `lost`: they will not answer."""
     try:
         yield
-    except (UserError, RunFailedError) as error:
-        _leave(error)
+    except TimeoutError as error:
+        lost.set()
+        raise RunFailedError(str(error)) from None
     except jax.errors.JaxRuntimeError as error:
-        _leave(_explained(error))
+        first = str(error).strip().partition("\n")[0][:300]
+        if first.startswith("RESOURCE_EXHAUSTED"):
+            raise RunFailedError(f"out of memory on the device: {first}") from None
+        lost.set()
+        raise RunFailedError(f"{_ENDED} ({first})") from None
+    except (UserError, RunFailedError, OSError):
+        raise
     except Exception:
         traceback.print_exc()
-        _leave(RunFailedError("ended by the exception above"))
-    _call(jax.distributed.shutdown)
+        raise RunFailedError("ended by the exception above") from None
 
 
 def _connect(cluster: Cluster) -> None:
     limit, heartbeat = _seconds(*JOIN_SECONDS), _seconds(*HEARTBEAT_SECONDS)
     # It would take SIGTERM for itself; `signals` agrees on the end of a run.
     jax.config.update("jax_enable_preemption_service", False)
+    _LIBC.signal(signal.SIGABRT, _aborted)
 
     def initialize() -> None:
         jax.distributed.initialize(
@@ -76,33 +107,25 @@ def _connect(cluster: Cluster) -> None:
     try:
         _call(initialize, limit=limit)
     except TimeoutError:
-        leave_at_once(RunFailedError(_nobody(cluster, limit)))
+        raise TimeoutError(_nobody(cluster, limit)) from None
     except (RuntimeError, ValueError, OSError) as error:
-        leave_at_once(RunFailedError(f"{_unable(cluster)}: {error}"))
+        raise RunFailedError(
+            f"{cluster.name} announces several processes ({SWITCH}=off for a run alone): {error}"
+        ) from None
     if cluster.devices is not None and not os.environ.get("JAX_LOCAL_DEVICE_IDS"):
         for platform in ("cuda", "rocm"):
             jax.config.update(f"jax_{platform}_visible_devices", cluster.devices)
 
 
-def _leave(error: Exception) -> None:
-    """Ends this process, and the run with it.
+@ctypes.CFUNCTYPE(None, ctypes.c_int)
+def _aborted(signum: int) -> None:
+    """Where JAX's own thread aborts the process, having found that another one is dead.
 
-    Not by Python's own way out, where JAX waits for processes that may be waiting for this one.
+    Python's handlers would run in the main thread, later: there is no later.
     """
-    with contextlib.suppress(TimeoutError):
-        _call(jax.distributed.shutdown, limit=_FAREWELL_SECONDS)
-    leave_at_once(error)
-
-
-def _explained(error: jax.errors.JaxRuntimeError) -> RunFailedError:
-    first = str(error).strip().splitlines()[0][:300]
-    if first.startswith("RESOURCE_EXHAUSTED"):
-        return RunFailedError(f"out of memory on the device: {first}")
-    return RunFailedError(
-        f"process {jax.process_index()} of {jax.process_count()}: a computation failed, most "
-        f"likely because another process of this run has ended; see what that one says, then "
-        f"start the same command again to continue ({first})"
-    )
+    del signum
+    os.write(2, f"error: {_ENDED} (aborted, see above)\n".encode())
+    os._exit(1)
 
 
 def _nobody(cluster: Cluster, limit: float) -> str:
@@ -115,10 +138,6 @@ def _nobody(cluster: Cluster, limit: float) -> str:
         f"{limit:g} s{who}; see that all are started and reach the first one's port, or wait "
         f"longer by {JOIN_SECONDS[0]}"
     )
-
-
-def _unable(cluster: Cluster) -> str:
-    return f"{cluster.name} announces several processes ({SWITCH}=off for a run alone)"
 
 
 def _call(function: Callable[[], None], *, limit: float = float("inf")) -> None:
