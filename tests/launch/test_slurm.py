@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -108,9 +107,7 @@ def test_a_job_whose_task_is_killed_fails_and_is_not_requeued(submit, tmp_path):
     job = submit(*arguments, JAXDET_TASKS="2", JAXDET_HEARTBEAT_SECONDS="10")
     wait_for(job, lambda: 3 in logged(run, "train/loss"))
     os.kill(int((tmp_path / "pids").read_text().split()[1]), signal.SIGKILL)
-    began = time.monotonic()
     _, err = job.communicate(timeout=300)
     assert job.returncode == 128 + 9, err
     assert "another process of this run has most likely ended" in err
-    assert time.monotonic() - began < 120
     assert asked(tmp_path) == ""

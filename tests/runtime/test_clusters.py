@@ -119,7 +119,7 @@ def metadata():
 
     def start(workers):
         class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):  # noqa: N802
+            def do_GET(self):
                 known = self.path.endswith("/worker-network-endpoints")
                 known = known and self.headers["Metadata-Flavor"] == "Google"
                 self.send_response(200 if known else 404)

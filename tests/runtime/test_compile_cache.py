@@ -50,7 +50,7 @@ def test_a_folder_of_others_is_refused(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="others may put programs there"):
         use_compile_cache("")
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="give another runtime.compile_cache, or none"):
+    with pytest.raises(UserError, match=r"give another runtime\.compile_cache, or none"):
         use_compile_cache(str(tmp_path / "file"))
 
 
