@@ -103,7 +103,7 @@ class Window:
         """
         self._fetch()
         total = self._nonfinite.skipped
-        values = {**self._means(), **({"train/skipped": float(total)} if total else {})}
+        values = {**self._means(), **({"train/skipped": total} if total else {})}
         is_new = bool(self._losses) or total > self._skipped
         self._begin()
         return values if is_new else {}

@@ -54,16 +54,17 @@ WAITS = {
 SLOW = pytest.mark.slow
 
 
+@SLOW
 @pytest.mark.parametrize(
     ("part", "kind"),
     [
+        ("training", "threads"),
+        ("training", "processes"),
+        ("validation", "threads"),
+        ("validation", "processes"),
         ("crops", "threads"),
-        pytest.param("training", "threads", marks=SLOW),
-        pytest.param("training", "processes", marks=SLOW),
-        pytest.param("validation", "threads", marks=SLOW),
-        pytest.param("validation", "processes", marks=SLOW),
-        pytest.param("crops", "processes", marks=SLOW),
-        pytest.param("pieces", "threads", marks=SLOW),
+        ("crops", "processes"),
+        ("pieces", "threads"),
     ],
 )
 def test_a_worker_that_hangs(misbehave, part, kind):

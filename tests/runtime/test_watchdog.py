@@ -59,6 +59,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_signs_of_life_keep_a_process_alive(start):
     out, err = (process := start(ALIVE)).communicate(timeout=120)
     assert process.returncode == 0, err
@@ -93,6 +94,7 @@ def test_a_hang_is_told_and_time_in_which_the_process_was_stopped_does_not_count
     assert "most recent call first" in diagnosis
 
 
+@pytest.mark.slow
 def test_a_folder_without_a_run_is_left_empty(start, tmp_path):
     process = start(HUNG.replace('(folder / "config.json").write_text("{}")', ""))
     process.communicate(timeout=120)
