@@ -27,6 +27,9 @@ Trains and evaluates a detector of generated images, as the config file says.
                         config.N.json, and changes.jsonl says what changed at which step; model,
                         data, seed and batch size cannot change
 
+Where a launcher announces several processes (SLURM, Open MPI, Kubernetes, Cloud TPU, or JAX's own
+variables), they are one run; launch/ has scripts for each. See docs/launch.md.
+
 With a table of experiments (configs/papers/*.py, or one's own file with get_table(arg)) all rows
 run one after the other, each in a folder below DIR, and the options are those of every row:
 

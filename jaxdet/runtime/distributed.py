@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 import jax
 
 from jaxdet import progress
-from jaxdet.errors import RunFailedError, UserError, guard
+from jaxdet.errors import RunFailedError, Stopped, UserError, guard, is_disk_full
 from jaxdet.runtime.clusters import SWITCH, Cluster, find_cluster
 
 # How long the processes wait for each other at the start, seconds. JAX's own is the same.
@@ -29,14 +29,16 @@ HEARTBEAT_SECONDS = "JAXDET_HEARTBEAT_SECONDS", 100.0
 # others wait for the first, whose analyses and report may take hours.
 _LATER = 60
 _WEEK = 7 * 24 * 3600
-# For the others to fail alike, so that all leave with their own line: a process that leaves first
-# has JAX abort the others.
+# For the others to end alike, so that all leave with their own line: where one leaves before, JAX
+# aborts the others.
 _FAREWELL_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 _ENDED = (
     "another process of this run has most likely ended; see what that one says, then start the "
     "same command again to continue"
 )
+# In what fails where another process is gone: what gloo, NCCL and JAX's own service call it.
+_SIGNS_OF_OTHERS = ("Gloo", "NCCL", "onnection reset", "onnection closed", "CoordinationService")
 _LIBC = ctypes.CDLL(None)
 
 
@@ -56,13 +58,13 @@ def joined() -> Iterator[None]:
     lost = threading.Event()
     try:
         with guard(), _explaining(lost):
-            _connect(cluster)
+            _connect(cluster, lost)
             progress.hush(jax.process_index() > 0)
             yield
     except SystemExit as end:
         # Not by Python's own way out, where JAX waits for processes that may wait for this one.
-        with contextlib.suppress(TimeoutError, RuntimeError):
-            _call(jax.distributed.shutdown, limit=0.0 if lost.is_set() else _FAREWELL_SECONDS)
+        if not lost.is_set():
+            _say_farewell()
         sys.stdout.flush()
         os._exit(end.code if isinstance(end.code, int) else 1)
     _call(jax.distributed.shutdown)
@@ -73,23 +75,26 @@ def _explaining(lost: threading.Event) -> Iterator[None]:
     """Makes one line of what other processes' ends do here; `lost`: they will not answer."""
     try:
         yield
-    except TimeoutError as error:
-        lost.set()
-        raise RunFailedError(str(error)) from None
-    except jax.errors.JaxRuntimeError as error:
-        first = str(error).strip().partition("\n")[0][:300]
-        if first.startswith("RESOURCE_EXHAUSTED"):
-            raise RunFailedError(f"out of memory on the device: {first}") from None
-        lost.set()
-        raise RunFailedError(f"{_ENDED} ({first})") from None
-    except (UserError, RunFailedError, OSError):
+    except Stopped as stop:
+        # All are signalled, mostly, and each ends at a place of its own.
+        if not stop.together:
+            _say_farewell()
         raise
-    except Exception:
+    except (UserError, RunFailedError, BrokenPipeError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and is_disk_full(error):
+            raise
+        # Of several types: ValueError and JaxRuntimeError have been seen for one and the same.
+        if any(sign in str(error) for sign in _SIGNS_OF_OTHERS):
+            lost.set()
+            first = str(error).strip().partition("\n")[0][:300]
+            raise RunFailedError(f"{_ENDED} ({first})") from None
         traceback.print_exc()
         raise RunFailedError("ended by the exception above") from None
 
 
-def _connect(cluster: Cluster) -> None:
+def _connect(cluster: Cluster, lost: threading.Event) -> None:
     limit, heartbeat = _seconds(*JOIN_SECONDS), _seconds(*HEARTBEAT_SECONDS)
     # It would take SIGTERM for itself; `signals` agrees on the end of a run.
     jax.config.update("jax_enable_preemption_service", False)
@@ -107,7 +112,8 @@ def _connect(cluster: Cluster) -> None:
     try:
         _call(initialize, limit=limit)
     except TimeoutError:
-        raise TimeoutError(_nobody(cluster, limit)) from None
+        lost.set()
+        raise RunFailedError(_nobody(cluster, limit)) from None
     except (RuntimeError, ValueError, OSError) as error:
         raise RunFailedError(
             f"{cluster.name} announces several processes ({SWITCH}=off for a run alone): {error}"
@@ -126,6 +132,12 @@ def _aborted(signum: int) -> None:
     del signum
     os.write(2, f"error: {_ENDED} (aborted, see above)\n".encode())
     os._exit(1)
+
+
+def _say_farewell() -> None:
+    """Parts from the others where they end now, too; leaves the others where they do not."""
+    with contextlib.suppress(TimeoutError, RuntimeError):
+        _call(jax.distributed.shutdown, limit=_FAREWELL_SECONDS)
 
 
 def _nobody(cluster: Cluster, limit: float) -> str:

@@ -49,8 +49,8 @@ def test_nobody_at_the_address(tmp_path):
 def test_two_processes_give_what_one_gives(root, whole, tmp_path, finish):
     two, (first, second) = whole
     one = RunFolder(tmp_path / "one")
-    status, _, err = finish("jaxdet.main", *main_arguments(root, one.path, **OPTIONS,
-                                                           ), JAX_NUM_CPU_DEVICES="1")  # fmt: skip
+    arguments = main_arguments(root, one.path, **OPTIONS)
+    status, _, err = finish("jaxdet.main", *arguments, JAX_NUM_CPU_DEVICES="1")
     assert status == 0, err
     ours, theirs = read_metrics(two.metrics), read_metrics(one.metrics)
     assert [line.keys() for line in ours] == [line.keys() for line in theirs]
@@ -109,4 +109,6 @@ def test_a_mistake_is_the_end_of_all(tmp_path):
     arguments = main_arguments(tmp_path / "none", tmp_path / "run", **OPTIONS)
     for status, err in ends(start_processes(arguments)):
         assert status == 2, err
-        assert err.splitlines()[-1].startswith(f"error: {tmp_path / 'none'}: no such folder")
+        assert err.splitlines()[-1].startswith(
+            f"error: data.root={tmp_path / 'none'}: no such folder"
+        )
