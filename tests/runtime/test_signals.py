@@ -95,6 +95,10 @@ def test_signals_end_a_process_with_a_line_and_a_status(processes, number):
             assert process.stdout.readline() == "noted\n"
     _, err = process.communicate(timeout=60)
     if where == "native":
-        # The first may come before the native code begins.
-        err = err.removeprefix(NOTED.format(sent[0]))
-    assert (process.returncode, err) == (status, says)
+        # Which of two comes first is the kernel's choice, and it may come before the native code.
+        assert (process.returncode, err.splitlines()[-1:]) in (
+            (130, ["SIGINT again: ended at once"]),
+            (143, ["SIGTERM again: ended at once"]),
+        )
+    else:
+        assert (process.returncode, err) == (status, says)
