@@ -1,4 +1,4 @@
-"""`python -m jaxdet.bench input | step | e2e | eval | dip`: images per second, a table and JSON.
+"""`python -m jaxdet.bench COMMAND`: images per second, as a table and as JSON.
 
 Ratios within one run are what counts: other work on the machine hits all rows alike.
 """
