@@ -10,7 +10,7 @@ help:
 	@echo "make quickstart   environment, built-in dataset, then train, evaluate, report"
 	@echo "make test         environment, all tests that need no accelerator and no network"
 	@echo "make test-slow    the same, with the tests that take minutes"
-	@echo "make check        environment, then format, lint, types and import rules"
+	@echo "make check        environment, then format, lint, types, import rules, shell"
 	@echo "make format       environment, then rewrite files as the formatter wants them"
 
 quickstart: $(VENV)/.jaxdet
@@ -28,6 +28,7 @@ check: $(VENV)/.jaxdet-dev
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/shellcheck -x launch/*.sh launch/*.sbatch launch/*.bash
 
 format: $(VENV)/.jaxdet-dev
 	$(PY) -m ruff format .

@@ -27,6 +27,9 @@ Trains and evaluates a detector of generated images, as the config file says.
                         config.N.json, and changes.jsonl says what changed at which step; model,
                         data, seed and batch size cannot change
 
+Where a launcher announces several processes (SLURM, Open MPI, Kubernetes, Cloud TPU, or JAX's own
+variables), they are one run; launch/ has scripts for each. See docs/launch.md.
+
 With a table of experiments (configs/papers/*.py, or one's own file with get_table(arg)) all rows
 run one after the other, each in a folder below DIR, and the options are those of every row:
 
@@ -62,9 +65,11 @@ def main(argv: list[str]) -> None:
             raise errors.UserError("--workdir is missing; see --help")
         # Imported late: a mistake on the command line is answered without waiting for JAX.
         from jaxdet import run
+        from jaxdet.runtime.distributed import joined
 
         accept = values["accept-config-changes"].value
-        run.run(config, Path(values.workdir), accept_changes=accept)
+        with joined():
+            run.run(config, Path(values.workdir), accept_changes=accept)
 
 
 def _define(values: "flags.FlagValues") -> None:

@@ -21,6 +21,8 @@ from rich.progress import (
 
 # Seconds between two plain lines where there is no terminal.
 _PLAIN_EVERY = 15.0
+# Whether this process is one of several that leave the talking to another.
+_hushed = False
 
 
 class ProgressLine:
@@ -31,7 +33,7 @@ class ProgressLine:
         self._title, self._total, self._done, self._unit = title, total, done, unit
         self._began, self._first = time.monotonic(), done
         self._told = self._began
-        self._bar = _bar(unit) if sys.stderr.isatty() else None
+        self._bar = _bar(unit) if sys.stderr.isatty() and not _hushed else None
 
     def __enter__(self) -> "ProgressLine":
         if self._bar is not None:
@@ -90,7 +92,14 @@ class ProgressLine:
 
 def say(line: str) -> None:
     """One line to whoever watches, on stderr: results alone go to stdout."""
-    print(line.rstrip(), file=sys.stderr, flush=True)
+    if not _hushed:
+        print(line.rstrip(), file=sys.stderr, flush=True)
+
+
+def hush(flag: bool) -> None:
+    """Whether this process says nothing from now on, as all but the first of a run."""
+    global _hushed
+    _hushed = flag
 
 
 def size_text(count: float) -> str:

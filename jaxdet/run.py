@@ -21,6 +21,7 @@ from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_results
 from jaxdet.runtime import environment, mesh, signals, watchdog
 from jaxdet.runtime.changes import check_config, find_changes, has_begun, note_changes
+from jaxdet.runtime.compile_cache import use_compile_cache
 from jaxdet.runtime.determinism import make_deterministic
 from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.train.loop import train
@@ -53,13 +54,14 @@ def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     check_config(config, folder, accept_changes=accept_changes)
     if _is_finished(config, folder):
         page = folder.report / "index.html"
-        if not page.exists():
+        if not page.exists() and jax.process_index() == 0:
             # Killed between the results and the report.
             write_report([folder.path], folder.report)
         say(f"{workdir}: this run is finished; see {page}")
         return
     refuse_if_locked(folder.lock)
     published = find_published(config)
+    use_compile_cache(config.runtime.compile_cache)
     devices = mesh.make_mesh(config.runtime.devices)
     _check_batches(config, devices)
     check_sides(
@@ -170,5 +172,6 @@ def _evaluate(
     analyse(
         config, tests, detector=detector, variables=variables, weights=weights["digest"], run=folder
     )
-    print_table(results)
-    say(f"report: {write_report([folder.path], folder.report)}")
+    if jax.process_index() == 0:
+        print_table(results)
+        say(f"report: {write_report([folder.path], folder.report)}")

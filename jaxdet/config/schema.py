@@ -374,6 +374,12 @@ class Runtime:
         "same machine, same bits on GPUs too, by XLA's deterministic operations, without its "
         "autotuning; CPUs give the same bits in any case",
     )
+    compile_cache: str = option(
+        "",
+        "folder that keeps compiled programs for later starts; empty: JAX_COMPILATION_CACHE_DIR "
+        "where that is set, else ~/.cache/jaxdet/compiled on accelerators and none on CPUs; none: "
+        "none. Refused where others may write",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

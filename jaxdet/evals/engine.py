@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -61,7 +62,7 @@ class Engine:
             skip_bad=skip_bad,
             fingerprint=fingerprint,
         )
-        write_arrays(path, predictions)
+        _write(path, predictions)
         keeper.remove()
         say(f"{title}: {_counts(predictions)}")
         return predictions
@@ -83,7 +84,7 @@ class Engine:
         loader = shot_loader(self._config, images)
         rows = self._pieces(loader, places.tolist(), keeper, f"score {title}")
         scores = to_crop_scores(images, places, rows, fingerprint=fingerprint)
-        write_arrays(path, scores)
+        _write(path, scores)
         keeper.remove()
         say(f"{title}: {scores.logit.size} crops of {len(scores.id)} images")
         return scores
@@ -140,6 +141,12 @@ def _cached(path: Path, kind: type[Any], fingerprint: str) -> Any:
     scores = read_arrays(path, kind) if path.exists() else None
     holds = scores is not None and scores.fingerprint == fingerprint
     return scores if on_all_hosts(holds) else None
+
+
+def _write(path: Path, scores: Any) -> None:
+    """By the first of several hosts: all of them have all scores."""
+    if jax.process_index() == 0:
+        write_arrays(path, scores)
 
 
 def _there(scores: Any, path: Path, title: str) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import jax
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
@@ -88,7 +89,8 @@ def evaluate(
         protocol=view.name,
         conditions=conditions,
     )
-    write_json(run.results, results)
+    if jax.process_index() == 0:
+        write_json(run.results, results)
     return results
 
 

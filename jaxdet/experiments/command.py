@@ -43,9 +43,11 @@ def run_table(
         raise UserError("--workdir is missing; see --help")
     # Imported late: a mistake on the command line is answered without waiting for JAX.
     from jaxdet.experiments.runner import run_rows
+    from jaxdet.runtime.distributed import joined
 
     accept = values["accept-config-changes"].value
-    run_rows(table, rows, workdir, accept_changes=accept)
+    with joined():
+        run_rows(table, rows, workdir, accept_changes=accept)
 
 
 def _define(values: flags.FlagValues) -> None:

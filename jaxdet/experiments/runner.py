@@ -56,7 +56,9 @@ def _failures(
 
 
 def _report(table: Table, workdir: Path, *, all_asked: bool) -> None:
-    """Writes the page and the paper's table of the finished rows."""
+    """Writes the page and the paper's table of the finished rows, by the first process."""
+    if jax.process_index() > 0:
+        return
     finished = [row for row in table.rows if state_of(row, workdir) == FINISHED]
     if not finished or not (all_asked or len(finished) == len(table.rows)):
         return

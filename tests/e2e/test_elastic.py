@@ -69,6 +69,11 @@ def check(whole, *parts):
 
 
 @pytest.mark.slow
+def test_two_processes_as_one(train):
+    check(train("one", devices=1), train("two", devices=2, hosts=2))
+
+
+@pytest.mark.slow
 def test_two_devices_then_one_then_four(train):
     whole = train("whole", devices=2)
     parts = [

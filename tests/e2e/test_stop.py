@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 
@@ -13,6 +12,7 @@ from jaxdet.results import RunFolder, read_metrics
 from tests.conftest import write_images
 from tests.e2e import kill_twenty
 from tests.e2e.conftest import REPOSITORY, main_arguments
+from tests.e2e.processes import ends, start_processes
 from tests.e2e.watching import (
     differences,
     ended,
@@ -92,33 +92,12 @@ def test_a_signal_saves_within_a_step_and_the_run_goes_on_with_the_same_bits(
     assert differences(run, whole) == []
 
 
-def start_hosts(root, run, **options):
-    """Two processes with a device each, which train one run."""
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        port = found.getsockname()[1]
-    arguments = main_arguments(root, run.path, **OPTIONS, runtime__devices=0, **options)
-    return [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.e2e.host", str(host), "2", str(port), *arguments],
-            cwd=REPOSITORY, env={**os.environ, "JAX_NUM_CPU_DEVICES": "1"},
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )
-        for host in range(2)
-    ]  # fmt: skip
-
-
-def ends(processes):
-    """(status, stderr) of each."""
-    errs = [process.communicate(timeout=600)[1] for process in processes]
-    return [(process.returncode, err) for process, err in zip(processes, errs, strict=True)]
-
-
 def test_two_processes_save_the_same_step_when_one_of_them_is_signalled(root, tmp_path):
     whole, run = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
-    assert [status for status, _ in ends(start_hosts(root, whole))] == [0, 0]
+    arguments = [main_arguments(root, r.path, **OPTIONS, runtime__devices=0) for r in (whole, run)]
+    assert [status for status, _ in ends(start_processes(arguments[0]))] == [0, 0]
     for moment in (in_a_step, lambda run: 2 * STEPS_PER_EPOCH in logged(run, "train/loss")):
-        hosts = start_hosts(root, run)
+        hosts = start_processes(arguments[1])
         wait_for(hosts[0], lambda moment=moment: moment(run))
         seen = max(logged(run, "train/loss"))
         hosts[1].send_signal(signal.SIGTERM)
@@ -127,7 +106,7 @@ def test_two_processes_save_the_same_step_when_one_of_them_is_signalled(root, tm
         assert err.splitlines()[-1] == other.splitlines()[-1]
         # The flag of each step is looked at one step later.
         assert int(re.search(r"saved at step (\d+)", err)[1]) - seen <= 3
-    assert [status for status, _ in ends(start_hosts(root, run))] == [0, 0]
+    assert [status for status, _ in ends(start_processes(arguments[1]))] == [0, 0]
     assert differences(run, whole) == []
 
 

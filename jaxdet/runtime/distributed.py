@@ -1,0 +1,188 @@
+"""Several processes as one run: they come together before any device is touched, and part again.
+
+Where no launcher announces several (`clusters.py`) nothing is done at all. JAX ends a process in
+which one of its calls to the others fails by abort(3), and deaf to signals while it waits: so its
+calls are made in a thread, and the limits that end in a clear line are ours.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+
+import jax
+
+from jaxdet import progress
+from jaxdet.errors import RunFailedError, Stopped, UserError, guard, is_disk_full
+from jaxdet.runtime.clusters import SWITCH, Cluster, find_cluster
+
+# How long the processes wait for each other at the start, seconds. JAX's own is the same.
+JOIN_SECONDS = "JAXDET_JOIN_SECONDS", 300.0
+# After how long without a sign of life a process counts as dead, seconds. JAX's own is the same.
+HEARTBEAT_SECONDS = "JAXDET_HEARTBEAT_SECONDS", 100.0
+# JAX's limits beyond ours: at the start, where ours ends with a line; and at the end, where the
+# others wait for the first, whose analyses and report may take hours.
+_LATER = 60
+_WEEK = 7 * 24 * 3600
+# For the others to end alike, so that all leave with their own line: where one leaves before, JAX
+# aborts the others.
+_FAREWELL_SECONDS = 5.0
+_POLL_SECONDS = 0.1
+_ENDED = (
+    "another process of this run has most likely ended; see what that one says, then start the "
+    "same command again to continue"
+)
+# In what fails where another process is gone: what gloo, NCCL and JAX's own service call it.
+_SIGNS_OF_OTHERS = ("Gloo", "NCCL", "onnection reset", "onnection closed", "CoordinationService")
+_LIBC = ctypes.CDLL(None)
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[None]:
+    """The body as one of several processes, where a launcher announces them.
+
+    All but the first say nothing, but for mistakes and failures, which end the process here.
+
+    Raises:
+      UserError: where the launcher does not say enough.
+    """
+    cluster = find_cluster(os.environ)
+    if cluster is None:
+        yield
+        return
+    lost = threading.Event()
+    try:
+        with guard(), _explaining(lost):
+            _connect(cluster, lost)
+            progress.hush(jax.process_index() > 0)
+            yield
+    except SystemExit as end:
+        # Not by Python's own way out, where JAX waits for processes that may wait for this one.
+        if not lost.is_set():
+            _say_farewell()
+        sys.stdout.flush()
+        os._exit(end.code if isinstance(end.code, int) else 1)
+    _call(jax.distributed.shutdown)
+
+
+@contextlib.contextmanager
+def _explaining(lost: threading.Event) -> Iterator[None]:
+    """Makes one line of what other processes' ends do here; `lost`: they will not answer."""
+    try:
+        yield
+    except Stopped as stop:
+        # All are signalled, mostly, and each ends at a place of its own.
+        if not stop.together:
+            _say_farewell()
+        raise
+    except (UserError, RunFailedError, BrokenPipeError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and is_disk_full(error):
+            raise
+        # Of several types: ValueError and JaxRuntimeError have been seen for one and the same.
+        if any(sign in str(error) for sign in _SIGNS_OF_OTHERS):
+            lost.set()
+            first = str(error).strip().partition("\n")[0][:300]
+            raise RunFailedError(f"{_ENDED} ({first})") from None
+        traceback.print_exc()
+        raise RunFailedError("ended by the exception above") from None
+
+
+def _connect(cluster: Cluster, lost: threading.Event) -> None:
+    limit, heartbeat = _seconds(*JOIN_SECONDS), _seconds(*HEARTBEAT_SECONDS)
+    # It would take SIGTERM for itself; `signals` agrees on the end of a run.
+    jax.config.update("jax_enable_preemption_service", False)
+    _LIBC.signal(signal.SIGABRT, _aborted)
+
+    def initialize() -> None:
+        jax.distributed.initialize(
+            cluster.address, cluster.processes, cluster.index,
+            cluster_detection_method=cluster.method,
+            initialization_timeout=int(limit) + _LATER,
+            heartbeat_timeout_seconds=int(heartbeat),
+            shutdown_timeout_seconds=_WEEK,
+        )  # fmt: skip
+
+    try:
+        _call(initialize, limit=limit)
+    except TimeoutError:
+        lost.set()
+        raise RunFailedError(_nobody(cluster, limit)) from None
+    except (RuntimeError, ValueError, OSError) as error:
+        raise RunFailedError(
+            f"{cluster.name} announces several processes ({SWITCH}=off for a run alone): {error}"
+        ) from None
+    if cluster.devices is not None and not os.environ.get("JAX_LOCAL_DEVICE_IDS"):
+        for platform in ("cuda", "rocm"):
+            jax.config.update(f"jax_{platform}_visible_devices", cluster.devices)
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int)
+def _aborted(signum: int) -> None:
+    """Where JAX's own thread aborts the process, having found that another one is dead.
+
+    Python's handlers would run in the main thread, later: there is no later.
+    """
+    del signum
+    os.write(2, f"error: {_ENDED} (aborted, see above)\n".encode())
+    os._exit(1)
+
+
+def _say_farewell() -> None:
+    """Parts from the others where they end now, too; leaves the others where they do not."""
+    with contextlib.suppress(TimeoutError, RuntimeError):
+        _call(jax.distributed.shutdown, limit=_FAREWELL_SECONDS)
+
+
+def _nobody(cluster: Cluster, limit: float) -> str:
+    address = cluster.address or os.environ.get("JAX_COORDINATOR_ADDRESS")
+    where = f" at {address}" if address else ""
+    who = "" if cluster.index is None else f" (this is number {cluster.index})"
+    count = "processes" if cluster.processes is None else f"{cluster.processes} processes"
+    return (
+        f"{cluster.name}: the {count} of this run have not come together{where} within "
+        f"{limit:g} s{who}; see that all are started and reach the first one's port, or wait "
+        f"longer by {JOIN_SECONDS[0]}"
+    )
+
+
+def _call(function: Callable[[], None], *, limit: float = float("inf")) -> None:
+    """Calls it in a thread: this one goes on hearing signals.
+
+    Raises:
+      TimeoutError: where it takes longer than `limit` seconds.
+    """
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            function()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=work, name="distributed", daemon=True)
+    thread.start()
+    deadline = time.monotonic() + limit
+    while thread.is_alive():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        thread.join(_POLL_SECONDS)
+    if raised:
+        raise raised[0]
+
+
+def _seconds(name: str, default: float) -> float:
+    text = os.environ.get(name) or str(default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds < _WEEK:
+        raise UserError(f"{name}={text}: not a number of seconds from 1")
+    return seconds
