@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jaxdet.errors import UserError
 
+# The networks whose layers can be Flax's own.
 ARCHITECTURES = ("resnet18", "resnet34", "resnet50")
 
 

@@ -60,7 +60,7 @@ def start(settings: Settings) -> tuple[Detector, TrainState]:
     if settings.way == "flax":
         network = getattr(resnet, settings.arch)(width=settings.width, **resnet.FLAX_LAYERS)
         detector = dataclasses.replace(detector, network=network)
-    variables = jax.jit(partial(detector.init, size=64))(jax.random.key(0))
+    variables = jax.jit(partial(detector.init, size=settings.size))(jax.random.key(0))
     return detector, new_state(Config(model=model), variables, make_mesh(0))
 
 
@@ -70,7 +70,7 @@ def _flop(detector: Detector, settings: Settings) -> float:
     Counted by XLA on the network as written, before any platform's own form of it.
     """
     image = jax.ShapeDtypeStruct((1, settings.size, settings.size, 3), "uint8")
-    variables = jax.eval_shape(partial(detector.init, size=64), jax.random.key(0))
+    variables = jax.eval_shape(partial(detector.init, size=settings.size), jax.random.key(0))
     cost: Any = jax.jit(detector.apply).lower(variables, image).cost_analysis()
     return 3 * float(cost["flops"])
 

@@ -7,6 +7,7 @@ work on the machine hits all alike.
 import contextlib
 import dataclasses
 import importlib.util
+import itertools
 import json
 import statistics
 import subprocess
@@ -15,10 +16,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from jaxdet.bench.arguments import ARCHITECTURES
 from jaxdet.bench.stepper import Settings
 from jaxdet.errors import RunFailedError, UserError
 
-# What the other rows are measured against.
+# What the other rows are measured against, where the network has it; else ours.
 REFERENCE = "flax"
 
 
@@ -28,6 +30,7 @@ class Plan:
 
     Attributes:
       settings: of the row jaxdet; the others differ in `way`.
+      archs: the detectors, one after the other.
       batch_sizes: images a step; each gives rows of its own.
       torch: whether PyTorch's rows are measured.
       steps: in a turn.
@@ -35,6 +38,7 @@ class Plan:
     """
 
     settings: Settings
+    archs: Sequence[str]
     batch_sizes: Sequence[int]
     torch: bool
     steps: int
@@ -50,11 +54,12 @@ def measure_step(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, An
     """
     if plan.torch and importlib.util.find_spec("torch") is None:
         raise UserError("--reference=torch: PyTorch is not installed; pip install 'jaxdet[torch]'")
-    if plan.torch and plan.settings.arch != "resnet50":
-        raise UserError(f"--arch={plan.settings.arch}: PyTorch's rows are of resnet50 alone")
+    others = [arch for arch in plan.archs if arch != "resnet50"]
+    if plan.torch and others:
+        raise UserError(f"--arch={others[0]}: PyTorch's rows are of resnet50 alone")
     rows: list[dict[str, Any]] = []
-    for size in plan.batch_sizes:
-        settings = dataclasses.replace(plan.settings, batch_size=size)
+    for arch, size in itertools.product(plan.archs, plan.batch_sizes):
+        settings = dataclasses.replace(plan.settings, arch=arch, batch_size=size)
         rows += _measure_batch(plan, settings, say)
     return rows
 
@@ -63,8 +68,9 @@ def _measure_batch(
     plan: Plan, settings: Settings, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     # Eager PyTorch is float32 as published, whatever the others compute in.
-    ways = [REFERENCE, "jaxdet", *(["torch", "torch_fast"] if plan.torch else [])]
-    say(f"batch {settings.batch_size}: {', '.join(ways)}; each compiles first")
+    flax = [REFERENCE] if settings.arch in ARCHITECTURES else []
+    ways = [*flax, "jaxdet", *(["torch", "torch_fast"] if plan.torch else [])]
+    say(f"{settings.arch}, batch {settings.batch_size}: {', '.join(ways)}; each compiles first")
     workers = [_Worker(dataclasses.replace(settings, way=way)) for way in ways]
     try:
         for turn in range(plan.rounds):
@@ -147,7 +153,9 @@ def _rows(workers: Sequence[_Worker], steps: int) -> list[dict[str, Any]]:
     rows = []
     for worker, end in zip(workers, ended, strict=True):
         settings = worker.settings
-        row: dict[str, Any] = {"what": f"step/{settings.way}/batch {settings.batch_size}"}
+        row: dict[str, Any] = {
+            "what": f"{settings.arch}/{settings.way}/batch {settings.batch_size}"
+        }
         if worker.failure:
             # The table needs a number: none was measured.
             rows.append({**row, "images_per_second": 0.0, "ratio_to_reference": 0.0,

@@ -29,7 +29,7 @@ class Settings:
       way: jaxdet; flax, the same with Flax's own convolutions and pooling and memory as the system
         hands it out; torch, as CNNDetection trains, eager in float32; torch_fast, channels last,
         autocast to the dtype, and torch.compile.
-      arch: resnet18, resnet34 or resnet50; torch has resnet50 alone.
+      arch: the detector; flax has the ResNets, torch resnet50 alone.
       width: channels of the first layer.
       size: side of the images, pixels.
       batch_size: images a step.

@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxdet.bench.arguments import ARCHITECTURES, given_images, positive, rate, say
 from jaxdet.bench.pictures import write_pictures
-from jaxdet.config import Model, Runtime
+from jaxdet.config import Model, Runtime, schema
 from jaxdet.data.store.pack import pack
 from jaxdet.errors import UserError
 
@@ -21,6 +21,10 @@ STEP = (
 
 def add_step(parser: argparse.ArgumentParser) -> None:
     """The options of `bench step`."""
+    parser.add_argument(
+        "--arch", choices=schema.ARCHITECTURES, nargs="+", default=["resnet50"], metavar="NAME",
+        help="detectors (default resnet50); those that are no ResNet have no row of Flax's layers",
+    )  # fmt: skip
     _add_network(parser)
     parser.add_argument(
         "--batch-size", type=positive, nargs="+", default=[64], metavar="N", help="default 64"
@@ -33,7 +37,6 @@ def add_step(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--arch", choices=ARCHITECTURES, default="resnet50")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     for flag, default, text in (
         ("width", 64, "channels of the first layer"), ("size", 224, "pixels a side"),
@@ -56,11 +59,11 @@ def step_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     from jaxdet.bench.stepper import Settings
 
     settings = Settings(
-        way="jaxdet", arch=options.arch, width=options.width, size=options.size,
-        dtype=options.dtype,
+        way="jaxdet", width=options.width, size=options.size, dtype=options.dtype
     )  # fmt: skip
     plan = Plan(
         settings=settings,
+        archs=options.arch,
         batch_sizes=options.batch_size,
         torch=options.reference == "torch",
         steps=options.steps,
@@ -77,6 +80,7 @@ E2E = (
 
 def add_e2e(parser: argparse.ArgumentParser) -> None:
     """The options of `bench e2e`."""
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="resnet50")
     _add_network(parser)
     parser.add_argument(
         "--images",

@@ -24,6 +24,8 @@ from jaxdet.runtime.mesh import put_batch, replicated
 _received: list[int] = []
 # Where Python's C handler writes the number of each signal, while `deferred` lasts.
 _wakeup: list[socket.socket] = []
+# Taken by whoever ends the process.
+_ending = threading.Lock()
 # Written there when a signal was noted.
 _NOTED = 0
 
@@ -144,6 +146,9 @@ def _watch(reader: socket.socket) -> None:
 
 
 def _end_at_once(signum: int) -> None:
+    # The handler and the watch may both be here.
+    if not _ending.acquire(blocking=False):
+        return
     _tell(f"{signal.Signals(signum).name} again: ended at once")
     os._exit(128 + signum)
 

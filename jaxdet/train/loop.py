@@ -131,7 +131,7 @@ class Trainer:
             config,
             run=run,
             ids=train_set.ids,
-            newest=self.checkpoints.latest_step,
+            newest=self._saved_step,
             devices=mesh.size,
         )
 
@@ -152,6 +152,12 @@ class Trainer:
             # Told now rather than after the hours before the first save.
             self.checkpoints.make_room(position.state)
         return position
+
+    def _saved_step(self) -> int | None:
+        """The newest checkpoint, once the one under way is written."""
+        with stage("waiting for a checkpoint to be written"):
+            self.checkpoints.wait()
+        return self.checkpoints.latest_step()
 
     def newest(self) -> Position:
         """The newest checkpoint, or the first step."""

@@ -64,7 +64,10 @@ class NonFinite:
         newest: Callable[[], int | None],
         devices: int,
     ):
-        """Takes the ids of the training images, and what tells the newest checkpoint's step."""
+        """Takes the ids of the training images, and what tells the newest checkpoint's step.
+
+        The checkpoint that is being written is to be waited for: replays begin at the newest.
+        """
         self._config, self._run, self._ids = config, run, ids
         self._newest, self._devices = newest, devices
         self.skipped = 0
@@ -98,15 +101,17 @@ class NonFinite:
         with replacing(folder / f"batch-{jax.process_index()}.npz") as file:
             batch = update.batch
             np.savez(file, image=batch["image"], label=batch["label"], index=batch["index"])
+        # On every host: they agree on which checkpoint is sound.
+        newest = self._newest()
         if jax.process_index() == 0:
-            write_json(folder / BUNDLE, self._facts(update))
+            write_json(folder / BUNDLE, self._facts(update, newest))
         return folder
 
-    def _facts(self, update: Update) -> dict[str, Any]:
+    def _facts(self, update: Update, newest: int | None) -> dict[str, Any]:
         """Plain values; numbers that are not finite as text, which JSON has no form for."""
         return {
             "step": update.step,
-            "checkpoint": self._newest(),
+            "checkpoint": newest,
             "seed": self._config.seed,
             "learning_rate": update.rate,
             "loss": str(update.loss),

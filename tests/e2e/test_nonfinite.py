@@ -6,7 +6,8 @@ import pytest
 from jaxdet.files import read_json
 from jaxdet.results import RunFolder, read_metrics
 from tests.e2e.conftest import main_arguments
-from tests.e2e.test_kill import comparable, final_state, kill_when, logged
+from tests.e2e.test_kill import kill_when
+from tests.e2e.watching import comparable, final_state, logged
 
 
 def test_the_bundle_of_a_step_repeats_it_from_the_checkpoint_before(dataset, tmp_path, finish):

@@ -94,4 +94,11 @@ def test_signals_end_a_process_with_a_line_and_a_status(processes, number):
         if where == "event loop" and name == sent[0]:
             assert process.stdout.readline() == "noted\n"
     _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (status, says)
+    if where == "native":
+        # Which of two comes first is the kernel's choice, and it may come before the native code.
+        assert (process.returncode, err.splitlines()[-1:]) in (
+            (130, ["SIGINT again: ended at once"]),
+            (143, ["SIGTERM again: ended at once"]),
+        )
+    else:
+        assert (process.returncode, err) == (status, says)

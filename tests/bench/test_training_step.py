@@ -16,8 +16,8 @@ def test_step_has_a_row_a_way_with_what_it_cost(tmp_path, capsys):
     main(["step", *TINY, "--batch-size", "4", f"--json={tmp_path / 'step.json'}"])
     written = json.loads((tmp_path / "step.json").read_text())
     rows = {row["what"]: row for row in written["rows"]}
-    assert set(rows) == {"step/flax/batch 4", "step/jaxdet/batch 4"}
-    assert rows["step/flax/batch 4"]["ratio_to_reference"] == 1
+    assert set(rows) == {"resnet18/flax/batch 4", "resnet18/jaxdet/batch 4"}
+    assert rows["resnet18/flax/batch 4"]["ratio_to_reference"] == 1
     for row in rows.values():
         assert row["images_per_second"] > 0
         assert 0 < row["peak_share"] < 1
@@ -25,7 +25,7 @@ def test_step_has_a_row_a_way_with_what_it_cost(tmp_path, capsys):
         assert row["first_step_seconds"] > 0
     losses = [row["loss"] for row in rows.values()]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-    assert "step/jaxdet/batch 4" in capsys.readouterr().out
+    assert "resnet18/jaxdet/batch 4" in capsys.readouterr().out
 
 
 def test_ours_and_flax_s_layers_have_the_same_gradients():
