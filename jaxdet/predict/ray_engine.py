@@ -1,0 +1,320 @@
+"""A mass of images scored by Ray Data: decoded by tasks on CPUs, scored by a pool of actors.
+
+Ray moves the data, holds readers back while actors are busy, starts lost work again and replaces
+actors that died. Ours are the four steps it runs: `list`, `decode`, `Scorer`, `PartSink`. A row is
+known by its input's number through all of them, so that each input can be counted in the end.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jaxdet.config import Model
+from jaxdet.data.ops import center_crop
+from jaxdet.data.pieces import Crop
+from jaxdet.data.regular import reason
+from jaxdet.errors import RunFailedError, UserError, first_line
+from jaxdet.files import check_writable
+from jaxdet.models.detector import Variables
+from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.files import Input, read_pixels
+from jaxdet.predict.inputs import Chunk, Inputs
+from jaxdet.predict.parts import SCHEMA, Stamp, check_stamp, read_part, to_table, utf8, write_table
+from jaxdet.predict.rows import score_pixels, to_row
+from jaxdet.predict.shards import Outcome
+
+try:
+    import ray
+    from ray.data import Datasink
+except ImportError:
+    ray, Datasink = None, object  # `import_ray` says so in a line
+
+# Inputs that are read one after the other by one task: what is done again where it is lost.
+_CHUNK = 256
+# Tasks of reading at most; each then has several chunks. Ray keeps a record of every task.
+_MOST_TASKS = 10_000
+# Bytes of pixels that go from task to actor at once; a larger image goes alone.
+_TABLE_BYTES = 2**24
+# Images that an actor is given at once, where they are whole and may be large; and bytes of crops.
+_WHOLE_IMAGES, _CROP_BYTES = 32, 2**25
+# Rows of a file that is written, where there are as many.
+_FILE_ROWS = 1000
+
+_PIXELS = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("path", pa.string()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("pixels", pa.large_binary()),  # u8 [height, width, 3], RGB
+        ("error", pa.string()),
+    ]
+)
+
+
+def import_ray() -> None:
+    """Sees that Ray Data is installed.
+
+    Raises:
+      UserError: naming the extra that brings it.
+    """
+    if ray is None:
+        raise UserError("--engine=ray: Ray Data is not installed; pip install 'jaxdet[ray]'")
+
+
+def stay_on_the_host() -> None:
+    """Keeps this process off the accelerators, which are the actors'; before JAX starts."""
+    jax.config.update("jax_platforms", "cpu")
+
+
+def score_by_ray(
+    detector: LoadedDetector, inputs: Inputs, stamp: Stamp, folder: Path, *, actors: int | None
+) -> Outcome:
+    """Scores the inputs that have no row in the folder yet.
+
+    Args:
+      detector: what scores; actors get its variables, and need no file of weights.
+      inputs: files must be found under the same paths on every machine of the cluster.
+      stamp: what the scores follow from.
+      folder: of the parts, on a disk that all machines see.
+      actors: processes with the model; None: one a GPU, or one a machine where there is none.
+
+    Raises:
+      UserError: where the folder holds parts of another work.
+      RunFailedError: where Ray gave up, or an input has not exactly one row in the end.
+    """
+    _prepare(folder)
+    scored = _scored(folder, stamp)
+    before, began = int(scored.sum()), time.monotonic()
+    if before < len(inputs):
+        with _cluster():
+            began = time.monotonic()
+            chunks = list(_missing(inputs, scored))
+            _run(chunks, detector, stamp, folder, actors=actors)
+    seconds = time.monotonic() - began
+    counts = _scored(folder, stamp)
+    if not np.all(counts == 1):
+        raise RunFailedError(
+            f"{folder}: {np.sum(counts == 0)} inputs have no row and {np.sum(counts > 1)} several; "
+            "start the same command again for the former, with another --out for the latter"
+        )
+    errors = sum(part.errors for part in map(read_part, folder.glob("*.parquet")) if part)
+    return Outcome(len(inputs), errors, len(inputs) - before, str(folder), seconds=seconds)
+
+
+def _prepare(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out={folder}: is a file; give a folder")
+    check_writable(folder / "written.json")
+
+
+def _scored(folder: Path, stamp: Stamp) -> np.ndarray:
+    """How many rows each input has on disk, i64 [count]."""
+    counts = np.zeros(stamp.count, np.int64)
+    for path in folder.glob("*.parquet"):
+        part = read_part(path)
+        if part is None:
+            raise UserError(f"{path}: no part of `predict`, or damaged; remove it")
+        check_stamp(part, stamp)
+        counts += np.bincount(pq.read_table(path, columns=["number"])["number"].to_numpy(),
+                              minlength=stamp.count)  # fmt: skip
+    return counts
+
+
+def _missing(inputs: Inputs, scored: np.ndarray) -> Iterator[Chunk]:
+    """Runs of inputs without a row, of at most _CHUNK each."""
+    numbers = np.flatnonzero(scored == 0)
+    gaps = np.flatnonzero(np.diff(numbers) > 1) + 1
+    for run in np.split(numbers, gaps):
+        for start in range(int(run[0]), int(run[-1]) + 1, _CHUNK):
+            yield from inputs.chunks(start, min(start + _CHUNK, int(run[-1]) + 1))
+
+
+def _run(
+    chunks: list[Chunk], detector: LoadedDetector, stamp: Stamp, folder: Path, *, actors: int | None
+) -> None:
+    _quieten()
+    # Held here for as long as Ray may start an actor again.
+    variables = ray.put(detector.variables)
+    scored = (
+        ray.data.from_items(chunks, override_num_blocks=min(len(chunks), _MOST_TASKS))
+        .map_batches(
+            decode,
+            fn_kwargs={"crop": stamp.crop, "max_pixels": stamp.max_pixels},
+            batch_size=1,
+            batch_format="numpy",
+        )
+        .map_batches(
+            Scorer,
+            fn_constructor_kwargs={
+                "model": detector.model, "variables": [variables], "stamp": stamp,
+            },
+            batch_size=_batch_size(stamp.crop),
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(size=actors or _default_actors()),
+            **_resources(actors or _default_actors()),
+        )
+    )  # fmt: skip
+    with _one_line():
+        scored.write_datasink(PartSink(str(folder), stamp))
+
+
+def decode(batch: dict[str, np.ndarray], *, crop: Crop, max_pixels: int) -> Iterator[pa.Table]:
+    """The pixels of the inputs of chunks, as tables of _PIXELS: centre crops, or whole images.
+
+    Args:
+      batch: "item": chunks, object [n].
+      crop: what of an image will be scored.
+      max_pixels: images with more are not decoded.
+    """
+    rows: list[dict[str, Any]] = []
+    size = 0
+    for chunk in batch["item"]:
+        for number, one in enumerate(chunk.read(), chunk.first):
+            row = {"number": number, "path": utf8(one.name), **_pixels(one, crop, max_pixels)}
+            if size + len(row.get("pixels", b"")) > _TABLE_BYTES and rows:
+                yield pa.Table.from_pylist(rows, schema=_PIXELS)
+                rows, size = [], 0
+            rows.append(row)
+            size += len(row.get("pixels", b""))
+    yield pa.Table.from_pylist(rows, schema=_PIXELS)
+
+
+def _pixels(one: Input, crop: Crop, max_pixels: int) -> dict[str, Any]:
+    try:
+        image = read_pixels(one.image, max_pixels=max_pixels)
+    except (OSError, ValueError) as error:
+        return {"error": reason(error)}
+    if isinstance(crop, int):
+        # The rest of it need not travel; cropped once more, it stays the same.
+        image = center_crop(image, size=crop)
+    return {"height": image.shape[0], "width": image.shape[1], "pixels": image.tobytes()}
+
+
+class Scorer:
+    """The actor: a detector, made once and asked for one table after the other."""
+
+    def __init__(self, model: Model, variables: list[Any], stamp: Stamp):
+        """Takes the network, a reference to its variables (in a list: Ray looks into none)."""
+        fetched: Variables = ray.get(variables[0])
+        self._detector, self._stamp = LoadedDetector(model, fetched), stamp
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Rows of parts.SCHEMA of a table of _PIXELS, in its order."""
+        answers = score_pixels(self._detector, _images(table), crop=self._stamp.crop)
+        names = table["path"].to_pylist()
+        rows = [
+            to_row(name, answer, self._stamp.threshold)
+            for name, answer in zip(names, answers, strict=True)
+        ]
+        return to_table(table["number"].to_pylist(), rows)
+
+
+def _images(table: pa.Table) -> Iterator[np.ndarray | str]:
+    columns = (table[name] for name in ("height", "width", "pixels", "error"))
+    for height, width, pixels, error in zip(*columns, strict=True):
+        if error.is_valid:
+            yield error.as_py()
+        else:
+            flat = np.frombuffer(pixels.as_buffer(), np.uint8)
+            yield flat.reshape(height.as_py(), width.as_py(), 3)
+
+
+class PartSink(Datasink):  # type: ignore[misc, valid-type, unused-ignore]
+    """Writes what a task is given as one part, named by the inputs in it.
+
+    A task that Ray starts again writes the same file once more, and no row is there twice.
+    """
+
+    def __init__(self, folder: str, stamp: Stamp):
+        """Takes the folder, and what its parts say of themselves."""
+        self._folder, self._stamp = folder, stamp
+
+    def write(self, blocks: Iterable[pa.Table], ctx: Any) -> None:
+        """Writes the rows of some blocks."""
+        tables = [block.select(SCHEMA.names).cast(SCHEMA) for block in blocks if len(block)]
+        if tables:
+            table = pa.concat_tables(tables).sort_by("number")
+            numbers = table["number"].to_numpy()
+            name = hashlib.sha256(numbers.tobytes()).hexdigest()[:12]
+            path = Path(self._folder) / f"ray-{numbers[0]:012d}-{name}.parquet"
+            write_table(path, table, self._stamp)
+
+    @property
+    def min_rows_per_write(self) -> int:
+        """Rows that Ray brings together for a file, where there are as many."""
+        return _FILE_ROWS
+
+
+def _batch_size(crop: Crop) -> int:
+    """Images that an actor is given at once."""
+    if not isinstance(crop, int):
+        return _WHOLE_IMAGES
+    return max(_WHOLE_IMAGES, _CROP_BYTES // (3 * crop * crop))
+
+
+def _default_actors() -> int:
+    machines = sum(node["Alive"] for node in ray.nodes())
+    return int(ray.cluster_resources().get("GPU", 0)) or machines
+
+
+def _resources(actors: int) -> dict[str, float]:
+    """What each actor reserves: a GPU where there are any, and CPUs so that half are for reading.
+
+    Without the half, a small machine would have no CPU for a task of reading, and wait for ever.
+    """
+    found = ray.cluster_resources()
+    cpus = min(1.0, found.get("CPU", 1) / 2 / actors)
+    return {"num_cpus": cpus, "num_gpus": 1.0 if found.get("GPU", 0) >= 1 else 0.0}
+
+
+@contextlib.contextmanager
+def _cluster() -> Iterator[None]:
+    """The cluster of RAY_ADDRESS, or one of this machine for as long as the body runs."""
+    with _one_line():
+        if "RAY_ADDRESS" in os.environ:
+            ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        else:
+            ray.init(
+                "local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+            )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _quieten() -> None:
+    """Leaves the bars to terminals, and no line of Ray's that is not about a failure."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = sys.stderr.isatty()
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """Turns what Ray raises into ours: the cause, where it is ours, or its first line."""
+    try:
+        yield
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            inner = getattr(cause, "cause", None) or cause.__cause__
+            if isinstance(cause, UserError | RunFailedError) and not isinstance(
+                cause, ray.exceptions.RayError
+            ):
+                raise type(cause)(str(cause)) from None
+            cause = inner
+        raise RunFailedError(f"--engine=ray: {first_line(error)}") from None
