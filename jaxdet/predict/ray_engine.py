@@ -1,7 +1,7 @@
 """A mass of images scored by Ray Data: decoded by tasks on CPUs, scored by a pool of actors.
 
 Ray moves the data, holds readers back while actors are busy, starts lost work again and replaces
-actors that died. Ours are the four steps it runs: `list`, `decode`, `Scorer`, `PartSink`. A row is
+actors that died. Ours are the three steps it runs: `decode`, `Scorer`, `PartSink`. A row is
 known by its input's number through all of them, so that each input can be counted in the end.
 """
 
@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from jaxdet.predict.parts import SCHEMA, Stamp, check_stamp, read_part, to_table
 from jaxdet.predict.rows import score_pixels, to_row
 from jaxdet.predict.shards import Outcome
 
+# Scoring one's images is nobody else's business; who wants to be counted can say so.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 try:
     import ray
     from ray.data import Datasink
@@ -261,7 +264,7 @@ def _batch_size(crop: Crop) -> int:
     """Images that an actor is given at once."""
     if not isinstance(crop, int):
         return _WHOLE_IMAGES
-    return max(_WHOLE_IMAGES, _CROP_BYTES // (3 * crop * crop))
+    return min(max(_WHOLE_IMAGES, _CROP_BYTES // (3 * crop * crop)), _CHUNK)
 
 
 def _default_actors() -> int:
@@ -270,25 +273,25 @@ def _default_actors() -> int:
 
 
 def _resources(actors: int) -> dict[str, float]:
-    """What each actor reserves: a GPU where there are any, and CPUs so that half are for reading.
+    """What each actor reserves: a GPU where there are any, and a share of the CPUs.
 
-    Without the half, a small machine would have no CPU for a task of reading, and wait for ever.
+    Half of them stay for reading: without, a small machine would wait for ever. Never a whole one,
+    as tasks of reading have: Ray would fuse these into the actors.
     """
     found = ray.cluster_resources()
-    cpus = min(1.0, found.get("CPU", 1) / 2 / actors)
+    cpus = min(0.5, found.get("CPU", 1) / 2 / actors)
     return {"num_cpus": cpus, "num_gpus": 1.0 if found.get("GPU", 0) >= 1 else 0.0}
 
 
 @contextlib.contextmanager
 def _cluster() -> Iterator[None]:
     """The cluster of RAY_ADDRESS, or one of this machine for as long as the body runs."""
-    with _one_line():
-        if "RAY_ADDRESS" in os.environ:
-            ray.init(log_to_driver=False, logging_level=logging.ERROR)
-        else:
-            ray.init(
-                "local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
-            )
+    here: dict[str, Any] = {"address": "local", "include_dashboard": False}
+    with _one_line(), warnings.catch_warnings():
+        # JAX warns of forks; what Ray forks becomes another program at once.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        options = {} if "RAY_ADDRESS" in os.environ else here
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     try:
         yield
     finally:

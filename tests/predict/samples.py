@@ -5,8 +5,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from jaxdet.config import Model
-from jaxdet.convert.architectures import TABLES
-from jaxdet.convert.load import shapes
+from jaxdet.convert.architectures import TABLES, shapes
 from jaxdet.convert.rules import to_torch
 from tests.golden import torchvision
 
