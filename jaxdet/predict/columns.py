@@ -101,7 +101,8 @@ def _reading(path: str) -> Iterator[None]:
 
 def _image(value: str | bytes | dict[str, str | bytes] | None) -> Encoded:
     if isinstance(value, dict):
-        value = value.get("bytes") or value.get("path")
+        # No bytes at all are those of an empty file.
+        value = value["bytes"] if value["bytes"] is not None else value.get("path")
     return Path(value) if isinstance(value, str) else value
 
 

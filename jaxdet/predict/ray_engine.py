@@ -148,28 +148,26 @@ def _run(
     chunks: list[Chunk], detector: LoadedDetector, stamp: Stamp, folder: Path, *, actors: int | None
 ) -> None:
     _quieten()
+    actors = actors or _default_actors()
     # Held here for as long as Ray may start an actor again.
     variables = ray.put(detector.variables)
-    scored = (
-        ray.data.from_items(chunks, override_num_blocks=min(len(chunks), _MOST_TASKS))
-        .map_batches(
+    made_with = {"model": detector.model, "variables": [variables], "stamp": stamp}
+    with _one_line():
+        read = ray.data.from_items(chunks, override_num_blocks=min(len(chunks), _MOST_TASKS))
+        decoded = read.map_batches(
             decode,
             fn_kwargs={"crop": stamp.crop, "max_pixels": stamp.max_pixels},
             batch_size=1,
             batch_format="numpy",
         )
-        .map_batches(
+        scored = decoded.map_batches(
             Scorer,
-            fn_constructor_kwargs={
-                "model": detector.model, "variables": [variables], "stamp": stamp,
-            },
+            fn_constructor_kwargs=made_with,
             batch_size=_batch_size(stamp.crop),
             batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(size=actors or _default_actors()),
-            **_resources(actors or _default_actors()),
+            compute=ray.data.ActorPoolStrategy(size=actors),
+            **_resources(actors),
         )
-    )  # fmt: skip
-    with _one_line():
         scored.write_datasink(PartSink(str(folder), stamp))
 
 
