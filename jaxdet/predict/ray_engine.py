@@ -297,25 +297,38 @@ def _cluster() -> Iterator[None]:
 
 
 def _quieten() -> None:
-    """Leaves the bars to terminals, and no line of Ray's that is not about a failure."""
+    """Leaves the bars to terminals, and failures to the one line that ends the command.
+
+    Ray's own account of them, with tracebacks, is in its folder of logs.
+    """
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = sys.stderr.isatty()
     context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
 
 
 @contextlib.contextmanager
 def _one_line() -> Iterator[None]:
-    """Turns what Ray raises into ours: the cause, where it is ours, or its first line."""
+    """Turns what Ray raises into ours: the cause, where it is ours, or Ray's first line."""
     try:
         yield
     except (ray.exceptions.RayError, ConnectionError) as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            inner = getattr(cause, "cause", None) or cause.__cause__
-            if isinstance(cause, UserError | RunFailedError) and not isinstance(
-                cause, ray.exceptions.RayError
-            ):
-                raise type(cause)(str(cause)) from None
-            cause = inner
+        ours = next(filter(_is_ours, _causes(error)), None)
+        if ours is not None:
+            # Ray puts advice below.
+            raise RunFailedError(first_line(ours)) from None
         raise RunFailedError(f"--engine=ray: {first_line(error)}") from None
+
+
+def _causes(error: Exception | None) -> Iterator[Exception]:
+    while error is not None:
+        yield error
+        inner = getattr(error, "cause", None) or error.__cause__
+        error = inner if isinstance(inner, Exception) else None
+
+
+def _is_ours(error: Exception) -> bool:
+    # Ray raises mixtures of its own classes and the cause's, whose texts are whole tracebacks.
+    return isinstance(error, UserError | RunFailedError) and not isinstance(
+        error, ray.exceptions.RayError
+    )
