@@ -1,16 +1,24 @@
-"""The two ways in which jaxdet stops: the user can mend it, or the run failed.
+"""The ways in which jaxdet stops: the user can mend it, the run failed, or it was asked to.
 
-`guard` turns both into the contract of every command: one line on stderr, exit
-status 2 for a user's mistake, 1 for a run that failed, 130 for Ctrl-C, 141 where nobody reads on.
+`guard` turns them into the contract of every command: one line on stderr, exit status 2 for a
+user's mistake, 1 for a run that failed, 75 (EX_TEMPFAIL of sysexits.h: try again) where SIGTERM or
+SIGUSR1 asked for the end, 130 for Ctrl-C, 141 where nobody reads on.
 """
 
 import argparse
 import contextlib
 import errno
+import gc
 import os
+import signal
 import sys
+import threading
+import traceback
 from collections.abc import Iterator
 from typing import Any, NoReturn
+
+# Ctrl-C, what SLURM and kill send at the end, and what `sbatch --signal` sends before it.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class UserError(Exception):
@@ -23,6 +31,25 @@ class BadImageError(UserError):
 
 class RunFailedError(Exception):
     """A run that cannot go on, through no mistake in the command (NaN loss, lost data)."""
+
+
+class Stopped(BaseException):
+    """The process was asked by a signal to end. No `except Exception` takes it for an error.
+
+    Attributes:
+      signum: the signal.
+      status: what the process is to exit with.
+      together: whether all processes of the run end at this place.
+    """
+
+    def __init__(self, signum: int, done: str = "", *, together: bool = False):
+        """Takes the signal and what was saved before the end, if anything."""
+        self.together = together
+        self.signum = signal.Signals(signum)
+        self.status = 130 if signum == signal.SIGINT else 75
+        what = "interrupted" if signum == signal.SIGINT else f"stopped by {self.signum.name}"
+        what += f", {done}" if done else ""
+        super().__init__(f"{what}; start the same command again to continue")
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,11 +78,22 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def guard_loading() -> None:
+    """Makes Ctrl-C one line while a command still loads its modules, before its `guard`."""
+    for signum in STOP_SIGNALS:
+        signal.signal(signum, lambda signum, frame: _leave(Stopped(signum)))
+
+
 @contextlib.contextmanager
 def guard() -> Iterator[None]:
-    """Ends the process with one line and the right status where the body raises one of ours."""
+    """Ends the process with one line and the right status where the body raises one of ours.
+
+    A signal of STOP_SIGNALS ends the body where it is; long work asks `jaxdet.runtime.signals`
+    for a better place.
+    """
     try:
-        yield
+        with _raising_stopped():
+            yield
     except UserError as error:
         _end(str(error), status=2)
     except RunFailedError as error:
@@ -69,10 +107,46 @@ def guard() -> Iterator[None]:
             raise
         name = f"{error.filename}: " if error.filename else ""
         _end(f"{name}the disk is full; make room and start the same command again", status=1)
+    except Stopped as stop:
+        _leave(stop)
     except KeyboardInterrupt:
-        _end("interrupted; start the same command again to continue", status=130)
+        _leave(Stopped(signal.SIGINT))
+
+
+@contextlib.contextmanager
+def _raising_stopped() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python lets no other thread handle signals
+        return
+    before = {signum: signal.signal(signum, _raise_stopped) for signum in STOP_SIGNALS}
+    yield
+    # After an error the process ends: a signal then is no traceback either.
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+def _raise_stopped(signum: int, frame: object) -> NoReturn:
+    del frame
+    raise Stopped(signum)
 
 
 def _end(message: str, *, status: int) -> None:
     print("error: " + " ".join(message.split()), file=sys.stderr)
     sys.exit(status)
+
+
+def _leave(stop: Stopped) -> NoReturn:
+    """Ends the process without Python's own clearing away.
+
+    Computations may be under way in other threads, and those of XLA have been seen to fail with a
+    segmentation fault while Python takes its modules apart. All that is to be kept is on disk.
+    """
+    for signum in STOP_SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
+    # What the unwound calls still hold: batches in shared memory, locks of worker processes.
+    traceback.clear_frames(stop.__traceback__)
+    gc.collect()
+    print(stop, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(stop.status)

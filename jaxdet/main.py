@@ -7,12 +7,12 @@ Started again on the same folder it goes on; on a finished run it says so and do
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ml_collections import ConfigDict
-
-from jaxdet import config as schema
 from jaxdet import errors
-from jaxdet.experiments.command import run_table
+
+if TYPE_CHECKING:
+    from absl import flags
 
 _HELP = """\
 usage: python -m jaxdet.main --config=FILE[:ARG] --workdir=DIR [--config.key=value ...]
@@ -22,6 +22,10 @@ Trains and evaluates a detector of generated images, as the config file says.
   --config=FILE[:ARG]   a file of configs/, or one's own with get_config(arg)
   --workdir=DIR         the run's folder; a run that is there goes on
   --config.key=value    any option of docs/configuration.md, such as --config.data.root=DIR
+  --accept-config-changes
+                        go on with a run of another config under this one: the old one stays as
+                        config.N.json, and changes.jsonl says what changed at which step; model,
+                        data, seed and batch size cannot change
 
 With a table of experiments (configs/papers/*.py, or one's own file with get_table(arg)) all rows
 run one after the other, each in a folder below DIR, and the options are those of every row:
@@ -29,6 +33,10 @@ run one after the other, each in a folder below DIR, and the options are those o
   --list                the rows, their sources and how far they are; runs nothing
   --row=N|NAME          one row alone; where left out, SLURM_ARRAY_TASK_ID picks it, if it is set
   --images-per-second=X of training, to tell the hours in the list
+
+Exit status: 0 done; 1 the run failed; 2 a mistake that the message says how to mend; 75 stopped by
+SIGTERM or SIGUSR1 and 130 by Ctrl-C, with all work saved: the same command goes on. A second signal
+ends at once. See docs/reliability.md.
 """
 
 
@@ -38,18 +46,31 @@ def main(argv: list[str]) -> None:
         print(_HELP, end="")
         return
     with errors.guard():
+        # Imported within: Ctrl-C is one line from the first moment.
+        from ml_collections import ConfigDict
+
+        from jaxdet import config as schema
+        from jaxdet.experiments.command import run_table
+
         file, others = _take_file(argv)
         experiment = schema.load_file(file)
         if not isinstance(experiment, ConfigDict):
             run_table(experiment, others)
             return
-        config, values = schema.parse_options(experiment, others)
+        config, values = schema.parse_options(experiment, others, _define)
         if not values.workdir:
             raise errors.UserError("--workdir is missing; see --help")
         # Imported late: a mistake on the command line is answered without waiting for JAX.
         from jaxdet import run
 
-        run.run(config, Path(values.workdir))
+        accept = values["accept-config-changes"].value
+        run.run(config, Path(values.workdir), accept_changes=accept)
+
+
+def _define(values: "flags.FlagValues") -> None:
+    from absl import flags
+
+    flags.DEFINE_boolean("accept-config-changes", False, "", flag_values=values)
 
 
 def _take_file(argv: list[str]) -> tuple[str, list[str]]:

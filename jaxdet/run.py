@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import jax
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
@@ -18,19 +19,38 @@ from jaxdet.models.detector import get_detector
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_results
-from jaxdet.runtime import environment, mesh
+from jaxdet.runtime import environment, mesh, signals, watchdog
+from jaxdet.runtime.changes import check_config, find_changes, has_begun, note_changes
+from jaxdet.runtime.determinism import make_deterministic
+from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.train.loop import train
 from jaxdet.train.start import describe, initial_variables, restore_variables
 
 
-def run(config: schema.Config, workdir: Path) -> None:
+def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -> None:
     """Does what `config.task` says in the folder, from where an earlier start of it got to.
+
+    Where nothing moves for `runtime.hang_seconds` the process ends; see `runtime/watchdog.py`.
+
+    Args:
+      config: of the run.
+      workdir: its folder.
+      accept_changes: whether a run of another config goes on under this one, where it can.
 
     Raises:
       UserError: for whatever the user can mend, before any work starts.
       RunFailedError: where the run cannot go on.
+      Stopped: where a signal asked for the end.
     """
+    if config.runtime.deterministic:
+        make_deterministic()
+    with watchdog.watch(limit=config.runtime.hang_seconds, folder=workdir):
+        _run(config, workdir, accept_changes=accept_changes)
+
+
+def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     folder = RunFolder(workdir)
+    check_config(config, folder, accept_changes=accept_changes)
     if _is_finished(config, folder):
         page = folder.report / "index.html"
         if not page.exists():
@@ -38,6 +58,7 @@ def run(config: schema.Config, workdir: Path) -> None:
             write_report([folder.path], folder.report)
         say(f"{workdir}: this run is finished; see {page}")
         return
+    refuse_if_locked(folder.lock)
     published = find_published(config)
     devices = mesh.make_mesh(config.runtime.devices)
     _check_batches(config, devices)
@@ -52,34 +73,45 @@ def run(config: schema.Config, workdir: Path) -> None:
     tests = load_test_sets(config) if config.task != "train" else []
     if training is not None:
         check_sizes(training[0], config.augment)
-    _open(config, folder)
+    _refuse_foreign(folder)
+    with locked(folder.lock), signals.deferred(), signals.leaving_together():
+        # Again: another process may have begun, or ended, since the first look.
+        check_config(config, folder, accept_changes=accept_changes)
+        _open(config, folder)
+        _work(config, training, tests, published, folder, devices)
+
+
+def _work(
+    config: schema.Config,
+    training: tuple[ImageSet, ImageSet] | None,
+    tests: list[ImageSet],
+    published: Published,
+    folder: RunFolder,
+    devices: Mesh,
+) -> None:
+    """Trains and evaluates, whatever of it is asked for."""
     if training is not None:
-        train(config, *training, run=folder, mesh=devices)
+        with watchdog.stage("training", slow=True):
+            train(config, *training, run=folder, mesh=devices)
     if config.task == "train":
-        say(f"{workdir}: training is finished")
+        say(f"{folder.path}: training is finished")
         return
     validation = None if training is None else training[1]
-    _evaluate(config, tests, validation, published, folder, devices)
+    with watchdog.stage("evaluation", slow=True):
+        _evaluate(config, tests, validation, published, folder, devices)
 
 
 def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
-    """Whether the results of this config are there, and what was asked for besides them.
-
-    Raises:
-      UserError: where the folder holds a run of another config.
-    """
-    if not _has_begun(folder):
-        return False
-    changed = schema.differences(schema.read_config(folder.config), config)
-    if changed:
-        raise UserError(
-            f"{folder.path} holds a run of another config ({'; '.join(changed)}); "
-            "give another --workdir"
-        )
-    if not folder.results.exists():
+    """Whether the results of this config are there, and what was asked for besides them."""
+    if not folder.results.exists() or not has_begun(folder) or find_changes(config, folder):
         return False
     results = read_results(folder.results)
-    return results.status == "finished" and is_analysed(config, results.sets, folder)
+    return (
+        results.status == "finished"
+        # Those of before a change are made anew.
+        and (not folder.changes.exists() or results.config_hash == schema.config_hash(config))
+        and is_analysed(config, results.sets, folder)
+    )
 
 
 def _check_batches(config: schema.Config, devices: Mesh) -> None:
@@ -87,24 +119,21 @@ def _check_batches(config: schema.Config, devices: Mesh) -> None:
     mesh.check_divides(devices, batch_size=config.eval_batch_size, option="evaluation.batch_size")
 
 
-def _has_begun(folder: RunFolder) -> bool:
-    """Whether there is work that a changed config would spoil.
-
-    A start that failed on its weights leaves a config and nothing else; the next one may differ.
-    """
-    return folder.config.exists() and (
-        folder.metrics.exists() or folder.predictions("").parent.exists()
-    )
-
-
-def _open(config: schema.Config, folder: RunFolder) -> None:
-    """Writes who runs what; a folder that holds other things is left alone."""
-    if _has_begun(folder):
-        return
+def _refuse_foreign(folder: RunFolder) -> None:
+    """Leaves a folder alone that holds other things."""
     # Hidden files may be drafts of an earlier start that was killed here.
     others = [p for p in _children(folder.path) if not p.name.startswith(".")]
     if others and not folder.config.exists():
         raise UserError(f"{folder.path}: not empty and no run; give another --workdir")
+
+
+def _open(config: schema.Config, folder: RunFolder) -> None:
+    """Writes who runs what, or what is changed from here on."""
+    if jax.process_index() > 0:
+        return
+    if has_begun(folder):
+        note_changes(config, folder)
+        return
     check_writable(folder.config)
     write_json(folder.config, schema.to_json_dict(config))
     write_json(folder.env, environment.describe())

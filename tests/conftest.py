@@ -1,14 +1,13 @@
-import os
-
-# Before anything imports JAX: the CPU, as four devices.
-os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_NUM_CPU_DEVICES"] = "4"
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests import tmpfs
+from tests import environment, tmpfs
+
+
+def pytest_sessionfinish():
+    environment.remove_cache()
+
 
 LABELS = ("0_real", "1_fake")
 

@@ -1,7 +1,12 @@
-"""`python -m jaxdet.bench input | step | e2e | eval | dip`: images per second, a table and JSON.
+"""`python -m jaxdet.bench COMMAND`: images per second, as a table and as JSON.
 
 Ratios within one run are what counts: other work on the machine hits all rows alike.
 """
+
+from jaxdet.errors import Parser, guard, guard_loading
+
+if __name__ == "__main__":
+    guard_loading()
 
 import argparse
 import os
@@ -9,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxdet.bench.commands import add_commands
-from jaxdet.errors import Parser, guard
 from jaxdet.files import check_writable, write_json
 from jaxdet.runtime import environment
 

@@ -215,6 +215,15 @@ class Optim:
     max_epochs: int = option(
         0, "end after this many epochs; 0: when the plateau rule ends the run", unit="epochs"
     )
+    on_nonfinite: str = option(
+        "stop",
+        "a loss or gradient that is not finite ends the run and leaves what repeats the step; or "
+        "its update is left out and counted",
+        choices=("stop", "skip"),
+    )
+    max_skipped: int = option(
+        10, "with skip: updates left out in a whole run, at most; one more ends it", unit="steps"
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -353,6 +362,18 @@ class Runtime:
         choices=("auto", "threads", "processes"),
     )
     log_every: int = option(50, "steps between lines in metrics.jsonl", unit="steps")
+    hang_seconds: float = option(
+        1800.0,
+        "end the run with a diagnosis where nothing moves for so long; where the stage is known "
+        "to be long without a sign (compiling, looking up images, scores' intervals) after an "
+        "hour at least; 0: never",
+        unit="seconds",
+    )
+    deterministic: bool = option(
+        False,
+        "same machine, same bits on GPUs too, by XLA's deterministic operations, without its "
+        "autotuning; CPUs give the same bits in any case",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -53,7 +53,8 @@ def _range_problems(config: Config) -> typing.Iterator[str]:
             yield f"{key}={flat[key]} is not above 0"
     for key in ("augment.resize", "optim.max_epochs", "evaluation.crop", "evaluation.batch_size",
                 "evaluation.bootstrap", "evaluation.two_shot", "checkpoint.every_steps",
-                "data.num_classes", "runtime.devices", "seed"):  # fmt: skip
+                "data.num_classes", "runtime.devices", "seed", "optim.max_skipped",
+                "runtime.hang_seconds"):  # fmt: skip
         if flat[key] < 0:
             yield f"{key}={flat[key]} is below 0"
 

@@ -1,5 +1,10 @@
 """The command `python -m jaxdet.data`: makes datasets and looks after them."""
 
+from jaxdet.errors import Parser, guard, guard_loading
+
+if __name__ == "__main__":
+    guard_loading()
+
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +14,6 @@ from jaxdet.data.audit import command as audit
 from jaxdet.data.fetch import command as fetch
 from jaxdet.data.store import command as pack
 from jaxdet.data.verify import command as verify
-from jaxdet.errors import Parser, guard
 from jaxdet.generators import command as synth  # starts without JAX
 
 

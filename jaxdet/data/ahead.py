@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import cv2
 
+from jaxdet.data.failures import named_failures
+
 Result = TypeVar("Result")
 
 # Threads at most: images of many megapixels are decoded in them.
@@ -24,6 +26,8 @@ def in_order(
 ) -> Iterator[Result]:
     """work(place) for each place, in order; errors come out where their result would.
 
+    Ours come out as they are, others as RunFailedError.
+
     Args:
       work: may run in several threads.
       places: what to work on.
@@ -32,6 +36,16 @@ def in_order(
         that the consumer waits for.
       workers: threads; -1: one per core, 0: none, in line.
     """
+    return named_failures(_in_order(work, places, cost, budget, workers))
+
+
+def _in_order(
+    work: Callable[[int], Result],
+    places: Sequence[int],
+    cost: Callable[[int], int],
+    budget: int,
+    workers: int,
+) -> Iterator[Result]:
     if workers == 0:
         yield from map(work, places)
         return

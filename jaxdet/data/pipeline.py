@@ -2,15 +2,22 @@
 
 Three hazards of grain 0.2.18 are met here: it reads absl flags that nobody parsed outside
 `absl.app` (google/grain#1361), its worker processes outlive a killed trainer, and where shared
-memory is too small they die of a bus error without a word.
+memory is too small they die of a bus error without a word. A fourth, that it waits for ever for a
+worker that ended with status 0, is left to `runtime/watchdog.py`, which asks here who the workers
+are.
 """
 
 import contextlib
+import faulthandler
+import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 import cv2
@@ -18,7 +25,9 @@ import grain
 from absl import flags
 
 from jaxdet.config import Runtime
+from jaxdet.data.failures import named_failures
 from jaxdet.data.loaders import Batch
+from jaxdet.data.shield import started_deaf
 from jaxdet.progress import say, size_text
 
 # Batches that wait for the device, beyond those being made.
@@ -26,6 +35,9 @@ _AHEAD = 2
 # How soon a worker process notices that its trainer is gone.
 _WATCH_SECONDS = 1.0
 _SHARED_MEMORY = "/dev/shm"
+
+# Of the inputs that are open, by process id.
+_started: dict[int, BaseProcess] = {}
 
 
 class Loader(Protocol):
@@ -46,20 +58,55 @@ def open_batches(
     """The batches load(start), …, load(stop - 1) in this order, made ahead.
 
     Number and kind of workers change the speed and nothing else. Errors raised by `load`
-    come out of the iterator; it is not to be used after one.
+    come out of the iterator, ours as they are, others as RunFailedError; it is not to be used
+    after one.
     """
     # OpenCV's own threads would fight with ours for the same cores.
     cv2.setNumThreads(0)
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
     workers = _count(runtime)
+    if runtime.worker_kind == "processes":
+        _start_tracker()
     iterator = iter(_dataset(load, start, stop, workers, runtime.worker_kind))
     try:
-        yield iterator
+        # Processes are started with the first batch.
+        yield named_failures(
+            started_deaf(iterator) if runtime.worker_kind == "processes" else iterator
+        )
     finally:
         close = getattr(iterator, "close", None)
         if close is not None:
             close()
+        if runtime.worker_kind == "processes":
+            _started.clear()
+
+
+def worker_processes() -> dict[int, BaseProcess]:
+    """The worker processes of the open input by their id, with those that have ended already.
+
+    To be asked now and then: a process that begins and ends between two calls is not seen.
+    """
+    for process in multiprocessing.active_children():
+        _started.setdefault(process.pid or 0, process)
+    return dict(_started)
+
+
+def _start_tracker() -> None:
+    """Starts the process that frees what dead workers leave, and has it do so silently.
+
+    Its warnings would come after this process ended, behind the line that says why.
+    """
+    given = os.environ.get("PYTHONWARNINGS")
+    silent = "ignore::UserWarning:multiprocessing.resource_tracker"
+    os.environ["PYTHONWARNINGS"] = f"{given},{silent}" if given else silent
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if given is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = given
 
 
 def _count(runtime: Runtime) -> int:
@@ -101,12 +148,18 @@ def shared_memory_left() -> int:
 def _end_with_trainer(worker_index: int, worker_count: int) -> None:
     """Starts a watch that ends this worker when its parent is gone (grain leaves it running).
 
+    On SIGUSR2, from `runtime/watchdog.py`, the worker tells where it is.
+
     Not PR_SET_PDEATHSIG: grain starts workers from helper threads, and that signal fires
     when the thread ends, not the process.
     """
     del worker_index, worker_count
     cv2.setNumThreads(0)
-    parent = os.getppid()
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR2, all_threads=True)
+    # Not os.getppid(): the trainer may be gone before this is called.
+    started_by = multiprocessing.parent_process()
+    parent = os.getppid() if started_by is None else started_by.pid
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -20,6 +20,7 @@ from jaxdet.results import (
     read_arrays,
     write_arrays,
 )
+from jaxdet.runtime import signals
 
 
 def analyse(
@@ -58,6 +59,7 @@ def analyse(
         for images in sets:
             scored = read_arrays(run.predictions(images.name), Predictions)
             path, expected = run.ranking(images.name), ranking_fingerprint(config, scored, weights)
+            signals.check()
             if not _is_there(path, Ranked, expected, f"{images.name}: ranking"):
                 write_arrays(
                     path,

@@ -2,7 +2,8 @@
 
 import functools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,6 +19,8 @@ from jaxdet.evals.rows import RowKeeper, finished_images, gather, make_rows
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.runtime.mesh import put_batch, put_replicated
+from jaxdet.runtime.signals import requested
+from jaxdet.runtime.watchdog import expect_compilation, stage, waited
 
 # Pixels of the images that are read ahead or wait in memory, at about 20 bytes a pixel.
 _AHEAD_PIXELS = 2**25
@@ -34,7 +37,7 @@ class PieceScorer:
         """Takes variables on the host; of the mesh, this host's devices are used."""
         mine = [d for d in mesh.devices.flat if d.process_index == jax.process_index()]
         self._mesh = Mesh(np.array(mine), ("data",), axis_types=(AxisType.Auto,))
-        self._apply = jax.jit(detector.apply)
+        self._apply = jax.jit(_expecting(detector.apply))
         self._on_host = variables
         # A network that does not take any size gets crops of one size alone, and no extents.
         self._any_size = detector.architecture.any_size
@@ -60,10 +63,19 @@ class PieceScorer:
 
     def _launch(self, batch: PieceBatch) -> jax.Array:
         self.shapes.add(batch.image.shape)
-        placed = put_batch(self._mesh, {"image": batch.image, "size": batch.size})
-        sizes = (placed["size"],) if self._any_size else ()
-        logits: jax.Array = self._apply(self._variables, placed["image"], *sizes)
+        with stage("launching a batch to score"):
+            placed = put_batch(self._mesh, {"image": batch.image, "size": batch.size})
+            sizes = (placed["size"],) if self._any_size else ()
+            logits: jax.Array = self._apply(self._variables, placed["image"], *sizes)
         return logits
+
+
+def _expecting(apply: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    def expecting(*arguments: Any) -> jax.Array:
+        expect_compilation()
+        return apply(*arguments)
+
+    return expecting
 
 
 def score_pieces(
@@ -78,10 +90,12 @@ def score_pieces(
     """The rows, ROW [n], of the pieces of the images at the given places of the set.
 
     Pieces whose rows the keeper has are not scored again, nor are images read of which it has
-    all. Several hosts score an image each in turn, and each gets all rows.
+    all. Several hosts score an image each in turn, and each gets all rows. A signal ends the work
+    after a batch, on the host that received it.
 
     Raises:
       BadImageError: for an unreadable image under the policy "stop".
+      Stopped: where a signal asked for the end; the keeper has saved its rows.
     """
     mine = places[jax.process_index() :: jax.process_count()]
     done = set(finished_images(keeper.rows))
@@ -90,13 +104,16 @@ def score_pieces(
         ahead = in_order(
             load, left, cost=load.cost, budget=_AHEAD_PIXELS, workers=runtime.workers
         )  # fmt: skip
-        for batch, logits in scorer(_unscored(ahead, keeper.rows, line)):
+        named = waited(ahead, f"waiting for images to {title}")
+        for batch, logits in scorer(_unscored(named, keeper.rows, line)):
             keeper.add(
                 make_rows(
                     (p.owner, p.number, p.of, p.share, logit, p.sharpness)
                     for p, logit in zip(batch.pieces, logits.tolist(), strict=True)
                 )
             )
+            if signum := requested():
+                keeper.stop(signum, together=False)
     # Rows that an earlier start on fewer hosts kept are scored by the host whose turn it is now.
     return gather(keeper.rows[np.isin(keeper.rows["image"], np.asarray(mine))])
 

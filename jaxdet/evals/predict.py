@@ -16,6 +16,8 @@ from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Predictions
 from jaxdet.runtime.mesh import batch_sharding, put_batch, replicated
+from jaxdet.runtime.signals import StopPoint
+from jaxdet.runtime.watchdog import expect_compilation, stage, waited
 
 # What of a batch the host needs again, from all hosts.
 _KEPT = ("valid", "sharpness")
@@ -27,6 +29,7 @@ def make_predict_step(detector: Detector, mesh: Mesh) -> PredictStep:
     """A function (variables, batch) -> logit f32 [B], valid and sharpness, whole on each device."""
 
     def step(variables: Variables, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        expect_compilation()
         kept = {name: batch[name] for name in _KEPT}
         return {"logit": detector.apply(variables, batch["image"]), **kept}
 
@@ -69,7 +72,8 @@ def score_crops(
 ) -> np.ndarray:
     """A row, ROW [n], for each image of the loader's set that can be read, in order.
 
-    Batches whose rows the keeper has are neither read nor scored again.
+    Batches whose rows the keeper has are neither read nor scored again. A signal ends the work
+    after a batch.
 
     Args:
       loader: gives the batches.
@@ -79,7 +83,11 @@ def score_crops(
       mesh: the devices.
       runtime: workers of the input.
       title: of the progress line.
+
+    Raises:
+      Stopped: where a signal asked for the end; the keeper has saved its rows.
     """
+    stop = StopPoint(mesh)
     n, size = len(loader.read.images), loader.batch_size
     first = _begin(keeper.position) // size
     keeper.go_back(first * size)
@@ -87,10 +95,13 @@ def score_crops(
         open_batches(loader, start=first, stop=loader.steps, runtime=runtime) as batches,
         ProgressLine(title, total=n, done=min(first * size, n), unit="images") as progress,
     ):
-        launched = _launch(batches, step, variables, mesh)
+        named = waited(batches, f"waiting for images to {title}")
+        launched = _launch(named, step, variables, mesh)
         for number, scored in enumerate(one_step_late(launched), first):
             keeper.add(_rows(scored, number * size), position=(number + 1) * size)
             progress.advance(int(scored["valid"].sum()))
+            if signum := stop.reached():
+                keeper.stop(signum, together=True)
     return keeper.rows
 
 
@@ -106,7 +117,9 @@ def _launch(
 ) -> Iterator[dict[str, jax.Array]]:
     for batch in batches:
         used = {name: batch[name] for name in ("image", *_KEPT)}  # type: ignore[literal-required]
-        yield step(variables, put_batch(mesh, used))
+        with stage("launching a batch to score"):
+            launched = step(variables, put_batch(mesh, used))
+        yield launched
 
 
 def one_step_late(results: Iterable[Any]) -> Iterator[Any]:
@@ -114,10 +127,15 @@ def one_step_late(results: Iterable[Any]) -> Iterator[Any]:
     waiting = None
     for result in results:
         if waiting is not None:
-            yield jax.device_get(waiting)
+            yield _fetch(waiting)
         waiting = result
     if waiting is not None:
-        yield jax.device_get(waiting)
+        yield _fetch(waiting)
+
+
+def _fetch(arrays: Any) -> Any:
+    with stage("a batch on the device"):
+        return jax.device_get(arrays)
 
 
 def _rows(scored: dict[str, np.ndarray], begin: int) -> np.ndarray:

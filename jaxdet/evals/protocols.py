@@ -24,6 +24,7 @@ from jaxdet.files import write_json
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import say
 from jaxdet.results import Calibration, Condition, Predictions, Results, RunFolder, SetResult
+from jaxdet.runtime import signals
 
 
 def evaluate(
@@ -55,6 +56,9 @@ def evaluate(
       published: the AP to stand beside ours.
       run: where to write.
       mesh: the devices.
+
+    Raises:
+      Stopped: where a signal asked for the end; what was scored is saved.
     """
     engine = Engine(config, detector, variables, digest=weights["digest"], run=run, mesh=mesh)
     view = headline(config)
@@ -68,6 +72,7 @@ def evaluate(
         found[images.name] = _result(
             config, images, rows[images.name], published, calibration, engine
         )
+        signals.check("the scores so far are saved")
     conditions = dict(_conditions(config, sets, engine, run))
     engine.say_shapes()
     results = Results(

@@ -5,13 +5,14 @@ import glob
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxdet.data.images import ImageSet
-from jaxdet.errors import RunFailedError, UserError
+from jaxdet.errors import RunFailedError, Stopped, UserError
 from jaxdet.results import Predictions, read_arrays, write_arrays
 
 # Seconds between two savings: what a kill loses at most.
@@ -85,6 +86,17 @@ class RowKeeper:
         """Forgets the images from a place on."""
         self._chunks = [self.rows[self.rows["image"] < position]]
         self.position = position
+
+    def stop(self, signum: int, *, together: bool) -> NoReturn:
+        """Saves all rows and ends the work, as a signal asked; on all hosts `together` or here.
+
+        Raises:
+          Stopped: in any case.
+        """
+        if self._path is not None:
+            self._save(self._path)
+        done = "the scores so far are saved" if self._path else ""
+        raise Stopped(signum, done, together=together)
 
     def _save(self, path: Path) -> None:
         partial = PartialScores(

@@ -13,6 +13,8 @@ from jaxdet.data.spectra import SpectrumLoader, Sums, choose_images, choose_side
 from jaxdet.evals.views import make_reader
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Spectrum
+from jaxdet.runtime import signals
+from jaxdet.runtime.watchdog import waited
 
 _VERSION = 1  # raise it when the same images begin to give other spectra
 
@@ -52,12 +54,13 @@ def _total(config: Config, loader: SpectrumLoader) -> Sums:
             f"spectrum {loader.read.images.name}", total=len(loader.chosen), unit="images"
         ) as progress,
     ):
-        batches: Iterator[Any] = opened
+        batches: Iterator[Any] = waited(opened, "waiting for images for a spectrum")
         total: Any = None
         for sums in batches:
             # In the order of the set, so that rounding does not depend on the workers.
             total = sums if total is None else {name: total[name] + sums[name] for name in sums}
             progress.advance(int(sums["count"].sum() + sums["small"][0] + sums["bad"][0]))
+            signals.check()
         return total
 
 

@@ -44,10 +44,12 @@ def run_table(
     # Imported late: a mistake on the command line is answered without waiting for JAX.
     from jaxdet.experiments.runner import run_rows
 
-    run_rows(table, rows, workdir)
+    accept = values["accept-config-changes"].value
+    run_rows(table, rows, workdir, accept_changes=accept)
 
 
 def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_boolean("accept-config-changes", False, "", flag_values=values)
     flags.DEFINE_boolean("list", False, "", flag_values=values)
     flags.DEFINE_string("row", "", "", flag_values=values)
     flags.DEFINE_string("images-per-second", "", "", flag_values=values)

@@ -1,6 +1,6 @@
 """Runs the rows of a table one after the other, and reports on those that are finished."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -14,33 +14,45 @@ from jaxdet.progress import say
 from jaxdet.report import write_report
 from jaxdet.results import RunFolder, read_results
 from jaxdet.run import run
+from jaxdet.runtime import signals
 
 
-def run_rows(table: Table, rows: Sequence[Row], workdir: Path) -> None:
+def run_rows(
+    table: Table, rows: Sequence[Row], workdir: Path, *, accept_changes: bool = False
+) -> None:
     """Runs each row in its folder below `workdir`, from where it stands; then the report.
 
     A row that fails is told and the others go on. The report, in `workdir/report`, has every row
     of the table that is finished; where only some rows were asked for, as by the jobs of an array,
-    the one that finishes the table writes it.
+    the one that finishes the table writes it. `accept_changes` is for `jaxdet.run.run`.
 
     Raises:
       UserError: where rows failed by mistakes that the user can mend, and no other way.
       RunFailedError: where a row failed otherwise.
+      Stopped: where a signal asked for the end; what the row had done is saved.
     """
     if RunFolder(workdir).config.exists():
         raise UserError(f"{workdir}: holds a run, not a table; give another --workdir")
-    failed: dict[str, UserError | RunFailedError] = {}
+    with signals.deferred():
+        failed = dict(_failures(rows, workdir, accept_changes=accept_changes))
+    _report(table, workdir, all_asked=len(rows) == len(table.rows))
+    _raise_for(failed, len(rows))
+
+
+def _failures(
+    rows: Sequence[Row], workdir: Path, *, accept_changes: bool
+) -> Iterator[tuple[str, UserError | RunFailedError]]:
+    """Runs the rows; the names of those that fail, and why."""
     for number, row in enumerate(rows, start=1):
+        signals.check("every row before is saved")
         say(f"row {row.name}, {number} of {len(rows)}")
         try:
-            run(row.config, workdir / row.name)
+            run(row.config, workdir / row.name, accept_changes=accept_changes)
         except (UserError, RunFailedError) as error:
-            failed[row.name] = error
+            yield row.name, error
             say(f"row {row.name} failed: {' '.join(str(error).split())}")
         # The next row's network is another one.
         jax.clear_caches()
-    _report(table, workdir, all_asked=len(rows) == len(table.rows))
-    _raise_for(failed, len(rows))
 
 
 def _report(table: Table, workdir: Path, *, all_asked: bool) -> None:

@@ -7,6 +7,8 @@ copy in GRIP's comparison.
 import flax.linen as nn
 import jax
 
+from jaxdet.models.pooling import max_pool
+
 # Channels over the first one's; each stage is a 3x3 and a 5x5 convolution, then a pool.
 _STAGES = (1, 2, 4)
 _init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
@@ -34,7 +36,7 @@ class CooccurrenceCNN(nn.Module):
                     kernel_init=_init, name=f"conv{stage}_{size}",
                 )(x)  # fmt: skip
                 x = nn.relu(x)
-            x = nn.max_pool(x, (2, 2), strides=(2, 2))
+            x = max_pool(x, (2, 2), strides=(2, 2))
         x = x.reshape(len(x), -1)
         x = nn.relu(nn.Dense(8 * self.width, kernel_init=_init, name="fc1")(x))
         return nn.Dense(1, name="fc2")(x)[:, 0]

@@ -16,6 +16,7 @@ from jaxdet.models.conv import conv, flax_conv
 from jaxdet.models.evidence import last_map
 from jaxdet.models.extent import halve, keep_inside, mean_inside
 from jaxdet.models.norm import BatchNorm
+from jaxdet.models.pooling import MaxPool, max_pool
 
 
 class BasicBlock(nn.Module):
@@ -101,7 +102,7 @@ class ResNet(nn.Module):
     stem_size: int = 7
     downsample_early: bool = True
     conv: Callable[..., nn.Module] = conv
-    max_pool: Callable[..., jax.Array] = nn.max_pool
+    max_pool: MaxPool = max_pool
 
     @nn.compact
     def __call__(self, x: jax.Array, size: jax.Array | None = None, *, train: bool) -> jax.Array:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxdet.models.evidence import last_map
 from jaxdet.models.extent import keep_inside
 from jaxdet.models.norm import BatchNorm
+from jaxdet.models.pooling import max_pool
 
 # Channels of each convolution over the first one's; None: a pool that halves the map.
 _STAGES = (1, None, 2, None, 4, 4, None, 8, 8, None, 8, 8, None)
@@ -62,7 +63,7 @@ class VGG(nn.Module):
         number = 0
         for factor in _STAGES:
             if factor is None:
-                x = nn.max_pool(x, (2, 2), strides=(2, 2))
+                x = max_pool(x, (2, 2), strides=(2, 2))
                 size = None if size is None else size // 2
                 x = keep_inside(x, size)
                 self.sow("intermediates", f"features_{number}", x)

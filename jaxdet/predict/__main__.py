@@ -4,6 +4,11 @@ Exit status 0 where every image was scored, 1 where some could not be read (they
 --out stand in the column `error`), 2 for a mistake on the command line.
 """
 
+from jaxdet.errors import UserError, guard, guard_loading
+
+if __name__ == "__main__":
+    guard_loading()
+
 import argparse
 import csv
 import io
@@ -11,7 +16,6 @@ import json
 import sys
 from collections.abc import Sequence
 
-from jaxdet.errors import UserError, guard
 from jaxdet.files import check_writable, write_bytes
 from jaxdet.pages import printable, spreadsheet_safe
 from jaxdet.predict.detector import load_detector

@@ -1,4 +1,18 @@
 """Pages and tables from run folders alone: no model, no accelerator, no network."""
 
-from jaxdet.report.tables import print_table as print_table
-from jaxdet.report.write import write_report as write_report
+from typing import Any
+
+__all__ = ["print_table", "write_report"]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded on first use: the command answers Ctrl-C while it still loads matplotlib.
+    if name == "print_table":
+        from jaxdet.report.tables import print_table
+
+        return print_table
+    if name == "write_report":
+        from jaxdet.report.write import write_report
+
+        return write_report
+    raise AttributeError(f"module 'jaxdet.report' has no attribute {name!r}")

@@ -1,11 +1,15 @@
 """`python -m jaxdet.report RUN... [--out=DIR]`: a page and tables from run folders."""
 
+from jaxdet.errors import Parser, UserError, guard, guard_loading
+
+if __name__ == "__main__":
+    guard_loading()
+
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxdet.errors import Parser, UserError, guard
 from jaxdet.report.tables import print_table
 from jaxdet.report.write import write_report
 from jaxdet.results import RunFolder, read_results

@@ -36,6 +36,25 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def unvalidated(self) -> Path:
+        """The checkpoint of an epoch whose validation a signal ended."""
+        return self.path / "unvalidated"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works on the run; see `jaxdet.runtime.lock`."""
+        return self.path / ".lock"
+
+    @property
+    def changes(self) -> Path:
+        """One JSON object for each change of the config that was accepted."""
+        return self.path / "changes.jsonl"
+
+    def earlier_config(self, number: int) -> Path:
+        """The config before the change of this number, from 1."""
+        return self.path / f"config.{number}.json"
+
+    @property
     def results(self) -> Path:
         """The scores of every set, JSON."""
         return self.path / "results.json"

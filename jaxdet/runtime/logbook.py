@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import jax
+
 from jaxdet.files import write_bytes
 from jaxdet.results import read_metrics
 from jaxdet.runtime.room import keep_trying
@@ -14,25 +16,40 @@ from jaxdet.runtime.room import keep_trying
 class Logbook:
     """Appends lines to `metrics.jsonl`, one JSON object each."""
 
-    def __init__(self, path: Path, *, keep_to_step: int, wait_for_room: bool = False):
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keep_to_step: int,
+        validated: bool = True,
+        wait_for_room: bool = False,
+    ):
         """Opens the file for going on after a step: later lines, of lost work, are cut off.
 
         Args:
           path: the file; it need not be there.
           keep_to_step: the last step whose lines stay.
+          validated: whether this step's validation is behind the run too, and its line is kept.
           wait_for_room: on a full disk wait for room instead of ending the run.
         """
         kept = [line for line in read_metrics(path) if line["step"] <= keep_to_step]
-        content = "".join(json.dumps(line) + "\n" for line in kept).encode()
+        if not validated:
+            lost = [x for x in kept if x["step"] == keep_to_step and "val/accuracy" in x]
+            kept = [line for line in kept if line not in lost]
         self._path, self._waits = path, wait_for_room
-        keep_trying(lambda: write_bytes(path, content), path, wait=wait_for_room)
+        self._writes = jax.process_index() == 0
+        if self._writes:
+            content = "".join(json.dumps(line) + "\n" for line in kept).encode()
+            keep_trying(lambda: write_bytes(path, content), path, wait=wait_for_room)
 
     def write(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
-        """Adds a line. On disk when the call returns.
+        """Adds a line, by the first of several processes. On disk when the call returns.
 
         Raises:
           DiskFullError: where there is no room and waiting was not asked for.
         """
+        if not self._writes:
+            return
         line = json.dumps({"step": step, "epoch": epoch, **values}, allow_nan=False) + "\n"
         keep_trying(lambda: _append(self._path, line.encode()), self._path, wait=self._waits)
 

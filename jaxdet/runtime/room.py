@@ -7,6 +7,8 @@ from pathlib import Path
 
 from jaxdet.errors import DiskFullError, is_disk_full
 from jaxdet.progress import say, size_text
+from jaxdet.runtime import signals
+from jaxdet.runtime.watchdog import stage
 
 ADVICE = "make room and start the same command again"
 
@@ -31,12 +33,19 @@ def free_bytes(path: Path) -> int:
 
 
 def pause() -> None:
-    """Lets some time pass between two looks at a full disk."""
-    time.sleep(_POLL)
+    """Lets some time pass between two looks at a full disk.
+
+    Raises:
+      Stopped: where a signal asks for the end.
+    """
+    signals.check()
+    # A sign of life, each time: to wait for room is not to hang.
+    with stage("waiting for room on the disk"):
+        time.sleep(_POLL)
 
 
 def wait_for(is_room: Callable[[], bool], line: str) -> None:
-    """Says the line once and returns when there is room; Ctrl-C is answered at once."""
+    """Says the line once and returns when there is room, or a signal asks for the end."""
     say(f"{line}; {_WAITING}")
     while not is_room():
         pause()

@@ -2,12 +2,13 @@
 
 The order of what follows an epoch is fixed: validate, decide, write the metrics, save. A
 checkpoint holds everything decided before it, so a run that was killed at any moment goes
-on from the newest one and repeats the lost part bit by bit.
+on from the newest one and repeats the lost part bit by bit. A run that a signal asks to end
+saves after the step or the batch of validation that it is at, and loses none.
 """
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 from jax.sharding import Mesh
@@ -25,21 +26,26 @@ from jaxdet.data.loaders import (
 )
 from jaxdet.data.order import steps_per_epoch
 from jaxdet.data.pipeline import open_batches
-from jaxdet.errors import UserError
+from jaxdet.errors import Stopped, UserError
 from jaxdet.evals.predict import make_predict_step, predict
 from jaxdet.models.detector import get_detector
 from jaxdet.progress import ProgressLine, say
 from jaxdet.results import Predictions, RunFolder
-from jaxdet.runtime.checkpoint import Checkpoints
+from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.logbook import Logbook
+from jaxdet.runtime.memory import keep_freed_memory
 from jaxdet.runtime.mesh import put_batch
+from jaxdet.runtime.signals import StopPoint
+from jaxdet.runtime.watchdog import stage
 from jaxdet.train import schedule
 from jaxdet.train.measure import measure_inputs
+from jaxdet.train.nonfinite import NonFinite
 from jaxdet.train.plateau import PlateauState
 from jaxdet.train.start import initial_variables, open_checkpoints
 from jaxdet.train.state import TrainState, abstract_state, make_optimizer, new_state
 from jaxdet.train.step import TrainStep, make_train_step
-from jaxdet.train.window import Window
+from jaxdet.train.unvalidated import find_unvalidated, save_unvalidated
+from jaxdet.train.window import Recorder, Window
 
 # More batches than any run has: the plateau rule, not a count, ends a run.
 _ENDLESS = 2**31 - 1
@@ -52,17 +58,21 @@ def train(
 
     Raises:
       UserError: where the images are not those the run began with.
-      RunFailedError: where the loss is not finite, a checkpoint cannot be written, or none of
-        those that are there is sound.
+      RunFailedError: where the loss is not finite (unless `optim.on_nonfinite` leaves the update
+        out), a checkpoint cannot be written, or none of those that are there is sound.
+      Stopped: where a signal asked for the end; all work is saved.
     """
-    trainer = _Trainer(config, train_set, val_set, run=run, mesh=mesh)
+    if mesh.devices.flat[0].platform == "cpu":
+        keep_freed_memory()
+    trainer = Trainer(config, train_set, val_set, run=run, mesh=mesh)
     try:
         position = trainer.begin()
         with trainer.open_input(position) as batches:
             while not schedule.is_over(config, position.plateau, epochs_done=position.epoch):
                 position = trainer.train_epoch(position, batches)
                 position = trainer.finish_epoch(position)
-        trainer.checkpoints.wait()
+        with stage("waiting for the last checkpoint to be written"):
+            trainer.checkpoints.wait()
     finally:
         trainer.checkpoints.close()
 
@@ -77,6 +87,7 @@ class Position:
       epoch: passes done.
       plateau: the learning rate's history.
       bad: ids of training images that could not be read, in the order they were met.
+      window: steps whose line of metrics is not written yet, of a run that a signal ended.
     """
 
     state: TrainState
@@ -84,9 +95,10 @@ class Position:
     epoch: int
     plateau: PlateauState
     bad: tuple[str, ...] = ()
+    window: dict[str, Any] | None = None
 
 
-class _Trainer:
+class Trainer:
     """The parts of one run, put together from its config."""
 
     def __init__(
@@ -97,31 +109,57 @@ class _Trainer:
         *,
         run: RunFolder,
         mesh: Mesh,
+        read_only: bool = False,
     ):
+        """Opens the checkpoints of the run folder, and changes nothing there if `read_only`."""
         self.config, self.run, self.mesh = config, run, mesh
         self.detector = get_detector(config.model)
         self.train_step: TrainStep = make_train_step(
-            self.detector, make_optimizer(config.optim), mesh, seed=config.seed
+            self.detector,
+            make_optimizer(config.optim),
+            mesh,
+            seed=config.seed,
+            skip_nonfinite=config.optim.on_nonfinite == "skip",
         )
         self.predict_step = make_predict_step(self.detector, mesh)
         self.loader = _train_loader(config, train_set)
         self.val_set = val_set
         self.steps = steps_per_epoch(len(train_set), batch_size=config.optim.batch_size)
-        self.checkpoints: Checkpoints = open_checkpoints(run, config)
+        self.checkpoints: Checkpoints = open_checkpoints(run, config, read_only=read_only)
+        self.stop = StopPoint(mesh)
+        self.nonfinite = NonFinite(
+            config,
+            run=run,
+            ids=train_set.ids,
+            newest=self.checkpoints.latest_step,
+            devices=mesh.size,
+        )
 
     def begin(self) -> Position:
-        """The newest checkpoint, or the first step."""
-        step = self.checkpoints.latest_step()
-        position = self._first() if step is None else self._restore(step)
+        """The newest checkpoint, or the first step; a validation that was begun is made up for."""
+        like = abstract_state(self.config, self.detector, self.mesh)
+        stopped = find_unvalidated(self.run, like, after=self.checkpoints.latest_step() or 0)
+        position = self.newest() if stopped is None else self._position(stopped)
         self.logbook = Logbook(
             self.run.metrics,
             keep_to_step=position.step,
+            validated=stopped is None,
             wait_for_room=self.config.checkpoint.on_full_disk == "wait",
         )
+        if stopped is not None:
+            return self.finish_epoch(position)
         if not schedule.is_over(self.config, position.plateau, epochs_done=position.epoch):
             # Told now rather than after the hours before the first save.
             self.checkpoints.make_room(position.state)
         return position
+
+    def newest(self) -> Position:
+        """The newest checkpoint, or the first step."""
+        step = self.checkpoints.latest_step()
+        if step is None:
+            return self._first()
+        like = abstract_state(self.config, self.detector, self.mesh)
+        return self._position(self.checkpoints.restore(step, like))
 
     def _first(self) -> Position:
         variables = initial_variables(self.config, self.detector, self.mesh)
@@ -133,14 +171,16 @@ class _Trainer:
         state = new_state(self.config, variables, self.mesh)
         return Position(state=state, step=0, epoch=0, plateau=schedule.first_state(self.config))
 
-    def _restore(self, step: int) -> Position:
-        like = abstract_state(self.config, self.detector, self.mesh)
-        restored = self.checkpoints.restore(step, like)
+    def _position(self, restored: Restored) -> Position:
+        """Where the run stood at a checkpoint."""
+        step = restored.step
         if restored.host["input"] != self._input_identity():
             raise UserError(
                 f"{self.run.path}: the images under {self.config.train_root} are not those this "
                 "run began with; restore them, or start again with another --workdir"
             )
+        # Checkpoints of before there was a count have none.
+        self.nonfinite.skipped = restored.host.get("skipped", 0)
         say(f"going on from step {step}")
         return Position(
             state=restored.state,
@@ -148,6 +188,7 @@ class _Trainer:
             epoch=step // self.steps,
             plateau=PlateauState(**restored.host["plateau"]),
             bad=tuple(restored.host["bad"]),
+            window=restored.host.get("window"),
         )
 
     def open_input(self, position: Position) -> Any:
@@ -160,10 +201,13 @@ class _Trainer:
         """Trains to the end of the epoch: the rest of it where the position is within."""
         end = (position.epoch + 1) * self.steps
         title = f"epoch {position.epoch + 1}"
-        window = Window()
+        window = Window(self.nonfinite, position.window)
+        position = dataclasses.replace(position, window=None)
         with ProgressLine(title, total=self.steps, done=self.steps - end + position.step) as line:
             while position.step < end:
-                position = self._one_step(position, next(batches), window)
+                with stage(f"waiting for the images of step {position.step + 1}"):
+                    batch = next(batches)
+                position = self.one_step(position, batch, window)
                 self.checkpoints.check()
                 line.advance(note=window.note())
                 if position.step % self.config.runtime.log_every == 0:
@@ -172,14 +216,18 @@ class _Trainer:
                     # The window is written out first: a resumed run begins an empty one.
                     self._log(position, window)
                     self._save(position, ranks=None)
+                if position.step < end and (signum := self.stop.reached()):
+                    self._stop(signum, dataclasses.replace(position, window=window.keep()))
         self._log(position, window)
         return dataclasses.replace(position, epoch=position.epoch + 1)
 
-    def _one_step(self, position: Position, batch: Batch, window: Window) -> Position:
+    def one_step(self, position: Position, batch: Batch, window: Recorder) -> Position:
+        """One update; its numbers go to the window."""
         rate = self._rate(position)
-        placed = put_batch(self.mesh, {"image": batch["image"], "label": batch["label"]})
-        state, scalars = self.train_step(position.state, placed["image"], placed["label"], rate)
-        window.add(position.step + 1, rate, placed["label"], scalars)
+        with stage(f"launching step {position.step + 1}"):
+            placed = put_batch(self.mesh, {"image": batch["image"], "label": batch["label"]})
+            state, scalars = self.train_step(position.state, placed["image"], placed["label"], rate)
+        window.add(position.step + 1, rate, batch, scalars)
         return dataclasses.replace(
             position, state=state, step=position.step + 1, bad=self._bad(position, batch)
         )
@@ -204,7 +252,10 @@ class _Trainer:
 
     def finish_epoch(self, position: Position) -> Position:
         """Validates, decides on the learning rate, writes the metrics and saves."""
-        scores = self._validate(position)
+        try:
+            scores = self._validate(position)
+        except Stopped as stop:
+            self._stop(stop.signum, position, validated=False)
         plateau = schedule.next_state(self.config, position.plateau, scores["val/accuracy"])
         position = dataclasses.replace(position, plateau=plateau)
         self.logbook.write(position.step, position.epoch, scores)
@@ -219,24 +270,43 @@ class _Trainer:
 
     def _validate(self, position: Position) -> dict[str, float]:
         loader = _val_loader(self.config, self.val_set, epoch=position.epoch)
-        predictions = predict(
-            loader,
-            self.predict_step,
-            position.state.variables,
-            mesh=self.mesh,
-            # Threads: processes would start anew for each epoch.
-            runtime=dataclasses.replace(self.config.runtime, worker_kind="threads"),
-        )
+        with stage(f"validation after epoch {position.epoch}"):
+            predictions = predict(
+                loader,
+                self.predict_step,
+                position.state.variables,
+                mesh=self.mesh,
+                # Threads: processes would start anew for each epoch.
+                runtime=dataclasses.replace(self.config.runtime, worker_kind="threads"),
+            )
         return _val_scores(predictions)
 
+    def _stop(self, signum: int, position: Position, *, validated: bool = True) -> NoReturn:
+        """Saves what is done and ends the run, as a signal asked."""
+        self.checkpoints.wait()
+        if not validated:
+            host = self._host(position)
+            save_unvalidated(self.run, position.step, position.state, host=host)
+        elif self.checkpoints.latest_step() != position.step:
+            self._save(position, ranks=None)
+        self.checkpoints.wait()
+        raise Stopped(signum, f"saved at step {position.step}", together=True)
+
     def _save(self, position: Position, *, ranks: dict[str, list[float]] | None) -> None:
-        host = {
+        host = self._host(position)
+        with stage(f"saving checkpoint {position.step}"):
+            self.checkpoints.save(position.step, position.state, host=host, ranks=ranks)
+
+    def _host(self, position: Position) -> dict[str, Any]:
+        """What a checkpoint holds besides the arrays."""
+        return {
             "plateau": dataclasses.asdict(position.plateau),
             "input": self._input_identity(),
             "bad": list(position.bad),
+            "window": position.window,
+            "skipped": self.nonfinite.skipped,
             "config": schema.to_json_dict(self.config),
         }
-        self.checkpoints.save(position.step, position.state, host=host, ranks=ranks)
 
     def _input_identity(self) -> dict[str, str]:
         """Which images the position counts through."""

@@ -10,6 +10,7 @@ from jaxdet.data.pipeline import open_batches
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.runtime.mesh import batch_sharding, put_batch, put_replicated, replicated
+from jaxdet.runtime.watchdog import waited
 
 
 def measure_inputs(
@@ -31,7 +32,7 @@ def measure_inputs(
         open_batches(loader, start=0, stop=loader.steps, runtime=runtime) as batches,
         ProgressLine("measure inputs", total=len(loader.read.images), unit="images") as progress,
     ):
-        for batch in batches:
+        for batch in waited(batches, "waiting for images to measure the inputs"):
             rows = put_batch(mesh, {"image": batch["image"], "valid": batch["valid"]})
             placed = measure(placed, rows["image"], rows["valid"])
             progress.advance(int(batch["valid"].sum()))

@@ -252,7 +252,8 @@ def test_folders_and_files_that_may_not_be_read_are_named(tmp_path):
     write_images(root / "test" / "closed", count=2)
     (root / "test" / "closed" / "0_real").chmod(0)
     (root / "train" / "a" / "1_fake" / "001.png").chmod(0)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    # pytest's own folders are closed to others; each of its workers adds one.
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(folder.stat().st_mode | 0o055)
     code = (
         "import sys; from pathlib import Path\n"

@@ -6,6 +6,7 @@ import pytest
 from jaxdet.data.ahead import in_order
 from jaxdet.data.buckets import Buckets, batches, bucket
 from jaxdet.data.pieces import MAX_WHOLE_PIXELS, Piece
+from jaxdet.errors import RunFailedError
 
 
 def pieces(rng, count, most=300):
@@ -88,5 +89,5 @@ def test_an_error_ahead_comes_out_at_its_place():
 
     given = in_order(work, range(9), cost=lambda p: 1, budget=100, workers=2)
     assert [next(given) for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(ValueError, match="the third"):
+    with pytest.raises(RunFailedError, match="ValueError: the third"):
         next(given)

@@ -71,7 +71,7 @@ def test_an_interrupted_one_says_how_to_go_on(server, tmp_path):
     arguments = command(tmp_path, server, "PLAIN")
     part = tmp_path / "fetched/net-x.pth.part"
     status, line = killed(arguments, when=grown(part, 2_000_000), how=signal.SIGINT)
-    told = "error: interrupted; start the same command again to continue\n"
+    told = "interrupted; start the same command again to continue\n"
     assert (status, line) == (130, told)
 
 

@@ -60,3 +60,14 @@ def test_a_file_for_which_there_is_no_room_leaves_the_old_one(disk):
         write_bytes(path, b"new" * 4096)
     assert path.read_bytes() == b"old"
     assert [one.name for one in disk.iterdir() if one.name != "ballast"] == ["results.json"]
+
+
+def test_the_line_of_a_validation_that_will_be_made_again_is_cut_off(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    book = Logbook(path, keep_to_step=0)
+    book.write(10, 1.0, {"train/loss": 0.5})
+    book.write(10, 1, {"val/accuracy": 0.5})
+    Logbook(path, keep_to_step=10)
+    assert len(read_metrics(path)) == 2
+    Logbook(path, keep_to_step=10, validated=False)
+    assert [list(line) for line in read_metrics(path)] == [["step", "epoch", "train/loss"]]

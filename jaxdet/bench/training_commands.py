@@ -1,0 +1,183 @@
+"""What `python -m jaxdet.bench` measures of training, and what it reckons from that."""
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jaxdet.bench.arguments import ARCHITECTURES, given_images, positive, rate, say
+from jaxdet.bench.pictures import write_pictures
+from jaxdet.config import Model, Runtime
+from jaxdet.data.store.pack import pack
+from jaxdet.errors import UserError
+
+_BOUNDLESS = float("inf")
+
+STEP = (
+    "training steps on a batch that lies on the devices: the step of jaxdet.train beside the same "
+    "with Flax's own layers (the reference), and PyTorch's where asked for"
+)
+
+
+def add_step(parser: argparse.ArgumentParser) -> None:
+    """The options of `bench step`."""
+    _add_network(parser)
+    parser.add_argument(
+        "--batch-size", type=positive, nargs="+", default=[64], metavar="N", help="default 64"
+    )
+    parser.add_argument(
+        "--reference", choices=("flax", "torch"), default="flax",
+        help="torch: rows of PyTorch too, eager in float32 as published, and its fastest way",
+    )  # fmt: skip
+    _add_turns(parser)
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="resnet50")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    for flag, default, text in (
+        ("width", 64, "channels of the first layer"), ("size", 224, "pixels a side"),
+    ):  # fmt: skip
+        told = f"{text} (default {default})"
+        parser.add_argument(f"--{flag}", type=positive, default=default, metavar="N", help=told)
+
+
+def _add_turns(parser: argparse.ArgumentParser) -> None:
+    for flag, default, text in (
+        ("steps", 10, "in a turn"), ("rounds", 3, "turns of each row"),
+    ):  # fmt: skip
+        told = f"{text} (default {default})"
+        parser.add_argument(f"--{flag}", type=positive, default=default, metavar="N", help=told)
+
+
+def step_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Its rows."""
+    from jaxdet.bench.step import Plan, measure_step
+    from jaxdet.bench.stepper import Settings
+
+    settings = Settings(
+        way="jaxdet", arch=options.arch, width=options.width, size=options.size,
+        dtype=options.dtype,
+    )  # fmt: skip
+    plan = Plan(
+        settings=settings,
+        batch_sizes=options.batch_size,
+        torch=options.reference == "torch",
+        steps=options.steps,
+        rounds=options.rounds,
+    )
+    return measure_step(plan, say=say)
+
+
+E2E = (
+    "the whole line, images with Blur+JPEG(0.5) to updates, beside the step alone (the reference) "
+    "and the input alone"
+)
+
+
+def add_e2e(parser: argparse.ArgumentParser) -> None:
+    """The options of `bench e2e`."""
+    _add_network(parser)
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="folder or packed store with train/; 512 pictures, packed, where left out",
+    )
+    parser.add_argument("--batch-size", type=positive, default=64, metavar="N", help="default 64")
+    parser.add_argument("--backend", choices=("faithful", "fast"), default="faithful")
+    parser.add_argument("--workers", type=int, default=-1, metavar="N", help="-1: one a core")
+    parser.add_argument("--worker-kind", choices=("auto", "threads", "processes"), default="auto")
+    _add_turns(parser)
+
+
+def e2e_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Its rows."""
+    from jaxdet.bench.e2e import Plan, measure_e2e
+
+    with tempfile.TemporaryDirectory() as scratch:
+        plan = Plan(
+            root=given_images(options) or _packed_pictures(Path(scratch)),
+            model=Model(name=options.arch, width=options.width, dtype=options.dtype),
+            size=options.size,
+            batch_size=options.batch_size,
+            backend=options.backend,
+            runtime=Runtime(workers=options.workers, worker_kind=options.worker_kind),
+            steps=options.steps,
+            rounds=options.rounds,
+        )
+        return measure_e2e(plan, say=say)
+
+
+def _packed_pictures(scratch: Path) -> Path:
+    write_pictures(scratch / "pictures", count=512)
+    pack(scratch / "pictures", scratch / "packed", say=say)
+    return scratch / "packed"
+
+
+SCALING = (
+    "no measurement: hours and cost of a run on 1 to 512 devices, reckoned from speeds that were "
+    "measured; see docs/scaling.md"
+)
+
+
+def add_scaling(parser: argparse.ArgumentParser) -> None:
+    """The options of `bench scaling`."""
+    for flag, default, text in (
+        ("images", 720_000, "of training"), ("epochs", 20, "passes over them"),
+        ("validation", 8_000, "images scored after each epoch"),
+        ("test", 90_000, "images scored at the end"),
+        ("batch-size", 512, "images a step over all devices"),
+    ):  # fmt: skip
+        told = f"{text} (default {default})"
+        parser.add_argument(f"--{flag}", type=positive, default=default, metavar="N", help=told)
+    for flag, standard, text in (
+        ("parameters", 23.5e6, "of the network"),
+        ("step-rate", None, "images/s that one device trains on: bench step"),
+        ("input-rate", None, "images/s of one host's input: bench input"),
+        ("eval-rate", _BOUNDLESS, "images/s that one device scores: bench eval"),
+        ("link", _BOUNDLESS, "bytes/s between two devices"),
+        ("disk", _BOUNDLESS, "bytes/s that checkpoints are written with"),
+        ("price", 0.0, "of one device for an hour"),
+    ):  # fmt: skip
+        told = text if standard in (None, _BOUNDLESS) else f"{text} (default {standard:g})"
+        parser.add_argument(
+            f"--{flag}", type=rate, default=standard, required=standard is None, metavar="X",
+            help=told,
+        )  # fmt: skip
+    parser.add_argument("--devices-per-host", type=positive, default=8, metavar="N")
+    parser.add_argument(
+        "--shared-cores", action="store_true", help="steps and input on the same CPU cores"
+    )
+    parser.add_argument(
+        "--devices", type=positive, nargs="+", default=[1, 8, 16, 64, 128, 512], metavar="N"
+    )
+
+
+def scaling_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Its rows, each told in words too."""
+    from jaxdet.bench.scaling import Machine, Run, rows
+
+    for flag in ("step_rate", "input_rate", "eval_rate", "link", "disk"):
+        if not getattr(options, flag):
+            raise UserError(f"--{flag.replace('_', '-')}=0: nothing would ever end")
+    uneven = [n for n in options.devices if options.batch_size % n]
+    if uneven:
+        raise UserError(f"--devices={uneven[0]} does not divide --batch-size={options.batch_size}")
+    run = Run(
+        images=options.images, epochs=options.epochs, validation=options.validation,
+        test=options.test, batch_size=options.batch_size, gradient_bytes=4 * options.parameters,
+        checkpoint_bytes=12 * options.parameters,
+    )  # fmt: skip
+    machine = Machine(
+        step_rate=options.step_rate, input_rate=options.input_rate, eval_rate=options.eval_rate,
+        link=options.link, disk=options.disk, price=options.price,
+        devices_per_host=options.devices_per_host, shared_cores=options.shared_cores,
+    )  # fmt: skip
+    found = rows(run, machine, options.devices)
+    for row in found:
+        say(
+            f"{row['what']}: {row['hours']:.2f} h, cost {row['cost']:.2f}, limited by "
+            f"{row['limit']}, {row['waiting']:.0%} of a step waiting for input"
+        )
+    return found

@@ -1,0 +1,42 @@
+"""Input workers do not hear the signals that are for their trainer.
+
+Ctrl-C and SLURM's warnings go to every process of a group. A worker that dies of one takes the
+batch along that the trainer still waits for, and leaves a traceback. A blocked signal stays
+blocked over fork and exec, so workers that are started while it is are deaf from their first
+instruction on; they end with their trainer all the same (see `pipeline.py`).
+"""
+
+import contextlib
+import itertools
+import signal
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+from typing import TypeVar
+
+from jaxdet.errors import STOP_SIGNALS
+
+Element = TypeVar("Element")
+
+
+def started_deaf(elements: Iterator[Element]) -> Iterator[Element]:
+    """The elements of an iterator that starts its workers when it is asked for the first."""
+    with signals_blocked():
+        first = list(itertools.islice(elements, 1))
+    yield from first
+    yield from elements
+
+
+@contextlib.contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Threads and processes that are started in the body do not hear STOP_SIGNALS.
+
+    This process goes on hearing them in its other threads.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        # It unblocks what Python thinks it blocked, so it must not be started by what follows.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

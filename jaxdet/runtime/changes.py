@@ -1,0 +1,75 @@
+"""A run that is there under another config: refused, or gone on with where that is asked for."""
+
+import datetime
+import json
+import os
+
+from jaxdet import config as schema
+from jaxdet.errors import UserError
+from jaxdet.files import read_json, write_json
+from jaxdet.results import RunFolder, read_metrics
+
+# What the weights, the moments and the position of a run count in. `seed` also draws the images.
+_FIXED = ("model.", "data.", "seed", "optim.name", "optim.batch_size")
+
+
+def has_begun(folder: RunFolder) -> bool:
+    """Whether there is work that a changed config would spoil.
+
+    A start that failed on its weights leaves a config and nothing else; the next one may differ.
+    """
+    return folder.config.exists() and (
+        folder.metrics.exists() or folder.predictions("").parent.exists()
+    )
+
+
+def find_changes(config: schema.Config, folder: RunFolder) -> list[str]:
+    """Lines `option: old -> new` of what differs from the run in the folder; [] without one."""
+    if not has_begun(folder):
+        return []
+    return schema.differences(schema.read_config(folder.config), config)
+
+
+def check_config(config: schema.Config, folder: RunFolder, *, accept_changes: bool) -> None:
+    """Refuses a config that is not the one of the run in the folder.
+
+    Raises:
+      UserError: with the differences; where they are accepted, only with those that cannot be.
+    """
+    changed = find_changes(config, folder)
+    if changed and not accept_changes:
+        raise UserError(
+            f"{folder.path} holds a run of another config ({'; '.join(changed)}); give another "
+            "--workdir, or --accept-config-changes to go on under this one"
+        )
+    fixed = [line for line in changed if line.startswith(_FIXED)]
+    if fixed:
+        raise UserError(
+            f"{folder.path}: a run cannot go on with another {'; '.join(fixed)}; "
+            "give another --workdir"
+        )
+
+
+def note_changes(config: schema.Config, folder: RunFolder) -> None:
+    """Writes the config that holds from here on; the one before it stays, under a number."""
+    changed = find_changes(config, folder)
+    if not changed:
+        return
+    number = 1
+    while folder.earlier_config(number).exists():
+        number += 1
+    earlier = folder.earlier_config(number)
+    write_json(earlier, read_json(folder.config))
+    steps = [line["step"] for line in read_metrics(folder.metrics)]
+    note = {
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "after_step": max(steps, default=0),
+        "changed": changed,
+        "earlier": earlier.name,
+    }
+    with open(folder.changes, "a") as file:
+        file.write(json.dumps(note) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    # Last: a kill before it leaves the old config, and the change is asked for once more.
+    write_json(folder.config, schema.to_json_dict(config))

@@ -1,0 +1,158 @@
+"""Signals as requests: a long work ends at its next good place, with all it has done on disk.
+
+`errors.guard` alone ends a command wherever a signal finds it. Within `deferred` the first signal
+is noted, and the work looks at `requested` (or a `StopPoint`, where several processes must end
+together) between two steps; a second signal ends the process at once.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxdet.errors import STOP_SIGNALS, Stopped
+from jaxdet.runtime.mesh import put_batch, replicated
+
+# Signals are the process's, and so is what is known of them.
+_received: list[int] = []
+# Where Python's C handler writes the number of each signal, while `deferred` lasts.
+_wakeup: list[socket.socket] = []
+# Taken by whoever ends the process.
+_ending = threading.Lock()
+# Written there when a signal was noted.
+_NOTED = 0
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Until the body ends, the first signal is a request and the second ends the process.
+
+    Does nothing outside the main thread, which alone may handle signals, and within itself.
+    """
+    if threading.current_thread() is not threading.main_thread() or (
+        signal.getsignal(STOP_SIGNALS[0]) is _note
+    ):
+        yield
+        return
+    before = {signum: signal.signal(signum, _note) for signum in STOP_SIGNALS}
+    try:
+        with _second_ends_at_once():
+            yield
+    finally:
+        _received.clear()
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+@contextlib.contextmanager
+def leaving_together() -> Iterator[None]:
+    """Where all processes of a run stop, none takes the end of another for a failure."""
+    try:
+        yield
+    except Stopped as stop:
+        if stop.together and jax.process_count() > 1:
+            jax.distributed.shutdown()
+        raise
+
+
+def requested() -> int:
+    """The signal that asks for the end, 0 where none does."""
+    return _received[0] if _received else 0
+
+
+def check(done: str = "") -> None:
+    """A place where this process may end.
+
+    Raises:
+      Stopped: where a signal asked for it; `done` says what was saved.
+    """
+    if requested():
+        raise Stopped(requested(), done)
+
+
+class StopPoint:
+    """A place where all processes of a run end together, between two of their steps.
+
+    One process just looks at `requested`. Several agree by a maximum over their devices, which is
+    fetched one step late so that nobody waits for it: they end at most a step later.
+    """
+
+    def __init__(self, mesh: Mesh):
+        """Takes the devices of all processes."""
+        self._mesh = mesh
+        self._waiting: jax.Array | None = None
+        self._most = jax.jit(jnp.max, out_shardings=replicated(mesh))
+
+    def reached(self) -> int:
+        """The signal that asks for the end, the same on all processes; 0 where none does.
+
+        Every process calls this after each of its steps.
+        """
+        if jax.process_count() == 1:
+            return requested()
+        waiting, self._waiting = self._waiting, self._ask()
+        return 0 if waiting is None else int(jax.device_get(waiting))
+
+    def _ask(self) -> jax.Array:
+        mine = sum(d.process_index == jax.process_index() for d in self._mesh.devices.flat)
+        signums = np.full(mine, requested(), np.int32)
+        most: jax.Array = self._most(put_batch(self._mesh, {"signum": signums})["signum"])
+        return most
+
+
+def _note(signum: int, frame: object) -> None:
+    del frame
+    _received.append(signum)
+    if len(_received) > 1:
+        _end_at_once(signum)
+    for writer in _wakeup:
+        # An event loop in this thread (orbax runs some by uvloop) takes the place and leaves none.
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        writer.send(bytes([_NOTED]))
+    name = signal.Signals(signum).name
+    _tell(f"{name}: ending at the next step; another signal ends at once")
+
+
+@contextlib.contextmanager
+def _second_ends_at_once() -> Iterator[None]:
+    """Watches from a thread: Python's own handlers wait for native code, such as a compilation."""
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    _wakeup.append(writer)
+    threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True).start()
+    try:
+        yield
+    finally:
+        _wakeup.clear()
+        signal.set_wakeup_fd(before)
+        writer.close()  # ends the thread
+
+
+def _watch(reader: socket.socket) -> None:
+    one_before = False
+    with reader:
+        while told := reader.recv(1):
+            if one_before and told[0] in STOP_SIGNALS:
+                _end_at_once(told[0])
+            one_before |= told[0] == _NOTED or told[0] in STOP_SIGNALS
+
+
+def _end_at_once(signum: int) -> None:
+    # The handler and the watch may both be here.
+    if not _ending.acquire(blocking=False):
+        return
+    _tell(f"{signal.Signals(signum).name} again: ended at once")
+    os._exit(128 + signum)
+
+
+def _tell(line: str) -> None:
+    # Not print: its buffer may be in use by what the signal came upon.
+    os.write(2, f"{line}\n".encode())

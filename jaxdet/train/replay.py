@@ -1,0 +1,93 @@
+"""Repeats the step of a bundle, from the newest checkpoint before it.
+
+    python -m jaxdet.train.replay RUN/nonfinite/STEP
+
+Reads the run folder and changes nothing in it. The same commit on the same machine and devices
+prints the same numbers; see `nonfinite.py` for what a bundle is.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxdet import config as schema
+from jaxdet.data.loaders import Batch
+from jaxdet.data.splits import load_train_and_val
+from jaxdet.errors import Parser, UserError, guard
+from jaxdet.files import read_json
+from jaxdet.results import RunFolder
+from jaxdet.runtime.determinism import make_deterministic
+from jaxdet.runtime.mesh import make_mesh
+from jaxdet.train.loop import Trainer
+from jaxdet.train.nonfinite import BUNDLE, Update
+
+
+def replay(bundle: Path) -> Update:
+    """The bundle's step, done again.
+
+    Args:
+      bundle: a folder RUN/nonfinite/STEP.
+
+    Raises:
+      UserError: where the bundle, its images or its checkpoint cannot be read, where there are
+        fewer devices, or the run has gone on past the step.
+    """
+    facts = read_json(bundle / BUNDLE)
+    config: schema.Config = schema.from_json_dict(facts["config"])
+    if config.runtime.deterministic:
+        make_deterministic()
+    trainer = Trainer(
+        config,
+        *load_train_and_val(config),
+        run=RunFolder(bundle.absolute().parents[1]),
+        mesh=make_mesh(facts["devices"]),
+        read_only=True,
+    )
+    try:
+        return _repeat(trainer, facts)
+    finally:
+        trainer.checkpoints.close()
+
+
+class _Last:
+    """Keeps what the newest step gave; see `Recorder`."""
+
+    update: Update
+
+    def add(self, step: int, rate: float, batch: Batch, scalars: dict[str, jax.Array]) -> None:
+        loss, norm = float(scalars["loss"]), float(scalars["grad_norm"])
+        self.update = Update(step=step, rate=rate, batch=batch, loss=loss, grad_norm=norm)
+
+
+def _repeat(trainer: Trainer, facts: dict[str, Any]) -> Update:
+    position, last = trainer.newest(), _Last()
+    if position.step >= facts["step"]:
+        raise UserError(
+            f"{trainer.run.path}: has gone on to step {position.step}, past the bundle's "
+            f"{facts['step']}"
+        )
+    with trainer.open_input(position) as batches:
+        while position.step < facts["step"]:
+            position = trainer.one_step(position, next(batches), last)
+    return last.update
+
+
+def main(argv: list[str]) -> None:
+    """Runs the command line."""
+    with guard():
+        parser = Parser(
+            prog="python -m jaxdet.train.replay",
+            description="Repeats the step of a bundle, from the newest checkpoint before it.",
+        )
+        parser.add_argument("bundle", type=Path, help="RUN/nonfinite/STEP")
+        update = replay(parser.parse_args(argv).bundle)
+        print(
+            f"step {update.step}: loss {update.loss}, gradient norm {update.grad_norm}, "
+            f"learning rate {update.rate:g}"
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

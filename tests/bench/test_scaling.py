@@ -1,0 +1,61 @@
+import json
+
+import pytest
+
+from jaxdet.bench.__main__ import main
+from jaxdet.bench.scaling import Machine, Run, predict
+
+RUN = Run(
+    images=6400, epochs=2, validation=100, test=300, batch_size=64, gradient_bytes=1e8,
+    checkpoint_bytes=3e8,
+)  # fmt: skip
+
+
+def test_one_device_is_added_up_by_hand():
+    machine = Machine(step_rate=100, input_rate=1000, eval_rate=500, disk=1e8, price=2)
+    found = predict(RUN, machine, 1)
+    # 2 x (100 steps of 0.64 s + 3 s of checkpoint) + 500 images scored.
+    assert found.hours == pytest.approx((2 * (64 + 3) + 1) / 3600)
+    assert found.cost == pytest.approx(2 * found.hours)
+    assert (found.limit, found.waiting) == ("compute", 0)
+
+
+def test_links_and_input_bound_what_many_devices_gain():
+    machine = Machine(step_rate=100, input_rate=400, link=1e9, devices_per_host=8)
+    eight = predict(RUN, machine, 8)
+    # 0.08 s of computing and 2 x 7/8 x 0.1 s of links; 0.16 s of input are less.
+    assert eight.images_per_second == pytest.approx(64 / (0.08 + 0.175))
+    assert eight.limit == "links"
+    starved = predict(RUN, Machine(step_rate=100, input_rate=400, devices_per_host=8), 8)
+    assert starved.images_per_second == pytest.approx(400)
+    assert starved.waiting == pytest.approx(0.5)
+
+
+def test_on_shared_cores_input_and_steps_add_up():
+    machine = Machine(step_rate=10, input_rate=40, shared_cores=True)
+    assert predict(RUN, machine, 1).images_per_second == pytest.approx(1 / (1 / 10 + 1 / 40))
+
+
+def test_command_prints_a_line_a_number_of_devices(tmp_path, capsys):
+    out = tmp_path / "s.json"
+    main(
+        [
+            "scaling",
+            "--step-rate=2500",
+            "--input-rate=20000",
+            f"--json={out}",
+            "--devices",
+            "1",
+            "8",
+        ]
+    )
+    assert [row["devices"] for row in json.loads(out.read_text())["rows"]] == [1, 8]
+    assert "limited by compute" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong", [["--devices", "7"], ["--step-rate=0"], ["--link=fast"]])
+def test_mistakes_are_one_line(wrong, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["scaling", "--step-rate=1", "--input-rate=1", *wrong])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,89 @@
+"""A run whose images misbehave when a file appears, for test_hangs.py.
+
+    python -m tests.e2e.misbehaving DATA RUN PART HOW KIND SECONDS
+
+PART is training, validation, crops or pieces; HOW is hang, raise, exit or kill; KIND is threads or
+processes. What misbehaves is an image source, as a file system that hangs or a library with a
+fault would: everything above it is the run's own.
+"""
+
+import dataclasses
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from jaxdet import config as schema
+from jaxdet.data.folder import FolderSet
+from jaxdet.data.splits import load_train_and_val
+from jaxdet.errors import guard
+from jaxdet.evals.engine import Engine
+from jaxdet.evals.views import headline
+from jaxdet.files import write_json
+from jaxdet.models.detector import get_detector
+from jaxdet.results import RunFolder
+from jaxdet.runtime import watchdog
+from jaxdet.runtime.mesh import make_mesh
+from jaxdet.train.loop import train
+from jaxdet.train.start import initial_variables
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Misbehaving(FolderSet):
+    how: str
+    # Read first, so that batches before it are whole.
+    at: int
+
+    def read(self, index: int, *, max_pixels: int) -> np.ndarray:
+        if index == self.at:
+            misbehave(self.how)
+        return super().read(index, max_pixels=max_pixels)
+
+
+def misbehave(how):
+    if how == "hang":
+        threading.Event().wait()
+    if how == "raise":
+        raise ZeroDivisionError("a fault in a library")
+    if how == "exit":
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def spoilt(images, how):
+    return Misbehaving(
+        name=images.name, folder=images.folder, files=images.files, how=how, at=len(images) - 1
+    )
+
+
+def main(data, run, part, how, kind, seconds):
+    config = schema.Config(
+        data=schema.Data(root=data),
+        augment=schema.Augment(crop=24),
+        model=schema.Model(name="resnet18", width=4),
+        optim=schema.Optim(batch_size=8, schedule="constant", max_epochs=2),
+        evaluation=schema.Evaluation(protocols=("full" if part == "pieces" else "crop",)),
+        runtime=schema.Runtime(workers=2, worker_kind=kind, hang_seconds=float(seconds), devices=1),
+    )
+    folder, mesh = RunFolder(Path(run)), make_mesh(1)
+    write_json(folder.config, schema.to_json_dict(config))
+    train_set, val_set = load_train_and_val(config)
+    if part == "training":
+        train_set = spoilt(train_set, how)
+    else:
+        val_set = spoilt(val_set, how)
+    with guard(), watchdog.watch(limit=config.runtime.hang_seconds, folder=folder.path):
+        if part in ("training", "validation"):
+            train(config, train_set, val_set, run=folder, mesh=mesh)
+            return
+        detector = get_detector(config.model)
+        variables = initial_variables(config, detector, mesh)
+        engine = Engine(config, detector, variables, digest="", run=folder, mesh=mesh)
+        engine.predictions(val_set, headline(config), folder.validation)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

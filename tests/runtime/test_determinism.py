@@ -1,0 +1,44 @@
+"""XLA is told in time, in words that it knows."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from jaxdet.runtime.determinism import make_deterministic
+
+REPOSITORY = Path(__file__).parents[2]
+# XLA ends the process over a flag that it does not know, once it reads them.
+SCRIPT = """
+import os
+import jaxdet.run
+from jaxdet.runtime.determinism import make_deterministic
+
+make_deterministic()
+os.environ["XLA_FLAGS"] += " --xla_no_such_flag=1"
+print("not read yet", flush=True)
+import jax
+jax.devices()
+"""
+
+
+def test_xla_reads_the_flags_after_all_imports_and_knows_them():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], cwd=REPOSITORY, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    assert done.stdout == "not read yet\n"
+    assert done.returncode != 0
+    assert "--xla_no_such_flag" in done.stderr
+    assert "xla_gpu" not in done.stderr
+
+
+def test_flags_of_the_user_stay(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x --xla_gpu_deterministic_ops=true")
+    make_deterministic()
+    make_deterministic()
+    assert os.environ["XLA_FLAGS"].split() == [
+        "--xla_dump_to=x",
+        "--xla_gpu_deterministic_ops=true",
+        "--xla_gpu_exclude_nondeterministic_ops=true",
+    ]
