@@ -1,5 +1,6 @@
 """A detector with its weights, ready to score images of any size."""
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh
-from jaxdet.train.start import restore_variables
+from jaxdet.train.start import digest, restore_variables
 
 
 class LoadedDetector:
@@ -32,6 +33,16 @@ class LoadedDetector:
         self._variables = jax.device_put(variables)
         self._any_size = ARCHITECTURES[model.name].any_size
         self._apply = jax.jit(get_detector(model).apply)
+
+    @property
+    def variables(self) -> Variables:
+        """{"params", "batch_stats"} on the host."""
+        return jax.device_get(self._variables)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """16 hex digits over all of `variables`, as `results.json` has them."""
+        return digest(self.variables)
 
     def check_crop(self, crop: Crop) -> None:
         """Sees that the detector can score such parts of an image.

@@ -1,8 +1,9 @@
 """Image files named on the command line: found in order, decoded ahead."""
 
+import dataclasses
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +16,22 @@ from jaxdet.errors import UserError
 
 # Decoded images that may wait: few, since one can have tens of megapixels.
 _AHEAD = 2
+
+# An image file, the content of one, or what should have been one.
+Encoded = Path | bytes | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """An image to be scored.
+
+    Attributes:
+      name: what its row calls it.
+      image: its file or the content of one; None where a table has none.
+    """
+
+    name: str
+    image: Encoded
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
@@ -56,21 +73,36 @@ def _raise(error: OSError) -> None:
 
 
 def read_ahead(
-    paths: Sequence[Path], *, max_pixels: int
+    images: Iterable[Encoded], *, max_pixels: int
 ) -> Iterator[tuple[int, np.ndarray | Exception]]:
-    """Each file's number with its pixels u8 [H, W, 3], or with why it cannot be read."""
+    """Each image's number with its pixels u8 [H, W, 3], or with why it cannot be read.
+
+    Args:
+      images: taken one after the other, a few ahead.
+      max_pixels: images with more are not decoded.
+    """
     waiting: deque[tuple[int, Future[np.ndarray]]] = deque()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, path in enumerate(paths):
-            waiting.append((number, pool.submit(_read, path, max_pixels)))
+        for number, image in enumerate(images):
+            waiting.append((number, pool.submit(read_pixels, image, max_pixels=max_pixels)))
             if len(waiting) > _AHEAD:
                 yield _result(*waiting.popleft())
         while waiting:
             yield _result(*waiting.popleft())
 
 
-def _read(path: Path, max_pixels: int) -> np.ndarray:
-    return decode(read_image_file(path, max_pixels=max_pixels), max_pixels=max_pixels)
+def read_pixels(image: Encoded, *, max_pixels: int) -> np.ndarray:
+    """The pixels u8 [H, W, 3] of an image, RGB.
+
+    Raises:
+      OSError: where its file cannot be opened.
+      ValueError: where it is no image, is damaged or too large, or is missing from its table.
+    """
+    if image is None:
+        raise ValueError("no image in this row of the table")
+    if isinstance(image, Path):
+        image = read_image_file(image, max_pixels=max_pixels)
+    return decode(image, max_pixels=max_pixels)
 
 
 def _result(number: int, future: Future[np.ndarray]) -> tuple[int, np.ndarray | Exception]:

@@ -7,6 +7,7 @@ from jaxdet.bench.evaluation import Plan, measure_evaluation
 from jaxdet.config import Model, Runtime
 
 
+@pytest.mark.slow
 def test_rows_and_ratios(tmp_path):
     # Inside, the logits of both ways are held against each other.
     plan = Plan(scratch=tmp_path, images=4, batch_size=2, rounds=1,

@@ -28,6 +28,7 @@ def test_step_has_a_row_a_way_with_what_it_cost(tmp_path, capsys):
     assert "resnet18/jaxdet/batch 4" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_ours_and_flax_s_layers_have_the_same_gradients():
     found = []
     for way in ("flax", "jaxdet"):
@@ -47,6 +48,7 @@ def test_ours_and_flax_s_layers_have_the_same_gradients():
         assert np.linalg.norm(ours - expected) <= 1e-4 * np.linalg.norm(expected) + 1e-7
 
 
+@pytest.mark.slow
 def test_e2e_has_the_step_the_input_and_the_line(tmp_path, capsys):
     main(["e2e", *TINY, "--batch-size=4", "--workers=1", f"--json={tmp_path / 'e2e.json'}"])
     rows = json.loads((tmp_path / "e2e.json").read_text())["rows"]

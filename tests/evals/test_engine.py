@@ -21,7 +21,7 @@ from jaxdet.evals.two_shot import to_crop_scores
 from jaxdet.evals.views import View, further_views, headline
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
-from jaxdet.predict.__main__ import score_files
+from jaxdet.predict.rows import score_files
 from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh
 from tests.conftest import draw_image, write_images

@@ -27,6 +27,7 @@ def photographs(count):
     return jnp.asarray(coarse.repeat(8, axis=1).repeat(8, axis=2), jnp.float32)
 
 
+@pytest.mark.slow
 def test_many_networks_at_once_draw_what_each_draws_alone():
     target = photographs(3)
     together, losses = fit([0, 5, 9], target, steps=10)

@@ -54,11 +54,11 @@ def sorted_by_name(crops):
     return crops.images[np.argsort(crops.names)]
 
 
-# One test a method, since each process of the test run would compile it anew. The two GANs share
-# with each other all that is written, and their parts have tests of their own.
+# One test a method, since each takes long to compile. All share what is written, and the parts of
+# each have tests of their own.
 @pytest.mark.parametrize(
     "method",
-    [pytest.param(m, marks=[pytest.mark.slow] * (m in ("dcgan", "wgan_gp"))) for m in TINY],
+    [pytest.param(m, marks=[pytest.mark.slow] * (m != "autogan")) for m in TINY],
 )
 def test_a_method_from_photographs_to_its_record(method, tmp_path):
     root, told = tmp_path / "set", []

@@ -15,14 +15,15 @@ def load(name):
 
 
 def state_dict(arch):
-    return {key: _fill(key, tuple(s)) for key, s in load("torchvision_shapes.json")[arch].items()}
+    return {key: fill(key, tuple(s)) for key, s in load("torchvision_shapes.json")[arch].items()}
 
 
 def images(n, size):
     return np.random.default_rng([SEED, 7]).integers(0, 256, (n, size, size, 3), dtype=np.uint8)
 
 
-def _fill(key, shape):
+def fill(key, shape):
+    """Values for an entry of a state dict that depend on its name and shape alone."""
     rng = np.random.default_rng([SEED, zlib.crc32(key.encode())])
     if key.endswith("num_batches_tracked"):
         return np.array(0, np.int64)

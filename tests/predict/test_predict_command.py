@@ -14,7 +14,7 @@ import jaxdet
 from jaxdet.config import Model
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
-from jaxdet.predict.__main__ import score_files
+from jaxdet.predict.rows import score_files
 from tests.golden import torchvision
 
 REPOSITORY = Path(__file__).parents[2]

@@ -1,0 +1,120 @@
+"""A column of images in a Parquet file: checked by its footer, read in runs of rows."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jaxdet.errors import RunFailedError, UserError, first_line
+from jaxdet.predict.files import Encoded
+
+# Rows in memory at a time: each may hold megabytes.
+_ROWS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class ParquetRows:
+    """Rows `start` to before `stop` of a file, counted from 0."""
+
+    path: str
+    column: str
+    start: int
+    stop: int
+
+    def read(self) -> Iterator[tuple[int, Encoded]]:
+        """Each row's number with its image, of the row groups that hold them alone.
+
+        Raises:
+          RunFailedError: where the file is damaged, or gone since it was looked at.
+        """
+        with _reading(self.path), _open(self.path) as file:
+            for group, first in self._groups(file):
+                yield from self._of_group(file, group, first)
+
+    def _groups(self, file: pq.ParquetFile) -> Iterator[tuple[int, int]]:
+        """Row groups with rows of ours, and the number of each one's first row."""
+        first = 0
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if first < self.stop and first + rows > self.start:
+                yield group, first
+            first += rows
+
+    def _of_group(
+        self, file: pq.ParquetFile, group: int, first: int
+    ) -> Iterator[tuple[int, Encoded]]:
+        for batch in file.iter_batches(_ROWS, row_groups=[group], columns=[self.column]):
+            for value in batch.column(0):
+                if self.start <= first < self.stop:
+                    yield first, _image(value.as_py())
+                first += 1
+            if first >= self.stop:
+                return
+
+
+def count_rows(path: str) -> int:
+    """The number of rows of a file, by its footer.
+
+    Raises:
+      UserError: where it is no Parquet file, or cannot be read.
+    """
+    try:
+        with _open(path) as file:
+            return file.metadata.num_rows
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
+
+
+def check_column(path: str, name: str) -> None:
+    """Sees that a file has a column that can hold images.
+
+    Raises:
+      UserError: where it has none of this name, or of another type.
+    """
+    with _open(path) as file:
+        schema = file.schema_arrow
+    if schema.names.count(name) != 1:
+        raise UserError(f"{path}: has no column {name!r}, but {', '.join(schema.names)[:200]}")
+    kind = schema.field(name).type
+    if not (_is_bytes(kind) or _is_text(kind) or _is_image_struct(kind)):
+        raise UserError(
+            f"{path}: column {name!r} is of type {str(kind)[:80]}; images are bytes, paths, or "
+            "structs of bytes and path"
+        )
+
+
+def _open(path: str) -> pq.ParquetFile:
+    # Page by page: a row group of large images may have gigabytes.
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20)
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise RunFailedError(f"{path}: cannot be read: {first_line(error)}") from None
+
+
+def _image(value: str | bytes | dict[str, str | bytes] | None) -> Encoded:
+    if isinstance(value, dict):
+        # No bytes at all are those of an empty file.
+        value = value["bytes"] if value["bytes"] is not None else value.get("path")
+    return Path(value) if isinstance(value, str) else value
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_image_struct(kind: pa.DataType) -> bool:
+    if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+        return False
+    return _is_bytes(kind.field("bytes").type)

@@ -1,0 +1,150 @@
+"""What a mass of images is scored from: files, or a column of Parquet files.
+
+Inputs are numbered in an order that depends on nothing but their names, so that a share of them
+is the same on every machine, and on the next start.
+"""
+
+import bisect
+import dataclasses
+import hashlib
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from jaxdet.data.regular import listing
+from jaxdet.errors import UserError
+from jaxdet.predict.columns import ParquetRows, check_column, count_rows
+from jaxdet.predict.files import Input, find_images
+
+
+@dataclasses.dataclass(frozen=True)
+class FileChunk:
+    """Image files that stand one after the other."""
+
+    first: int
+    paths: tuple[str, ...]
+
+    def read(self) -> Iterator[Input]:
+        """Names and paths; no file is opened."""
+        return (Input(path, Path(path)) for path in self.paths)
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnChunk:
+    """Rows of one Parquet file that stand one after the other."""
+
+    first: int
+    rows: ParquetRows
+
+    def read(self) -> Iterator[Input]:
+        """Images named by their path, or by file and row where the column holds their bytes."""
+        for row, image in self.rows.read():
+            name = str(image) if isinstance(image, Path) else f"{self.rows.path}#{row}"
+            yield Input(name, image)
+
+
+# A run of inputs that can be read elsewhere: small, and pickled without all the others.
+Chunk = FileChunk | ColumnChunk
+
+
+class ImageFiles:
+    """Image files, each once, sorted by the bytes of their paths.
+
+    Attributes:
+      digest: 16 hex digits of the paths.
+    """
+
+    def __init__(self, paths: Sequence[Path]):
+        """Takes files and folders, in any order."""
+        self._paths = sorted({str(path) for path in find_images(paths)}, key=os.fsencode)
+        self.digest = _digest(os.fsencode(path) for path in self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def chunks(self, start: int, stop: int) -> Iterator[Chunk]:
+        """The files from number `start` to before `stop`."""
+        if start < stop:
+            yield FileChunk(start, tuple(self._paths[start:stop]))
+
+
+class ParquetColumn:
+    """The images of one column of Parquet files, which are sorted by the bytes of their paths.
+
+    Attributes:
+      digest: 16 hex digits of the column, and of each file's path, rows and bytes.
+    """
+
+    def __init__(self, paths: Sequence[Path], *, column: str):
+        """Reads the footer of every file.
+
+        Args:
+          paths: Parquet files, and folders of them.
+          column: of bytes, of paths (relative ones from the working directory), or of structs of
+            `bytes` and `path`, as Hugging Face's datasets have them.
+
+        Raises:
+          UserError: where there are none, or one cannot be read or lacks the column.
+        """
+        self._column, self._paths = column, _find_parquet(paths)
+        counts = [count_rows(path) for path in self._paths]
+        for path in self._paths:
+            check_column(path, column)
+        self._ends = list(itertools.accumulate(counts))
+        sizes = [os.path.getsize(path) for path in self._paths]
+        parts = zip(self._paths, counts, sizes, strict=True)
+        self.digest = _digest(
+            [column.encode(), *(os.fsencode(f"{p}:{n}:{s}") for p, n, s in parts)]
+        )
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def chunks(self, start: int, stop: int) -> Iterator[Chunk]:
+        """The rows from number `start` to before `stop`, file by file."""
+        while start < stop:
+            place = bisect.bisect_right(self._ends, start)
+            before = self._ends[place - 1] if place else 0
+            end = min(stop, self._ends[place])
+            rows = ParquetRows(self._paths[place], self._column, start - before, end - before)
+            yield ColumnChunk(start, rows)
+            start = end
+
+
+# All inputs of a work, numbered from 0.
+Inputs = ImageFiles | ParquetColumn
+
+
+def find_inputs(paths: Sequence[Path], *, column: str | None) -> Inputs:
+    """The inputs below some paths: image files, or with a column the rows of Parquet files.
+
+    Raises:
+      UserError: where there are none, or they cannot be read.
+    """
+    if column is not None:
+        return ParquetColumn(paths, column=column)
+    tables = [path for path in paths if path.suffix == ".parquet"]
+    if tables:
+        raise UserError(f"{tables[0]}: a Parquet file; name its column of images with --column")
+    return ImageFiles(paths)
+
+
+def _find_parquet(paths: Sequence[Path]) -> list[str]:
+    found: set[str] = set()
+    for path in paths:
+        if not os.path.lexists(path):
+            raise UserError(f"{path}: no such file or folder")
+        with listing(path):
+            inside = sorted(map(str, path.rglob("*.parquet"))) if path.is_dir() else [str(path)]
+        if not inside:
+            raise UserError(f"{path}: holds no .parquet files, which --column asks for")
+        found.update(inside)
+    return sorted(found, key=os.fsencode)
+
+
+def _digest(names: Iterator[bytes] | Sequence[bytes]) -> str:
+    hashed = hashlib.sha256()
+    for name in names:
+        hashed.update(name + b"\0")
+    return hashed.hexdigest()[:16]

@@ -1,0 +1,111 @@
+"""What `python -m jaxdet.predict` can be asked for."""
+
+import argparse
+from pathlib import Path
+
+from jaxdet.config import Data
+from jaxdet.data.pieces import Crop
+from jaxdet.errors import Parser, UserError
+
+# Rows of a part: what a killed job loses at most, some seconds to minutes of work.
+PART_ROWS = 1000
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    parser = Parser(
+        prog="python -m jaxdet.predict",
+        description="Scores images: how likely each is made by a convolutional generator. "
+        "Probabilities are the detector's own, not calibrated for your images.",
+    )
+    parser.add_argument(
+        "path", nargs="+", type=Path, metavar="PATH",
+        help="image or folder; with --column, Parquet file or folder of them",
+    )  # fmt: skip
+    _add_scoring(parser)
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows as JSON")
+    parser.add_argument("--csv", type=Path, metavar="OUT", help="write the rows as CSV")
+    _add_mass(parser.add_argument_group("masses of images"))
+    return parser
+
+
+def _add_scoring(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--weights",
+        required=True,
+        type=Path,
+        metavar="W",
+        help="run folder, converted folder, .pth or .safetensors file",
+    )
+    parser.add_argument(
+        "--crop",
+        type=_crop,
+        metavar="224|none|tiles",
+        help="side of the centre crop; none: whole images; tiles: the mean over tiles by area "
+        "(where left out: as the detector was evaluated, 224 for a file of weights)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=_share,
+        default=0.5,
+        metavar="P",
+        help="probability above which an image is called fake (default 0.5)",
+    )
+    parser.add_argument(
+        "--max-pixels",
+        type=int,
+        default=Data.max_pixels,
+        metavar="N",
+        help="files with more pixels are not decoded (default %(default)s)",
+    )
+
+
+def _add_mass(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--out", type=Path, metavar="DIR",
+        help="write Parquet files there instead, and go on where an earlier start ended",
+    )  # fmt: skip
+    group.add_argument(
+        "--shard", metavar="i/N",
+        help="score one of N shares of the inputs, i from 0; auto: this task of a SLURM array",
+    )  # fmt: skip
+    group.add_argument(
+        "--part-rows", type=_count, metavar="N",
+        help=f"rows of a part, which a killed job loses at most (default {PART_ROWS})",
+    )  # fmt: skip
+    group.add_argument(
+        "--column", metavar="NAME",
+        help="column of a Parquet source: bytes of images, paths, or structs of bytes and path",
+    )  # fmt: skip
+    group.add_argument(
+        "--engine", choices=("plain", "ray"), default="plain",
+        help="ray: on a Ray cluster (that of RAY_ADDRESS, or this machine), with the extra `ray`",
+    )  # fmt: skip
+    group.add_argument(
+        "--actors", type=_count, metavar="N",
+        help="processes that hold the model under Ray (default: one a GPU, or one a machine)",
+    )  # fmt: skip
+
+
+def _crop(text: str) -> Crop:
+    if text in ("none", "tiles"):
+        return text
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UserError(f"--crop={text}: give a side in pixels, none or tiles")
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UserError(f"--threshold={text}: give a probability between 0 and 1")
+    return value
+
+
+def _count(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UserError(f"{text}: give a number from 1 on")

@@ -1,0 +1,176 @@
+"""Parts: Parquet files of scores that are there whole or not at all, each saying what it is of."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import jaxdet
+from jaxdet.data.pieces import Crop
+from jaxdet.errors import UserError
+from jaxdet.files import replacing
+from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.inputs import Inputs
+from jaxdet.predict.rows import Row
+
+SCHEMA_VERSION = 1
+# Where in the metadata of a file's schema its stamp lies.
+_KEY = b"jaxdet"
+SCHEMA = pa.schema(
+    [
+        ("number", pa.int64()),  # place among the sorted inputs
+        ("path", pa.string()),
+        ("logit", pa.float32()),
+        ("probability", pa.float64()),
+        ("prediction", pa.string()),
+        ("error", pa.string()),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """What the scores of a work follow from; parts of another one are never mixed in.
+
+    Attributes:
+      engine: what divided the work: "plain" or "ray".
+      weights: digest of all parameters and statistics, as in `results.json`.
+      model: options of the network.
+      crop: what of an image is scored.
+      threshold: probability above which an image is called fake.
+      max_pixels: images with more were not decoded.
+      inputs: digest of what was to be scored, all shards together.
+      count: number of inputs, all shards together.
+      shards: how many shares the inputs were cut into; 0 where Ray shared them out.
+      part_rows: rows of a part at most; 0 where Ray decides.
+    """
+
+    engine: str
+    weights: str
+    model: dict[str, Any]
+    crop: Crop
+    threshold: float
+    max_pixels: int
+    inputs: str
+    count: int
+    shards: int = 0
+    part_rows: int = 0
+
+    @classmethod
+    def of(cls, detector: LoadedDetector, inputs: Inputs, **others: Any) -> "Stamp":
+        """The stamp of a detector's scores of some inputs."""
+        model = json.loads(json.dumps(dataclasses.asdict(detector.model)))
+        return cls(
+            weights=detector.digest, model=model, inputs=inputs.digest, count=len(inputs), **others
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What the footer of a part tells.
+
+    Attributes:
+      path: where it lies.
+      stamp: what it is of, as plain values.
+      rows: number of inputs in it.
+      errors: how many of them could not be scored.
+    """
+
+    path: Path
+    stamp: dict[str, Any]
+    rows: int
+    errors: int
+
+
+# What a user reads where a value of a stamp differs.
+_DIFFERENCES = {
+    "weights": "other weights",
+    "model": "another network",
+    "crop": "another --crop",
+    "threshold": "another --threshold",
+    "max_pixels": "another --max-pixels",
+    "inputs": "other inputs (files added, removed or changed)",
+    "count": "other inputs (files added, removed or changed)",
+    "engine": "another --engine",
+    "shards": "another number of shards",
+    "part_rows": "another --part-rows",
+}
+
+
+def write_part(path: Path, numbers: Iterable[int], rows: Sequence[Row], stamp: Stamp) -> None:
+    """Writes rows, synced, under a name that appears when all of it is there.
+
+    Args:
+      path: of the file; what lies there is replaced.
+      numbers: of the inputs, one a row.
+      rows: of `rows.to_row`.
+      stamp: goes into the schema's metadata, with jaxdet's version and the number of errors.
+    """
+    write_table(path, to_table(numbers, rows), stamp)
+
+
+def write_table(path: Path, table: pa.Table, stamp: Stamp) -> None:
+    """`write_part` of a table of SCHEMA."""
+    kept = {
+        "schema_version": SCHEMA_VERSION,
+        "jaxdet": jaxdet.__version__,
+        **dataclasses.asdict(stamp),
+        "errors": len(table) - table["error"].null_count,
+    }
+    table = table.replace_schema_metadata({_KEY: json.dumps(kept)})
+    with replacing(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def to_table(numbers: Iterable[int], rows: Sequence[Row]) -> pa.Table:
+    """Rows as a table of SCHEMA."""
+    numbered = [
+        {**row, "number": number, "path": utf8(row["path"])}
+        for number, row in zip(numbers, rows, strict=True)
+    ]
+    return pa.Table.from_pylist(numbered, schema=SCHEMA)
+
+
+def read_part(path: Path) -> Part | None:
+    """What a part's footer tells; None where it is no sound Parquet file with a stamp."""
+    try:
+        metadata = pq.read_metadata(path)
+        stamp = json.loads((metadata.metadata or {})[_KEY])
+        errors = int(stamp.pop("errors"))
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError):
+        return None
+    return Part(path, stamp, metadata.num_rows, errors)
+
+
+def check_stamp(part: Part, stamp: Stamp) -> None:
+    """Sees that a part is of the same work.
+
+    Raises:
+      UserError: naming it, and what differs.
+    """
+    if part.stamp.get("schema_version") != SCHEMA_VERSION:
+        raise UserError(
+            f"{part.path}: of schema version {part.stamp.get('schema_version')!r:.40}, this jaxdet "
+            f"writes {SCHEMA_VERSION}; give --out another folder"
+        )
+    for name, value in dataclasses.asdict(stamp).items():
+        if part.stamp.get(name) != value:
+            raise UserError(
+                f"{part.path}: scored with {_DIFFERENCES[name]}{_values(part, name, value)}; "
+                "give --out another folder, or the same command as then"
+            )
+
+
+def _values(part: Part, name: str, value: Any) -> str:
+    then = part.stamp.get(name)
+    return "" if isinstance(value, dict) else f" ({str(then)[:40]}, now {value})"
+
+
+def utf8(name: str) -> str:
+    """A name as Parquet can hold it: bytes that are no UTF-8 are written as hex escapes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,0 +1,127 @@
+"""What Ray's workers do: `decode` in tasks, `Scorer` in actors, `PartSink` in tasks again.
+
+An input is known by its number through all of them, whatever Ray does with the order.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+from ray.data import Datasink
+
+from jaxdet.config import Model
+from jaxdet.data.ops import center_crop
+from jaxdet.data.pieces import Crop
+from jaxdet.data.regular import reason
+from jaxdet.models.detector import Variables
+from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.files import Input, read_pixels
+from jaxdet.predict.parts import SCHEMA, Stamp, to_table, utf8, write_table
+from jaxdet.predict.rows import score_pixels, to_row
+
+# Bytes of pixels that go from task to actor at once; a larger image goes alone.
+_TABLE_BYTES = 2**24
+# Rows of a file that is written, where there are as many.
+_FILE_ROWS = 1000
+
+_PIXELS = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("path", pa.string()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("pixels", pa.large_binary()),  # u8 [height, width, 3], RGB
+        ("error", pa.string()),
+    ]
+)
+
+
+def decode(batch: dict[str, np.ndarray], *, crop: Crop, max_pixels: int) -> Iterator[pa.Table]:
+    """The pixels of the inputs of chunks, as tables of _PIXELS: centre crops, or whole images.
+
+    Args:
+      batch: "item": chunks, object [n].
+      crop: what of an image will be scored.
+      max_pixels: images with more are not decoded.
+    """
+    rows: list[dict[str, Any]] = []
+    size = 0
+    for chunk in batch["item"]:
+        for number, one in enumerate(chunk.read(), chunk.first):
+            row = {"number": number, "path": utf8(one.name), **_pixels(one, crop, max_pixels)}
+            if size + len(row.get("pixels", b"")) > _TABLE_BYTES and rows:
+                yield pa.Table.from_pylist(rows, schema=_PIXELS)
+                rows, size = [], 0
+            rows.append(row)
+            size += len(row.get("pixels", b""))
+    yield pa.Table.from_pylist(rows, schema=_PIXELS)
+
+
+def _pixels(one: Input, crop: Crop, max_pixels: int) -> dict[str, Any]:
+    try:
+        image = read_pixels(one.image, max_pixels=max_pixels)
+    except (OSError, ValueError) as error:
+        return {"error": reason(error)}
+    if isinstance(crop, int):
+        # The rest of it need not travel; cropped once more, it stays the same.
+        image = center_crop(image, size=crop)
+    return {"height": image.shape[0], "width": image.shape[1], "pixels": image.tobytes()}
+
+
+class Scorer:
+    """The actor: a detector, made once and asked for one table after the other."""
+
+    def __init__(self, model: Model, variables: list[Any], stamp: Stamp):
+        """Takes the network, a reference to its variables (in a list: Ray looks into none)."""
+        fetched: Variables = ray.get(variables[0])
+        self._detector, self._stamp = LoadedDetector(model, fetched), stamp
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Rows of parts.SCHEMA of a table of _PIXELS, in its order."""
+        answers = score_pixels(self._detector, _images(table), crop=self._stamp.crop)
+        names = table["path"].to_pylist()
+        rows = [
+            to_row(name, answer, self._stamp.threshold)
+            for name, answer in zip(names, answers, strict=True)
+        ]
+        return to_table(table["number"].to_pylist(), rows)
+
+
+def _images(table: pa.Table) -> Iterator[np.ndarray | str]:
+    columns = (table[name] for name in ("height", "width", "pixels", "error"))
+    for height, width, pixels, error in zip(*columns, strict=True):
+        if error.is_valid:
+            yield error.as_py()
+        else:
+            flat = np.frombuffer(pixels.as_buffer(), np.uint8)
+            yield flat.reshape(height.as_py(), width.as_py(), 3)
+
+
+class PartSink(Datasink):  # type: ignore[misc, valid-type, unused-ignore]
+    """Writes what a task is given as one part, named by the inputs in it.
+
+    A task that Ray starts again writes the same file once more, and no row is there twice.
+    """
+
+    def __init__(self, folder: str, stamp: Stamp):
+        """Takes the folder, and what its parts say of themselves."""
+        self._folder, self._stamp = folder, stamp
+
+    def write(self, blocks: Iterable[pa.Table], ctx: Any) -> None:
+        """Writes the rows of some blocks."""
+        tables = [block.select(SCHEMA.names).cast(SCHEMA) for block in blocks if len(block)]
+        if tables:
+            table = pa.concat_tables(tables).sort_by("number")
+            numbers = table["number"].to_numpy()
+            name = hashlib.sha256(numbers.tobytes()).hexdigest()[:12]
+            path = Path(self._folder) / f"ray-{numbers[0]:012d}-{name}.parquet"
+            write_table(path, table, self._stamp)
+
+    @property
+    def min_rows_per_write(self) -> int:
+        """Rows that Ray brings together for a file, where there are as many."""
+        return _FILE_ROWS
