@@ -66,9 +66,11 @@ def main(argv: list[str]) -> None:
         # Imported late: a mistake on the command line is answered without waiting for JAX.
         from jaxdet import run
         from jaxdet.runtime.distributed import joined
+        from jaxdet.runtime.memory import keep_freed_memory
 
         accept = values["accept-config-changes"].value
         with joined():
+            keep_freed_memory()
             run.run(config, Path(values.workdir), accept_changes=accept)
 
 

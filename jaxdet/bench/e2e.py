@@ -75,8 +75,7 @@ class _Trainer:
     """The state between steps."""
 
     def __init__(self, plan: Plan):
-        if jax.default_backend() == "cpu":
-            keep_freed_memory()
+        keep_freed_memory()
         self.mesh = make_mesh(0)
         detector = get_detector(plan.model)
         config = Config(model=plan.model, optim=Optim(batch_size=plan.batch_size))

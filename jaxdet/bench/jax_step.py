@@ -23,7 +23,7 @@ RATE = 1e-4
 def prepare(settings: Settings) -> Ready:
     """Compiles the step, makes it once and tells how long that took."""
     mesh = make_mesh(0)
-    if settings.way == "jaxdet" and jax.default_backend() == "cpu":
+    if settings.way == "jaxdet":
         keep_freed_memory()
     detector, state = start(settings)
     step = make_train_step(detector, make_optimizer(Optim()), mesh, seed=0)

@@ -44,9 +44,11 @@ def run_table(
     # Imported late: a mistake on the command line is answered without waiting for JAX.
     from jaxdet.experiments.runner import run_rows
     from jaxdet.runtime.distributed import joined
+    from jaxdet.runtime.memory import keep_freed_memory
 
     accept = values["accept-config-changes"].value
     with joined():
+        keep_freed_memory()
         run_rows(table, rows, workdir, accept_changes=accept)
 
 

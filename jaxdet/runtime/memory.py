@@ -2,19 +2,25 @@
 
 import ctypes
 
+import jax
+
 # malloc.h of glibc.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _LARGEST_INT = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """Lets malloc hand large blocks out again that were given back, where the C library is glibc.
+    """Lets malloc hand large blocks out again that were given back, on CPUs under glibc.
+
+    For commands, which end with their work: it holds for the whole process.
 
     XLA for CPUs takes and frees its buffers anew each step, and glibc gives blocks of that size
     back to the system each time: filling their pages with zeros again cost a fifth of the time of
     a ResNet-50's step here (docs/benchmarks/step.md). The process holds on to the most that it
     ever used. Elsewhere nothing changes.
     """
+    if jax.default_backend() != "cpu":
+        return
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):

@@ -33,7 +33,6 @@ from jaxdet.progress import ProgressLine, say
 from jaxdet.results import Predictions, RunFolder
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.logbook import Logbook
-from jaxdet.runtime.memory import keep_freed_memory
 from jaxdet.runtime.mesh import put_batch
 from jaxdet.runtime.signals import StopPoint
 from jaxdet.runtime.watchdog import stage
@@ -62,8 +61,6 @@ def train(
         out), a checkpoint cannot be written, or none of those that are there is sound.
       Stopped: where a signal asked for the end; all work is saved.
     """
-    if mesh.devices.flat[0].platform == "cpu":
-        keep_freed_memory()
     trainer = Trainer(config, train_set, val_set, run=run, mesh=mesh)
     try:
         position = trainer.begin()
