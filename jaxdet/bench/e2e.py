@@ -27,6 +27,8 @@ from jaxdet.train.step import make_train_step
 
 _AUGMENT = Augment(blur_probability=0.5, jpeg_probability=0.5)
 _ENDLESS = 2**31 - 1
+# More batches than ever wait ready, and as many as are then timed.
+_READY, _TIMED = 24, 32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,8 +64,9 @@ def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any
     with open_batches(loader, start=0, stop=_ENDLESS, runtime=plan.runtime) as batches:
         first = trainer.first_step(next(batches))
         for turn in range(plan.rounds):
-            # The input works ahead while the step is measured, and would be measured full.
-            found["input"].append(_timed(partial(_drain, batches, plan.steps)))
+            # What was made ahead while the device worked is no measure of the input.
+            _drain(batches, _READY)
+            found["input"].append(_timed(partial(_drain, batches, _TIMED)))
             found["e2e"].append(_timed(partial(trainer.train, batches, plan.steps)))
             say(f"turn {turn + 1} of {plan.rounds}")
     # Without the input's threads on the same cores.
@@ -147,14 +150,15 @@ def _timed(work: Callable[[], dict[str, float]]) -> dict[str, float]:
 def _rows(
     plan: Plan, found: dict[str, list[dict[str, float]]], first: float
 ) -> list[dict[str, Any]]:
-    images = plan.steps * plan.batch_size
+    batches = {"step": plan.steps, "input": _TIMED, "e2e": plan.steps}
     seconds = {
-        what: statistics.median(t["seconds"] for t in turns) for what, turns in found.items()
+        what: statistics.median(t["seconds"] for t in turns) / batches[what]
+        for what, turns in found.items()
     }
     rows: list[dict[str, Any]] = [
         {
             "what": f"{what}/batch {plan.batch_size}",
-            "images_per_second": round(images / seconds[what], 3),
+            "images_per_second": round(plan.batch_size / seconds[what], 3),
             "ratio_to_reference": round(seconds["step"] / seconds[what], 3),
         }
         for what in ("step", "input", "e2e")
