@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
@@ -27,7 +26,7 @@ from absl import flags
 from jaxdet.config import Runtime
 from jaxdet.data.failures import named_failures
 from jaxdet.data.loaders import Batch
-from jaxdet.data.shield import started_deaf
+from jaxdet.data.shield import signals_blocked, started_deaf
 from jaxdet.progress import say, size_text
 
 # Batches that wait for the device, beyond those being made.
@@ -66,9 +65,9 @@ def open_batches(
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
     workers = _count(runtime)
-    if runtime.worker_kind == "processes":
-        _start_tracker()
-    iterator = iter(_dataset(load, start, stop, workers, runtime.worker_kind))
+    deaf = runtime.worker_kind == "processes"
+    with signals_blocked() if deaf else contextlib.nullcontext():
+        iterator = iter(_dataset(load, start, stop, workers, runtime.worker_kind))
     try:
         # Processes are started with the first batch.
         yield named_failures(
@@ -90,23 +89,6 @@ def worker_processes() -> dict[int, BaseProcess]:
     for process in multiprocessing.active_children():
         _started.setdefault(process.pid or 0, process)
     return dict(_started)
-
-
-def _start_tracker() -> None:
-    """Starts the process that frees what dead workers leave, and has it do so silently.
-
-    Its warnings would come after this process ended, behind the line that says why.
-    """
-    given = os.environ.get("PYTHONWARNINGS")
-    silent = "ignore::UserWarning:multiprocessing.resource_tracker"
-    os.environ["PYTHONWARNINGS"] = f"{given},{silent}" if given else silent
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        if given is None:
-            del os.environ["PYTHONWARNINGS"]
-        else:
-            os.environ["PYTHONWARNINGS"] = given
 
 
 def _count(runtime: Runtime) -> int:
