@@ -35,7 +35,7 @@ def signals_blocked() -> Iterator[None]:
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
-        # It unblocks what Python thinks it blocked, so it must not be started by what follows.
+        # Python's start of its tracker unblocks signals, so it must not happen in what follows.
         _start_tracker()
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         yield
