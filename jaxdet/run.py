@@ -14,7 +14,7 @@ from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
 from jaxdet.files import check_writable, write_json
-from jaxdet.models.architectures import check_sides
+from jaxdet.models.architectures import check_rematerialise, check_sides
 from jaxdet.models.detector import get_detector
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
@@ -64,6 +64,7 @@ def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     use_compile_cache(config.runtime.compile_cache)
     devices = mesh.make_mesh(config.runtime.devices)
     _check_batches(config, devices)
+    check_rematerialise(config.model)
     check_sides(
         config.model.name,
         trained=config.augment.crop,
@@ -117,7 +118,12 @@ def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
 
 
 def _check_batches(config: schema.Config, devices: Mesh) -> None:
-    mesh.check_divides(devices, batch_size=config.optim.batch_size, option="optim.batch_size")
+    optim = config.optim
+    mesh.check_divides(devices, batch_size=optim.batch_size, option="optim.batch_size")
+    if optim.accumulate > 1:
+        option = f"optim.accumulate={optim.accumulate}: a part of the batch"
+        part = optim.batch_size // optim.accumulate
+        mesh.check_divides(devices, batch_size=part, option=option)
     mesh.check_divides(devices, batch_size=config.eval_batch_size, option="evaluation.batch_size")
 
 

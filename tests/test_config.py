@@ -90,6 +90,8 @@ def test_wrong_options_are_named(options, named):
         ("evaluation.weights", "first"),
         ("model.name", "resnet51"),
         ("model.norm_groups", 3),
+        ("optim.accumulate", 0),
+        ("optim.accumulate", 3),
         ("optim.batch_size", 0),
         ("optim.schedule", "cosine"),
         ("plateau.factor", 1.0),

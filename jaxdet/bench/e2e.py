@@ -44,6 +44,7 @@ class Plan:
       runtime: input workers and their kind.
       steps: in a turn.
       rounds: turns of each row.
+      profile: folder that gets one of the whole line; none where it is None.
     """
 
     root: Path
@@ -54,6 +55,7 @@ class Plan:
     runtime: Runtime
     steps: int
     rounds: int
+    profile: Path | None = None
 
 
 def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -69,6 +71,9 @@ def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any
             found["input"].append(_timed(partial(_drain, batches, _TIMED)))
             found["e2e"].append(_timed(partial(trainer.train, batches, plan.steps)))
             say(f"turn {turn + 1} of {plan.rounds}")
+        if plan.profile:
+            with jax.profiler.trace(plan.profile):
+                trainer.train(batches, plan.steps)
     # Without the input's threads on the same cores.
     found["step"] = [_timed(partial(trainer.repeat, plan.steps)) for _ in range(plan.rounds)]
     return _rows(plan, found, first)

@@ -26,7 +26,9 @@ def prepare(settings: Settings) -> Ready:
     if settings.way == "jaxdet":
         keep_freed_memory()
     detector, state = start(settings)
-    step = make_train_step(detector, make_optimizer(Optim()), mesh, seed=0)
+    step = make_train_step(
+        detector, make_optimizer(Optim()), mesh, seed=0, accumulate=settings.accumulate
+    )
     image, label = make_batch(settings)
     batch = put_batch(mesh, {"image": image, "label": label})
     held: dict[str, Any] = {"state": state}
@@ -49,13 +51,20 @@ def prepare(settings: Settings) -> Ready:
         "devices": mesh.size,
     }
     return Ready(
-        step=one, wait=lambda: jax.block_until_ready(held["state"]), facts=facts, memory=_memory
+        step=one,
+        wait=lambda: jax.block_until_ready(held["state"]),
+        facts=facts,
+        traced=jax.profiler.trace,
+        memory=_memory,
     )
 
 
 def start(settings: Settings) -> tuple[Detector, TrainState]:
     """The detector of a way of training and its state before the first step."""
-    model = Model(name=settings.arch, width=settings.width, dtype=settings.dtype)
+    model = Model(
+        name=settings.arch, width=settings.width, dtype=settings.dtype,
+        rematerialise=settings.rematerialise,
+    )  # fmt: skip
     detector = get_detector(model)
     if settings.way == "flax":
         network = getattr(resnet, settings.arch)(width=settings.width, **resnet.FLAX_LAYERS)

@@ -14,11 +14,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from jaxdet.bench.arguments import ARCHITECTURES
 from jaxdet.bench.stepper import Settings
+from jaxdet.config import Model
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.models.architectures import check_rematerialise
 
 # What the other rows are measured against, where the network has it; else ours.
 REFERENCE = "flax"
@@ -35,6 +38,7 @@ class Plan:
       torch: whether PyTorch's rows are measured.
       steps: in a turn.
       rounds: turns of each row.
+      profile: folder that gets one of each row; none where it is None.
     """
 
     settings: Settings
@@ -43,13 +47,15 @@ class Plan:
     torch: bool
     steps: int
     rounds: int
+    profile: Path | None = None
 
 
 def measure_step(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Rows of `bench step`, batch size by batch size.
 
     Raises:
-      UserError: where PyTorch is asked for and not installed, or has no such network here.
+      UserError: where PyTorch is asked for and not installed, or has no such network here, or
+        an option does not fit a network or a batch.
       RunFailedError: where our own step fails; another way that fails has a row that says why.
     """
     if plan.torch and importlib.util.find_spec("torch") is None:
@@ -57,6 +63,13 @@ def measure_step(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, An
     others = [arch for arch in plan.archs if arch != "resnet50"]
     if plan.torch and others:
         raise UserError(f"--arch={others[0]}: PyTorch's rows are of resnet50 alone")
+    for arch in plan.archs:
+        check_rematerialise(Model(name=arch, rematerialise=plan.settings.rematerialise))
+    uneven = [size for size in plan.batch_sizes if size % plan.settings.accumulate]
+    if uneven:
+        raise UserError(
+            f"--accumulate={plan.settings.accumulate} does not divide --batch-size={uneven[0]}"
+        )
     rows: list[dict[str, Any]] = []
     for arch, size in itertools.product(plan.archs, plan.batch_sizes):
         settings = dataclasses.replace(plan.settings, arch=arch, batch_size=size)
@@ -71,7 +84,7 @@ def _measure_batch(
     flax = [REFERENCE] if settings.arch in ARCHITECTURES else []
     ways = [*flax, "jaxdet", *(["torch", "torch_fast"] if plan.torch else [])]
     say(f"{settings.arch}, batch {settings.batch_size}: {', '.join(ways)}; each compiles first")
-    workers = [_Worker(dataclasses.replace(settings, way=way)) for way in ways]
+    workers = [_Worker(_of_way(settings, way, plan.profile)) for way in ways]
     try:
         for turn in range(plan.rounds):
             for worker in workers:
@@ -81,6 +94,16 @@ def _measure_batch(
     finally:
         for worker in workers:
             worker.end()
+
+
+def _of_way(settings: Settings, way: str, profile: Path | None) -> Settings:
+    name = f"{settings.arch}-{way}-batch{settings.batch_size}"
+    trace = str(profile / name) if profile else ""
+    settings = dataclasses.replace(settings, way=way, trace=trace)
+    if way == "jaxdet":
+        return settings
+    # The others are what it is measured against: as they are used.
+    return dataclasses.replace(settings, accumulate=1, rematerialise=False)
 
 
 class _Worker:
@@ -170,6 +193,7 @@ def _rows(workers: Sequence[_Worker], steps: int) -> list[dict[str, Any]]:
             "flop_per_second": round(speed * flop),
             "peak_share": None if peak is None else round(speed * flop / peak, 4),
             "dtype": "float32" if settings.way == "torch" else settings.dtype,
+            "accumulate": settings.accumulate, "rematerialise": settings.rematerialise,
             "arch": settings.arch, "size": settings.size, "batch_size": settings.batch_size,
             **worker.facts, **end,
         })  # fmt: skip

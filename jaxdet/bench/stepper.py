@@ -11,11 +11,16 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxdet.runtime.environment import peak_memory
+
+# Steps of a profile: enough to see one end and the next begin.
+_TRACED = 3
 
 # Makes one step and returns at once where the device works on by itself.
 Step = Callable[[], None]
@@ -34,6 +39,9 @@ class Settings:
       size: side of the images, pixels.
       batch_size: images a step.
       dtype: float32 or bfloat16.
+      accumulate: parts of the batch that ours works through one after another.
+      rematerialise: whether ours computes the maps of its blocks again for the gradient.
+      trace: folder for a profile of a few steps; none where empty.
     """
 
     way: str
@@ -42,6 +50,9 @@ class Settings:
     size: int = 224
     batch_size: int = 64
     dtype: str = "float32"
+    accumulate: int = 1
+    rematerialise: bool = False
+    trace: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,11 +64,13 @@ class Ready:
       wait: returns when all steps are done.
       facts: what is known by now, for the row.
       memory: bytes that the device held at most; None: that of the process counts.
+      traced: a context that writes a profile of what is done in it into a folder.
     """
 
     step: Step
     wait: Callable[[], None]
     facts: dict[str, Any]
+    traced: Callable[[Path], AbstractContextManager[Any]]
     memory: Callable[[], int | None] = lambda: None
 
 
@@ -81,7 +94,14 @@ def main(argument: str) -> None:
         ready.wait()
         seconds = time.perf_counter() - began
         _tell({"seconds": seconds, "cpu_seconds": time.process_time() - used})
-    _tell({"memory_bytes": ready.memory() or peak_memory()})
+    # Before a trace, which takes memory of its own.
+    end = {"memory_bytes": ready.memory() or peak_memory()}
+    if settings.trace:
+        with ready.traced(Path(settings.trace)):
+            for _ in range(_TRACED):
+                ready.step()
+            ready.wait()
+    _tell(end)
 
 
 def _prepare(settings: Settings) -> Ready:

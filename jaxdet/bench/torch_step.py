@@ -1,6 +1,9 @@
 """The same step in PyTorch, as published and as fast as it goes. Needs the extra `torch`."""
 
+import contextlib
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -25,7 +28,16 @@ def prepare(settings: Settings) -> Ready:
         "versions": {"torch": torch.__version__},
     }
     memory = torch.cuda.max_memory_allocated if place.type == "cuda" else lambda: None
-    return Ready(step=trainer.step, wait=wait, facts=facts, memory=memory)
+    return Ready(step=trainer.step, wait=wait, facts=facts, traced=_traced, memory=memory)
+
+
+@contextlib.contextmanager
+def _traced(folder: Path) -> Iterator[None]:
+    """PyTorch's profile of what is done, as `trace.json` in the format of Chrome."""
+    with torch.profiler.profile() as profile:
+        yield
+    folder.mkdir(parents=True, exist_ok=True)
+    profile.export_chrome_trace(str(folder / "trace.json"))
 
 
 class _Trainer:

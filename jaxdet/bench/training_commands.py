@@ -33,6 +33,14 @@ def add_step(parser: argparse.ArgumentParser) -> None:
         "--reference", choices=("flax", "torch"), default="flax",
         help="torch: rows of PyTorch too, eager in float32 as published, and its fastest way",
     )  # fmt: skip
+    parser.add_argument(
+        "--accumulate", type=positive, default=1, metavar="N",
+        help="parts of the batch that the row jaxdet works through one after another (default 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rematerialise", action="store_true",
+        help="the row jaxdet computes the maps of its blocks again for the gradient",
+    )  # fmt: skip
     _add_turns(parser)
 
 
@@ -51,6 +59,22 @@ def _add_turns(parser: argparse.ArgumentParser) -> None:
     ):  # fmt: skip
         told = f"{text} (default {default})"
         parser.add_argument(f"--{flag}", type=positive, default=default, metavar="N", help=told)
+    parser.add_argument(
+        "--profile", type=Path, metavar="DIR",
+        help="write traces of a few more steps there, for Perfetto or TensorBoard",
+    )  # fmt: skip
+
+
+def _profile(options: argparse.Namespace) -> Path | None:
+    """The folder of --profile, which others' files may not be in.
+
+    Raises:
+      UserError: where they are.
+    """
+    folder: Path | None = options.profile
+    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"--profile={folder}: not an empty folder; name a new one")
+    return folder
 
 
 def step_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -59,7 +83,8 @@ def step_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     from jaxdet.bench.stepper import Settings
 
     settings = Settings(
-        way="jaxdet", width=options.width, size=options.size, dtype=options.dtype
+        way="jaxdet", width=options.width, size=options.size, dtype=options.dtype,
+        accumulate=options.accumulate, rematerialise=options.rematerialise,
     )  # fmt: skip
     plan = Plan(
         settings=settings,
@@ -68,6 +93,7 @@ def step_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         torch=options.reference == "torch",
         steps=options.steps,
         rounds=options.rounds,
+        profile=_profile(options),
     )
     return measure_step(plan, say=say)
 
@@ -109,6 +135,7 @@ def e2e_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
             runtime=Runtime(workers=options.workers, worker_kind=options.worker_kind),
             steps=options.steps,
             rounds=options.rounds,
+            profile=_profile(options),
         )
         return measure_e2e(plan, say=say)
 

@@ -182,6 +182,12 @@ class Model:
     norm_groups: int = option(
         1, "batch statistics are taken over this many equal parts of the global batch"
     )
+    rematerialise: bool = option(
+        False,
+        "training keeps only the input of each residual block and computes its maps again for the "
+        "gradient: less memory, about a third more to compute. ResNets alone",
+        source="Chen et al. 2016, arXiv 1604.06174",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -196,6 +202,11 @@ class Optim:
     )
 
     batch_size: int = option(64, "images a step, over all devices and hosts", source=WANG)
+    accumulate: int = option(
+        1,
+        "equal parts that a step works through one after another, adding up their gradients: the "
+        "memory of one part; batch statistics are those of each part",
+    )
     learning_rate: float = option(1e-4, "learning rate at the start", source=WANG)
     beta1: float = option(0.9, "Adam's decay of the first moment", source=WANG)
     beta2: float = option(0.999, "Adam's decay of the second moment", source=WANG)

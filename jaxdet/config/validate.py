@@ -5,7 +5,7 @@ import typing
 from typing import Any
 
 from jaxdet.config.forms import flatten
-from jaxdet.config.schema import ANALYSES, PROTOCOLS, Config, Evaluation
+from jaxdet.config.schema import ANALYSES, PROTOCOLS, Config, Evaluation, Optim
 from jaxdet.errors import UserError
 
 
@@ -46,7 +46,7 @@ def _range_problems(config: Config) -> typing.Iterator[str]:
             yield f"{key}={flat[key]} is not above 0 and at most 1"
     for key in ("optim.batch_size", "optim.learning_rate", "augment.crop", "model.width",
                 "model.norm_groups", "plateau.patience", "checkpoint.keep_latest",
-                "runtime.log_every", "data.max_pixels", "evaluation.resize",
+                "optim.accumulate", "runtime.log_every", "data.max_pixels", "evaluation.resize",
                 "evaluation.two_shot_crops", "evaluation.spectrum_images",
                 "optim.decay_every", "optim.decay_factor", "model.head_deviation"):  # fmt: skip
         if not flat[key] > 0:
@@ -84,13 +84,22 @@ def _joint_problems(config: Config) -> typing.Iterator[str]:
         yield f"optim.schedule={optim.schedule!r} needs optim.max_epochs"
     if config.plateau.factor <= 1:
         yield f"plateau.factor={config.plateau.factor} is not above 1"
-    if optim.batch_size % config.model.norm_groups:
-        yield (
-            f"model.norm_groups={config.model.norm_groups} does not divide "
-            f"optim.batch_size={optim.batch_size}"
-        )
+    yield from _part_problems(optim, config.model.norm_groups)
     if config.task == "eval" and not config.model.init:
         yield "task='eval' needs weights: --config.model.init=PATH"
+
+
+def _part_problems(optim: Optim, groups: int) -> typing.Iterator[str]:
+    """The batch's parts by optim.accumulate, and the groups of each by model.norm_groups."""
+    if optim.accumulate <= 0 or groups <= 0:
+        return
+    whole = f"optim.batch_size={optim.batch_size}"
+    part = optim.batch_size // optim.accumulate
+    if optim.batch_size % optim.accumulate:
+        yield f"optim.accumulate={optim.accumulate} does not divide {whole}"
+    elif part % groups:
+        divided = whole if optim.accumulate == 1 else f"a part of the batch, {part} images"
+        yield f"model.norm_groups={groups} does not divide {divided}"
 
 
 def _evaluation_problems(evaluation: Evaluation, crop: int) -> typing.Iterator[str]:

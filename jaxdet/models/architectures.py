@@ -76,6 +76,7 @@ def _resnet(network: Callable[..., nn.Module], **changes: Any) -> Callable[[Mode
         **_norm(model),
         zero_init_residual=model.zero_init_residual,
         head_deviation=model.head_deviation,
+        rematerialise=model.rematerialise,
         **changes,
     )
 
@@ -174,6 +175,18 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
         ),
     }
 )  # fmt: skip
+
+
+def check_rematerialise(model: Model) -> None:
+    """Sees that a network which is to compute its blocks again has blocks.
+
+    Raises:
+      UserError: naming the option.
+    """
+    network = ARCHITECTURES[model.name].build(model)
+    behind_frontend = getattr(network, "network", network)
+    if model.rematerialise and not isinstance(behind_frontend, resnet.ResNet):
+        raise UserError(f"model.rematerialise=True: {model.name} has no residual blocks")
 
 
 def check_sides(name: str, *, trained: int, scored: int, whole: bool) -> None:

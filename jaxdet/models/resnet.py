@@ -18,6 +18,9 @@ from jaxdet.models.extent import halve, keep_inside, mean_inside
 from jaxdet.models.norm import BatchNorm
 from jaxdet.models.pooling import MaxPool, max_pool
 
+# The place of `train` among a block's arguments, counted from self: no array for nn.remat.
+_TRAIN = (3,)
+
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut."""
@@ -30,7 +33,7 @@ class BasicBlock(nn.Module):
     expansion = 1
 
     @nn.compact
-    def __call__(self, x: jax.Array, size: jax.Array | None, *, train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, size: jax.Array | None, train: bool) -> jax.Array:
         """Float [B, H, W, C] to [B, H/stride, W/stride, features]; `size` is the input's."""
         after = halve(size) if self.stride == 2 else size
         y = self.conv(self.features, 3, stride=self.stride, name="conv1")(x)
@@ -51,7 +54,7 @@ class Bottleneck(nn.Module):
     expansion = 4
 
     @nn.compact
-    def __call__(self, x: jax.Array, size: jax.Array | None, *, train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, size: jax.Array | None, train: bool) -> jax.Array:
         """Float [B, H, W, C] to [B, H/stride, W/stride, 4 * features]; `size` is the input's."""
         after = halve(size) if self.stride == 2 else size
         y = self.conv(self.features, 1, name="conv1")(x)
@@ -90,6 +93,8 @@ class ResNet(nn.Module):
       conv, max_pool: make a convolution as `models.conv.conv` does, and pool.
       downsample_early: whether the first convolution and the pool halve the map; without, maps are
         16 times as large (Gragnaniello et al., ICME 2021, "NoDown").
+      rematerialise: whether training keeps no more of a block than its input, and computes its maps
+        again on the way back (Chen et al. 2016, arXiv 1604.06174).
     """
 
     block: type[BasicBlock] | type[Bottleneck]
@@ -101,6 +106,7 @@ class ResNet(nn.Module):
     head_deviation: float = 0.02
     stem_size: int = 7
     downsample_early: bool = True
+    rematerialise: bool = False
     conv: Callable[..., nn.Module] = conv
     max_pool: MaxPool = max_pool
 
@@ -119,17 +125,20 @@ class ResNet(nn.Module):
         # but the pool's own outputs beyond it must go.
         size = halve(size) if stride == 2 else size
         x = keep_inside(x, size)
+        # Not where parameters are drawn: they are the same with and without.
+        is_remade = self.rematerialise and train and not self.is_initializing()
+        block = nn.remat(self.block, static_argnums=_TRAIN) if is_remade else self.block
         for stage, blocks in enumerate(self.stages):
             for number in range(blocks):
                 stride = 2 if stage > 0 and number == 0 else 1
-                x = self.block(
+                x = block(
                     features=self.width * 2**stage,
                     stride=stride,
                     conv=self.conv,
                     norm=norm,
                     last_scale=last_scale,
                     name=f"layer{stage + 1}_{number}",
-                )(x, size, train=train)
+                )(x, size, train)
                 size = halve(size) if stride == 2 else size
             self.sow("intermediates", f"layer{stage + 1}", x)
         x = mean_inside(last_map(self, x), size)

@@ -116,6 +116,7 @@ class Trainer:
             make_optimizer(config.optim),
             mesh,
             seed=config.seed,
+            accumulate=config.optim.accumulate,
             skip_nonfinite=config.optim.on_nonfinite == "skip",
         )
         self.predict_step = make_predict_step(self.detector, mesh)

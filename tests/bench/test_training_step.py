@@ -29,6 +29,38 @@ def test_step_has_a_row_a_way_with_what_it_cost(tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_step_in_parts_has_the_same_images_and_a_profile_a_row(tmp_path):
+    given = ("--accumulate=2", "--rematerialise", f"--profile={tmp_path / 'profile'}")
+    main(["step", *TINY, *given, "--batch-size=4", f"--json={tmp_path / 'step.json'}"])
+    rows = json.loads((tmp_path / "step.json").read_text())["rows"]
+    assert [row["accumulate"] for row in rows] == [1, 2]
+    assert [row["rematerialise"] for row in rows] == [False, True]
+    # Each part is normalised apart, so the losses are near each other and not the same.
+    assert rows[0]["loss"] == pytest.approx(rows[1]["loss"], rel=0.2)
+    traces = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.xplane.pb")]
+    assert {path.parts[1] for path in traces} == {
+        "resnet18-flax-batch4", "resnet18-jaxdet-batch4",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["--accumulate=3", "--batch-size=4"], "--accumulate=3"),
+        (["--arch=vgg11", "--rematerialise"], "vgg11 has no residual blocks"),
+        (["--profile=."], "--profile=."),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(given, named, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["step", *given])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert named in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.slow
 def test_ours_and_flax_s_layers_have_the_same_gradients():
     found = []
     for way in ("flax", "jaxdet"):
