@@ -24,6 +24,7 @@ import grain
 from absl import flags
 
 from jaxdet.config import Runtime
+from jaxdet.data import shared_blocks
 from jaxdet.data.failures import named_failures
 from jaxdet.data.loaders import Batch
 from jaxdet.data.shield import signals_blocked, started_deaf
@@ -33,7 +34,6 @@ from jaxdet.progress import say, size_text
 _AHEAD = 2
 # How soon a worker process notices that its trainer is gone.
 _WATCH_SECONDS = 1.0
-_SHARED_MEMORY = "/dev/shm"
 
 # Of the inputs that are open, by process id.
 _started: dict[int, BaseProcess] = {}
@@ -103,40 +103,33 @@ def _dataset(load: Loader, start: int, stop: int, workers: int, kind: str) -> gr
         dataset = positions.to_iter_dataset(inline)
         # Each worker has batches waiting and one in the making, and the consumer holds one.
         needed = 2 * workers * (_AHEAD + 2) * load.batch_bytes
-        if needed > shared_memory_left():
+        if needed > shared_blocks.room():
             say(
-                f"{_SHARED_MEMORY}: less than the {size_text(needed)} that {workers} worker "
+                f"{shared_blocks.PLACE}: less than the {size_text(needed)} that {workers} worker "
                 "processes may need; batches go through pipes, which is slower (in a container: "
                 "docker run --shm-size)"
             )
             pipes = grain.experimental.DatasetOptions(min_shm_size=2**62)
             dataset = grain.experimental.WithOptionsIterDataset(dataset, pipes)
-        return dataset.mp_prefetch(options, worker_init_fn=_end_with_trainer)
+        return dataset.mp_prefetch(options, worker_init_fn=_prepare_worker)
     ahead = workers + _AHEAD if workers else 0
     return positions.to_iter_dataset(
         grain.ReadOptions(num_threads=workers, prefetch_buffer_size=ahead)
     )
 
 
-def shared_memory_left() -> int:
-    """Free bytes for arrays between processes; no limit is known where there is no such place."""
-    try:
-        room = os.statvfs(_SHARED_MEMORY)
-    except OSError:
-        return sys.maxsize
-    return room.f_bavail * room.f_frsize
+def _prepare_worker(worker_index: int, worker_count: int) -> None:
+    """What a worker does first: among others it starts a watch that ends it with its parent.
 
-
-def _end_with_trainer(worker_index: int, worker_count: int) -> None:
-    """Starts a watch that ends this worker when its parent is gone (grain leaves it running).
-
-    On SIGUSR2, from `runtime/watchdog.py`, the worker tells where it is.
+    grain would leave it running. On SIGUSR2, from `runtime/watchdog.py`, the worker tells where it
+    is.
 
     Not PR_SET_PDEATHSIG: grain starts workers from helper threads, and that signal fires
     when the thread ends, not the process.
     """
     del worker_index, worker_count
     cv2.setNumThreads(0)
+    shared_blocks.track_before_making()
     if hasattr(faulthandler, "register"):
         faulthandler.register(signal.SIGUSR2, all_threads=True)
     # Not os.getppid(): the trainer may be gone before this is called.

@@ -8,12 +8,11 @@ instruction on; they end with their trainer all the same (see `pipeline.py`).
 
 import contextlib
 import itertools
-import os
 import signal
 from collections.abc import Iterator
-from multiprocessing import resource_tracker
 from typing import TypeVar
 
+from jaxdet.data.shared_blocks import start_tracker
 from jaxdet.errors import STOP_SIGNALS
 
 Element = TypeVar("Element")
@@ -36,25 +35,8 @@ def signals_blocked() -> Iterator[None]:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         # Python's start of its tracker unblocks signals, so it must not happen in what follows.
-        _start_tracker()
+        start_tracker()
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_tracker() -> None:
-    """Starts the process that frees what dead workers leave, and has it do so silently.
-
-    Its warnings would come after this process ended, behind the line that says why.
-    """
-    given = os.environ.get("PYTHONWARNINGS")
-    silent = "ignore::UserWarning:multiprocessing.resource_tracker"
-    os.environ["PYTHONWARNINGS"] = f"{given},{silent}" if given else silent
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        if given is None:
-            del os.environ["PYTHONWARNINGS"]
-        else:
-            os.environ["PYTHONWARNINGS"] = given

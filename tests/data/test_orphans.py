@@ -9,13 +9,13 @@ from pathlib import Path
 
 TRAINER = """
 import multiprocessing, os, sys, time
-from jaxdet.data.pipeline import _end_with_trainer
+from jaxdet.data.pipeline import _prepare_worker
 
 
 def work():
     print(os.getpid(), flush=True)
     time.sleep(float(sys.argv[1]))  # what it loads
-    _end_with_trainer(0, 1)
+    _prepare_worker(0, 1)
     time.sleep(60)
 
 

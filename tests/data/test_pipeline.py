@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jaxdet.config import Runtime
-from jaxdet.data import pipeline
+from jaxdet.data import shared_blocks
 from jaxdet.data.pipeline import open_batches
 from tests.data.test_loaders import same, train_loader
 
@@ -84,7 +84,7 @@ def test_no_worker_and_no_shared_memory_outlives_the_trainer(dataset, tmp_path, 
 
 def test_batches_go_through_pipes_where_shared_memory_is_short(dataset, monkeypatch, capfd):
     load = train_loader(dataset / "train")
-    monkeypatch.setattr(pipeline, "shared_memory_left", lambda: load.batch_bytes)
+    monkeypatch.setattr(shared_blocks, "room", lambda: load.batch_bytes)
     before = mapped_blocks(os.getpid())
     runtime = Runtime(workers=2, worker_kind="processes")
     with open_batches(load, start=0, stop=4, runtime=runtime) as batches:
@@ -96,4 +96,4 @@ def test_batches_go_through_pipes_where_shared_memory_is_short(dataset, monkeypa
 
 
 def test_shared_memory_is_measured():
-    assert 0 < pipeline.shared_memory_left() <= sys.maxsize
+    assert 0 < shared_blocks.room() <= sys.maxsize
