@@ -26,8 +26,7 @@ def get_config(arg: str = "") -> ConfigDict:
         schema.Config(
             name=f"small_{arg}" if arg else "small",
             augment=_AUGMENTATIONS[arg],
-            # As torchvision starts it: blocks that start as their shortcuts lose up to four points
-            # of AP in so few epochs.
+            # As torchvision starts it, and the reference; docs/benchmarks/small.md has both ways.
             model=schema.Model(name="resnet18", zero_init_residual=False),
             optim=schema.Optim(batch_size=32, learning_rate=1e-3, schedule="cosine", max_epochs=12),
         )

@@ -14,7 +14,7 @@ from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
 from jaxdet.files import check_writable, write_json
-from jaxdet.models.architectures import check_rematerialise, check_sides
+from jaxdet.models.architectures import check_sides
 from jaxdet.models.detector import get_detector
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
@@ -25,7 +25,12 @@ from jaxdet.runtime.compile_cache import use_compile_cache
 from jaxdet.runtime.determinism import make_deterministic
 from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.train.loop import train
-from jaxdet.train.start import describe, initial_variables, restore_variables
+from jaxdet.train.start import (
+    describe,
+    initial_variables,
+    restore_variables,
+    training_detector,
+)
 
 
 def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -> None:
@@ -64,7 +69,8 @@ def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     use_compile_cache(config.runtime.compile_cache)
     devices = mesh.make_mesh(config.runtime.devices)
     _check_batches(config, devices)
-    check_rematerialise(config.model)
+    if config.task != "eval":
+        training_detector(config)  # refuses what it cannot be
     check_sides(
         config.model.name,
         trained=config.augment.crop,
@@ -120,9 +126,9 @@ def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
 def _check_batches(config: schema.Config, devices: Mesh) -> None:
     optim = config.optim
     mesh.check_divides(devices, batch_size=optim.batch_size, option="optim.batch_size")
-    if optim.accumulate > 1:
+    part = optim.batch_size // optim.accumulate
+    if config.task != "eval" and part < optim.batch_size:
         option = f"optim.accumulate={optim.accumulate}: a part of the batch"
-        part = optim.batch_size // optim.accumulate
         mesh.check_divides(devices, batch_size=part, option=option)
     mesh.check_divides(devices, batch_size=config.eval_batch_size, option="evaluation.batch_size")
 

@@ -61,14 +61,13 @@ def prepare(settings: Settings) -> Ready:
 
 def start(settings: Settings) -> tuple[Detector, TrainState]:
     """The detector of a way of training and its state before the first step."""
-    model = Model(
-        name=settings.arch, width=settings.width, dtype=settings.dtype,
-        rematerialise=settings.rematerialise,
-    )  # fmt: skip
+    model = Model(name=settings.arch, width=settings.width, dtype=settings.dtype)
     detector = get_detector(model)
     if settings.way == "flax":
         network = getattr(resnet, settings.arch)(width=settings.width, **resnet.FLAX_LAYERS)
         detector = dataclasses.replace(detector, network=network)
+    if settings.rematerialise:
+        detector = detector.rematerialised()
     variables = jax.jit(partial(detector.init, size=settings.size))(jax.random.key(0))
     return detector, new_state(Config(model=model), variables, make_mesh(0))
 

@@ -66,14 +66,20 @@ def _add_turns(parser: argparse.ArgumentParser) -> None:
 
 
 def _profile(options: argparse.Namespace) -> Path | None:
-    """The folder of --profile, which others' files may not be in.
+    """The folder of --profile, made now: after the measurements would be too late.
 
     Raises:
-      UserError: where they are.
+      UserError: where it holds others' files or cannot be made.
     """
     folder: Path | None = options.profile
-    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder is None:
+        return None
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--profile={folder}: not an empty folder; name a new one")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--profile={folder}: {error.strerror}") from None
     return folder
 
 
@@ -125,6 +131,7 @@ def e2e_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Its rows."""
     from jaxdet.bench.e2e import Plan, measure_e2e
 
+    profile = _profile(options)
     with tempfile.TemporaryDirectory() as scratch:
         plan = Plan(
             root=given_images(options) or _packed_pictures(Path(scratch)),
@@ -135,7 +142,7 @@ def e2e_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
             runtime=Runtime(workers=options.workers, worker_kind=options.worker_kind),
             steps=options.steps,
             rounds=options.rounds,
-            profile=_profile(options),
+            profile=profile,
         )
         return measure_e2e(plan, say=say)
 

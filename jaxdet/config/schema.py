@@ -180,13 +180,9 @@ class Model:
         choices=("unbiased", "biased"),
     )
     norm_groups: int = option(
-        1, "batch statistics are taken over this many equal parts of the global batch"
-    )
-    rematerialise: bool = option(
-        False,
-        "training keeps only the input of each residual block and computes its maps again for the "
-        "gradient: less memory, about a third more to compute. ResNets alone",
-        source="Chen et al. 2016, arXiv 1604.06174",
+        1,
+        "batch statistics are taken over this many equal groups of the global batch, or of each of "
+        "its parts (optim.accumulate)",
     )
 
 
@@ -206,6 +202,12 @@ class Optim:
         1,
         "equal parts that a step works through one after another, adding up their gradients: the "
         "memory of one part; batch statistics are those of each part",
+    )
+    rematerialise: bool = option(
+        False,
+        "training keeps only the input of each residual block and computes its maps again for the "
+        "gradient: less memory, about a third more to compute. ResNets alone",
+        source="Chen et al. 2016, arXiv 1604.06174",
     )
     learning_rate: float = option(1e-4, "learning rate at the start", source=WANG)
     beta1: float = option(0.9, "Adam's decay of the first moment", source=WANG)

@@ -76,7 +76,6 @@ def _resnet(network: Callable[..., nn.Module], **changes: Any) -> Callable[[Mode
         **_norm(model),
         zero_init_residual=model.zero_init_residual,
         head_deviation=model.head_deviation,
-        rematerialise=model.rematerialise,
         **changes,
     )
 
@@ -177,16 +176,18 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
 )  # fmt: skip
 
 
-def check_rematerialise(model: Model) -> None:
-    """Sees that a network which is to compute its blocks again has blocks.
+def rematerialised(network: nn.Module) -> nn.Module:
+    """The same network, but one that computes its blocks again for the gradient.
 
     Raises:
-      UserError: naming the option.
+      UserError: where it has no residual blocks.
     """
-    network = ARCHITECTURES[model.name].build(model)
-    behind_frontend = getattr(network, "network", network)
-    if model.rematerialise and not isinstance(behind_frontend, resnet.ResNet):
-        raise UserError(f"model.rematerialise=True: {model.name} has no residual blocks")
+    if isinstance(network, Scaled):
+        return network.clone(network=rematerialised(network.network))
+    if not isinstance(network, resnet.ResNet):
+        name = type(network).__name__
+        raise UserError(f"optim.rematerialise=True: the network {name} has no residual blocks")
+    return network.clone(rematerialise=True)
 
 
 def check_sides(name: str, *, trained: int, scored: int, whole: bool) -> None:

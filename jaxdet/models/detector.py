@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdet.config import Model
-from jaxdet.models.architectures import ARCHITECTURES, Architecture
+from jaxdet.models.architectures import ARCHITECTURES, Architecture, rematerialised
 from jaxdet.models.evidence import evidence
 from jaxdet.models.forensic_transfer import Transferred
 
@@ -108,6 +108,14 @@ class Detector:
             cast, pixels, valid, method="measure", mutable=["batch_stats"]
         )
         return {**variables, **updated}
+
+    def rematerialised(self) -> "Detector":
+        """The same detector, but one that computes its blocks again for the gradient.
+
+        Raises:
+          UserError: where its network has no residual blocks.
+        """
+        return dataclasses.replace(self, network=rematerialised(self.network))
 
     def _prepare(self, variables: Variables, image: jax.Array) -> tuple[Variables, jax.Array]:
         """Variables and pixels in the dtype that the network computes in."""

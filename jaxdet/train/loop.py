@@ -28,7 +28,6 @@ from jaxdet.data.order import steps_per_epoch
 from jaxdet.data.pipeline import open_batches
 from jaxdet.errors import Stopped, UserError
 from jaxdet.evals.predict import make_predict_step, predict
-from jaxdet.models.detector import get_detector
 from jaxdet.progress import ProgressLine, say
 from jaxdet.results import Predictions, RunFolder
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
@@ -40,7 +39,7 @@ from jaxdet.train import schedule
 from jaxdet.train.measure import measure_inputs
 from jaxdet.train.nonfinite import NonFinite
 from jaxdet.train.plateau import PlateauState
-from jaxdet.train.start import initial_variables, open_checkpoints
+from jaxdet.train.start import initial_variables, open_checkpoints, training_detector
 from jaxdet.train.state import TrainState, abstract_state, make_optimizer, new_state
 from jaxdet.train.step import TrainStep, make_train_step
 from jaxdet.train.unvalidated import find_unvalidated, save_unvalidated
@@ -110,7 +109,7 @@ class Trainer:
     ):
         """Opens the checkpoints of the run folder, and changes nothing there if `read_only`."""
         self.config, self.run, self.mesh = config, run, mesh
-        self.detector = get_detector(config.model)
+        self.detector = training_detector(config)
         self.train_step: TrainStep = make_train_step(
             self.detector,
             make_optimizer(config.optim),

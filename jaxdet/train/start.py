@@ -23,6 +23,16 @@ from jaxdet.train.state import abstract_state
 RANKS = ("best", "best_of_last_phase")
 
 
+def training_detector(config: schema.Config) -> Detector:
+    """The detector of the config in the form that is trained.
+
+    Raises:
+      UserError: where it has no residual blocks to be computed again, as the config asks for.
+    """
+    detector = get_detector(config.model)
+    return detector.rematerialised() if config.optim.rematerialise else detector
+
+
 def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> Variables:
     """Random variables from the seed, or those of `model.init`.
 

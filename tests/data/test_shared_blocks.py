@@ -11,7 +11,8 @@ import pytest
 TRAINER = """
 import multiprocessing, os, signal, sys
 from multiprocessing import shared_memory
-from jaxdet.data.shared_blocks import start_tracker, track_before_making
+from jaxdet.data.pipeline import _prepare_worker
+from jaxdet.data.shared_blocks import start_tracker
 
 
 def die(block, size):
@@ -21,7 +22,7 @@ def die(block, size):
 
 def work(tracked):
     if tracked:
-        track_before_making()
+        _prepare_worker(0, 1)
     os.ftruncate = die
     shared_memory.SharedMemory(create=True, size=100)
 

@@ -7,15 +7,18 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdet.config import Augment, Config, Model, Optim
+from jaxdet.config import Augment, Config, Data, Model, Optim
+from jaxdet.data.splits import load_train_and_val
 from jaxdet.errors import UserError
 from jaxdet.models import resnet
-from jaxdet.models.architectures import check_rematerialise
 from jaxdet.models.detector import get_detector
+from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh, put_batch
+from jaxdet.train import loop
 from jaxdet.train.start import initial_variables
 from jaxdet.train.state import make_optimizer, new_state
 from jaxdet.train.step import make_train_step
+from tests.conftest import write_images
 from tests.golden import torchvision
 
 IMAGES = torchvision.images(8, 32)
@@ -126,8 +129,23 @@ def test_blocks_are_computed_again_in_what_the_compiler_is_given():
     assert barriers(with_network(rematerialise=True)) >= 2
 
 
+def test_a_run_has_what_its_config_says(tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(loop, "make_train_step", lambda *_, **options: asked.update(options))
+    for split in ("train", "val"):
+        write_images(tmp_path / split / "cat", count=1)
+    config = dataclasses.replace(
+        CONFIG,
+        data=Data(root=str(tmp_path)),
+        model=Model(name="dct_resnet18", width=8),
+        optim=Optim(batch_size=8, accumulate=2, rematerialise=True),
+    )
+    run, images = RunFolder(tmp_path / "run"), load_train_and_val(config)
+    trainer = loop.Trainer(config, *images, run=run, mesh=make_mesh(1), read_only=True)
+    assert asked["accumulate"] == 2
+    assert trainer.detector.network.network.rematerialise
+
+
 def test_networks_without_blocks_say_so():
-    with pytest.raises(UserError, match=r"model\.rematerialise=True: vgg11"):
-        check_rematerialise(Model(name="vgg11", rematerialise=True))
-    for name in ("resnet18", "dct_resnet18", "npr"):
-        check_rematerialise(Model(name=name, rematerialise=True))
+    with pytest.raises(UserError, match=r"optim\.rematerialise=True.*VGG"):
+        get_detector(Model(name="vgg11")).rematerialised()
