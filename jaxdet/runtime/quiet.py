@@ -9,6 +9,11 @@ import logging
 import sys
 import traceback
 
+from jaxdet.runtime.steps import ORBAX_DRAFT
+
+# A frame of orbax, or a file of a draft of its: what tensorstore raises has no frames at all.
+_OF_ORBAX = ("/orbax/", ORBAX_DRAFT)
+
 _before = sys.unraisablehook
 
 
@@ -22,11 +27,11 @@ def hush_orbax() -> None:
 
 
 def _is_not_orbax(record: logging.LogRecord) -> bool:
-    """Whether neither the line nor the error that it tells of comes from orbax."""
+    """Whether neither the line nor the error that it tells of comes from orbax's work."""
     error = record.exc_info[1] if record.exc_info else None
     frames = traceback.extract_tb(error.__traceback__) if error else []
     files = (record.pathname, record.getMessage(), *(frame.filename for frame in frames))
-    return not any("/orbax/" in file for file in files)
+    return not any(mark in file for mark in _OF_ORBAX for file in files)
 
 
 def _tell_unraisable(told: "sys.UnraisableHookArgs") -> None:

@@ -23,8 +23,8 @@ from jaxdet.runtime.manifest import DamagedError, Manifest, read_manifest, verif
 MARKER = ".manifests"
 
 # What the names of unfinished folders end with: ours, and orbax's within it or alone.
-_ORBAX = ".orbax-checkpoint-tmp"
-_DRAFTS = ("*.tmp", f"*{_ORBAX}*")
+ORBAX_DRAFT = ".orbax-checkpoint-tmp"
+_DRAFTS = ("*.tmp", f"*{ORBAX_DRAFT}*")
 
 
 def saved_steps(folder: Path) -> list[int]:
@@ -114,7 +114,7 @@ def clear_drafts(folder: Path) -> None:
 
 def clear_failed(path: Path) -> None:
     """Removes the drafts of a step whose save failed in this process."""
-    for draft in (draft_of(path), draft_of(path).with_name(f"{draft_of(path).name}{_ORBAX}")):
+    for draft in (draft_of(path), draft_of(path).with_name(f"{draft_of(path).name}{ORBAX_DRAFT}")):
         if draft.exists():
             _remove_in_use(draft)
 
