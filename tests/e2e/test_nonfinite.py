@@ -67,7 +67,7 @@ def test_skipped_updates_are_counted_and_end_the_run_when_there_are_too_many(
 def test_a_run_that_skips_ends_with_the_same_bits_after_kills(dataset, tmp_path, command, finish):
     options = {
         # The square of the gradient's norm overflows in about every other batch.
-        "model__head_deviation": 2.4e17, "model__zero_init_residual": True, "model__width": 16,
+        "model__head_deviation": 2.4e17, "model__width": 16,
         "optim__on_nonfinite": "skip", "optim__max_skipped": 1000, "optim__max_epochs": 3,
         "checkpoint__every_steps": 2, "task": "train",
     }  # fmt: skip
