@@ -13,7 +13,7 @@ from jaxdet.config import Config, Model, Optim
 from jaxdet.models import resnet
 from jaxdet.models.detector import Detector, get_detector
 from jaxdet.runtime.memory import keep_freed_memory
-from jaxdet.runtime.mesh import make_mesh, put_batch
+from jaxdet.runtime.mesh import check_divides, make_mesh, put_batch
 from jaxdet.train.state import TrainState, make_optimizer, new_state
 from jaxdet.train.step import make_train_step
 
@@ -23,6 +23,8 @@ RATE = 1e-4
 def prepare(settings: Settings) -> Ready:
     """Compiles the step, makes it once and tells how long that took."""
     mesh = make_mesh(0)
+    part = settings.batch_size // settings.accumulate
+    check_divides(mesh, batch_size=part, option="--batch-size over --accumulate")
     if settings.way == "jaxdet":
         keep_freed_memory()
     detector, state = start(settings)

@@ -1,6 +1,5 @@
 """One update, compiled for all devices of the mesh."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -12,12 +11,9 @@ from jax.sharding import Mesh
 from jaxdet.models.detector import Detector
 from jaxdet.runtime.mesh import batch_sharding, replicated
 from jaxdet.runtime.watchdog import expect_compilation
-from jaxdet.train.losses import OBJECTIVES
 from jaxdet.train.state import TrainState
+from jaxdet.train.update import Differentiated, Scalars, Update
 
-Scalars = dict[str, jax.Array]
-# (loss, (logits [B], new batch_stats)), gradients by parameter.
-Differentiated = tuple[tuple[jax.Array, tuple[jax.Array, Any]], Any]
 TrainStep = Callable[[TrainState, jax.Array, jax.Array, float], tuple[TrainState, Scalars]]
 
 
@@ -44,43 +40,20 @@ def make_train_step(
     With `skip_nonfinite`, a step whose loss or gradient norm is not finite counts and changes
     nothing else: parameters, moments and statistics keep their bits.
     """
-    loss_of = OBJECTIVES[detector.architecture.objective]
+    update = Update(
+        detector=detector, optimizer=optimizer, seed=seed, skip_nonfinite=skip_nonfinite
+    )
+    return _in_parts(update, mesh, accumulate) if accumulate > 1 else _at_once(update, mesh)
 
+
+def _at_once(update: Update, mesh: Mesh) -> TrainStep:
     def step(
         state: TrainState, image: jax.Array, label: jax.Array, learning_rate: jax.Array
     ) -> tuple[TrainState, Scalars]:
         expect_compilation()
-        rng = jax.random.fold_in(jax.random.key(seed), state.step)
-
-        params = state.variables["params"]
-
-        def differentiate(
-            batch_stats: Any, image: jax.Array, label: jax.Array, rng: jax.Array
-        ) -> Differentiated:
-            def objective(params: Any) -> tuple[jax.Array, Any]:
-                variables = {"params": params, "batch_stats": batch_stats}
-                return loss_of(detector, variables, image, label, rng)
-
-            return jax.value_and_grad(objective, has_aux=True)(params)
-
-        (loss, (logit, batch_stats)), gradients = (
-            differentiate(state.variables["batch_stats"], image, label, rng)
-            if accumulate == 1
-            else _in_parts(differentiate, accumulate, state, image, label, rng)
-        )
-        direction, moments = optimizer.update(gradients, state.optimizer, params)
-        moved = jax.tree.map(
-            lambda p, d: p - (learning_rate * d).astype(p.dtype), params, direction
-        )
-        variables = {"params": moved, "batch_stats": batch_stats}
-        scalars = {
-            "loss": loss,
-            "grad_norm": optax.global_norm(gradients),
-            "logit": logit,
-            "label": label,
-        }
-        stepped = TrainState(state.step + 1, variables, moments)
-        return _guarded(state, stepped, scalars) if skip_nonfinite else stepped, scalars
+        params, batch_stats = state.variables["params"], state.variables["batch_stats"]
+        found = update.differentiate(params, batch_stats, image, label, update.rng(state))
+        return update.apply(state, found, label, learning_rate)
 
     whole, cut = replicated(mesh), batch_sharding(mesh)
     compiled = jax.jit(
@@ -92,39 +65,63 @@ def make_train_step(
     return lambda state, image, label, rate: compiled(state, image, label, jnp.float32(rate))
 
 
-def _in_parts(
-    differentiate: Callable[..., Differentiated],
-    count: int,
-    state: TrainState,
-    image: jax.Array,
-    label: jax.Array,
-    rng: jax.Array,
-) -> Differentiated:
-    """What `differentiate` gives of the whole batch, from `count` parts one after another."""
+def _in_parts(update: Update, mesh: Mesh, count: int) -> TrainStep:
+    """A program that is called for each part, and one for the update.
 
-    def cut(rows: jax.Array) -> jax.Array:
-        return jnp.moveaxis(rows.reshape(-1, count, *rows.shape[1:]), 1, 0)
-
-    def add(carried: tuple[Any, Any], part: Any) -> tuple[tuple[Any, Any], Any]:
-        batch_stats, summed = carried
-        (loss, (logit, batch_stats)), gradients = differentiate(batch_stats, *part)
-        return (batch_stats, jax.tree.map(jnp.add, summed, gradients)), (loss, logit)
-
-    nothing = jax.tree.map(jnp.zeros_like, state.variables["params"])
-    parts = (cut(image), cut(label), jax.random.split(rng, count))
-    (batch_stats, summed), (loss, logit) = jax.lax.scan(
-        add, (state.variables["batch_stats"], nothing), parts
-    )
-    mean = jax.tree.map(lambda gradient: gradient / count, summed)
-    # [count, B / count] back to the order of the batch.
-    return (loss.mean(), (logit.T.reshape(-1), batch_stats)), mean
-
-
-def _guarded(state: TrainState, stepped: TrainState, scalars: Scalars) -> TrainState:
-    """The stepped state where the scalars are finite, else the old one with its step counted.
-
-    Not optax.apply_if_finite, which sees gradients alone: statistics would take a batch of NaN in.
+    No loop inside one program: XLA for CPUs computes convolutions in loops many times slower, and
+    where it unrolls them it keeps the maps of all parts.
     """
-    finite = jnp.isfinite(scalars["loss"]) & jnp.isfinite(scalars["grad_norm"])
-    kept: TrainState = jax.tree.map(lambda new, old: jnp.where(finite, new, old), stepped, state)
-    return dataclasses.replace(kept, step=stepped.step)
+
+    def begin(state: TrainState, label: jax.Array) -> Differentiated:
+        nothing = jax.tree.map(jnp.zeros_like, state.variables["params"])
+        logit = jnp.zeros((len(label) // count, count))
+        return Differentiated(nothing, state.variables["batch_stats"], jnp.zeros(()), logit)
+
+    def add(
+        state: TrainState, sums: Differentiated, image: jax.Array, label: jax.Array, k: jax.Array
+    ) -> Differentiated:
+        expect_compilation()
+        image, label = (rows.reshape(-1, count, *rows.shape[1:])[:, k] for rows in (image, label))
+        rng = jax.random.fold_in(update.rng(state), k)
+        found = update.differentiate(state.variables["params"], sums.batch_stats, image, label, rng)
+        return Differentiated(
+            jax.tree.map(jnp.add, sums.gradients, found.gradients),
+            found.batch_stats,
+            sums.loss + found.loss,
+            sums.logit.at[:, k].set(found.logit),
+        )
+
+    def finish(
+        state: TrainState, sums: Differentiated, label: jax.Array, learning_rate: jax.Array
+    ) -> tuple[TrainState, Scalars]:
+        gradients = jax.tree.map(lambda gradient: gradient / count, sums.gradients)
+        loss, logit = sums.loss / count, sums.logit.reshape(-1)
+        found = Differentiated(gradients, sums.batch_stats, loss, logit)
+        return update.apply(state, found, label, learning_rate)
+
+    whole: Any = replicated(mesh)
+    cut: Any = batch_sharding(mesh)
+    of_sums = Differentiated(whole, whole, whole, cut)
+    beginning = jax.jit(begin, in_shardings=(whole, cut), out_shardings=of_sums)
+    adding = jax.jit(
+        add,
+        in_shardings=(whole, of_sums, cut, cut, whole),
+        out_shardings=of_sums,
+        donate_argnums=1,
+    )
+    finishing = jax.jit(
+        finish,
+        in_shardings=(whole, of_sums, cut, whole),
+        out_shardings=(whole, whole),
+        donate_argnums=0,
+    )
+
+    def step(
+        state: TrainState, image: jax.Array, label: jax.Array, rate: float
+    ) -> tuple[TrainState, Scalars]:
+        sums = beginning(state, label)
+        for k in range(count):
+            sums = adding(state, sums, image, label, jnp.int32(k))
+        return finishing(state, sums, label, jnp.float32(rate))
+
+    return step

@@ -31,7 +31,7 @@ def test_step_has_a_row_a_way_with_what_it_cost(tmp_path, capsys):
 @pytest.mark.slow
 def test_step_in_parts_has_the_same_images_and_a_profile_a_row(tmp_path):
     given = ("--accumulate=2", "--rematerialise", f"--profile={tmp_path / 'profile'}")
-    main(["step", *TINY, *given, "--batch-size=4", f"--json={tmp_path / 'step.json'}"])
+    main(["step", *TINY, *given, "--batch-size=8", f"--json={tmp_path / 'step.json'}"])
     rows = json.loads((tmp_path / "step.json").read_text())["rows"]
     assert [row["accumulate"] for row in rows] == [1, 2]
     assert [row["rematerialise"] for row in rows] == [False, True]
@@ -40,7 +40,7 @@ def test_step_in_parts_has_the_same_images_and_a_profile_a_row(tmp_path):
     assert rows[0]["loss"] != pytest.approx(rows[1]["loss"], rel=1e-5)
     traces = [path.relative_to(tmp_path) for path in tmp_path.rglob("*.xplane.pb")]
     assert {path.parts[1] for path in traces} == {
-        "resnet18-flax-batch4", "resnet18-jaxdet-batch4",
+        "resnet18-flax-batch8", "resnet18-jaxdet-batch8",
     }  # fmt: skip
 
 

@@ -1,0 +1,95 @@
+"""What a step is made of: gradients of some images, and the update that they give."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxdet.models.detector import Detector
+from jaxdet.train.losses import OBJECTIVES
+from jaxdet.train.state import TrainState
+
+Scalars = dict[str, jax.Array]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Differentiated:
+    """What some images give.
+
+    Attributes:
+      gradients: of the loss, by parameter.
+      batch_stats: the new ones.
+      loss: scalar.
+      logit: [B].
+    """
+
+    gradients: Any
+    batch_stats: Any
+    loss: jax.Array
+    logit: jax.Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Update:
+    """The functions of a step, to be compiled.
+
+    Attributes:
+      detector: what is trained.
+      optimizer: gradients to a direction.
+      seed: all that a network draws at random follows from it and the step.
+      skip_nonfinite: whether an update that is not finite is left out.
+    """
+
+    detector: Detector
+    optimizer: optax.GradientTransformation
+    seed: int
+    skip_nonfinite: bool
+
+    def rng(self, state: TrainState) -> jax.Array:
+        """The key of the next step."""
+        return jax.random.fold_in(jax.random.key(self.seed), state.step)
+
+    def differentiate(
+        self, params: Any, batch_stats: Any, image: jax.Array, label: jax.Array, rng: jax.Array
+    ) -> Differentiated:
+        """Of u8 [B, H, W, 3] and i32 [B]."""
+        loss_of = OBJECTIVES[self.detector.architecture.objective]
+
+        def objective(params: Any) -> tuple[jax.Array, Any]:
+            variables = {"params": params, "batch_stats": batch_stats}
+            return loss_of(self.detector, variables, image, label, rng)
+
+        (loss, (logit, stats)), gradients = jax.value_and_grad(objective, has_aux=True)(params)
+        return Differentiated(gradients, stats, loss, logit)
+
+    def apply(
+        self, state: TrainState, found: Differentiated, label: jax.Array, learning_rate: jax.Array
+    ) -> tuple[TrainState, Scalars]:
+        """The state after the step, and "loss", "grad_norm", "logit" and "label" of it."""
+        params = state.variables["params"]
+        direction, moments = self.optimizer.update(found.gradients, state.optimizer, params)
+        moved = jax.tree.map(
+            lambda p, d: p - (learning_rate * d).astype(p.dtype), params, direction
+        )
+        variables = {"params": moved, "batch_stats": found.batch_stats}
+        stepped = TrainState(state.step + 1, variables, moments)
+        scalars = {
+            "loss": found.loss,
+            "grad_norm": optax.global_norm(found.gradients),
+            "logit": found.logit,
+            "label": label,
+        }
+        return _guarded(state, stepped, scalars) if self.skip_nonfinite else stepped, scalars
+
+
+def _guarded(state: TrainState, stepped: TrainState, scalars: Scalars) -> TrainState:
+    """The stepped state where the scalars are finite, else the old one with its step counted.
+
+    Not optax.apply_if_finite, which sees gradients alone: statistics would take a batch of NaN in.
+    """
+    finite = jnp.isfinite(scalars["loss"]) & jnp.isfinite(scalars["grad_norm"])
+    kept: TrainState = jax.tree.map(lambda new, old: jnp.where(finite, new, old), stepped, state)
+    return dataclasses.replace(kept, step=stepped.step)
