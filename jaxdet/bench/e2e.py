@@ -15,7 +15,10 @@ from typing import Any
 import jax
 
 from jaxdet.bench.jax_step import RATE
-from jaxdet.config import Augment, Config, Data, Model, Optim, Runtime
+from jaxdet.bench.reference import AUGMENT, ENDLESS
+from jaxdet.bench.step import Worker
+from jaxdet.bench.stepper import Settings
+from jaxdet.config import Config, Data, Model, Optim, Runtime
 from jaxdet.data.loaders import Batch, Share, TrainLoader, training_reader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.data.splits import load_train_and_val
@@ -25,8 +28,6 @@ from jaxdet.runtime.mesh import make_mesh, put_batch
 from jaxdet.train.state import TrainState, make_optimizer, new_state
 from jaxdet.train.step import make_train_step
 
-_AUGMENT = Augment(blur_probability=0.5, jpeg_probability=0.5)
-_ENDLESS = 2**31 - 1
 # More batches than ever wait ready, and as many as are then timed.
 _READY, _TIMED = 24, 32
 
@@ -45,6 +46,7 @@ class Plan:
       steps: in a turn.
       rounds: turns of each row.
       profile: folder that gets one of the whole line; none where it is None.
+      torch_root: the same images as a folder, for PyTorch's line; none where it is None.
     """
 
     root: Path
@@ -56,27 +58,51 @@ class Plan:
     steps: int
     rounds: int
     profile: Path | None = None
+    torch_root: Path | None = None
 
 
 def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Rows of `bench e2e`: the step alone (the reference), the input alone, the whole line."""
+    """Rows of `bench e2e`: the step alone (the reference), the input alone, the whole line.
+
+    And PyTorch's whole line where asked for: as published, eager in float32.
+    """
+    if plan.torch_root is None:
+        return _measure(plan, None, say)
+    published = Worker(
+        Settings(
+            way="torch", width=plan.model.width, size=plan.size, batch_size=plan.batch_size,
+            root=str(plan.torch_root),
+        )
+    )  # fmt: skip
+    try:
+        return _measure(plan, published, say)
+    finally:
+        published.end()
+
+
+def _measure(
+    plan: Plan, published: Worker | None, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
     trainer = _Trainer(plan)
     loader = _loader(plan)
     found: dict[str, list[dict[str, float]]] = {"step": [], "input": [], "e2e": []}
-    with open_batches(loader, start=0, stop=_ENDLESS, runtime=plan.runtime) as batches:
+    with open_batches(loader, start=0, stop=ENDLESS, runtime=plan.runtime) as batches:
         first = trainer.first_step(next(batches))
         for turn in range(plan.rounds):
             # What was made ahead while the device worked is no measure of the input.
             _drain(batches, _READY)
             found["input"].append(_timed(partial(_drain, batches, _TIMED)))
             found["e2e"].append(_timed(partial(trainer.train, batches, plan.steps)))
+            if published:
+                published.turn(plan.steps)
             say(f"turn {turn + 1} of {plan.rounds}")
         if plan.profile:
             with jax.profiler.trace(plan.profile):
                 trainer.train(batches, plan.steps)
     # Without the input's threads on the same cores.
     found["step"] = [_timed(partial(trainer.repeat, plan.steps)) for _ in range(plan.rounds)]
-    return _rows(plan, found, first)
+    rows = _rows(plan, found, first)
+    return [*rows, _published_row(plan, published, rows[0])] if published else rows
 
 
 class _Trainer:
@@ -133,7 +159,7 @@ def _loader(plan: Plan) -> TrainLoader:
     images, _ = load_train_and_val(config)
     return TrainLoader(
         read=training_reader(config.data, images),
-        augment=dataclasses.replace(_AUGMENT, crop=plan.size, backend=plan.backend),
+        augment=dataclasses.replace(AUGMENT, crop=plan.size, backend=plan.backend),
         seed=0,
         batch_size=plan.batch_size,
         share=Share(),
@@ -176,3 +202,16 @@ def _rows(
         "dtype": plan.model.dtype,
     }
     return rows
+
+
+def _published_row(plan: Plan, published: Worker, step: dict[str, Any]) -> dict[str, Any]:
+    row = {"what": f"e2e, PyTorch as published/batch {plan.batch_size}"}
+    if published.failure:
+        # The table needs a number: none was measured.
+        return {**row, "images_per_second": 0.0, "ratio_to_reference": 0.0,
+                "failed": published.failure}  # fmt: skip
+    seconds = statistics.median(turn["seconds"] for turn in published.turns)
+    speed = plan.steps * plan.batch_size / seconds
+    ratio = speed / step["images_per_second"]
+    return {**row, "images_per_second": round(speed, 3), "ratio_to_reference": round(ratio, 3),
+            "dtype": "float32", **published.facts}  # fmt: skip

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from jaxdet.bench.pictures import write_mixed, write_pictures
-from jaxdet.bench.reference import PublishedImages
+from jaxdet.bench.reference import WORKERS, PublishedImages
 from jaxdet.config import Model, Runtime
 from jaxdet.data.folder import FolderSet, load_set
 from jaxdet.data.loaders import EvalLoader, Reader
@@ -33,7 +33,7 @@ from jaxdet.runtime.mesh import make_mesh, put_replicated
 _CROP = 224
 _MAX_PIXELS = 10**8
 
-PUBLISHED_LOADERS = Runtime(workers=4, worker_kind="processes")
+PUBLISHED_LOADERS = Runtime(workers=WORKERS, worker_kind="processes")
 
 # Scores every image of its set once and gives the logits f32 [N], in the set's order.
 Score = Callable[[], np.ndarray]

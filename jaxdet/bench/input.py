@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 
 from jaxdet.bench.reference import (
+    AUGMENT,
+    ENDLESS,
     PublishedDataset,
     ReferenceLoader,
     has_torch,
     open_torch_batches,
 )
-from jaxdet.config import Augment, Runtime
+from jaxdet.config import Runtime
 from jaxdet.data.folder import load_set
 from jaxdet.data.loaders import Reader, TrainLoader
 from jaxdet.data.pipeline import open_batches
@@ -32,8 +34,6 @@ from jaxdet.data.store.listing import list_files
 from jaxdet.data.store.pack import pack
 from jaxdet.errors import UserError
 
-AUGMENT = Augment(crop=224, blur_probability=0.5, jpeg_probability=0.5)
-_ENDLESS = 2**31 - 1
 _MAX_PIXELS = 10**8
 REFERENCE = "reference"
 
@@ -127,7 +127,7 @@ def _loaders(plan: Plan, say: Callable[[str], None]) -> dict[str, Load]:
         for backend in ("fast", "faithful")
     }
     images = load_set(root / "train", name="train")
-    dataset = PublishedDataset(images=images, augment=AUGMENT, seed=0, length=_ENDLESS)
+    dataset = PublishedDataset(images=images, augment=AUGMENT, seed=0, length=ENDLESS)
     return {**rows, REFERENCE: ReferenceLoader(dataset=dataset, batch_size=plan.batch_size)}
 
 
@@ -157,7 +157,7 @@ def _opener(load: Load, setting: Setting) -> Open:
     if isinstance(load, ReferenceLoader) and setting.kind == "processes" and has_torch():
         return lambda: open_torch_batches(load, workers=setting.workers)
     runtime = Runtime(workers=setting.workers, worker_kind=setting.kind)
-    return lambda: open_batches(load, start=0, stop=_ENDLESS, runtime=runtime)
+    return lambda: open_batches(load, start=0, stop=ENDLESS, runtime=runtime)
 
 
 def _try(what: str, load: Load, plan: Plan, say: Callable[[str], None]) -> dict[Setting, float]:

@@ -24,6 +24,12 @@ from jaxdet.data import order
 from jaxdet.data.augment import Plan, draw_plan
 from jaxdet.data.folder import FolderSet
 
+# What training images meet, and how many processes make them: CNNDetection's own numbers.
+AUGMENT = Augment(crop=224, blur_probability=0.5, jpeg_probability=0.5)
+WORKERS = 4
+# Batches, more than are ever measured.
+ENDLESS = 2**31 - 1
+
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
 _STD = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
 

@@ -6,7 +6,6 @@ work on the machine hits all alike.
 
 import contextlib
 import dataclasses
-import importlib.util
 import itertools
 import json
 import statistics
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.bench.arguments import ARCHITECTURES
+from jaxdet.bench.reference import has_torch
 from jaxdet.bench.stepper import Settings
 from jaxdet.config import Model
 from jaxdet.errors import RunFailedError, UserError
@@ -58,11 +58,8 @@ def measure_step(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, An
         an option does not fit a network or a batch.
       RunFailedError: where our own step fails; another way that fails has a row that says why.
     """
-    if plan.torch and importlib.util.find_spec("torch") is None:
-        raise UserError("--reference=torch: PyTorch is not installed; pip install 'jaxdet[torch]'")
-    others = [arch for arch in plan.archs if arch != "resnet50"]
-    if plan.torch and others:
-        raise UserError(f"--arch={others[0]}: PyTorch's rows are of resnet50 alone")
+    if plan.torch:
+        check_torch(plan.archs)
     for arch in plan.archs if plan.settings.rematerialise else ():
         get_detector(Model(name=arch)).rematerialised()
     uneven = [size for size in plan.batch_sizes if size % plan.settings.accumulate]
@@ -77,6 +74,19 @@ def measure_step(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, An
     return rows
 
 
+def check_torch(archs: Sequence[str]) -> None:
+    """Sees that PyTorch is there and has such networks.
+
+    Raises:
+      UserError: where it is not, or has not.
+    """
+    if not has_torch():
+        raise UserError("--reference=torch: PyTorch is not installed; pip install 'jaxdet[torch]'")
+    others = [arch for arch in archs if arch != "resnet50"]
+    if others:
+        raise UserError(f"--arch={others[0]}: PyTorch's rows are of resnet50 alone")
+
+
 def _measure_batch(
     plan: Plan, settings: Settings, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
@@ -84,7 +94,7 @@ def _measure_batch(
     flax = [REFERENCE] if settings.arch in ARCHITECTURES else []
     ways = [*flax, "jaxdet", *(["torch", "torch_fast"] if plan.torch else [])]
     say(f"{settings.arch}, batch {settings.batch_size}: {', '.join(ways)}; each compiles first")
-    workers = [_Worker(_of_way(settings, way, plan.profile)) for way in ways]
+    workers = [Worker(_of_way(settings, way, plan.profile)) for way in ways]
     try:
         for turn in range(plan.rounds):
             for worker in workers:
@@ -106,7 +116,7 @@ def _of_way(settings: Settings, way: str, profile: Path | None) -> Settings:
     return dataclasses.replace(settings, accumulate=1, rematerialise=False)
 
 
-class _Worker:
+class Worker:
     """One way of training in its process, and what it told."""
 
     def __init__(self, settings: Settings):
@@ -166,7 +176,7 @@ class _Worker:
                 file.close()
 
 
-def _rows(workers: Sequence[_Worker], steps: int) -> list[dict[str, Any]]:
+def _rows(workers: Sequence[Worker], steps: int) -> list[dict[str, Any]]:
     """A row a way: medians over its turns, and the ratio to the reference's."""
     ended = [worker.finish() for worker in workers]
     images = steps * workers[0].settings.batch_size
@@ -201,5 +211,5 @@ def _rows(workers: Sequence[_Worker], steps: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _median(worker: _Worker, name: str) -> float:
+def _median(worker: Worker, name: str) -> float:
     return statistics.median(turn[name] for turn in worker.turns)

@@ -42,6 +42,8 @@ class Settings:
       accumulate: parts of the batch that ours works through one after another.
       rematerialise: whether ours computes the maps of its blocks again for the gradient.
       trace: folder for a profile of a few steps; none where empty.
+      root: folder with train/ that torch takes its batches from, by its own loader with
+        Blur+JPEG(0.5) as published; one batch again and again where empty.
     """
 
     way: str
@@ -53,6 +55,7 @@ class Settings:
     accumulate: int = 1
     rematerialise: bool = False
     trace: str = ""
+    root: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

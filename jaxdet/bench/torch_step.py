@@ -1,15 +1,21 @@
 """The same step in PyTorch, as published and as fast as it goes. Needs the extra `torch`."""
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from jaxdet.bench.reference import AUGMENT, ENDLESS, WORKERS, PublishedDataset
 from jaxdet.bench.stepper import Ready, Settings, make_batch
 from jaxdet.bench.torch_resnet import ResNet50
+from jaxdet.config import Config, Data
+from jaxdet.data.folder import FolderSet
+from jaxdet.data.splits import load_train_and_val
 from jaxdet.models.pixels import IMAGENET_MEAN, IMAGENET_STD
 
 _RATE = 1e-4
@@ -44,6 +50,7 @@ class _Trainer:
     """ResNet-50, Adam and one batch."""
 
     def __init__(self, settings: Settings, place: torch.device):
+        self.place = place
         self.fast = settings.way == "torch_fast"
         self.autocast = torch.autocast(
             place.type, torch.bfloat16, enabled=self.fast and settings.dtype == "bfloat16"
@@ -55,6 +62,7 @@ class _Trainer:
         self.image = torch.from_numpy(image).to(place).permute(0, 3, 1, 2)
         self.image = self.image.contiguous(memory_format=layout)
         self.label = torch.from_numpy(label).to(place).float()
+        self.loaded = _loaded(settings) if settings.root else None
         self.mean, self.std = (
             torch.tensor(255 * values, dtype=torch.float32, device=place)[:, None, None]
             for values in (IMAGENET_MEAN, IMAGENET_STD)
@@ -62,13 +70,31 @@ class _Trainer:
         self.loss = torch.compile(self._loss) if self.fast else self._loss
 
     def _loss(self) -> torch.Tensor:
-        pixels = (self.image.float() - self.mean) / self.std
+        pixels = self.image
+        if self.loaded is None:
+            pixels = (pixels.float() - self.mean) / self.std
         with self.autocast:
             logits = self.network(pixels)
         return nn.functional.binary_cross_entropy_with_logits(logits.float(), self.label)
 
     def step(self) -> None:
-        """Forward, backward, Adam."""
+        """Forward, backward, Adam; on a new batch where there is a loader."""
+        if self.loaded is not None:
+            # The published loader normalises on the host.
+            image, label = next(self.loaded)
+            self.image, self.label = image.to(self.place), label.to(self.place).float()
         self.optimizer.zero_grad()
         self.loss().backward()
         self.optimizer.step()
+
+
+def _loaded(settings: Settings) -> Iterator[Any]:
+    """f32 [B, 3, H, W] and i64 [B] without end, by PyTorch's DataLoader as CNNDetection has it."""
+    images, _ = load_train_and_val(Config(data=Data(root=settings.root)))
+    assert isinstance(images, FolderSet)
+    augment = dataclasses.replace(AUGMENT, crop=settings.size)
+    dataset = PublishedDataset(images=images, augment=augment, seed=0, length=ENDLESS)
+    loader = torch.utils.data.DataLoader(
+        dataset, batch_size=settings.batch_size, num_workers=WORKERS
+    )
+    return iter(loader)

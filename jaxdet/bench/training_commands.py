@@ -124,17 +124,30 @@ def add_e2e(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", choices=("faithful", "fast"), default="faithful")
     parser.add_argument("--workers", type=int, default=-1, metavar="N", help="-1: one a core")
     parser.add_argument("--worker-kind", choices=("auto", "threads", "processes"), default="auto")
+    parser.add_argument(
+        "--reference", choices=("step", "torch"), default="step",
+        help="torch: PyTorch's whole line too, eager in float32 with four loader processes, as "
+        "published; --images is then a folder",
+    )  # fmt: skip
     _add_turns(parser)
 
 
 def e2e_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Its rows."""
     from jaxdet.bench.e2e import Plan, measure_e2e
+    from jaxdet.bench.step import check_torch
 
-    profile = _profile(options)
+    torch = options.reference == "torch"
+    given, profile = given_images(options), _profile(options)
+    if torch:
+        check_torch([options.arch])
+    if torch and given and not any((given / "train").glob("*")):
+        raise UserError(f"--images={given}: --reference=torch reads a folder with train/ alone")
     with tempfile.TemporaryDirectory() as scratch:
+        pictures = Path(scratch) / "pictures"
         plan = Plan(
-            root=given_images(options) or _packed_pictures(Path(scratch)),
+            root=given or _packed(pictures),
+            torch_root=(given or pictures) if torch else None,
             model=Model(name=options.arch, width=options.width, dtype=options.dtype),
             size=options.size,
             batch_size=options.batch_size,
@@ -147,10 +160,11 @@ def e2e_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         return measure_e2e(plan, say=say)
 
 
-def _packed_pictures(scratch: Path) -> Path:
-    write_pictures(scratch / "pictures", count=512)
-    pack(scratch / "pictures", scratch / "packed", say=say)
-    return scratch / "packed"
+def _packed(pictures: Path) -> Path:
+    write_pictures(pictures, count=512)
+    store = pictures.with_name("packed")
+    pack(pictures, store, say=say)
+    return store
 
 
 SCALING = (

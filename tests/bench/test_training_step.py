@@ -96,3 +96,15 @@ def test_pytorch_s_rows_need_pytorch_and_its_network(capsys):
         main(["step", "--arch=resnet18", "--reference=torch"])
     assert ended.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_e2e_has_pytorch_s_line_beside_ours(tmp_path):
+    pytest.importorskip("torch")
+    tiny = ("--arch=resnet50", "--width=4", "--size=32", "--steps=1", "--rounds=1")
+    out = tmp_path / "e2e.json"
+    main(["e2e", *tiny, "--batch-size=4", "--workers=1", "--reference=torch", f"--json={out}"])
+    published = json.loads(out.read_text())["rows"][-1]
+    assert published["what"] == "e2e, PyTorch as published/batch 4"
+    assert published["images_per_second"] > 0
+    assert "failed" not in published
