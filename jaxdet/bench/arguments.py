@@ -1,6 +1,7 @@
 """Values of options that several benchmarks take."""
 
 import argparse
+import math
 from pathlib import Path
 
 from jaxdet.errors import UserError
@@ -34,11 +35,11 @@ def say(line: str) -> None:
 
 
 def rate(text: str) -> float:
-    """A number from 0 up."""
+    """A finite number from 0 up."""
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if value < 0:
+    if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 up")
     return value

@@ -24,7 +24,7 @@ from jaxdet.data.pipeline import open_batches
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.models.detector import get_detector
 from jaxdet.runtime.memory import keep_freed_memory
-from jaxdet.runtime.mesh import make_mesh, put_batch
+from jaxdet.runtime.mesh import check_divides, make_mesh, put_batch
 from jaxdet.train.state import TrainState, make_optimizer, new_state
 from jaxdet.train.step import make_train_step
 
@@ -111,6 +111,7 @@ class _Trainer:
     def __init__(self, plan: Plan):
         keep_freed_memory()
         self.mesh = make_mesh(0)
+        check_divides(self.mesh, batch_size=plan.batch_size, option="--batch-size")
         detector = get_detector(plan.model)
         config = Config(model=plan.model, optim=Optim(batch_size=plan.batch_size))
         variables = jax.jit(partial(detector.init, size=64))(jax.random.key(0))

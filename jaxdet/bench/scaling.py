@@ -87,15 +87,17 @@ def predict(run: Run, machine: Machine, devices: int) -> Prediction:
     links = 2 * (devices - 1) / devices * run.gradient_bytes / machine.link
     hosts = -(-devices // machine.devices_per_host)
     reading = run.batch_size / (machine.input_rate * hosts)
+    parts = {"compute": compute, "links": links, "input": reading}
     if machine.shared_cores:
         step, waited = compute + links + reading, reading
     else:
         step = max(compute + links, reading)
         waited = step - compute - links
+        # They overlap: whichever ends last is what bounds the step.
+        parts["input"] = step if waited else 0.0
     steps = run.images // run.batch_size
     scored = (run.epochs * run.validation + run.test) / (machine.eval_rate * devices)
     seconds = run.epochs * (steps * step + run.checkpoint_bytes / machine.disk) + scored
-    parts = {"compute": compute, "links": links, "input": waited}
     hours = seconds / 3600
     return Prediction(
         devices=devices,

@@ -25,6 +25,8 @@ from jaxdet.models.detector import get_detector
 
 # What the other rows are measured against, where the network has it and it runs; else ours.
 REFERENCE = "flax"
+# How the last line of a process that met a user's mistake begins.
+_MISTAKE = f"{UserError.__module__}.{UserError.__qualname__}: "
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -162,6 +164,8 @@ class Worker:
         self.errors.seek(0)
         lines = self.errors.read().strip().splitlines()
         self.failure = lines[-1] if lines else f"ended with status {status}"
+        if self.failure.startswith(_MISTAKE):
+            raise UserError(self.failure.removeprefix(_MISTAKE))
         if self.settings.way == "jaxdet":
             raise RunFailedError(f"{self.settings.way}, {self.settings}: {self.failure}")
         return None

@@ -1,6 +1,7 @@
 """What `python -m jaxdet.bench` measures of training, and what it reckons from that."""
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -66,20 +67,22 @@ def _add_turns(parser: argparse.ArgumentParser) -> None:
 
 
 def _profile(options: argparse.Namespace) -> Path | None:
-    """The folder of --profile, made now: after the measurements would be too late.
+    """The folder of --profile, looked at now: after the measurements would be too late.
 
     Raises:
-      UserError: where it holds others' files or cannot be made.
+      UserError: where it holds others' files or cannot be written.
     """
     folder: Path | None = options.profile
     if folder is None:
         return None
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"--profile={folder}: not an empty folder; name a new one")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"--profile={folder}: not an empty folder; name a new one")
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     except OSError as error:
         raise UserError(f"--profile={folder}: {error.strerror}") from None
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"--profile={folder}: {there} cannot be written")
     return folder
 
 
@@ -213,6 +216,8 @@ def scaling_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     for flag in ("step_rate", "input_rate", "eval_rate", "link", "disk"):
         if not getattr(options, flag):
             raise UserError(f"--{flag.replace('_', '-')}=0: nothing would ever end")
+    if options.images < options.batch_size:
+        raise UserError(f"--images={options.images}: less than --batch-size={options.batch_size}")
     uneven = [n for n in options.devices if options.batch_size % n]
     if uneven:
         raise UserError(f"--devices={uneven[0]} does not divide --batch-size={options.batch_size}")

@@ -29,6 +29,9 @@ def test_links_and_input_bound_what_many_devices_gain():
     starved = predict(RUN, Machine(step_rate=100, input_rate=400, devices_per_host=8), 8)
     assert starved.images_per_second == pytest.approx(400)
     assert starved.waiting == pytest.approx(0.5)
+    # However short the wait: the devices would be faster with more input.
+    waits = predict(RUN, Machine(step_rate=1000, input_rate=700), 1)
+    assert (waits.limit, waits.waiting) == ("input", pytest.approx(0.3))
 
 
 def test_on_shared_cores_input_and_steps_add_up():
@@ -53,7 +56,10 @@ def test_command_prints_a_line_a_number_of_devices(tmp_path, capsys):
     assert "limited by compute" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("wrong", [["--devices", "7"], ["--step-rate=0"], ["--link=fast"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [["--devices", "7"], ["--step-rate=0"], ["--step-rate=nan"], ["--link=fast"], ["--images=9"]],
+)
 def test_mistakes_are_one_line(wrong, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["scaling", "--step-rate=1", "--input-rate=1", *wrong])
