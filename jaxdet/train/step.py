@@ -12,7 +12,7 @@ from jaxdet.models.detector import Detector
 from jaxdet.runtime.mesh import batch_sharding, replicated
 from jaxdet.runtime.watchdog import expect_compilation
 from jaxdet.train.state import TrainState
-from jaxdet.train.update import Differentiated, Scalars, Update
+from jaxdet.train.step_functions import Differentiated, Scalars, StepFunctions
 
 TrainStep = Callable[[TrainState, jax.Array, jax.Array, float], tuple[TrainState, Scalars]]
 
@@ -40,20 +40,20 @@ def make_train_step(
     With `skip_nonfinite`, a step whose loss or gradient norm is not finite counts and changes
     nothing else: parameters, moments and statistics keep their bits.
     """
-    update = Update(
+    functions = StepFunctions(
         detector=detector, optimizer=optimizer, seed=seed, skip_nonfinite=skip_nonfinite
     )
-    return _in_parts(update, mesh, accumulate) if accumulate > 1 else _at_once(update, mesh)
+    return _in_parts(functions, mesh, accumulate) if accumulate > 1 else _at_once(functions, mesh)
 
 
-def _at_once(update: Update, mesh: Mesh) -> TrainStep:
+def _at_once(functions: StepFunctions, mesh: Mesh) -> TrainStep:
     def step(
         state: TrainState, image: jax.Array, label: jax.Array, learning_rate: jax.Array
     ) -> tuple[TrainState, Scalars]:
         expect_compilation()
         params, batch_stats = state.variables["params"], state.variables["batch_stats"]
-        found = update.differentiate(params, batch_stats, image, label, update.rng(state))
-        return update.apply(state, found, label, learning_rate)
+        found = functions.differentiate(params, batch_stats, image, label, functions.rng(state))
+        return functions.apply(state, found, label, learning_rate)
 
     whole, cut = replicated(mesh), batch_sharding(mesh)
     compiled = jax.jit(
@@ -65,7 +65,7 @@ def _at_once(update: Update, mesh: Mesh) -> TrainStep:
     return lambda state, image, label, rate: compiled(state, image, label, jnp.float32(rate))
 
 
-def _in_parts(update: Update, mesh: Mesh, count: int) -> TrainStep:
+def _in_parts(functions: StepFunctions, mesh: Mesh, count: int) -> TrainStep:
     """A program that is called for each part, and one for the update.
 
     No loop inside one program: XLA for CPUs computes convolutions in loops many times slower, and
@@ -82,8 +82,10 @@ def _in_parts(update: Update, mesh: Mesh, count: int) -> TrainStep:
     ) -> Differentiated:
         expect_compilation()
         image, label = (rows.reshape(-1, count, *rows.shape[1:])[:, k] for rows in (image, label))
-        rng = jax.random.fold_in(update.rng(state), k)
-        found = update.differentiate(state.variables["params"], sums.batch_stats, image, label, rng)
+        rng = jax.random.fold_in(functions.rng(state), k)
+        found = functions.differentiate(
+            state.variables["params"], sums.batch_stats, image, label, rng
+        )
         return Differentiated(
             jax.tree.map(jnp.add, sums.gradients, found.gradients),
             found.batch_stats,
@@ -97,7 +99,7 @@ def _in_parts(update: Update, mesh: Mesh, count: int) -> TrainStep:
         gradients = jax.tree.map(lambda gradient: gradient / count, sums.gradients)
         loss, logit = sums.loss / count, sums.logit.reshape(-1)
         found = Differentiated(gradients, sums.batch_stats, loss, logit)
-        return update.apply(state, found, label, learning_rate)
+        return functions.apply(state, found, label, learning_rate)
 
     whole: Any = replicated(mesh)
     cut: Any = batch_sharding(mesh)

@@ -33,7 +33,7 @@ class Differentiated:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Update:
+class StepFunctions:
     """The functions of a step, to be compiled.
 
     Attributes:
