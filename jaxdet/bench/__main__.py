@@ -16,6 +16,7 @@ from typing import Any
 from jaxdet.bench.commands import add_commands
 from jaxdet.files import check_writable, write_json
 from jaxdet.runtime import environment
+from jaxdet.runtime.memory import keep_freed_memory
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         check_writable(options.json)
         # Processes of their own train on the same accelerator, and each would take most of it.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        keep_freed_memory()
         # The commit and the time are those of the start.
         facts = environment.describe()
         rows = options.measure(options)

@@ -23,7 +23,6 @@ from jaxdet.data.loaders import Batch, Share, TrainLoader, training_reader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.models.detector import get_detector
-from jaxdet.runtime.memory import keep_freed_memory
 from jaxdet.runtime.mesh import check_divides, make_mesh, put_batch
 from jaxdet.train.state import TrainState, make_optimizer, new_state
 from jaxdet.train.step import make_train_step
@@ -109,7 +108,6 @@ class _Trainer:
     """The state between steps."""
 
     def __init__(self, plan: Plan):
-        keep_freed_memory()
         self.mesh = make_mesh(0)
         check_divides(self.mesh, batch_size=plan.batch_size, option="--batch-size")
         detector = get_detector(plan.model)

@@ -22,11 +22,11 @@ RATE = 1e-4
 
 def prepare(settings: Settings) -> Ready:
     """Compiles the step, makes it once and tells how long that took."""
+    if settings.way == "jaxdet":
+        keep_freed_memory()
     mesh = make_mesh(0)
     part = settings.batch_size // settings.accumulate
     check_divides(mesh, batch_size=part, option="--batch-size over --accumulate")
-    if settings.way == "jaxdet":
-        keep_freed_memory()
     detector, state = start(settings)
     step = make_train_step(
         detector, make_optimizer(Optim()), mesh, seed=0, accumulate=settings.accumulate

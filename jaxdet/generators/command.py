@@ -53,19 +53,25 @@ def _make_built_in(root: Path, *, given: Mapping[str, Any]) -> None:
     import jax
 
     from jaxdet.generators.synth import SynthSettings, synthesise
+    from jaxdet.runtime.memory import keep_freed_memory
 
     # The same images with and without an accelerator, and none of its memory taken.
     jax.config.update("jax_platforms", "cpu")
     _refuse_foreign(given, kind=SynthSettings, method=BUILT_IN)
-    synthesise(root, settings=SynthSettings(**given), say=_say)
+    settings = SynthSettings(**given)
+    keep_freed_memory()
+    synthesise(root, settings=settings, say=_say)
 
 
 def _make_by_method(root: Path, *, method: str, given: Mapping[str, Any]) -> None:
     from jaxdet.generators.makers import MAKERS, make_dataset
+    from jaxdet.runtime.memory import keep_freed_memory
 
     kind = MAKERS[method].settings
     _refuse_foreign(given, kind=kind, method=method)
-    make_dataset(root, settings=kind(**given), say=_say)
+    settings = kind(**given)
+    keep_freed_memory()
+    make_dataset(root, settings=settings, say=_say)
 
 
 def _refuse_foreign(given: Mapping[str, Any], *, kind: Any, method: str) -> None:

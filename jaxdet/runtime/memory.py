@@ -12,18 +12,25 @@ _LARGEST_INT = 2**31 - 1
 def keep_freed_memory() -> None:
     """Lets malloc hand large blocks out again that were given back, on CPUs under glibc.
 
-    For commands, which end with their work: it holds for the whole process.
+    For commands, which end with their work: it holds for the whole process. To be called from the
+    main thread before anything is computed.
 
     XLA for CPUs takes and frees its buffers anew each step, and glibc gives blocks of that size
     back to the system each time: filling their pages with zeros again cost a fifth of the time of
-    a ResNet-50's step here (docs/benchmarks/step.md). The process holds on to the most that it
-    ever used. Elsewhere nothing changes.
+    a ResNet-50's step here (docs/benchmarks/step.md). Only the main thread's heap holds blocks
+    above 64 MiB, whatever malloc is told, so computations for CPUs run in the thread that calls
+    them, which a host that works on the same cores does not miss. A process among several goes
+    without that. The process holds on to the most that it ever used. Elsewhere nothing changes.
     """
-    if jax.default_backend() != "cpu":
-        return
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
+        return
+    # Read when JAX starts its backends, which the next question makes it do. One process among
+    # several would wait for the others inside such a call, deaf to signals.
+    if not jax.distributed.is_initialized():
+        jax.config.update("jax_cpu_enable_async_dispatch", False)
+    if jax.default_backend() != "cpu":
         return
     mallopt(_MMAP_MAX, 0)
     mallopt(_TRIM_THRESHOLD, _LARGEST_INT)

@@ -46,11 +46,18 @@ def check_divides(mesh: Mesh, *, batch_size: int, option: str) -> None:
 
 
 def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
-    """This host's rows as global arrays [B, ...], cut across the devices."""
+    """This host's rows as global arrays [B, ...], cut across the devices.
+
+    On CPUs they are there when it returns: a computation whose input is still under way goes to
+    another thread, and all that follow it, away from the memory that is kept (memory.py).
+    """
     sharding = batch_sharding(mesh)
-    return {
+    placed = {
         name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()
     }
+    if mesh.devices.flat[0].platform == "cpu":
+        jax.block_until_ready(placed)
+    return placed
 
 
 def put_replicated(mesh: Mesh, tree: Any) -> Any:
