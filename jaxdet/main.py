@@ -65,10 +65,13 @@ def main(argv: list[str]) -> None:
             raise errors.UserError("--workdir is missing; see --help")
         # Imported late: a mistake on the command line is answered without waiting for JAX.
         from jaxdet import run
+        from jaxdet.runtime.determinism import make_deterministic
         from jaxdet.runtime.distributed import joined
         from jaxdet.runtime.memory import keep_freed_memory
 
         accept = values["accept-config-changes"].value
+        if config.runtime.deterministic:
+            make_deterministic()
         with joined():
             keep_freed_memory()
             run.run(config, Path(values.workdir), accept_changes=accept)

@@ -22,7 +22,6 @@ from jaxdet.results import RunFolder, read_results
 from jaxdet.runtime import environment, mesh, signals, watchdog
 from jaxdet.runtime.changes import check_config, find_changes, has_begun, note_changes
 from jaxdet.runtime.compile_cache import use_compile_cache
-from jaxdet.runtime.determinism import make_deterministic
 from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.train.loop import train
 from jaxdet.train.start import (
@@ -37,6 +36,8 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
     """Does what `config.task` says in the folder, from where an earlier start of it got to.
 
     Where nothing moves for `runtime.hang_seconds` the process ends; see `runtime/watchdog.py`.
+    What holds for the whole process is up to the caller, before JAX asks for its devices: for
+    `runtime.deterministic` that is `make_deterministic`.
 
     Args:
       config: of the run.
@@ -48,8 +49,6 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
       RunFailedError: where the run cannot go on.
       Stopped: where a signal asked for the end.
     """
-    if config.runtime.deterministic:
-        make_deterministic()
     with watchdog.watch(limit=config.runtime.hang_seconds, folder=workdir):
         _run(config, workdir, accept_changes=accept_changes)
 

@@ -18,6 +18,9 @@ from jaxdet.files import check_writable, write_json
 from jaxdet.runtime import environment
 from jaxdet.runtime.memory import keep_freed_memory
 
+# They compute in this process, in the way of the commands that they measure.
+_AS_COMMANDS = ("e2e", "eval", "dip")
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures what the command line names, prints the rows and writes them."""
@@ -29,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         check_writable(options.json)
         # Processes of their own train on the same accelerator, and each would take most of it.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-        keep_freed_memory()
+        if options.command in _AS_COMMANDS:
+            keep_freed_memory()
         # The commit and the time are those of the start.
         facts = environment.describe()
         rows = options.measure(options)

@@ -31,9 +31,9 @@ class Settings:
     """What is trained and how.
 
     Attributes:
-      way: jaxdet; flax, the same with Flax's own convolutions and pooling and memory as the system
-        hands it out; torch, as CNNDetection trains, eager in float32; torch_fast, channels last,
-        autocast to the dtype, and torch.compile.
+      way: jaxdet; flax, the same with Flax's own convolutions and pooling, and memory and threads
+        as the system and JAX hand them out; torch, as CNNDetection trains, eager in float32;
+        torch_fast, channels last, autocast to the dtype, and torch.compile.
       arch: the detector; flax has the ResNets, torch resnet50 alone.
       width: channels of the first layer.
       size: side of the images, pixels.

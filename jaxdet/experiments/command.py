@@ -43,10 +43,14 @@ def run_table(
         raise UserError("--workdir is missing; see --help")
     # Imported late: a mistake on the command line is answered without waiting for JAX.
     from jaxdet.experiments.runner import run_rows
+    from jaxdet.runtime.determinism import make_deterministic
     from jaxdet.runtime.distributed import joined
     from jaxdet.runtime.memory import keep_freed_memory
 
     accept = values["accept-config-changes"].value
+    # It holds for the process: one row that asks for it gives it to all.
+    if any(row.config.runtime.deterministic for row in rows):
+        make_deterministic()
     with joined():
         keep_freed_memory()
         run_rows(table, rows, workdir, accept_changes=accept)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import jax
 from flax import serialization
 
 from jaxdet.errors import UserError
@@ -15,7 +16,9 @@ def save_snapshot(path: Path, tree: Any) -> None:
 
 
 def load_snapshot(path: Path, *, like: Any) -> Any:
-    """The tree in a file, built as `like` is; None where there is no file.
+    """The tree in a file, built as `like` is, its arrays on the device where they are in `like`.
+
+    None where there is no file.
 
     Raises:
         UserError: the file is damaged or holds another tree.
@@ -23,8 +26,13 @@ def load_snapshot(path: Path, *, like: Any) -> Any:
     if not path.exists():
         return None
     try:
-        return serialization.from_bytes(like, path.read_bytes())
+        tree = serialization.from_bytes(like, path.read_bytes())
     except Exception as error:  # msgpack and flax each raise their own kinds
         raise UserError(
             f"{path}: cannot be read as a snapshot ({error}); remove it to begin anew"
         ) from None
+    return jax.tree.map(
+        lambda wanted, read: jax.device_put(read) if isinstance(wanted, jax.Array) else read,
+        like,
+        tree,
+    )

@@ -6,7 +6,7 @@ import jax
 
 # malloc.h of glibc.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
-_LARGEST_INT = 2**31 - 1
+_NEVER = -1
 
 
 def keep_freed_memory() -> None:
@@ -18,9 +18,10 @@ def keep_freed_memory() -> None:
     XLA for CPUs takes and frees its buffers anew each step, and glibc gives blocks of that size
     back to the system each time: filling their pages with zeros again cost a fifth of the time of
     a ResNet-50's step here (docs/benchmarks/step.md). Only the main thread's heap holds blocks
-    above 64 MiB, whatever malloc is told, so computations for CPUs run in the thread that calls
-    them, which a host that works on the same cores does not miss. A process among several goes
-    without that. The process holds on to the most that it ever used. Elsewhere nothing changes.
+    above 64 MiB, whatever malloc is told, so computations for one CPU device run in the thread that
+    calls them, which a host that works on the same cores does not miss; those over several devices
+    or processes do not. The process holds on to the most that it ever used. Computations for
+    accelerators are left as they are.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -33,4 +34,4 @@ def keep_freed_memory() -> None:
     if jax.default_backend() != "cpu":
         return
     mallopt(_MMAP_MAX, 0)
-    mallopt(_TRIM_THRESHOLD, _LARGEST_INT)
+    mallopt(_TRIM_THRESHOLD, _NEVER)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from jaxdet.runtime.determinism import make_deterministic
 
 REPOSITORY = Path(__file__).parents[2]
@@ -42,3 +44,26 @@ def test_flags_of_the_user_stay(monkeypatch):
         "--xla_gpu_deterministic_ops=true",
         "--xla_gpu_exclude_nondeterministic_ops=true",
     ]
+
+
+@pytest.mark.parametrize("config", ["small.py", "papers/re_table1.py:tiny"])
+def test_the_commands_tell_it_before_the_devices_are_asked_for(config, tmp_path):
+    code = """
+import sys
+from jaxdet.runtime import determinism
+determinism._FLAGS = ("--xla_no_such_flag=1",)
+from jaxdet.main import main
+main(sys.argv)
+"""
+    arguments = [
+        f"--config={REPOSITORY}/configs/{config}",
+        f"--config.data.root={tmp_path}",
+        f"--workdir={tmp_path}/run",
+        "--config.runtime.deterministic=True",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "--xla_no_such_flag" in done.stderr
