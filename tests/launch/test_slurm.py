@@ -16,6 +16,8 @@ from tests.e2e.watching import logged, wait_for
 from tests.golden.launch import REPOSITORY
 
 STANDIN = Path(__file__).parent / "standin"
+# Jobs take their port from their number: tests that run at the same time need numbers of their own.
+JOB = str(os.getpid())
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def submit(tmp_path):
     def start(*arguments, **variables):
         told = {
             "PATH": f"{STANDIN}:{os.environ['PATH']}",
-            "SLURM_JOB_ID": "4711",
+            "SLURM_JOB_ID": JOB,
             "SLURM_SUBMIT_DIR": str(REPOSITORY),
             "SLURM_CPUS_ON_NODE": "2",
             "STANDIN_ASKED": str(tmp_path / "asked"),
@@ -76,7 +78,7 @@ def test_the_warning_before_the_limit_saves_and_requeues(submit, tmp_path):
     _, err = job.communicate(timeout=300)
     assert job.returncode == 75, err
     assert err.count("saved at step") == 2
-    assert asked(tmp_path) == "requeue 4711\n"
+    assert asked(tmp_path) == f"requeue {JOB}\n"
     assert not any(Path(f"/proc/{pid}").exists() for pid in tasks)
 
     job = submit(*arguments, JAXDET_TASKS="2")
@@ -84,7 +86,7 @@ def test_the_warning_before_the_limit_saves_and_requeues(submit, tmp_path):
     assert job.returncode == 0, err
     assert "going on from step" in err
     assert out.count("mean over sets") == 1
-    assert asked(tmp_path) == "requeue 4711\n"
+    assert asked(tmp_path) == f"requeue {JOB}\n"
 
 
 @pytest.mark.slow
