@@ -27,12 +27,13 @@ def load_snapshot(path: Path, *, like: Any) -> Any:
         return None
     try:
         tree = serialization.from_bytes(like, path.read_bytes())
+        # Waited for, as a batch is (runtime/mesh.py).
+        return jax.block_until_ready(jax.tree.map(_placed, like, tree))
     except Exception as error:  # msgpack and flax each raise their own kinds
         raise UserError(
             f"{path}: cannot be read as a snapshot ({error}); remove it to begin anew"
         ) from None
-    return jax.tree.map(
-        lambda wanted, read: jax.device_put(read) if isinstance(wanted, jax.Array) else read,
-        like,
-        tree,
-    )
+
+
+def _placed(wanted: Any, read: Any) -> Any:
+    return jax.device_put(read) if isinstance(wanted, jax.Array) else read
