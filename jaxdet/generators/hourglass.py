@@ -29,11 +29,13 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """f32 [H, W, C] -> f32 [H / strides, W / strides, channels]; both sides divide."""
         fan_in = self.kernel**2 * x.shape[-1]
-        # torch's default, as the source leaves it: uniform up to 1 / sqrt(fan in), for both.
-        bound = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
-        weights = self.param("kernel", bound, (fan_in, self.channels))
+        # torch's default, as the source leaves it: uniform up to 1 / sqrt(fan in), for both. Its
+        # order, too, channels first: of many networks XLA then forms the weights' gradient by its
+        # fast product, which takes no left side that is transposed (measured on CPUs).
+        bound = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform", -1, -2)
+        weights = self.param("kernel", bound, (self.channels, fan_in))
         bias = self.param("bias", _uniform(fan_in**-0.5), (self.channels,))
-        return _neighbours(x, kernel=self.kernel, strides=self.strides) @ weights + bias
+        return _neighbours(x, kernel=self.kernel, strides=self.strides) @ weights.T + bias
 
 
 class Norm(nn.Module):

@@ -52,10 +52,10 @@ def test_convolution_is_that_of_jax_behind_reflected_borders():
     for strides in (1, 2):
         layer = Conv(4, 3, strides)
         variables = layer.init(jax.random.key(1), x)
-        kernel = variables["params"]["kernel"].reshape(3, 3, 5, 4)
+        kernel = variables["params"]["kernel"].reshape(4, 3, 3, 5)
         padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode="reflect")[None]
         want = jax.lax.conv_general_dilated(
-            padded, kernel, (strides, strides), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+            padded, kernel, (strides, strides), "VALID", dimension_numbers=("NHWC", "OHWI", "NHWC")
         )[0]
         got = layer.apply(variables, x)
         np.testing.assert_allclose(got, want + variables["params"]["bias"], rtol=1e-5, atol=1e-5)
