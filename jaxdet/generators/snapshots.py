@@ -36,4 +36,8 @@ def load_snapshot(path: Path, *, like: Any) -> Any:
 
 
 def _placed(wanted: Any, read: Any) -> Any:
-    return jax.device_put(read) if isinstance(wanted, jax.Array) else read
+    if not isinstance(wanted, jax.Array):
+        return read
+    if wanted.shape != read.shape:  # flax compares names alone
+        raise ValueError(f"an array {list(read.shape)} stands for {list(wanted.shape)}")
+    return jax.device_put(read)

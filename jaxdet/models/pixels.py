@@ -49,12 +49,13 @@ def log_dct_of_levels(image: jax.Array, dtype: Any) -> jax.Array:
 
 
 def pairs_of_levels(image: jax.Array, dtype: Any) -> jax.Array:
-    """Co-occurrence matrices over what even ones would hold: 1 where all pairs are as frequent.
+    """Co-occurrence matrices times 4096: those of photographs have a mean square of about 1 then.
 
-    Nataraj et al. leave the scale open; shares alone, of 1/65536 on average, would hardly move a
-    network from its initial weights.
+    Nataraj et al. leave the scale open. A mean of 1, as for even matrices, would be sixteen times
+    as much, since nearly all pairs stand along the diagonal, and a short training from random
+    weights then ends far from what it can reach (docs/systems.md).
     """
-    return cooccurrence(image).astype(dtype) * 256**2
+    return cooccurrence(image).astype(dtype) * 4096
 
 
 def npr(image: jax.Array, dtype: Any) -> jax.Array:

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.fft
+import skimage.data
 from skimage.feature import graycomatrix
 
 from jaxdet.models.frontends.cooccurrence import cooccurrence
@@ -10,6 +11,7 @@ from jaxdet.models.frontends.dct import dct2, log_dct2
 from jaxdet.models.frontends.residuals import neighbouring_pixels, third_differences
 from jaxdet.models.frontends.scaling import MinMax, Standard
 from jaxdet.models.frontends.spectrum import scaled_spectrum
+from jaxdet.models.pixels import pairs_of_levels
 
 
 def pictures(*shape, seed=0):
@@ -89,6 +91,13 @@ def test_cooccurrence_is_scikit_image_s_and_a_plain_loop_s(offset):
             counts[left, right] += 1
             counts[right, left] += 1
     np.testing.assert_allclose(found[0, ..., 0], counts / counts.sum(), atol=1e-7)
+
+
+@pytest.mark.parametrize("side", [64, 256])
+def test_matrices_of_a_photograph_reach_the_network_about_as_large_as_one(side):
+    photograph = skimage.data.astronaut()[None, :side, :side]
+    root_mean_square = np.sqrt(np.mean(np.square(pairs_of_levels(photograph, jnp.float32))))
+    assert 0.25 < root_mean_square < 4
 
 
 @pytest.mark.parametrize("side", [(8, 6), (7, 9)])
