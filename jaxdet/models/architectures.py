@@ -186,7 +186,7 @@ def rematerialised(network: nn.Module) -> nn.Module:
         return network.clone(network=rematerialised(network.network))
     if not isinstance(network, resnet.ResNet):
         name = type(network).__name__
-        raise UserError(f"optim.rematerialise=True: the network {name} has no residual blocks")
+        raise UserError(f"rematerialise: the network {name} has no residual blocks")
     return network.clone(rematerialise=True)
 
 
