@@ -138,5 +138,5 @@ def test_a_run_has_what_its_config_says(tmp_path, monkeypatch):
 
 
 def test_networks_without_blocks_say_so():
-    with pytest.raises(UserError, match=r"optim\.rematerialise=True.*VGG"):
+    with pytest.raises(UserError, match=r"rematerialise: the network VGG"):
         get_detector(Model(name="vgg11")).rematerialised()
