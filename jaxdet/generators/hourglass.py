@@ -29,9 +29,9 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """f32 [H, W, C] -> f32 [H / strides, W / strides, channels]; both sides divide."""
         fan_in = self.kernel**2 * x.shape[-1]
-        # torch's default, as the source leaves it: uniform up to 1 / sqrt(fan in), for both. Its
-        # order, too, channels first: of many networks XLA then forms the weights' gradient by its
-        # fast product, which takes no left side that is transposed (measured on CPUs).
+        # torch's default, as the source leaves it: uniform up to 1 / sqrt(fan in), for both.
+        # Output channels first: of many networks XLA's CPU compiler then forms the gradient by its
+        # fast product, which it does not in the other order (seen in its output, JAX 0.10.2).
         bound = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform", -1, -2)
         weights = self.param("kernel", bound, (self.channels, fan_in))
         bias = self.param("bias", _uniform(fan_in**-0.5), (self.channels,))

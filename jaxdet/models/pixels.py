@@ -51,9 +51,9 @@ def log_dct_of_levels(image: jax.Array, dtype: Any) -> jax.Array:
 def pairs_of_levels(image: jax.Array, dtype: Any) -> jax.Array:
     """Co-occurrence matrices times 4096: those of photographs have a mean square of about 1 then.
 
-    Nataraj et al. leave the scale open. A mean of 1, as for even matrices, would be sixteen times
-    as much, since nearly all pairs stand along the diagonal, and a short training from random
-    weights then ends far from what it can reach (docs/systems.md).
+    Nataraj et al. leave the scale open. Times 65536 their mean would be 1, but the root of their
+    mean square about 16, since nearly all pairs stand along the diagonal; a short training from
+    random weights may then end far from what it can reach (docs/systems.md).
     """
     return cooccurrence(image).astype(dtype) * 4096
 
