@@ -169,8 +169,8 @@ def other_detectors() -> tuple[Row, ...]:
             published=[_table4("Nataraj et al.")],
             unverified="""optimiser, rate, batch and epochs are assumed; that it was trained on
             CycleGAN's images is concluded from its AP of 100 there; its matrices were of whole
-            images, here of 224 x 224 pixels as the table is scored; the scale of
-            the matrices is ours""",
+            images, here of 224 x 224 pixels as the table is scored; the
+            scale of the matrices is ours""",
         ),
         make_row(
             "forensic_transfer",
