@@ -150,6 +150,15 @@ def test_hours_are_those_of_the_fewest_epochs():
     assert least_epochs(tables.load("re_table1").rows[0].config) == 16
 
 
+def test_each_detector_stays_itself_in_its_tiny_form():
+    tiny = {row.name: row.config for row in tables.load("detectors", "tiny").rows}
+    assert [config.model.name for config in tiny.values()] == list(tiny)
+    own = tiny.pop("dcgan").optim
+    assert (own.learning_rate, own.beta1, own.max_epochs) == (2e-4, 0.5, 12)
+    for config in tiny.values():
+        assert (config.optim.beta1, config.optim.max_epochs) == (0.9, 6)
+
+
 def test_tiny_leaves_out_what_only_full_data_has():
     row = make_row(
         "a",
