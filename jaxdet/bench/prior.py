@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxdet.generators.dip import DipSettings, Prior, make_prior
+from jaxdet.generators.dip import DipSettings, make_prior
+from jaxdet.runtime.mesh import batch_sharding, make_even_mesh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +37,13 @@ def measure_prior(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, A
     Raises:
       AssertionError: where the two ways do not end with the same losses.
     """
-    prior, count = make_prior(plan.settings), plan.settings.at_once
+    count, side = plan.settings.at_once, plan.settings.size
     rows = np.arange(count, dtype=np.int32)
-    sides = plan.settings.size
-    target = jax.random.uniform(jax.random.key(1), (count, sides, sides, 3))
+    target = np.asarray(jax.random.uniform(jax.random.key(1), (count, side, side, 3)))
     turns = []
     for turn in range(plan.rounds + 1):
-        together, found = _timed(prior, [rows], target, updates=plan.updates)
-        alone, expected = _timed(prior, np.split(rows, count), target, updates=plan.updates)
+        together, found = _timed(plan, [rows], target)
+        alone, expected = _timed(plan, np.split(rows, count), target)
         np.testing.assert_allclose(found, expected, rtol=0.05)
         if turn:  # the first one compiles
             turns.append((together, alone))
@@ -63,15 +62,15 @@ def measure_prior(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, A
     ]
 
 
-def _timed(
-    prior: Prior, groups: list[np.ndarray], target: jax.Array, *, updates: int
-) -> tuple[float, np.ndarray]:
+def _timed(plan: Plan, groups: list[np.ndarray], target: np.ndarray) -> tuple[float, np.ndarray]:
     """Seconds of the updates alone, and the last loss of each network."""
+    mesh = make_even_mesh(len(groups[0]))
+    prior = make_prior(plan.settings, mesh)
     states = [jax.block_until_ready(prior.init(rows)) for rows in groups]
-    targets = [jnp.asarray(target[rows]) for rows in groups]
+    targets = [jax.device_put(target[rows], batch_sharding(mesh)) for rows in groups]
     began, losses = time.perf_counter(), []
     for state, own in zip(states, targets, strict=True):
-        for _ in range(updates):
+        for _ in range(plan.updates):
             state, loss = prior.update(state, own)
         losses.append(np.asarray(loss))
     return time.perf_counter() - began, np.concatenate(losses)

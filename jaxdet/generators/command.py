@@ -101,7 +101,7 @@ NUMBERS: Mapping[str, str] = MappingProxyType(
         "batch-size": "autogan, dcgan, wgan_gp (default 8, 128, 64)",
         "iterations": "dip: per image (default 6000)",
         "levels": "dip: halvings of the network (default 5)",
-        "at-once": "dip: images trained at once on the device (default 8)",
+        "at-once": "dip: images trained at once, spread over the devices (default 8)",
         "epochs": "autogan (default 200)",
         "blocks": "autogan: residual blocks (default 9)",
         "critic-steps": "wgan_gp: of the critic for one of the generator (default 5)",

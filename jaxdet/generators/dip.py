@@ -1,7 +1,7 @@
 """Deep image prior as a maker of fakes (Wang et al., CVPR 2020, appendix A.4).
 
 One network for each image learns to draw it from fixed noise; what it draws on the way are the
-fakes. Images are independent, so many networks are trained at once on one device.
+fakes. Images are independent, so many networks are trained at once, on one device or on many.
 """
 
 import functools
@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 
 from jaxdet.data.images import SPLITS
 from jaxdet.errors import RunFailedError
@@ -24,6 +26,7 @@ from jaxdet.generators.hourglass import NOISE, UPSAMPLINGS, Hourglass
 from jaxdet.generators.photos import Crops
 from jaxdet.generators.sets import CutSettings, fidelity, set_folder, write_images
 from jaxdet.generators.snapshots import load_snapshot, save_snapshot
+from jaxdet.runtime.mesh import batch_sharding, make_even_mesh
 
 SNAPSHOTS = 6  # evenly over the iterations: 1000, 2000 ... 6000
 RATES = (1e-2, 1e-3, 1e-4)  # each for a third of the iterations
@@ -47,7 +50,7 @@ class DipSettings(CutSettings):
     upsampling: str = "bilinear"  # or nearest
     width: int = 128  # channels
     levels: int = 5
-    at_once: int = 8  # networks; their number changes the rounding and nothing else
+    at_once: int = 8  # networks; their number, like that of devices, changes the rounding alone
 
     def __post_init__(self) -> None:
         """Raises UserError for a value that cannot be."""
@@ -82,8 +85,8 @@ class Prior:
 
 
 @functools.cache
-def make_prior(settings: DipSettings) -> Prior:
-    """The functions of these settings."""
+def make_prior(settings: DipSettings, mesh: Mesh) -> Prior:
+    """The functions of these settings, for groups that lie evenly on the mesh's devices."""
     network = Hourglass(
         width=settings.width, levels=settings.levels, upsampling=settings.upsampling
     )
@@ -109,10 +112,14 @@ def make_prior(settings: DipSettings) -> Prior:
     def draw(state: State) -> Any:
         return network.apply(state["variables"], state["noise"])
 
+    def mapped(function: Callable[..., Any]) -> Callable[..., Any]:
+        # Cut by hand, since the compiler is free to exchange what it has cut itself.
+        return jax.shard_map(jax.vmap(function), mesh=mesh, in_specs=P("data"), out_specs=P("data"))
+
     return Prior(
-        init=jax.jit(jax.vmap(init)),
-        update=jax.jit(jax.vmap(update), donate_argnums=0),
-        draw=jax.jit(jax.vmap(draw)),
+        init=jax.jit(mapped(init)),
+        update=jax.jit(mapped(update), donate_argnums=0),
+        draw=jax.jit(mapped(draw)),
     )
 
 
@@ -182,9 +189,11 @@ def fit_group(
     folder: Path, group: Crops, *, rows: np.ndarray, settings: DipSettings, say: Say
 ) -> np.ndarray:
     """The fakes u8 [SNAPSHOTS, N, S, S, 3], taken up after the last snapshot that is kept."""
-    prior, path = make_prior(settings), folder / "snapshots" / "group.msgpack"
+    mesh, path = make_even_mesh(settings.at_once), folder / "snapshots" / "group.msgpack"
+    prior = make_prior(settings, mesh)
     missing = settings.at_once - len(rows)  # the last group is filled up: one compilation
-    target = jnp.asarray(np.pad(group.images, ((0, missing), *[(0, 0)] * 3), "edge") / 255.0)
+    padded = np.pad(group.images, ((0, missing), *[(0, 0)] * 3), "edge")
+    target = jax.device_put(np.float32(padded / 255.0), batch_sharding(mesh))
     state = prior.init(np.pad(rows, (0, missing), "edge"))
     fakes, row, count = np.zeros((SNAPSHOTS, *group.images.shape), np.uint8), int(rows[0]), 0
     kept = load_snapshot(path, like={"row": 0, "count": 0, "state": state, "fakes": fakes})

@@ -16,7 +16,7 @@ def save_snapshot(path: Path, tree: Any) -> None:
 
 
 def load_snapshot(path: Path, *, like: Any) -> Any:
-    """The tree in a file, built as `like` is, its arrays on the device where they are in `like`.
+    """The tree in a file, built as `like` is, its arrays on the devices where they are in `like`.
 
     None where there is no file.
 
@@ -40,4 +40,4 @@ def _placed(wanted: Any, read: Any) -> Any:
         return read
     if wanted.shape != read.shape:  # flax compares names alone
         raise ValueError(f"an array {list(read.shape)} stands for {list(wanted.shape)}")
-    return jax.device_put(read)
+    return jax.device_put(read, wanted.sharding)

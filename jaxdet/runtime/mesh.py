@@ -1,6 +1,6 @@
 """Devices as one row, batches cut across it, everything else on each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,9 +20,19 @@ def make_mesh(count: int) -> Mesh:
     devices = jax.devices()
     if count > len(devices):
         raise UserError(f"runtime.devices={count}, but there are {len(devices)}")
-    chosen = np.array(devices[: count or len(devices)])
+    return _row(devices[: count or len(devices)])
+
+
+def make_even_mesh(rows: int) -> Mesh:
+    """A mesh like make_mesh's, over as many of this process's devices as divide `rows`."""
+    devices = jax.local_devices()
+    count = max(n for n in range(1, min(rows, len(devices)) + 1) if rows % n == 0)
+    return _row(devices[:count])
+
+
+def _row(devices: Sequence[jax.Device]) -> Mesh:
     # Said aloud because jax.make_mesh's default became Explicit.
-    return Mesh(chosen, ("data",), axis_types=(AxisType.Auto,))
+    return Mesh(np.array(devices), ("data",), axis_types=(AxisType.Auto,))
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import jax
@@ -7,12 +8,14 @@ import pytest
 
 from jaxdet.generators.dip import DipSettings, make_prior, make_rate, summarise
 from jaxdet.generators.hourglass import NOISE, Conv, Hourglass
+from jaxdet.runtime.mesh import batch_sharding, make_even_mesh
 
 SETTINGS = DipSettings(size=32, levels=1, width=4, iterations=30, at_once=3)
 
 
 def fit(rows, target, *, steps):
-    prior = make_prior(SETTINGS)
+    mesh = make_even_mesh(len(rows))
+    prior, target = make_prior(SETTINGS, mesh), jax.device_put(target, batch_sharding(mesh))
     state = prior.init(np.asarray(rows, np.int32))
     losses = []
     for _ in range(steps):
@@ -39,11 +42,26 @@ def test_many_networks_at_once_draw_what_each_draws_alone():
     assert not np.allclose(together[0], together[1], atol=0.05)
 
 
+def test_each_device_has_its_own_networks():
+    mesh = make_even_mesh(6)
+    assert mesh.size == 3  # of four devices
+    prior = make_prior(SETTINGS, mesh)
+    state = prior.init(np.arange(6, dtype=np.int32))
+    target = jax.device_put(np.asarray(photographs(6)), batch_sharding(mesh))
+    step = prior.update.lower(state, target).compile()
+    # No number goes from one to another.
+    assert not re.search("all-|collective-|reduce-scatter", step.as_text())
+    state, _ = prior.update(state, target)
+    for leaf in jax.tree.leaves((state, prior.draw(state))):
+        assert leaf.sharding.is_equivalent_to(batch_sharding(mesh), leaf.ndim)
+
+
 def test_a_network_follows_from_its_row_and_the_seed():
-    prior = make_prior(SETTINGS)
+    mesh = make_even_mesh(1)
+    prior = make_prior(SETTINGS, mesh)
     first, again = (prior.init(np.array([7], np.int32)) for _ in range(2))
     assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), first, again))
-    other = make_prior(replace(SETTINGS, seed=1)).init(np.array([7], np.int32))
+    other = make_prior(replace(SETTINGS, seed=1), mesh).init(np.array([7], np.int32))
     assert not np.allclose(first["noise"], other["noise"])
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from jaxdet.errors import UserError
 from jaxdet.generators.snapshots import load_snapshot, save_snapshot
+from jaxdet.runtime.mesh import batch_sharding, make_even_mesh
 
 
 def test_a_snapshot_comes_back_where_it_was(tmp_path):
@@ -14,6 +15,14 @@ def test_a_snapshot_comes_back_where_it_was(tmp_path):
     assert isinstance(read["weights"], jax.Array)
     assert isinstance(read["fakes"], np.ndarray)
     jax.tree.map(np.testing.assert_array_equal, read, tree)
+
+
+def test_arrays_on_many_devices_come_back_to_them(tmp_path):
+    sharding = batch_sharding(make_even_mesh(4))
+    tree = {"weights": jax.device_put(np.arange(8.0), sharding)}
+    save_snapshot(tmp_path / "kept", tree)
+    assert load_snapshot(tmp_path / "kept", like=tree)["weights"].sharding == sharding
+    assert sharding.num_devices == 4
 
 
 def test_arrays_of_other_shapes_are_another_tree(tmp_path):
