@@ -1,6 +1,7 @@
 """Deep image priors fitted per second: many networks at once by vmap, beside one after the other.
 
-An "image" here is one update of one image's network; a fake of the published kind takes 6000.
+An "image" here is one update of one image's network; a fake of the published kind takes 6000. Many
+are spread over the devices as `data synth` does; one after the other uses the first device.
 """
 
 import statistics
