@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh
+from jax.sharding import Mesh
 
 from jaxdet.config import Runtime
 from jaxdet.data.ahead import in_order
@@ -18,7 +18,7 @@ from jaxdet.evals.predict import one_step_late
 from jaxdet.evals.rows import RowKeeper, finished_images, gather, make_rows
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
-from jaxdet.runtime.mesh import put_batch, put_replicated
+from jaxdet.runtime.mesh import own_mesh, put_batch, put_replicated
 from jaxdet.runtime.signals import requested
 from jaxdet.runtime.watchdog import expect_compilation, stage, waited
 
@@ -35,8 +35,7 @@ class PieceScorer:
 
     def __init__(self, detector: Detector, variables: Variables, mesh: Mesh):
         """Takes variables on the host; of the mesh, this host's devices are used."""
-        mine = [d for d in mesh.devices.flat if d.process_index == jax.process_index()]
-        self._mesh = Mesh(np.array(mine), ("data",), axis_types=(AxisType.Auto,))
+        self._mesh = own_mesh(mesh)
         self._apply = jax.jit(_expecting(detector.apply))
         self._on_host = variables
         # A network that does not take any size gets crops of one size alone, and no extents.

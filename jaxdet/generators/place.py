@@ -38,6 +38,22 @@ def write_record(folder: Path, *, record: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
+def answering_for(root: Path) -> Iterator[None]:
+    """Says in one line that names `root` what the system refused to the body.
+
+    Raises:
+        UserError: in the place of an OSError.
+        BrokenPipeError: unchanged: whoever read our lines has gone, which is no fault of `root`.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UserError(f"cannot write {root}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
 def making(root: Path, *, asked: Mapping[str, Any] | None = None) -> Iterator[Path]:
     """A folder beside `root`, renamed to it where the body ends without an exception.
 

@@ -19,7 +19,7 @@ from jaxdet.errors import UserError
 from jaxdet.generators.autoencoder import MULTIPLE
 from jaxdet.generators.fit import FitSettings, Say, fit, reconstruct
 from jaxdet.generators.photos import Crops, Photograph, find_photographs
-from jaxdet.generators.place import making, read_record, write_record
+from jaxdet.generators.place import answering_for, making, read_record, write_record
 from jaxdet.generators.sets import CutSettings, cut_splits, fidelity, write_images
 
 SCHEMA = 1  # raise it when the same settings begin to give other images
@@ -57,15 +57,13 @@ def synthesise(root: Path, *, settings: SynthSettings, say: Say = print) -> None
     folder = None if settings.photos is None else Path(settings.photos)
     photographs = find_photographs(folder, seed=settings.seed, size=settings.size)
     asked = describe(settings, photographs=photographs)
-    try:
+    with answering_for(root):
         if is_there(root, asked=asked):
             say(f"{root}: already there")
             return
         with making(root) as partial:
             made = make_sets(partial, settings=settings, photographs=photographs, say=say)
             write_record(partial, record={"status": "finished", **asked, **made})
-    except OSError as error:
-        raise UserError(f"cannot write {root}: {error.strerror or error}") from error
     say(f"{root}: made in {time.perf_counter() - begin:.0f} s")
 
 

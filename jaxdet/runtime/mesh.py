@@ -30,6 +30,11 @@ def make_even_mesh(rows: int) -> Mesh:
     return _row(devices[:count])
 
 
+def own_mesh(mesh: Mesh) -> Mesh:
+    """This process's devices of a mesh, as a mesh of their own."""
+    return _row([d for d in mesh.devices.flat if d.process_index == jax.process_index()])
+
+
 def _row(devices: Sequence[jax.Device]) -> Mesh:
     # Said aloud because jax.make_mesh's default became Explicit.
     return Mesh(np.array(devices), ("data",), axis_types=(AxisType.Auto,))

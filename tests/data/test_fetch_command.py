@@ -30,6 +30,20 @@ def test_a_real_entry_from_a_mirror(tmp_path):
     assert read_tree(tmp_path / "data/test") == images
 
 
+def test_a_reader_that_goes_away_ends_it_quietly(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with Server() as server:
+        server.files["progan_testset.zip"] = make_zip(make_images(["progan/cat"], count=1))
+        line = [sys.executable, "-m", "jaxdet.data", "fetch", "progan-testset"]
+        done = subprocess.run(
+            [*line, f"--root={tmp_path}", f"--base-url={server.url}"],
+            stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_weights_by_their_short_name_and_never_wrong_ones(tmp_path):
     with Server() as server:
         server.files["vgg11_bn-6002323d.pth"] = b"not the weights"

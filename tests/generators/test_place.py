@@ -1,7 +1,9 @@
+import os
+
 import pytest
 
 from jaxdet.errors import UserError
-from jaxdet.generators.place import making, read_record, write_record
+from jaxdet.generators.place import answering_for, making, read_record, write_record
 
 
 def make_half(root):
@@ -24,6 +26,22 @@ def test_the_folder_appears_only_when_complete(tmp_path):
         assert not root.exists()
     assert (root / "a").read_text() == "1"
     assert list(root.parent.iterdir()) == [root]
+
+
+def test_what_the_system_refuses_is_told_of_the_folder(tmp_path):
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "set"
+    told = pytest.raises(UserError, match=rf"^cannot write {place}: Not a directory$")
+    with told, answering_for(place), making(place):
+        pass
+
+
+def test_a_reader_that_goes_away_is_not_blamed_on_the_folder(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with pytest.raises(BrokenPipeError), answering_for(tmp_path):
+        os.write(writer, b"line")
+    os.close(writer)
 
 
 def test_what_a_killed_run_left_is_replaced(tmp_path):

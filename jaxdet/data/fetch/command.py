@@ -66,6 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError("fetch: --root=DIR is missing")
     try:
         fetch(DATASETS[arguments.name], arguments.root, options=_options(arguments), say=_say)
+    except BrokenPipeError:
+        raise  # whoever read our lines has gone
     except OSError as error:
         raise _sorted(error, arguments.root) from None
 
