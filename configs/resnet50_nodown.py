@@ -24,6 +24,9 @@ def get_config(arg: str = "") -> ConfigDict:
             ),
             model=schema.Model(name="resnet50_nodown", init="weights/resnet50-19c8e357.pth"),
             validation=schema.Validation(augment="published"),
-            evaluation=schema.Evaluation(protocols=("crop", "full")),
+            evaluation=schema.Evaluation(
+                protocols=("crop", "full"),
+                weights="best_of_last_phase",  # train.py:87-96
+            ),
         )
     )

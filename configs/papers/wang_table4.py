@@ -4,7 +4,8 @@ Command:  python -m jaxdet.main --config=configs/papers/wang_table4.py \
               --config.data.root=ForenSynths --workdir=RUNS
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
           The first four rows train on data/cyclegan, data/forensic_transfer, data/biggan and
-          data/dip; --row=NAME --config.data.train_root=DIR names another place.
+          data/dip; --row=NAME --config.data.train_root=DIR names another place. For the last:
+          python -m jaxdet.data synth --method=dip --size=256 --photos=DIR --root=data/dip
 Source:   Wang et al., CVPR 2020, A.4, B.2 and B.3; CNNDetection at ea0b562
 Expected: published mean AP 68.8 to 90.6 over 11 sets; here: not measured
 """

@@ -7,6 +7,7 @@ from jaxdet.data import order
 from jaxdet.data.images import ImageSet, draw_subset
 from jaxdet.data.sources import Root, open_root
 from jaxdet.errors import UserError
+from jaxdet.progress import say
 
 
 def load_train_and_val(config: schema.Config) -> tuple[ImageSet, ImageSet]:
@@ -81,14 +82,26 @@ def _share_of(train: ImageSet, config: schema.Config) -> ImageSet:
 def check_sizes(train: ImageSet, augment: schema.Augment) -> None:
     """Looks at the first image of each folder: a crop must fit in what resizing leaves.
 
+    Says so where resizing enlarges one: it moves the traces that detectors look for, and images
+    are not resized where they are scored.
+
     Raises:
       UserError: naming the image and the options.
     """
     firsts = {i.rsplit("/", 1)[0]: index for index, i in reversed(list(enumerate(train.ids)))}
+    enlarged = []
     for index in firsts.values():
         size = train.size(index)
+        if size and min(size) < augment.resize:
+            enlarged.append((train.where(index), size))
         if size and (augment.resize or min(size)) < augment.crop:
             raise UserError(
                 f"{train.where(index)}: {size[0]}x{size[1]} pixels are less than "
                 f"augment.crop={augment.crop}; set --config.augment.resize or a smaller crop"
             )
+    if enlarged:
+        where, (width, height) = enlarged[0]
+        say(
+            f"training images are enlarged: {where} has {width}x{height} pixels, less than "
+            f"augment.resize={augment.resize}; traces of a generator change with the size"
+        )

@@ -67,7 +67,9 @@ def _measured(results: Results, metric: str, column: str, columns: Sequence[str]
 
 def _score(results: Results, metric: str, column: str) -> float | None:
     folder = _FOLDERS.get(column, column.lower())
-    one: SetResult | None = results.sets.get(folder)
+    # "WGAN-GP" may lie in wgan-gp or in wgan_gp, as our maker names it.
+    names = (folder, folder.replace("-", "_"))
+    one: SetResult | None = next((results.sets[n] for n in names if n in results.sets), None)
     value = None if one is None else getattr(one, _FIELDS[metric])
     return None if value is None else 100 * value
 

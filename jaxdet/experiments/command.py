@@ -1,6 +1,7 @@
 """The main command with a table: which rows, with which options, listed or run."""
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -67,7 +68,8 @@ def with_options(table: Table, arguments: Sequence[str]) -> tuple[Table, flags.F
     """The table with the options of a command line in every row, and the other flags.
 
     Raises:
-      UserError: naming the first row whose options cannot be or cannot work.
+      UserError: naming the first row whose options cannot be or cannot work, or, where all rows
+        are meant, two that the options make the same.
     """
     rows: list[Row] = []
     for row in table.rows:
@@ -77,7 +79,28 @@ def with_options(table: Table, arguments: Sequence[str]) -> tuple[Table, flags.F
         except UserError as error:
             raise UserError(f"row {row.name}: {error}") from None
         rows.append(dataclasses.replace(row, config=config))
+    if not values.row:
+        _refuse_alike(table.rows, rows)
     return dataclasses.replace(table, rows=tuple(rows)), values
+
+
+def _refuse_alike(before: Sequence[Row], after: Sequence[Row]) -> None:
+    """Rows that differ by an option alone, as repeats do by their seed, are to stay different."""
+    for one, other in itertools.combinations(range(len(before)), 2):
+        if _training(after[one]) == _training(after[other]) and (
+            _training(before[one]) != _training(before[other])
+        ):
+            raise UserError(
+                f"rows {before[one].name} and {before[other].name} would be one training: they "
+                "differ by nothing but an option that is given for all; give it with --row, for "
+                "one row"
+            )
+
+
+def _training(row: Row) -> schema.Config:
+    """What is trained and scored, without the names of the row."""
+    evaluation = dataclasses.replace(row.config.evaluation, published="")
+    return dataclasses.replace(row.config, name="", evaluation=evaluation)
 
 
 def _speed(values: flags.FlagValues) -> float | None:

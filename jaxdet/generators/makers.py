@@ -19,7 +19,7 @@ from jaxdet.generators.dcgan import DcganSettings, make_dcgan
 from jaxdet.generators.dip import DipSettings, kind_of, make_dip
 from jaxdet.generators.fit import Say
 from jaxdet.generators.photos import Crops, find_photographs
-from jaxdet.generators.place import answering_for, making, write_record
+from jaxdet.generators.place import answering_for, is_finished, making, write_record
 from jaxdet.generators.sets import CutSettings, cut_splits, set_folder, write_images
 from jaxdet.generators.synth import describe, is_there, versions
 from jaxdet.generators.wgan_gp import WganGpSettings, make_wgan_gp
@@ -64,10 +64,13 @@ def make_dataset(root: Path, *, settings: Any, say: Say = print) -> None:
             say(f"{root}: already there")
             return
         with making(root, asked=asked) as partial:
-            crops = cut_splits(settings, photographs=photographs)
-            made = make_sets(partial, crops=crops, settings=settings, say=say)
-            shutil.rmtree(partial / "snapshots")
-            write_record(partial, record={"status": "finished", **asked, **made})
+            if not is_finished(partial):
+                crops = cut_splits(settings, photographs=photographs)
+                made = make_sets(partial, crops=crops, settings=settings, say=say)
+                write_record(partial, record={"status": "finished", **asked, **made})
+            # After the record: a kill at any moment leaves what can be gone on from, or all.
+            if (partial / "snapshots").exists():
+                shutil.rmtree(partial / "snapshots")
     say(f"{root}: made in {time.perf_counter() - begin:.0f} s")
 
 

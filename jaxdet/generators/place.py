@@ -58,7 +58,8 @@ def making(root: Path, *, asked: Mapping[str, Any] | None = None) -> Iterator[Pa
     """A folder beside `root`, renamed to it where the body ends without an exception.
 
     What a killed run left there is replaced; or kept, to go on from, where it was begun with the
-    same `asked`. One that is still running is not disturbed.
+    same `asked`, or was finished and lacks only its name. One that is still running is not
+    disturbed.
 
     Raises:
         UserError: something else is there, or work that was begun with another `asked`.
@@ -68,17 +69,23 @@ def making(root: Path, *, asked: Mapping[str, Any] | None = None) -> Iterator[Pa
     begun = {"status": "making", **(asked or {})}
     with _locked(partial):
         left = read_record(partial)  # raises for a folder that is not ours
-        if asked is None or not _can_go_on(left, begun=begun, partial=partial):
+        if asked is None or not _can_go_on(left, asked=asked, partial=partial):
             _empty(partial)
             write_record(partial, record=begun)
         yield partial
         os.rename(partial, root)  # fails, and harms nothing, if the place was taken meanwhile
 
 
-def _can_go_on(left: Mapping[str, Any] | None, *, begun: Mapping[str, Any], partial: Path) -> bool:
+def is_finished(folder: Path) -> bool:
+    """Whether the record in a folder says that nothing is missing."""
+    record = read_record(folder)
+    return record is not None and record.get("status") == "finished"
+
+
+def _can_go_on(left: Mapping[str, Any] | None, *, asked: Mapping[str, Any], partial: Path) -> bool:
     if left is None or "settings" not in left:  # the built-in dataset keeps nothing to go on from
         return False
-    if left != begun:
+    if any(left.get(key) != value for key, value in asked.items()):
         raise UserError(
             f"{partial} holds the beginning of a dataset with other settings or photographs: "
             "give those again to go on with it, or choose another --root, or remove it"

@@ -122,6 +122,15 @@ def test_images_smaller_than_the_crop_are_told_before_training(dataset):
         check_sizes(train, Augment(crop=41))
 
 
+def test_training_images_that_resizing_enlarges_are_told(dataset, capsys):
+    train, _ = load_train_and_val(data_config(dataset))
+    check_sizes(train, Augment(crop=32, resize=40))
+    assert capsys.readouterr().err == ""
+    check_sizes(train, Augment(crop=32, resize=41))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "000.png has 40x40 pixels, less than augment.resize=41" in line
+
+
 def test_fingerprint_tells_sets_apart(tmp_path):
     a = load_set(write_images(tmp_path / "a", count=2), name="a")
     b = load_set(write_images(tmp_path / "b", count=2), name="b")

@@ -77,12 +77,24 @@ def test_list_tells_how_far_each_row_is(command, tmp_path):
 
 
 def test_options_are_those_of_every_row(command):
-    arguments = ("--config=configs/papers/re_supplement_c.py", "--list")
+    arguments = ("--config=configs/papers/xuan_table1.py", "--list")
     _, out, _ = command(*arguments, "--config.seed=7")
     assert sum(line.split()[2:3] == ["7"] for line in out.splitlines()) == 3
     status, _, err = command(*arguments, "--config.optim.batch_size=0")
     assert status == 2
     assert "optim.batch_size=0 is not above 0" in err
+
+
+@pytest.mark.parametrize("array", ["", "2"])
+def test_repeats_are_not_given_one_seed(command, monkeypatch, array):
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", array)
+    arguments = ("--config=configs/papers/re_supplement_c.py:tiny", "--config.seed=7")
+    status, out, err = command(*arguments, "--workdir=w")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "20cls_blur_jpeg_0.5_corrected and 20cls_blur_jpeg_0.5_corrected_run2 would be" in err
+    status, out, _ = command(*arguments, "--list", "--row=2")
+    assert status == 0
+    assert sum(line.split()[2:3] == ["7"] for line in out.splitlines()) == 3
 
 
 @pytest.mark.parametrize(
@@ -129,6 +141,14 @@ def test_accuracies_stand_beside_those_that_were_printed():
     assert pairs["TPR (positive = real)", "PGGAN"] == (95.12, pytest.approx(80))
     assert pairs["TNR", "PGGAN"] == (95.77, pytest.approx(70))
     assert pairs["accuracy", "DCGAN"] == (60.55, None)
+
+
+@pytest.mark.parametrize("folder", ["wgan-gp", "wgan_gp"])
+def test_a_set_is_found_by_the_name_that_its_maker_gives_it(folder):
+    row = tables.load("xuan_table1").rows[0]
+    measured = results(**{folder: result(accuracy=0.9)})
+    (found,) = [p for p in pairs_of(row, measured) if p.measured and p.metric == "accuracy"]
+    assert (found.column, found.measured) == ("WGAN-GP", pytest.approx(90))
 
 
 def test_ap_and_accuracy_of_one_run_come_from_both_tables():

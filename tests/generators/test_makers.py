@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -68,6 +69,7 @@ def test_a_method_from_photographs_to_its_record(method, tmp_path):
     check_reals_are_the_crops_of_the_settings(method, root)
     check_record_tells_what_was_measured(method, root)
     check_killed_it_goes_on_to_the_same_bytes(method, root, told, again=tmp_path / "again")
+    check_killed_before_it_has_its_name_it_is_only_renamed(method, root, late=tmp_path / "late")
     check_finished_it_is_left_alone(method, root)
     if method == "dcgan":
         check_a_damaged_snapshot_is_named(method, tmp_path / "damaged")
@@ -118,6 +120,17 @@ def check_killed_it_goes_on_to_the_same_bytes(method, root, lines_of_one_go, *, 
     make_dataset(again, settings=TINY[method], say=told.append)
     assert contents(again) == contents(root)
     assert len(told) <= len(lines_of_one_go) - 2
+
+
+def check_killed_before_it_has_its_name_it_is_only_renamed(method, root, *, late):
+    # What a kill leaves between the record and the rename: all, and perhaps the snapshots.
+    shutil.copytree(root, late.parent / f".{late.name}.making")
+    (late.parent / f".{late.name}.making" / "snapshots").mkdir()
+    told = []
+    make_dataset(late, settings=TINY[method], say=told.append)
+    assert contents(late) == contents(root)
+    assert len(told) == 1
+    assert not (late / "snapshots").exists()
 
 
 def check_other_settings_on_a_beginning_are_refused(method, folder):

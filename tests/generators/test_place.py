@@ -3,13 +3,25 @@ import os
 import pytest
 
 from jaxdet.errors import UserError
-from jaxdet.generators.place import answering_for, making, read_record, write_record
+from jaxdet.generators.place import (
+    answering_for,
+    is_finished,
+    making,
+    read_record,
+    write_record,
+)
 
 
 def make_half(root):
     with making(root) as partial:
         (partial / "test").mkdir()
         (partial / "test" / "old").touch()
+        raise KeyboardInterrupt
+
+
+def make_without_the_name(root, asked):
+    with making(root, asked=asked) as partial:
+        write_record(partial, record={"status": "finished", **asked, "measured": 1})
         raise KeyboardInterrupt
 
 
@@ -52,6 +64,18 @@ def test_what_a_killed_run_left_is_replaced(tmp_path):
     with making(root) as partial:
         assert [f.name for f in partial.iterdir()] == ["synth.json"]
     assert root.is_dir()
+
+
+def test_what_was_finished_and_not_yet_renamed_is_kept_for_the_same_settings(tmp_path):
+    root, asked = tmp_path / "set", {"settings": {"size": 8}}
+    with pytest.raises(KeyboardInterrupt):
+        make_without_the_name(root, asked)
+    other = {"settings": {"size": 9}}
+    with pytest.raises(UserError, match="other settings"), making(root, asked=other):
+        pass
+    with making(root, asked=asked) as partial:
+        assert is_finished(partial)
+    assert read_record(root) == {"status": "finished", **asked, "measured": 1}
 
 
 def test_a_foreign_folder_at_the_temporary_name_is_left_alone(tmp_path):
