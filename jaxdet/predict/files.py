@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from jaxdet.data.formats import is_image_name
 from jaxdet.data.ops import decode
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.errors import UserError
@@ -60,11 +60,10 @@ def _found(path: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    suffixes = Image.registered_extensions()
     for parent, folders, names in os.walk(folder, onerror=_raise):
         folders.sort()
         for name in sorted(names):
-            if os.path.splitext(name)[1].lower() in suffixes and not name.startswith("."):
+            if is_image_name(name):
                 yield Path(parent) / name
 
 
