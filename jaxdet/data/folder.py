@@ -14,7 +14,7 @@ import numpy as np
 from jaxdet.data.formats import is_image_name
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
 from jaxdet.data.ops import decode_bgr
-from jaxdet.data.ops.codec import size_by_header
+from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.errors import UserError
 from jaxdet.files import open_regular

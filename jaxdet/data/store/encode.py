@@ -1,10 +1,12 @@
 """One file as a record of the store: raw pixels where nothing is lost by it, else its bytes."""
 
+import math
 import sys
 import zlib
 
 import numpy as np
 
+from jaxdet.config import Data
 from jaxdet.data.ops import decode_bgr, open_image
 from jaxdet.data.store.layout import RECORD
 
@@ -15,16 +17,20 @@ _MOST_RAW_PIXELS = 2**20
 
 
 def encode(content: bytes, raw_size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
-    """A record without its place, and the bytes u8 to store."""
+    """Returns a record without its place, and the bytes u8 to store.
+
+    The record of an image that cannot be read has no width.
+    """
     stored = np.frombuffer(content, np.uint8)
     record = np.zeros((), RECORD)
-    header = header_of(content)
-    if header is not None:
-        record["width"], record["height"] = header[1]
-        raw = header[1] == raw_size and may_be_raw(*header)
-        pixels = _pixels(content) if raw else None
-        if pixels is not None:
+    header, pixels = header_of(content), _pixels(content)
+    if pixels is not None:
+        record["height"], record["width"] = pixels.shape[:2]
+        if header is not None and header[1] == raw_size and may_be_raw(*header):
             stored, record["raw"] = pixels.reshape(-1), 1
+    elif header is not None and math.prod(header[1]) > Data.max_pixels:
+        # A run may allow it.
+        record["width"], record["height"] = header[1]
     record["size"], record["crc"] = stored.size, zlib.crc32(stored.data)
     return record, stored
 
@@ -45,8 +51,8 @@ def may_be_raw(kind: str, size: tuple[int, int]) -> bool:
 
 
 def _pixels(content: bytes) -> np.ndarray | None:
-    """u8 [H, W, 3] in BGR; None for a damaged file, which is kept as it is."""
+    """Returns u8 [H, W, 3] in BGR; None for a file that no run reads, which is kept as it is."""
     try:
-        return decode_bgr(content, max_pixels=_MOST_RAW_PIXELS)
+        return decode_bgr(content, max_pixels=Data.max_pixels)
     except ValueError:
         return None

@@ -25,6 +25,7 @@ from jaxdet.data.store.layout import (
     read_about,
 )
 from jaxdet.data.store.listing import Listing, content_to_pack, list_files, set_of
+from jaxdet.data.store.reader import Store
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.files import sha256, write_bytes, write_json
 from jaxdet.progress import ProgressLine
@@ -64,8 +65,15 @@ def pack(src: Path, dst: Path, *, say: Say) -> None:
                 f"{draft.path}: cannot be written: {error.strerror or error}; "
                 "make room and start the same command again"
             ) from None
-    raw = np.load(StorePaths(dst).index, mmap_mode="r")["raw"]
-    say(f"{dst}: {len(raw)} images, {int(raw.sum())} as raw pixels, the rest as their files")
+    _tell(Store(dst), say)
+
+
+def _tell(store: Store, say: Say) -> None:
+    """Says what was packed, and names what no run will read."""
+    for path in store.unreadable():
+        say(f"{path}: cannot be read, and is packed as it is; `data verify` says why")
+    raw = store.index["raw"]
+    say(f"{store.path}: {len(raw)} images, {int(raw.sum())} as raw pixels, the rest as their files")
 
 
 def check_place(dst: Path, src: Path) -> None:
