@@ -54,10 +54,18 @@ def to_rgb(image: Image.Image, *, exif: Exif = "ignore") -> np.ndarray:
     """Returns the pixels of `decode`, u8 [H, W, 3], of an image that is not loaded yet."""
     # Pillow turns a TIFF when it loads it, and nothing else.
     turned = image.format == "TIFF"
-    orientation = 1 if turned == (exif == "apply") else image.getexif().get(_ORIENTATION, 1)
+    orientation = 1 if turned == (exif == "apply") else _orientation(image)
     rgb = _eight_bits(image)
     turn = (_BACK if turned else _TURNS).get(orientation)
     return np.asarray(rgb if turn is None else rgb.transpose(turn))
+
+
+def _orientation(image: Image.Image) -> int:
+    """Returns EXIF's orientation, 1 to 8; 1 where EXIF is damaged, which harms no pixel."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # as in open_image
+        return 1
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -8,7 +8,6 @@ from typing import Any, overload
 
 import numpy as np
 
-from jaxdet.config import Data
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.sides import check_sides
@@ -70,12 +69,6 @@ class Store:
     def path_of(self, record: int) -> str:
         """The path that was packed, `train/cat/0_real/000.png`."""
         return f"{self.folders[int(self.index['folder'][record])]}/{self.name(record)}"
-
-    def unreadable(self) -> list[str]:
-        """Returns the paths of images that a run with the default limit cannot read."""
-        pixels = self.index["width"].astype(np.uint64) * self.index["height"]
-        bad = (pixels == 0) | (pixels > Data.max_pixels)
-        return [self.path_of(int(record)) for record in np.flatnonzero(bad)]
 
     def content(self, record: int) -> np.ndarray:
         """The bytes of an image, u8 [size], read-only and not yet in memory."""
