@@ -5,17 +5,16 @@ holds the file, `0_real` or `1_fake`, and from nothing else.
 """
 
 import dataclasses
-import functools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from jaxdet.data.formats import is_image_name
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
 from jaxdet.data.ops import decode_bgr
-from jaxdet.data.ops.codec import size_by_header
+from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.errors import UserError
 from jaxdet.files import open_regular
@@ -157,17 +156,6 @@ def is_image_file(entry: os.DirEntry) -> bool:
     such; left aside, a set would shrink without a word.
     """
     return is_image_name(entry.name) and not _is_folder(entry)
-
-
-def is_image_name(name: str) -> bool:
-    """By its ending: other files (Thumbs.db, notes) may lie beside the images."""
-    suffix = os.path.splitext(name)[1].lower()
-    return suffix in _image_suffixes() and not name.startswith(".")
-
-
-@functools.cache
-def _image_suffixes() -> frozenset[str]:
-    return frozenset(Image.registered_extensions())
 
 
 def read_size(path: Path) -> tuple[int, int] | None:

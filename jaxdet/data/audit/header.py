@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
+from jaxdet.data.formats import FORMAT_OF_SUFFIX
+
 # Containers whose pixels come back as they went in; TIFF nearly always.
 LOSSLESS = frozenset({"PNG", "BMP", "DIB", "TIFF", "PPM", "GIF", "TGA", "PCX", "SGI"})
 # What Pillow notes about the structure of a file. The rest is metadata.
@@ -30,8 +32,6 @@ class Header:
 
     Attributes:
       container: Pillow's name of the format found in the content, such as "PNG".
-      width: pixels.
-      height: pixels.
       mode: Pillow's colour mode, such as "RGB".
       depth: bits a channel, as stored.
       quality: of the IJG encoder whose quantisation tables are nearest; NaN where not JPEG.
@@ -43,8 +43,6 @@ class Header:
     """
 
     container: str
-    width: int
-    height: int
     mode: str
     depth: int
     quality: float
@@ -64,8 +62,6 @@ def read_header(image: Image.Image, content: bytes) -> Header:
     return Header(
         # Cameras write several pictures as MPO: a JPEG followed by others.
         container="JPEG" if container == "MPO" else container,
-        width=image.width,
-        height=image.height,
         mode=image.mode,
         depth=_depth(image, content),
         quality=_quality(image),
@@ -79,8 +75,7 @@ def read_header(image: Image.Image, content: bytes) -> Header:
 
 def container_of_name(suffix: str) -> str:
     """The container that the ending of a name (such as ".jpg") promises; "" where unknown."""
-    promised = Image.registered_extensions().get(suffix.lower(), "")
-    return "JPEG" if promised == "MPO" else promised
+    return FORMAT_OF_SUFFIX.get(suffix.lower(), "")
 
 
 def quality_of_table(table: list[int]) -> float:

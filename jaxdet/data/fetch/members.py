@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from jaxdet.data.catalog import Dataset
 from jaxdet.data.fetch.archive import Member
-from jaxdet.data.folder import is_image_name
+from jaxdet.data.formats import is_image_name
 from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.errors import RunFailedError
 
