@@ -13,3 +13,7 @@ def __getattr__(name: str) -> Any:
 
         return load_detector
     raise AttributeError(f"module 'jaxdet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

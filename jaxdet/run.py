@@ -15,7 +15,7 @@ from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
 from jaxdet.files import check_writable, write_json
 from jaxdet.models.architectures import check_sides
-from jaxdet.models.detector import get_detector
+from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_results
@@ -24,12 +24,8 @@ from jaxdet.runtime.changes import check_config, find_changes, has_begun, note_c
 from jaxdet.runtime.compile_cache import use_compile_cache
 from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.train.loop import train
-from jaxdet.train.start import (
-    describe,
-    initial_variables,
-    restore_variables,
-    training_detector,
-)
+from jaxdet.train.start import describe_training, evaluated_variables, training_detector
+from jaxdet.train.weights import describe, restore_variables
 
 
 def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -> None:
@@ -104,9 +100,8 @@ def _work(
     if config.task == "train":
         say(f"{folder.path}: training is finished")
         return
-    validation = None if training is None else training[1]
     with watchdog.stage("evaluation", slow=True):
-        _evaluate(config, tests, validation, published, folder, devices)
+        _evaluate(config, tests, training, published, folder, devices)
 
 
 def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
@@ -164,21 +159,16 @@ def _children(folder: Path) -> list[Path]:
 def _evaluate(
     config: schema.Config,
     tests: list[ImageSet],
-    validation: ImageSet | None,
+    training: tuple[ImageSet, ImageSet] | None,
     published: Published,
     folder: RunFolder,
     devices: Mesh,
 ) -> None:
     detector = get_detector(config.model)
-    if config.task == "eval":
-        variables: Any = initial_variables(config, detector, devices)
-        weights = describe(config, variables, origin=config.model.init)
-    else:
-        variables = restore_variables(folder, config, config.evaluation.weights, devices)
-        weights = describe(config, variables, origin="trained here")
+    variables, weights = _weights(config, detector, training, folder, devices)
     results = evaluate(
-        config, tests, validation=validation, detector=detector, variables=variables,
-        weights=weights, published=published, run=folder, mesh=devices,
+        config, tests, validation=training[1] if training else None, detector=detector,
+        variables=variables, weights=weights, published=published, run=folder, mesh=devices,
     )  # fmt: skip
     analyse(
         config, tests, detector=detector, variables=variables, weights=weights["digest"], run=folder
@@ -186,3 +176,20 @@ def _evaluate(
     if jax.process_index() == 0:
         print_table(results)
         say(f"report: {write_report([folder.path], folder.report)}")
+
+
+def _weights(
+    config: schema.Config,
+    detector: Detector,
+    training: tuple[ImageSet, ImageSet] | None,
+    folder: RunFolder,
+    devices: Mesh,
+) -> tuple[Variables, dict[str, Any]]:
+    """The variables that are scored, and what `results.json` says of them."""
+    if training is None:
+        return evaluated_variables(config, detector, devices)
+    found = restore_variables(folder, config, config.checkpoint_choice, devices)
+    return found.variables, describe(
+        found.variables, origin="trained here", choice=found.choice, step=found.step,
+        training=describe_training(config, training[0]),
+    )  # fmt: skip

@@ -18,6 +18,8 @@ ARCHITECTURES = (
 # What evaluation.protocols and evaluation.analyses may name.
 PROTOCOLS = ("crop", "full", "resize", "five_crops")
 ANALYSES = ("spectra", "ranking")
+# The checkpoints of a run that may be asked for.
+CHECKPOINTS = ("best", "best_of_last_phase", "latest")
 
 
 def option(
@@ -350,10 +352,11 @@ class Evaluation:
     )
     batch_size: int = option(0, "images a step; 0: optim.batch_size")
     weights: str = option(
-        "best",
-        "best of all epochs, best of the last phase as published, or the latest",
+        "auto",
+        "checkpoint that is scored: best of all epochs, best of the last phase as published, or "
+        "the latest; auto: where model.init is a run, that run's own choice, else best",
         source="best_of_last_phase: CNNDetection",
-        choices=("best", "best_of_last_phase", "latest"),
+        choices=("auto", *CHECKPOINTS),
     )
     bootstrap: int = option(1000, "resamples behind each 95 % interval")
     published: str = option(
@@ -425,6 +428,11 @@ class Config:
     def eval_crop(self) -> int:
         """Side of the centre crop that is scored, pixels."""
         return self.evaluation.crop or self.augment.crop
+
+    @property
+    def checkpoint_choice(self) -> str:
+        """Which of its own checkpoints the run is measured by, one of CHECKPOINTS."""
+        return "best" if self.evaluation.weights == "auto" else self.evaluation.weights
 
     @property
     def eval_batch_size(self) -> int:

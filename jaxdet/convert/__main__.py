@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.config import Model
+from jaxdet.config.schema import CHECKPOINTS
 from jaxdet.errors import Parser, guard
 
 
@@ -42,9 +43,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, dest="name", metavar="COMMAND")
     _command(commands, "to-jax", "a torch file into a folder")
-    _command(commands, "to-torch", "weights into a .pth or .safetensors file")
+    to_torch = _command(commands, "to-torch", "weights into a .pth or .safetensors file")
     check = _command(commands, "check", "compare bits and logits of two; exit 1 where they differ")
     export = _command(commands, "export", "one program for JAX alone, with the weights in it")
+    for command in (to_torch, check, export):
+        command.add_argument(
+            "--checkpoint", choices=CHECKPOINTS,
+            help="checkpoint of a run (default: the one it was measured with)",
+        )  # fmt: skip
     for command in (check, export):
         command.add_argument(
             "--size", type=_positive, default=0, metavar="PIXELS",

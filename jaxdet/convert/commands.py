@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from jaxdet import config as schema
 from jaxdet.convert import rules
 from jaxdet.convert.architectures import TABLES
+from jaxdet.convert.card import Card
 from jaxdet.convert.check import Comparison, Side, compare, weights_side
 from jaxdet.convert.export import CARD, is_export, read_export, write_export
 from jaxdet.convert.files import read_state_dict, write_safetensors
@@ -16,19 +16,17 @@ from jaxdet.convert.folder import (
     COVERAGE,
     Source,
     is_detector,
+    network_options,
     new_folder,
-    read_detector,
     refuse_existing,
     write_detector,
 )
-from jaxdet.convert.load import LoadedWeights, convert_file, load_weights, new_head
+from jaxdet.convert.load import LoadedWeights, convert_file, new_head
 from jaxdet.convert.rules import flatten
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.files import check_writable, read_json, sha256, write_json
-from jaxdet.results import RunFolder
-from jaxdet.runtime.mesh import make_mesh
-from jaxdet.train.start import digest, restore_variables
+from jaxdet.train.weights import find_run, open_weights
 
 # Side of the images that are scored where nothing says another, pixels.
 _SIZE = 224
@@ -61,13 +59,14 @@ def to_torch(options: argparse.Namespace) -> None:
     write = _WRITERS.get(options.dst.suffix)
     if write is None:
         raise UserError(f"{options.dst}: name it .pth or .safetensors, to say which to write")
-    loaded, source = _load(options.src, options.arch)
+    loaded, card = _load(options.src, options)
     state_dict = rules.to_torch(flatten(loaded.variables), table=TABLES[loaded.model.name])
     draft = options.dst.with_name(f".{options.dst.name}.{os.getpid()}.tmp")
     try:
         write(draft, state_dict)
         _read_again(draft, state_dict)
-        about = {"model": loaded.model.name, "source": source, "sha256": sha256(draft)}
+        about = {"model": network_options(loaded.model), "source": dataclasses.asdict(card),
+                 "sha256": sha256(draft)}  # fmt: skip
         keys = [{"key": k, "shape": list(v.shape), "dtype": str(v.dtype)}
                 for k, v in state_dict.items()]  # fmt: skip
         draft.rename(options.dst)
@@ -104,8 +103,8 @@ def check(options: argparse.Namespace) -> None:
       RunFailedError: where they differ.
     """
     check_writable(options.json)
-    first, size = _side(options.src, options.arch, options.size)
-    second, size = _side(options.dst, options.arch, size)
+    first, size = _side(options.src, options, options.size)
+    second, size = _side(options.dst, options, size)
     if (first.model.name, first.model.width) != (second.model.name, second.model.width):
         raise RunFailedError(
             f"{first.name} is a {first.model.name} of width {first.model.width}, {second.name} a "
@@ -155,14 +154,12 @@ def _print(found: Comparison, images: int) -> None:
 
 
 def export(options: argparse.Namespace) -> None:
-    """Weights into a program, run against them before it takes its name."""
+    """Turns weights into a program, run against them before it takes its name."""
     refuse_existing(options.dst)
-    loaded, source = _load(options.src, options.arch)
-    run = RunFolder(options.src)
-    training = schema.read_config(run.config) if run.config.is_file() else None
-    size = options.size or (training.eval_crop if training else _SIZE)
+    loaded, card = _load(options.src, options)
+    size = options.size or card.protocol.crop or _SIZE
     with new_folder(options.dst) as draft:
-        write_export(draft, loaded, size=size, source=source, training=training)
+        write_export(draft, loaded, size=size, card=card)
         written, _ = read_export(draft)
         found = compare(weights_side(loaded), written, size=size, count=2, seed=0)
         if not found.within(_TOLERANCE):
@@ -175,25 +172,23 @@ def export(options: argparse.Namespace) -> None:
     print(f"{options.dst}: takes uint8 [b, {size}, {size}, 3], gives float32 [b]")
 
 
-def _side(path: Path, arch: str | None, size: int) -> tuple[Side, int]:
+def _side(path: Path, options: argparse.Namespace, size: int) -> tuple[Side, int]:
     """One side of a check, and the size of images for it: 0 for any."""
     if not is_export(path):
-        return weights_side(_load(path, arch)[0]), size or 0
+        return weights_side(_load(path, options)[0]), size or 0
     side, own = read_export(path)
     if size and size != own:
         raise UserError(f"{path}: takes images of {own} pixels, not {size}; see --size")
     return side, own
 
 
-def _load(path: Path, arch: str | None) -> tuple[LoadedWeights, dict[str, Any]]:
-    """The weights of anything, and what is known of their source."""
-    run = RunFolder(path)
-    if run.config.is_file():
-        trained = schema.read_config(run.config)
-        variables = restore_variables(run, trained, "best", make_mesh(1))
-        loaded = LoadedWeights(model=trained.model, variables=variables, source=str(path))
-        return loaded, {"file": path.name, "sha256": None, "digest": digest(variables)}
-    loaded = load_weights(path, arch=arch)
-    if is_detector(path):
-        return loaded, read_detector(path)[2]["source"]
-    return loaded, {"file": path.name, "sha256": sha256(path)}
+def _load(path: Path, options: argparse.Namespace) -> tuple[LoadedWeights, Card]:
+    """The weights of anything, and what is known of them."""
+    given = {"checkpoint": options.checkpoint, "arch": options.arch}
+    if options.name == "check":
+        # Each option is for the side that it fits.
+        is_run = find_run(path)[0] is not None
+        given["arch" if is_run else "checkpoint"] = None
+    loaded, card = open_weights(path, **given)
+    print(f"{path}: {loaded.model.name} of width {loaded.model.width}, {card.origin}")
+    return loaded, card

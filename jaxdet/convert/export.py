@@ -1,6 +1,7 @@
 """A detector as one file that runs with JAX alone: StableHLO with weights and preprocessing."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdet import config as schema
+from jaxdet.convert.card import Card
 from jaxdet.convert.check import Score, Side
+from jaxdet.convert.folder import network_options
 from jaxdet.convert.load import LoadedWeights
 from jaxdet.errors import UserError
 from jaxdet.files import check_schema, read_json, write_bytes, write_json
@@ -29,28 +32,22 @@ def is_export(path: Path) -> bool:
     return (path / _PROGRAM).is_file()
 
 
-def write_export(
-    folder: Path,
-    loaded: LoadedWeights,
-    *,
-    size: int,
-    source: dict[str, Any],
-    training: schema.Config | None,
-) -> None:
+def write_export(folder: Path, loaded: LoadedWeights, *, size: int, card: Card) -> None:
     """Writes program and card into an empty folder.
 
     Args:
       folder: where.
       loaded: the detector.
       size: side of the images that it takes, pixels.
-      source: what the card says of where the weights came from.
-      training: the config of the run, where it is known.
+      card: what is known of its weights.
     """
     exported = _trace(loaded, size)
-    write_bytes(folder / _PROGRAM, bytes(exported.serialize()))
-    card = _card(loaded.model, size, exported, source, training)
-    write_json(folder / CARD, card)
-    write_bytes(folder / _TEXT, _text(card).encode())
+    program = bytes(exported.serialize())
+    write_bytes(folder / _PROGRAM, program)
+    about = _about(loaded.model, size, exported, card)
+    about["program_sha256"] = hashlib.sha256(program).hexdigest()
+    write_json(folder / CARD, about)
+    write_bytes(folder / _TEXT, _text(about, card).encode())
 
 
 def read_export(folder: Path) -> tuple[Side, int]:
@@ -89,21 +86,18 @@ def _trace(loaded: LoadedWeights, size: int) -> jax.export.Exported:
     return jax.export.export(jax.jit(logits), platforms=PLATFORMS)(image)
 
 
-def _card(
-    model: schema.Model,
-    size: int,
-    exported: jax.export.Exported,
-    source: dict[str, Any],
-    training: schema.Config | None,
+def _about(
+    model: schema.Model, size: int, exported: jax.export.Exported, card: Card
 ) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": KIND,
-        "model": {k: v for k, v in dataclasses.asdict(model).items() if k != "init"},
+        "model": network_options(model),
         "input": {
             "dtype": "uint8",
             "shape": ["b", size, size, 3],
             "meaning": "RGB as decoded, 0..255; b is any number of images",
+            "part": str(card.protocol),
             "normalisation": "inside the program: (x / 255 - mean) / std",
             "mean": IMAGENET_MEAN.tolist(),
             "std": IMAGENET_STD.tolist(),
@@ -111,25 +105,29 @@ def _card(
         "output": {
             "dtype": "float32",
             "shape": ["b"],
-            "meaning": "logit; the probability of a generated image is its sigmoid",
+            "meaning": "logit; P(generated) is sigmoid(logit / temperature)",
             "threshold": 0,
+            "temperature": card.calibration.temperature if card.calibration else None,
+            "thresholds": card.calibration.thresholds if card.calibration else {},
         },
         "platforms": list(exported.platforms),
         "jax": jax.__version__,
         "calling_convention": exported.calling_convention_version,
-        "source": source,
-        "training": None if training is None else schema.to_json_dict(training),
+        "source": {"file": card.source, "sha256": card.file_sha256 or None},
+        "card": dataclasses.asdict(card),
+        "limits": card.limits(),
         "licence": "The weights carry the licence of their source; the format adds none.",
     }
 
 
-def _text(card: dict[str, Any]) -> str:
+def _text(about: dict[str, Any], card: Card) -> str:
     """The card for people."""
-    size, model = card["input"]["shape"][1], card["model"]
+    size, model = about["input"]["shape"][1], about["model"]
+    file = f" (file of SHA-256 {card.file_sha256})" if card.file_sha256 else ""
     return f"""\
 # {model["name"]} of width {model["width"]}, exported
 
-Tells images made by a CNN from photographs. `{_PROGRAM}` needs JAX (and the package
+Tells generated images from photographs. `{_PROGRAM}` needs JAX (and the package
 flatbuffers, with which JAX reads it):
 
     import jax.export
@@ -137,11 +135,66 @@ flatbuffers, with which JAX reads it):
     logits = detector.call(images)
 
 - `images`: uint8 `[b, {size}, {size}, 3]`, RGB as decoded; normalisation is inside.
-- `logits`: float32 `[b]`; above 0 the image is held for generated. The sigmoid is the probability.
-- Runs on: {", ".join(card["platforms"])}.
-- Weights from: {card["source"]["file"]}, SHA-256 {card["source"]["sha256"]}.
-- Licence: {card["licence"]}
+- Part of an image: {card.protocol}. {_resizing(card)}
+- `logits`: float32 `[b]`; above 0 the image is held for generated.
+{_calibration(card)}
+- Runs on: {", ".join(about["platforms"])}.
+- Weights: {card.origin}{file}; SHA-256 over all values {card.sha256}.
+- SHA-256 of the program: {about["program_sha256"]}.
+- Licence: {about["licence"]}
 
-Crop images to {size} pixels, do not resize them: resizing removes what the detector looks for.
-Everything else is in `{CARD}`{", with the training config" if card["training"] else ""}.
+## Trained on
+
+{_training(card)}
+
+## Measured
+
+{_measured(card)}
+
+## Limits
+
+{"".join(f"- {limit}{chr(10)}" for limit in about["limits"])}
+Everything else is in `{CARD}`.
 """
+
+
+def _resizing(card: Card) -> str:
+    if card.protocol.resize:
+        return "Resize by Pillow's bilinear filter, as it was measured; then crop."
+    return "Crop, do not resize: resizing removes what the detector looks for."
+
+
+def _calibration(card: Card) -> str:
+    known = card.calibration
+    if known is None:
+        return "- The sigmoid of a logit is the probability, not calibrated."
+    thresholds = ", ".join(
+        f"{logit:.4f} for {name.removeprefix('fpr_')} % of real images called fake"
+        for name, logit in known.thresholds.items()
+        if logit is not None
+    )
+    scale = "not calibrated" if known.temperature is None else f"T = {known.temperature:.4f}"
+    return (
+        f"- Probability: sigmoid(logit / T), {scale}. Logits from which on an image is called "
+        f"fake, by validation ({known.source}): {thresholds or 'none'}."
+    )
+
+
+def _training(card: Card) -> str:
+    if not card.training:
+        return "Not known here."
+    known = card.training
+    classes = f", classes {', '.join(known['classes'])}" if known["classes"] else ""
+    return f"{known['n_real']} real and {known['n_fake']} fake images of {known['root']}{classes}."
+
+
+def _measured(card: Card) -> str:
+    if not card.measured:
+        return "Nothing is known here."
+    rows = (
+        f"| {name} | {one['ap']:.4f} | {one['accuracy']:.4f} | {one['sharpness_ap']:.4f} | "
+        f"{one['n_real']} | {one['n_fake']} |\n"
+        for name, one in card.measured.items()
+    )
+    names = ("test set", "AP", "accuracy", "AP of sharpness alone", "real", "fake")
+    return f"| {' | '.join(names)} |\n{'|---' * len(names)}|\n{''.join(rows)}"

@@ -51,7 +51,7 @@ def write_detector(
     about = {
         "schema_version": SCHEMA_VERSION,
         "kind": KIND,
-        "model": _network(model),
+        "model": network_options(model),
         "source": dataclasses.asdict(source),
         "coverage": {
             "used": len(coverage.used),
@@ -113,8 +113,8 @@ def refuse_existing(path: Path) -> None:
         raise UserError(f"{path}: exists already, and is not overwritten; give another name")
 
 
-def _network(model: schema.Model) -> dict[str, Any]:
-    """The options that define the network: all but where it starts from."""
+def network_options(model: schema.Model) -> dict[str, Any]:
+    """Returns the options that define the network: all but where it starts from."""
     return {key: value for key, value in dataclasses.asdict(model).items() if key != "init"}
 
 

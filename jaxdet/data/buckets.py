@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -75,6 +76,38 @@ class Buckets:
         return min(holding, key=math.prod, default=(_power_of_two(fine[0]), _power_of_two(fine[1])))
 
 
+class FewShapes:
+    """Finds sides for pieces of which nothing is known beforehand, among a dozen shapes.
+
+    `SHAPES` hold whatever is scored whole. Sides that come often get an array that fits them
+    better, as a mass of images from one source deserves; of those there are MAX_SHAPES at most.
+    """
+
+    # Each holds the next smaller sizes at less than four times their pixels, save very long ones.
+    SHAPES: tuple[Shape, ...] = (
+        (128, 128), (256, 256), (512, 512), (512, 1024), (1024, 512), (1024, 1024),
+        (1024, 2048), (2048, 1024), (1536, 1536), (1408, 2048), (2048, 1408),
+    )  # fmt: skip
+    # Pieces of about the same size after which compiling for them pays.
+    _OFTEN = 150
+
+    def __init__(self) -> None:
+        """Begins without finer shapes."""
+        self._counts: Counter[Shape] = Counter()
+        self._fine: set[Shape] = set()
+
+    def __call__(self, height: int, width: int) -> Shape:
+        """Returns the sides of the array for a piece."""
+        fine = bucket(height, width)
+        self._counts[fine] += 1
+        if self._counts[fine] > self._OFTEN and len(self._fine) < MAX_SHAPES:
+            self._fine.add(fine)
+        if fine in self._fine:
+            return fine
+        holding = (one for one in self.SHAPES if one[0] >= height and one[1] >= width)
+        return min(holding, key=math.prod, default=fine)
+
+
 def batch_pixels(platform: str) -> int:
     """Pixels of a batch for each device of a platform, as JAX names it."""
     return _CPU_PIXELS if platform == "cpu" else _ACCELERATOR_PIXELS
@@ -96,10 +129,10 @@ def batches(
     Args:
       pieces: in any order.
       pixels: of a batch for each device, `batch_pixels`; a larger piece is alone.
-      find: `bucket`, `exact` or `Buckets`.
+      find: `bucket`, `exact`, `Buckets` or `FewShapes`.
       devices: number that divides the rows of every batch.
       full: give the last batch of a shape as many rows as the others, so that each shape is
-        compiled once; otherwise the least power of two, so that one image does not cost a batch.
+        compiled once; otherwise a single piece goes alone, so that it does not cost a batch.
     """
     waiting: dict[Shape, list[Piece]] = {}
     for piece in pieces:
@@ -109,8 +142,7 @@ def batches(
         if len(group) == devices * _batch_size(shape, pixels):
             yield _stack(waiting.pop(shape), shape, len(group))
     for shape, group in waiting.items():
-        most = _batch_size(shape, pixels)
-        each = most if full else min(_power_of_two(math.ceil(len(group) / devices)), most)
+        each = 1 if not full and len(group) <= devices else _batch_size(shape, pixels)
         yield _stack(group, shape, devices * each)
 
 

@@ -6,17 +6,92 @@ import math
 
 import numpy as np
 
-from jaxdet.data.ops import center_corner, center_crop, pad_to
+from jaxdet.config import Config
+from jaxdet.data.ops import center_corner, center_crop, pad_to, resize_shorter
+from jaxdet.errors import UserError
 
 # Larger images are scored in tiles: a whole one's features would not fit in 2 GiB (ResNet-50).
 MAX_WHOLE_PIXELS = 2**21
+# Longer ones too: a few shapes of arrays then hold every whole image (`buckets.FewShapes`).
+MAX_WHOLE_SIDE = 2048
 # Longest side of a tile, pixels. Each tile is scored as an image of its own.
 TILE = 512
 
-# Side of the centre crop, "none" for whole images, or "tiles".
+# Side of the centre crop, "none" for whole images, or "tiles": what a user may ask for.
 Crop = int | str
 # Rows and columns of a part of an image.
 Box = tuple[slice, slice]
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """States what of an image is scored.
+
+    Attributes:
+      parts: "crop" (the centre), "five_crops" (the corners too), "full" (the whole image, in tiles
+        where it is too large) or "tiles".
+      crop: side of the crops, pixels; smaller images are padded with black. 0 without crops.
+      resize: shorter side that the image is resized to before, pixels; 0 for none.
+    """
+
+    parts: str = "crop"
+    crop: int = 224
+    resize: int = 0
+
+    @classmethod
+    def of_run(cls, config: Config) -> "Protocol":
+        """Returns the protocol by which a run is measured: the first of those evaluated."""
+        first = config.evaluation.protocols[0]
+        if first == "resize":
+            return cls("crop", config.eval_crop, config.evaluation.resize)
+        return cls(first, 0 if first == "full" else config.eval_crop)
+
+    @classmethod
+    def asked(cls, crop: Crop, *, resize: int = 0) -> "Protocol":
+        """Returns the protocol of a user's own choice.
+
+        Args:
+          crop: side of the centre crop, pixels, "none" for whole images, or "tiles".
+          resize: shorter side of the image before, pixels; 0 for none.
+
+        Raises:
+          UserError: where the crop is larger than the resized image.
+        """
+        if not isinstance(crop, int):
+            return cls("full" if crop == "none" else "tiles", 0, resize)
+        if 0 < resize < crop:
+            raise UserError(f"--resize={resize} leaves images smaller than the crop of {crop}")
+        return cls("crop", crop, resize)
+
+    @property
+    def in_crops(self) -> bool:
+        """Whether every piece is a square of side `crop`."""
+        return self.parts in ("crop", "five_crops")
+
+    @property
+    def reduced(self) -> "Protocol":
+        """The protocol that is left for an image after `reduce`."""
+        return dataclasses.replace(self, resize=0)
+
+    def reduce(self, image: np.ndarray) -> np.ndarray:
+        """Returns the part of an image, u8 [H, W, 3], that scoring looks at, resized."""
+        if self.resize:
+            image = resize_shorter(image, size=self.resize)
+        return center_crop(image, size=self.crop) if self.parts == "crop" else image
+
+    def __str__(self) -> str:
+        """Names the protocol in a sentence for a user."""
+        named = {
+            "crop": f"centre crop of {self.crop} pixels",
+            "five_crops": f"five crops of {self.crop} pixels",
+            "full": "whole image",
+            "tiles": "tiles",
+        }[self.parts]
+        return f"{named} after resizing the shorter side to {self.resize}" if self.resize else named
+
+
+# What is scored where nothing says otherwise: as CNNDetection evaluates.
+DEFAULT_PROTOCOL = Protocol()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,26 +115,35 @@ class Piece:
     sharpness: float = 0.0
 
 
-def cut(image: np.ndarray, *, owner: int, crop: Crop, smallest: int = 1) -> list[Piece]:
-    """The pieces of an image.
+def cut(
+    image: np.ndarray, *, owner: int, protocol: Protocol = DEFAULT_PROTOCOL, smallest: int = 1
+) -> list[Piece]:
+    """Returns the pieces of an image that a protocol scores.
 
     Args:
       image: u8 [H, W, 3].
       owner: its number.
-      crop: side of a centre crop in pixels, "none" for the whole image, or "tiles".
+      protocol: what of the image is scored.
       smallest: side that whole images are padded to with black, where they are smaller, pixels.
     """
-    if isinstance(crop, int):
-        return [Piece(owner, center_crop(image, size=crop))]
-    image = pad_to(image, size=smallest)
+    image = protocol.reduce(image)
+    if protocol.parts == "crop":
+        return [Piece(owner, image)]
+    image = pad_to(image, size=protocol.crop or smallest)
     height, width = image.shape[:2]
-    boxes = whole_boxes(height, width) if crop == "none" else _tiles(height, width)
+    boxes = _boxes(height, width, protocol)
     return [Piece(owner, image[box], share) for box, share in zip(boxes, areas(boxes), strict=True)]
 
 
+def _boxes(height: int, width: int, protocol: Protocol) -> list[Box]:
+    if protocol.parts == "five_crops":
+        return five_boxes(height, width, size=protocol.crop)
+    return whole_boxes(height, width) if protocol.parts == "full" else _tiles(height, width)
+
+
 def whole_boxes(height: int, width: int) -> list[Box]:
-    """The whole image as one, or its tiles where it has more than MAX_WHOLE_PIXELS."""
-    if height * width <= MAX_WHOLE_PIXELS:
+    """Returns the whole image as one box, or its tiles where it is too large or too long."""
+    if height * width <= MAX_WHOLE_PIXELS and max(height, width) <= MAX_WHOLE_SIDE:
         return [(slice(0, height), slice(0, width))]
     return _tiles(height, width)
 

@@ -3,6 +3,7 @@
 Wang et al., CVPR 2020, figure 6 and A.1.
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from jaxdet.config import Config
 from jaxdet.data.images import ImageSet
-from jaxdet.data.ops import center_crop
+from jaxdet.data.pieces import Protocol
 from jaxdet.evals.views import make_reader
 from jaxdet.models.detector import Variables
 from jaxdet.results import Predictions, Ranked
@@ -104,11 +105,12 @@ def pick(logit: np.ndarray, label: np.ndarray, *, which: int) -> list[tuple[int,
 
 
 def _crops(config: Config, images: ImageSet, ids: np.ndarray) -> list[np.ndarray | None]:
-    """The centre crop u8 [S, S, 3] in RGB of each image; None where it cannot be read."""
-    read = make_reader(config, images)
+    """The centre crop u8 [S, S, 3] in RGB of each image, resized before where that is scored.
+
+    None where an image cannot be read.
+    """
+    read, protocol = make_reader(config, images), Protocol.of_run(config)
+    centre = dataclasses.replace(protocol, parts="crop", crop=config.eval_crop)
     places = {name: place for place, name in enumerate(images.ids)}
     pixels = [read(places[name]) for name in ids.tolist()]
-    return [
-        None if image is None else center_crop(image, size=config.eval_crop)[..., ::-1]
-        for image in pixels
-    ]
+    return [None if image is None else centre.reduce(image)[..., ::-1] for image in pixels]

@@ -10,7 +10,7 @@ from jaxdet.data.disturb import Disturbance
 from jaxdet.data.images import ImageSet
 from jaxdet.data.loaders import EvalLoader, Reader, Share, evaluation_reader
 from jaxdet.data.parts import PieceLoader
-from jaxdet.data.pieces import MAX_WHOLE_PIXELS, TILE
+from jaxdet.data.pieces import MAX_WHOLE_PIXELS, MAX_WHOLE_SIDE, TILE
 from jaxdet.models.architectures import ARCHITECTURES
 
 
@@ -100,7 +100,7 @@ def describe(config: schema.Config, view: View) -> str:
     of_protocol = {
         "crop": f"{config.eval_crop}",
         "resize": f"{config.evaluation.resize} {config.eval_crop}",
-        "full": f"{MAX_WHOLE_PIXELS} {TILE}",
+        "full": f"{MAX_WHOLE_PIXELS} {MAX_WHOLE_SIDE} {TILE}",
         "five_crops": f"{config.eval_crop}",
     }
     facts = f"{view.protocol} {of_protocol[view.protocol]}"

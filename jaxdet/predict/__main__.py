@@ -18,9 +18,8 @@ from collections.abc import Sequence
 
 from jaxdet.files import check_writable, write_bytes
 from jaxdet.pages import printable, spreadsheet_safe
-from jaxdet.predict.detector import load_detector
 from jaxdet.predict.files import find_images
-from jaxdet.predict.options import get_parser
+from jaxdet.predict.options import get_parser, open_detector, read_scoring
 from jaxdet.predict.rows import Row, score_files
 
 
@@ -38,12 +37,8 @@ def _score_few(options: argparse.Namespace) -> bool:
     """All rows at once, in memory and in the order given; whether some are errors."""
     check_writable(options.json, options.csv)
     paths = find_images(options.path)
-    detector = load_detector(options.weights)
-    crop = detector.crop if options.crop is None else options.crop
-    detector.check_crop(crop)
-    rows = score_files(
-        detector, paths, crop=crop, threshold=options.threshold, max_pixels=options.max_pixels
-    )
+    detector = open_detector(options)
+    rows = score_files(detector, paths, read_scoring(options, detector))
     if options.json:
         write_bytes(options.json, (json.dumps(rows, indent=2) + "\n").encode())
     if options.csv:
@@ -80,7 +75,8 @@ def _check(options: argparse.Namespace) -> None:
 
 def _csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, ["path", "logit", "probability", "prediction", "error"])
+    names = ["path", "logit", "probability", "calibrated", "prediction", "error"]
+    writer = csv.DictWriter(text, names)
     writer.writeheader()
     writer.writerows({key: _cell(one) for key, one in row.items()} for row in rows)
     return text.getvalue()

@@ -1,22 +1,28 @@
 """A detector with its weights, ready to score images of any size."""
 
+import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
+from PIL import Image
 
 from jaxdet import config as schema
-from jaxdet.convert.load import load_weights
-from jaxdet.data.buckets import batch_pixels, batches, bucket, exact
-from jaxdet.data.pieces import Crop, Piece, cut
+from jaxdet.convert.card import Card
+from jaxdet.data.buckets import FewShapes, PieceBatch, Shape, batch_pixels, batches, exact
+from jaxdet.data.ops.codec import to_rgb
+from jaxdet.data.pieces import Crop, Piece, Protocol, cut
 from jaxdet.errors import UserError
 from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.models.detector import Variables, get_detector
-from jaxdet.results import RunFolder
-from jaxdet.runtime.mesh import make_mesh
-from jaxdet.train.start import digest, restore_variables
+from jaxdet.predict.judgement import Judgement, make_judgement
+from jaxdet.train.weights import digest, open_weights
+
+# u8 [B, H, W, 3], several images of any sizes, or one: arrays u8 [H, W, 3] or Pillow's images.
+Images = np.ndarray | Image.Image | Sequence[np.ndarray | Image.Image]
 
 
 class LoadedDetector:
@@ -24,15 +30,27 @@ class LoadedDetector:
 
     Attributes:
       model: the network.
-      crop: side of the centre crop that the detector was trained on, pixels.
+      card: where its weights come from, how it was measured, and what validation images taught.
     """
 
-    def __init__(self, model: schema.Model, variables: Variables, *, crop: int = 224):
+    def __init__(self, model: schema.Model, variables: Variables, *, card: Card | None = None):
         """Takes variables {"params", "batch_stats"} of the model, on the host."""
-        self.model, self.crop = model, crop
+        self.model, self.card = model, card or Card()
         self._variables = jax.device_put(variables)
         self._any_size = ARCHITECTURES[model.name].any_size
-        self._apply = jax.jit(get_detector(model).apply)
+        detector = get_detector(model)
+        self._apply, self._evidence = jax.jit(detector.apply), jax.jit(detector.evidence)
+        self._shapes = FewShapes()
+
+    def __repr__(self) -> str:
+        """Names the network, its weights, what is scored of an image, and the calibration."""
+        known = self.card.calibration
+        temperature = known.temperature if known else None
+        calibrated = f"calibrated at T={temperature:.3g}" if temperature else "not calibrated"
+        return (
+            f"<{self.model.name} of width {self.model.width} from {self.card.origin or 'memory'}, "
+            f"digest {self.digest}; {self.protocol}; {calibrated}>"
+        )
 
     @property
     def variables(self) -> Variables:
@@ -42,88 +60,192 @@ class LoadedDetector:
     @functools.cached_property
     def digest(self) -> str:
         """16 hex digits over all of `variables`, as `results.json` has them."""
-        return digest(self.variables)
+        return self.card.digest or digest(self.variables)
 
-    def check_crop(self, crop: Crop) -> None:
-        """Sees that the detector can score such parts of an image.
+    @property
+    def protocol(self) -> Protocol:
+        """What of an image is scored unless something else is asked for."""
+        return self.card.protocol
+
+    def choose(self, crop: Crop | None = None, resize: int | None = None) -> Protocol:
+        """Returns the detector's own protocol, or the one that is asked for.
+
+        Args:
+          crop: side of the centre crop, pixels, "none" for whole images, or "tiles".
+          resize: shorter side of the image before that, pixels.
 
         Raises:
-          UserError: where it takes other crops alone.
+          UserError: where the detector cannot score such parts of an image.
         """
+        if crop is None and resize is None:
+            return self.protocol
+        side = self.protocol.crop or 224 if crop is None else crop
+        protocol = Protocol.asked(side, resize=resize or 0)
         name = self.model.name
-        if not isinstance(crop, int) and not self._any_size:
+        if not protocol.in_crops and not self._any_size:
             raise UserError(
-                f"--crop={crop}: {name} scores square crops alone; give --crop={self.crop}"
+                f"--crop={crop}: {name} scores square crops alone; give --crop={self.protocol.crop}"
             )
-        if isinstance(crop, int):
-            check_sides(name, trained=self.crop, scored=crop, whole=False)
+        if protocol.in_crops:
+            trained = self.protocol.crop or protocol.crop
+            check_sides(name, trained=trained, scored=protocol.crop, whole=False)
+        return protocol
+
+    def judge(
+        self,
+        *,
+        threshold: str | float = 0.5,
+        raw: bool = False,
+        protocol: Protocol | None = None,
+    ) -> Judgement:
+        """Returns how logits of this detector become probabilities and verdicts.
+
+        Args:
+          threshold: probability above which an image is called fake, or "fpr_1" or "fpr_5": the
+            logit at which at most 1 or 5 % of the real validation images are called fake.
+          raw: leave probabilities uncalibrated.
+          protocol: by which images are scored; its own where left out. What validation images
+            taught holds for that one alone.
+
+        Raises:
+          UserError: where such a threshold is not known.
+        """
+        own = protocol in (None, self.protocol)
+        known = self.card.calibration if own else None
+        return make_judgement(known, threshold=threshold, raw=raw)
 
     def score(
-        self, images: np.ndarray | Sequence[np.ndarray], *, crop: Crop = "none"
+        self, images: Images, *, crop: Crop | None = None, resize: int | None = None
     ) -> np.ndarray:
-        """Logits f32 [B] of u8 [B, H, W, 3] or of a list of u8 [H, W, 3] of any sizes.
+        """Returns the logits, f32 [B].
 
         An image's score does not depend on the others or their order, up to rounding.
 
         Args:
-          images: RGB.
+          images: RGB, u8 [B, H, W, 3] or a list of u8 [H, W, 3] of any sizes; Pillow's images too.
+            One image alone counts as a list of one.
           crop: side of a centre crop in pixels (smaller images are padded with black), "none"
-            for whole images (those above `pieces.MAX_WHOLE_PIXELS` in tiles), or "tiles": the
-            mean of the tiles' logits, each by its area.
+            for whole images (the largest in tiles), or "tiles": the mean of the tiles' logits,
+            each by its area. As the detector was measured where left out.
+          resize: shorter side of the image before, pixels.
 
         Raises:
           ValueError: where an image is not u8 [H, W, 3] with at least one pixel.
           UserError: where the detector does not take such a crop.
         """
-        self.check_crop(crop)
-        checked = [_checked(image) for image in images]
+        protocol = self.choose(crop, resize)
+        checked = _checked(images)
         logits = np.zeros(len(checked), np.float64)
         pieces = (
             piece
             for owner, image in enumerate(checked)
-            for piece in self.cut(image, owner=owner, crop=crop)
+            for piece in self.cut(image, owner=owner, protocol=protocol)
         )
-        for piece, logit in self.score_pieces(pieces):
+        for piece, logit in self.score_pieces(pieces, protocol=protocol):
             logits[piece.owner] += piece.share * logit
         return logits.astype(np.float32)
 
-    def cut(self, image: np.ndarray, *, owner: int, crop: Crop) -> list[Piece]:
-        """The parts of an image, u8 [H, W, 3], that are scored; see `data.pieces.cut`."""
-        smallest = ARCHITECTURES[self.model.name].smallest
-        return cut(image, owner=owner, crop=crop, smallest=smallest)
+    def probability(self, images: Images, *, raw: bool = False) -> np.ndarray:
+        """Returns P(fake), f64 [B], calibrated where the run has a calibration.
 
-    def score_pieces(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, float]]:
-        """Each piece with its logit, in the order in which batches fill up."""
+        Args:
+          images: as in `score`, and scored as the detector was measured.
+          raw: leave them uncalibrated.
+        """
+        return self.judge(raw=raw).probability(self.score(images))
+
+    def evidence(self, images: Images) -> np.ndarray:
+        """Returns where in the centre crop of each image the logit comes from, f32 [B, h, w].
+
+        A place of the last feature map each, above 0 where it speaks for fake; see
+        `jaxdet.models.evidence`. The crop is resized before as in `score`.
+
+        Raises:
+          ValueError: as `score`.
+          UserError: where the network looks at no image but at its transform.
+        """
+        if not ARCHITECTURES[self.model.name].located:
+            raise UserError(f"{self.model.name}: its evidence has no place in the image")
+        crop = dataclasses.replace(self.protocol, parts="crop", crop=self.protocol.crop or 224)
+        maps = [
+            jax.device_get(self._evidence(self._variables, crop.reduce(image)[None])[1])
+            for image in _checked(images)
+        ]
+        return np.concatenate(maps).astype(np.float32) if maps else np.zeros((0, 1, 1), np.float32)
+
+    def warm_up(self, *, crop: Crop | None = None) -> None:
+        """Compiles beforehand what `score` needs for any image under a protocol.
+
+        Args:
+          crop: as in `score`.
+        """
+        protocol = self.choose(crop)
+        side = (protocol.crop, protocol.crop)
+        for height, width in [side] if protocol.in_crops else FewShapes.SHAPES:
+            image = np.zeros((height, width, 3), np.uint8)
+            for count in (1, 2) if protocol.in_crops else (1,):
+                pieces = (Piece(owner, image) for owner in range(count))
+                for _ in self.score_pieces(pieces, protocol=protocol):
+                    pass
+
+    def cut(self, image: np.ndarray, *, owner: int, protocol: Protocol) -> list[Piece]:
+        """Returns the parts of an image, u8 [H, W, 3], that are scored; see `data.pieces.cut`."""
+        smallest = ARCHITECTURES[self.model.name].smallest
+        return cut(image, owner=owner, protocol=protocol, smallest=smallest)
+
+    def score_pieces(
+        self, pieces: Iterable[Piece], *, protocol: Protocol
+    ) -> Iterator[tuple[Piece, float]]:
+        """Yields each piece with its logit, in the order in which batches fill up."""
         pixels = batch_pixels(jax.default_backend())
-        for batch in batches(pieces, pixels=pixels, find=bucket if self._any_size else exact):
-            # Crops fill their arrays, and not every network takes sizes.
-            sizes = (batch.size,) if self._any_size else ()
-            logits = jax.device_get(self._apply(self._variables, batch.image, *sizes))
+        find = exact if protocol.in_crops or not self._any_size else self._find
+        for batch in batches(pieces, pixels=pixels, find=find):
+            logits = jax.device_get(self._apply(self._variables, *self._arguments(batch)))
             yield from zip(batch.pieces, logits[: len(batch.pieces)].tolist(), strict=True)
 
+    def _find(self, height: int, width: int) -> Shape:
+        return self._shapes(height, width)
 
-def load_detector(path: str | Path, *, weights: str = "best") -> LoadedDetector:
-    """The detector of a run folder, a converted folder, or a .pth or .safetensors file.
+    def _arguments(self, batch: PieceBatch) -> tuple[Any, ...]:
+        # Crops fill their arrays, and not every network takes sizes.
+        return (batch.image, batch.size) if self._any_size else (batch.image,)
+
+
+def load_detector(
+    path: str | Path,
+    *,
+    checkpoint: str | None = None,
+    arch: str | None = None,
+    state_dict: str | None = None,
+) -> LoadedDetector:
+    """Returns the detector of a run folder, a converted folder, or a .pth or .safetensors file.
 
     Args:
-      path: where it lies.
-      weights: which checkpoint of a run: "best", "best_of_last_phase" or "latest".
+      path: where it lies; a folder of a run's `checkpoints`, too.
+      checkpoint: which checkpoint of a run: "best", "best_of_last_phase" or "latest"; the one that
+        the run was measured with where left out.
+      arch: architecture of a file whose keys fit several.
+      state_dict: name of the state dict in a file that holds several.
 
     Raises:
       UserError: where it cannot be read as a detector.
     """
-    path = Path(path)
-    run = RunFolder(path)
-    if run.config.is_file():
-        trained = schema.read_config(run.config)
-        variables = restore_variables(run, trained, weights, make_mesh(1))
-        return LoadedDetector(trained.model, variables, crop=trained.eval_crop)
-    loaded = load_weights(path)
-    return LoadedDetector(loaded.model, loaded.variables)
+    loaded, card = open_weights(Path(path), checkpoint=checkpoint, arch=arch, state_dict=state_dict)
+    return LoadedDetector(loaded.model, loaded.variables, card=card)
 
 
-def _checked(image: np.ndarray) -> np.ndarray:
-    image = np.asarray(image)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"an image must be uint8 [H, W, 3], not {image.dtype} {image.shape}")
-    return image
+def _checked(images: Images) -> list[np.ndarray]:
+    if isinstance(images, str | Path):
+        raise ValueError(f"{images}: give pixels, as np.asarray(PIL.Image.open(PATH)) has them")
+    if isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim == 3):
+        return [_pixels(images)]
+    return [_pixels(image) for image in images]
+
+
+def _pixels(image: np.ndarray | Image.Image) -> np.ndarray:
+    pixels = to_rgb(image) if isinstance(image, Image.Image) else np.asarray(image)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+        raise ValueError(
+            f"an image must be uint8 [H, W, 3] in RGB, 0..255, not {pixels.dtype} {pixels.shape}"
+        )
+    return pixels

@@ -3,9 +3,9 @@
 import argparse
 import time
 
-from jaxdet.predict.detector import LoadedDetector, load_detector
+from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs, find_inputs
-from jaxdet.predict.options import PART_ROWS
+from jaxdet.predict.options import PART_ROWS, open_detector, read_scoring
 from jaxdet.predict.parts import Stamp
 from jaxdet.predict.shards import Outcome, parse_shard, score_shard
 
@@ -28,7 +28,7 @@ def score_mass(options: argparse.Namespace) -> bool:
 def _score_share(options: argparse.Namespace) -> Outcome:
     shard = parse_shard(options.shard or "0/1")
     inputs = find_inputs(options.path, column=options.column)
-    detector = load_detector(options.weights)
+    detector = open_detector(options)
     rows = options.part_rows or PART_ROWS
     stamp = _stamp(options, detector, inputs, shards=shard.count, part_rows=rows)
     return score_shard(detector, inputs, shard, stamp, options.out)
@@ -40,7 +40,7 @@ def _score_by_ray(options: argparse.Namespace) -> Outcome:
     ray_engine.import_ray()
     inputs = find_inputs(options.path, column=options.column)
     ray_engine.stay_on_the_host()
-    detector = load_detector(options.weights)
+    detector = open_detector(options)
     stamp = _stamp(options, detector, inputs)
     return ray_engine.score_by_ray(detector, inputs, stamp, options.out, actors=options.actors)
 
@@ -48,12 +48,8 @@ def _score_by_ray(options: argparse.Namespace) -> Outcome:
 def _stamp(
     options: argparse.Namespace, detector: LoadedDetector, inputs: Inputs, **division: int
 ) -> Stamp:
-    crop = detector.crop if options.crop is None else options.crop
-    detector.check_crop(crop)
-    return Stamp.of(
-        detector, inputs, engine=options.engine, crop=crop, threshold=options.threshold,
-        max_pixels=options.max_pixels, **division,
-    )  # fmt: skip
+    scoring = read_scoring(options, detector)
+    return Stamp.of(detector, inputs, engine=options.engine, scoring=scoring, **division)
 
 
 def _sentence(outcome: Outcome, seconds: float) -> str:

@@ -4,8 +4,13 @@ import argparse
 from pathlib import Path
 
 from jaxdet.config import Data
+from jaxdet.config.schema import ARCHITECTURES, CHECKPOINTS
 from jaxdet.data.pieces import Crop
 from jaxdet.errors import Parser, UserError
+from jaxdet.predict.detector import LoadedDetector, load_detector
+from jaxdet.predict.judgement import MEASURED
+from jaxdet.predict.rows import Scoring
+from jaxdet.progress import say
 
 # Rows of a part: what a killed job loses at most, some seconds to minutes of work.
 PART_ROWS = 1000
@@ -15,8 +20,8 @@ def get_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     parser = Parser(
         prog="python -m jaxdet.predict",
-        description="Scores images: how likely each is made by a convolutional generator. "
-        "Probabilities are the detector's own, not calibrated for your images.",
+        description="Scores images: how likely each is generated. Probabilities are calibrated on "
+        "validation images where the weights are a finished run's, not for your images.",
     )
     parser.add_argument(
         "path", nargs="+", type=Path, metavar="PATH",
@@ -38,19 +43,35 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
         help="run folder, converted folder, .pth or .safetensors file",
     )
     parser.add_argument(
-        "--crop",
-        type=_crop,
-        metavar="224|none|tiles",
-        help="side of the centre crop; none: whole images; tiles: the mean over tiles by area "
-        "(where left out: as the detector was evaluated, 224 for a file of weights)",
+        "--checkpoint", choices=CHECKPOINTS,
+        help="checkpoint of a run (default: the one it was measured with)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--arch", metavar="NAME",
+        help="architecture of a file whose keys fit several: " + ", ".join(ARCHITECTURES),
+    )  # fmt: skip
+    parser.add_argument(
+        "--state-dict", metavar="NAME", help="which state dict of a file that holds several"
     )
     parser.add_argument(
-        "--threshold",
-        type=_share,
-        default=0.5,
-        metavar="P",
-        help="probability above which an image is called fake (default 0.5)",
-    )
+        "--crop", type=_crop, metavar="224|none|tiles",
+        help="side of the centre crop; none: whole images; tiles: the mean over tiles by area "
+        "(where left out: as the detector was measured, 224 for a file of weights)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resize", type=_count, metavar="N",
+        help="shorter side of the image before the crop, pixels (where left out with --crop: no "
+        "resizing)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--threshold", type=_threshold, default=0.5, metavar="fpr_1|fpr_5|P",
+        help="probability above which an image is called fake (default 0.5); fpr_1, fpr_5: where "
+        "at most 1 or 5 %% of the run's real validation images are called fake",
+    )  # fmt: skip
+    parser.add_argument(
+        "--raw", action="store_true",
+        help="leave probabilities as the network gives them, uncalibrated",
+    )  # fmt: skip
     parser.add_argument(
         "--max-pixels",
         type=int,
@@ -95,13 +116,17 @@ def _crop(text: str) -> Crop:
     raise UserError(f"--crop={text}: give a side in pixels, none or tiles")
 
 
-def _share(text: str) -> float:
+def _threshold(text: str) -> str | float:
+    if text in MEASURED:
+        return text
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise UserError(f"--threshold={text}: give a probability between 0 and 1")
+        raise UserError(
+            f"--threshold={text}: give a probability between 0 and 1, {' or '.join(MEASURED)}"
+        )
     return value
 
 
@@ -109,3 +134,22 @@ def _count(text: str) -> int:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise UserError(f"{text}: give a number from 1 on")
+
+
+def open_detector(options: argparse.Namespace) -> LoadedDetector:
+    """Returns the detector that the command line names."""
+    return load_detector(
+        options.weights,
+        checkpoint=options.checkpoint,
+        arch=options.arch,
+        state_dict=options.state_dict,
+    )
+
+
+def read_scoring(options: argparse.Namespace, detector: LoadedDetector) -> Scoring:
+    """Returns how images are to be scored and judged, and says so; see `Scoring.of`."""
+    names = ("crop", "resize", "threshold", "raw", "max_pixels")
+    scoring = Scoring.of(detector, **{name: getattr(options, name) for name in names})
+    other = "" if scoring.protocol == detector.protocol else f", here by {scoring.protocol}"
+    say(f"scoring with {detector!r}{other}")
+    return scoring

@@ -11,12 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import jaxdet
-from jaxdet.data.pieces import Crop
 from jaxdet.errors import UserError
 from jaxdet.files import replacing
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
-from jaxdet.predict.rows import Row
+from jaxdet.predict.rows import Row, Scoring
 
 SCHEMA_VERSION = 1
 # Where in the metadata of a file's schema its stamp lies.
@@ -27,6 +26,7 @@ SCHEMA = pa.schema(
         ("path", pa.string()),
         ("logit", pa.float32()),
         ("probability", pa.float64()),
+        ("calibrated", pa.bool_()),
         ("prediction", pa.string()),
         ("error", pa.string()),
     ]
@@ -40,10 +40,9 @@ class Stamp:
     Attributes:
       engine: what divided the work: "plain" or "ray".
       weights: digest of all parameters and statistics, as in `results.json`.
+      checkpoint: where they come from: source, choice and step of a run's checkpoint.
       model: options of the network.
-      crop: what of an image is scored.
-      threshold: probability above which an image is called fake.
-      max_pixels: images with more were not decoded.
+      scoring: how images were read, scored and judged.
       inputs: digest of what was to be scored, all shards together.
       count: number of inputs, all shards together.
       shards: how many shares the inputs were cut into; 0 where Ray shared them out.
@@ -53,9 +52,8 @@ class Stamp:
     engine: str
     weights: str
     model: dict[str, Any]
-    crop: Crop
-    threshold: float
-    max_pixels: int
+    scoring: Scoring
+    checkpoint: str
     inputs: str
     count: int
     shards: int = 0
@@ -66,8 +64,9 @@ class Stamp:
         """The stamp of a detector's scores of some inputs."""
         model = json.loads(json.dumps(dataclasses.asdict(detector.model)))
         return cls(
-            weights=detector.digest, model=model, inputs=inputs.digest, count=len(inputs), **others
-        )
+            weights=detector.digest, checkpoint=detector.card.origin, model=model,
+            inputs=inputs.digest, count=len(inputs), **others,
+        )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,8 +90,8 @@ class Part:
 _DIFFERENCES = {
     "weights": "other weights",
     "model": "another network",
-    "crop": "another --crop",
-    "threshold": "another --threshold",
+    "protocol": "another --crop or --resize",
+    "judgement": "another --threshold or --raw, or another calibration",
     "max_pixels": "another --max-pixels",
     "inputs": "other inputs (files added, removed or changed)",
     "count": "other inputs (files added, removed or changed)",
@@ -158,17 +157,23 @@ def check_stamp(part: Part, stamp: Stamp) -> None:
             f"{part.path}: of schema version {part.stamp.get('schema_version')!r:.40}, this jaxdet "
             f"writes {SCHEMA_VERSION}; give --out another folder"
         )
-    for name, value in dataclasses.asdict(stamp).items():
-        if part.stamp.get(name) != value:
+    then, now = _facts(part.stamp), _facts(dataclasses.asdict(stamp))
+    for name, what in _DIFFERENCES.items():
+        if then.get(name) != now[name]:
             raise UserError(
-                f"{part.path}: scored with {_DIFFERENCES[name]}{_values(part, name, value)}; "
+                f"{part.path}: scored with {what}{_values(then.get(name), now[name])}; "
                 "give --out another folder, or the same command as then"
             )
 
 
-def _values(part: Part, name: str, value: Any) -> str:
-    then = part.stamp.get(name)
-    return "" if isinstance(value, dict) else f" ({str(then)[:40]}, now {value})"
+def _facts(stamp: dict[str, Any]) -> dict[str, Any]:
+    """What must agree, by the names of _DIFFERENCES. Weights are known by their digest alone."""
+    scoring = stamp.get("scoring")
+    return {**stamp, **(scoring if isinstance(scoring, dict) else {})}
+
+
+def _values(then: Any, now: Any) -> str:
+    return "" if isinstance(now, dict) else f" ({str(then)[:40]}, now {now})"
 
 
 def utf8(name: str) -> str:

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 import pyarrow.parquet as pq
 
-from jaxdet.data.pieces import Crop
+from jaxdet.data.pieces import Protocol
 from jaxdet.errors import RunFailedError, UserError, first_line
 from jaxdet.files import check_writable
 from jaxdet.predict.detector import LoadedDetector
@@ -134,14 +134,14 @@ def _run(
         read = ray.data.from_items(chunks, override_num_blocks=min(len(chunks), _MOST_TASKS))
         decoded = read.map_batches(
             decode,
-            fn_kwargs={"crop": stamp.crop, "max_pixels": stamp.max_pixels},
+            fn_kwargs={"scoring": stamp.scoring},
             batch_size=1,
             batch_format="numpy",
         )
         scored = decoded.map_batches(
             Scorer,
             fn_constructor_kwargs=made_with,
-            batch_size=_batch_size(stamp.crop),
+            batch_size=_batch_size(stamp.scoring.protocol),
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(size=actors),
             **_resources(actors),
@@ -149,11 +149,11 @@ def _run(
         scored.write_datasink(PartSink(str(folder), stamp))
 
 
-def _batch_size(crop: Crop) -> int:
+def _batch_size(protocol: Protocol) -> int:
     """Images that an actor is given at once."""
-    if not isinstance(crop, int):
+    if protocol.parts != "crop":
         return _WHOLE_IMAGES
-    return min(max(_WHOLE_IMAGES, _CROP_BYTES // (3 * crop * crop)), _CHUNK)
+    return min(max(_WHOLE_IMAGES, _CROP_BYTES // (3 * protocol.crop**2)), _CHUNK)
 
 
 def _default_actors() -> int:

@@ -14,14 +14,12 @@ import ray
 from ray.data import Datasink
 
 from jaxdet.config import Model
-from jaxdet.data.ops import center_crop
-from jaxdet.data.pieces import Crop
 from jaxdet.data.regular import reason
 from jaxdet.models.detector import Variables
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.files import Input, read_pixels
 from jaxdet.predict.parts import SCHEMA, Stamp, to_table, utf8, write_table
-from jaxdet.predict.rows import score_pixels, to_row
+from jaxdet.predict.rows import Scoring, score_pixels, to_row
 
 # Bytes of pixels that go from task to actor at once; a larger image goes alone.
 _TABLE_BYTES = 2**24
@@ -40,19 +38,18 @@ _PIXELS = pa.schema(
 )
 
 
-def decode(batch: dict[str, np.ndarray], *, crop: Crop, max_pixels: int) -> Iterator[pa.Table]:
-    """The pixels of the inputs of chunks, as tables of _PIXELS: centre crops, or whole images.
+def decode(batch: dict[str, np.ndarray], *, scoring: Scoring) -> Iterator[pa.Table]:
+    """Yields the pixels of the inputs of chunks, as tables of _PIXELS: what is scored of each.
 
     Args:
       batch: "item": chunks, object [n].
-      crop: what of an image will be scored.
-      max_pixels: images with more are not decoded.
+      scoring: how images are read, and what of them will be scored.
     """
     rows: list[dict[str, Any]] = []
     size = 0
     for chunk in batch["item"]:
         for number, one in enumerate(chunk.read(), chunk.first):
-            row = {"number": number, "path": utf8(one.name), **_pixels(one, crop, max_pixels)}
+            row = {"number": number, "path": utf8(one.name), **_pixels(one, scoring)}
             if size + len(row.get("pixels", b"")) > _TABLE_BYTES and rows:
                 yield pa.Table.from_pylist(rows, schema=_PIXELS)
                 rows, size = [], 0
@@ -61,14 +58,13 @@ def decode(batch: dict[str, np.ndarray], *, crop: Crop, max_pixels: int) -> Iter
     yield pa.Table.from_pylist(rows, schema=_PIXELS)
 
 
-def _pixels(one: Input, crop: Crop, max_pixels: int) -> dict[str, Any]:
+def _pixels(one: Input, scoring: Scoring) -> dict[str, Any]:
     try:
-        image = read_pixels(one.image, max_pixels=max_pixels)
+        image = read_pixels(one.image, max_pixels=scoring.max_pixels)
     except (OSError, ValueError) as error:
         return {"error": reason(error)}
-    if isinstance(crop, int):
-        # The rest of it need not travel; cropped once more, it stays the same.
-        image = center_crop(image, size=crop)
+    # What is not scored of it need not travel.
+    image = scoring.protocol.reduce(image)
     return {"height": image.shape[0], "width": image.shape[1], "pixels": image.tobytes()}
 
 
@@ -82,10 +78,11 @@ class Scorer:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Rows of parts.SCHEMA of a table of _PIXELS, in its order."""
-        answers = score_pixels(self._detector, _images(table), crop=self._stamp.crop)
+        scoring = self._stamp.scoring
+        answers = score_pixels(self._detector, _images(table), scoring.protocol.reduced)
         names = table["path"].to_pylist()
         rows = [
-            to_row(name, answer, self._stamp.threshold)
+            to_row(name, answer, scoring.judgement)
             for name, answer in zip(names, answers, strict=True)
         ]
         return to_table(table["number"].to_pylist(), rows)

@@ -1,5 +1,6 @@
 """From images to rows: the one way in which every engine of `predict` scores and judges."""
 
+import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -8,45 +9,69 @@ from typing import Any
 import numpy as np
 
 from jaxdet.config import Data
-from jaxdet.data.pieces import Crop, Piece
+from jaxdet.data.pieces import Crop, Piece, Protocol
 from jaxdet.data.regular import reason
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.files import Encoded, Input, read_ahead
+from jaxdet.predict.judgement import Judgement
 from jaxdet.progress import ProgressLine
 
-# path, logit, probability and prediction, or path and error.
+# path, logit, probability, calibrated and prediction, or path and error.
 Row = dict[str, Any]
 # The logit of an image, or why it has none.
 Answer = float | str
 
 
-def score_files(
-    detector: LoadedDetector,
-    paths: Sequence[Path],
-    *,
-    crop: Crop,
-    threshold: float = 0.5,
-    max_pixels: int = Data.max_pixels,
-) -> list[Row]:
-    """A row a file in the order given: path, logit, probability, prediction, or path and error."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """States how images are read, scored and judged.
+
+    Attributes:
+      protocol: what of an image is scored.
+      judgement: from logits to probabilities and verdicts.
+      max_pixels: images with more are not decoded.
+    """
+
+    protocol: Protocol
+    judgement: Judgement
+    max_pixels: int = Data.max_pixels
+
+    @classmethod
+    def of(
+        cls,
+        detector: LoadedDetector,
+        *,
+        crop: Crop | None = None,
+        resize: int | None = None,
+        threshold: str | float = 0.5,
+        raw: bool = False,
+        max_pixels: int = Data.max_pixels,
+    ) -> "Scoring":
+        """Returns the detector's own way of scoring, or the one that is asked for.
+
+        Raises:
+          UserError: where the detector cannot do what is asked for.
+        """
+        protocol = detector.choose(crop, resize)
+        judgement = detector.judge(threshold=threshold, raw=raw, protocol=protocol)
+        return cls(protocol=protocol, judgement=judgement, max_pixels=max_pixels)
+
+
+def score_files(detector: LoadedDetector, paths: Sequence[Path], scoring: Scoring) -> list[Row]:
+    """Returns a row for each file in the order given; see `to_row`."""
     inputs = (Input(str(path), path) for path in paths)
     with ProgressLine("score", total=len(paths), unit="files") as progress:
-        return score_inputs(
-            detector, inputs, crop=crop, threshold=threshold, max_pixels=max_pixels,
-            progress=progress,
-        )  # fmt: skip
+        return score_inputs(detector, inputs, scoring, progress=progress)
 
 
 def score_inputs(
     detector: LoadedDetector,
     inputs: Iterable[Input],
+    scoring: Scoring,
     *,
-    crop: Crop,
-    threshold: float,
-    max_pixels: int,
     progress: ProgressLine,
 ) -> list[Row]:
-    """A row for each input, in their order; inputs are taken as they are needed."""
+    """Returns a row for each input, in their order; inputs are taken as they are needed."""
     names: list[str] = []
 
     def encoded() -> Iterator[Encoded]:
@@ -55,23 +80,23 @@ def score_inputs(
             yield one.image
 
     def pixels() -> Iterator[np.ndarray | str]:
-        for _, image in read_ahead(encoded(), max_pixels=max_pixels):
+        for _, image in read_ahead(encoded(), max_pixels=scoring.max_pixels):
             yield reason(image) if isinstance(image, Exception) else image
             progress.advance()
 
-    answers = score_pixels(detector, pixels(), crop=crop)
-    return [to_row(name, one, threshold) for name, one in zip(names, answers, strict=True)]
+    answers = score_pixels(detector, pixels(), scoring.protocol)
+    return [to_row(name, one, scoring.judgement) for name, one in zip(names, answers, strict=True)]
 
 
 def score_pixels(
-    detector: LoadedDetector, images: Iterable[np.ndarray | str], *, crop: Crop
+    detector: LoadedDetector, images: Iterable[np.ndarray | str], protocol: Protocol
 ) -> list[Answer]:
-    """The logit of each image, in their order.
+    """Returns the logit of each image, in their order.
 
     Args:
       detector: what scores them.
       images: u8 [H, W, 3] each, or why an image has no pixels, which is then the answer.
-      crop: what of an image is scored, as in `LoadedDetector.score`.
+      protocol: what of an image is scored.
     """
     logits: list[float] = []
     errors: dict[int, str] = {}
@@ -82,23 +107,23 @@ def score_pixels(
             if isinstance(image, str):
                 errors[number] = image
             else:
-                yield from detector.cut(image, owner=number, crop=crop)
+                yield from detector.cut(image, owner=number, protocol=protocol)
 
-    for piece, logit in detector.score_pieces(pieces()):
+    for piece, logit in detector.score_pieces(pieces(), protocol=protocol):
         logits[piece.owner] += piece.share * logit
     return [errors.get(number, float(np.float32(logit))) for number, logit in enumerate(logits)]
 
 
-def to_row(path: str, answer: Answer, threshold: float) -> Row:
-    """What is said of an image: above the probability `threshold` it is called fake."""
+def to_row(path: str, answer: Answer, judgement: Judgement) -> Row:
+    """Returns an image's row: logit, probability and verdict, or why there are none."""
     if isinstance(answer, str):
         return {"path": path, "error": answer}
     if not math.isfinite(answer):
         return {"path": path, "error": f"its logit is {answer}: these weights are no detector's"}
-    probability = 1 / (1 + math.exp(-answer)) if answer > -700 else 0.0
     return {
         "path": path,
         "logit": answer,
-        "probability": probability,
-        "prediction": "fake" if probability > threshold else "real",
+        "probability": float(judgement.probability(answer)),
+        "calibrated": judgement.calibrated,
+        "prediction": "fake" if judgement.is_fake(answer) else "real",
     }

@@ -99,7 +99,7 @@ def score_shard(
       detector: what scores.
       inputs: of all shards.
       shard: which share of them.
-      stamp: what the scores follow from; says crop, threshold and rows of a part.
+      stamp: what the scores follow from; says how to score them, and the rows of a part.
       folder: of the parts of all shards.
 
     Raises:
@@ -155,10 +155,7 @@ def _score_part(
 ) -> int:
     """Writes a part; the number of its inputs that could not be scored."""
     wanted = (one for chunk in inputs.chunks(start, stop) for one in chunk.read())
-    rows = score_inputs(
-        detector, wanted, crop=stamp.crop, threshold=stamp.threshold,
-        max_pixels=stamp.max_pixels, progress=progress,
-    )  # fmt: skip
+    rows = score_inputs(detector, wanted, stamp.scoring, progress=progress)
     write_part(path, range(start, stop), rows, stamp)
     return sum("error" in row for row in rows)
 

@@ -39,10 +39,11 @@ from jaxdet.train import schedule
 from jaxdet.train.measure import measure_inputs
 from jaxdet.train.nonfinite import NonFinite
 from jaxdet.train.plateau import PlateauState
-from jaxdet.train.start import initial_variables, open_checkpoints, training_detector
+from jaxdet.train.start import initial_variables, training_detector
 from jaxdet.train.state import TrainState, abstract_state, make_optimizer, new_state
 from jaxdet.train.step import TrainStep, make_train_step
 from jaxdet.train.unvalidated import find_unvalidated, save_unvalidated
+from jaxdet.train.weights import open_checkpoints
 from jaxdet.train.window import Recorder, Window
 
 # More batches than any run has: the plateau rule, not a count, ends a run.

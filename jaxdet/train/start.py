@@ -1,6 +1,5 @@
 """The weights a run begins with: random, of another run, or from a file."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,13 @@ from jax.sharding import Mesh
 from jaxdet import config as schema
 from jaxdet.convert.folder import is_detector
 from jaxdet.convert.load import load_weights
+from jaxdet.data.images import ImageSet
 from jaxdet.errors import UserError
 from jaxdet.models.architectures import ARCHITECTURES
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.progress import say
 from jaxdet.results import RunFolder
-from jaxdet.runtime import environment
-from jaxdet.runtime.checkpoint import Checkpoints, Restored
-from jaxdet.train.state import abstract_state
-
-RANKS = ("best", "best_of_last_phase")
+from jaxdet.train.weights import RunWeights, describe, find_run, restore_variables
 
 
 def training_detector(config: schema.Config) -> Detector:
@@ -50,7 +46,7 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
             f"model.init={path}: no such file or run; see docs/training.md for weights{way}"
         )
     if path.is_dir() and not is_detector(path):
-        return load_run_variables(path, config, mesh)
+        return load_run_variables(path, config, mesh).variables
     deviation = config.model.head_deviation
     loaded = load_weights(path, seed=config.seed, head_deviation=deviation)
     _check_network(path, loaded.model, config.model)
@@ -78,13 +74,14 @@ def _check_network(path: Path, found: schema.Model, wanted: schema.Model) -> Non
         )
 
 
-def load_run_variables(path: Path, config: schema.Config, mesh: Mesh) -> Variables:
-    """The variables of a run folder, by `evaluation.weights`.
+def load_run_variables(path: Path, config: schema.Config, mesh: Mesh) -> RunWeights:
+    """Returns the weights of a run: by `evaluation.weights`, or as the run itself chose.
 
     Raises:
       UserError: where there is no checkpoint, or the run trained another model.
     """
-    run = RunFolder(path)
+    found, step = find_run(path)
+    run = found or RunFolder(path)
     trained = schema.read_config(run.config)
     _check_network(path, trained.model, config.model)
     if ARCHITECTURES[trained.model.name].fixed_size and trained.augment.crop != config.eval_crop:
@@ -92,61 +89,36 @@ def load_run_variables(path: Path, config: schema.Config, mesh: Mesh) -> Variabl
             f"model.init={path}: its {trained.model.name} takes crops of {trained.augment.crop} "
             f"pixels alone; set --config.augment.crop={trained.augment.crop}"
         )
-    return restore_variables(run, trained, config.evaluation.weights, mesh)
+    asked = config.evaluation.weights
+    choice = trained.checkpoint_choice if asked == "auto" else asked
+    return restore_variables(run, trained, choice, mesh, step=step)
 
 
-def restore_variables(
-    run: RunFolder, trained: schema.Config, weights: str, mesh: Mesh
-) -> Variables:
-    """The variables of the chosen checkpoint of a run, as numpy arrays.
-
-    A damaged checkpoint is passed over, aloud: the next best, or the one before, is taken.
+def evaluated_variables(
+    config: schema.Config, detector: Detector, mesh: Mesh
+) -> tuple[Variables, dict[str, Any]]:
+    """Returns the variables of `model.init` for evaluation only, and what results say of them.
 
     Raises:
-      UserError: where there is no checkpoint.
-      RunFailedError: where none is sound.
+      UserError: where it cannot be read or is of another architecture.
     """
-    if not run.checkpoints.is_dir():
-        raise UserError(f"{run.checkpoints}: no such folder; the run has no checkpoints")
-    checkpoints = open_checkpoints(run, trained, read_only=True)
-    try:
-        ranked = checkpoints.best_step(weights) if weights in RANKS else None
-        step = checkpoints.latest_step() if ranked is None else ranked
-        if step is None:
-            raise UserError(f"{run.checkpoints}: no complete checkpoint in it")
-        if ranked is None and weights in RANKS:
-            say(f"{run.checkpoints}: no sound step is ranked by {weights}; the newest is {step}")
-        like = abstract_state(trained, get_detector(trained.model), mesh)
-        restored: Restored = checkpoints.restore(step, like)
-    finally:
-        checkpoints.close()
-    return _plain(restored.state.variables)
-
-
-def open_checkpoints(
-    run: RunFolder, config: schema.Config, *, read_only: bool = False
-) -> Checkpoints:
-    """The checkpoints of a run folder, kept as its config says."""
-    return Checkpoints(
-        run.checkpoints,
-        keep_latest=config.checkpoint.keep_latest,
-        ranks=RANKS,
-        read_only=read_only,
-        wait_for_room=config.checkpoint.on_full_disk == "wait",
-        config_hash=schema.config_hash(config),
-        commit="" if read_only else environment.commit(),
+    origin = config.model.init
+    path = Path(origin)
+    if not path.is_dir() or is_detector(path):
+        variables = initial_variables(config, detector, mesh)
+        return variables, describe(variables, origin=origin)
+    found = load_run_variables(path, config, mesh)
+    return found.variables, describe(
+        found.variables, origin=origin, choice=found.choice, step=found.step
     )
 
 
-def digest(variables: Variables) -> str:
-    """16 hex digits over all values, equal exactly where all bits are."""
-    hashed = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
-        hashed.update(jax.tree_util.keystr(path).encode())
-        hashed.update(np.ascontiguousarray(leaf).tobytes())
-    return hashed.hexdigest()[:16]
-
-
-def describe(config: schema.Config, variables: Variables, *, origin: str) -> dict[str, Any]:
-    """What `results.json` says of the weights."""
-    return {"origin": origin, "choice": config.evaluation.weights, "digest": digest(variables)}
+def describe_training(config: schema.Config, images: ImageSet) -> dict[str, Any]:
+    """Returns what `results.json` says of the images that a run was trained on."""
+    n_fake = int(images.labels.sum())
+    return {
+        "root": config.train_root,
+        "classes": sorted({name.split("/")[0] for name in images.ids if name.count("/") > 1}),
+        "n_real": len(images) - n_fake,
+        "n_fake": n_fake,
+    }

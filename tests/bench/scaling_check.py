@@ -25,8 +25,9 @@ from jaxdet.bench.scaling import Machine, Run, predict
 from jaxdet.config import Config, Model, Optim
 from jaxdet.runtime.checkpoint import Checkpoints
 from jaxdet.runtime.mesh import make_mesh
-from jaxdet.train.start import RANKS, initial_variables, training_detector
+from jaxdet.train.start import initial_variables, training_detector
 from jaxdet.train.state import new_state
+from jaxdet.train.weights import RANKS
 
 TRAIN, VAL, TEST, EPOCHS = 512, 128, 128, 4
 

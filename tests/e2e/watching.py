@@ -13,8 +13,8 @@ from jaxdet.files import read_json
 from jaxdet.models.detector import get_detector
 from jaxdet.results import read_metrics
 from jaxdet.runtime.mesh import make_mesh
-from jaxdet.train.start import open_checkpoints
 from jaxdet.train.state import abstract_state
+from jaxdet.train.weights import open_checkpoints
 
 SHARED_MEMORY = Path("/dev/shm")
 

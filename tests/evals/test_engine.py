@@ -21,7 +21,7 @@ from jaxdet.evals.two_shot import to_crop_scores
 from jaxdet.evals.views import View, further_views, headline
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
-from jaxdet.predict.rows import score_files
+from jaxdet.predict.rows import Scoring, score_files
 from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh
 from tests.conftest import draw_image, write_images
@@ -128,7 +128,8 @@ def test_whole_images_have_the_logits_of_the_predict_command(
     assert got.skipped.tolist() == ["0_real/bad.png"]
     assert got.id.tolist() == [i for i in images.ids if i != "0_real/bad.png"]
     paths = [folder / name for name in got.id]
-    rows = score_files(LoadedDetector(MODEL, variables), paths, crop="none")
+    detector = LoadedDetector(MODEL, variables)
+    rows = score_files(detector, paths, Scoring.of(detector, crop="none"))
     np.testing.assert_allclose(got.logit, [row["logit"] for row in rows], atol=1e-5)
     assert np.ptp(got.logit) > 1e-3
 
@@ -146,7 +147,7 @@ def test_five_crops_are_the_mean_of_predict_on_the_crops(folder, make_engine, va
         padded[top : top + rgb.shape[0], left : left + rgb.shape[1]] = rgb
         crops = [padded[:32, :32], padded[:32, -32:], padded[-32:, :32], padded[-32:, -32:]]
         crops.append(center_crop(rgb, size=32))
-        assert logit == pytest.approx(detector.score(crops).mean(), abs=1e-5)
+        assert logit == pytest.approx(detector.score(crops, crop="none").mean(), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["five_crops", "resize"])

@@ -19,7 +19,7 @@ from jaxdet.predict import load_detector
 from jaxdet.predict.__main__ import main
 from jaxdet.predict.inputs import ImageFiles, ParquetColumn
 from jaxdet.predict.parts import Stamp
-from jaxdet.predict.rows import score_files
+from jaxdet.predict.rows import Scoring, score_files
 from jaxdet.predict.shards import Shard, parse_shard, score_shard
 from tests.predict.samples import write_images, write_weights
 
@@ -45,7 +45,8 @@ def detector(place):
 @pytest.fixture(scope="module")
 def expected(detector, place):
     """The rows of `predict` without --out."""
-    return score_files(detector, sorted((place / "images").iterdir()), crop=32)
+    paths = sorted((place / "images").iterdir())
+    return score_files(detector, paths, Scoring.of(detector, crop=32))
 
 
 def run(place, *arguments):
@@ -61,7 +62,7 @@ def score(detector, inputs, out, *, shard="0/1", part_rows=8):
     """One shard, scored without loading and compiling once more."""
     one = parse_shard(shard)
     stamp = Stamp.of(
-        detector, inputs, engine="plain", crop=32, threshold=0.5, max_pixels=10**6,
+        detector, inputs, engine="plain", scoring=Scoring.of(detector, crop=32, max_pixels=10**6),
         shards=one.count, part_rows=part_rows,
     )  # fmt: skip
     return score_shard(detector, inputs, one, stamp, out)
@@ -112,7 +113,8 @@ def test_a_part_says_what_its_scores_follow_from(place):
     (part,) = (place / "finished").iterdir()
     stamp = json.loads(pq.read_schema(part).metadata[b"jaxdet"])
     assert stamp["jaxdet"] == "0.1.0"
-    assert (stamp["crop"], stamp["count"], stamp["errors"]) == (32, COUNT, 3)
+    assert stamp["scoring"]["protocol"] == {"parts": "crop", "crop": 32, "resize": 0}
+    assert (stamp["checkpoint"], stamp["count"], stamp["errors"]) == ("w.safetensors", COUNT, 3)
     assert stamp["model"]["name"] == "resnet18"
     assert len(stamp["weights"]) == len(stamp["inputs"]) == 16
 
@@ -120,8 +122,8 @@ def test_a_part_says_what_its_scores_follow_from(place):
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        (["--crop=40"], "another --crop (32, now 40)"),
-        (["--threshold=0.4"], "another --threshold (0.5, now 0.4)"),
+        (["--crop=40"], "another --crop or --resize"),
+        (["--threshold=0.4"], "another --threshold or --raw"),
         (["--shard=0/2"], "another number of shards (1, now 2)"),
         (["--part-rows=9"], "another --part-rows (1000, now 9)"),
         (["--weights={other}"], "other weights ("),

@@ -12,9 +12,11 @@ from safetensors.numpy import save_file
 
 import jaxdet
 from jaxdet.config import Model
+from jaxdet.convert.card import Card
+from jaxdet.data.pieces import Protocol
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
-from jaxdet.predict.rows import score_files
+from jaxdet.predict.rows import Scoring, score_files
 from tests.golden import torchvision
 
 REPOSITORY = Path(__file__).parents[2]
@@ -23,7 +25,11 @@ REPOSITORY = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def detector():
     model = Model(name="resnet18", width=8, zero_init_residual=False)
-    return LoadedDetector(model, get_detector(model).init(jax.random.key(0), size=32), crop=64)
+    return LoadedDetector(
+        model,
+        get_detector(model).init(jax.random.key(0), size=32),
+        card=Card(protocol=Protocol(crop=64)),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +87,7 @@ def write_odd_images(folder):
 
 def test_every_odd_file_has_its_row(detector, tmp_path):
     paths = write_odd_images(tmp_path / "odd")
-    rows = score_files(detector, paths, crop="none")
+    rows = score_files(detector, paths, Scoring.of(detector, crop="none"))
     assert [row["path"] for row in rows] == [str(path) for path in paths]
     assert [Path(row["path"]).name[0] for row in rows if "error" in row] == ["j", "k", "l"]
     good = [row for row in rows if "error" not in row]
@@ -90,7 +96,7 @@ def test_every_odd_file_has_its_row(detector, tmp_path):
         assert row["prediction"] == ("fake" if row["logit"] > 0 else "real")
     sixteen = np.asarray(Image.open(paths[5]), np.float64)
     eight = np.clip(sixteen / 257 + 0.5, 0, 255).astype(np.uint8)
-    expected = detector.score([np.repeat(eight[..., None], 3, axis=2)])[0]
+    expected = detector.score([np.repeat(eight[..., None], 3, axis=2)], crop="none")[0]
     assert rows[5]["logit"] == pytest.approx(float(expected), abs=1e-5)
 
 
@@ -101,15 +107,17 @@ def test_a_logit_that_is_no_number_is_told_and_not_called_real(images, tmp_path)
         get_detector(model).init(jax.random.key(0), size=32),
     )
     Image.fromarray(images[0]).save(tmp_path / "a.png")
-    detector = LoadedDetector(model, variables, crop=32)
-    (row,) = score_files(detector, [tmp_path / "a.png"], crop=32)
+    detector = LoadedDetector(model, variables)
+    (row,) = score_files(detector, [tmp_path / "a.png"], Scoring.of(detector, crop=32))
     assert row["error"].startswith("its logit is nan")
 
 
 def test_threshold_moves_the_verdict_and_not_the_score(detector, tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(torchvision.images(1, 64)[0]).save(path)
-    low, high = (score_files(detector, [path], crop=64, threshold=t)[0] for t in (0.0, 1.0))
+    low, high = (
+        score_files(detector, [path], Scoring.of(detector, threshold=t))[0] for t in (0.0, 1.0)
+    )
     assert low["logit"] == high["logit"]
     assert (low["prediction"], high["prediction"]) == ("fake", "real")
 

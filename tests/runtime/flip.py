@@ -30,8 +30,8 @@ from jaxdet.runtime import steps
 from jaxdet.runtime.checkpoint import Checkpoints
 from jaxdet.runtime.manifest import DamagedError, verify
 from jaxdet.runtime.mesh import make_mesh, put_replicated
-from jaxdet.train.start import RANKS, digest
 from jaxdet.train.state import abstract_state
+from jaxdet.train.weights import RANKS, digest
 
 CUTS = 5
 

@@ -1,0 +1,148 @@
+"""What is known of a detector besides its network and the values of its weights."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jaxdet.config import Config, to_json_dict
+from jaxdet.data.pieces import DEFAULT_PROTOCOL, Protocol
+from jaxdet.errors import UserError
+from jaxdet.results import Calibration, Results, read_results
+from jaxdet.results.folder import RunFolder
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Card:
+    """Says where weights come from, how they are to be used, and what was measured of them.
+
+    Attributes:
+      source: name of the file or folder that they come from.
+      file_sha256: SHA-256 of that file; "" where it is a run.
+      choice: why this checkpoint of a run was taken: "best", "best_of_last_phase", "latest" or
+        "step"; "" where the source is no run.
+      step: updates that the checkpoint had seen; None where the source is no run.
+      sha256: SHA-256 over all values of the network; its first 16 digits are the `digest`.
+      protocol: what of an image is scored.
+      calibration: what validation images taught about these weights under that protocol; None
+        where nothing did.
+      training: `results.json`'s account of what they were trained on; empty where unknown.
+      measured: AP, its interval and further figures of each test set, by name; empty where
+        nothing was measured.
+      config: of the run, as in its `config.json`; empty where the source is no run.
+    """
+
+    source: str = ""
+    file_sha256: str = ""
+    choice: str = ""
+    step: int | None = None
+    sha256: str = ""
+    protocol: Protocol = DEFAULT_PROTOCOL
+    calibration: Calibration | None = None
+    training: dict[str, Any] = dataclasses.field(default_factory=dict)
+    measured: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    config: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over all values, as `results.json` has them."""
+        return self.sha256[:16]
+
+    @property
+    def origin(self) -> str:
+        """The source and its checkpoint in a few words."""
+        checkpoint = f", checkpoint {self.choice} at step {self.step}" if self.choice else ""
+        return f"{self.source}{checkpoint}"
+
+    def limits(self) -> list[str]:
+        """Sentences about what the detector must not be trusted with."""
+        return list(_limits(self))
+
+
+def make_run_card(
+    run: RunFolder, config: Config, *, choice: str, step: int, sha256: str
+) -> Card:  # fmt: skip
+    """Returns the card of a run's checkpoint.
+
+    Calibration and figures are those of `results.json` where they are of these very weights.
+
+    Args:
+      run: its folder.
+      config: its config.
+      choice: why this checkpoint was taken.
+      step: of the checkpoint.
+      sha256: over all values of its network.
+
+    Raises:
+      UserError: where `results.json` is damaged.
+    """
+    card = Card(
+        source=str(run.path),
+        choice=choice,
+        step=step,
+        sha256=sha256,
+        protocol=Protocol.of_run(config),
+        config=to_json_dict(config),
+    )
+    results = read_results(run.results) if run.results.exists() else None
+    if results is None or results.weights.get("digest") != card.digest:
+        return card
+    return dataclasses.replace(
+        card,
+        calibration=results.calibration,
+        training=results.weights.get("training") or {},
+        measured=dict(_measured(results)),
+    )
+
+
+def read_card(raw: Any, *, place: Path) -> Card:
+    """Returns the card that `dataclasses.asdict` once made plain.
+
+    Raises:
+      UserError: where it is damaged.
+    """
+    try:
+        calibration = raw["calibration"]
+        return Card(
+            **{
+                **raw,
+                "protocol": Protocol(**raw["protocol"]),
+                "calibration": None if calibration is None else Calibration(**calibration),
+            }
+        )
+    except (TypeError, KeyError) as error:
+        raise UserError(f"{place}: not a card of this jaxdet: {error}") from None
+
+
+_FIGURES = ("ap", "ap_ci95", "accuracy", "sharpness_ap", "n_real", "n_fake")
+
+
+def _measured(results: Results) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, one in results.sets.items():
+        yield name, {figure: getattr(one, figure) for figure in _FIGURES}
+
+
+def _limits(card: Card) -> Iterator[str]:
+    if not card.measured:
+        yield "Nothing is known here of how well it does: no figures come with these weights."
+    else:
+        name, worst = min(card.measured.items(), key=lambda item: item[1]["ap"])
+        yield (
+            f"Generators unlike those measured may be missed; even among these the AP of {name} "
+            f"is {worst['ap']:.3f}."
+        )
+        empty = [name for name, one in card.measured.items() if one["ap"] <= one["sharpness_ap"]]
+        if empty:
+            yield (
+                f"On {', '.join(empty)} it does no better than the sharpness of the images alone: "
+                "no evidence that it works there."
+            )
+    yield f"It was made for this part of an image: {card.protocol}. Other parts score otherwise."
+    if card.calibration is None:
+        yield "Its probabilities are not calibrated."
+    else:
+        reals, fakes = card.calibration.n_real, card.calibration.n_fake
+        yield (
+            f"Its probabilities hold for images like those of {card.calibration.source}, {reals} "
+            f"real and {fakes} fake; with another share of fakes, or other generators, they do not."
+        )

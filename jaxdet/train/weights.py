@@ -1,0 +1,208 @@
+"""The weights of anything that `W` may be on a command line, with what is known of them."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxdet import config as schema
+from jaxdet.config.schema import CHECKPOINTS
+from jaxdet.convert.card import Card, make_run_card
+from jaxdet.convert.folder import is_detector, read_detector
+from jaxdet.convert.load import LoadedWeights, load_weights
+from jaxdet.errors import UserError
+from jaxdet.files import sha256
+from jaxdet.models.detector import Variables, get_detector
+from jaxdet.progress import say
+from jaxdet.results import RunFolder
+from jaxdet.runtime import environment
+from jaxdet.runtime.checkpoint import Checkpoints, Restored
+from jaxdet.runtime.mesh import make_mesh
+from jaxdet.train.state import abstract_state
+
+RANKS = tuple(name for name in CHECKPOINTS if name != "latest")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunWeights:
+    """The variables of one checkpoint of a run.
+
+    Attributes:
+      variables: numpy arrays.
+      choice: why this checkpoint was taken: one of CHECKPOINTS, or "step".
+      step: updates that it had seen.
+    """
+
+    variables: Variables
+    choice: str
+    step: int
+
+
+def open_weights(
+    path: Path,
+    *,
+    checkpoint: str | None = None,
+    arch: str | None = None,
+    state_dict: str | None = None,
+) -> tuple[LoadedWeights, Card]:
+    """Returns the weights of a run, one of its checkpoints, a converted folder, or a file.
+
+    Args:
+      path: where they lie.
+      checkpoint: which checkpoint of a run; its own choice where left out.
+      arch: the architecture, where a file's keys fit several.
+      state_dict: which state dict, where a file holds several.
+
+    Raises:
+      UserError: where it cannot be read as a detector, or an option does not fit it.
+    """
+    run, step = find_run(path)
+    if run is not None:
+        _refuse(path, {"--state-dict": state_dict})
+        return _of_run(run, checkpoint, step, arch)
+    _refuse(path, {"--checkpoint": checkpoint})
+    loaded = load_weights(path, arch=arch)
+    values = sha256_of(loaded.variables)
+    if is_detector(path):
+        source = read_detector(path)[2]["source"]
+        return loaded, Card(source=source["file"], file_sha256=source["sha256"], sha256=values)
+    return loaded, Card(source=path.name, file_sha256=sha256(path), sha256=values)
+
+
+def find_run(path: Path) -> tuple[RunFolder | None, int | None]:
+    """Returns the run at a path, and the step where the path is one of its checkpoints."""
+    if RunFolder(path).config.is_file():
+        return RunFolder(path), None
+    above = RunFolder(path.parent.parent)
+    if path.name.isdecimal() and path.parent == above.checkpoints and above.config.is_file():
+        return above, int(path.name)
+    return None, None
+
+
+def _refuse(path: Path, given: dict[str, str | None]) -> None:
+    for option, value in given.items():
+        if value is not None:
+            kind = "a run" if option == "--state-dict" else "no run"
+            raise UserError(f"{option}={value}: {path} is {kind}; leave it out")
+
+
+def _of_run(
+    run: RunFolder, checkpoint: str | None, step: int | None, arch: str | None
+) -> tuple[LoadedWeights, Card]:
+    config = schema.read_config(run.config)
+    if arch not in (None, config.model.name):
+        raise UserError(f"--arch={arch}: {run.path} holds a {config.model.name}")
+    if config.task == "eval":
+        raise UserError(
+            f"{run.path}: an evaluation, which has no weights of its own; give those it was of, "
+            f"--weights={config.model.init}"
+        )
+    found = restore_variables(run, config, checkpoint or config.checkpoint_choice, make_mesh(1),
+                              step=step)  # fmt: skip
+    card = make_run_card(
+        run, config, choice=found.choice, step=found.step, sha256=sha256_of(found.variables)
+    )
+    loaded = LoadedWeights(
+        model=config.model, variables=found.variables, source=str(run.path)
+    )  # fmt: skip
+    return loaded, card
+
+
+def restore_variables(
+    run: RunFolder, trained: schema.Config, choice: str, mesh: Mesh, *, step: int | None = None
+) -> RunWeights:
+    """Returns the variables of the chosen checkpoint of a run.
+
+    A damaged checkpoint is passed over, and said: the next best, or the one before, is taken.
+
+    Args:
+      run: its folder.
+      trained: its config.
+      choice: one of CHECKPOINTS.
+      mesh: the devices.
+      step: of one checkpoint, in place of a choice.
+
+    Raises:
+      UserError: where there is no checkpoint.
+      RunFailedError: where none is intact.
+    """
+    if not run.checkpoints.is_dir():
+        raise UserError(f"{run.checkpoints}: no such folder; the run has no checkpoints")
+    checkpoints = open_checkpoints(run, trained, read_only=True)
+    try:
+        taken = _choose(run, checkpoints, choice) if step is None else step
+        like = abstract_state(trained, get_detector(trained.model), mesh)
+        restored: Restored = checkpoints.restore(taken, like)
+    finally:
+        checkpoints.close()
+    variables: Variables = jax.tree.map(np.asarray, restored.state.variables)
+    return RunWeights(variables=variables, choice=choice if step is None else "step", step=taken)
+
+
+def _choose(run: RunFolder, checkpoints: Checkpoints, choice: str) -> int:
+    ranked = checkpoints.best_step(choice) if choice in RANKS else None
+    step = checkpoints.latest_step() if ranked is None else ranked
+    if step is None:
+        raise UserError(f"{run.checkpoints}: no complete checkpoint in it")
+    if ranked is None and choice in RANKS:
+        say(f"{run.checkpoints}: no intact step is ranked by {choice}; the newest is {step}")
+    return step
+
+
+def open_checkpoints(
+    run: RunFolder, config: schema.Config, *, read_only: bool = False
+) -> Checkpoints:
+    """Returns the checkpoints of a run folder, kept as its config says."""
+    return Checkpoints(
+        run.checkpoints,
+        keep_latest=config.checkpoint.keep_latest,
+        ranks=RANKS,
+        read_only=read_only,
+        wait_for_room=config.checkpoint.on_full_disk == "wait",
+        config_hash=schema.config_hash(config),
+        commit="" if read_only else environment.commit(),
+    )
+
+
+def sha256_of(variables: Variables) -> str:
+    """Returns 64 hex digits over all values, equal exactly where all bits are."""
+    hashed = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
+        hashed.update(jax.tree_util.keystr(path).encode())
+        hashed.update(np.ascontiguousarray(leaf).tobytes())
+    return hashed.hexdigest()
+
+
+def digest(variables: Variables) -> str:
+    """Returns the first 16 digits of `sha256_of`, as `results.json` has them."""
+    return sha256_of(variables)[:16]
+
+
+def describe(
+    variables: Variables,
+    *,
+    origin: str,
+    choice: str = "",
+    step: int | None = None,
+    training: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Returns what `results.json` says of the weights.
+
+    Args:
+      variables: their values.
+      origin: the run or file that they come from.
+      choice: which checkpoint of a run; "" for a file.
+      step: updates that the checkpoint had seen; None for a file.
+      training: what they were trained on, where that is known.
+    """
+    return {
+        "origin": origin,
+        "choice": choice,
+        "step": step,
+        "digest": digest(variables),
+        "training": training,
+    }

@@ -1,0 +1,119 @@
+"""What `jaxdet.load_detector` gives to a program of one's own."""
+
+import jax
+import jax.monitoring
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.special import expit
+
+import jaxdet
+from jaxdet.config import Model
+from jaxdet.convert.card import Card
+from jaxdet.data.pieces import MAX_WHOLE_PIXELS, Protocol, cut
+from jaxdet.errors import UserError
+from jaxdet.models.detector import get_detector
+from jaxdet.predict import LoadedDetector
+from jaxdet.results import Calibration
+
+MODEL = Model(name="resnet18", width=4, zero_init_residual=False)
+CALIBRATION = Calibration(
+    source="val", n_real=3, n_fake=4, temperature=2.5, thresholds={"fpr_1": 1.5, "fpr_5": None}
+)
+
+
+def make(protocol, **known):
+    variables = get_detector(MODEL).init(jax.random.key(0), size=32)
+    return LoadedDetector(MODEL, variables, card=Card(protocol=protocol, **known))
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return make(Protocol(crop=32, resize=40), source="runs/a", choice="latest", step=7,
+                sha256="ab" * 32, calibration=CALIBRATION)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+
+
+def test_one_image_counts_as_a_list_of_one(detector, image):
+    expected = detector.score([image])
+    assert expected.shape == (1,)
+    assert detector.score(image) == expected
+    assert detector.score(Image.fromarray(image)) == expected
+    assert detector.score([Image.fromarray(image).convert("RGBA")]) == expected
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [("photo.jpg", "photo.jpg: give pixels"), ([np.zeros((4, 4))], r"not float64 \(4, 4\)")],
+)
+def test_what_is_no_image_is_answered_with_what_is_one(detector, wrong, says):
+    with pytest.raises(ValueError, match=says):
+        detector.score(wrong)
+
+
+def test_its_own_protocol_resizes_and_an_asked_crop_does_not(detector, image):
+    resized = np.asarray(Image.fromarray(image).resize((56, 40), Image.Resampling.BILINEAR))
+    own, asked = detector.score([image]), detector.score([image], crop=32)
+    np.testing.assert_allclose(own, detector.score([resized], crop=32), atol=1e-6)
+    assert abs(own - asked) > 1e-4
+    assert detector.score([image], crop=32, resize=40) == own
+    with pytest.raises(UserError, match="--resize=30 leaves images smaller"):
+        detector.score([image], crop=32, resize=30)
+
+
+def test_probabilities_are_calibrated_unless_they_are_asked_for_raw(detector, image):
+    logit = detector.score([image])
+    np.testing.assert_allclose(detector.probability([image]), expit(logit / 2.5), rtol=1e-6)
+    np.testing.assert_allclose(detector.probability([image], raw=True), expit(logit), rtol=1e-6)
+
+
+def test_a_threshold_of_validation_is_a_logit_and_belongs_to_one_protocol(detector):
+    judgement = detector.judge(threshold="fpr_1")
+    assert [judgement.is_fake(logit) for logit in (1.4999, 1.5)] == [False, True]
+    for given in ({"threshold": "fpr_5"}, {"threshold": "fpr_1", "protocol": Protocol(crop=32)}):
+        with pytest.raises(UserError, match="not known for these weights"):
+            detector.judge(**given)
+
+
+def test_it_says_what_it_is_and_the_package_shows_it(detector):
+    assert repr(detector) == (
+        "<resnet18 of width 4 from runs/a, checkpoint latest at step 7, digest abababababababab; "
+        "centre crop of 32 pixels after resizing the shorter side to 40; calibrated at T=2.5>"
+    )
+    assert "load_detector" in dir(jaxdet)
+
+
+def test_evidence_and_bias_add_up_to_the_logit(detector, image):
+    maps = detector.evidence([image, image[:45]])
+    assert maps.shape == (2, 1, 1)
+    bias = np.asarray(detector.variables["params"]["fc"]["bias"])
+    expected = detector.score([image, image[:45]])
+    np.testing.assert_allclose(maps.sum((1, 2)) + bias, expected, atol=1e-5)
+
+
+def test_five_crops_are_the_mean_of_their_logits(image):
+    detector = make(Protocol("five_crops", 32))
+    pieces = cut(image, owner=0, protocol=detector.protocol)
+    logits = detector.score([piece.pixels for piece in pieces], crop=32)
+    np.testing.assert_allclose(detector.score([image]), [logits.mean()], atol=1e-5)
+
+
+def test_two_hundred_sizes_compile_a_dozen_programs():
+    detector, rng, compiled = make(Protocol("full", 0)), np.random.default_rng(0), []
+    detector.warm_up(crop=32)  # the crop of another protocol does not count
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **_: compiled.append(event)
+        if event == "/jax/core/compile/backend_compile_duration" else None
+    )  # fmt: skip
+    logits = []
+    for _ in range(200):
+        height = int(np.exp(rng.uniform(np.log(16), np.log(700))))
+        width = min(int(np.exp(rng.uniform(np.log(16), np.log(700)))), MAX_WHOLE_PIXELS // height)
+        image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        logits.append(detector.score(image)[0])
+    assert 2 < len(compiled) <= 12
+    assert np.isfinite(logits).all()
