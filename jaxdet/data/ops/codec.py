@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import BinaryIO
 
-import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from jaxdet.data.opencv import cv2
 from jaxdet.data.ops.png import decode_plain_png
 from jaxdet.data.ops.sides import RefusedSizeError, check_sides
 

@@ -3,9 +3,9 @@
 import struct
 import zlib
 
-import cv2
 import numpy as np
 
+from jaxdet.data.opencv import cv2
 from jaxdet.data.ops.sides import RefusedSizeError, check_sides
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
