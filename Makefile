@@ -1,10 +1,11 @@
 # Each target works in the active virtual environment, or makes .venv and works in that.
 PYTHON ?= python3
-VENV := $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV),.venv)
-PY := $(VENV)/bin/python
 RUN ?= runs/quickstart
+# Expanded by the shell, in quotes: make's own targets cannot have spaces in their paths.
+VENV := $${VIRTUAL_ENV:-.venv}
+PY := "$(VENV)/bin/python"
 
-.PHONY: help quickstart test test-slow check format
+.PHONY: help environment environment-dev quickstart test test-slow check format
 
 help:
 	@echo "make quickstart   environment, built-in dataset, then train, evaluate, report"
@@ -13,35 +14,34 @@ help:
 	@echo "make check        environment, then format, lint, types, import rules, shell"
 	@echo "make format       environment, then rewrite files as the formatter wants them"
 
-quickstart: $(VENV)/.jaxdet
+quickstart: environment
 	$(PY) -m jaxdet.data synth --root=data/synth
-	$(PY) -m jaxdet.main --config=configs/quickstart.py --workdir=$(RUN)
+	$(PY) -m jaxdet.main --config=configs/quickstart.py --workdir="$(RUN)"
 
-test: $(VENV)/.jaxdet-dev
+test: environment-dev
 	$(PY) -m pytest -n 2 -m "not slow"
 
-test-slow: $(VENV)/.jaxdet-dev
+test-slow: environment-dev
 	$(PY) -m pytest -n 2
 
-check: $(VENV)/.jaxdet-dev
+check: environment-dev
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(VENV)/bin/lint-imports
-	$(VENV)/bin/shellcheck -x launch/*.sh launch/*.sbatch launch/*.bash
+	$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+	"$(VENV)/bin/shellcheck" -x launch/*.sh launch/*.sbatch launch/*.bash
 
-format: $(VENV)/.jaxdet-dev
+format: environment-dev
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-$(PY):
-	$(PYTHON) -m venv $(VENV)
+# A stamp in the environment says that it was installed since pyproject.toml last changed.
+environment:
+	$(call install,.jaxdet,.)
 
-# Stamps: installed since pyproject.toml last changed.
-$(VENV)/.jaxdet: pyproject.toml | $(PY)
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable .
-	@touch $@
+environment-dev:
+	$(call install,.jaxdet-dev,.[dev])
 
-$(VENV)/.jaxdet-dev: pyproject.toml | $(PY)
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
-	@touch $@
+install = @set -e; [ -x $(PY) ] || $(PYTHON) -m venv "$(VENV)"; \
+  [ "$(VENV)/$(1)" -nt pyproject.toml ] || { \
+  $(PY) -m pip install --quiet --disable-pip-version-check --editable "$(2)"; touch "$(VENV)/$(1)"; }

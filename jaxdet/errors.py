@@ -9,16 +9,21 @@ import argparse
 import contextlib
 import errno
 import gc
+import math
 import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 # Ctrl-C, what SLURM and kill send at the end, and what `sbatch --signal` sends before it.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+# Signals within so many seconds are one request: `timeout` signals its child and then the child's
+# process group, and launchers pass on what the group has received already.
+SECOND_AFTER = 2.0
 
 
 class UserError(Exception):
@@ -27,6 +32,10 @@ class UserError(Exception):
 
 class BadImageError(UserError):
     """An image file that cannot be read; the message names it and says why."""
+
+
+class MissingLibraryError(UserError, ImportError):
+    """A library that is not installed or cannot be loaded; the message says what to install."""
 
 
 class RunFailedError(Exception):
@@ -79,9 +88,16 @@ def first_line(error: Exception) -> str:
 
 
 def guard_loading() -> None:
-    """Makes Ctrl-C one line while a command still loads its modules, before its `guard`."""
+    """Makes Ctrl-C and a missing library one line while a command still loads its modules."""
     for signum in STOP_SIGNALS:
         signal.signal(signum, lambda signum, frame: _leave(Stopped(signum)))
+    sys.excepthook = _excepthook
+
+
+def _excepthook(kind: Any, error: BaseException, trace: Any) -> None:
+    if isinstance(error, UserError):
+        _end(str(error), status=2)
+    sys.__excepthook__(kind, error, trace)
 
 
 @contextlib.contextmanager
@@ -89,7 +105,7 @@ def guard() -> Iterator[None]:
     """Ends the process with one line and the right status where the body raises one of ours.
 
     A signal of STOP_SIGNALS ends the body where it is; long work asks `jaxdet.runtime.signals`
-    for a better place.
+    for a better place. A second one within SECOND_AFTER does not disturb what clears up.
     """
     try:
         with _raising_stopped():
@@ -125,9 +141,39 @@ def _raising_stopped() -> Iterator[None]:
         signal.signal(signum, handler)
 
 
-def _raise_stopped(signum: int, frame: object) -> NoReturn:
+@contextlib.contextmanager
+def keeping_handlers() -> Iterator[None]:
+    """Puts back what answers STOP_SIGNALS after a body that calls a library which sets its own."""
+    before = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+
+def _raise_stopped(signum: int, frame: object) -> None:
     del frame
-    raise Stopped(signum)
+    if not repeats_request():
+        raise Stopped(signum)
+
+
+# When a signal last asked for the end, by time.monotonic(). Signals are the process's.
+_last_request = -math.inf
+
+
+def repeats_request() -> bool:
+    """Returns whether a signal that is handled now belongs to the request just before it.
+
+    Where it does not, it is taken down as a request of its own.
+    """
+    global _last_request
+    now = time.monotonic()
+    if now - _last_request < SECOND_AFTER:
+        return True
+    _last_request = now
+    return False
 
 
 def _end(message: str, *, status: int) -> None:

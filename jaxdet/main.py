@@ -39,7 +39,7 @@ run one after the other, each in a folder below DIR, and the options are those o
 
 Exit status: 0 done; 1 the run failed; 2 a mistake that the message says how to mend; 75 stopped by
 SIGTERM or SIGUSR1 and 130 by Ctrl-C, with all work saved: the same command goes on. A second signal
-ends at once. See docs/reliability.md.
+after 2 s ends at once. See docs/reliability.md.
 """
 
 

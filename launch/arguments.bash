@@ -27,10 +27,21 @@ check_number() {
   fi
 }
 
-dry_run=no
-arguments=()
+# The comment at the top of the script, seen from the folder that it was started in.
+usage() {
+  cd "$OLDPWD" && exec awk 'NR > 1 { if (!/^#( |$)/) exit; sub(/^# ?/, ""); print }' "$0"
+}
+
+dry_run=no arguments=()
 for argument in "$@"; do
-  if [ "$argument" = --dry-run ]; then dry_run=yes; else arguments+=("$argument"); fi
+  case ${argument%%[=.]*} in
+    --help | -h) usage ;;
+    --dry-run) dry_run=yes; continue ;;
+    --config | --workdir | --row | --images-per-second) ;;
+    --list | --nolist | --accept-config-changes | --noaccept-config-changes) ;;
+    --*) fail "$argument: not an option; see --help here and of python -m jaxdet.main" ;;
+  esac
+  arguments+=("$argument")
 done
 # A dry run without arguments shows the form of the command.
 if [ "$dry_run" = yes ] && [ ${#arguments[@]} -eq 0 ]; then

@@ -2,6 +2,10 @@
 # Sourced by every launch script: what XLA and NCCL are told, each with its reason. A value that is
 # set already stays, so a site or a single run may say otherwise. JAX 0.10.2 takes them all; what
 # they gain was not measured here, where there is no GPU.
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+  awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$0"
+  exit
+fi
 
 # Nine tenths of a card for arrays in place of JAX's three quarters: training is alone on it, and
 # larger batches fit. The rest is for NCCL's buffers, cuDNN and the driver. (With the older name

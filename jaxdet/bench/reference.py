@@ -14,7 +14,6 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 from scipy import ndimage
@@ -23,6 +22,7 @@ from jaxdet.config import Augment
 from jaxdet.data import order
 from jaxdet.data.augment import Plan, draw_plan
 from jaxdet.data.folder import FolderSet
+from jaxdet.data.opencv import cv2
 
 # What training images meet, and how many processes make them: CNNDetection's own numbers.
 AUGMENT = Augment(crop=224, blur_probability=0.5, jpeg_probability=0.5)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-import cv2
-
 from jaxdet.data.failures import named_failures
+from jaxdet.data.opencv import cv2
 
 Result = TypeVar("Result")
 

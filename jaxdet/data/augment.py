@@ -8,11 +8,11 @@ random numbers for validation. Order, ranges and coins are CNNDetection's
 import dataclasses
 from typing import Any
 
-import cv2
 import numpy as np
 
 from jaxdet.config import Augment
 from jaxdet.data import ops
+from jaxdet.data.opencv import cv2
 
 # Frank and Holz (transforms.py:133-141) meant a range of deviations and gave one for each axis.
 _VERTICAL_SIGMA = 3.0

@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-import cv2
 import grain
 from absl import flags
 
@@ -27,6 +26,7 @@ from jaxdet.config import Runtime
 from jaxdet.data import shared_blocks
 from jaxdet.data.failures import named_failures
 from jaxdet.data.loaders import Batch
+from jaxdet.data.opencv import cv2
 from jaxdet.data.shield import signals_blocked, started_deaf
 from jaxdet.progress import say, size_text
 

@@ -7,11 +7,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TypedDict
 
-import cv2
 import numpy as np
 
 from jaxdet.data.images import ImageSet
 from jaxdet.data.loaders import Reader
+from jaxdet.data.opencv import cv2
 from jaxdet.data.ops import center_crop
 
 # Sides are multiples of this, so that the frequencies 1/2, 1/4 and 1/8 are bins of the transform.

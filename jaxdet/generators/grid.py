@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from jaxdet.data.opencv import cv2
 from jaxdet.files import write_bytes
 
 _GAP = 2  # pixels of white between two images

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from jaxdet.data.pieces import Protocol
-from jaxdet.errors import RunFailedError, UserError, first_line
+from jaxdet.errors import RunFailedError, UserError, first_line, keeping_handlers
 from jaxdet.files import check_writable
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Chunk, Inputs
@@ -51,7 +51,9 @@ def import_ray() -> None:
       UserError: naming the extra that brings it.
     """
     if ray is None:
-        raise UserError("--engine=ray: Ray Data is not installed; pip install 'jaxdet[ray]'")
+        raise UserError(
+            "--engine=ray: Ray Data is not installed; in the checkout: pip install -e '.[ray]'"
+        )
 
 
 def stay_on_the_host() -> None:
@@ -176,7 +178,7 @@ def _resources(actors: int) -> dict[str, float]:
 def _cluster() -> Iterator[None]:
     """The cluster of RAY_ADDRESS, or one of this machine for as long as the body runs."""
     here: dict[str, Any] = {"address": "local", "include_dashboard": False}
-    with _one_line(), warnings.catch_warnings():
+    with _one_line(), warnings.catch_warnings(), keeping_handlers():
         # JAX warns of forks; what Ray forks becomes another program at once.
         warnings.simplefilter("ignore", RuntimeWarning)
         options = {} if "RAY_ADDRESS" in os.environ else here

@@ -13,7 +13,10 @@ from typing import Any
 import jax
 
 _PACKAGES = ("jaxdet", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
-             "pillow", "opencv-python", "scipy")  # fmt: skip
+             "pillow", "scipy")  # fmt: skip
+# Any of these packages brings the module `cv2`.
+_OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python",
+           "opencv-contrib-python-headless")  # fmt: skip
 
 
 def describe() -> dict[str, Any]:
@@ -70,11 +73,18 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            # opencv-python-headless serves as well.
-            found[package] = "not installed under this name"
-    return found
+    """Returns the version of each package, and of those of OpenCV's packages that are installed."""
+    versions = {package: _version(package) for package in (*_PACKAGES, *_OPENCV)}
+    absent = "not installed under this name"
+    return {
+        name: version or absent
+        for name, version in versions.items()
+        if version or name in _PACKAGES
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -2,7 +2,8 @@
 
 `errors.guard` alone ends a command wherever a signal finds it. Within `deferred` the first signal
 is noted, and the work looks at `requested` (or a `StopPoint`, where several processes must end
-together) between two steps; a second signal ends the process at once.
+together) between two steps; a second signal ends the process at once. Signals within SECOND_AFTER
+seconds of the first are the same request.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import jax
@@ -17,22 +19,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxdet.errors import STOP_SIGNALS, Stopped
+from jaxdet.errors import SECOND_AFTER, STOP_SIGNALS, Stopped, repeats_request
 from jaxdet.runtime.mesh import put_batch, replicated
 
 # Signals are the process's, and so is what is known of them.
 _received: list[int] = []
 # Where Python's C handler writes the number of each signal, while `deferred` lasts.
 _wakeup: list[socket.socket] = []
-# Taken by whoever ends the process.
-_ending = threading.Lock()
-# Written there when a signal was noted.
-_NOTED = 0
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Until the body ends, the first signal is a request and the second ends the process.
+    """Makes the first signal a request and a later one the end of the process, during the body.
 
     Does nothing outside the main thread, which alone may handle signals, and within itself.
     """
@@ -109,15 +107,16 @@ class StopPoint:
 
 def _note(signum: int, frame: object) -> None:
     del frame
-    _received.append(signum)
-    if len(_received) > 1:
-        _end_at_once(signum)
     for writer in _wakeup:
         # An event loop in this thread (orbax runs some by uvloop) takes the place and leaves none.
-        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        writer.send(bytes([_NOTED]))
+        if signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False) != writer.fileno():
+            writer.send(bytes([signum]))
+    if _received:
+        return  # the watch has seen it, and when it came
+    _received.append(signum)
+    repeats_request()
     name = signal.Signals(signum).name
-    _tell(f"{name}: ending at the next step; another signal ends at once")
+    _log(f"{name}: ending at the next step; another signal after {SECOND_AFTER:g} s ends at once")
 
 
 @contextlib.contextmanager
@@ -137,22 +136,19 @@ def _second_ends_at_once() -> Iterator[None]:
 
 
 def _watch(reader: socket.socket) -> None:
-    one_before = False
+    first = None
     with reader:
-        while told := reader.recv(1):
-            if one_before and told[0] in STOP_SIGNALS:
-                _end_at_once(told[0])
-            one_before |= told[0] == _NOTED or told[0] in STOP_SIGNALS
+        while received := reader.recv(1):
+            now = time.monotonic()
+            if received[0] not in STOP_SIGNALS:
+                continue
+            if first is None:
+                first = now
+            elif now - first >= SECOND_AFTER:
+                _log(f"{signal.Signals(received[0]).name} again: ended at once")
+                os._exit(128 + received[0])
 
 
-def _end_at_once(signum: int) -> None:
-    # The handler and the watch may both be here.
-    if not _ending.acquire(blocking=False):
-        return
-    _tell(f"{signal.Signals(signum).name} again: ended at once")
-    os._exit(128 + signum)
-
-
-def _tell(line: str) -> None:
+def _log(line: str) -> None:
     # Not print: its buffer may be in use by what the signal came upon.
     os.write(2, f"{line}\n".encode())

@@ -6,6 +6,11 @@ Reads the run folder and changes nothing in it. The same commit on the same mach
 prints the same numbers; see `nonfinite.py` for what a bundle is.
 """
 
+from jaxdet.errors import Parser, UserError, guard, guard_loading
+
+if __name__ == "__main__":
+    guard_loading()
+
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +20,6 @@ import jax
 from jaxdet import config as schema
 from jaxdet.data.loaders import Batch
 from jaxdet.data.splits import load_train_and_val
-from jaxdet.errors import Parser, UserError, guard
 from jaxdet.files import read_json
 from jaxdet.results import RunFolder
 from jaxdet.runtime.determinism import make_deterministic

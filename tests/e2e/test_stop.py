@@ -116,19 +116,22 @@ def test_a_signal_to_all_processes_of_a_run_leaves_nothing_and_says_one_thing(
 ):
     run, before = RunFolder(tmp_path / f"run-{signum.name}"), shared_blocks()
     options = {**OPTIONS, "runtime__worker_kind": "processes"}
+    # `timeout` sends what it is sent to its child, and then to the child's process group.
+    passing_on = ["timeout", "--preserve-status", f"--signal={signum.name}", "600"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "jaxdet.main", *main_arguments(root, run.path, **options)],
+        [*passing_on, sys.executable, "-m", "jaxdet.main",
+         *main_arguments(root, run.path, **options)],
         cwd=REPOSITORY, env={**os.environ, **mark(run.path.name)}, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     # As soon as they are there: they must be deaf before they have loaded anything.
     wait_for(process, lambda: len(workers(run.path.name)) == 2)
-    os.killpg(process.pid, signum)
+    process.send_signal(signum)
     err = process.communicate()[1]
     assert process.returncode == (130 if signum == signal.SIGINT else 75), err
     # A slow machine tells how far it is.
     noted, last = (line for line in err.splitlines() if not re.match(r"epoch 1: \d/6 steps", line))
-    assert noted == f"{signum.name}: ending at the next step; another signal ends at once"
+    assert noted == f"{signum.name}: ending at the next step; another signal after 2 s ends at once"
     assert last.endswith(AGAIN)
     assert ended(run.path.name)
     assert left_over(before) == []

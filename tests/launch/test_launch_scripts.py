@@ -73,9 +73,27 @@ def test_the_jobset_is_yaml_and_runs_the_command():
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("place", [REPOSITORY, LAUNCH])
+def test_help_is_the_comment_at_the_top_from_wherever_it_is_asked(script, place):
+    path = os.path.relpath(LAUNCH / script, place)
+    done = subprocess.run(
+        ["bash", path, "--help"], cwd=place, capture_output=True, text=True, check=False
+    )
+    comment = (LAUNCH / script).read_text().splitlines()[1 : 1 + len(done.stdout.splitlines())]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        line.removeprefix("#").removeprefix(" ") for line in comment
+    ]
+    assert f"launch/{script} --dry-run --config=FILE" in done.stdout.replace(
+        "[--dry-run]", "--dry-run"
+    )
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["--dryrun", *ARGUMENTS], "--dryrun: not an option; see --help"),
         ([], "no arguments; those of jaxdet.main"),
         (["--workdir=w"], "--config=FILE is missing"),
         (["--config=configs/small.py"], "--workdir=DIR is missing"),

@@ -13,7 +13,7 @@ import pytest
 from tests.predict import ray_ten_thousand
 from tests.predict.samples import write_images, write_weights
 
-pytest.importorskip("ray", reason="needs the extra `ray`: pip install 'jaxdet[ray]'")
+pytest.importorskip("ray", reason="needs the extra `ray`: pip install -e '.[ray]'")
 pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
@@ -61,6 +61,21 @@ def test_rows_are_those_of_the_plain_loop_and_what_is_missing_is_scored_alone(pl
     assert (status, said.startswith(f"finished before: {COUNT} images")) == (1, True)
     status, _, complained = run(place, out, place / "images")
     assert (status, "another --engine (ray, now plain)" in complained) == (2, True)
+
+
+def test_a_signal_ends_the_driver_as_any_command_though_ray_sets_a_handler_of_its_own(
+    place, tmp_path
+):
+    out = tmp_path / "out"
+    stopped = command(place, out, "--engine=ray", place / "images")
+    while not list(out.glob("*.parquet")):
+        assert stopped.poll() is None, stopped.communicate()
+        time.sleep(0.02)
+    stopped.send_signal(signal.SIGTERM)
+    stopped.send_signal(signal.SIGTERM)
+    complained = stopped.communicate(timeout=120)[1]
+    assert stopped.returncode == 75, complained
+    assert complained.endswith("stopped by SIGTERM; start the same command again to continue\n")
 
 
 def test_a_killed_driver_leaves_nothing_running_and_goes_on(place, tmp_path):

@@ -3,8 +3,9 @@
 import hashlib
 import math
 
-import cv2
 import numpy as np
+
+from jaxdet.data.opencv import cv2
 
 THUMB_SIDE = 16
 _HASH_SIDE = 32

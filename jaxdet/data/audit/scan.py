@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 
 from jaxdet.data.audit import pixels
 from jaxdet.data.audit.header import LOSSLESS, container_of_name, read_header
 from jaxdet.data.audit.places import Listing
+from jaxdet.data.opencv import cv2
 from jaxdet.data.ops.codec import to_rgb
 from jaxdet.data.ops.opening import open_image
 from jaxdet.data.regular import read_image_file, reason

@@ -6,9 +6,10 @@ the rows, truncated to whole levels after each. The image gets about one level d
 
 import functools
 
-import cv2
 import numpy as np
 from scipy import ndimage
+
+from jaxdet.data.opencv import cv2
 
 # SciPy's default: the kernel ends at four standard deviations.
 _TRUNCATE = 4.0

@@ -4,10 +4,10 @@ import io
 from types import MappingProxyType
 from typing import Literal
 
-import cv2
 import numpy as np
 from PIL import Image
 
+from jaxdet.data.opencv import cv2
 from jaxdet.data.ops.grey import grey_of, is_wide_grey
 from jaxdet.data.ops.opening import open_image
 from jaxdet.data.ops.png import decode_plain_png

@@ -1,8 +1,9 @@
 """Resize, crop and flip, with torchvision's rounding."""
 
-import cv2
 import numpy as np
 from PIL import Image
+
+from jaxdet.data.opencv import cv2
 
 
 def resize_shorter(image: np.ndarray, *, size: int) -> np.ndarray:

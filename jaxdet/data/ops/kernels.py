@@ -1,7 +1,8 @@
 """Blurs of few taps, as the reproductions and Xuan et al. apply them."""
 
-import cv2
 import numpy as np
+
+from jaxdet.data.opencv import cv2
 
 # torch pads by "reflect", which does not repeat the edge pixel; so does OpenCV by default.
 _BORDER = cv2.BORDER_REFLECT_101

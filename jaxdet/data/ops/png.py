@@ -8,9 +8,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 
+from jaxdet.data.opencv import cv2
 from jaxdet.data.ops.sides import RefusedSizeError, check_sides, turn_for
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -1,7 +1,8 @@
 """How sharp an image is: the plain measure that a detector has to beat."""
 
-import cv2
 import numpy as np
+
+from jaxdet.data.opencv import cv2
 
 
 def laplacian_variance(image: np.ndarray) -> float:
