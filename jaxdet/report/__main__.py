@@ -10,9 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxdet.report.tables import print_table
+from jaxdet.report.begun import look_at
+from jaxdet.report.load import Begun, Run, load_runs
+from jaxdet.report.tables import print_table, print_unscored
 from jaxdet.report.write import write_report
-from jaxdet.results import RunFolder, read_results
+from jaxdet.results import RunFolder
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -20,18 +22,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with guard():
         options = _parser().parse_args(arguments)
         page = write_report(options.run, options.out or _default_out(options.run))
-        for run in options.run:
-            print_table(read_results(RunFolder(run).results))
+        for run in load_runs(options.run):
+            if len(options.run) > 1:
+                print(f"{run.label}{f': {run.differs}' if run.differs else ''}")
+            _print_run(run)
             print(flush=True)
         print(page)
+
+
+def _print_run(run: Begun) -> None:
+    if isinstance(run, Run):
+        print_table(run.results)
+    else:
+        print_unscored(look_at(run))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m jaxdet.report",
         description="Writes a page, tables as CSV, Markdown and LaTeX, and figures as PDF and PNG, "
-        "from the files of finished runs; several runs are put side by side. Needs no model and "
-        "no accelerator.",
+        "from the files of runs; several runs are put side by side. Of a run that is not finished "
+        "it shows what there is and says what is missing. Needs no model and no accelerator.",
     )
     parser.add_argument("run", nargs="+", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument(

@@ -14,6 +14,7 @@ from jaxdet.results import Predictions
 
 # Options in which repeated runs may differ.
 _FREE = ("name", "seed")
+MEAN_OF_BOTH = "mean over sets of both"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from types import MappingProxyType
 
 from jaxdet.pages import printable
-from jaxdet.report import published, rows
+from jaxdet.report import published, rows, tables
+from jaxdet.report.compare import MEAN_OF_BOTH, Comparison, Difference, Repeated
 from jaxdet.report.load import Run
 from jaxdet.report.published import Mark, mark_of, mean_difference
+from jaxdet.report.weights import weights_line
 
 NOTE = (
     f"Differences beyond {published.FAR:g} points bold, beyond {published.FARTHER:g} underlined too"
@@ -79,14 +81,54 @@ def escaped(text: str) -> str:
     return "".join(_SIGNS.get(sign, sign) for sign in printable(text))
 
 
-def escaped_number(text: str) -> str:
-    """A cell that is a number, LaTeX already, or a dash."""
-    return _SIGNS.get(text, text)
-
-
 def difference(points: float | None) -> str:
     """A difference in points, bold beyond 5 and underlined as well beyond 10."""
     return "" if points is None else _STYLES[mark_of(points)].format(f"${points:+.1f}$")
+
+
+def comparison_text(runs: Sequence[Run], comparison: Comparison) -> str:
+    """Writes the tables of differences from the first run, and of runs that differ in seed."""
+    parts = [_differences(runs, comparison)] if comparison.differences else []
+    return "\n".join([*parts, *map(_repeated, comparison.repeats)])
+
+
+def _differences(runs: Sequence[Run], comparison: Comparison) -> str:
+    lines = {**comparison.differences, MEAN_OF_BOTH: comparison.means}
+    body = [[escaped(name), *map(_difference_cell, line)] for name, line in lines.items()]
+    return table(
+        ["set", *(escaped(run.label) for run in runs[1:])], [*body[:-1], [RULE], body[-1]],
+        caption=f"Difference in AP from {runs[0].label}, points; bold: the 95 % interval, that "
+        "of a paired bootstrap over the images, leaves out 0.",
+        label="differences",
+    )  # fmt: skip
+
+
+def _difference_cell(one: Difference | None) -> str:
+    if one is None:
+        return escaped(rows.NONE)
+    text = escaped(rows.difference_with_ends(one.ap, one.ends))
+    return f"\\textbf{{{text}}}" if one.is_clear else text
+
+
+def _repeated(group: Repeated) -> str:
+    body = [
+        [
+            escaped(name),
+            escaped(rows.spread(group.ap[name])),
+            escaped(rows.spread(group.accuracy[name])),
+        ]
+        for name in group.ap
+    ]
+    means = [
+        "mean over sets",
+        *map(escaped, map(rows.spread, (group.mean_ap, group.mean_accuracy))),
+    ]
+    return table(
+        ["set", "AP", "accuracy"], [*body, [RULE], means],
+        caption=f"{', '.join(group.labels)}: mean and standard deviation over "
+        f"{len(group.labels)} runs of one config (seeds {', '.join(group.seeds)}), percent.",
+        label=_label(f"repeats of {group.labels[0]}"),
+    )  # fmt: skip
 
 
 def _run_table(run: Run) -> str:
@@ -96,8 +138,9 @@ def _run_table(run: Run) -> str:
         for row, line in rows.table(run.results)
     ]
     mean = _cells(rows.mean_line(run.results), head, mean_difference(run.results), indent=False)
+    papers = [[escaped(cell) for cell in line] for line in tables.protocol_lines(run.results)]
     return table(
-        [escaped(name) for name in head], [*body, [RULE], mean],
+        [escaped(name) for name in head], [*body, [RULE], mean, *papers],
         caption=_caption(run), label=_label(run.label),
     )  # fmt: skip
 
@@ -110,10 +153,10 @@ def _cells(line: list[str], head: list[str], points: float | None, *, indent: bo
 
 
 def _caption(run: Run) -> str:
-    said = f"{run.label}: percent; floor: AP of the images' sharpness alone."
+    said = f"{run.label}: percent; {tables.FLOOR_NOTE}."
     if published.has_published(run.results):
         said += f" Published: {published.source(run.results)}. {NOTE}."
-    return said
+    return " ".join(filter(None, [said, weights_line(run.results.weights)]))
 
 
 def _label(name: str) -> str:

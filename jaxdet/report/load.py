@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from jaxdet import config as schema
 from jaxdet.errors import UserError
 from jaxdet.files import read_json
 from jaxdet.pages import printable
+from jaxdet.report.labels import differing, folder_labels
 from jaxdet.results import (
     Predictions,
     Results,
@@ -20,20 +20,17 @@ from jaxdet.results import (
     read_results,
 )
 
-# Options that make no other detector, and how many that do a label may name.
-_UNTOLD = ("name", "evaluation.published")
-_MOST_TOLD = 3
+_UNNAMED = schema.Config().name
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Run:
-    """One run, read.
+class Begun:
+    """A run whose files are read, whether it has results or not.
 
     Attributes:
       folder: where it lies.
       label: what the report calls it; differs between the runs of one report.
       differs: the options in which it differs from the other runs, in words; "" where in none.
-      results: what it scored.
       options: dotted option names to the values it ran with; empty where unknown.
       env: where it ran.
       curves: names such as `val/ap` to (step, value) in the order of the steps.
@@ -42,10 +39,20 @@ class Run:
     folder: RunFolder
     label: str
     differs: str
-    results: Results
     options: dict[str, Any]
     env: dict[str, Any]
     curves: dict[str, list[tuple[int, float]]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run(Begun):
+    """A run that has results.
+
+    Attributes:
+      results: what it scored.
+    """
+
+    results: Results
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,22 +77,23 @@ class Option:
         return self.name != "name" and any(value != self.default for value in self.values)
 
 
-def load_runs(paths: Sequence[Path]) -> list[Run]:
-    """All runs, each with a label of its own.
+def load_runs(paths: Sequence[Path]) -> list[Begun]:
+    """Reads the runs, each with a label of its own; those that have results come first.
 
     Raises:
-      UserError: where a folder has no readable results.
+      UserError: where a folder holds no run, or a file of one is damaged.
     """
     runs = [_read_run(path) for path in paths]
-    differs = _differing([run.options for run in runs])
-    labels = _labels(paths, [run.label for run in runs], differs)
-    return [
+    labels = folder_labels(paths) if len(runs) > 1 else [_title(runs[0])] if runs else []
+    differs = differing([run.options for run in runs], labels)
+    named = [
         dataclasses.replace(run, label=label, differs=what)
         for run, label, what in zip(runs, labels, differs, strict=True)
     ]
+    return sorted(named, key=lambda run: not isinstance(run, Run))
 
 
-def options_of(runs: Sequence[Run]) -> list[Option]:
+def options_of(runs: Sequence[Begun]) -> list[Option]:
     """Every option of the schema or of a run, in the order of the schema."""
     defaults, docs = flatten(schema.to_json_dict(schema.Config())), dict(_docs(schema.Config()))
     names = dict.fromkeys([*defaults, *(name for run in runs for name in run.options)])
@@ -111,15 +119,6 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def shown(value: Any) -> str:
-    """An option or a fact about the machine as a reader would write it."""
-    if value is None:
-        return "\N{EN DASH}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value)) or "(none)"
-    return printable(str(value)) or "(empty)"
-
-
 def read_predictions(run: Run, name: str) -> Predictions | None:
     """Scores of the images of a set; None where the run has none of it, or none any more.
 
@@ -130,20 +129,42 @@ def read_predictions(run: Run, name: str) -> Predictions | None:
     return read_arrays(path, Predictions) if name in run.results.sets and path.is_file() else None
 
 
-def _read_run(path: Path) -> Run:
-    """The run by itself, called by its name."""
+def _read_run(path: Path) -> Begun:
+    """Reads one run, without a label."""
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
     folder = RunFolder(path)
-    results = read_results(folder.results)
-    return Run(
+    files = (folder.results, folder.config, folder.metrics)
+    if not any(file.exists() for file in files):
+        raise UserError(f"{path}: not a run: it has {_either(files)}{_below(path)}")
+    begun = Begun(
         folder=folder,
-        label=printable(results.name),
+        label="",
         differs="",
-        results=results,
         options=flatten(_optional(folder.config)),
         env=_optional(folder.env),
         curves=_curves(_metrics(folder.metrics)),
+    )
+    if not folder.results.exists():
+        return begun
+    return Run(**vars(begun), results=read_results(folder.results))
+
+
+def _either(files: Sequence[Path]) -> str:
+    return "neither " + " nor ".join(file.name for file in files)
+
+
+def _below(path: Path) -> str:
+    """Points at runs in the folder, as those of a table are."""
+    held = sum(RunFolder(child).config.exists() for child in path.iterdir() if child.is_dir())
+    return f"; {held} runs lie in it: name them, as in {path}/*" if held else ""
+
+
+def _title(run: Begun) -> str:
+    """Gives the name in the config, or the folder's where the config has none."""
+    name = run.results.name if isinstance(run, Run) else run.options.get("name", _UNNAMED)
+    return (
+        printable(str(name)) if name not in ("", _UNNAMED) else folder_labels([run.folder.path])[0]
     )
 
 
@@ -174,44 +195,6 @@ def _curves(lines: list[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
             if isinstance(value, int | float) and math.isfinite(value):
                 found.setdefault(name, {})[line["step"]] = float(value)
     return {name: sorted(values.items()) for name, values in found.items()}
-
-
-def _differing(options: Sequence[dict[str, Any]]) -> list[str]:
-    """Of each run, the options that are not the same in all, in words; the first few."""
-    names = [
-        name
-        for name in dict.fromkeys(name for one in options for name in one)
-        if name not in _UNTOLD
-        and not name.startswith("runtime.")
-        # As text: a list is no key of a dict.
-        and len({repr(one.get(name)) for one in options if one}) > 1
-    ]
-    return [_told(one, names) if one else "" for one in options]
-
-
-def _told(options: dict[str, Any], names: Sequence[str]) -> str:
-    said = [printable(f"{name} {shown(options.get(name))}") for name in names[:_MOST_TOLD]]
-    return ", ".join(said + (["\N{HORIZONTAL ELLIPSIS}"] if len(names) > _MOST_TOLD else []))
-
-
-def _labels(paths: Sequence[Path], names: Sequence[str], differs: Sequence[str]) -> list[str]:
-    """The runs' names; where two are equal with what differs, their folder, or a number."""
-    folders = [printable(path.resolve().name) for path in paths]
-    labels = _told_apart(_told_apart(names, differs), folders)
-    counts = Counter(labels)
-    return [
-        label if counts[label] == 1 else f"{label} #{i}" for i, label in enumerate(labels, start=1)
-    ]
-
-
-def _told_apart(labels: Sequence[str], hints: Sequence[str]) -> list[str]:
-    """Equal labels with their hints, where these tell all runs of that label apart."""
-    counts, both = Counter(labels), Counter(zip(labels, hints, strict=True))
-    useless = {label for (label, hint), n in both.items() if n > 1 or not hint}
-    return [
-        label if counts[label] == 1 or label in useless else f"{label} ({hint})"
-        for label, hint in zip(labels, hints, strict=True)
-    ]
 
 
 def _docs(section: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

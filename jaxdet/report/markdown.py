@@ -4,31 +4,51 @@ from collections.abc import Sequence
 
 from jaxdet.pages import printable
 from jaxdet.report import measures
-from jaxdet.report.compare import Comparison, Difference, Repeated
+from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, Unscored, validations
+from jaxdet.report.compare import MEAN_OF_BOTH, Comparison, Difference, Repeated
+from jaxdet.report.labels import differences_line
 from jaxdet.report.load import Run
-from jaxdet.report.published import Mark
+from jaxdet.report.published import Mark, difference_text, set_difference
 from jaxdet.report.rows import (
     NONE,
-    difference,
+    difference_with_ends,
     header,
     interval,
+    marked_ap,
     percent,
     set_names,
+    shared_baselines,
     shared_means,
     spread,
 )
-from jaxdet.report.tables import body_of
+from jaxdet.report.tables import FLOOR_NOTE, body_of, notes
 from jaxdet.results import Results, Scores, SetResult
 
+# Marks a difference whose interval leaves out 0; the sign says it without bold type.
+_CLEAR = " \N{DOUBLE DAGGER}"
+_CLEAR_NOTE = (
+    f"Bold with{_CLEAR}: the 95 % interval, a paired bootstrap over the images, leaves out 0."
+)
 
-def markdown_text(runs: Sequence[Run], comparison: Comparison) -> str:
-    """The tables of the page in Markdown: side by side where there are several, then each run."""
+
+def markdown_text(
+    runs: Sequence[Run], comparison: Comparison, unscored: Sequence[Unscored] = ()
+) -> str:
+    """Writes the tables of the page: side by side where there are several, then run by run."""
     parts = [_side_by_side(runs), *_comparisons(runs, comparison)] if len(runs) > 1 else []
     for run in runs:
         main = markdown_table(header(run.results), body_of(run.results))
-        parts.append(f"## {escaped(run.label)}\n\n{main}")
+        below = "  \n".join(map(escaped, notes(run.results)))
+        parts.append(f"## {escaped(run.label)}\n\n{main}\n{below}\n")
         parts += _second_table(run.results)
-    return "\n".join(parts)
+    return "\n".join([*parts, *map(_unscored_part, unscored)])
+
+
+def _unscored_part(one: Unscored) -> str:
+    """What there is of a run without results."""
+    tables = [(SCORED_HEAD, one.scored), (VALIDATION_HEAD, validations(one.run))]
+    parts = [markdown_table(list(head), body) for head, body in tables if body]
+    return "\n".join([f"## {escaped(one.run.label)}\n", f"{escaped(one.state)}\n", *parts])
 
 
 def _protocol_notes(results: Results) -> list[str]:
@@ -41,33 +61,42 @@ def _protocol_notes(results: Results) -> list[str]:
 
 
 def _side_by_side(runs: Sequence[Run]) -> str:
+    shared = shared_baselines(runs)
     body = [
-        [printable(name), *(_ap_cell(run.results.sets.get(name)) for run in runs)]
+        [
+            printable(name),
+            *(_ap_cell(run.results.sets.get(name), own=shared is None) for run in runs),
+            *([] if shared is None else [percent(shared[name])]),
+        ]
         for name in set_names(runs)
     ]
-    means = shared_means(runs)
-    if means:
-        body.append(["mean over shared sets", *map(percent, means)])
-    body += [[title, *map(percent, line)] for title, line in measures.protocol_lines(runs)]
-    return "## AP\n\n" + markdown_table(["set", *(run.label for run in runs)], body)
+    # Means have no baseline.
+    rest = [] if shared is None else [""]
+    if means := shared_means(runs):
+        body.append(["mean over shared sets", *map(percent, means), *rest])
+    body += [[title, *map(percent, line), *rest] for title, line in measures.protocol_lines(runs)]
+    head = ["set", *(run.label for run in runs), *([] if shared is None else ["floor"])]
+    differs = differences_line([(run.label, run.differs) for run in runs])
+    said = f"{escaped(differs)}\n\n" if differs else ""
+    return f"## AP\n\n{said}{markdown_table(head, body)}\n{escaped(FLOOR_NOTE)}\n"
 
 
 def _comparisons(runs: Sequence[Run], comparison: Comparison) -> list[str]:
     """Differences from the first run on the same images, and spread over seeds."""
     parts = []
     if comparison.differences:
-        rows = {**comparison.differences, "mean over sets of both": comparison.means}
+        rows = {**comparison.differences, MEAN_OF_BOTH: comparison.means}
         body = [[printable(name), *map(_difference_cell, row)] for name, row in rows.items()]
         title = f"## Difference in AP from {escaped(runs[0].label)}, points\n\n"
-        parts.append(title + markdown_table(["set", *(run.label for run in runs[1:])], body))
+        table = markdown_table(["set", *(run.label for run in runs[1:])], body)
+        parts.append(f"{title}{table}\n{_CLEAR_NOTE}\n")
     return parts + [_repeated_table(group) for group in comparison.repeats]
 
 
 def _difference_cell(one: Difference | None) -> str:
     if one is None:
         return NONE
-    number, ends = difference(one.ap, one.ends)
-    return f"{number} ({ends})" if ends else number
+    return difference_with_ends(one.ap, one.ends) + (_CLEAR if one.is_clear else "")
 
 
 def _repeated_table(group: Repeated) -> str:
@@ -84,7 +113,7 @@ def _second_table(results: Results) -> list[str]:
     notes = _protocol_notes(results)
     parts = ["; ".join(notes) + ".\n"] if notes else []
     if columns:
-        names = ["set", *(f"{c.group} {c.title}".strip() for c in columns)]
+        names = ["set", *(column.flat for column in columns)]
         body = [
             [printable(name), *(_measure_cell(one, column) for column in columns)]
             for name, one in results.sets.items()
@@ -99,10 +128,16 @@ def _measure_cell(scores: Scores, column: measures.Column) -> str:
     return f"{number} ({ends})" if ends else number
 
 
-def _ap_cell(one: SetResult | None) -> str:
+def _ap_cell(one: SetResult | None, *, own: bool) -> str:
+    """AP, its interval, what is published and, if `own`, the sharpness baseline of the run."""
     if one is None:
         return NONE
-    return percent(one.ap) + (f" ({interval(one.ap_ci95)})" if one.ap_ci95 else "")
+    said = [interval(one.ap_ci95)] if one.ap_ci95 else []
+    if one.published_ap is not None:
+        gap = difference_text(set_difference(one))
+        said.append(f"published {percent(one.published_ap)}: {gap}")
+    said += [f"floor {percent(one.sharpness_ap)}"] if own else []
+    return marked_ap(one) + (f" ({'; '.join(said)})" if said else "")
 
 
 def markdown_table(header: list[str], body: list[list[str]]) -> str:
@@ -114,8 +149,8 @@ def markdown_table(header: list[str], body: list[list[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Bold where a mark says that a difference is large."""
-    return f"**{escaped(text)}**" if text.endswith(Mark.FAR.value) else escaped(text)
+    """Bold where a mark says that a difference is large, or clear."""
+    return f"**{escaped(text)}**" if text.endswith((Mark.FAR.value, _CLEAR)) else escaped(text)
 
 
 def _indented(name: str) -> str:

@@ -27,21 +27,24 @@ PROTOCOL_TITLES: Mapping[str, str] = MappingProxyType(
         "eight": "Mean over the eight sets of later work",
     }
 )
-DEFINITIONS: tuple[tuple[str, str], ...] = (
-    ("Accuracy", "at logit 0. Its value on fakes is the TPR and on reals the TNR, fakes being "
-     "positive; Xuan et al. call real positive"),
-    ("Two-shot", "mean and standard deviation of the accuracy at thresholds that are each learned "
-     "from random crops of one real and one fake image of the set; Wang et al., A.6"),
-    ("Oracle", "the best accuracy of any threshold, and that threshold, chosen with the labels of "
-     "these very images: an upper bound and no result"),
-    ("EER", "the error where as many reals as fakes are mistaken"),
-    ("TPR at FPR", "share of fakes found while at most 1 or 5 % of this set's own reals are called "
-     "fake; of too few reals none may be"),
-    ("Threshold from validation", "false and true positives at the logit above which 1 or 5 % of "
-     "the validation reals lie: what a user would meet"),
-    ("ECE", "how far P(fake) lies from the share of fakes, over 15 equal bins; scaled: with logits "
-     "divided by the temperature that fits validation"),
-    ("Brier", "mean squared distance of P(fake) from the label; 0.25 for a coin"),
+# Term, the columns that it is about, meaning.
+DEFINITIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("Accuracy", ("accuracy",), "at logit 0. Its value on fakes is the TPR and on reals the TNR, "
+     "fakes being positive; Xuan et al. call real positive"),
+    ("Two-shot", (TWO_SHOT,), "mean and standard deviation of the accuracy at thresholds that are "
+     "each learned from random crops of one real and one fake image of the set; Wang et al., A.6"),
+    ("Oracle", ("oracle_accuracy",), "the best accuracy of any threshold, and that threshold, "
+     "chosen with the labels of these very images: an upper bound, not a result"),
+    ("EER", ("eer",), "the error where as many reals as fakes are mistaken"),
+    ("TPR at FPR", ("tpr_at_fpr_1", "tpr_at_fpr_5"), "share of fakes found while at most 1 or 5 % "
+     "of this set's own reals are called fake; of too few reals none may be"),
+    ("Validation threshold", ("fpr_val_fpr_1", "fpr_val_fpr_5"), "the logit above which 1 or 5 % "
+     "of the validation reals lie. At it, the share of this set's reals that is called fake (FPR) "
+     "and of its fakes (TPR): what a user would meet"),
+    ("ECE", ("ece",), "how far P(fake) lies from the share of fakes, over 15 equal bins"),
+    ("Brier", ("brier",), "mean squared distance of P(fake) from the label; 0.25 for a coin"),
+    ("Scaled", ("ece_scaled", "brier_scaled"), "with logits divided by the temperature that fits "
+     "validation"),
 )  # fmt: skip
 
 
@@ -53,31 +56,37 @@ class Column:
       name: of the measure, or of a field of the scores.
       group: heading that it shares with its neighbours.
       title: heading of its own.
+      flat: the whole heading, where a table has one line of them.
       digits: after the point; None: a share, shown in percent.
     """
 
     name: str
     group: str
     title: str
+    flat: str
     digits: int | None = None
 
 
-_COLUMNS = (
-    Column(name="accuracy", group="Accuracy", title="at 0"),
-    Column(name="two_shot", group="Accuracy", title="two-shot"),
-    Column(name="oracle_accuracy", group="Accuracy", title="oracle"),
-    Column(name="oracle_threshold", group="Accuracy", title="from logit", digits=2),
-    Column(name="eer", group="", title="EER"),
-    Column(name="tpr_at_fpr_1", group="TPR at FPR", title="1 %"),
-    Column(name="tpr_at_fpr_5", group="TPR at FPR", title="5 %"),
-    Column(name="fpr_val_fpr_1", group="Threshold of 1 % FPR on validation", title="FPR"),
-    Column(name="tpr_val_fpr_1", group="Threshold of 1 % FPR on validation", title="TPR"),
-    Column(name="fpr_val_fpr_5", group="Threshold of 5 % FPR on validation", title="FPR"),
-    Column(name="tpr_val_fpr_5", group="Threshold of 5 % FPR on validation", title="TPR"),
-    Column(name="ece", group="ECE", title="plain"),
-    Column(name="ece_scaled", group="ECE", title="scaled"),
-    Column(name="brier", group="Brier", title="plain", digits=3),
-    Column(name="brier_scaled", group="Brier", title="scaled", digits=3),
+_AT_1, _AT_5 = (f"At the validation threshold for {n} % FPR" for n in (1, 5))
+_COLUMNS = tuple(
+    Column(name=name, group=group, title=title, flat=flat, digits=digits)
+    for name, group, title, flat, digits in (
+        ("accuracy", "Accuracy", "at 0", "accuracy at logit 0", None),
+        (TWO_SHOT, "Accuracy", "two-shot", "two-shot accuracy", None),
+        ("oracle_accuracy", "Accuracy", "oracle", "oracle accuracy", None),
+        ("oracle_threshold", "Accuracy", "from logit", "oracle threshold, logit", 2),
+        ("eer", "", "EER", "EER", None),
+        ("tpr_at_fpr_1", "TPR at FPR", "1 %", "TPR at 1 % FPR", None),
+        ("tpr_at_fpr_5", "TPR at FPR", "5 %", "TPR at 5 % FPR", None),
+        ("fpr_val_fpr_1", _AT_1, "FPR", "FPR at the validation threshold for 1 % FPR", None),
+        ("tpr_val_fpr_1", _AT_1, "TPR", "TPR at the validation threshold for 1 % FPR", None),
+        ("fpr_val_fpr_5", _AT_5, "FPR", "FPR at the validation threshold for 5 % FPR", None),
+        ("tpr_val_fpr_5", _AT_5, "TPR", "TPR at the validation threshold for 5 % FPR", None),
+        ("ece", "ECE", "plain", "ECE", None),
+        ("ece_scaled", "ECE", "scaled", "ECE, scaled", None),
+        ("brier", "Brier", "plain", "Brier", 3),
+        ("brier_scaled", "Brier", "scaled", "Brier, scaled", 3),
+    )
 )
 
 
@@ -89,6 +98,12 @@ def columns(results: Results) -> list[Column]:
     measured = {name for one in results.sets.values() for name in one.measures}
     measured |= {TWO_SHOT for one in results.sets.values() if one.two_shot is not None}
     return [c for c in _COLUMNS if c.name in measured or (measured and c.name in FIELDS)]
+
+
+def definitions(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Gives (term, meaning) of the columns that any of the runs has."""
+    shown = {column.name for run in runs for column in columns(run.results)}
+    return [(term, meaning) for term, names, meaning in DEFINITIONS if shown & set(names)]
 
 
 def parts(chosen: Sequence[Column]) -> list[list[Column]]:

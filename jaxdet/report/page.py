@@ -13,6 +13,7 @@ from markupsafe import Markup
 from jaxdet import __version__
 from jaxdet.pages import printable, render
 from jaxdet.report import conditions, measures, pictures, published, rows
+from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, checkpoints, validations
 from jaxdet.report.contents import Contents
 from jaxdet.report.figures.bars import ap_bars
 from jaxdet.report.figures.panels import Panel, alone
@@ -20,8 +21,10 @@ from jaxdet.report.figures.precision_recall import MOST_STEPS
 from jaxdet.report.figures.robustness import robustness_panels
 from jaxdet.report.figures.style import DASHES, LIGHT, to_svg
 from jaxdet.report.figures.training import training_panels
-from jaxdet.report.load import Run, flatten, options_of, shown
+from jaxdet.report.labels import shown
+from jaxdet.report.load import Begun, Run, flatten, options_of
 from jaxdet.report.spectra import SpectrumPair
+from jaxdet.report.weights import weights_line
 
 MARK = "Written by jaxdet"
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -33,13 +36,13 @@ _FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "percent": rows.percent,
         "interval": rows.interval,
         "shown": shown,
-        "flatten": flatten,
         "has_published": published.has_published,
         "published_mean": published.published_mean,
         "mean_difference": published.mean_difference,
         "set_difference": published.set_difference,
         "difference_text": published.difference_text,
         "mark_class": published.mark_class,
+        "at_floor": rows.at_floor,
         "mean_ends": rows.mean_ends,
         "spread": rows.spread,
         "points": rows.difference,
@@ -57,7 +60,13 @@ _FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
 
 def page_html(contents: Contents) -> str:
     """The page as text; equal runs give equal text."""
-    context = {**_tables(contents), **_figures(contents), **_origin(contents.runs), **_frame()}
+    context = {
+        **_tables(contents),
+        **_figures(contents),
+        **_training(contents.all_runs),
+        **_origin(contents.all_runs),
+        **_frame(),
+    }
     return render(_TEMPLATES / "page.html.j2", context, filters=_FILTERS)
 
 
@@ -71,7 +80,6 @@ def _frame() -> dict[str, Any]:
         "script_hash": f"sha256-{digest}",
         "version": __version__,
         "mark": rows.FLOOR_MARK,
-        "measure_definitions": measures.DEFINITIONS,
         "protocol_titles": measures.PROTOCOL_TITLES,
         "colours": len(LIGHT.series),
         "dashes": ["" if dash == "-" else _dash_array(dash) for dash in DASHES],
@@ -86,12 +94,15 @@ def _dash_array(dash: tuple[int, Sequence[float]]) -> str:
 
 
 def _tables(contents: Contents) -> dict[str, Any]:
-    runs = contents.runs
+    runs, everything = contents.runs, contents.all_runs
     protocols = [(run.label, conditions.protocols(run.results)) for run in runs]
     return {
-        "runs": runs,
-        "several": len(runs) > 1,
-        "title": ", ".join(run.label for run in runs),
+        "runs": everything,
+        "scored": runs,
+        "unscored": contents.unscored,
+        "scored_head": SCORED_HEAD,
+        "several": len(everything) > 1,
+        "title": ", ".join(run.label for run in everything),
         "comparison": contents.comparison,
         "tables": [(run, rows.rows_of(run.results)) for run in runs],
         "sources": [
@@ -99,7 +110,12 @@ def _tables(contents: Contents) -> dict[str, Any]:
             for run in runs
             if published.has_published(run.results)
         ],
-        "measured": any(measures.columns(run.results) for run in runs),
+        "weights": [(run.label, weights_line(run.results.weights)) for run in runs],
+        "measure_definitions": measures.definitions(runs),
+        "has_calibration": any(run.results.calibration is not None for run in runs),
+        "has_intervals": any(r.scores.ap_ci95 for run in runs for r in rows.rows_of(run.results)),
+        "has_categories": any(one.categories for run in runs for one in run.results.sets.values()),
+        "baselines": rows.shared_baselines(runs),
         "set_names": rows.set_names(runs),
         "shared_means": rows.shared_means(runs),
         "shared_names": rows.shared_names(runs),
@@ -115,17 +131,24 @@ def _figures(contents: Contents) -> dict[str, Any]:
     runs, gallery = contents.runs, contents.gallery
     labels = [run.label for run in runs]
     scales = zip(labels, gallery.scales, strict=True)
-    bars = [ap_bars(runs, width=width) for width in (_BARS_WIDE, _BARS_NARROW)]
+    widths = (_BARS_WIDE, _BARS_NARROW) if runs else ()
     return {
         # Made by matplotlib, which escapes every name in it.
-        "bars_wide": Markup(to_svg(bars[0])),
-        "bars_narrow": Markup(to_svg(bars[1])),
-        "curves": _svgs(training_panels(runs), "training", size=(330, 250)),
+        "bars": [Markup(to_svg(ap_bars(runs, width=width))) for width in widths],
         "robustness": [_robustness(runs, kind) for kind in conditions.kinds_of(runs)],
         "precision_recall": _svgs(contents.precision_recall, "precision recall", size=_SMALL),
         "spectra": [_spectrum(pair) for pair in contents.spectra],
         "gallery": gallery,
+        "has_evidence": any(scale is not None for scale in gallery.scales),
         "scales": [(label, f"{scale:.3g}") for label, scale in scales if scale is not None],
+    }
+
+
+def _training(runs: Sequence[Begun]) -> dict[str, Any]:
+    return {
+        "curves": _svgs(training_panels(runs), "training", size=(330, 250)),
+        "validation_head": VALIDATION_HEAD,
+        "validations": [(run.label, validations(run), checkpoints(run)) for run in runs],
     }
 
 
@@ -178,11 +201,11 @@ def _peak(period: int, real: float | None, fake: float | None) -> tuple[int, str
     return period, reals, fakes, fake is not None and fake > _TRACE * max(1.0, real or 0.0)
 
 
-def _origin(runs: Sequence[Run]) -> dict[str, Any]:
+def _origin(runs: Sequence[Begun]) -> dict[str, Any]:
     return {
         "options": options_of(runs) if any(run.options for run in runs) else [],
         "commands": [(run.label, _command(run.env.get("command"))) for run in runs],
-        "environments": [(run.label, _facts(run.env)) for run in runs],
+        "environments": [(run.label, {**_weights(run), **_facts(run.env)}) for run in runs],
     }
 
 
@@ -190,6 +213,11 @@ def _command(command: Any) -> str:
     if isinstance(command, list):
         return printable(shlex.join(map(str, command)))
     return printable(command) if isinstance(command, str) else ""
+
+
+def _weights(run: Begun) -> dict[str, Any]:
+    weights = run.results.weights if isinstance(run, Run) else {}
+    return {f"weights: {key}": value for key, value in flatten(weights).items()}
 
 
 def _facts(env: dict[str, Any]) -> dict[str, Any]:

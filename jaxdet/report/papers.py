@@ -1,23 +1,35 @@
 """Generators side by side: the layout of table 1 of Frank and Holz, and table 2 of Wang et al.
 
-A row a run, or three where something is published: printed, measured, difference. A column a
-generator by its usual name, in the order of the papers, then the mean.
+A row a run, or three where something is published: printed, measured, difference; and the
+sharpness baseline, once where it is the same for all runs. A column a generator by its usual name,
+in the order of the papers, then the mean.
 """
 
 import csv
 import dataclasses
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 
 from jaxdet.metrics import PROTOCOLS, USUAL_NAMES
 from jaxdet.pages import printable, spreadsheet_safe
 from jaxdet.report import latex
+from jaxdet.report.labels import differences_line
 from jaxdet.report.load import Run
 from jaxdet.report.markdown import escaped, markdown_table
 from jaxdet.report.published import NOTE, difference, difference_text, has_published, source
-from jaxdet.report.rows import percent, set_names
+from jaxdet.report.rows import (
+    FLOOR_MARK,
+    MARK_NOTE,
+    at_floor,
+    percent,
+    set_names,
+    shared_baselines,
+)
 
 PUBLISHED, MEASURED, DIFFERENCE = "published", "measured", "difference"
+SHARPNESS = "sharpness"
+_ALL_RUNS = "all runs"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,20 +38,23 @@ class Line:
 
     Attributes:
       run: label of the run.
-      kind: PUBLISHED, MEASURED or DIFFERENCE.
+      kind: PUBLISHED, MEASURED, DIFFERENCE or SHARPNESS.
       values: by set and then the mean; AP 0..1, a difference in points; None where there is none.
+      at_floor: places of the values that do not clearly exceed the sharpness baseline.
     """
 
     run: str
     kind: str
     values: tuple[float | None, ...]
+    at_floor: frozenset[int] = frozenset()
 
     @property
     def cells(self) -> list[str]:
-        """The values as text; AP in percent."""
+        """The values as text; AP in percent, marked where it does not exceed the baseline."""
         if self.kind == DIFFERENCE:
             return [difference_text(value) for value in self.values]
-        return [percent(value) for value in self.values]
+        marks = [FLOOR_MARK if place in self.at_floor else "" for place in range(len(self.values))]
+        return [percent(value) + mark for value, mark in zip(self.values, marks, strict=True)]
 
 
 def columns(runs: Sequence[Run]) -> list[str]:
@@ -60,21 +75,33 @@ def averaged(runs: Sequence[Run]) -> Sequence[str]:
 
 
 def lines(runs: Sequence[Run]) -> list[Line]:
-    """The lines of all runs."""
-    return [line for run in runs for line in _lines(run, columns(runs), averaged(runs))]
+    """Gives the lines of all runs, with the sharpness baseline last where it is one for all."""
+    names, mean_over, shared = columns(runs), averaged(runs), shared_baselines(runs)
+    found = []
+    for run in runs:
+        found += _lines(run, names, mean_over)
+        if shared is None:
+            own = {name: one.sharpness_ap for name, one in run.results.sets.items()}
+            found.append(_line(run.label, SHARPNESS, own, names, mean_over))
+    label = runs[0].label if len(runs) == 1 else _ALL_RUNS
+    last = [] if shared is None else [_line(label, SHARPNESS, shared, names, mean_over)]
+    return [*found, *last]
 
 
 def latex_text(runs: Sequence[Run]) -> str:
     """The table for LaTeX with booktabs."""
-    compared = {run.label for run in runs if has_published(run.results)}
     body: list[list[str]] = []
-    for line in lines(runs):
-        first = line.kind == (PUBLISHED if line.run in compared else MEASURED)
+    for before, line in itertools.pairwise([None, *lines(runs)]):
+        assert line is not None
+        first = before is None or before.run != line.run
         if body and first:
             body.append([latex.RULE])
-        cells = map(latex.difference, line.values) if line.kind == DIFFERENCE else line.cells
-        label = latex.escaped(line.run) if first else ""
-        body.append([label, line.kind, *(latex.escaped_number(cell) for cell in cells)])
+        cells = (
+            map(latex.difference, line.values)
+            if line.kind == DIFFERENCE
+            else map(latex.escaped, line.cells)
+        )
+        body.append([latex.escaped(line.run) if first else "", line.kind, *cells])
     head = ["Run", "AP", *map(latex.escaped, titles(runs))]
     caption = _caption(runs, latex.NOTE)
     return latex.table(head, body, caption=caption, label="comparison", text_columns=2)
@@ -100,10 +127,14 @@ def markdown_text(runs: Sequence[Run]) -> str:
 def _lines(run: Run, names: Sequence[str], mean_over: Sequence[str]) -> list[Line]:
     sets = run.results.sets
     ours = {name: one.ap for name, one in sets.items()}
-    found = [_line(run, MEASURED, ours, names, mean_over)]
+    marked = frozenset(
+        place for place, name in enumerate(names) if name in sets and at_floor(sets[name])
+    )
+    measured = _line(run.label, MEASURED, ours, names, mean_over)
+    found = [dataclasses.replace(measured, at_floor=marked)]
     if has_published(run.results):
         theirs = {n: one.published_ap for n, one in sets.items() if one.published_ap is not None}
-        found.insert(0, _line(run, PUBLISHED, theirs, names, mean_over))
+        found.insert(0, _line(run.label, PUBLISHED, theirs, names, mean_over))
         pairs = zip(found[1].values, found[0].values, strict=True)
         gaps = tuple(difference(one, other) for one, other in pairs)
         found.append(Line(run=run.label, kind=DIFFERENCE, values=gaps))
@@ -111,17 +142,22 @@ def _lines(run: Run, names: Sequence[str], mean_over: Sequence[str]) -> list[Lin
 
 
 def _line(
-    run: Run, kind: str, ap: Mapping[str, float], names: Sequence[str], mean_over: Sequence[str]
+    label: str, kind: str, ap: Mapping[str, float], names: Sequence[str], mean_over: Sequence[str]
 ) -> Line:
     mean = None
     if all(name in ap for name in mean_over):
         mean = sum(ap[name] for name in mean_over) / len(mean_over)
-    return Line(run=run.label, kind=kind, values=(*(ap.get(name) for name in names), mean))
+    return Line(run=label, kind=kind, values=(*(ap.get(name) for name in names), mean))
 
 
 def _caption(runs: Sequence[Run], note: str) -> str:
     over = averaged(runs)
     which = "the eleven sets of the papers" if over == PROTOCOLS["eleven"] else "all sets shown"
     sources = [f"{run.label}: {source(run.results)}" for run in runs if has_published(run.results)]
-    said = f"Average precision in percent; mAP: plain mean over {which}."
+    said = (
+        f"Average precision in percent; mAP: plain mean over {which}. "
+        f"{SHARPNESS}: the sharpness baseline, AP of the images' sharpness alone; {MARK_NOTE}."
+    )
+    differs = differences_line([(run.label, run.differs) for run in runs])
+    said += f" Runs: {differs}." if differs else ""
     return f"{said} Published: {' | '.join(sources)}. {note}." if sources else said

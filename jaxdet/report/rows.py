@@ -22,6 +22,9 @@ MEAN = "mean over sets"
 NONE = "\N{EN DASH}"
 # Marks a row whose detector is not shown to see more than sharpness.
 FLOOR_MARK = "\N{DAGGER}"
+MARK_NOTE = (
+    f"{FLOOR_MARK} AP does not clearly exceed it, and is no evidence that the detector works"
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,11 +55,37 @@ class Row:
     @property
     def at_floor(self) -> bool:
         """True where sharpness alone is not clearly worse than the detector."""
-        scores = self.scores
-        if scores.auc is None:
-            return False
-        low = scores.ap if scores.ap_ci95 is None else scores.ap_ci95[0]
-        return low <= scores.sharpness_ap
+        return at_floor(self.scores)
+
+
+def at_floor(scores: Scores) -> bool:
+    """Says whether the interval of the AP reaches down to the sharpness baseline."""
+    if scores.auc is None:
+        return False
+    low = scores.ap if scores.ap_ci95 is None else scores.ap_ci95[0]
+    return low <= scores.sharpness_ap
+
+
+def marked_ap(scores: Scores) -> str:
+    """Writes `97.3` for an AP, with the mark behind it where it does not exceed the baseline."""
+    return percent(scores.ap) + (FLOOR_MARK if at_floor(scores) else "")
+
+
+def chance(scores: Scores) -> float | None:
+    """Gives the AP of chance, which is the share of fakes; None without images."""
+    n = scores.n_real + scores.n_fake
+    return scores.n_fake / n if n else None
+
+
+def shared_baselines(runs: Sequence[Run]) -> dict[str, float] | None:
+    """Gives the sharpness baseline of each set; None where runs have different ones, as shown."""
+    found: dict[str, float] = {}
+    for run in runs:
+        for name, one in run.results.sets.items():
+            first = found.setdefault(name, one.sharpness_ap)
+            if percent(first) != percent(one.sharpness_ap):
+                return None
+    return found
 
 
 def rows_of(results: Results) -> list[Row]:
@@ -125,6 +154,12 @@ def difference(points: float, ends: tuple[float, float] | None) -> tuple[str, st
     return f"{100 * points:+.1f}", low_high
 
 
+def difference_with_ends(points: float, ends: tuple[float, float] | None) -> str:
+    """Writes `+1.2 (+0.4 to +2.0)`; without an interval the number alone."""
+    number, low_high = difference(points, ends)
+    return f"{number} ({low_high})" if low_high else number
+
+
 def spread(pair: tuple[float, float]) -> str:
     """`97.3 +- 0.4` for a mean and a standard deviation of shares, with the sign for it."""
     return f"{percent(pair[0])} \N{PLUS-MINUS SIGN} {percent(pair[1])}"
@@ -145,7 +180,7 @@ def shared_means(runs: Sequence[Run]) -> list[float] | None:
 
 def shared_names(runs: Sequence[Run]) -> list[str]:
     """The sets that all runs scored: means over others are not to be compared."""
-    return sorted(set.intersection(*(set(run.results.sets) for run in runs)))
+    return sorted(set.intersection(*(set(run.results.sets) for run in runs))) if runs else []
 
 
 def _set_rows(name: str, one: SetResult) -> Iterator[Row]:

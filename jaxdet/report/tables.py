@@ -13,9 +13,10 @@ from rich.text import Text
 
 from jaxdet.pages import printable, spreadsheet_safe
 from jaxdet.report import measures, published
+from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, Unscored, validations
 from jaxdet.report.load import Run
 from jaxdet.report.rows import (
-    FLOOR_MARK,
+    MARK_NOTE,
     Row,
     header,
     interval,
@@ -25,6 +26,7 @@ from jaxdet.report.rows import (
     rows_of,
     table,
 )
+from jaxdet.report.weights import weights_line
 from jaxdet.results import Results, Scores, SetResult
 
 _TWO_SHOT = ("accuracy", "accuracy_sd", "threshold", "threshold_sd", "pairs", "crops")
@@ -35,10 +37,7 @@ _COLUMNS = (
     *(f"{name}{end}" for name in measures.MEASURES for end in ("", "_low", "_high")),
     "difference_points", *(f"two_shot_{name}" for name in _TWO_SHOT),
 )  # fmt: skip
-FLOOR_NOTE = (
-    "floor: AP of the images' sharpness alone; "
-    f"{FLOOR_MARK} the detector is not shown to be better than that"
-)
+FLOOR_NOTE = f"floor: the sharpness baseline, AP of the images' sharpness alone; {MARK_NOTE}"
 
 
 def print_table(results: Results, file: TextIO | None = None) -> None:
@@ -52,12 +51,28 @@ def print_table(results: Results, file: TextIO | None = None) -> None:
     if file.isatty():
         console = Console(file=file)
         console.print(_rich_table(printable(results.name), header(results), body_of(results)))
-        console.print(Text("\n".join(_notes(results)), style="dim"))
+        console.print(Text("\n".join(notes(results)), style="dim"))
         return
-    text = _aligned([header(results), *body_of(results)]) + "\n".join([*_notes(results), ""])
-    # A log in an old encoding should lose a dash rather than end the run.
+    text = aligned([header(results), *body_of(results)]) + "\n".join([*notes(results), ""])
+    write_plain(text, file)
+
+
+def write_plain(text: str, file: TextIO) -> None:
+    """Writes the text: a log in an old encoding should lose a dash rather than end the run."""
     encoding = file.encoding or "utf-8"
     file.write(text.encode(encoding, "replace").decode(encoding))
+
+
+def print_unscored(one: Unscored, file: TextIO | None = None) -> None:
+    """Prints what there is of a run without results, and what is missing.
+
+    Args:
+      one: what to print.
+      file: where to; None: standard output.
+    """
+    tables = [(SCORED_HEAD, one.scored), (VALIDATION_HEAD, validations(one.run))]
+    parts = [aligned([head, *body]) for head, body in tables if body]
+    write_plain("\n".join([f"{printable(one.state)}\n", *parts]), file or sys.stdout)
 
 
 def csv_text(runs: Sequence[Run]) -> str:
@@ -76,11 +91,11 @@ def body_of(results: Results) -> list[list[str]]:
         [line[0] if row.category is None else f"  {line[0]}", *line[1:]]
         for row, line in table(results)
     ]
-    return [*lines, mean_line(results), *_protocol_lines(results)]
+    return [*lines, mean_line(results), *protocol_lines(results)]
 
 
-def _protocol_lines(results: Results) -> list[list[str]]:
-    """The means over the papers' sets, where all of them are there."""
+def protocol_lines(results: Results) -> list[list[str]]:
+    """Gives the means over the papers' sets, where all of them are there."""
     names = header(results)
     found = []
     for protocol, ap, accuracy, missing in measures.protocol_means(results):
@@ -96,13 +111,14 @@ def _protocol_lines(results: Results) -> list[list[str]]:
     return found
 
 
-def _notes(results: Results) -> list[str]:
-    """What stands below a table."""
-    notes = [FLOOR_NOTE]
+def notes(results: Results) -> list[str]:
+    """Gives the lines that stand below a table."""
+    line = weights_line(results.weights)
+    found = [line, FLOOR_NOTE] if line else [FLOOR_NOTE]
     if published.has_published(results):
-        notes.append(f"published: AP in {published.source(results)}")
-        notes.append(f"diff: ours less that; {published.NOTE}")
-    return notes
+        found.append(f"published: AP in {published.source(results)}")
+        found.append(f"diff: ours less that; {published.NOTE}")
+    return found
 
 
 def _rich_table(title: str, names: list[str], body: list[list[str]]) -> Table:
@@ -125,12 +141,13 @@ def _rich_table(title: str, names: list[str], body: list[list[str]]) -> Table:
     return drawn
 
 
-def _aligned(lines: list[list[str]]) -> str:
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Gives a table as text, its first column to the left and the others to the right."""
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
     return "".join(_aligned_line(line, widths) + "\n" for line in lines)
 
 
-def _aligned_line(line: list[str], widths: list[int]) -> str:
+def _aligned_line(line: Sequence[str], widths: list[int]) -> str:
     padding = [" " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)]
     numbers = [pad + cell for cell, pad in zip(line[1:], padding[1:], strict=True)]
     return "  ".join([line[0] + padding[0], *numbers]).rstrip()

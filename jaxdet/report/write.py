@@ -72,14 +72,21 @@ def _files(contents: Contents) -> Iterator[tuple[str, bytes]]:
 
 def _texts(contents: Contents) -> dict[str, str]:
     runs = contents.runs
-    texts = {
+    texts = {"table.md": markdown.markdown_text(runs, contents.comparison, contents.unscored)}
+    if not runs:
+        return texts
+    texts |= {
         "table.csv": tables.csv_text(runs),
-        "table.md": markdown.markdown_text(runs, contents.comparison),
         "table.tex": latex.latex_text(runs),
         "comparison.csv": papers.csv_text(runs),
         "comparison.md": papers.markdown_text(runs),
-        "comparison.tex": papers.latex_text(runs),
+        "comparison.tex": _comparison_tex(contents),
     }
     if any(run.results.conditions for run in runs):
         texts["conditions.csv"] = conditions.csv_text(runs)
     return texts
+
+
+def _comparison_tex(contents: Contents) -> str:
+    tables = latex.comparison_text(contents.runs, contents.comparison)
+    return "\n".join(filter(None, [papers.latex_text(contents.runs), tables]))

@@ -1,4 +1,7 @@
-"""Average precision of each set as bars, one a run; the shape of Wang et al., figures 2 to 4."""
+"""Average precision of each set as bars, one a run; the shape of Wang et al., figures 2 to 4.
+
+A bar starts at chance, the share of fakes: its length is what the detector adds.
+"""
 
 from collections.abc import Sequence
 
@@ -8,16 +11,16 @@ from matplotlib.figure import Figure
 
 from jaxdet.pages import printable
 from jaxdet.report.figures.panels import add_legend
-from jaxdet.report.figures.style import Drawing, Palette, new_figure
+from jaxdet.report.figures.style import CHANCE, Drawing, Palette, new_figure
 from jaxdet.report.load import Run
-from jaxdet.report.rows import percent, set_names
+from jaxdet.report.rows import chance, percent, set_names
 from jaxdet.results import SetResult
 
 _ROW_OF_LEGEND = 16  # pixels
 
 
 def ap_bars(runs: Sequence[Run], *, width: int, name: str = "", legend: bool = False) -> Drawing:
-    """One bar a set and run: its AP, the 95 % interval, and the floor as a diamond.
+    """Draws a bar a set and run: its AP, the 95 % interval, the sharpness baseline as a diamond.
 
     Args:
       runs: whose sets to draw.
@@ -34,7 +37,7 @@ def ap_bars(runs: Sequence[Run], *, width: int, name: str = "", legend: bool = F
         axes = figure.subplots()
         for number in range(len(runs)):
             _draw_bars(axes, runs, names, number=number, palette=palette)
-        _dress(axes, names, most=max(10, width // 24))
+        _dress(axes, names, most=max(10, width // 24), low=_lowest(runs))
         if keys:
             add_legend(figure, [run.label for run in runs], palette, dashed=False)
         return figure
@@ -52,15 +55,35 @@ def _draw_bars(
     if not there:
         return
     places, scores = [place for place, _ in there], [one for _, one in there]
-    values = [100 * one.ap for one in scores]
-    axes.barh(places, values, 0.86 * thickness, color=palette.colour(number))
+    starts = np.array([100 * _start(one) for one in scores])
+    values = np.array([100 * one.ap for one in scores])
+    axes.barh(places, values - starts, 0.86 * thickness, starts, color=palette.colour(number))
+    axes.vlines(starts, np.subtract(places, thickness / 2), np.add(places, thickness / 2),
+                color=palette.ink, linestyle=CHANCE, linewidth=1)  # fmt: skip
     axes.errorbar(values, places, xerr=_whiskers(scores), fmt="none", color=palette.ink,
                   elinewidth=1, capsize=2)  # fmt: skip
     floors = [100 * one.sharpness_ap for one in scores]
     axes.plot(floors, places, "D", color=palette.ink, markerfacecolor=palette.paper, markersize=4)
     for place, one in there:
-        right = 100 * max(one.ap, one.sharpness_ap, *(one.ap_ci95 or ()))
-        axes.text(right + 1.5, place, percent(one.ap), va="center", fontsize=7.5)
+        axes.annotate(percent(one.ap), (100 * max(_drawn(one)), place), (6, 0), fontsize=7.5,
+                      va="center", textcoords="offset points")  # fmt: skip
+
+
+def _start(one: SetResult) -> float:
+    """Chance; 0 without images."""
+    return chance(one) or 0.0
+
+
+def _drawn(one: SetResult) -> list[float]:
+    """Every value that has a place on the axis, 0..1."""
+    return [_start(one), one.ap, one.sharpness_ap, *(one.ap_ci95 or ())]
+
+
+def _lowest(runs: Sequence[Run]) -> float:
+    """Where the axis starts, percent: below chance and all else that is drawn."""
+    drawn = [value for run in runs for one in run.results.sets.values() for value in _drawn(one)]
+    lowest = min(drawn, default=0.5)
+    return max(0.0, 10 * np.floor(10 * lowest - 0.2))
 
 
 def _whiskers(scores: list[SetResult]) -> np.ndarray:
@@ -71,12 +94,13 @@ def _whiskers(scores: list[SetResult]) -> np.ndarray:
     return 100 * np.transpose(lengths)
 
 
-def _dress(axes: Axes, names: list[str], *, most: int) -> None:
+def _dress(axes: Axes, names: list[str], *, most: int, low: float) -> None:
     axes.set_yticks(range(len(names)), [shortened(printable(name), most) for name in names])
     axes.set_ylim(len(names) - 0.45, -0.55)
-    axes.set_xlim(0, 109)
-    axes.set_xticks(range(0, 101, 20))
-    axes.set_xlabel("AP, %")
+    axes.set_xlim(low, 100 + 0.09 * (100 - low))
+    every = 20 if low < 40 else 10
+    axes.set_xticks(np.arange(every * np.ceil(low / every), 101, every))
+    axes.set_xlabel("AP, %, from chance (dotted)")
     axes.grid(axis="y", visible=False)
     axes.tick_params(length=0)
     axes.spines["bottom"].set_visible(False)

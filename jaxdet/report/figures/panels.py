@@ -1,13 +1,13 @@
 """Small figures side by side: each alone for a page that reflows, all on one sheet for a file."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxdet.report.figures.style import DASHES, Drawing, Palette, new_figure
+from jaxdet.report.figures.style import CHANCE, DASHES, Drawing, Palette, new_figure
 
 _ROW_OF_LEGEND = 16  # pixels
 
@@ -46,7 +46,6 @@ def together(
     columns: int,
     width: int,
     height: int,
-    upright: str = "",
     labels: Sequence[str] = (),
     dashed: bool = True,
 ) -> Drawing:
@@ -59,7 +58,6 @@ def together(
       columns: at most so many beside each other.
       width: of a panel, pixels.
       height: of a panel, pixels.
-      upright: what the upright axes of all panels are, "" where they differ.
       labels: what the series are called; less than two need no legend.
       dashed: whether series differ in dash.
     """
@@ -75,13 +73,17 @@ def together(
         for axes, panel in zip(places, panels, strict=False):
             axes.set_title(panel.title)
             panel.draw(axes, palette)
-        if upright:
-            figure.supylabel(upright, fontsize="medium")
         if keys:
             add_legend(figure, labels, palette, dashed=dashed)
         return figure
 
     return Drawing(name=name, title=title, draw=draw)
+
+
+def draw_chance(axes: Axes, shares: Iterable[float | None], palette: Palette) -> None:
+    """Draws a dotted line at the AP of chance, 0..1, of each composition of the set."""
+    for share in sorted({round(share, 3) for share in shares if share is not None}):
+        axes.axhline(100 * share, color=palette.ink, linestyle=CHANCE, linewidth=1)
 
 
 def add_legend(figure: Figure, labels: Sequence[str], palette: Palette, *, dashed: bool) -> None:

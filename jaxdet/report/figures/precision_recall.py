@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from jaxdet import metrics
 from jaxdet.pages import printable
 from jaxdet.report.figures.bars import shortened
-from jaxdet.report.figures.panels import Panel
+from jaxdet.report.figures.panels import Panel, draw_chance
 from jaxdet.report.figures.style import DASHES, Palette
 from jaxdet.report.load import Run, read_predictions
-from jaxdet.report.rows import percent, set_names
+from jaxdet.report.rows import chance, percent, set_names
 
 _MOST_LETTERS = 22
 # A curve of more steps is drawn with as many as this; the area under it stays the AP.
@@ -19,7 +19,9 @@ MOST_STEPS = 120
 
 
 def precision_recall_panels(runs: Sequence[Run]) -> list[Panel]:
-    """A panel for each set of which any run has predictions of both classes.
+    """Gives a panel for each set of which any run has predictions of both classes.
+
+    A dotted line stands at chance, which is the share of fakes.
 
     Raises:
       UserError: where predictions are damaged.
@@ -59,6 +61,8 @@ def _curves(runs: Sequence[Run], name: str) -> dict[int, tuple[np.ndarray, np.nd
 def _panel(
     runs: Sequence[Run], name: str, lines: Mapping[int, tuple[np.ndarray, np.ndarray]]
 ) -> Panel:
+    shares = {chance(runs[number].results.sets[name]) for number in lines}
+
     def draw(axes: Axes, palette: Palette) -> None:
         for number, (recall, precision) in lines.items():
             _draw_steps(axes, recall, precision, number, palette)
@@ -67,6 +71,8 @@ def _panel(
         axes.set_xticks(range(0, 101, 50))
         axes.set_yticks(range(0, 101, 50))
         axes.set_xlabel("recall, %")
+        axes.set_ylabel("precision, %")
+        draw_chance(axes, shares, palette)
         axes.tick_params(length=0)
         if len(runs) == 1:
             ap = percent(runs[0].results.sets[name].ap)

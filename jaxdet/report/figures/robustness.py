@@ -12,10 +12,10 @@ from jaxdet.pages import printable
 from jaxdet.report.conditions import KINDS, UNTOUCHED, level_name, series
 from jaxdet.report.conditions import levels as levels_of
 from jaxdet.report.figures.bars import shortened
-from jaxdet.report.figures.panels import Panel
+from jaxdet.report.figures.panels import Panel, draw_chance
 from jaxdet.report.figures.style import DASHES, MARKERS, Palette
 from jaxdet.report.load import Run
-from jaxdet.report.rows import percent, set_names, shared_names
+from jaxdet.report.rows import chance, percent, set_names, shared_names
 
 _ROOM = 0.19  # of the axis, between two numbers on it
 _MOST_LETTERS = 22
@@ -32,6 +32,7 @@ def robustness_panels(runs: Sequence[Run], kind: str) -> list[Panel]:
 
 def _panel(runs: Sequence[Run], kind: str, name: str | None, *, low: float) -> Panel:
     places = _places(runs, kind)
+    shares = {_chance(run, [name] if name else shared_names(runs)) for run in runs}
 
     def draw(axes: Axes, palette: Palette) -> None:
         for number, run in enumerate(runs):
@@ -40,9 +41,18 @@ def _panel(runs: Sequence[Run], kind: str, name: str | None, *, low: float) -> P
                 placed = [(places[level], ap) for level, ap in points]
                 _draw_line(axes, placed, number, palette, ends=len(runs) == 1)
         _dress(axes, kind, places, low=low)
+        draw_chance(axes, shares, palette)
 
     title = "Mean over sets" if name is None else shortened(printable(name), _MOST_LETTERS)
     return Panel(title=title, draw=draw)
+
+
+def _chance(run: Run, names: Sequence[str]) -> float | None:
+    """The mean of the sets' chance levels; None where the run lacks a set."""
+    sets = run.results.sets
+    values = [chance(sets[name]) if name in sets else None for name in names]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _points(
@@ -71,6 +81,7 @@ def _dress(axes: Axes, kind: str, places: Mapping[float, float], *, low: float) 
     ticks = _ticks(places, kind)
     axes.set_xticks([places[at] for at in ticks], [level_name(kind, at) for at in ticks])
     axes.set_xlabel(KINDS[kind].axis)
+    axes.set_ylabel("AP, %")
     axes.margins(x=0.08)
     if KINDS[kind].falling:
         axes.invert_xaxis()

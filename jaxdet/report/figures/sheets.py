@@ -14,20 +14,23 @@ _WIDTH = 700  # pixels, of the bars
 
 def sheets(contents: Contents) -> list[Drawing]:
     """All figures that the runs have data for; their names are those of the files."""
-    runs, found = contents.runs, [ap_bars(contents.runs, width=_WIDTH, name="ap", legend=True)]
+    runs, found = contents.runs, []
+    if runs:
+        found.append(ap_bars(runs, width=_WIDTH, name="ap", legend=True))
     labels = [run.label for run in runs]
-    if panels := training_panels(runs):
+    if panels := training_panels(contents.all_runs):
         found.append(together(panels, name="training", title="Training", columns=3, width=330,
-                              height=250, labels=labels, dashed=False))  # fmt: skip
+                              height=250, labels=[run.label for run in contents.all_runs],
+                              dashed=False))  # fmt: skip
     for kind in conditions.kinds_of(runs):
         title = f"AP over {conditions.KINDS[kind].title}"
         found.append(together(robustness_panels(runs, kind), name=f"robustness_{kind}",
-                              title=title, upright="AP, %", columns=5, width=190, height=165,
+                              title=title, columns=5, width=200, height=165,
                               labels=labels))  # fmt: skip
     if contents.precision_recall:
         found.append(together(contents.precision_recall, name="precision_recall",
-                              title="Precision over recall", upright="precision, %", columns=5,
-                              width=190, height=175, labels=labels))  # fmt: skip
+                              title="Precision over recall", columns=5,
+                              width=200, height=175, labels=labels))  # fmt: skip
     if contents.spectra:
         found.append(together(spectrum_panels(contents.spectra), name="spectra",
                               title="Average spectra", columns=4, width=200,

@@ -61,6 +61,7 @@ _CSS = {
 # Series differ in dash and marker as well, in print and for the colour-blind.
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)), (0, (9, 2, 3, 2)))
 MARKERS = "os^Dv"
+CHANCE: Any = (0, (1, 1.5))  # dots, of what a guess would reach
 _PIXELS = 96  # CSS pixels an inch
 _POINTS = 72  # SVG units an inch, as matplotlib writes them
 _STYLE: dict[Any, Any] = {  # matplotlib's stubs know each key as a literal

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from jaxdet.report.figures.panels import Panel
 from jaxdet.report.figures.style import DASHES, Palette
-from jaxdet.report.load import Run
+from jaxdet.report.load import Begun
 
 # How the curves of one colour are told apart, in print and by the colour-blind too.
 _LINES: Mapping[str, dict[str, Any]] = MappingProxyType(
@@ -28,34 +28,37 @@ _MOST_POINTS = 300
 _MOST_MARKERS = 25
 
 
-def training_panels(runs: Sequence[Run]) -> list[Panel]:
+def training_panels(runs: Sequence[Begun]) -> list[Panel]:
     """Those with data only."""
     panels = [
-        ("Loss", ("train/loss", "val/loss"), "linear"),
-        ("Validation accuracy and AP, %", ("val/accuracy", "val/ap"), "linear"),
-        ("Learning rate", ("lr",), "log"),
+        ("Loss", "cross-entropy, nats", ("train/loss", "val/loss"), "linear"),
+        ("Validation accuracy and AP", "%", ("val/accuracy", "val/ap"), "linear"),
+        ("Learning rate", "learning rate", ("lr",), "log"),
     ]
     return [
         _panel(runs, *panel)
         for panel in panels
-        if any(name in run.curves for run in runs for name in panel[1])
+        if any(name in run.curves for run in runs for name in panel[2])
     ]
 
 
-def _panel(runs: Sequence[Run], title: str, names: tuple[str, ...], scale: str) -> Panel:
+def _panel(
+    runs: Sequence[Begun], title: str, unit: str, names: tuple[str, ...], scale: str
+) -> Panel:
     def draw(axes: Axes, palette: Palette) -> None:
         for number, run in enumerate(runs):
             for place, name in enumerate(names):
                 # One run: a colour a name. Several: a colour a run; lines differ by name.
                 _draw_curve(axes, run, name, number if len(runs) > 1 else place, palette)
         _dress(axes, scale)
+        axes.set_ylabel(unit)
         if len(names) > 1:
             _name_curves(axes, colour=palette.ink if len(runs) > 1 else None)
 
     return Panel(title=title, draw=draw)
 
 
-def _draw_curve(axes: Axes, run: Run, name: str, number: int, palette: Palette) -> None:
+def _draw_curve(axes: Axes, run: Begun, name: str, number: int, palette: Palette) -> None:
     points = run.curves.get(name)
     if not points:
         return

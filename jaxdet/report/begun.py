@@ -1,0 +1,130 @@
+"""Runs without results: how far they are, what is missing and why, and what there is already."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from jaxdet import metrics
+from jaxdet.pages import printable
+from jaxdet.report.load import Begun
+from jaxdet.report.rows import percent
+from jaxdet.results import Predictions, read_arrays
+
+VALIDATION_HEAD = ("epoch", "step", "accuracy", "AP", "AUC", "loss", "checkpoint")
+SCORED_HEAD = ("set", "AP", "accuracy", "n real", "n fake")
+NOTHING = "nothing to show yet: it has written no line to metrics.jsonl and has scored no set"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Unscored:
+    """A run without results.
+
+    Attributes:
+      run: as it was read.
+      state: how far it is, what is missing and why, in sentences.
+      scored: of each set whose images are all scored, the cells of a line; see `SCORED_HEAD`.
+    """
+
+    run: Begun
+    state: str
+    scored: list[list[str]]
+
+    @property
+    def has_something(self) -> bool:
+        """True where there is more to show than a config."""
+        return bool(self.run.curves or self.scored)
+
+
+def look_at(run: Begun) -> Unscored:
+    """Says how far a run without results is, and scores the predictions that it has.
+
+    Raises:
+      UserError: where predictions are damaged.
+    """
+    scored = [_scored_line(name, rows) for name, rows in _predictions(run)]
+    return Unscored(run=run, state=f"{_state(run, len(scored))} {_next(run)}", scored=scored)
+
+
+def validations(run: Begun) -> list[list[str]]:
+    """Gives a line of cells for each validation so far; see `VALIDATION_HEAD`."""
+    values = {name: dict(points) for name, points in run.curves.items()}
+    kept = checkpoints(run)
+    return [
+        [
+            f"{values['epoch'].get(step, 0):g}",
+            f"{step:,}",
+            *(
+                percent(values.get(f"val/{name}", {}).get(step))
+                for name in ("accuracy", "ap", "auc")
+            ),
+            _loss(values.get("val/loss", {}).get(step)),
+            "kept" if step in kept else "",
+        ]
+        for step, _ in run.curves.get("val/accuracy", [])
+    ]
+
+
+def checkpoints(run: Begun) -> list[int]:
+    """Gives the steps of the checkpoints that lie in the run's folder, ascending."""
+    folder = run.folder.checkpoints
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def _state(run: Begun, n_scored: int) -> str:
+    """Says what is missing, and why."""
+    task = run.options.get("task", "train_eval")
+    if task == "train":
+        return f"This run only trains (task=train) and scores no test set. {_progress(run)}"
+    sets = f"{n_scored} set{'' if n_scored == 1 else 's'} scored so far"
+    if task == "eval":
+        return (
+            f"Not finished: the evaluation is not at its end ({sets}), so results.json is missing."
+        )
+    if n_scored or run.folder.validation.exists():
+        return (
+            "Not finished: the training is at its end, the evaluation is not "
+            f"({sets}), so results.json is missing."
+        )
+    return (
+        "Not finished: test sets are scored after the last epoch, so there are no results yet. "
+        f"{_progress(run)}"
+    )
+
+
+def _progress(run: Begun) -> str:
+    points = run.curves.get("epoch")
+    if not points:
+        return "No line of metrics is written yet."
+    step, epoch = points[-1]
+    most = run.options.get("optim.max_epochs")
+    return f"The last line of metrics is of step {step:,}, epoch {epoch:.3g}" + (
+        f" of at most {most}." if most else "."
+    )
+
+
+def _next(run: Begun) -> str:
+    """Says what to do where nothing works on the run any more."""
+    if run.options.get("task") == "train":
+        return f"To score test sets, start a run with task=eval and model.init={run.folder.path}."
+    steps = checkpoints(run)
+    place = f"from the newest checkpoint, step {steps[-1]:,}" if steps else "from what is there"
+    return f"If it was stopped, the command that started it goes on {place}."
+
+
+def _predictions(run: Begun) -> Iterator[tuple[str, Predictions]]:
+    folder = run.folder.predictions("").parent
+    # Hidden files are scores of a set that is not scored to its end.
+    for path in sorted(folder.glob("[!.]*.npz")):
+        yield path.stem, read_arrays(path, Predictions)
+
+
+def _scored_line(name: str, rows: Predictions) -> list[str]:
+    real, fake = (int((rows.label == label).sum()) for label in (0, 1))
+    shares = (metrics.average_precision, metrics.accuracy)
+    # Of a set in which no image could be read there are no rows.
+    values = [percent(of(rows.label, rows.logit) if rows.id.size else None) for of in shares]
+    return [printable(name), *values, str(real), str(fake)]
+
+
+def _loss(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
