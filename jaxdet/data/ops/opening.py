@@ -83,7 +83,9 @@ def _open(file: BinaryIO) -> Image.Image:
                 return _first_picture(_FACTORIES.get(name, factory)(file, ""), prefix)
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             fault = f"{name}: {' '.join(str(error).split())}" if accept and prefix else fault
-    raise RefusedError("not an image that Pillow can read" + (f": {fault}" if fault else ""))
+    if fault:
+        raise RefusedError(f"not an image that can be read: {fault}")
+    raise RefusedError("not an image, or of a format that is not read")
 
 
 # What Pillow would take for a row of pictures by its metadata is the JPEG that it begins with.
