@@ -17,6 +17,8 @@ from jaxdet.errors import UserError
 from jaxdet.predict.columns import ParquetRows, check_column, count_rows
 from jaxdet.predict.files import Input, find_images
 
+_LONGEST_NAME = 4096  # of a path, in Linux
+
 
 @dataclasses.dataclass(frozen=True)
 class FileChunk:
@@ -40,8 +42,9 @@ class ColumnChunk:
     def read(self) -> Iterator[Input]:
         """Images named by their path, or by file and row where the column holds their bytes."""
         for row, image in self.rows.read():
-            named = isinstance(image, Path | str)
-            name = str(image) if named else f"{self.rows.path}#{row}"
+            text = str(image) if isinstance(image, Path | str) else ""
+            # A URL may hold the image itself.
+            name = text if 0 < len(text) < _LONGEST_NAME else f"{self.rows.path}#{row}"
             yield Input(name, image)
 
 
