@@ -22,6 +22,7 @@ from jaxdet.predict.detector import load_detector
 from jaxdet.predict.files import find_images
 from jaxdet.predict.options import get_parser
 from jaxdet.predict.rows import Row, score_files
+from jaxdet.progress import say
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _score_few(options: argparse.Namespace) -> bool:
     """All rows at once, in memory and in the order given; whether some are errors."""
     check_writable(options.json, options.csv)
-    paths = find_images(options.path)
+    paths, left_aside = find_images(options.path)
+    if sentence := left_aside.sentence():
+        say(sentence)
     detector = load_detector(options.weights)
     crop = detector.crop if options.crop is None else options.crop
     detector.check_crop(crop)

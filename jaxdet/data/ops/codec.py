@@ -11,11 +11,17 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from jaxdet.data.ops.jxl import is_jxl, jxl_size
+from jaxdet.data.ops.plugins import missing_package_of, plugin_formats
 from jaxdet.data.ops.png import decode_plain_png
 from jaxdet.data.ops.sides import RefusedSizeError, check_sides
 
 # Read by programs that Pillow would start: PostScript is code, and Ghostscript runs it.
 _PROGRAMS = frozenset({"EPS"})
+# What Pillow decodes of any format; libjxl has no bound of its own.
+_MOST_JXL_PIXELS = 2 * 89_478_485
+# Bytes in which the size of a JPEG XL image stands, behind its metadata.
+_HEAD = 2**20
 # Rows of 16-bit images that are scaled at a time: the arithmetic takes eight bytes a pixel.
 _ROWS = 256
 
@@ -60,13 +66,17 @@ def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
       ValueError: where the file is no image, is damaged, or is too large.
     """
     try:
+        if is_jxl(content):  # decoded as it is opened
+            check_sides(*jxl_size(content), max_pixels=min(max_pixels, _MOST_JXL_PIXELS))
         with Image.open(io.BytesIO(content), formats=_formats()) as image:
             check_sides(image.width, image.height, max_pixels=max_pixels)
             yield image
     except RefusedSizeError:
         raise
     except UnidentifiedImageError:
-        raise ValueError("not an image that Pillow can read") from None
+        raise ValueError(
+            missing_package_of(content) or "not an image that Pillow can read"
+        ) from None
     except Image.DecompressionBombError as error:
         raise ValueError(f"pixels are more than Pillow decodes: {error}") from None
     except Exception as error:  # damaged files make Pillow's readers raise nearly anything
@@ -77,6 +87,10 @@ def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
 def size_by_header(file: BinaryIO) -> tuple[int, int] | None:
     """Width and height by an image file's header, pixels; None where it cannot be read."""
     try:
+        head = file.read(_HEAD)
+        if is_jxl(head):
+            return jxl_size(head)
+        file.seek(0)
         with Image.open(file, formats=_formats()) as image:
             return image.size
     except Exception:  # as in open_image
@@ -87,6 +101,7 @@ def size_by_header(file: BinaryIO) -> tuple[int, int] | None:
 def _formats() -> tuple[str, ...]:
     """Pillow's names of what it reads by itself, in the order in which it tries them."""
     Image.init()
+    plugin_formats()
     return tuple(name for name in Image.ID if name not in _PROGRAMS)
 
 

@@ -19,6 +19,7 @@ from jaxdet.data.store.layout import (
     read_about,
 )
 from jaxdet.files import sha256
+from jaxdet.pages import printable
 
 
 class Store:
@@ -166,6 +167,11 @@ class StoreRoot(PathTable):
         """Opens the store."""
         self._store, self.place = Store(path), str(path)
         super().__init__(self._store.folders)
+
+    def left_aside(self, splits: Sequence[str]) -> str:
+        """Returns what was left aside when the store was packed; see `sources.Root`."""
+        told = printable(self._store.about.get("left_aside", ""))
+        return f"when it was packed: {told}" if told else ""
 
     def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> StoreSet:
         """The images of a folder, of the named categories only where any are named."""
