@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.data.catalog import DATASETS, Container
+from jaxdet.data.formats import has_image_ending, is_image_name
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
-from jaxdet.data.names import has_image_ending, is_hidden, is_image_name
-from jaxdet.data.ops.plugins import missing_packages
+from jaxdet.data.names import is_hidden
+from jaxdet.data.plugins import missing_packages
 from jaxdet.data.walk import Visit, walk
 from jaxdet.pages import printable
 

@@ -1,11 +1,8 @@
 """Which entries of a folder are images and which are hidden, by their names, for all commands."""
 
-import functools
 import os
 
-from PIL import Image
-
-from jaxdet.data.ops.plugins import is_plugin_ending
+from jaxdet.data.formats import is_image_name
 
 # Folders that macOS and Synology leave beside the images, with files named like them.
 _SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir"})
@@ -36,18 +33,3 @@ def is_image_file(entry: os.DirEntry) -> bool:
     such; left aside, a set would shrink without a word.
     """
     return is_image_name(entry.name) and not is_folder(entry)
-
-
-def is_image_name(name: str) -> bool:
-    """Returns whether a name is an image's, by its ending; hidden files are none."""
-    return not is_hidden(name) and has_image_ending(name)
-
-
-def has_image_ending(name: str) -> bool:
-    """Returns whether a name ends as an image's that can be read here, hidden or not."""
-    return _is_image_ending(os.path.splitext(name)[1])
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_image_ending(ending: str) -> bool:
-    return ending.lower() in Image.registered_extensions() or is_plugin_ending(ending)

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from PIL import Image, ImageFilter
 
+from jaxdet.data.formats import is_image_name
 from jaxdet.data.ops import open_image
 from jaxdet.data.regular import read_image_file, reason
 from jaxdet.errors import BadImageError, UserError
@@ -105,8 +106,7 @@ def own_photographs(folder: Path, *, seed: int, size: int) -> dict[str, tuple[Ph
     """Split -> the photographs under a folder, shuffled by the seed: 60, 15 and 25 percent."""
     if not folder.is_dir():
         raise UserError(f"--photos={folder}: no such folder")
-    suffixes = Image.registered_extensions()
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in suffixes and f.is_file())
+    files = sorted(f for f in folder.rglob("*") if is_image_name(f.name) and f.is_file())
     large = [f for f in files if shorter_side(f) >= 2 * size]
     if len(large) < MIN_PHOTOS:
         raise UserError(

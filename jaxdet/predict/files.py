@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxdet.data.aside import LeftAside
-from jaxdet.data.names import is_hidden, is_image_name
+from jaxdet.data.formats import is_image_name
+from jaxdet.data.names import is_hidden
 from jaxdet.data.ops import decode
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.data.walk import walk

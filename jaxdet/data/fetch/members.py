@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from jaxdet.data.catalog import Dataset
 from jaxdet.data.fetch.archive import Member
+from jaxdet.data.formats import is_image_name
 from jaxdet.data.images import LABEL_FOLDERS
-from jaxdet.data.names import is_image_name
 from jaxdet.errors import RunFailedError
 
 

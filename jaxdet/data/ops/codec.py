@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from jaxdet.data.ops.jxl import is_jxl, jxl_size
-from jaxdet.data.ops.plugins import missing_package_of, plugin_formats
+from jaxdet.data.jxl import is_jxl, jxl_size
 from jaxdet.data.ops.png import decode_plain_png
 from jaxdet.data.ops.sides import RefusedSizeError, check_sides
+from jaxdet.data.plugins import missing_package_of, plugin_formats
 
 # Read by programs that Pillow would start: PostScript is code, and Ghostscript runs it.
 _PROGRAMS = frozenset({"EPS"})

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from PIL import Image
 
-from jaxdet.data.ops.jxl import is_jxl
+from jaxdet.data.jxl import is_jxl
 
 # Brands of ISO/IEC 23008-12, at byte 8 of a file whose bytes 4 to 8 are `ftyp`.
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -61,6 +61,12 @@ def is_plugin_ending(ending: str) -> bool:
     """Returns whether the ending of a file's name is of a format whose package is installed."""
     plugin = _by_ending(ending)
     return plugin is not None and _load(plugin)
+
+
+def plugin_format(ending: str) -> str:
+    """Returns Pillow's name of the format that an ending stands for, if a package reads it."""
+    plugin = _by_ending(ending)
+    return plugin.format if plugin else ""
 
 
 def missing_packages(endings: Iterable[str]) -> list[str]:
