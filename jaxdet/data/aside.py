@@ -94,7 +94,7 @@ class LeftAside:
 
     def to_plain(self) -> dict[str, Any]:
         """Returns the counts as JSON takes them."""
-        return {"files": self.files, **dataclasses.asdict(self)}
+        return {"files": self.files, **vars(self)}
 
     def _lost(self) -> Iterable[tuple[str, int]]:
         return ((path, n) for path, n in self.unseen.items() if _is_of_a_set(path))
