@@ -65,7 +65,7 @@ class Data:
         choices=("stop", "skip", "replace"),
     )
     max_pixels: int = option(
-        50_000_000,
+        210_000_000,
         "images with more pixels by their header, or with a side of more than 1,024 times the "
         "other, are not decoded and count as unreadable",
         unit="pixels",

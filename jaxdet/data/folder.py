@@ -15,7 +15,7 @@ from jaxdet.data.aside import LeftAside, look_aside, look_beside
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS, ImageSet
 from jaxdet.data.names import is_image_file, is_visible_folder
 from jaxdet.data.ops import decode_bgr
-from jaxdet.data.ops.codec import size_by_header
+from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.errors import UserError
 from jaxdet.files import open_regular

@@ -8,16 +8,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from jaxdet.data.ops.sides import LimitError
 from jaxdet.errors import UserError
 from jaxdet.files import open_regular
 
-# Bytes that no uncompressed pixel exceeds (four channels of 32 bits), and room for metadata.
+# Bytes that no uncompressed pixel exceeds (four channels of 32 bits), and space for metadata, in
+# which some generators keep whole workflows and other pictures.
 _PIXEL_BYTES = 16
-_METADATA_BYTES = 2**24
+_METADATA_BYTES = 2**28
 
 
 def read_image_file(path: Path, *, max_pixels: int) -> bytes:
-    """The content of an image file, 16 bytes a pixel and 16 MiB at most.
+    """Returns the content of an image file, 16 bytes a pixel and 256 MiB at most.
 
     Raises:
       OSError: where it cannot be opened.
@@ -25,16 +27,22 @@ def read_image_file(path: Path, *, max_pixels: int) -> bytes:
     """
     most = _PIXEL_BYTES * max_pixels + _METADATA_BYTES
     with open_regular(path) as file:
-        content = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
-    if len(content) > most:
-        raise ValueError(
-            f"more than {most} bytes, which no image of data.max_pixels={max_pixels} takes"
-        )
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(size + 1) if size <= most else b""
+    if max(size, len(content)) > most:
+        raise LimitError("larger than any image within", max_pixels)
     return content
 
 
-def reason(error: Exception) -> str:
-    """What an error says, in one line and without the path, which messages name already."""
+def reason(error: Exception, *, option: str = "data.max_pixels") -> str:
+    """Returns what an error says, in one line and without the path, which messages name already.
+
+    Args:
+      error: of a file that cannot be read.
+      option: of the command that reads it, which limits the pixels of an image.
+    """
+    if isinstance(error, LimitError):
+        return error.naming(option)
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return " ".join(text.split()) or type(error).__name__
 

@@ -14,8 +14,9 @@ from types import MappingProxyType
 import numpy as np
 from PIL import Image, ImageFilter
 
+from jaxdet.config import Data
 from jaxdet.data.formats import is_image_name
-from jaxdet.data.ops import open_image
+from jaxdet.data.ops import decode, open_image
 from jaxdet.data.regular import read_image_file, reason
 from jaxdet.errors import BadImageError, UserError
 
@@ -24,7 +25,6 @@ MAX_SCALE = 2.0  # photograph pixels per crop pixel; JPEG's blocks fade as they 
 MAX_BLUR = 1.0  # sigma in crop pixels, see cut_crop
 FLAT = 4.0  # gray levels of deviation under which a crop (sky, black) shows no trace at all
 TRIES = 8
-_MOST_PIXELS = 89_000_000  # above, Pillow warns of bombs
 
 # The photographs inside scikit-image's wheel; drawings, logos, text and test patterns are left
 # out. Which of them test was settled with the test sets' AP in view (docs/data.md). The two
@@ -129,23 +129,26 @@ def _name(path: Path, number: int, folder: Path) -> str:
 def shorter_side(path: Path) -> int:
     """Pixels, from the header alone; BadImageError where Pillow cannot read the file."""
     try:
-        with open_image(_content(path), max_pixels=_MOST_PIXELS) as image:
+        with open_image(_content(path), max_pixels=Data.max_pixels) as image:
             return min(image.size)
     except (OSError, ValueError) as error:
-        raise BadImageError(f"{path}: cannot be read as an image ({reason(error)})") from error
+        raise BadImageError(f"{path}: cannot be read as an image ({_reason(error)})") from error
 
 
 def load_view(path: Path) -> Image.Image:
     """The photograph as RGB; BadImageError where it cannot be decoded."""
     try:
-        with open_image(_content(path), max_pixels=_MOST_PIXELS) as image:
-            return image.convert("RGB")
+        return Image.fromarray(decode(_content(path), max_pixels=Data.max_pixels))
     except (OSError, ValueError) as error:
-        raise BadImageError(f"{path}: cannot be decoded ({reason(error)})") from error
+        raise BadImageError(f"{path}: cannot be decoded ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    return reason(error, option="the limit of")
 
 
 def _content(path: Path) -> bytes:
-    return read_image_file(path, max_pixels=_MOST_PIXELS)
+    return read_image_file(path, max_pixels=Data.max_pixels)
 
 
 def cut_crops(

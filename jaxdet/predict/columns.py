@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from jaxdet.predict.files import Encoded
 
 # Rows in memory at a time: each may hold megabytes.
 _ROWS = 16
+_BYTES = (pa.binary(), pa.large_binary(), pa.binary_view())
+_TEXTS = (pa.string(), pa.large_string(), pa.string_view())
+# Of http, s3, hf and the like; as a path, one would lose a slash.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,18 +108,26 @@ def _image(value: str | bytes | dict[str, str | bytes] | None) -> Encoded:
     if isinstance(value, dict):
         # No bytes at all are those of an empty file.
         value = value["bytes"] if value["bytes"] is not None else value.get("path")
-    return Path(value) if isinstance(value, str) else value
+    return Path(value) if isinstance(value, str) and not _URL.match(value) else value
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    return _plain(kind) in _BYTES or pa.types.is_fixed_size_binary(_plain(kind))
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    return _plain(kind) in _TEXTS
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Returns the type of the values, also where each distinct one is stored once."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _is_image_struct(kind: pa.DataType) -> bool:
     if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
         return False
-    return _is_bytes(kind.field("bytes").type)
+    has_path = kind.get_field_index("path") >= 0
+    return _is_bytes(kind.field("bytes").type) and (
+        not has_path or _is_text(kind.field("path").type)
+    )

@@ -1,6 +1,7 @@
 """Image files named on the command line: found in order, decoded ahead."""
 
 import dataclasses
+import functools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +14,8 @@ from jaxdet.data.aside import LeftAside
 from jaxdet.data.formats import is_image_name
 from jaxdet.data.names import is_hidden
 from jaxdet.data.ops import decode
+from jaxdet.data.ops.codec import Exif
+from jaxdet.data.ops.sides import LimitError
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.data.walk import walk
 from jaxdet.errors import UserError
@@ -20,8 +23,8 @@ from jaxdet.errors import UserError
 # Decoded images that may wait: few, since one can have tens of megapixels.
 _AHEAD = 2
 
-# An image file, the content of one, or what should have been one.
-Encoded = Path | bytes | None
+# An image file, the content of one, a URL of one, or nothing where one should have been.
+Encoded = Path | bytes | str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Input:
 
     Attributes:
       name: what its row calls it.
-      image: its file or the content of one; None where a table has none.
+      image: its file or the content of one; a URL where a table has that, None where it has none.
     """
 
     name: str
@@ -85,26 +88,28 @@ def _look_into(
 
 
 def read_ahead(
-    images: Iterable[Encoded], *, max_pixels: int
+    images: Iterable[Encoded], *, max_pixels: int, exif: Exif = "ignore"
 ) -> Iterator[tuple[int, np.ndarray | Exception]]:
-    """Each image's number with its pixels u8 [H, W, 3], or with why it cannot be read.
+    """Yields each image's number with its pixels u8 [H, W, 3], or with why it cannot be read.
 
     Args:
       images: taken one after the other, a few ahead.
       max_pixels: images with more are not decoded.
+      exif: as in `decode`.
     """
+    read = functools.partial(read_pixels, max_pixels=max_pixels, exif=exif)
     waiting: deque[tuple[int, Future[np.ndarray]]] = deque()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for number, image in enumerate(images):
-            waiting.append((number, pool.submit(read_pixels, image, max_pixels=max_pixels)))
+            waiting.append((number, pool.submit(read, image)))
             if len(waiting) > _AHEAD:
                 yield _result(*waiting.popleft())
         while waiting:
             yield _result(*waiting.popleft())
 
 
-def read_pixels(image: Encoded, *, max_pixels: int) -> np.ndarray:
-    """The pixels u8 [H, W, 3] of an image, RGB.
+def read_pixels(image: Encoded, *, max_pixels: int, exif: Exif = "ignore") -> np.ndarray:
+    """Returns the pixels u8 [H, W, 3] of an image, RGB.
 
     Raises:
       OSError: where its file cannot be opened.
@@ -112,9 +117,14 @@ def read_pixels(image: Encoded, *, max_pixels: int) -> np.ndarray:
     """
     if image is None:
         raise ValueError("no image in this row of the table")
-    if isinstance(image, Path):
-        image = read_image_file(image, max_pixels=max_pixels)
-    return decode(image, max_pixels=max_pixels)
+    if isinstance(image, str):
+        raise ValueError("a URL, and nothing is fetched: download the image, or give its bytes")
+    try:
+        if isinstance(image, Path):
+            image = read_image_file(image, max_pixels=max_pixels)
+        return decode(image, max_pixels=max_pixels, exif=exif)
+    except LimitError as error:
+        raise ValueError(error.naming("--max-pixels")) from None
 
 
 def _result(number: int, future: Future[np.ndarray]) -> tuple[int, np.ndarray | Exception]:

@@ -42,7 +42,8 @@ class ColumnChunk:
     def read(self) -> Iterator[Input]:
         """Images named by their path, or by file and row where the column holds their bytes."""
         for row, image in self.rows.read():
-            name = str(image) if isinstance(image, Path) else f"{self.rows.path}#{row}"
+            named = isinstance(image, Path | str)
+            name = str(image) if named else f"{self.rows.path}#{row}"
             yield Input(name, image)
 
 

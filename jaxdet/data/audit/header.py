@@ -33,8 +33,6 @@ class Header:
 
     Attributes:
       container: Pillow's name of the format found in the content, such as "PNG".
-      width: pixels.
-      height: pixels.
       mode: Pillow's colour mode, such as "RGB".
       depth: bits a channel, as stored.
       quality: of the IJG encoder whose quantisation tables are nearest; NaN where not JPEG.
@@ -46,8 +44,6 @@ class Header:
     """
 
     container: str
-    width: int
-    height: int
     mode: str
     depth: int
     quality: float
@@ -67,8 +63,6 @@ def read_header(image: Image.Image, content: bytes) -> Header:
     return Header(
         # Cameras write several pictures as MPO: a JPEG followed by others.
         container="JPEG" if container == "MPO" else container,
-        width=image.width,
-        height=image.height,
         mode=image.mode,
         depth=_depth(image, content),
         quality=_quality(image),

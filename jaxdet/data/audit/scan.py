@@ -14,7 +14,8 @@ import numpy as np
 from jaxdet.data.audit import pixels
 from jaxdet.data.audit.header import LOSSLESS, container_of_name, read_header
 from jaxdet.data.audit.places import Listing
-from jaxdet.data.ops.codec import open_image, to_rgb
+from jaxdet.data.ops.codec import to_rgb
+from jaxdet.data.ops.opening import open_image
 from jaxdet.data.regular import read_image_file, reason
 
 Task = TypeVar("Task")
@@ -31,6 +32,8 @@ ROW = np.dtype([
 # Files handed to the threads at a time, so that results wait in bounded memory.
 _CHUNK = 1024
 _MOST_THREADS = 16
+# What limits the pixels of an image in `data audit`.
+_OPTION = "--max-pixels"
 # What Pillow says of a file that ends too early.
 _CUT_SHORT = ("truncated", "Truncated", "unexpected end", "cut off")
 
@@ -103,28 +106,29 @@ def _measured(listing: Listing, index: int, *, max_pixels: int) -> tuple | Fault
     try:
         content = read_image_file(listing.path(index), max_pixels=max_pixels)
     except (OSError, ValueError) as error:
-        return Fault(path=path, kind="unreadable", text=reason(error))
+        return Fault(path=path, kind="unreadable", text=reason(error, option=_OPTION))
     if not content:
         return Fault(path=path, kind="empty", text="0 bytes")
     try:
         return _facts(content, max_pixels=max_pixels)
     except Exception as error:  # damaged files make Pillow's readers raise nearly anything
-        text = reason(error)
+        text = reason(error, option=_OPTION)
         return Fault(path=path, kind=_kind(text), text=text)
 
 
 def _facts(content: bytes, *, max_pixels: int) -> tuple:
     """A row of the table."""
     with open_image(content, max_pixels=max_pixels) as image:
-        image.load()
-        header = read_header(image, content)
         rgb = to_rgb(image)
+        header = read_header(image, content)
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     # A JPEG's own blocks say nothing about its past.
     blocking = pixels.blocking(grey) if header.container in LOSSLESS else np.nan
     facts = {
         **{field.name: getattr(header, field.name) for field in dataclasses.fields(header)},
         "read": True,
+        "width": rgb.shape[1],
+        "height": rgb.shape[0],
         "bytes": len(content),
         "blocking": blocking,
         "digest": np.frombuffer(pixels.pixel_digest(rgb), np.uint64),

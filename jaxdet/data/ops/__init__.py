@@ -1,7 +1,7 @@
 """Image operations: u8 [H, W, 3] in, the same out. Randomness stays outside."""
 
 from jaxdet.data.ops.blur import blur_radius, gaussian_blur
-from jaxdet.data.ops.codec import decode, decode_bgr, jpeg, open_image, swap_channels
+from jaxdet.data.ops.codec import decode, decode_bgr, jpeg, swap_channels
 from jaxdet.data.ops.geometry import (
     center_corner,
     center_crop,
@@ -13,6 +13,7 @@ from jaxdet.data.ops.geometry import (
 )
 from jaxdet.data.ops.kernels import kernel_blur, three_tap_blur
 from jaxdet.data.ops.noise import add_noise
+from jaxdet.data.ops.opening import open_image
 from jaxdet.data.ops.sharpness import laplacian_variance
 
 __all__ = [

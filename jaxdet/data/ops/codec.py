@@ -1,41 +1,39 @@
 """Bytes to pixels, and through JPEG and back."""
 
-import contextlib
-import functools
 import io
-from collections.abc import Iterator
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import Literal
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from jaxdet.data.jxl import is_jxl, jxl_size
+from jaxdet.data.ops.grey import grey_of, is_wide_grey
+from jaxdet.data.ops.opening import open_image
 from jaxdet.data.ops.png import decode_plain_png
-from jaxdet.data.ops.sides import RefusedSizeError, check_sides
-from jaxdet.data.plugins import missing_package_of, plugin_formats
+from jaxdet.data.plugins import plugin_formats
 
-# Read by programs that Pillow would start: PostScript is code, and Ghostscript runs it.
-_PROGRAMS = frozenset({"EPS"})
-# What Pillow decodes of any format; libjxl has no bound of its own.
-_MOST_JXL_PIXELS = 2 * 89_478_485
-# Bytes in which the size of a JPEG XL image stands, behind its metadata.
-_HEAD = 2**20
-# Rows of 16-bit images that are scaled at a time: the arithmetic takes eight bytes a pixel.
-_ROWS = 256
+# Whether pixels are read as they are stored, or turned as EXIF says.
+Exif = Literal["ignore", "apply"]
+_ORIENTATION = 0x0112  # EXIF's tag
+_Turn = Image.Transpose
+_TURNS = {
+    2: _Turn.FLIP_LEFT_RIGHT, 3: _Turn.ROTATE_180, 4: _Turn.FLIP_TOP_BOTTOM, 5: _Turn.TRANSPOSE,
+    6: _Turn.ROTATE_270, 7: _Turn.TRANSVERSE, 8: _Turn.ROTATE_90,
+}  # fmt: skip
+_BACK = {**_TURNS, 6: _Turn.ROTATE_90, 8: _Turn.ROTATE_270}
 
 
-def decode(content: bytes, *, max_pixels: int) -> np.ndarray:
-    """The pixels of an image file, by Pillow's conversion to RGB as the published loaders do.
+def decode(content: bytes, *, max_pixels: int, exif: Exif = "ignore") -> np.ndarray:
+    """Returns the pixels of an image file, by Pillow's conversion to RGB as the published loaders.
 
-    Palettes and grey become RGB, an alpha channel is dropped, EXIF rotation is ignored, of an
-    animation the first frame counts. 16-bit grey is scaled to 8 bits: Pillow alone would cut it
-    off at 255.
+    Palettes and grey become RGB, an alpha channel is dropped, of an animation the first frame
+    counts. Grey of more than 8 bits is scaled, see `grey_of`: Pillow alone would cut it off at 255.
 
     Args:
-      content: a whole file in any format Pillow reads.
+      content: a whole file in one of `formats.FORMATS`.
       max_pixels: files with more pixels are refused before they are decoded.
+      exif: "ignore" for the pixels as every format stores them, "apply" to turn them.
 
     Returns:
       u8 [H, W, 3].
@@ -44,81 +42,45 @@ def decode(content: bytes, *, max_pixels: int) -> np.ndarray:
       ValueError: where the file is no image, is damaged, or is too large.
     """
     with open_image(content, max_pixels=max_pixels) as image:
-        return to_rgb(image)
+        return to_rgb(image, exif=exif)
 
 
 def decode_bgr(content: bytes, *, max_pixels: int) -> np.ndarray:
-    """The pixels of `decode` in OpenCV's order, and quicker for the commonest PNG."""
+    """Returns the pixels of `decode` in OpenCV's order, and quicker for the commonest PNG."""
     pixels = decode_plain_png(content, max_pixels=max_pixels)
     return swap_channels(decode(content, max_pixels=max_pixels)) if pixels is None else pixels
 
 
-@contextlib.contextmanager
-def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
-    """The image of a file, not yet decoded; what Pillow raises in the body is a ValueError after.
+def to_rgb(image: Image.Image, *, exif: Exif = "ignore") -> np.ndarray:
+    """Returns the pixels of `decode`, u8 [H, W, 3], of an image that is not loaded yet."""
+    # Pillow turns a TIFF when it loads it, and nothing else.
+    turned = image.format == "TIFF"
+    orientation = 1 if turned == (exif == "apply") else _orientation(image)
+    rgb = _eight_bits(image)
+    turn = (_BACK if turned else _TURNS).get(orientation)
+    return np.asarray(rgb if turn is None else rgb.transpose(turn))
 
-    Args:
-      content: a whole file in any format that Pillow reads by itself: not EPS, for which it would
-        start Ghostscript.
-      max_pixels: files with more pixels are refused.
 
-    Raises:
-      ValueError: where the file is no image, is damaged, or is too large.
+def _orientation(image: Image.Image) -> int:
+    """Returns EXIF's orientation, 1 to 8; 1 where EXIF is damaged, which harms no pixel.
+
+    HEIC and JPEG XL say elsewhere how they are turned, and their decoders do it.
     """
+    if image.format in plugin_formats():
+        return 1
     try:
-        if is_jxl(content):  # decoded as it is opened
-            check_sides(*jxl_size(content), max_pixels=min(max_pixels, _MOST_JXL_PIXELS))
-        with Image.open(io.BytesIO(content), formats=_formats()) as image:
-            check_sides(image.width, image.height, max_pixels=max_pixels)
-            yield image
-    except RefusedSizeError:
-        raise
-    except UnidentifiedImageError:
-        raise ValueError(
-            missing_package_of(content) or "not an image that Pillow can read"
-        ) from None
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"pixels are more than Pillow decodes: {error}") from None
-    except Exception as error:  # damaged files make Pillow's readers raise nearly anything
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"damaged image: {text}") from None
-
-
-def size_by_header(file: BinaryIO) -> tuple[int, int] | None:
-    """Width and height by an image file's header, pixels; None where it cannot be read."""
-    try:
-        head = file.read(_HEAD)
-        if is_jxl(head):
-            return jxl_size(head)
-        file.seek(0)
-        with Image.open(file, formats=_formats()) as image:
-            return image.size
+        return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # as in open_image
-        return None
+        return 1
 
 
-@functools.cache
-def _formats() -> tuple[str, ...]:
-    """Pillow's names of what it reads by itself, in the order in which it tries them."""
-    Image.init()
-    plugin_formats()
-    return tuple(name for name in Image.ID if name not in _PROGRAMS)
-
-
-def to_rgb(image: Image.Image) -> np.ndarray:
-    """The pixels, u8 [H, W, 3], as `decode` gives them."""
-    return np.asarray(_to_eight_bits(image).convert("RGB"))
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    if not image.mode.startswith("I"):
-        return image
-    levels = np.asarray(image)
-    scaled = np.empty(levels.shape, np.uint8)
-    for top in range(0, len(levels), _ROWS):
-        rows = levels[top : top + _ROWS].astype(np.float64)
-        scaled[top : top + _ROWS] = np.clip(rows / 257 + 0.5, 0, 255)
-    return Image.fromarray(scaled)
+def _eight_bits(image: Image.Image) -> Image.Image:
+    image.load()
+    if is_wide_grey(image):
+        image = Image.fromarray(grey_of(image))
+    elif image.mode == "La":  # grey times alpha, which Pillow takes to RGB in two steps
+        image = image.convert("LA")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def jpeg(image: np.ndarray, *, quality: int, codec: str = "cv2", order: str = "rgb") -> np.ndarray:

@@ -1,16 +1,47 @@
 """How many pixels an image may have, by its header, before any is decoded."""
 
+import contextlib
+import threading
+
 # Longer side by shorter side. What is made of an image, by padding it to a crop or by resizing its
 # shorter side, grows with this: a line of fifty megapixels would become gigabytes.
 LARGEST_RATIO = 1024
+# Larger images wait for each other: one of 200 megapixels takes two gigabytes while it is decoded.
+_LARGE_PIXELS = 50_000_000
+_ONE_LARGE = threading.RLock()
 
 
-class RefusedSizeError(ValueError):
-    """An image that is perhaps sound, but too large or of an absurd shape."""
+class RefusedError(ValueError):
+    """An image that is perhaps intact, but not read here; the text says why."""
+
+
+class RefusedSizeError(RefusedError):
+    """An image that is perhaps intact, but too large or of an absurd shape."""
+
+
+class LimitError(RefusedSizeError):
+    """An image that is larger than an option allows.
+
+    Attributes:
+      what: is too large, up to the option's name.
+      limit: the option's value.
+    """
+
+    def __init__(self, what: str, limit: int):
+        """Takes the attributes."""
+        super().__init__(what, limit)
+        self.what, self.limit = what, limit
+
+    def __str__(self) -> str:
+        return self.naming("data.max_pixels")
+
+    def naming(self, option: str) -> str:
+        """Returns the message with the option of the command that reads the image."""
+        return f"{self.what} {option}={self.limit}"
 
 
 def check_sides(width: int, height: int, *, max_pixels: int) -> None:
-    """Sees that an image may be decoded.
+    """Raises RefusedSizeError unless an image may be decoded.
 
     Args:
       width: by its header, pixels.
@@ -18,15 +49,19 @@ def check_sides(width: int, height: int, *, max_pixels: int) -> None:
       max_pixels: how many it may have.
 
     Raises:
-      RefusedSizeError: where it has none, more than that, or a side far longer than the other.
+      LimitError: where it has more than that.
+      RefusedSizeError: where it has none, or a side far longer than the other.
     """
     if width < 1 or height < 1:
         raise RefusedSizeError(f"{width}x{height} are no pixels")
     if width * height > max_pixels:
-        raise RefusedSizeError(
-            f"{width}x{height} pixels are more than data.max_pixels={max_pixels}"
-        )
+        raise LimitError(f"{width}x{height} pixels are more than", max_pixels)
     if max(width, height) > LARGEST_RATIO * min(width, height):
         raise RefusedSizeError(
             f"{width}x{height} pixels: a side is more than {LARGEST_RATIO} times the other"
         )
+
+
+def turn_for(pixels: int) -> contextlib.AbstractContextManager:
+    """Returns what to decode an image in: large ones are decoded one at a time in a process."""
+    return _ONE_LARGE if pixels > _LARGE_PIXELS else contextlib.nullcontext()

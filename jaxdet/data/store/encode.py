@@ -5,7 +5,10 @@ import zlib
 
 import numpy as np
 
-from jaxdet.data.ops import decode_bgr, open_image
+from jaxdet.config import Data
+from jaxdet.data.ops import decode_bgr
+from jaxdet.data.ops.opening import open_image, stored_size
+from jaxdet.data.regular import reason
 from jaxdet.data.store.layout import RECORD
 
 # Containers that keep pixels as they are; the pixels of others follow from a decoder.
@@ -14,26 +17,25 @@ _LOSSLESS = ("PNG", "BMP", "PPM")
 _MOST_RAW_PIXELS = 2**20
 
 
-def encode(content: bytes, raw_size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
-    """A record without its place, and the bytes u8 to store."""
+def encode(content: bytes, raw_size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray, str]:
+    """Returns a record without its place, the bytes u8 to store, and why no run can read them."""
     stored = np.frombuffer(content, np.uint8)
     record = np.zeros((), RECORD)
     header = header_of(content)
+    pixels, fault = _pixels(content)
     if header is not None:
         record["width"], record["height"] = header[1]
-        raw = header[1] == raw_size and may_be_raw(*header)
-        pixels = _pixels(content) if raw else None
-        if pixels is not None:
+        if pixels is not None and header[1] == raw_size and may_be_raw(*header):
             stored, record["raw"] = pixels.reshape(-1), 1
     record["size"], record["crc"] = stored.size, zlib.crc32(stored.data)
-    return record, stored
+    return record, stored, fault
 
 
 def header_of(content: bytes) -> tuple[str, tuple[int, int]] | None:
     """Format with mode, and size, or None for what is no image."""
     try:
         with open_image(content, max_pixels=sys.maxsize) as image:
-            return f"{image.format} {image.mode}", image.size
+            return f"{image.format} {image.mode}", stored_size(image)
     except ValueError:
         return None
 
@@ -44,9 +46,9 @@ def may_be_raw(kind: str, size: tuple[int, int]) -> bool:
     return lossless and size[0] * size[1] <= _MOST_RAW_PIXELS
 
 
-def _pixels(content: bytes) -> np.ndarray | None:
-    """u8 [H, W, 3] in BGR; None for a damaged file, which is kept as it is."""
+def _pixels(content: bytes) -> tuple[np.ndarray | None, str]:
+    """Returns u8 [H, W, 3] in BGR; or None, and why no run can read them by default."""
     try:
-        return decode_bgr(content, max_pixels=_MOST_RAW_PIXELS)
-    except ValueError:
-        return None
+        return decode_bgr(content, max_pixels=Data.max_pixels), ""
+    except ValueError as error:
+        return None, reason(error)

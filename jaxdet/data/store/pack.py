@@ -27,6 +27,7 @@ from jaxdet.data.store.layout import (
 from jaxdet.data.store.listing import Listing, content_to_pack, list_files, set_of
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.files import sha256, write_bytes, write_json
+from jaxdet.pages import printable
 from jaxdet.progress import ProgressLine
 
 # A shard is closed when it has this many bytes: what a stopped start does again.
@@ -58,7 +59,7 @@ def pack(src: Path, dst: Path, *, say: Say) -> None:
         draft = Draft(dst, listing)
         try:
             if not draft.is_whole:
-                _write(listing, draft)
+                _write(listing, draft, say)
             draft.become(dst)
         except OSError as error:
             raise RunFailedError(
@@ -100,22 +101,27 @@ def _check_same(dst: Path, listing: Listing) -> None:
         )
 
 
-def _write(listing: Listing, draft: Draft) -> None:
+def _write(listing: Listing, draft: Draft, say: Say) -> None:
     first = sum(map(len, draft.done))
     with ProgressLine("pack", total=len(listing.files), done=first, unit="images") as line:
+        images = _read_ahead(listing, _raw_sizes(listing), first, say)
         for records in _write_shards(
-            listing, draft.paths, first=first, number=len(draft.done), advance=line.advance
+            listing, images, draft.paths, first=first, number=len(draft.done), advance=line.advance
         ):
             draft.add(records)
     _finish(listing, draft.paths, np.concatenate(draft.done), draft.sizes)
 
 
 def _write_shards(
-    listing: Listing, paths: StorePaths, *, first: int, number: int, advance: Callable[[], None]
+    listing: Listing,
+    images: Iterator[tuple[np.ndarray, np.ndarray]],
+    paths: StorePaths,
+    *,
+    first: int,
+    number: int,
+    advance: Callable[[], None],
 ) -> Iterator[np.ndarray]:
     """Records of each further shard, once its file is whole."""
-    raw_sizes = _raw_sizes(listing)
-    images = _read_ahead(listing, raw_sizes, first)
     while first < len(listing.files):
         records = _write_shard(images, paths.shard(number), number, advance)
         yield records
@@ -161,25 +167,34 @@ def _content(listing: Listing, folder: int, name: str) -> bytes:
 
 
 def _read_ahead(
-    listing: Listing, raw_sizes: dict[str, tuple[int, int]], first: int
+    listing: Listing, raw_sizes: dict[str, tuple[int, int]], first: int, say: Say
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Record and bytes of each image from `first` on, decoded by threads, in order."""
+    """Record and bytes of each image from `first` on, decoded by threads, in order.
 
-    def read(number: int) -> tuple[np.ndarray, np.ndarray]:
+    Those that cannot be read are named; they are packed as they are.
+    """
+
+    def read(number: int) -> tuple[np.ndarray, np.ndarray, str]:
         folder, name = listing.files[number]
         raw_size = raw_sizes.get(set_of(listing.folders[folder]))
-        record, stored = encode(_content(listing, folder, name), raw_size)
+        record, stored, fault = encode(_content(listing, folder, name), raw_size)
         record["folder"] = folder
+        return record, stored, fault and f"{listing.folders[folder]}/{name}: {fault}"
+
+    def result(future: Future[tuple[np.ndarray, np.ndarray, str]]) -> tuple[np.ndarray, np.ndarray]:
+        record, stored, fault = future.result()
+        if fault:
+            say(f"{printable(fault)}; packed as it is")
         return record, stored
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting: deque[Future[tuple[np.ndarray, np.ndarray]]] = deque()
+        waiting: deque[Future[tuple[np.ndarray, np.ndarray, str]]] = deque()
         for number in range(first, len(listing.files)):
             waiting.append(pool.submit(read, number))
             if len(waiting) > 4 * (os.cpu_count() or 1):
-                yield waiting.popleft().result()
+                yield result(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield result(waiting.popleft())
 
 
 def _finish(listing: Listing, paths: StorePaths, records: np.ndarray, sizes: Iterable[int]) -> None:

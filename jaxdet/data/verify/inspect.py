@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jaxdet.config import Data
-from jaxdet.data.ops import open_image
+from jaxdet.data.ops import decode_bgr
 from jaxdet.data.regular import read_image_file, reason
 from jaxdet.data.verify.report import Finding, Kind
 from jaxdet.files import open_regular
@@ -50,8 +50,7 @@ def examine_image(content: bytes) -> str:
     if not content:
         return "is empty"
     try:
-        with open_image(content, max_pixels=Data.max_pixels) as image:
-            image.load()
+        decode_bgr(content, max_pixels=Data.max_pixels)
     except ValueError as error:
         return f"cannot be read: {reason(error)}"
     return ""
