@@ -60,6 +60,12 @@ class Store:
                     f"{shard}: {found} bytes instead of {size}; pack the store again"
                 )
 
+    @property
+    def left_aside(self) -> str:
+        """Returns a line about the files that were left aside when it was packed, "" for none."""
+        sentence = printable(self.about.get("left_aside", ""))
+        return f"when it was packed: {sentence}" if sentence else ""
+
     def name(self, record: int) -> str:
         """The file's name."""
         one = self.index[record]
@@ -170,8 +176,7 @@ class StoreRoot(PathTable):
 
     def left_aside(self, splits: Sequence[str]) -> str:
         """Returns what was left aside when the store was packed; see `sources.Root`."""
-        told = printable(self._store.about.get("left_aside", ""))
-        return f"when it was packed: {told}" if told else ""
+        return self._store.left_aside
 
     def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> StoreSet:
         """The images of a folder, of the named categories only where any are named."""

@@ -50,6 +50,7 @@ class Report:
       hashed: how many of them against a checksum: SHA-256 of what was fetched, CRC-32 of a store.
       findings: empty where all is well.
       left_aside: files that no set holds.
+      packed: what was left aside when a store was packed, in one line.
     """
 
     counts: tuple[Count, ...] = ()
@@ -57,6 +58,7 @@ class Report:
     hashed: int = 0
     findings: tuple[Finding, ...] = field(default=())
     left_aside: LeftAside = field(default_factory=LeftAside)
+    packed: str = ""
 
 
 def join(reports: Sequence[Report]) -> Report:
@@ -66,6 +68,7 @@ def join(reports: Sequence[Report]) -> Report:
         left_aside.add(report.left_aside)
     return Report(
         left_aside=left_aside,
+        packed="; ".join(filter(None, (report.packed for report in reports))),
         counts=tuple(count for report in reports for count in report.counts),
         checked=sum(report.checked for report in reports),
         hashed=sum(report.hashed for report in reports),
@@ -86,6 +89,7 @@ def to_plain(root: str, report: Report) -> dict[str, Any]:
             for one in report.findings
         ],
         "left_aside": report.left_aside.to_plain(),
+        "left_aside_by_pack": report.packed,
     }
 
 
@@ -104,8 +108,7 @@ def to_lines(report: Report) -> Iterator[str]:
         if len(found) > _MOST_LINES:
             yield f"{kind.value}: and {len(found) - _MOST_LINES:,} more; --json=OUT has them all"
     yield f"{report.checked:,} files read, {report.hashed:,} of them against a checksum"
-    if sentence := report.left_aside.sentence():
-        yield sentence
+    yield from filter(None, (report.left_aside.sentence(), report.packed))
 
 
 def summary(report: Report) -> str:
