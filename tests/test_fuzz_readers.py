@@ -6,7 +6,7 @@ from tests.fuzz.run import fuzz, report
 
 # VmHWM of the process, MiB: one image of data.max_pixels in the hands of the hungriest reader,
 # beside Python with its libraries.
-LARGEST = 1536
+LARGEST = 4096
 
 
 def check(kind, *, seed, count, folder):

@@ -20,7 +20,7 @@ import tensorflow_datasets as tfds
 
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
 from jaxdet.data.ops import decode_bgr
-from jaxdet.data.store.encode import header_of
+from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.store.layout import is_label_path
 from jaxdet.data.store.listing import Listing, content_to_pack
 from jaxdet.errors import RunFailedError, UserError
@@ -177,10 +177,9 @@ class TfdsSet(ImageSet):
     def size(self, index: int) -> tuple[int, int] | None:
         """By the file's header; see ImageSet."""
         try:
-            header = header_of(self._content(index))
+            return size_by_header(io.BytesIO(self._content(index)))
         except ValueError:
             return None
-        return header[1] if header else None
 
     def content_marks(self) -> bytes:
         """Which files the dataset was written from, and the bytes of the files of its records."""

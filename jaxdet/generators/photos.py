@@ -144,7 +144,7 @@ def load_view(path: Path) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    return reason(error, option="the limit of")
+    return reason(error, option="the limit")
 
 
 def _content(path: Path) -> bytes:

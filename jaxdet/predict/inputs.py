@@ -19,6 +19,8 @@ from jaxdet.predict.files import Input, find_files, find_images
 
 _PARQUET = ".parquet files, which --column asks for"
 
+_LONGEST_NAME = 4096  # of a path, in Linux
+
 
 @dataclasses.dataclass(frozen=True)
 class FileChunk:
@@ -42,8 +44,9 @@ class ColumnChunk:
     def read(self) -> Iterator[Input]:
         """Images named by their path, or by file and row where the column holds their bytes."""
         for row, image in self.rows.read():
-            named = isinstance(image, Path | str)
-            name = str(image) if named else f"{self.rows.path}#{row}"
+            text = str(image) if isinstance(image, Path | str) else ""
+            # A URL may hold the image itself.
+            name = text if 0 < len(text) < _LONGEST_NAME else f"{self.rows.path}#{row}"
             yield Input(name, image)
 
 

@@ -52,7 +52,7 @@ def sound():
         ("tiff", rgb, {"compression": "jpeg"}), ("tiff", rgb.convert("CMYK"), {}),
         ("tiff", real, {"compression": "tiff_adobe_deflate"}), ("tiff", rgb, frames),
         ("bmp", rgb, {}), ("bmp", palette, {}), ("bmp", rgb.convert("1"), {}),
-        ("ppm", rgb, {}), ("tga", rgb, {"compression": "tga_rle"}), ("ico", alpha, {}),
+        ("ppm", rgb, {}), ("tga", rgb, {"compression": "tga_rle"}), ("ppm", deep, {}),
         ("sgi", rgb, {}), ("pcx", rgb, {}), ("dds", alpha, {}), ("mpo", rgb, frames),
     ]  # fmt: skip
     made += [("jpeg2000", rgb, {})] if features.check("jpg_2000") else []

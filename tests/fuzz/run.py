@@ -14,7 +14,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 # Seconds of the processor that a reader may take for a file, and by the clock, on a machine that
 # others may be using, until it is held for hung; the start imports JAX and warms up.
-PATIENCE, HUNG, STARTING = 10.0, 60.0, 300.0
+PATIENCE, HUNG, STARTING = 30.0, 120.0, 300.0
 
 
 @dataclasses.dataclass

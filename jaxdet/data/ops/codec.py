@@ -53,8 +53,10 @@ def decode_bgr(content: bytes, *, max_pixels: int) -> np.ndarray:
 
 def to_rgb(image: Image.Image, *, exif: Exif = "ignore") -> np.ndarray:
     """Returns the pixels of `decode`, u8 [H, W, 3], of an image that is not loaded yet."""
-    # Pillow turns a TIFF when it loads it, and nothing else.
+    # Pillow turns a TIFF when it loads it, and forgets; it turns nothing else.
     turned = image.format == "TIFF"
+    if not turned:
+        image.load()
     orientation = 1 if turned == (exif == "apply") else _orientation(image)
     rgb = _eight_bits(image)
     turn = (_BACK if turned else _TURNS).get(orientation)

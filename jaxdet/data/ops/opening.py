@@ -22,6 +22,7 @@ _JXL_HEAD = 2**20
 # Tags of TIFF. Bit 0 of the first, and 2 in the older second, mark a reduced copy of a picture.
 _WIDTH, _HEIGHT = 256, 257
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE = 254, 255
+_LONGEST = 2**31 - 1  # of any format's sides, pixels
 
 
 @contextlib.contextmanager
@@ -58,14 +59,14 @@ def size_by_header(file: BinaryIO) -> tuple[int, int] | None:
     """Returns width and height, pixels, as an image file's header has them; None for no image."""
     try:
         size = png_size(head := file.read(24))
-        if size is not None:
-            return size
-        if is_jxl(head):
-            return jxl_size(head + file.read(_JXL_HEAD))
-        with _open(file) as image:
-            return stored_size(image)
+        if size is None and is_jxl(head):
+            size = jxl_size(head + file.read(_JXL_HEAD))
+        if size is None:
+            with _open(file) as image:
+                size = stored_size(image)
     except Exception:  # as in open_image
         return None
+    return size if min(size) > 0 and max(size) <= _LONGEST else None
 
 
 def stored_size(image: Image.Image) -> tuple[int, int]:
@@ -92,8 +93,11 @@ def _open(file: BinaryIO) -> Image.Image:
                 return _first_picture(_FACTORIES.get(name, factory)(file, ""), prefix)
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             fault = f"{name}: {' '.join(str(error).split())}" if accept and prefix else fault
-    unknown = "not an image that Pillow can read" + (f": {fault}" if fault else "")
-    raise RefusedError(missing_package_of(prefix) or unknown)
+    if missing := missing_package_of(prefix):
+        raise RefusedError(missing)
+    if fault:
+        raise RefusedError(f"not an image that can be read: {fault}")
+    raise RefusedError("not an image, or of a format that is not read")
 
 
 def _formats() -> tuple[str, ...]:

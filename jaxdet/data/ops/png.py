@@ -34,7 +34,7 @@ _LONGEST, _MOST = 2**20, 2**30
 
 
 def png_size(head: bytes) -> tuple[int, int] | None:
-    """Returns width and height by the first 24 bytes of a PNG; None for another file."""
+    """Returns width and height by the first 24 bytes of a PNG; None for any other file."""
     if head[:8] != _SIGNATURE or head[12:16] != b"IHDR" or len(head) < 24:
         return None
     width, height = struct.unpack(">II", head[16:24])

@@ -1,5 +1,6 @@
 """One file as a record of the store: raw pixels where nothing is lost by it, else its bytes."""
 
+import io
 import sys
 import zlib
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from jaxdet.config import Data
 from jaxdet.data.ops import decode_bgr
-from jaxdet.data.ops.opening import open_image, stored_size
+from jaxdet.data.ops.opening import open_image, size_by_header, stored_size
 from jaxdet.data.regular import reason
 from jaxdet.data.store.layout import RECORD
 
@@ -23,10 +24,10 @@ def encode(content: bytes, raw_size: tuple[int, int] | None) -> tuple[np.ndarray
     record = np.zeros((), RECORD)
     header = header_of(content)
     pixels, fault = _pixels(content)
-    if header is not None:
-        record["width"], record["height"] = header[1]
-        if pixels is not None and header[1] == raw_size and may_be_raw(*header):
-            stored, record["raw"] = pixels.reshape(-1), 1
+    record["width"], record["height"] = size_by_header(io.BytesIO(content)) or (0, 0)
+    as_raw = header is not None and header[1] == raw_size and may_be_raw(*header)
+    if pixels is not None and as_raw:
+        stored, record["raw"] = pixels.reshape(-1), 1
     record["size"], record["crc"] = stored.size, zlib.crc32(stored.data)
     return record, stored, fault
 
