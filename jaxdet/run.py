@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.data.images import ImageSet
-from jaxdet.data.splits import check_sizes, load_test_sets, load_train_and_val
+from jaxdet.data.splits import check_sizes, left_aside, load_test_sets, load_train_and_val
 from jaxdet.errors import UserError
 from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.protocols import evaluate
@@ -77,6 +77,9 @@ def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     tests = load_test_sets(config) if config.task != "train" else []
     if training is not None:
         check_sizes(training[0], config.augment)
+    if jax.process_index() == 0:
+        for line in left_aside(config):
+            say(line)
     _refuse_foreign(folder)
     with locked(folder.lock), signals.deferred(), signals.leaving_together():
         # Again: another process may have begun, or ended, since the first look.

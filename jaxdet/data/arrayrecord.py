@@ -221,6 +221,10 @@ class TfdsRoot(PathTable):
             )
         )
 
+    def left_aside(self, splits: Sequence[str]) -> str:
+        """Returns "": a dataset keeps no record of it; see `sources.Root`."""
+        return ""
+
     def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> TfdsSet:
         """The images of a folder, of the named categories only where any are named."""
         chosen = set(self.label_folders(folder, categories))

@@ -11,13 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdet.data.formats import is_image_name
-from jaxdet.data.images import LABEL_FOLDERS, ImageSet
+from jaxdet.data.aside import LeftAside, look_aside, look_beside
+from jaxdet.data.images import LABEL_FOLDERS, SPLITS, ImageSet
+from jaxdet.data.names import is_image_file, is_visible_folder
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.errors import UserError
 from jaxdet.files import open_regular
+
+# A data root may lie in the middle of other things: a run does not count more of these.
+_MOST_STRAYS = 100_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,6 +95,57 @@ class FolderRoot:
         """See `load_set`."""
         return load_set(self._path / folder, name=name, categories=categories)
 
+    def left_aside(self, splits: Sequence[str]) -> str:
+        """Returns what of these splits, and beside all splits, no set holds; see `sources.Root`."""
+        with listing(self._path):
+            return look_at_layout(self._path, splits=splits, most=_MOST_STRAYS).sentence()
+
+
+def load_sets(root: Path) -> list[FolderSet]:
+    """Returns every set of a data root, named `train`, `val` and `test/<set>`; [] without splits.
+
+    Raises:
+      UserError: naming the folder that has another layout.
+    """
+    sets = [load_set(root / name, name=name) for name in ("train", "val") if (root / name).is_dir()]
+    if not (root / "test").is_dir():
+        return sets
+    names = find_categories(root / "test")
+    if "" in names:
+        raise UserError(
+            f"{root / 'test'}: holds images directly; put them in a folder named after the set"
+        )
+    return sets + [load_set(root / "test" / name, name=f"test/{name}") for name in names]
+
+
+def look_at_layout(
+    root: Path, *, splits: Sequence[str] = SPLITS, most: int | None = None
+) -> LeftAside:
+    """Counts what lies below a data root and in no set of it; see `look_aside`."""
+    places = {
+        "/".join(filter(None, place)) for split in splits for place in label_places(root, split)
+    }
+    return look_aside(root, looked_into=places, splits=splits, most=most)
+
+
+def label_places(root: Path, split: str) -> Iterator[tuple[str, str, str]]:
+    """Yields where the images of a split belong, whether there are any or not.
+
+    Yields:
+      The set or class (`test/beta`, `train/cat`, or `train` where it holds the labels itself), the
+      category below it or "", and the label folder.
+    """
+    names = visible_folders(root / split)
+    if set(names) & set(LABEL_FOLDERS):
+        # Tests belong to sets, which have names.
+        yield from ((split, "", label) for label in LABEL_FOLDERS if split != "test")
+        return
+    for name in names:
+        below = visible_folders(root / split / name) if split == "test" else []
+        categories = [""] if set(below) & set(LABEL_FOLDERS) else below or [""]
+        for category in categories:
+            yield from ((f"{split}/{name}", category, label) for label in LABEL_FOLDERS)
+
 
 def load_set(folder: Path, *, name: str, categories: Sequence[str] = ()) -> FolderSet:
     """All images of a folder in the layout; of the named categories only, where any are named.
@@ -119,22 +174,17 @@ def find_categories(folder: Path) -> list[str]:
     with listing(folder):
         if any((folder / label).is_dir() for label in LABEL_FOLDERS):
             return [""]
-        found = sorted(entry.name for entry in os.scandir(folder) if is_visible_folder(entry))
+        found = visible_folders(folder)
     if not found:
         raise UserError(f"{folder}: holds neither 0_real and 1_fake nor folders that do")
     return found
 
 
-def is_visible_folder(entry: os.DirEntry) -> bool:
-    """Whether an entry is a folder that may hold images."""
-    return _is_folder(entry) and not entry.name.startswith(".")
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
+def visible_folders(folder: Path) -> list[str]:
+    """Returns the sorted names of the folders in a folder that are not hidden; [] without one."""
+    if not folder.is_dir():
+        return []
+    return sorted(entry.name for entry in os.scandir(folder) if is_visible_folder(entry))
 
 
 def _category_ids(folder: Path, category: str) -> Iterator[str]:
@@ -145,17 +195,13 @@ def _category_ids(folder: Path, category: str) -> Iterator[str]:
             raise UserError(f"{place}: no such folder; each class needs 0_real and 1_fake")
         names = sorted(entry.name for entry in os.scandir(place) if is_image_file(entry))
         if not names:
-            raise UserError(f"{place}: holds no image files")
+            raise UserError(f"{place}: holds no image files{_instead(place)}")
         yield from (f"{prefix}{label}/{name}" for name in names)
 
 
-def is_image_file(entry: os.DirEntry) -> bool:
-    """Whether loaders take a directory's entry for an image: by its name, unless it is a folder.
-
-    A pipe or a link to nowhere with such a name is one that cannot be read, and is dealt with as
-    such; left aside, a set would shrink without a word.
-    """
-    return is_image_name(entry.name) and not _is_folder(entry)
+def _instead(folder: Path) -> str:
+    sentence = look_beside(folder).sentence()
+    return f"; {sentence}" if sentence else ""
 
 
 def read_size(path: Path) -> tuple[int, int] | None:

@@ -9,6 +9,8 @@ CD, XV thumbnails).
 import os
 from types import MappingProxyType
 
+from jaxdet.data.plugins import is_plugin_ending
+
 # Pillow's name of each format, in the order in which a file is tried, and its endings. TGA has no
 # signature and is tried last.
 FORMATS = MappingProxyType({
@@ -37,7 +39,13 @@ FORMAT_OF_SUFFIX = MappingProxyType(
 
 def is_image_name(name: str) -> bool:
     """Tells by its ending whether a file counts as an image; hidden files never do."""
-    return suffix_of(name) in FORMAT_OF_SUFFIX and not name.startswith(".")
+    return has_image_ending(name) and not name.startswith(".")
+
+
+def has_image_ending(name: str) -> bool:
+    """Tells whether a name, hidden or not, ends as those of images that can be read here."""
+    suffix = suffix_of(name)
+    return suffix in FORMAT_OF_SUFFIX or is_plugin_ending(suffix)
 
 
 def suffix_of(name: str) -> str:

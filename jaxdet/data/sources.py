@@ -40,6 +40,12 @@ class Root(Protocol):
           UserError: naming what is missing or empty.
         """
 
+    def left_aside(self, splits: Sequence[str]) -> str:
+        """Returns a line about the files of some splits that no set holds; "" where there are none.
+
+        Files beside all splits count, too; not those of the other splits.
+        """
+
 
 def open_root(root: str, *, option: str = "data.root") -> Root:
     """What `data.root` names: a folder, a packed store, or `tfds:NAME`.

@@ -47,6 +47,18 @@ def load_test_sets(config: schema.Config) -> list[ImageSet]:
     return [root.load(f"test/{name}", name=name) for name in names]
 
 
+def left_aside(config: schema.Config) -> list[str]:
+    """Returns a line for each data root of a run in which files are left aside."""
+    splits: dict[str, list[str]] = {}
+    if config.task != "eval":
+        held_out = config.data.validation != "auto"
+        splits[config.train_root] = ["train"] if held_out else ["train", "val"]
+    if config.task != "train":
+        splits.setdefault(config.data.root, []).append("test")
+    found = {root: open_root(root).left_aside(names) for root, names in splits.items()}
+    return [f"{root}: {sentence}" for root, sentence in found.items() if sentence]
+
+
 def _chosen_classes(data: schema.Data, root: Root) -> tuple[str, ...]:
     if not root.has("train"):
         raise UserError(f"{root.place}/train: no such folder; it holds the images to train on")

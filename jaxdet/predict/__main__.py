@@ -21,6 +21,7 @@ from jaxdet.pages import printable, spreadsheet_safe
 from jaxdet.predict.files import find_images
 from jaxdet.predict.options import get_parser, open_detector, read_scoring
 from jaxdet.predict.rows import Row, score_files
+from jaxdet.progress import say
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _score_few(options: argparse.Namespace) -> bool:
     """All rows at once, in memory and in the order given; whether some are errors."""
     check_writable(options.json, options.csv)
-    paths = find_images(options.path)
+    paths, left_aside = find_images(options.path)
+    if sentence := left_aside.sentence():
+        say(sentence)
     detector = open_detector(options)
     rows = score_files(detector, paths, read_scoring(options, detector))
     if options.json:

@@ -4,17 +4,20 @@ import dataclasses
 import functools
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from jaxdet.data.aside import LeftAside
 from jaxdet.data.formats import is_image_name
+from jaxdet.data.names import is_hidden
 from jaxdet.data.ops import decode
 from jaxdet.data.ops.codec import Exif
 from jaxdet.data.ops.sides import LimitError
 from jaxdet.data.regular import listing, read_image_file
+from jaxdet.data.walk import walk
 from jaxdet.errors import UserError
 
 # Decoded images that may wait: few, since one can have tens of megapixels.
@@ -37,41 +40,51 @@ class Input:
     image: Encoded
 
 
-def find_images(paths: Sequence[Path]) -> list[Path]:
-    """The files in the order given; folders walked in sorted order, by the names of image files.
+def find_images(paths: Sequence[Path]) -> tuple[list[Path], LeftAside]:
+    """Returns the files in the order given, folders walked in sorted order, and what else is there.
 
     Raises:
       UserError: where a path does not exist, or a folder holds no images or may not be read.
     """
+    return find_files(paths, is_wanted=is_image_name, what="image files")
+
+
+def find_files(
+    paths: Sequence[Path], *, is_wanted: Callable[[str], bool], what: str
+) -> tuple[list[Path], LeftAside]:
+    """Returns the wanted files below some paths, and counts of what else lies there; as above."""
     found: list[Path] = []
+    aside = LeftAside()
     for path in paths:
         with listing(path):
-            found += _found(path)
-    return found
+            if path.is_dir():
+                inside, others = _look_into(path, is_wanted, what)
+                found += inside
+                aside.add(others, below=str(path))
+            elif os.path.lexists(path):  # a link to nowhere is there, and gets its row
+                found.append(path)
+            else:
+                raise UserError(f"{path}: no such file or folder")
+    return found, aside
 
 
-def _found(path: Path) -> list[Path]:
-    if not path.is_dir():
-        # A link to nowhere is there, and gets its row.
-        if not os.path.lexists(path):
-            raise UserError(f"{path}: no such file or folder")
-        return [path]
-    inside = list(_walk(path))
-    if not inside:
-        raise UserError(f"{path}: holds no image files")
-    return inside
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder, onerror=_raise):
-        folders.sort()
-        for name in sorted(names):
-            if is_image_name(name):
-                yield Path(parent) / name
-
-
-def _raise(error: OSError) -> None:
-    raise error
+def _look_into(
+    folder: Path, is_wanted: Callable[[str], bool], what: str
+) -> tuple[list[Path], LeftAside]:
+    found: list[Path] = []
+    aside = LeftAside()
+    for visit in walk(folder):
+        hidden = any(map(is_hidden, visit.path.split("/")))
+        if visit.error is not None and not hidden:
+            raise visit.error
+        aside.note(visit, is_wanted=None if hidden else is_wanted)
+        if not hidden:
+            place = folder / visit.path
+            found += [place / name for name in visit.names if is_wanted(name)]
+    if not found:
+        sentence = aside.sentence()
+        raise UserError(f"{folder}: holds no {what}{'; ' * bool(sentence)}{sentence}")
+    return found, aside
 
 
 def read_ahead(

@@ -12,10 +12,12 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from jaxdet.data.regular import listing
+from jaxdet.data.names import is_hidden
 from jaxdet.errors import UserError
 from jaxdet.predict.columns import ParquetRows, check_column, count_rows
-from jaxdet.predict.files import Input, find_images
+from jaxdet.predict.files import Input, find_files, find_images
+
+_PARQUET = ".parquet files, which --column asks for"
 
 _LONGEST_NAME = 4096  # of a path, in Linux
 
@@ -57,11 +59,13 @@ class ImageFiles:
 
     Attributes:
       digest: 16 hex digits of the paths.
+      left_aside: what else lies in the folders.
     """
 
     def __init__(self, paths: Sequence[Path]):
         """Takes files and folders, in any order."""
-        self._paths = sorted({str(path) for path in find_images(paths)}, key=os.fsencode)
+        found, self.left_aside = find_images(paths)
+        self._paths = sorted(set(map(str, found)), key=os.fsencode)
         self.digest = _digest(os.fsencode(path) for path in self._paths)
 
     def __len__(self) -> int:
@@ -78,6 +82,7 @@ class ParquetColumn:
 
     Attributes:
       digest: 16 hex digits of the column, and of each file's path, rows and bytes.
+      left_aside: what else lies in the folders.
     """
 
     def __init__(self, paths: Sequence[Path], *, column: str):
@@ -91,7 +96,8 @@ class ParquetColumn:
         Raises:
           UserError: where there are none, or one cannot be read or lacks the column.
         """
-        self._column, self._paths = column, _find_parquet(paths)
+        found, self.left_aside = find_files(paths, is_wanted=_is_parquet, what=_PARQUET)
+        self._column, self._paths = column, sorted(set(map(str, found)), key=os.fsencode)
         counts = [count_rows(path) for path in self._paths]
         for path in self._paths:
             check_column(path, column)
@@ -128,23 +134,14 @@ def find_inputs(paths: Sequence[Path], *, column: str | None) -> Inputs:
     """
     if column is not None:
         return ParquetColumn(paths, column=column)
-    tables = [path for path in paths if path.suffix == ".parquet"]
+    tables = [path for path in paths if _is_parquet(path.name) and not path.is_dir()]
     if tables:
         raise UserError(f"{tables[0]}: a Parquet file; name its column of images with --column")
     return ImageFiles(paths)
 
 
-def _find_parquet(paths: Sequence[Path]) -> list[str]:
-    found: set[str] = set()
-    for path in paths:
-        if not os.path.lexists(path):
-            raise UserError(f"{path}: no such file or folder")
-        with listing(path):
-            inside = sorted(map(str, path.rglob("*.parquet"))) if path.is_dir() else [str(path)]
-        if not inside:
-            raise UserError(f"{path}: holds no .parquet files, which --column asks for")
-        found.update(inside)
-    return sorted(found, key=os.fsencode)
+def _is_parquet(name: str) -> bool:
+    return not is_hidden(name) and name.lower().endswith(".parquet")
 
 
 def _digest(names: Iterator[bytes] | Sequence[bytes]) -> str:

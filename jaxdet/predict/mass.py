@@ -8,6 +8,7 @@ from jaxdet.predict.inputs import Inputs, find_inputs
 from jaxdet.predict.options import PART_ROWS, open_detector, read_scoring
 from jaxdet.predict.parts import Stamp
 from jaxdet.predict.shards import Outcome, parse_shard, score_shard
+from jaxdet.progress import say
 
 
 def score_mass(options: argparse.Namespace) -> bool:
@@ -27,7 +28,7 @@ def score_mass(options: argparse.Namespace) -> bool:
 
 def _score_share(options: argparse.Namespace) -> Outcome:
     shard = parse_shard(options.shard or "0/1")
-    inputs = find_inputs(options.path, column=options.column)
+    inputs = _find_inputs(options)
     detector = open_detector(options)
     rows = options.part_rows or PART_ROWS
     stamp = _stamp(options, detector, inputs, shards=shard.count, part_rows=rows)
@@ -38,11 +39,18 @@ def _score_by_ray(options: argparse.Namespace) -> Outcome:
     from jaxdet.predict import ray_engine
 
     ray_engine.import_ray()
-    inputs = find_inputs(options.path, column=options.column)
+    inputs = _find_inputs(options)
     ray_engine.stay_on_the_host()
     detector = open_detector(options)
     stamp = _stamp(options, detector, inputs)
     return ray_engine.score_by_ray(detector, inputs, stamp, options.out, actors=options.actors)
+
+
+def _find_inputs(options: argparse.Namespace) -> Inputs:
+    inputs = find_inputs(options.path, column=options.column)
+    if sentence := inputs.left_aside.sentence():
+        say(sentence)
+    return inputs
 
 
 def _stamp(

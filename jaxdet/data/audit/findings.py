@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from jaxdet.data.aside import LeftAside
 from jaxdet.data.audit.cues import CUES, Cue, CueScore, cue_values, score_cue
 from jaxdet.data.audit.duplicates import Duplicates, find_duplicates
 from jaxdet.data.audit.places import Listing
@@ -56,6 +57,7 @@ class Findings:
       broken: files that cannot be decoded.
       misnamed: files whose ending promises another container.
       duplicates: images that occur again.
+      left_aside: what else lies below the root.
     """
 
     root: str
@@ -64,6 +66,7 @@ class Findings:
     broken: tuple[Fault, ...]
     misnamed: tuple[Fault, ...]
     duplicates: Duplicates
+    left_aside: LeftAside
 
     @property
     def tests(self) -> int:
@@ -97,6 +100,7 @@ class Findings:
             "exact duplicates across splits": d.exact_across_splits.total,
             "exact duplicates across labels": d.exact_across_labels.total,
             "near duplicates across splits": d.near_across_splits.total,
+            "folders of images that were not looked into": len(self.left_aside.losses()),
         }
         return [f"{count:,} {what}" for what, count in counted.items() if count]
 
@@ -129,6 +133,7 @@ def find(scan: Scan, *, threshold: float, advance: Callable[[], None]) -> Findin
         broken=scan.broken,
         misnamed=scan.misnamed,
         duplicates=find_duplicates(scan),
+        left_aside=scan.listing.left_aside,
     )
 
 
@@ -151,6 +156,7 @@ def as_json(findings: Findings) -> dict:
         "broken": [dataclasses.asdict(one) for one in findings.broken],
         "misnamed": [dataclasses.asdict(one) for one in findings.misnamed],
         "duplicates": dataclasses.asdict(findings.duplicates),
+        "left_aside": findings.left_aside.to_plain(),
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from jaxdet.data.formats import FORMAT_OF_SUFFIX
+from jaxdet.data.plugins import plugin_format
 
 # Containers whose pixels come back as they went in; TIFF nearly always.
 LOSSLESS = frozenset({"PNG", "BMP", "DIB", "TIFF", "PPM", "GIF", "TGA", "PCX", "SGI"})
@@ -75,7 +76,7 @@ def read_header(image: Image.Image, content: bytes) -> Header:
 
 def container_of_name(suffix: str) -> str:
     """The container that the ending of a name (such as ".jpg") promises; "" where unknown."""
-    return FORMAT_OF_SUFFIX.get(suffix.lower(), "")
+    return FORMAT_OF_SUFFIX.get(suffix.lower()) or plugin_format(suffix)
 
 
 def quality_of_table(table: list[int]) -> float:

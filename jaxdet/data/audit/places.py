@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdet.data.folder import FolderSet, find_categories, load_set
+from jaxdet.data.aside import LeftAside
+from jaxdet.data.folder import FolderSet, load_sets, look_at_layout
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.data.regular import listing
 from jaxdet.data.store.layout import is_store
@@ -42,11 +43,13 @@ class Listing:
       root: the data root.
       ids: path of each image below the root, with forward slashes.
       folders: in the order of their images.
+      left_aside: what else lies below the root.
     """
 
     root: Path
     ids: tuple[str, ...]
     folders: tuple[Folder, ...]
+    left_aside: LeftAside
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -100,30 +103,18 @@ def list_root(root: Path) -> Listing:
             raise UserError(f"{root}: no such folder; see docs/data.md for the layout")
         if is_store(root):
             raise UserError(f"{root}: is a packed store; audit the folder that it was made of")
-        splits = [name for name in SPLITS if (root / name).is_dir()]
-    if not splits:
+        sets, left_aside = load_sets(root), look_at_layout(root)
+    if not sets:
         raise UserError(f"{root}: holds none of train, val and test; see docs/data.md")
     ids: list[str] = []
     folders: list[Folder] = []
-    for split in splits:
-        for images in _load_split(root, split):
-            folders += _folders(images, split=split, start=len(ids))
-            ids += [f"{images.name}/{i}" for i in images.ids]
-    return Listing(root=root, ids=tuple(ids), folders=tuple(folders))
+    for images in sets:
+        folders += _folders(images, start=len(ids))
+        ids += [f"{images.name}/{i}" for i in images.ids]
+    return Listing(root=root, ids=tuple(ids), folders=tuple(folders), left_aside=left_aside)
 
 
-def _load_split(root: Path, split: str) -> list[FolderSet]:
-    if split != "test":
-        return [load_set(root / split, name=split)]
-    names = find_categories(root / "test")
-    if "" in names:
-        raise UserError(
-            f"{root / 'test'}: holds images directly; put them in a folder named after the set"
-        )
-    return [load_set(root / "test" / name, name=f"test/{name}") for name in names]
-
-
-def _folders(images: FolderSet, *, split: str, start: int) -> list[Folder]:
+def _folders(images: FolderSet, *, start: int) -> list[Folder]:
     """The runs of images that share a folder; `start` is the first one's place in the listing."""
     parents = np.array([i.rsplit("/", 1)[0] for i in images.ids])
     edges = np.flatnonzero(parents[1:] != parents[:-1]) + 1
@@ -132,7 +123,7 @@ def _folders(images: FolderSet, *, split: str, start: int) -> list[Folder]:
         category, _, label = str(parents[first]).rpartition("/")
         found.append(
             Folder(
-                split=split,
+                split=images.name.split("/")[0],
                 set=images.name,
                 category=category,
                 label=LABEL_FOLDERS.index(label),

@@ -131,6 +131,8 @@ def _details(findings: Findings) -> list[str]:
         lines.append(
             f"{findings.duplicates.repeats:,} repeats within one split and label (no fault)"
         )
+    aside = findings.left_aside.sentence()
+    lines += [aside] if aside else []
     return [*lines, ""] if lines else lines
 
 

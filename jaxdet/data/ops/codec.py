@@ -11,6 +11,7 @@ from jaxdet.data.opencv import cv2
 from jaxdet.data.ops.grey import grey_of, is_wide_grey
 from jaxdet.data.ops.opening import open_image
 from jaxdet.data.ops.png import decode_plain_png
+from jaxdet.data.plugins import plugin_formats
 
 # Whether pixels are read as they are stored, or turned as EXIF says.
 Exif = Literal["ignore", "apply"]
@@ -63,7 +64,12 @@ def to_rgb(image: Image.Image, *, exif: Exif = "ignore") -> np.ndarray:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Returns EXIF's orientation, 1 to 8; 1 where EXIF is damaged, which harms no pixel."""
+    """Returns EXIF's orientation, 1 to 8; 1 where EXIF is damaged, which harms no pixel.
+
+    HEIC and JPEG XL say elsewhere how they are turned, and their decoders do it.
+    """
+    if image.format in plugin_formats():
+        return 1
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # as in open_image

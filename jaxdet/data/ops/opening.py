@@ -9,10 +9,16 @@ from typing import BinaryIO
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from jaxdet.data.formats import FORMATS
+from jaxdet.data.jxl import is_jxl, jxl_size
 from jaxdet.data.ops.png import png_size, without_texts
 from jaxdet.data.ops.quiet import hush_pillow
 from jaxdet.data.ops.sides import RefusedError, check_sides, turn_for
+from jaxdet.data.plugins import missing_package_of, plugin_formats
 
+# What Pillow would decode of any format; libjxl has no limit of its own.
+_MOST_JXL_PIXELS = 2**28
+# Bytes within which the size of a JPEG XL image is looked for, behind its metadata.
+_JXL_HEAD = 2**20
 # Tags of TIFF. Bit 0 of the first, and 2 in the older second, mark a reduced copy of a picture.
 _WIDTH, _HEIGHT = 256, 257
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE = 254, 255
@@ -27,13 +33,15 @@ def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
     `text` and `info`, but empty.
 
     Args:
-      content: a whole file in one of `FORMATS`.
+      content: a whole file in one of `FORMATS`, or of a plug-in that is installed.
       max_pixels: files with more pixels are refused.
 
     Raises:
       ValueError: where the file is no image, is damaged, or is too large.
     """
     try:
+        if is_jxl(content):  # decoded as it is opened
+            check_sides(*jxl_size(content), max_pixels=min(max_pixels, _MOST_JXL_PIXELS))
         with _open(io.BytesIO(without_texts(content))) as image:
             check_sides(image.width, image.height, max_pixels=max_pixels)
             with turn_for(image.width * image.height):
@@ -50,7 +58,9 @@ def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
 def size_by_header(file: BinaryIO) -> tuple[int, int] | None:
     """Returns width and height, pixels, as an image file's header has them; None for no image."""
     try:
-        size = png_size(file.read(24))
+        size = png_size(head := file.read(24))
+        if size is None and is_jxl(head):
+            size = jxl_size(head + file.read(_JXL_HEAD))
         if size is None:
             with _open(file) as image:
                 size = stored_size(image)
@@ -72,7 +82,7 @@ def _open(file: BinaryIO) -> Image.Image:
     hush_pillow()
     file.seek(0)
     prefix, fault = file.read(16), ""
-    for name in FORMATS:
+    for name in _formats():
         factory, accept = Image.OPEN[name]
         try:
             accepted = accept is None or accept(prefix)
@@ -83,9 +93,17 @@ def _open(file: BinaryIO) -> Image.Image:
                 return _first_picture(_FACTORIES.get(name, factory)(file, ""), prefix)
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             fault = f"{name}: {' '.join(str(error).split())}" if accept and prefix else fault
+    if missing := missing_package_of(prefix):
+        raise RefusedError(missing)
     if fault:
         raise RefusedError(f"not an image that can be read: {fault}")
     raise RefusedError("not an image, or of a format that is not read")
+
+
+def _formats() -> tuple[str, ...]:
+    """Returns Pillow's names of what is tried, formats without a signature last."""
+    *known, without_signature = FORMATS
+    return (*known, *plugin_formats(), without_signature)
 
 
 # What Pillow would take for a row of pictures by its metadata is the JPEG that it begins with.

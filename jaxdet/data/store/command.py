@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxdet.data.store.layout import is_store
 from jaxdet.data.store.listing import list_files
-from jaxdet.data.store.pack import check_place, pack
+from jaxdet.data.store.pack import check_place, pack, say_left_aside
 from jaxdet.errors import UserError
 
 HELP = "put a folder of data into a few large files that are read by memory map"
@@ -46,7 +46,9 @@ def run(arguments: argparse.Namespace) -> None:
     # tensorflow_datasets takes a second to import.
     from jaxdet.data.arrayrecord import write_tfds
 
-    _say(f"{write_tfds(list_files(arguments.src), arguments.dst, name=name)}: is there")
+    listing = list_files(arguments.src)
+    _say(f"{write_tfds(listing, arguments.dst, name=name)}: is there")
+    say_left_aside(listing, _say)
 
 
 def _say(line: str) -> None:

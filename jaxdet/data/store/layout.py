@@ -93,6 +93,7 @@ def _is_whole(about: Mapping[str, Any]) -> bool:
     folders, shards, digests = (about.get(name) for name in ("folders", "shards", "sha256"))
     return (
         isinstance(about.get("source"), str)
+        and isinstance(about.get("left_aside", ""), str)
         and isinstance(folders, list)
         and all(isinstance(one, str) and is_label_path(one) for one in folders)
         and isinstance(shards, list)

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from jaxdet.config import Data
-from jaxdet.data.folder import FolderRoot, FolderSet
-from jaxdet.data.regular import read_image_file, reason
+from jaxdet.data.folder import load_sets, look_at_layout
+from jaxdet.data.regular import listing, read_image_file, reason
 from jaxdet.errors import UserError
 
 
@@ -19,6 +19,7 @@ class Listing:
     root: Path
     folders: tuple[str, ...]
     files: tuple[tuple[int, str], ...]  # folder's place, file's name
+    left_aside: str = ""  # what else lies below the root, in one line
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -45,17 +46,15 @@ def list_files(src: Path) -> Listing:
     Raises:
       UserError: where there is none.
     """
-    root = FolderRoot(src)
-    sets: list[FolderSet] = [root.load(s, name=s) for s in ("train", "val") if root.has(s)]
-    if root.has("test"):
-        names = [f"test/{name}" for name in root.categories("test")]
-        sets += [root.load(name.rstrip("/"), name=name.rstrip("/")) for name in names]
+    with listing(src):
+        sets, left_aside = load_sets(src), look_at_layout(src).sentence()
     if not sets:
         raise UserError(f"{src}: holds no train/, val/ or test/; see docs/data.md for the layout")
     paths = [f"{one.name}/{i}".rsplit("/", 1) for one in sets for i in one.ids]
     folders = tuple(dict.fromkeys(folder for folder, _ in paths))
     places = {folder: place for place, folder in enumerate(folders)}
-    return Listing(src, folders, tuple((places[folder], name) for folder, name in paths))
+    files = tuple((places[folder], name) for folder, name in paths)
+    return Listing(src, folders, files, left_aside)
 
 
 def content_to_pack(path: Path) -> bytes:

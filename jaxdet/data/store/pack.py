@@ -54,6 +54,7 @@ def pack(src: Path, dst: Path, *, say: Say) -> None:
         if (dst.exists() or dst.is_symlink()) and not _is_empty_folder(dst):
             _check_same(dst, listing)
             say(f"{dst}: is packed already")
+            say_left_aside(listing, say)
             return
         draft = Draft(dst, listing)
         try:
@@ -67,6 +68,13 @@ def pack(src: Path, dst: Path, *, say: Say) -> None:
             ) from None
     raw = np.load(StorePaths(dst).index, mmap_mode="r")["raw"]
     say(f"{dst}: {len(raw)} images, {int(raw.sum())} as raw pixels, the rest as their files")
+    say_left_aside(listing, say)
+
+
+def say_left_aside(listing: Listing, say: Say) -> None:
+    """Says what else lies below the folder that is packed, if anything."""
+    if listing.left_aside:
+        say(f"{listing.root}: {listing.left_aside}")
 
 
 def check_place(dst: Path, src: Path) -> None:
@@ -204,6 +212,7 @@ def _finish(listing: Listing, paths: StorePaths, records: np.ndarray, sizes: Ite
         "folders": list(listing.folders),
         "shards": list(sizes),
         "source": listing.fingerprint,
+        "left_aside": listing.left_aside,
         "sha256": {path.name: sha256(path) for path in (paths.index, paths.names)},
     }
     write_json(paths.about, {**about, "digest": digest_of(about)})

@@ -19,6 +19,7 @@ from jaxdet.data.store.layout import (
     read_about,
 )
 from jaxdet.files import sha256
+from jaxdet.pages import printable
 
 
 class Store:
@@ -58,6 +59,12 @@ class Store:
                 raise DamagedStoreError(
                     f"{shard}: {found} bytes instead of {size}; pack the store again"
                 )
+
+    @property
+    def left_aside(self) -> str:
+        """Returns a line about the files that were left aside when it was packed, "" for none."""
+        sentence = printable(self.about.get("left_aside", ""))
+        return f"when it was packed: {sentence}" if sentence else ""
 
     def name(self, record: int) -> str:
         """The file's name."""
@@ -166,6 +173,10 @@ class StoreRoot(PathTable):
         """Opens the store."""
         self._store, self.place = Store(path), str(path)
         super().__init__(self._store.folders)
+
+    def left_aside(self, splits: Sequence[str]) -> str:
+        """Returns what was left aside when the store was packed; see `sources.Root`."""
+        return self._store.left_aside
 
     def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> StoreSet:
         """The images of a folder, of the named categories only where any are named."""

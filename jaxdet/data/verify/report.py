@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jaxdet.data.aside import LeftAside
 from jaxdet.pages import printable
 
 # Lines of each kind on the terminal; the JSON has them all.
@@ -48,17 +49,26 @@ class Report:
       checked: files read to the end.
       hashed: how many of them against a checksum: SHA-256 of what was fetched, CRC-32 of a store.
       findings: empty where all is well.
+      left_aside: files that no set holds.
+      packed: what was left aside when a store was packed, in one line.
     """
 
     counts: tuple[Count, ...] = ()
     checked: int = 0
     hashed: int = 0
     findings: tuple[Finding, ...] = field(default=())
+    left_aside: LeftAside = field(default_factory=LeftAside)
+    packed: str = ""
 
 
 def join(reports: Sequence[Report]) -> Report:
     """One report of several."""
+    left_aside = LeftAside()
+    for report in reports:
+        left_aside.add(report.left_aside)
     return Report(
+        left_aside=left_aside,
+        packed="; ".join(filter(None, (report.packed for report in reports))),
         counts=tuple(count for report in reports for count in report.counts),
         checked=sum(report.checked for report in reports),
         hashed=sum(report.hashed for report in reports),
@@ -78,6 +88,8 @@ def to_plain(root: str, report: Report) -> dict[str, Any]:
             {"kind": one.kind.value, "path": one.path, "detail": one.detail}
             for one in report.findings
         ],
+        "left_aside": report.left_aside.to_plain(),
+        "left_aside_by_pack": report.packed,
     }
 
 
@@ -96,6 +108,7 @@ def to_lines(report: Report) -> Iterator[str]:
         if len(found) > _MOST_LINES:
             yield f"{kind.value}: and {len(found) - _MOST_LINES:,} more; --json=OUT has them all"
     yield f"{report.checked:,} files read, {report.hashed:,} of them against a checksum"
+    yield from filter(None, (report.left_aside.sentence(), report.packed))
 
 
 def summary(report: Report) -> str:

@@ -1,16 +1,19 @@
 """A packed store, every byte of it held against its checksums."""
 
+import dataclasses
 import os
 import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from jaxdet.data.aside import LeftAside
 from jaxdet.data.images import LABEL_FOLDERS
-from jaxdet.data.store.layout import DamagedStoreError
+from jaxdet.data.store.layout import DamagedStoreError, StorePaths
 from jaxdet.data.store.reader import Store
 from jaxdet.data.verify.inspect import examine_image
 from jaxdet.data.verify.report import Count, Finding, Kind, Report
+from jaxdet.data.walk import walk
 from jaxdet.progress import ProgressLine
 
 # Records to one task.
@@ -36,7 +39,21 @@ def verify_store(root: Path) -> Report:
             return found
 
         findings = [one for found in pool.map(look, range(0, count, _BATCH)) for one in found]
-    return Report(counts=_counts(store), checked=count, hashed=count, findings=tuple(findings))
+    return Report(
+        counts=_counts(store), checked=count, hashed=count, findings=tuple(findings),
+        left_aside=_strays(store), packed=store.left_aside,
+    )  # fmt: skip
+
+
+def _strays(store: Store) -> LeftAside:
+    """Counts the files in a store's folder that are none of its own."""
+    paths, aside = StorePaths(store.path), LeftAside()
+    shards = [paths.shard(number) for number in range(len(store.about["shards"]))]
+    own = {paths.about, paths.index, paths.names, *shards}
+    for visit in walk(store.path):
+        names = tuple(one for one in visit.names if store.path / visit.path / one not in own)
+        aside.note(dataclasses.replace(visit, names=names), is_wanted=None)
+    return aside
 
 
 def _look(store: Store, record: int) -> list[Finding]:

@@ -7,10 +7,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from jaxdet.data.aside import LeftAside, look_aside
 from jaxdet.data.catalog import DATASETS, Folder
 from jaxdet.data.fetch.record import read_manifest
-from jaxdet.data.folder import is_image_file, is_visible_folder
+from jaxdet.data.folder import label_places, visible_folders
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
+from jaxdet.data.names import is_image_file
 from jaxdet.data.verify.inspect import examine_image, inspect_files
 from jaxdet.data.verify.report import Count, Finding, Kind, Report
 
@@ -69,11 +71,14 @@ def verify_tree(root: Path, *, expect: Expect) -> Report:
             findings += _against_catalogue(inside, expected[name], digests)
     files = [file for place in places for file in place.files]
     findings += inspect_files(root, files, digests=digests, examine=examine_image)
+    left_aside = look_aside(root, looked_into={place.path for place in places})
+    findings += _losses(left_aside)
     return Report(
         counts=tuple(_count(name, inside, expected.get(name)) for name, inside in folders.items()),
         checked=len(files),
         hashed=sum(file in digests for file in files),
         findings=tuple(sorted(findings, key=lambda one: one.path)),
+        left_aside=left_aside,
     )
 
 
@@ -96,20 +101,9 @@ def _digests(root: Path) -> dict[str, str]:
 
 def _places(root: Path, split: str) -> Iterator[_Place]:
     """Both label folders of every class, generator and category, whether there or not."""
-    for name in _folders(root / split):
-        categories = _folders(root / split / name)
-        flat = not categories or set(categories) & set(LABEL_FOLDERS)
-        for category in ("",) if flat else categories:
-            for label in LABEL_FOLDERS:
-                names = _images(root / split / name / category / label)
-                yield _Place(folder=f"{split}/{name}", category=category, label=label, names=names)
-
-
-def _folders(path: Path) -> list[str]:
-    if not path.is_dir():
-        return []
-    entries = os.scandir(path)
-    return sorted(entry.name for entry in entries if is_visible_folder(entry))
+    for folder, category, label in label_places(root, split):
+        names = _images(root / folder / category / label)
+        yield _Place(folder=folder, category=category, label=label, names=names)
 
 
 def _images(path: Path) -> tuple[str, ...] | None:
@@ -120,7 +114,7 @@ def _images(path: Path) -> tuple[str, ...] | None:
 
 def _empty(root: Path) -> Iterator[Finding]:
     for split in SPLITS:
-        if (root / split).is_dir() and not _folders(root / split):
+        if (root / split).is_dir() and not visible_folders(root / split):
             yield Finding(Kind.MISSING, split, "holds no classes")
 
 
@@ -131,6 +125,14 @@ def _shape(places: list[_Place]) -> Iterator[Finding]:
             yield Finding(Kind.MISSING, place.path, "no such folder")
         elif not place.names:
             yield Finding(Kind.MISSING, place.path, "holds no images")
+
+
+def _losses(left_aside: LeftAside) -> Iterator[Finding]:
+    """Images of sets that no command takes for theirs, and folders that may hold some."""
+    for path, detail in left_aside.losses():
+        yield Finding(Kind.SURPLUS, path, detail)
+    for path in left_aside.closed:
+        yield Finding(Kind.DAMAGED, path, "cannot be read")
 
 
 def _lost(root: Path, digests: Mapping[str, str]) -> Iterator[Finding]:
