@@ -20,7 +20,7 @@ _AUGMENTATIONS = {
 def get_config(arg: str = "") -> ConfigDict:
     if arg not in _AUGMENTATIONS:
         raise UserError(
-            f"configs/small.py:{arg}: the argument is one of {list(_AUGMENTATIONS)[1:]}"
+            f"configs/small.py:{arg}: the argument is one of {', '.join(list(_AUGMENTATIONS)[1:])}"
         )
     return schema.to_config_dict(
         schema.Config(

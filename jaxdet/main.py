@@ -85,12 +85,20 @@ def _define(values: "flags.FlagValues") -> None:
 
 def _take_file(argv: list[str]) -> tuple[str, list[str]]:
     """The value of --config and the other arguments."""
-    for place, argument in enumerate(argv):
-        if argument.startswith("--config="):
-            return argument.removeprefix("--config="), argv[:place] + argv[place + 1 :]
-        if argument == "--config" and place + 1 < len(argv):
-            return argv[place + 1], argv[:place] + argv[place + 2 :]
-    raise errors.UserError("--config is missing; see --help")
+    files, others = [], []
+    arguments = iter(argv)
+    for argument in arguments:
+        if argument == "--config":
+            files.append(next(arguments, ""))
+        elif argument.startswith("--config="):
+            files.append(argument.removeprefix("--config="))
+        else:
+            others.append(argument)
+    if len(files) > 1:
+        raise errors.UserError(f"--config is given twice: {', '.join(files)}")
+    if not files or not files[0]:
+        raise errors.UserError("--config=FILE is missing; see --help")
+    return files[0], others
 
 
 if __name__ == "__main__":

@@ -77,6 +77,34 @@ def test_wrong_options_are_named(options, named):
 
 
 @pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("--config.augment.crp=3", "--config.augment.crp: no such option; did you mean "
+         "--config.augment.crop? see docs/configuration.md"),
+        ("--config.optim.crop=3", "--config.optim.crop: no such option; did you mean "
+         "--config.augment.crop or --config.evaluation.crop? see docs/configuration.md"),
+        ("--config.nothing.of=3", "--config.nothing.of: no such option; see docs/configuration.md"),
+        ("--config.seed.x=1", "--config.seed.x: no such option; did you mean --config.seed? "
+         "see docs/configuration.md"),
+        ("--config.=3", "--config.: no such option; see docs/configuration.md"),
+        ("--config.data.classes[0]=3", "--config.data.classes[0]: no such option; did you mean "
+         "--config.data.classes? see docs/configuration.md"),
+        ("--config.data=3", "--config.data is a section; give its options, as --config.data.root"),
+        ("--config.augment.crop=1.5", "--config.augment.crop=1.5: not a whole number"),
+        ("--config.optim.learning_rate=a: b", "--config.optim.learning_rate=a: b: not a number"),
+        ("--config.runtime.deterministic=x", "--config.runtime.deterministic=x: neither true nor "
+         "false"),
+        ("--config.augment.blur_sigma=(1", "config: augment.blur_sigma=(1 must have 2 values"),
+        ("--workdr=x", "--workdr: no such option; did you mean --workdir? see --help"),
+    ],
+)  # fmt: skip
+def test_a_mistyped_option_is_one_line_without_escapes(argument, says):
+    with pytest.raises(UserError) as refusal:
+        schema.parse_options(schema.to_config_dict(Config()), ["main", argument])
+    assert str(refusal.value) == says
+
+
+@pytest.mark.parametrize(
     ("key", "value"),
     [
         ("augment.blur_probability", 1.5),

@@ -83,7 +83,9 @@ def check_torch(archs: Sequence[str]) -> None:
       UserError: where it is not, or has not.
     """
     if not has_torch():
-        raise UserError("--reference=torch: PyTorch is not installed; pip install 'jaxdet[torch]'")
+        raise UserError(
+            "--reference=torch: PyTorch is not installed; in the checkout: pip install -e '.[torch]'"
+        )
     others = [arch for arch in archs if arch != "resnet50"]
     if others:
         raise UserError(f"--arch={others[0]}: PyTorch's rows are of resnet50 alone")

@@ -146,7 +146,8 @@ def _convert_tuple(kinds: tuple[Any, ...], value: Any, key: str) -> tuple[Any, .
         items = [part for item in items for part in _split(item)]
         kinds = (kinds[0],) * len(items)
     if len(items) != len(kinds):
-        raise UserError(f"config: {key}={value!r} must have {len(kinds)} values")
+        given = ", ".join(map(str, items))
+        raise UserError(f"config: {key}={given} must have {len(kinds)} values")
     return tuple(_convert(kind, item, key) for kind, item in zip(kinds, items, strict=True))
 
 

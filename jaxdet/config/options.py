@@ -1,11 +1,15 @@
 """`--config.key=value` and the other options of the main command, laid over a config file's."""
 
-from collections.abc import Callable, Sequence
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from jaxdet.config.forms import from_config_dict
+from jaxdet.config.forms import flatten, from_config_dict
 from jaxdet.config.schema import Config
 from jaxdet.config.validate import validate
 from jaxdet.errors import UserError
@@ -26,6 +30,10 @@ def parse_options(
     Raises:
       UserError: naming what is unknown, of a wrong type, or cannot work.
     """
+    known = flatten(from_config_dict(options))
+    for argument in arguments[1:]:
+        if option := _OPTION.match(argument):
+            _check_name(option[1], known)
     values = flags.FlagValues()
     flags.DEFINE_string("workdir", None, "", flag_values=values)
     define(values)
@@ -34,12 +42,48 @@ def parse_options(
             "config", options, flag_values=values, sys_argv=list(arguments)
         )
         rest = values(list(arguments))[1:]
+    except flags.UnrecognizedFlagError as error:
+        nearest = difflib.get_close_matches(error.flagname, list(values), n=1)
+        raise UserError(_unknown(f"--{error.flagname}", nearest, "see --help")) from None
+    except flags.IllegalFlagValueError as error:
+        raise UserError(_refused_value(error, known)) from None
     except flags.Error as error:
         raise UserError(f"{error}; see --help") from None
-    except AttributeError as error:
-        raise UserError(f"config: unknown option {error}; see docs/configuration.md") from None
     if rest:
         raise UserError(f"{rest[0]}: not an option; see --help")
     config = from_config_dict(overridden.value)
     validate(config)
     return config, values
+
+
+def _check_name(name: str, known: Mapping[str, Any]) -> None:
+    """Raises UserError unless there is such an option."""
+    if name in known:
+        return
+    inner = [key for key in known if key.startswith(f"{name}.")]
+    if inner:
+        raise UserError(f"--config.{name} is a section; give its options, as --config.{inner[0]}")
+    last = name.rpartition(".")[2]
+    nearest = [key for key in known if key.rpartition(".")[2] == last]
+    nearest = nearest or difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
+    options = [f"config.{key}" for key in nearest]
+    raise UserError(_unknown(f"--config.{name}", options, "see docs/configuration.md"))
+
+
+def _unknown(option: str, nearest: Sequence[str], see: str) -> str:
+    meant = f"did you mean {' or '.join(f'--{name}' for name in nearest)}? " if nearest else ""
+    return f"{option}: no such option; {meant}{see}"
+
+
+def _refused_value(error: flags.IllegalFlagValueError, known: Mapping[str, Any]) -> str:
+    """Returns what is wrong with a value; the error reads `flag --NAME=VALUE: CAUSE`."""
+    option = str(error).removesuffix(f": {error.__context__}").removeprefix("flag ")
+    name = option.partition("=")[0].removeprefix("--config.")
+    return f"{option}: {_EXPECTED.get(type(known.get(name, False)), 'not a value of this option')}"
+
+
+# As `--config.optim.batch_size=8` or `--noconfig.runtime.deterministic`.
+_OPTION = re.compile(r"--?(?:no)?config\.([^=]*)")
+_EXPECTED = MappingProxyType(
+    {bool: "neither true nor false", int: "not a whole number", float: "not a number"}
+)

@@ -22,7 +22,7 @@ def mistake(finish):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "--config is missing"),
+        ([], "--config=FILE is missing"),
         (["--config=configs/small.py"], "--workdir is missing"),
         (["--config=configs/none.py", "--workdir=w"], "configs/none.py"),
         (["--config=configs/small.py:huge", "--workdir=w"], "small.py:huge"),

@@ -313,7 +313,7 @@ def test_without_ray_the_extra_is_named(place, tmp_path):
     said = done.communicate(timeout=300)[1]
     assert done.returncode == 2
     assert said.splitlines()[-1].startswith("error: --engine=ray: Ray Data is not installed")
-    assert "jaxdet[ray]" in said
+    assert "pip install -e '.[ray]'" in said
 
 
 def command(place, out, *options, path=""):
