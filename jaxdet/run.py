@@ -102,6 +102,8 @@ def _work(
             train(config, *training, run=folder, mesh=devices)
     if config.task == "train":
         say(f"{folder.path}: training is finished")
+        if jax.process_index() == 0:
+            say(f"report: {write_report([folder.path], folder.report)}")
         return
     with watchdog.stage("evaluation", slow=True):
         _evaluate(config, tests, training, published, folder, devices)

@@ -402,7 +402,7 @@ class Runtime:
 class Config:
     """One experiment."""
 
-    name: str = option("unnamed", "how reports call the run")
+    name: str = option("unnamed", "title of the run in its report")
     task: str = option(
         "train_eval",
         "train, evaluate (weights from model.init), or one after the other",

@@ -107,8 +107,8 @@ def _next(run: Begun) -> str:
     if run.options.get("task") == "train":
         return f"To score test sets, start a run with task=eval and model.init={run.folder.path}."
     steps = checkpoints(run)
-    place = f"from the newest checkpoint, step {steps[-1]:,}" if steps else "from what is there"
-    return f"If it was stopped, the command that started it goes on {place}."
+    place = f"the newest checkpoint, step {steps[-1]:,}" if steps else "what is there"
+    return f"If it was stopped, start the same command again: it goes on from {place}."
 
 
 def _predictions(run: Begun) -> Iterator[tuple[str, Predictions]]:

@@ -162,12 +162,13 @@ def _svgs(panels: Sequence[Panel], name: str, *, size: tuple[int, int]) -> list[
 
 def _robustness(runs: Sequence[Run], kind: str) -> dict[str, Any]:
     tables = [(run.label, conditions.levels(run.results, kind)) for run in runs]
-    mean, *each = _svgs(robustness_panels(runs, kind), f"robustness {kind}", size=_SMALL)
+    each = _svgs(robustness_panels(runs, kind), f"robustness {kind}", size=_SMALL)
     return {
         "key": kind,
         "title": conditions.KINDS[kind].title,
         "axis": conditions.KINDS[kind].axis,
-        "mean": mean,
+        # Runs without a set in common have no mean to compare.
+        "mean": each.pop(0) if rows.shared_names(runs) else "",
         "each": each,
         "tables": [(label, levels) for label, levels in tables if levels],
     }

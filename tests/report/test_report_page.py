@@ -8,7 +8,7 @@ from jaxdet import config, files
 from jaxdet.errors import UserError
 from jaxdet.report import write_report
 from jaxdet.report.contents import read_contents
-from jaxdet.report.load import shown
+from jaxdet.report.labels import shown
 from jaxdet.report.page import page_html
 
 DASH = "\N{EN DASH}"

@@ -65,8 +65,9 @@ def _draw_bars(
     floors = [100 * one.sharpness_ap for one in scores]
     axes.plot(floors, places, "D", color=palette.ink, markerfacecolor=palette.paper, markersize=4)
     for place, one in there:
-        axes.annotate(percent(one.ap), (100 * max(_drawn(one)), place), (6, 0), fontsize=7.5,
-                      va="center", textcoords="offset points")  # fmt: skip
+        # In a column: beside a diamond it would be taken for the baseline's.
+        axes.annotate(percent(one.ap), (100, place), (8, 0), fontsize=7.5, va="center",
+                      textcoords="offset points")  # fmt: skip
 
 
 def _start(one: SetResult) -> float:

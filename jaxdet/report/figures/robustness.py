@@ -22,12 +22,13 @@ _MOST_LETTERS = 22
 
 
 def robustness_panels(runs: Sequence[Run], kind: str) -> list[Panel]:
-    """The mean over the sets first, those that all runs scored, then each set."""
-    lowest = min(ap for run in runs for name in (None, *set_names(runs))
+    """Gives the mean over the sets that all runs scored, where there are any, then each set."""
+    names = [*([None] if shared_names(runs) else []), *set_names(runs)]
+    lowest = min(ap for run in runs for name in names
                  for _, ap in _points(runs, run, kind, name) or [(0, 1.0)])  # fmt: skip
     # All panels share their axis: the eye compares heights.
     low = 10 * np.floor(10 * min(lowest, 0.5) - 0.2)
-    return [_panel(runs, kind, name, low=low) for name in (None, *set_names(runs))]
+    return [_panel(runs, kind, name, low=low) for name in names]
 
 
 def _panel(runs: Sequence[Run], kind: str, name: str | None, *, low: float) -> Panel:
