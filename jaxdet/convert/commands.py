@@ -21,11 +21,12 @@ from jaxdet.convert.folder import (
     refuse_existing,
     write_detector,
 )
-from jaxdet.convert.load import LoadedWeights, convert_file, load_weights, new_head
+from jaxdet.convert.load import LoadedWeights, check_arch, convert_file, load_weights
 from jaxdet.convert.rules import flatten
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.files import check_writable, read_json, sha256, write_json
+from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.start import digest, restore_variables
@@ -37,31 +38,42 @@ _TOLERANCE = 1e-4
 
 
 def to_jax(options: argparse.Namespace) -> None:
-    """A torch file into a folder."""
+    """Brings a torch file into a folder."""
     refuse_existing(options.dst)
-    model, converted = convert_file(options.src, arch=options.arch)
-    replaced = converted.coverage.replaced
-    arrays = {**converted.arrays, **new_head(model, replaced, seed=0)}
+    file = convert_file(options.src, arch=options.arch, state_dict=options.state_dict)
+    model, converted = file.model, file.converted
     with new_folder(options.dst) as draft:
         write_detector(
             draft,
-            arrays,
+            converted.arrays,
             model=model,
             source=Source(file=options.src.name, sha256=sha256(options.src)),
             coverage=converted.coverage,
+            crop=file.crop,
         )
-    print(f"{options.dst}: {model.name} of width {model.width}, {len(arrays)} arrays")
-    if replaced:
-        print(f"head of another size: {', '.join(replaced)} start anew at N(0, 0.02)")
+    _print_notes(options.src, file.notes)
+    crops = f", crops of {file.crop} pixels" if file.crop else ""
+    arrays = f"{len(converted.arrays)} arrays"
+    print(f"{options.dst}: {model.name} of width {model.width}{crops}, {arrays}")
+    if converted.coverage.replaced:
+        print(
+            f"head of another size: {', '.join(converted.coverage.replaced)} left open; the folder "
+            "can start a training, which draws them anew, but answers nothing"
+        )
+
+
+def _print_notes(path: Path, notes: tuple[str, ...]) -> None:
+    for note in notes:
+        print(f"{path}: {note}")
 
 
 def to_torch(options: argparse.Namespace) -> None:
-    """Weights into a file for torch, read again before it takes its name."""
+    """Writes weights into a file for torch, read again before it takes its name."""
     refuse_existing(options.dst)
     write = _WRITERS.get(options.dst.suffix)
     if write is None:
         raise UserError(f"{options.dst}: name it .pth or .safetensors, to say which to write")
-    loaded, source = _load(options.src, options.arch)
+    loaded, source = _load(options.src, options.arch, options.state_dict)
     state_dict = rules.to_torch(flatten(loaded.variables), table=TABLES[loaded.model.name])
     draft = options.dst.with_name(f".{options.dst.name}.{os.getpid()}.tmp")
     try:
@@ -104,8 +116,8 @@ def check(options: argparse.Namespace) -> None:
       RunFailedError: where they differ.
     """
     check_writable(options.json)
-    first, size = _side(options.src, options.arch, options.size)
-    second, size = _side(options.dst, options.arch, size)
+    first, size = _side(options.src, options.arch, options.state_dict, options.size)
+    second, size = _side(options.dst, options.arch, None, size)
     if (first.model.name, first.model.width) != (second.model.name, second.model.width):
         raise RunFailedError(
             f"{first.name} is a {first.model.name} of width {first.model.width}, {second.name} a "
@@ -146,8 +158,6 @@ def _print(found: Comparison, images: int) -> None:
         print(f"arrays with the same bits: {same} of {found.compared}")
     for place, difference in sorted(found.differing.items(), key=lambda item: -item[1])[:5]:
         print(f"  {place}: largest difference {difference:.3g}")
-    if found.left_out:
-        print(f"not compared, head of another size: {', '.join(found.left_out)}")
     print(
         f"logits of {images} random images of {found.size} x {found.size} pixels: "
         f"largest difference {found.largest_logit_difference:.3g}"
@@ -157,10 +167,10 @@ def _print(found: Comparison, images: int) -> None:
 def export(options: argparse.Namespace) -> None:
     """Weights into a program, run against them before it takes its name."""
     refuse_existing(options.dst)
-    loaded, source = _load(options.src, options.arch)
+    loaded, source = _load(options.src, options.arch, options.state_dict)
     run = RunFolder(options.src)
     training = schema.read_config(run.config) if run.config.is_file() else None
-    size = options.size or (training.eval_crop if training else _SIZE)
+    size = _size(loaded, options.size) or _SIZE
     with new_folder(options.dst) as draft:
         write_export(draft, loaded, size=size, source=source, training=training)
         written, _ = read_export(draft)
@@ -175,25 +185,46 @@ def export(options: argparse.Namespace) -> None:
     print(f"{options.dst}: takes uint8 [b, {size}, {size}, 3], gives float32 [b]")
 
 
-def _side(path: Path, arch: str | None, size: int) -> tuple[Side, int]:
+def _side(path: Path, arch: str | None, state_dict: str | None, size: int) -> tuple[Side, int]:
     """One side of a check, and the size of images for it: 0 for any."""
     if not is_export(path):
-        return weights_side(_load(path, arch)[0]), size or 0
+        loaded, _ = _load(path, arch, state_dict)
+        return weights_side(loaded), _size(loaded, size)
     side, own = read_export(path)
     if size and size != own:
         raise UserError(f"{path}: takes images of {own} pixels, not {size}; see --size")
     return side, own
 
 
-def _load(path: Path, arch: str | None) -> tuple[LoadedWeights, dict[str, Any]]:
+def _size(loaded: LoadedWeights, asked: int) -> int:
+    """The side of images for a detector: the one asked for, or that of its own crops; 0 for any."""
+    size = asked or loaded.crop or 0
+    name = loaded.model.name
+    if ARCHITECTURES[name].fixed_size and size != loaded.crop:
+        raise UserError(
+            f"{loaded.source}: its {name} takes images of {loaded.crop} pixels alone, not {size}; "
+            "see --size"
+        )
+    if size:
+        check_sides(name, trained=size, scored=size, whole=False)
+    return size
+
+
+def _load(
+    path: Path, arch: str | None, state_dict: str | None
+) -> tuple[LoadedWeights, dict[str, Any]]:
     """The weights of anything, and what is known of their source."""
     run = RunFolder(path)
     if run.config.is_file():
         trained = schema.read_config(run.config)
+        check_arch(path, trained.model, arch)
         variables = restore_variables(run, trained, "best", make_mesh(1))
-        loaded = LoadedWeights(model=trained.model, variables=variables, source=str(path))
+        loaded = LoadedWeights(
+            model=trained.model, variables=variables, source=str(path), crop=trained.eval_crop
+        )
         return loaded, {"file": path.name, "sha256": None, "digest": digest(variables)}
-    loaded = load_weights(path, arch=arch)
+    loaded = load_weights(path, arch=arch, state_dict=state_dict)
+    _print_notes(path, loaded.notes)
     if is_detector(path):
         return loaded, read_detector(path)[2]["source"]
     return loaded, {"file": path.name, "sha256": sha256(path)}

@@ -1,8 +1,9 @@
 """State dicts out of torch's own files, without torch and without trust.
 
 `torch.save` writes a pickle that describes tensors and, beside it, their raw bytes: since
-1.6 in an uncompressed zip archive, before in one stream. Both are read here. The old tar
-format (before 0.1.10), TorchScript archives and pickled modules are refused.
+1.6 in an uncompressed zip archive, before in one stream. Both are read here. What else a
+training script saved beside the weights is passed over. The old tar format (before 0.1.10),
+TorchScript archives and pickled modules are refused.
 """
 
 import dataclasses
@@ -17,7 +18,8 @@ import ml_dtypes
 import numpy as np
 
 from jaxdet.convert import pickles
-from jaxdet.convert.pickles import Maker, RefusedError
+from jaxdet.convert.pickles import Maker, Opaque, RefusedError
+from jaxdet.convert.state_dicts import Choose, StateDict, dictionaries, first_of_largest, shorten
 from jaxdet.errors import UserError
 
 # torch/serialization.py: MAGIC_NUMBER and PROTOCOL_VERSION of the stream format.
@@ -25,9 +27,6 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 # The pickle of a state dict takes a few hundred bytes a tensor.
 _LARGEST_PICKLE = 32 * 2**20
-# Where training scripts put the weights within a checkpoint: CNNDetection; Lightning and most
-# others.
-_WRAPPERS = ("model", "state_dict", "model_state_dict")
 
 _DTYPES: dict[str, Any] = {
     "DoubleStorage": np.float64,
@@ -66,15 +65,22 @@ class _Tensor:
 _Fetch = Callable[[_Storage], np.ndarray]
 
 
-def read_torch(path: Path) -> dict[str, np.ndarray]:
-    """The state dict in a file of torch.save: key to array, views of shared read-only memory.
+def read_torch(path: Path, choose: Choose = first_of_largest) -> StateDict:
+    """Reads a state dict out of a file of torch.save; its arrays are views of read-only memory.
+
+    Args:
+      path: of the file.
+      choose: which of the state dicts in it, where it holds several.
 
     Raises:
-      UserError: where the file is damaged, foreign, or holds anything but tensors in dictionaries.
+      UserError: where the file is damaged or foreign, or holds no state dict.
     """
     try:
         content = path.read_bytes()
-        return _read_zip(content) if content[:2] == b"PK" else _read_stream(content)
+        read = _read_zip if content[:2] == b"PK" else _read_stream
+        return read(content, choose)
+    except UserError:
+        raise
     except RefusedError as error:
         raise UserError(f"{path}: not read: {error}") from None
     except Exception as error:  # damaged bytes raise a dozen kinds in zipfile, struct and numpy
@@ -84,7 +90,7 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def _read_zip(content: bytes) -> dict[str, np.ndarray]:
+def _read_zip(content: bytes, choose: Choose) -> StateDict:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         folder, members = _members(archive, len(content))
         description = archive.read(members[f"{folder}/data.pkl"])
@@ -96,7 +102,7 @@ def _read_zip(content: bytes) -> dict[str, np.ndarray]:
             raw = archive.read(members[f"{folder}/data/{storage.key}"])
             return _elements(raw, storage, big_endian=big)
 
-        return _arrays(_find_state_dict(root), fetch)
+        return _chosen(root, choose, fetch)
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> tuple[str, dict[str, zipfile.ZipInfo]]:
@@ -119,14 +125,14 @@ def _members(archive: zipfile.ZipFile, size: int) -> tuple[str, dict[str, zipfil
     return folders[0], members
 
 
-def _read_stream(content: bytes) -> dict[str, np.ndarray]:
+def _read_stream(content: bytes, choose: Choose) -> StateDict:
     if content[257:262] == b"ustar":
         raise RefusedError("torch's tar format from before 0.1.10; load and save it with torch")
     storages: dict[str, _Storage] = {}
 
-    def meet(identity: Any) -> _Storage:
+    def meet(identity: Any) -> _Storage | Opaque:
         storage = _storage(identity)
-        return storages.setdefault(storage.key, storage)
+        return storage if isinstance(storage, Opaque) else storages.setdefault(storage.key, storage)
 
     found, position = [], 0
     # Magic number, protocol, system, the object, and the keys of the storages that follow.
@@ -137,12 +143,12 @@ def _read_stream(content: bytes) -> dict[str, np.ndarray]:
             raise RefusedError("a pickle, but not one of torch.save")
     _, protocol, system, root, keys = found
     if protocol != _PROTOCOL:
-        raise RefusedError(f"protocol {protocol!r:.20} of torch's stream format")
+        raise RefusedError("another protocol of torch's stream format")
+    if not all(isinstance(key, str) and key in storages for key in keys):
+        raise RefusedError("a storage whose elements are of no known size")
     pieces = _pieces(memoryview(content)[position:], [storages[key] for key in keys])
     big = system["little_endian"] is False
-    return _arrays(
-        _find_state_dict(root), lambda one: _elements(pieces[one.key], one, big_endian=big)
-    )
+    return _chosen(root, choose, lambda one: _elements(pieces[one.key], one, big_endian=big))
 
 
 def _pieces(content: memoryview, storages: list[_Storage]) -> dict[str, memoryview]:
@@ -156,9 +162,12 @@ def _pieces(content: memoryview, storages: list[_Storage]) -> dict[str, memoryvi
     return pieces
 
 
-def _storage(identity: Any) -> _Storage:
+def _storage(identity: Any) -> _Storage | Opaque:
     """What a persistent id of torch stands for."""
-    kind, dtype, key, _, length, *view = identity
+    kind, dtype, key, _, length, *view = identity if len(identity) > 4 else (*identity, None)
+    # The stream format keeps classes of modules outside the pickle, with their source text.
+    if isinstance(dtype, Opaque):
+        return dataclasses.replace(dtype, is_array=kind == "storage")
     if kind != "storage" or not isinstance(dtype, np.dtype) or any(v is not None for v in view):
         raise RefusedError("something outside its pickle that is no storage")
     if not isinstance(key, str) or not _is_count(length):
@@ -175,23 +184,52 @@ def _elements(raw: Any, storage: _Storage, *, big_endian: bool) -> np.ndarray:
     return np.frombuffer(raw, storage.dtype)
 
 
-def _find_state_dict(root: Any) -> dict[str, _Tensor]:
-    """The state dict itself, or the one within a checkpoint of a training script."""
+def _chosen(root: Any, choose: Choose, fetch: _Fetch) -> StateDict:
+    """The arrays of the state dict that is chosen among those of a file."""
+    if isinstance(root, Opaque):
+        raise RefusedError(f"it is an object of {_whole(root)}")
     if not isinstance(root, dict):
         raise RefusedError("neither a state dict nor a dictionary that holds one")
-    for candidate in (root, *(root.get(name) for name in _WRAPPERS)):
-        if isinstance(candidate, dict) and candidate and _holds_tensors_only(candidate):
-            return candidate
-    names = ", ".join(ascii(key)[:40] for key in list(root)[:5])
-    raise RefusedError(f"no state dict at its top or under {', '.join(_WRAPPERS)}, but: {names}")
+    found = dictionaries(root, holds=_is_array)
+    if not found:
+        raise RefusedError(f"no state dict in it, but: {_describe(root)}")
+    name = choose(found)
+    beside = () if name == "" else tuple(str(key) for key in root if key != name.split(".")[0])
+    return StateDict(arrays=_arrays(found[name], fetch), name=name, beside=beside)
 
 
-def _holds_tensors_only(candidate: dict[Any, Any]) -> bool:
-    return all(isinstance(k, str) and isinstance(v, _Tensor) for k, v in candidate.items())
+def _is_array(key: Any, value: Any) -> bool:
+    is_array = isinstance(value, _Tensor) or (isinstance(value, Opaque) and value.is_array)
+    return is_array and isinstance(key, str)
 
 
-def _arrays(state_dict: dict[str, _Tensor], fetch: _Fetch) -> dict[str, np.ndarray]:
+def _describe(root: dict[Any, Any]) -> str:
+    """The first entries of a dictionary without a state dict, with the objects among them."""
+    entries = [
+        f"{shorten(str(key))}, an object of {_whole(value)}"
+        if isinstance(value, Opaque)
+        else shorten(str(key))
+        for key, value in list(root.items())[:5]
+    ]
+    return ", ".join(entries) or "nothing"
+
+
+def _whole(thing: Opaque) -> str:
+    """What is said of an object that is no state dict, with the way out."""
+    return (
+        f"{shorten(thing.name)!r}, which is code and not weights; "
+        "save model.state_dict() by itself with torch"
+    )
+
+
+def _arrays(state_dict: dict[str, Any], fetch: _Fetch) -> dict[str, np.ndarray]:
     """Only the storages of the state dict are fetched, each once: tensors may share one."""
+    for key, value in state_dict.items():
+        if isinstance(value, Opaque):
+            raise RefusedError(
+                f"{shorten(key)} is an array of a kind that is not read: it names "
+                f"{shorten(value.name)!r}"
+            )
     storages = {tensor.storage.key: tensor.storage for tensor in state_dict.values()}
     elements = {key: fetch(storage) for key, storage in storages.items()}
     return {key: _view(key, t, elements[t.storage.key]) for key, t in state_dict.items()}
@@ -203,7 +241,7 @@ def _view(key: str, tensor: _Tensor, elements: np.ndarray) -> np.ndarray:
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.size, tensor.stride, strict=True))
     # A stride of 0 could make a huge array of one element.
     if count > len(elements) or (count > 0 and last >= len(elements)):
-        raise RefusedError(f"{ascii(key)[:80]} reaches beyond its storage")
+        raise RefusedError(f"{shorten(key)} reaches beyond its storage")
     if count == 0:
         return np.zeros(tensor.size, elements.dtype)
     strides = [stride * elements.itemsize for stride in tensor.stride]
@@ -212,17 +250,19 @@ def _view(key: str, tensor: _Tensor, elements: np.ndarray) -> np.ndarray:
     )
 
 
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> _Tensor:
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> _Tensor | Opaque:
     """torch._utils._rebuild_tensor_v2; the rest says what autograd did with it."""
+    if isinstance(storage, Opaque):
+        return storage
     size, stride = _size(size), _size(stride)
     if not isinstance(storage, _Storage) or not _is_count(offset) or len(size) != len(stride):
         raise RefusedError("a tensor without a storage, offset, size or stride")
     return _Tensor(storage, offset, size, stride)
 
 
-def _parameter(tensor: Any, *rest: Any) -> _Tensor:
-    """torch._utils._rebuild_parameter."""
-    if not isinstance(tensor, _Tensor):
+def _parameter(tensor: Any, *rest: Any) -> _Tensor | Opaque:
+    """torch._utils._rebuild_parameter, and the same with attributes that somebody added."""
+    if not isinstance(tensor, _Tensor | Opaque):
         raise RefusedError("a parameter that is no tensor")
     return tensor
 
@@ -241,18 +281,32 @@ def _is_count(number: Any) -> bool:
 
 def _ordered(*pairs: Any) -> dict[str, Any]:
     """collections.OrderedDict, empty; from pairs as Python 2 wrote it."""
-    ordered = {key: value for pair in pairs for key, value in pair}
-    if not all(isinstance(key, str) for key in ordered):
+    entries = [(key, value) for pair in pairs for key, value in pair]
+    if not all(isinstance(key, str) for key, _ in entries):
         raise RefusedError("a key that is no text")
-    return ordered
+    return dict(entries)
 
 
+def _other_array(name: str) -> Maker:
+    """An array of a kind that is not read: sparse, quantised, of another device."""
+    return Maker(lambda *rest: Opaque(name, is_array=True))
+
+
+_REFUSED_ARRAYS = (
+    "_rebuild_sparse_tensor", "_rebuild_qtensor", "_rebuild_nested_tensor",
+    "_rebuild_wrapper_subclass", "_rebuild_meta_tensor_no_storage", "_rebuild_tensor_v3",
+    "_rebuild_device_tensor_from_numpy", "_rebuild_device_tensor_from_cpu_tensor",
+)  # fmt: skip
 _NAMES: dict[str, Any] = {
     "collections.OrderedDict": Maker(_ordered),
+    "collections.defaultdict": Maker(lambda *rest: {}),
     "torch._utils._rebuild_tensor": Maker(_tensor),
     "torch._utils._rebuild_tensor_v2": Maker(_tensor),
     "torch._utils._rebuild_parameter": Maker(_parameter),
+    "torch._utils._rebuild_parameter_with_state": Maker(_parameter),
     "torch.Size": Maker(_size),
+    "torch._tensor._rebuild_from_type_v2": _other_array("torch._tensor._rebuild_from_type_v2"),
+    **{f"torch._utils.{name}": _other_array(f"torch._utils.{name}") for name in _REFUSED_ARRAYS},
     **{f"torch.{name}": np.dtype(dtype) for name, dtype in _DTYPES.items()},
     # Before 0.4 the kind of storage told the device.
     **{f"torch.cuda.{name}": np.dtype(dtype) for name, dtype in _DTYPES.items()},
