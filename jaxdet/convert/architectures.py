@@ -1,5 +1,6 @@
 """Which table of rules an architecture follows, and which architectures a state dict may be of."""
 
+import dataclasses
 import difflib
 import functools
 from collections.abc import Collection, Mapping
@@ -65,6 +66,10 @@ def shapes(model: Model, *, side: int | None = None) -> dict[str, tuple[int, ...
       model: the detector.
       side: of the crops, in pixels, where the shapes depend on it.
     """
+    backbone = ARCHITECTURES[model.name].backbone
+    if backbone:
+        # The same network behind another front-end.
+        return shapes(dataclasses.replace(model, name=backbone), side=side)
     size = side or _SIZE
     tree = jax.eval_shape(lambda: get_detector(model).init(jax.random.key(0), size=size))
     return {place: tuple(leaf.shape) for place, leaf in flatten(tree).items()}
@@ -83,9 +88,9 @@ def identify(
     Raises:
       UserError: where they fit none, or several and none is named.
     """
-    name = arch or _only(fitting(state_dict), state_dict, source=source)
-    table = get_table(name)
     given = [key for key in state_dict if ignored(key) is None]
+    name = arch or _only(fitting(given), given, source=source)
+    table = get_table(name)
     others = [] if set(given) == _keys(name) else fitting(given)
     also = f"{name} but of {' or '.join(others)}" if others else name
     match(_keys(name), given, source=source, network=also)
@@ -119,7 +124,7 @@ def _keys(arch: str) -> frozenset[str]:
     return frozenset(table.key(place) for place in shapes(Model(name=arch)))
 
 
-def _only(names: list[str], keys: Collection[str], *, source: str) -> str:
+def _only(names: list[str], given: Collection[str], *, source: str) -> str:
     """The only one of the architectures that keys fit."""
     if len(names) == 1:
         return names[0]
@@ -128,8 +133,11 @@ def _only(names: list[str], keys: Collection[str], *, source: str) -> str:
             f"{source}: the weights fit {' and '.join(names)}, which look at an image in "
             "different ways; say which they are of with --arch=NAME"
         )
-    given = sorted(key for key in keys if ignored(key) is None)
-    shown = ", ".join(map(shorten, given[:3])) or "nothing"
+    near = [arch for arch, table in TABLES.items() if table.stem in given]
+    if near:
+        nearest = min(near, key=lambda arch: len(_keys(arch).symmetric_difference(given)))
+        match(_keys(nearest), [*given], source=source, network=f"{nearest}, which is nearest")
+    shown = ", ".join(map(shorten, sorted(given)[:3])) or "nothing"
     raise UserError(
         f"{source}: {len(given)} arrays ({shown}, ...) are the weights of none of "
         f"{', '.join(TABLES)}; name the nearest with --arch=NAME to see what differs"

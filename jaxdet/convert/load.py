@@ -187,14 +187,12 @@ def _check_complete(loaded: LoadedWeights) -> None:
             "layer is of another size: it can start a training (model.init), but answers nothing"
         )
     flat = flatten(loaded.variables)
-    count = flat.get("batch_stats/scaler/count")
-    lacking = [place for place, value in flat.items() if not np.isfinite(value).all()]
-    if count is not None and not count > 0:
-        lacking.append("batch_stats/scaler/count")
-    if lacking:
+    broken = [place for place, value in flat.items() if not np.isfinite(value).all()]
+    if broken:
+        raise UserError(f"{loaded.source}: values that are not finite in {_list(broken)}")
+    if not flat.get("batch_stats/scaler/count", 1) > 0:
         raise UserError(
-            f"{loaded.source}: {', '.join(lacking[:_SHOWN])} hold no measured or no finite values; "
-            "such weights answer nothing"
+            f"{loaded.source}: the statistics of its inputs (scaler) were never measured"
         )
 
 

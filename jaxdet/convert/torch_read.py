@@ -6,7 +6,6 @@ training script saved beside the weights is passed over. The old tar format (bef
 TorchScript archives and pickled modules are refused.
 """
 
-import dataclasses
 import io
 import math
 import zipfile
@@ -14,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from jaxdet.convert import pickles
-from jaxdet.convert.pickles import Maker, Opaque, RefusedError
+from jaxdet.convert.pickles import Opaque, RefusedError
 from jaxdet.convert.state_dicts import Choose, StateDict, dictionaries, first_of_largest, shorten
+from jaxdet.convert.tensors import NAMES, Storage, Tensor, read_storage
 from jaxdet.errors import UserError
 
 # torch/serialization.py: MAGIC_NUMBER and PROTOCOL_VERSION of the stream format.
@@ -28,41 +27,8 @@ _PROTOCOL = 1001
 # The pickle of a state dict takes a few hundred bytes a tensor.
 _LARGEST_PICKLE = 32 * 2**20
 
-_DTYPES: dict[str, Any] = {
-    "DoubleStorage": np.float64,
-    "FloatStorage": np.float32,
-    "HalfStorage": np.float16,
-    "BFloat16Storage": ml_dtypes.bfloat16,
-    "LongStorage": np.int64,
-    "IntStorage": np.int32,
-    "ShortStorage": np.int16,
-    "CharStorage": np.int8,
-    "ByteStorage": np.uint8,
-    "BoolStorage": np.bool_,
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class _Storage:
-    """A run of elements that lies outside the pickle."""
-
-    dtype: np.dtype
-    key: str
-    length: int
-
-
-@dataclasses.dataclass(frozen=True)
-class _Tensor:
-    """A view of a storage; offset and strides count elements."""
-
-    storage: _Storage
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-
-
 # Gives the elements of a storage, [length].
-_Fetch = Callable[[_Storage], np.ndarray]
+_Fetch = Callable[[Storage], np.ndarray]
 
 
 def read_torch(path: Path, choose: Choose = first_of_largest) -> StateDict:
@@ -94,11 +60,11 @@ def _read_zip(content: bytes, choose: Choose) -> StateDict:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         folder, members = _members(archive, len(content))
         description = archive.read(members[f"{folder}/data.pkl"])
-        root, _ = pickles.load(description, 0, names=_NAMES, persistent=_storage)
+        root, _ = pickles.load(description, 0, names=NAMES, persistent=read_storage)
         order = members.get(f"{folder}/byteorder")
         big = order is not None and archive.read(order) == b"big"
 
-        def fetch(storage: _Storage) -> np.ndarray:
+        def fetch(storage: Storage) -> np.ndarray:
             raw = archive.read(members[f"{folder}/data/{storage.key}"])
             return _elements(raw, storage, big_endian=big)
 
@@ -128,16 +94,16 @@ def _members(archive: zipfile.ZipFile, size: int) -> tuple[str, dict[str, zipfil
 def _read_stream(content: bytes, choose: Choose) -> StateDict:
     if content[257:262] == b"ustar":
         raise RefusedError("torch's tar format from before 0.1.10; load and save it with torch")
-    storages: dict[str, _Storage] = {}
+    storages: dict[str, Storage] = {}
 
-    def meet(identity: Any) -> _Storage | Opaque:
-        storage = _storage(identity)
+    def meet(identity: Any) -> Storage | Opaque:
+        storage = read_storage(identity)
         return storage if isinstance(storage, Opaque) else storages.setdefault(storage.key, storage)
 
     found, position = [], 0
     # Magic number, protocol, system, the object, and the keys of the storages that follow.
     for _ in range(5):
-        value, position = pickles.load(content, position, names=_NAMES, persistent=meet)
+        value, position = pickles.load(content, position, names=NAMES, persistent=meet)
         found.append(value)
         if found[0] != _MAGIC:
             raise RefusedError("a pickle, but not one of torch.save")
@@ -151,33 +117,20 @@ def _read_stream(content: bytes, choose: Choose) -> StateDict:
     return _chosen(root, choose, lambda one: _elements(pieces[one.key], one, big_endian=big))
 
 
-def _pieces(content: memoryview, storages: list[_Storage]) -> dict[str, memoryview]:
+def _pieces(content: memoryview, storages: list[Storage]) -> dict[str, memoryview]:
     """The bytes of each storage: they follow one another, each behind its length."""
     pieces, position = {}, 0
     for storage in storages:
         if int.from_bytes(content[position : position + 8], "little") != storage.length:
-            raise RefusedError(f"storage {storage.key:.20} of another length than described")
+            raise RefusedError(f"storage {shorten(storage.key)} of another length than described")
         start, position = position + 8, position + 8 + storage.length * storage.dtype.itemsize
         pieces[storage.key] = content[start:position]
     return pieces
 
 
-def _storage(identity: Any) -> _Storage | Opaque:
-    """What a persistent id of torch stands for."""
-    kind, dtype, key, _, length, *view = identity if len(identity) > 4 else (*identity, None)
-    # The stream format keeps classes of modules outside the pickle, with their source text.
-    if isinstance(dtype, Opaque):
-        return dataclasses.replace(dtype, is_array=kind == "storage")
-    if kind != "storage" or not isinstance(dtype, np.dtype) or any(v is not None for v in view):
-        raise RefusedError("something outside its pickle that is no storage")
-    if not isinstance(key, str) or not _is_count(length):
-        raise RefusedError("a storage without a key or a length")
-    return _Storage(dtype, key, length)
-
-
-def _elements(raw: Any, storage: _Storage, *, big_endian: bool) -> np.ndarray:
+def _elements(raw: Any, storage: Storage, *, big_endian: bool) -> np.ndarray:
     if len(raw) != storage.length * storage.dtype.itemsize:
-        raise RefusedError(f"storage {storage.key:.20} of another length than described")
+        raise RefusedError(f"storage {shorten(storage.key)} of another length than described")
     if big_endian:
         bits = np.frombuffer(raw, f">u{storage.dtype.itemsize}")
         return bits.astype(bits.dtype.newbyteorder("=")).view(storage.dtype)
@@ -192,26 +145,23 @@ def _chosen(root: Any, choose: Choose, fetch: _Fetch) -> StateDict:
         raise RefusedError("neither a state dict nor a dictionary that holds one")
     found = dictionaries(root, holds=_is_array)
     if not found:
-        raise RefusedError(f"no state dict in it, but: {_describe(root)}")
+        raise RefusedError(f"no state dict in it, but {_describe(root)}")
     name = choose(found)
     beside = () if name == "" else tuple(str(key) for key in root if key != name.split(".")[0])
     return StateDict(arrays=_arrays(found[name], fetch), name=name, beside=beside)
 
 
 def _is_array(key: Any, value: Any) -> bool:
-    is_array = isinstance(value, _Tensor) or (isinstance(value, Opaque) and value.is_array)
+    is_array = isinstance(value, Tensor) or (isinstance(value, Opaque) and value.is_array)
     return is_array and isinstance(key, str)
 
 
 def _describe(root: dict[Any, Any]) -> str:
-    """The first entries of a dictionary without a state dict, with the objects among them."""
-    entries = [
-        f"{shorten(str(key))}, an object of {_whole(value)}"
-        if isinstance(value, Opaque)
-        else shorten(str(key))
-        for key, value in list(root.items())[:5]
-    ]
-    return ", ".join(entries) or "nothing"
+    """The first entries of a dictionary without a state dict, and the first object among them."""
+    names = [shorten(str(key)) for key in list(root)[:5]]
+    objects = [(key, value) for key, value in root.items() if isinstance(value, Opaque)]
+    what = [f"{shorten(str(key))} is an object of {_whole(value)}" for key, value in objects[:1]]
+    return "; ".join([", ".join(names) or "nothing", *what])
 
 
 def _whole(thing: Opaque) -> str:
@@ -235,7 +185,7 @@ def _arrays(state_dict: dict[str, Any], fetch: _Fetch) -> dict[str, np.ndarray]:
     return {key: _view(key, t, elements[t.storage.key]) for key, t in state_dict.items()}
 
 
-def _view(key: str, tensor: _Tensor, elements: np.ndarray) -> np.ndarray:
+def _view(key: str, tensor: Tensor, elements: np.ndarray) -> np.ndarray:
     """The tensor's elements, in bounds."""
     count = math.prod(tensor.size)
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.size, tensor.stride, strict=True))
@@ -248,66 +198,3 @@ def _view(key: str, tensor: _Tensor, elements: np.ndarray) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(
         elements[tensor.offset :], tensor.size, strides, writeable=False
     )
-
-
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> _Tensor | Opaque:
-    """torch._utils._rebuild_tensor_v2; the rest says what autograd did with it."""
-    if isinstance(storage, Opaque):
-        return storage
-    size, stride = _size(size), _size(stride)
-    if not isinstance(storage, _Storage) or not _is_count(offset) or len(size) != len(stride):
-        raise RefusedError("a tensor without a storage, offset, size or stride")
-    return _Tensor(storage, offset, size, stride)
-
-
-def _parameter(tensor: Any, *rest: Any) -> _Tensor | Opaque:
-    """torch._utils._rebuild_parameter, and the same with attributes that somebody added."""
-    if not isinstance(tensor, _Tensor | Opaque):
-        raise RefusedError("a parameter that is no tensor")
-    return tensor
-
-
-def _size(size: Any) -> tuple[int, ...]:
-    """torch.Size, or the plain tuple that older releases wrote."""
-    # numpy has at most 64 axes, and no axis can be longer than memory.
-    if not isinstance(size, tuple) or len(size) > 32 or not all(_is_count(n) for n in size):
-        raise RefusedError("a size that is no tuple of whole numbers")
-    return size
-
-
-def _is_count(number: Any) -> bool:
-    return type(number) is int and 0 <= number < 2**48
-
-
-def _ordered(*pairs: Any) -> dict[str, Any]:
-    """collections.OrderedDict, empty; from pairs as Python 2 wrote it."""
-    entries = [(key, value) for pair in pairs for key, value in pair]
-    if not all(isinstance(key, str) for key, _ in entries):
-        raise RefusedError("a key that is no text")
-    return dict(entries)
-
-
-def _other_array(name: str) -> Maker:
-    """An array of a kind that is not read: sparse, quantised, of another device."""
-    return Maker(lambda *rest: Opaque(name, is_array=True))
-
-
-_REFUSED_ARRAYS = (
-    "_rebuild_sparse_tensor", "_rebuild_qtensor", "_rebuild_nested_tensor",
-    "_rebuild_wrapper_subclass", "_rebuild_meta_tensor_no_storage", "_rebuild_tensor_v3",
-    "_rebuild_device_tensor_from_numpy", "_rebuild_device_tensor_from_cpu_tensor",
-)  # fmt: skip
-_NAMES: dict[str, Any] = {
-    "collections.OrderedDict": Maker(_ordered),
-    "collections.defaultdict": Maker(lambda *rest: {}),
-    "torch._utils._rebuild_tensor": Maker(_tensor),
-    "torch._utils._rebuild_tensor_v2": Maker(_tensor),
-    "torch._utils._rebuild_parameter": Maker(_parameter),
-    "torch._utils._rebuild_parameter_with_state": Maker(_parameter),
-    "torch.Size": Maker(_size),
-    "torch._tensor._rebuild_from_type_v2": _other_array("torch._tensor._rebuild_from_type_v2"),
-    **{f"torch._utils.{name}": _other_array(f"torch._utils.{name}") for name in _REFUSED_ARRAYS},
-    **{f"torch.{name}": np.dtype(dtype) for name, dtype in _DTYPES.items()},
-    # Before 0.4 the kind of storage told the device.
-    **{f"torch.cuda.{name}": np.dtype(dtype) for name, dtype in _DTYPES.items()},
-}
