@@ -4,6 +4,8 @@ to-jax [--arch=NAME] SRC DST   a torch file into a folder
 to-torch SRC DST               weights into a .pth or .safetensors file
 check SRC DST                  whether two are the same detector
 export SRC DST                 one program for JAX alone, with the weights in it
+
+--state-dict=NAME chooses one of several state dicts in a torch file.
 """
 
 import argparse
@@ -69,8 +71,12 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     command.add_argument(
         "--arch", metavar="NAME",
-        help="architecture of a torch file, found from its keys where left out: "
+        help="architecture of a torch file, found from its keys where they fit one alone: "
         + ", ".join(_choices()),
+    )  # fmt: skip
+    command.add_argument(
+        "--state-dict", metavar="NAME",
+        help="of several state dicts in SRC, a torch file, the one under this name",
     )  # fmt: skip
     command.add_argument("src", type=Path, metavar="SRC")
     command.add_argument("dst", type=Path, metavar="DST")

@@ -1,76 +1,166 @@
-"""Which table of rules an architecture follows, and which architecture a state dict is of."""
+"""Which table of rules an architecture follows, and which architectures a state dict may be of."""
 
+import dataclasses
+import difflib
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import jax
 import numpy as np
 
 from jaxdet.config import Model
-from jaxdet.convert.resnet import RESNET
-from jaxdet.convert.rules import Table, flatten, ignored
+from jaxdet.convert.resnet import DCT, DCT_LOG, NPR, RESNET
+from jaxdet.convert.rules import Table, flatten, ignored, match
+from jaxdet.convert.small_networks import COOCCURRENCE, DCGAN, FORENSIC_TRANSFER
+from jaxdet.convert.state_dicts import shorten
 from jaxdet.convert.vgg import VGG11, VGG11_BN
 from jaxdet.errors import UserError
+from jaxdet.models.architectures import ARCHITECTURES
 from jaxdet.models.detector import get_detector
 
-TABLES: dict[str, Table] = {
-    "resnet18": RESNET,
-    "resnet34": RESNET,
-    "resnet50": RESNET,
-    "vgg11": VGG11,
-    "vgg11_bn": VGG11_BN,
-}
-# Parameters do not depend on the image's size; small is fast to trace.
+TABLES: Mapping[str, Table] = MappingProxyType(
+    {
+        "resnet18": RESNET,
+        "resnet34": RESNET,
+        "resnet50": RESNET,
+        "vgg11": VGG11,
+        "vgg11_bn": VGG11_BN,
+        "dct_resnet18": DCT,
+        "dct_resnet50": DCT,
+        "dct_log_resnet18": DCT_LOG,
+        "dcgan": DCGAN,
+        "image_resnet34": RESNET,
+        "spectrum_resnet34": RESNET,
+        "cooccurrence": COOCCURRENCE,
+        "forensic_transfer": FORENSIC_TRANSFER,
+        "npr": NPR,
+        "resnet50_nodown": RESNET,
+    }
+)
+# Where parameters do not depend on the image's size, small is fast to trace.
 _SIZE = 64
+# A larger one is no crop of pixels, and would take memory to trace.
+_LARGEST_SIDE = 4096
 
 
 def get_table(arch: str) -> Table:
-    """The rules of an architecture.
+    """Returns the rules of an architecture.
 
     Raises:
-      UserError: where there are none.
+      UserError: where there is no such architecture.
     """
     if arch not in TABLES:
-        raise UserError(f"--arch={arch} is not one of {', '.join(TABLES)}")
+        nearest = difflib.get_close_matches(arch, TABLES, n=1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise UserError(f"--arch={shorten(arch)} is not one of {', '.join(TABLES)}{hint}")
     return TABLES[arch]
 
 
 @functools.lru_cache
-def shapes(model: Model) -> dict[str, tuple[int, ...]]:
-    """Every place of the detector's variables and its shape."""
-    tree = jax.eval_shape(lambda: get_detector(model).init(jax.random.key(0), size=_SIZE))
+def shapes(model: Model, *, side: int | None = None) -> dict[str, tuple[int, ...]]:
+    """Returns every place of the detector's variables and its shape.
+
+    Args:
+      model: the detector.
+      side: of the crops, in pixels, where the shapes depend on it.
+    """
+    backbone = ARCHITECTURES[model.name].backbone
+    if backbone:
+        # The same network behind another front-end.
+        return shapes(dataclasses.replace(model, name=backbone), side=side)
+    size = side or _SIZE
+    tree = jax.eval_shape(lambda: get_detector(model).init(jax.random.key(0), size=size))
     return {place: tuple(leaf.shape) for place, leaf in flatten(tree).items()}
 
 
-def width(state_dict: Mapping[str, np.ndarray], arch: str, *, source: str) -> int:
-    """`model.width` of the network that the weights are of.
+def identify(
+    state_dict: Mapping[str, np.ndarray], arch: str | None, *, source: str
+) -> tuple[Model, int | None]:
+    """Says which network weights are of, and which crops it takes where it takes one side alone.
+
+    Args:
+      state_dict: by torch's key.
+      arch: the name of the network, which the keys must fit; None to find it from them.
+      source: what errors call the weights.
 
     Raises:
-      UserError: where the first layer is missing or is no convolution.
+      UserError: where they fit none, or several and none is named.
     """
-    stem = get_table(arch).stem
-    if stem not in state_dict:
-        names = ", ".join(sorted(state_dict)[:3]) or "nothing"
-        raise UserError(f"{source}: not the weights of {arch}: no {stem} in it, but {names}")
-    shape = state_dict[stem].shape
-    # A width is a multiplier of all shapes: an absurd one is refused before anything is traced.
-    if len(shape) != 4 or not 1 <= shape[0] <= 1024:
-        raise UserError(f"{source}: {stem} has shape {shape}, which is no first layer of {arch}")
-    return shape[0]
+    given = [key for key in state_dict if ignored(key) is None]
+    name = arch or _only(fitting(given), given, source=source)
+    table = get_table(name)
+    others = [] if set(given) == _keys(name) else fitting(given)
+    also = f"{name} but of {' or '.join(others)}" if others else name
+    match(_keys(name), given, source=source, network=also)
+    width = _width(state_dict[table.stem], name, source=source)
+    return Model(name=name, width=width), _side(state_dict, name, width, source=source)
 
 
-def infer(state_dict: Mapping[str, np.ndarray], *, source: str) -> str:
-    """The architecture whose keys these are.
+def fitting(keys: Collection[str]) -> list[str]:
+    """Returns the architectures that have exactly these keys."""
+    given = {key for key in keys if ignored(key) is None}
+    return [arch for arch, t in TABLES.items() if t.stem in given and _keys(arch) == given]
+
+
+def check_side(arch: str, side: Any, *, source: str) -> int:
+    """Returns the side of the crops that weights were trained on.
 
     Raises:
-      UserError: where it is none that we know.
+      UserError: where the network takes no crops of that side.
     """
-    given = {key for key in state_dict if ignored(key) is None}
-    for arch, table in TABLES.items():
-        if {table.key(place) for place in shapes(Model(name=arch))} == given:
-            return arch
-    names = ", ".join(sorted(given)[:3]) or "nothing"
+    takes = ARCHITECTURES[arch]
+    is_possible = type(side) is int and takes.smallest <= side <= _LARGEST_SIDE
+    if not is_possible or side % takes.multiple:
+        raise UserError(f"{source}: {arch} takes no crops of {side!r:.20} pixels")
+    return side
+
+
+@functools.cache
+def _keys(arch: str) -> frozenset[str]:
+    """The keys of an architecture; they depend neither on its width nor on its crops."""
+    table = TABLES[arch]
+    return frozenset(table.key(place) for place in shapes(Model(name=arch)))
+
+
+def _only(names: list[str], given: Collection[str], *, source: str) -> str:
+    """The only one of the architectures that keys fit."""
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise UserError(
+            f"{source}: the weights fit {' and '.join(names)}, which look at an image in "
+            "different ways; say which they are of with --arch=NAME"
+        )
+    near = [arch for arch, table in TABLES.items() if table.stem in given]
+    if near:
+        nearest = min(near, key=lambda arch: len(_keys(arch).symmetric_difference(given)))
+        match(_keys(nearest), [*given], source=source, network=f"{nearest}, which is nearest")
+    shown = ", ".join(map(shorten, sorted(given)[:3])) or "nothing"
     raise UserError(
-        f"{source}: {len(given)} arrays ({names}, ...) are the weights of none of "
+        f"{source}: {len(given)} arrays ({shown}, ...) are the weights of none of "
         f"{', '.join(TABLES)}; name the nearest with --arch=NAME to see what differs"
     )
+
+
+def _width(stem: np.ndarray, arch: str, *, source: str) -> int:
+    """`model.width` of the network with this first kernel, as torch has it."""
+    # A width is a multiplier of all shapes: an absurd one is refused before anything is traced.
+    if stem.ndim != 4 or not 1 <= stem.shape[0] <= 1024:
+        raise UserError(
+            f"{source}: {TABLES[arch].stem} has shape {stem.shape}, no first layer of {arch}"
+        )
+    return stem.shape[0]
+
+
+def _side(
+    state_dict: Mapping[str, np.ndarray], arch: str, width: int, *, source: str
+) -> int | None:
+    table = TABLES[arch]
+    if not table.sized:
+        return None
+    shape = state_dict[table.sized].shape
+    if len(shape) < 2:
+        raise UserError(f"{source}: {table.sized} has shape {shape}, which is none of {arch}")
+    return check_side(arch, table.side(shape, width), source=f"{source}: {table.sized}")

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxdet.config import Config, to_json_dict
+from jaxdet.config import Config, Model, from_json_dict, to_json_dict, validate
 from jaxdet.data.pieces import DEFAULT_PROTOCOL, Protocol
 from jaxdet.errors import UserError
+from jaxdet.files import read_json, sha256
 from jaxdet.results import Calibration, Results, read_results
 from jaxdet.results.folder import RunFolder
+from jaxdet.results.records import typed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class Card:
       measured: AP, its interval and further figures of each test set, by name; empty where
         nothing was measured.
       config: of the run, as in its `config.json`; empty where the source is no run.
+      model: options of the network; empty where the weights' keys alone say which it is.
     """
 
     source: str = ""
@@ -42,6 +45,7 @@ class Card:
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
     measured: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
+    model: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -83,6 +87,7 @@ def make_run_card(
         sha256=sha256,
         protocol=Protocol.of_run(config),
         config=to_json_dict(config),
+        model=network_options(config.model),
     )
     results = read_results(run.results) if run.results.exists() else None
     if results is None or results.weights.get("digest") != card.digest:
@@ -95,6 +100,31 @@ def make_run_card(
     )
 
 
+def network_options(model: Model) -> dict[str, Any]:
+    """Returns the options that define the network: all but where it starts from."""
+    return {key: value for key, value in dataclasses.asdict(model).items() if key != "init"}
+
+
+def beside(path: Path) -> Path:
+    """Returns where `to-torch` writes what is known of a file: `w.pth.json` beside `w.pth`."""
+    return path.with_name(path.name + ".json")
+
+
+def read_beside(path: Path) -> Card | None:
+    """Returns the card that lies beside a file; None where there is none of this very file.
+
+    Raises:
+      UserError: where it is damaged.
+    """
+    try:
+        about = read_json(beside(path)) if path.is_file() else None
+    except UserError:  # none, or a file of somebody else
+        return None
+    if not isinstance(about, dict) or "card" not in about or about.get("sha256") != sha256(path):
+        return None
+    return read_card(about["card"], place=beside(path))
+
+
 def read_card(raw: Any, *, place: Path) -> Card:
     """Returns the card that `dataclasses.asdict` once made plain.
 
@@ -102,16 +132,23 @@ def read_card(raw: Any, *, place: Path) -> Card:
       UserError: where it is damaged.
     """
     try:
-        calibration = raw["calibration"]
-        return Card(
-            **{
-                **raw,
-                "protocol": Protocol(**raw["protocol"]),
-                "calibration": None if calibration is None else Calibration(**calibration),
-            }
-        )
+        known = raw["calibration"]
+        calibration = None if known is None else typed(Calibration(**known))
+        protocol = typed(Protocol(**raw["protocol"]))
+        return typed(Card(**{**raw, "protocol": protocol, "calibration": calibration}))
     except (TypeError, KeyError) as error:
         raise UserError(f"{place}: not a card of this jaxdet: {error}") from None
+
+
+def read_model(card: Card) -> Model:
+    """Returns the network of a card that names one.
+
+    Raises:
+      UserError: where its options are not those of a network.
+    """
+    config = from_json_dict({"model": card.model})
+    validate(config)
+    return config.model
 
 
 _FIGURES = ("ap", "ap_ci95", "accuracy", "sharpness_ap", "n_real", "n_fake")

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxdet.config import Model
-from jaxdet.convert.load import LoadedWeights, with_collections
+from jaxdet.convert.load import LoadedWeights
 from jaxdet.convert.rules import flatten
 from jaxdet.models.detector import get_detector
 
@@ -25,14 +25,12 @@ class Side:
       model: the network.
       score: images to logits.
       arrays: by place; None for an exported detector, whose arrays are not to be seen.
-      left_out: places whose values are not the source's own.
     """
 
     name: str
     model: Model
     score: Score
     arrays: Mapping[str, np.ndarray] | None
-    left_out: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,7 +40,6 @@ class Comparison:
     Attributes:
       compared: arrays looked at bit by bit.
       differing: place to the largest difference of its elements (NaN where bits of NaN differ).
-      left_out: places that one side has no values of its own for.
       size: side of the random images, pixels.
       largest_logit_difference: over the random images.
       largest_logit: in size, of the first side.
@@ -50,7 +47,6 @@ class Comparison:
 
     compared: int
     differing: dict[str, float]
-    left_out: tuple[str, ...]
     size: int
     largest_logit_difference: float
     largest_logit: float
@@ -70,7 +66,6 @@ def weights_side(loaded: LoadedWeights) -> Side:
         model=loaded.model,
         score=make_score(loaded.model, loaded.variables),
         arrays=flatten(loaded.variables),
-        left_out=loaded.replaced,
     )
 
 
@@ -82,7 +77,6 @@ def make_score(model: Model, variables: dict[str, Any]) -> Score:
 
 def compare(first: Side, second: Side, *, size: int, count: int, seed: int) -> Comparison:
     """Compares two sides of the same network on `count` random images of `size` pixels."""
-    first, second = _with_head_of(second, first), _with_head_of(first, second)
     compared, differing = 0, {}
     if first.arrays is not None and second.arrays is not None:
         compared, differing = len(first.arrays), _differing(first.arrays, second.arrays)
@@ -91,7 +85,6 @@ def compare(first: Side, second: Side, *, size: int, count: int, seed: int) -> C
     return Comparison(
         compared=compared,
         differing=differing,
-        left_out=tuple(sorted({*first.left_out, *second.left_out})),
         size=size,
         largest_logit_difference=float(np.abs(ours - theirs).max()),
         largest_logit=float(np.abs(ours).max()),
@@ -101,15 +94,6 @@ def compare(first: Side, second: Side, *, size: int, count: int, seed: int) -> C
 def random_images(count: int, size: int, *, seed: int) -> np.ndarray:
     """Noise, u8 [count, size, size, 3]."""
     return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-
-
-def _with_head_of(other: Side, side: Side) -> Side:
-    """The side with the other's values where it has none of its own."""
-    if not side.left_out or side.arrays is None or other.arrays is None:
-        return side
-    arrays = {**side.arrays, **{place: other.arrays[place] for place in side.left_out}}
-    score = make_score(side.model, with_collections(arrays))
-    return dataclasses.replace(side, arrays=arrays, score=score)
 
 
 def _differing(

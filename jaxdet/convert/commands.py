@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxdet.convert import rules
 from jaxdet.convert.architectures import TABLES
-from jaxdet.convert.card import Card
+from jaxdet.convert.card import Card, beside, network_options
 from jaxdet.convert.check import Comparison, Side, compare, weights_side
 from jaxdet.convert.export import CARD, is_export, read_export, write_export
 from jaxdet.convert.files import read_state_dict, write_safetensors
@@ -16,16 +16,16 @@ from jaxdet.convert.folder import (
     COVERAGE,
     Source,
     is_detector,
-    network_options,
     new_folder,
     refuse_existing,
     write_detector,
 )
-from jaxdet.convert.load import LoadedWeights, convert_file, new_head
+from jaxdet.convert.load import LoadedWeights, convert_file
 from jaxdet.convert.rules import flatten
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.files import check_writable, read_json, sha256, write_json
+from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.train.weights import find_run, open_weights
 
 # Side of the images that are scored where nothing says another, pixels.
@@ -35,26 +35,38 @@ _TOLERANCE = 1e-4
 
 
 def to_jax(options: argparse.Namespace) -> None:
-    """A torch file into a folder."""
+    """Brings a torch file into a folder."""
     refuse_existing(options.dst)
-    model, converted = convert_file(options.src, arch=options.arch)
-    replaced = converted.coverage.replaced
-    arrays = {**converted.arrays, **new_head(model, replaced, seed=0)}
+    file = convert_file(options.src, arch=options.arch, state_dict=options.state_dict)
+    model, converted = file.model, file.converted
     with new_folder(options.dst) as draft:
         write_detector(
             draft,
-            arrays,
+            converted.arrays,
             model=model,
             source=Source(file=options.src.name, sha256=sha256(options.src)),
             coverage=converted.coverage,
+            crop=file.crop,
+            card=read_beside(options.src),
         )
-    print(f"{options.dst}: {model.name} of width {model.width}, {len(arrays)} arrays")
-    if replaced:
-        print(f"head of another size: {', '.join(replaced)} start anew at N(0, 0.02)")
+    _print_notes(options.src, file.notes)
+    crops = f", crops of {file.crop} pixels" if file.crop else ""
+    arrays = f"{len(converted.arrays)} arrays"
+    print(f"{options.dst}: {model.name} of width {model.width}{crops}, {arrays}")
+    if converted.coverage.replaced:
+        print(
+            f"head of another size: {', '.join(converted.coverage.replaced)} left open; the folder "
+            "can start a training, which draws them anew, but answers nothing"
+        )
+
+
+def _print_notes(path: Path, notes: tuple[str, ...]) -> None:
+    for note in notes:
+        print(f"{path}: {note}")
 
 
 def to_torch(options: argparse.Namespace) -> None:
-    """Weights into a file for torch, read again before it takes its name."""
+    """Writes weights into a file for torch, read again before it takes its name."""
     refuse_existing(options.dst)
     write = _WRITERS.get(options.dst.suffix)
     if write is None:
@@ -65,12 +77,14 @@ def to_torch(options: argparse.Namespace) -> None:
     try:
         write(draft, state_dict)
         _read_again(draft, state_dict)
-        about = {"model": network_options(loaded.model), "source": dataclasses.asdict(card),
-                 "sha256": sha256(draft)}  # fmt: skip
+        card = dataclasses.replace(card, model=network_options(loaded.model))
+        source = {"file": card.source, "sha256": card.file_sha256 or None, "digest": card.digest}
+        about = {"model": loaded.model.name, "source": source, "sha256": sha256(draft),
+                 "card": dataclasses.asdict(card)}  # fmt: skip
         keys = [{"key": k, "shape": list(v.shape), "dtype": str(v.dtype)}
                 for k, v in state_dict.items()]  # fmt: skip
         draft.rename(options.dst)
-        write_json(_beside(options.dst), {**about, "replaced": loaded.replaced, "written": keys})
+        write_json(beside(options.dst), {**about, "replaced": loaded.replaced, "written": keys})
     except OSError as error:
         raise UserError(f"{options.dst}: cannot be written: {error.strerror or error}") from None
     finally:
@@ -81,10 +95,6 @@ def to_torch(options: argparse.Namespace) -> None:
 
 
 _WRITERS = {".pth": write_torch, ".pt": write_torch, ".safetensors": write_safetensors}
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(path.name + ".json")
 
 
 def _read_again(path: Path, state_dict: dict[str, Any]) -> None:
@@ -126,7 +136,7 @@ def _note(path: Path, figures: dict[str, Any]) -> None:
     if is_export(path):
         report = path / CARD
     else:
-        report = path / COVERAGE if is_detector(path) else _beside(path)
+        report = path / COVERAGE if is_detector(path) else beside(path)
     if not report.is_file():
         return
     known = read_json(report)
@@ -145,8 +155,6 @@ def _print(found: Comparison, images: int) -> None:
         print(f"arrays with the same bits: {same} of {found.compared}")
     for place, difference in sorted(found.differing.items(), key=lambda item: -item[1])[:5]:
         print(f"  {place}: largest difference {difference:.3g}")
-    if found.left_out:
-        print(f"not compared, head of another size: {', '.join(found.left_out)}")
     print(
         f"logits of {images} random images of {found.size} x {found.size} pixels: "
         f"largest difference {found.largest_logit_difference:.3g}"
@@ -157,7 +165,7 @@ def export(options: argparse.Namespace) -> None:
     """Turns weights into a program, run against them before it takes its name."""
     refuse_existing(options.dst)
     loaded, card = _load(options.src, options)
-    size = options.size or card.protocol.crop or _SIZE
+    size = _size(loaded, options.size) or _SIZE
     with new_folder(options.dst) as draft:
         write_export(draft, loaded, size=size, card=card)
         written, _ = read_export(draft)
@@ -175,20 +183,39 @@ def export(options: argparse.Namespace) -> None:
 def _side(path: Path, options: argparse.Namespace, size: int) -> tuple[Side, int]:
     """One side of a check, and the size of images for it: 0 for any."""
     if not is_export(path):
-        return weights_side(_load(path, options)[0]), size or 0
+        loaded, _ = _load(path, options)
+        return weights_side(loaded), _size(loaded, size)
     side, own = read_export(path)
     if size and size != own:
         raise UserError(f"{path}: takes images of {own} pixels, not {size}; see --size")
     return side, own
 
 
+def _size(loaded: LoadedWeights, asked: int) -> int:
+    """The side of images for a detector: the one asked for, or that of its own crops; 0 for any."""
+    size = asked or loaded.crop or 0
+    name = loaded.model.name
+    if ARCHITECTURES[name].fixed_size and size != loaded.crop:
+        raise UserError(
+            f"{loaded.source}: its {name} takes images of {loaded.crop} pixels alone, not {size}; "
+            "see --size"
+        )
+    if size:
+        check_sides(name, trained=size, scored=size, whole=False)
+    return size
+
+
 def _load(path: Path, options: argparse.Namespace) -> tuple[LoadedWeights, Card]:
     """The weights of anything, and what is known of them."""
-    given = {"checkpoint": options.checkpoint, "arch": options.arch}
+    given = {name: getattr(options, name) for name in ("checkpoint", "arch", "state_dict")}
     if options.name == "check":
         # Each option is for the side that it fits.
         is_run = find_run(path)[0] is not None
-        given["arch" if is_run else "checkpoint"] = None
+        others = ["arch", "state_dict"] if is_run else ["checkpoint"]
+        if path == options.dst:
+            others.append("state_dict")
+        given |= dict.fromkeys(others)
     loaded, card = open_weights(path, **given)
+    _print_notes(path, loaded.notes)
     print(f"{path}: {loaded.model.name} of width {loaded.model.width}, {card.origin}")
     return loaded, card

@@ -11,9 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdet import config as schema
-from jaxdet.convert.card import Card
+from jaxdet.convert.card import Card, network_options
 from jaxdet.convert.check import Score, Side
-from jaxdet.convert.folder import network_options
 from jaxdet.convert.load import LoadedWeights
 from jaxdet.errors import UserError
 from jaxdet.files import check_schema, read_json, write_bytes, write_json

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from jaxdet import config as schema
-from jaxdet.convert.architectures import shapes
+from jaxdet.convert.architectures import check_side, get_table, shapes
+from jaxdet.convert.card import Card, network_options, read_card
 from jaxdet.convert.files import read_safetensors, write_safetensors
 from jaxdet.convert.rules import Coverage
 from jaxdet.errors import UserError
@@ -43,8 +44,20 @@ def write_detector(
     model: schema.Model,
     source: Source,
     coverage: Coverage,
+    crop: int | None = None,
+    card: Card | None = None,
 ) -> None:
-    """Writes a detector into an empty folder; arrays f32 by place."""
+    """Writes a detector into an empty folder.
+
+    Args:
+      folder: where.
+      arrays: f32 by place, without those in `coverage.replaced`.
+      model: the network.
+      source: where the weights came from.
+      coverage: what became of the source's keys.
+      crop: side of the only crops that the network takes, in pixels; None where it takes any.
+      card: what else is known of the weights.
+    """
     write_safetensors(folder / _ARRAYS, arrays)
     write_json(folder / COVERAGE, {"source": dataclasses.asdict(source),
                                     **dataclasses.asdict(coverage)})  # fmt: skip
@@ -52,6 +65,8 @@ def write_detector(
         "schema_version": SCHEMA_VERSION,
         "kind": KIND,
         "model": network_options(model),
+        "crop": crop,
+        "card": card and dataclasses.asdict(card),
         "source": dataclasses.asdict(source),
         "coverage": {
             "used": len(coverage.used),
@@ -64,23 +79,60 @@ def write_detector(
 
 
 def read_detector(folder: Path) -> tuple[schema.Model, dict[str, np.ndarray], dict[str, Any]]:
-    """The network, its arrays by place, and all that `detector.json` says.
+    """Reads the network, its arrays by place, and all that `detector.json` says.
+
+    The arrays are those of the network but for its last layer, where "replaced" in "coverage" names
+    that as left open.
 
     Raises:
       UserError: where a file is missing or damaged, or they do not fit each other.
     """
     about = read_json(folder / _ABOUT)
     model = _model(folder / _ABOUT, about)
+    about["crop"] = _crop(folder / _ABOUT, model, about.get("crop"))
     path = folder / _ARRAYS
     if not path.is_file():
         raise UserError(f"{path}: no such file; the folder is not whole")
     if sha256(path) != about.get("variables_sha256"):
         raise UserError(f"{path}: is not the file that {_ABOUT} was written for: SHA-256 differs")
-    arrays = read_safetensors(path)
+    ours = shapes(model, side=about["crop"])
+    left_open = _left_open(folder / _ABOUT, model, about.get("coverage"))
+    arrays = {p: a for p, a in read_safetensors(path).items() if p not in left_open}
     found = {place: tuple(value.shape) for place, value in arrays.items()}
-    if found != shapes(model):
+    if found != {place: shape for place, shape in ours.items() if place not in left_open}:
         raise UserError(f"{path}: its arrays are not those of {model.name}, width {model.width}")
     return model, arrays, about
+
+
+def _crop(path: Path, model: schema.Model, crop: Any) -> int | None:
+    """The side of the only crops that the network takes; None where it takes any."""
+    if not get_table(model.name).sized:
+        return None
+    return check_side(model.name, crop, source=str(path))
+
+
+def _left_open(path: Path, model: schema.Model, coverage: Any) -> list[str]:
+    """The places of the last layer that the source had no values for."""
+    places = coverage.get("replaced") if isinstance(coverage, dict) else None
+    head = get_table(model.name).head
+    known = {place for place in shapes(model) if head and place.startswith(head)}
+    if not isinstance(places, list) or not all(isinstance(p, str) and p in known for p in places):
+        raise UserError(f"{path}: coverage.replaced is no list of places of the last layer")
+    return places
+
+
+def detector_card(folder: Path) -> Card:
+    """Returns what a folder of `write_detector` says of its weights.
+
+    Raises:
+      UserError: where `detector.json` is damaged.
+    """
+    path = folder / _ABOUT
+    about = read_json(path)
+    if about.get("card"):
+        return read_card(about["card"], place=path)
+    source = about["source"]
+    return Card(source=source["file"], file_sha256=source["sha256"])
 
 
 @contextlib.contextmanager
@@ -111,11 +163,6 @@ def refuse_existing(path: Path) -> None:
     """
     if path.exists() or path.is_symlink():
         raise UserError(f"{path}: exists already, and is not overwritten; give another name")
-
-
-def network_options(model: schema.Model) -> dict[str, Any]:
-    """Returns the options that define the network: all but where it starts from."""
-    return {key: value for key, value in dataclasses.asdict(model).items() if key != "init"}
 
 
 def _model(path: Path, about: Any) -> schema.Model:

@@ -1,17 +1,21 @@
 """Weights from any file or folder that is not a run: what `W` may be on a command line."""
 
 import dataclasses
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxdet.config import Model
-from jaxdet.convert.architectures import get_table, infer, shapes, width
-from jaxdet.convert.files import read_state_dict
+from jaxdet.convert.architectures import TABLES, fitting, get_table, identify, shapes
+from jaxdet.convert.files import read_weights
 from jaxdet.convert.folder import is_detector, read_detector
-from jaxdet.convert.rules import Converted, nest, to_jax
+from jaxdet.convert.rules import Converted, flatten, nest, to_jax
+from jaxdet.convert.state_dicts import Choose, first_of_largest, shorten, unwrap
 from jaxdet.errors import UserError
+
+_SHOWN = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,79 +26,204 @@ class LoadedWeights:
       model: the network they belong to.
       variables: {"params", "batch_stats"}, nested dicts of numpy arrays f32.
       source: the file or folder, as errors and reports call it.
-      replaced: places that hold fresh values, because the source's head has another size.
+      replaced: places that hold fresh values, because the source's head has another size; empty
+        unless these were asked for.
+      crop: side of the crops that the network was trained on, in pixels, where it takes no others
+        or the source says so; else None.
+      notes: what was taken off keys and passed over on the way, one sentence each.
     """
 
     model: Model
     variables: dict[str, Any]
     source: str
     replaced: tuple[str, ...] = ()
+    crop: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConvertedFile:
+    """The weights of a torch file in our form.
+
+    Attributes:
+      model: the network they are of.
+      converted: the arrays, without a head of another size, and what became of each key.
+      crop, notes: see `LoadedWeights`.
+    """
+
+    model: Model
+    converted: Converted
+    crop: int | None
+    notes: tuple[str, ...]
 
 
 def load_weights(
-    path: Path, *, arch: str | None = None, seed: int = 0, head_deviation: float = 0.02
+    path: Path,
+    *,
+    arch: str | None = None,
+    state_dict: str | None = None,
+    head_seed: int | None = None,
+    head_deviation: float = 0.02,
 ) -> LoadedWeights:
-    """The weights of a folder of `jaxdet.convert`, or of a .pth, .pt or .safetensors file.
+    """Loads the weights of a folder of `jaxdet.convert`, or of a torch or safetensors file.
 
     Args:
       path: the file or folder.
       arch: the architecture of a file; found from its keys where left out.
-      seed: of the head that takes the place of one with another size.
+      state_dict: the name of one of several state dicts in a file.
+      head_seed: draws a new last layer in place of one of another size, to start a training from;
+        None, as whoever answers needs it, to refuse such weights.
       head_deviation: of its normal weights.
 
     Raises:
-      UserError: where nothing of that kind is there, or it does not fit the architecture.
+      UserError: where nothing of that kind is there, it does not fit the architecture, or, without
+        `head_seed`, lacks a value that the network needs.
     """
     if is_detector(path):
-        return _from_folder(path, arch)
-    if path.is_dir():
+        loaded = _from_folder(path, arch, state_dict)
+    elif path.is_dir():
         raise UserError(f"{path}: a folder without detector.json; is it a run?")
-    model, converted = convert_file(path, arch=arch)
-    replaced = converted.coverage.replaced
-    head = new_head(model, replaced, seed=seed, deviation=head_deviation)
-    return LoadedWeights(
+    else:
+        loaded = _from_file(path, arch, state_dict)
+    if head_seed is None:
+        _check_complete(loaded)
+        return loaded
+    head = new_head(
+        loaded.model, loaded.replaced, side=loaded.crop, seed=head_seed, deviation=head_deviation
+    )
+    variables = with_collections({**flatten(loaded.variables), **head})
+    return dataclasses.replace(loaded, variables=variables)
+
+
+def convert_file(
+    path: Path, *, arch: str | None = None, state_dict: str | None = None
+) -> ConvertedFile:
+    """Brings a torch file into our form, a head of another size left open.
+
+    Raises:
+      UserError: where it cannot be read, or fits no architecture, or several.
+    """
+    if arch is not None:
+        get_table(arch)
+    found = read_weights(path, _choice(arch, state_dict, source=str(path)))
+    bare, notes = unwrap(found.arrays)
+    arrays = {bare[key]: value for key, value in found.arrays.items()}
+    model, crop = identify(arrays, arch, source=str(path))
+    ours, table = shapes(model, side=crop), TABLES[model.name]
+    return ConvertedFile(
         model=model,
-        variables=with_collections({**converted.arrays, **head}),
-        source=str(path),
-        replaced=replaced,
+        converted=to_jax(arrays, ours, table=table, source=str(path)),
+        crop=crop,
+        notes=(*found.notes, *notes),
     )
 
 
-def convert_file(path: Path, *, arch: str | None = None) -> tuple[Model, Converted]:
-    """The network of a torch file and its arrays, a head of another size left open.
-
-    Raises:
-      UserError: where it cannot be read or does not fit the architecture.
-    """
-    state_dict = read_state_dict(path)
-    name = arch or infer(state_dict, source=str(path))
-    table = get_table(name)
-    model = Model(name=name, width=width(state_dict, name, source=str(path)))
-    return model, to_jax(state_dict, shapes(model), table=table, source=str(path))
-
-
 def new_head(
-    model: Model, places: tuple[str, ...], *, seed: int, deviation: float = 0.02
+    model: Model,
+    places: tuple[str, ...],
+    *,
+    side: int | None = None,
+    seed: int,
+    deviation: float = 0.02,
 ) -> dict[str, np.ndarray]:
-    """Fresh arrays f32 for the places of the last layer: normal weights and a bias of 0.
+    """Draws fresh arrays f32 for the places of the last layer: normal weights and a bias of 0.
 
     CNNDetection (networks/trainer.py) starts at N(0, 0.02).
     """
     rng = np.random.default_rng(seed)
     spread = {place: deviation if place.endswith("kernel") else 0 for place in places}
     return {
-        place: rng.normal(0, spread[place], shapes(model)[place]).astype(np.float32)
+        place: rng.normal(0, spread[place], shapes(model, side=side)[place]).astype(np.float32)
         for place in places
     }
 
 
-def with_collections(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Nested variables of arrays by place; a network without statistics has an empty dict."""
+def with_collections(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Nests arrays by place as variables; a network without statistics has an empty dict."""
     return {"params": {}, "batch_stats": {}, **nest(arrays)}
 
 
-def _from_folder(path: Path, arch: str | None) -> LoadedWeights:
-    model, arrays, _ = read_detector(path)
-    if arch is not None and arch != model.name:
+def check_arch(path: Path, model: Model, arch: str | None) -> None:
+    """Sees that what says itself which network it is of is not taken for another.
+
+    Raises:
+      UserError: where it is another than the one asked for.
+    """
+    if arch is not None and get_table(arch) and arch != model.name:
         raise UserError(f"{path}: holds the weights of {model.name}, not of {arch}")
-    return LoadedWeights(model=model, variables=with_collections(arrays), source=str(path))
+
+
+def _from_folder(path: Path, arch: str | None, state_dict: str | None) -> LoadedWeights:
+    model, arrays, about = read_detector(path)
+    check_arch(path, model, arch)
+    if state_dict is not None:
+        raise UserError(f"{path}: holds one set of weights; --state-dict chooses within a file")
+    return LoadedWeights(
+        model=model,
+        variables=with_collections(arrays),
+        source=str(path),
+        replaced=tuple(about["coverage"]["replaced"]),
+        crop=about["crop"],
+    )
+
+
+def _from_file(path: Path, arch: str | None, state_dict: str | None) -> LoadedWeights:
+    file = convert_file(path, arch=arch, state_dict=state_dict)
+    return LoadedWeights(
+        model=file.model,
+        variables=with_collections(file.converted.arrays),
+        source=str(path),
+        replaced=file.converted.coverage.replaced,
+        crop=file.crop,
+        notes=file.notes,
+    )
+
+
+def _check_complete(loaded: LoadedWeights) -> None:
+    """Refuses weights from which no score can come."""
+    if loaded.replaced:
+        raise UserError(
+            f"{loaded.source}: without values for {', '.join(loaded.replaced)}, since its last "
+            "layer is of another size: it can start a training (model.init), but answers nothing"
+        )
+    flat = flatten(loaded.variables)
+    broken = [place for place, value in flat.items() if not np.isfinite(value).all()]
+    if broken:
+        raise UserError(f"{loaded.source}: values that are not finite in {_list(broken)}")
+    if not flat.get("batch_stats/scaler/count", 1) > 0:
+        raise UserError(
+            f"{loaded.source}: the statistics of its inputs (scaler) were never measured"
+        )
+
+
+def _choice(arch: str | None, name: str | None, *, source: str) -> Choose:
+    """Chooses the state dict of a file that is named, or else the only one that fits."""
+
+    def choose(found: Mapping[str, Collection[str]]) -> str:
+        if name is not None:
+            if name not in found:
+                raise UserError(f"{source}: no --state-dict={name} in it, but {_list(found)}")
+            return name
+        # One dictionary may have many names.
+        distinct = {id(keys): keys for keys in found.values()}
+        fits = {one for one, keys in distinct.items() if _fits(keys, arch)}
+        fit = [one for one, keys in found.items() if id(keys) in fits]
+        if len(fits) > 1:
+            raise UserError(
+                f"{source}: holds several sets of weights, {_list(fit)}; choose one with "
+                "--state-dict=NAME (for a training by way of `python -m jaxdet.convert to-jax`)"
+            )
+        return fit[0] if fit else first_of_largest(found)
+
+    return choose
+
+
+def _fits(keys: Collection[str], arch: str | None) -> bool:
+    """Whether the keys are those of the architecture, or of any."""
+    names = fitting(unwrap(keys)[0].values())
+    return arch in names if arch else bool(names)
+
+
+def _list(names: Collection[str]) -> str:
+    shown = [shorten(name) or "its top" for name in list(names)[:_SHOWN]]
+    return ", ".join(shown) + (", ..." if len(names) > _SHOWN else "")

@@ -1,8 +1,9 @@
 """Reads a pickle as data, by a machine that has no means to run code.
 
 Python's own unpickler calls what a file names. This one has a closed table of the opcodes
-that torch.save writes, calls nothing but the makers it is given, and ends with an error at
-anything else. Work and memory are bounded by the file's size.
+that torch.save writes, and calls nothing but the makers it is given. An object of any other
+class is read over: only the name of its class is kept. Work and memory are bounded by the
+file's size.
 """
 
 import dataclasses
@@ -22,6 +23,19 @@ class Maker:
     make: Callable[..., Any]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Opaque:
+    """Something that a pickle holds beside plain values: a class, or what would be made by it.
+
+    Attributes:
+      name: of the class or function, as "module.name".
+      is_array: whether it stands where an array does, of a kind that is not read.
+    """
+
+    name: str
+    is_array: bool = False
+
+
 # Names of a pickle, as "module.name", to what they stand for.
 Names = Mapping[str, Any]
 # More than this is no description of tensors, and would take minutes to follow.
@@ -37,7 +51,7 @@ def load(
     Args:
       content: bytes around the pickle.
       start: of its first byte.
-      names: everything that it may name; a `Maker` may be called, other values only passed on.
+      names: what its names stand for; a `Maker` may be called, other values only passed on.
       persistent: what an id of an object outside the pickle stands for.
 
     Raises:
@@ -102,46 +116,64 @@ class _Machine:
             values.append(value)
         return values[::-1]
 
+    def skip(self, count: int, kind: str) -> None:
+        """Passes over a value that no state dict has, and pushes what stands for it."""
+        if len(self.content) - self.position < count:
+            raise RefusedError("it ends in the middle")
+        self.position += count
+        self.push(Opaque(kind))
+
     def put(self, place: int) -> None:
         self.memo[place] = self.stack[-1]
 
-    def name(self, module: str, name: str) -> None:
+    def name(self, module: Any, name: Any) -> None:
         """Pushes what a name stands for."""
+        # Nested tuples can take for ever to print.
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise RefusedError("a name that is no text")
         full = f"{module}.{name}"
-        if full not in self.names:
-            raise RefusedError(
-                f"it names {full[:80]!a}, which is code and not weights; "
-                "save model.state_dict() by itself"
-            )
-        self.push(self.names[full])
+        self.push(self.names[full] if full in self.names else Opaque(full[:80]))
 
     def call(self) -> None:
-        """Pushes what a maker gives for a tuple of arguments."""
-        arguments, maker = self.pop(), self.pop()
-        if not isinstance(maker, Maker) or not isinstance(arguments, tuple):
+        """Pushes what a maker gives for a tuple of arguments; nothing else is called."""
+        arguments, function = self.pop(), self.pop()
+        if isinstance(function, Opaque):
+            self.push(function)
+            return
+        if not isinstance(function, Maker) or not isinstance(arguments, tuple):
             raise RefusedError("a call of something that is no function of torch.save")
-        self.push(maker.make(*arguments))
+        self.push(function.make(*arguments))
+
+    def make_object(self, arguments: int) -> None:
+        """Pushes what stands for a new object of a class, made without a call."""
+        for _ in range(arguments):
+            self.pop()
+        if not isinstance(self.stack[-1], Opaque):
+            raise RefusedError("an object of something that is no class")
 
     def build(self) -> None:
         """Drops the state of an object: torch keeps versions of modules there, no arrays."""
         self.pop()
-        if not isinstance(self.stack[-1], dict):
+        if not isinstance(self.stack[-1], dict | Opaque):
             raise RefusedError("a state for something that is no dictionary")
 
     def append(self, values: list[Any]) -> None:
+        if isinstance(self.stack[-1], Opaque):
+            return
         if type(self.stack[-1]) is not list:
             raise RefusedError("an element for something that is no list")
         self.stack[-1].extend(values)
 
     def set_items(self, values: list[Any]) -> None:
         target = self.stack[-1]
+        if isinstance(target, Opaque):
+            return
         if not isinstance(target, dict):
             raise RefusedError("an entry for something that is no dictionary")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            # Tuples are left out: nested ones can take for ever to hash.
-            if not isinstance(key, str | int | None):
-                raise RefusedError(f"a key of type {type(key).__name__}")
-            target[key] = value
+            # No state dict has other keys. Tuples of tuples can take for ever to hash.
+            if isinstance(key, str | int | None):
+                target[key] = value
 
 
 def _text(form: str) -> Callable[[_Machine], None]:
@@ -154,12 +186,26 @@ def _bytes(form: str) -> Callable[[_Machine], None]:
     return lambda m: m.push(m.take(m.number(form)).decode("latin-1"))
 
 
+def _skipped(form: str, kind: str) -> Callable[[_Machine], None]:
+    """A value whose length stands before it in this form of `struct`, passed over."""
+    return lambda m: m.skip(m.number(form), kind)
+
+
 def _constant(value: Any) -> Callable[[_Machine], None]:
     return lambda m: m.push(value)
 
 
 def _tuple(count: int) -> Callable[[_Machine], None]:
     return lambda m: m.push(tuple([m.pop() for _ in range(count)][::-1]))
+
+
+def _drop_to_mark(machine: _Machine) -> None:
+    machine.pop_to_mark()
+
+
+def _frozen_set(machine: _Machine) -> None:
+    machine.pop_to_mark()
+    machine.push(Opaque("frozenset"))
 
 
 def _pair(machine: _Machine) -> list[Any]:
@@ -185,6 +231,12 @@ _OPERATIONS: dict[bytes, Callable[[_Machine], None]] = {
     b"\x8d": _text("<Q"),
     b"U": _bytes("<B"),
     b"T": _bytes("<I"),
+    # A number of any length, bytes, bytearrays: none is a key or a size.
+    b"\x8b": _skipped("<I", "int"),
+    b"C": _skipped("<B", "bytes"),
+    b"B": _skipped("<I", "bytes"),
+    b"\x8e": _skipped("<Q", "bytes"),
+    b"\x96": _skipped("<Q", "bytearray"),
     b"}": lambda m: m.push({}),
     b"]": lambda m: m.push([]),
     b")": lambda m: m.push(()),
@@ -204,6 +256,13 @@ _OPERATIONS: dict[bytes, Callable[[_Machine], None]] = {
     b"j": lambda m: m.push(m.memo[m.number("<I")]),
     b"c": lambda m: m.name(m.line(), m.line()),
     b"\x93": lambda m: m.name(*_pair(m)),
+    b"\x8f": lambda m: m.push(Opaque("set")),
+    b"\x90": lambda m: m.append(m.pop_to_mark()),
+    b"\x91": _frozen_set,
+    b"0": lambda m: m.stack.pop(),
+    b"1": _drop_to_mark,
+    b"\x81": lambda m: m.make_object(1),
+    b"\x92": lambda m: m.make_object(2),
     b"Q": lambda m: m.push(m.persistent(m.pop())),
     b"R": lambda m: m.call(),
     b"b": lambda m: m.build(),

@@ -8,12 +8,14 @@ stated reason, and every place of ours is filled or named as left open.
 import dataclasses
 import difflib
 import functools
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from jaxdet.convert.state_dicts import is_average_count, shorten
 from jaxdet.errors import UserError
 
 Arrays = dict[str, np.ndarray]
@@ -44,6 +46,8 @@ def flattened(height: int, width: int) -> Layout:
 AS_IS = Layout(np.asarray, np.asarray)
 # [out, in, h, w] to [h, w, in, out].
 CONV = Layout(lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1))
+# [C, H, W] to [H, W, C].
+MAP = Layout(lambda x: x.transpose(1, 2, 0), lambda x: x.transpose(2, 0, 1))
 # [out, in] to [in, out].
 DENSE = Layout(np.transpose, np.transpose)
 
@@ -56,11 +60,21 @@ class Rule:
       key: torch's name; `{x}` stands for a number.
       place: the path in our variables, with the same numbers.
       layout: how the axes change on the way.
+      reads: of a dense layer over a flattened square map of any side, the place of the layer whose
+        channels the map has; the layout follows from both.
     """
 
     key: str
     place: str
     layout: Layout = AS_IS
+    reads: str = ""
+
+    def layout_in(self, shapes: Shapes) -> Layout:
+        """How the axes change in a network of these shapes, by place."""
+        if not self.reads:
+            return self.layout
+        side = math.isqrt(shapes[self.place][0] // shapes[self.reads][-1])
+        return flattened(side, side)
 
 
 def norm(key: str, place: str) -> tuple[Rule, ...]:
@@ -79,13 +93,18 @@ class Table:
 
     Attributes:
       rules: for every array of ours, exactly one.
-      head: start of the places of the last layer, which a source may have in another size.
       stem: the key whose first axis is `model.width`.
+      head: start of the places of the last layer, which a source may have in another size; "" for
+        a network without one.
+      sized: the key whose shape depends on the side of the network's crops; "" where none does.
+      side: of the shape of that key, and the width, the side of the crops in pixels.
     """
 
     rules: tuple[Rule, ...]
-    head: str
     stem: str
+    head: str = ""
+    sized: str = ""
+    side: Callable[[tuple[int, ...], int], int] = lambda shape, width: 0
 
     def key(self, place: str) -> str:
         """Torch's key of a place that the table covers."""
@@ -111,6 +130,8 @@ _COUNTED = ".running_var"
 
 def ignored(key: str) -> str | None:
     """Why the key has no place of ours, or None where it needs one."""
+    if is_average_count(key):
+        return "the number of models that were averaged"
     return next((why for pattern, why in _IGNORED if pattern.fullmatch(key)), None)
 
 
@@ -153,15 +174,15 @@ def to_jax(
     """
     reasons = {key: why for key in state_dict if (why := ignored(key)) is not None}
     keys = {table.key(place): place for place in shapes}
-    _match(keys, [key for key in state_dict if key not in reasons], source=source)
+    match(keys, [key for key in state_dict if key not in reasons], source=source)
     arrays, used, replaced = {}, [], []
     for key, place in keys.items():
-        rule, value = table.rule_of_place(place), state_dict[key]
-        wanted = rule.layout.to_torch(_hollow(shapes[place])).shape
+        layout, value = table.rule_of_place(place).layout_in(shapes), state_dict[key]
+        wanted = layout.to_torch(_hollow(shapes[place])).shape
         if value.shape == wanted:
-            arrays[place] = np.ascontiguousarray(rule.layout.to_jax(value), dtype=np.float32)
+            arrays[place] = np.array(layout.to_jax(value), np.float32, order="C")
             used.append(_line(key, place, value))
-        elif place.startswith(table.head):
+        elif table.head and place.startswith(table.head):
             replaced.append(place)
         else:
             raise UserError(f"{source}: {key} has shape {value.shape}, not {wanted}")
@@ -174,18 +195,25 @@ def to_jax(
 def to_torch(arrays: Mapping[str, np.ndarray], *, table: Table) -> Arrays:
     """The torch state dict of our arrays by place; counters of batches are given as 0."""
     found: Arrays = {}
+    shapes = {place: np.shape(value) for place, value in arrays.items()}
     for place in arrays:
         key = table.key(place)
-        value = table.rule_of_place(place).layout.to_torch(np.asarray(arrays[place]))
-        found[key] = np.ascontiguousarray(value)
+        layout = table.rule_of_place(place).layout_in(shapes)
+        found[key] = np.array(layout.to_torch(np.asarray(arrays[place])), order="C")
         if key.endswith(_COUNTED):
             counter = key.removesuffix(_COUNTED) + ".num_batches_tracked"
             found[counter] = np.zeros((), np.int64)
     return {key: found[key] for key in sorted(found, key=_natural)}
 
 
-def _match(wanted: Iterable[str], given: Sequence[str], *, source: str) -> None:
-    """Refuses a state dict with other keys than those wanted, naming both sides."""
+def match(
+    wanted: Iterable[str], given: Sequence[str], *, source: str, network: str = "this architecture"
+) -> None:
+    """Refuses a state dict with other keys than those wanted, naming both sides.
+
+    Raises:
+      UserError: where a key is missing or has no place.
+    """
     missing, unknown = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
     if not missing and not unknown:
         return
@@ -199,24 +227,19 @@ def _match(wanted: Iterable[str], given: Sequence[str], *, source: str) -> None:
         )
         if names
     ]
-    raise UserError(f"{source}: not the weights of this architecture: {'; '.join(sides)}")
+    raise UserError(f"{source}: not the weights of {network}: {'; '.join(sides)}")
 
 
-# More names than this tell a reader nothing new.
-_SHOWN = 5
+# More names than this tell a reader nothing new, and no network has as many to compare with.
+_SHOWN, _COMPARED = 5, 1000
 
 
 def _with_nearest(name: str, others: Sequence[list[str]]) -> str:
     """The name with the nearest of the first list that has one near enough."""
-    shown = _shorten(name)
-    found = (difflib.get_close_matches(shown, names, n=1) for names in others)
+    shown = shorten(name)
+    found = (difflib.get_close_matches(shown, names[:_COMPARED], n=1) for names in others)
     nearest = next((names[0] for names in found if names), None)
-    return f"{shown} (nearest: {_shorten(nearest)})" if nearest else shown
-
-
-def _shorten(name: str) -> str:
-    """A name that a hostile file cannot make fill the screen."""
-    return name if len(name) <= 80 and name.isprintable() else ascii(name[:80])
+    return f"{shown} (nearest: {shorten(nearest)})" if nearest else shown
 
 
 def _line(key: str, place: str, value: np.ndarray) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """State dicts out of torch's own files, without torch and without trust.
 
 `torch.save` writes a pickle that describes tensors and, beside it, their raw bytes: since
-1.6 in an uncompressed zip archive, before in one stream. Both are read here. The old tar
-format (before 0.1.10), TorchScript archives and pickled modules are refused.
+1.6 in an uncompressed zip archive, before in one stream. Both are read here. What else a
+training script saved beside the weights is passed over. The old tar format (before 0.1.10),
+TorchScript archives and pickled modules are refused.
 """
 
-import dataclasses
 import io
 import math
 import zipfile
@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from jaxdet.convert import pickles
-from jaxdet.convert.pickles import Maker, RefusedError
+from jaxdet.convert.pickles import Opaque, RefusedError
+from jaxdet.convert.state_dicts import Choose, StateDict, dictionaries, first_of_largest, shorten
+from jaxdet.convert.tensors import NAMES, Storage, Tensor, read_storage
 from jaxdet.errors import UserError
 
 # torch/serialization.py: MAGIC_NUMBER and PROTOCOL_VERSION of the stream format.
@@ -25,56 +26,27 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 # The pickle of a state dict takes a few hundred bytes a tensor.
 _LARGEST_PICKLE = 32 * 2**20
-# Where training scripts put the weights within a checkpoint: CNNDetection; Lightning and most
-# others.
-_WRAPPERS = ("model", "state_dict", "model_state_dict")
-
-_DTYPES: dict[str, Any] = {
-    "DoubleStorage": np.float64,
-    "FloatStorage": np.float32,
-    "HalfStorage": np.float16,
-    "BFloat16Storage": ml_dtypes.bfloat16,
-    "LongStorage": np.int64,
-    "IntStorage": np.int32,
-    "ShortStorage": np.int16,
-    "CharStorage": np.int8,
-    "ByteStorage": np.uint8,
-    "BoolStorage": np.bool_,
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class _Storage:
-    """A run of elements that lies outside the pickle."""
-
-    dtype: np.dtype
-    key: str
-    length: int
-
-
-@dataclasses.dataclass(frozen=True)
-class _Tensor:
-    """A view of a storage; offset and strides count elements."""
-
-    storage: _Storage
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-
 
 # Gives the elements of a storage, [length].
-_Fetch = Callable[[_Storage], np.ndarray]
+_Fetch = Callable[[Storage], np.ndarray]
 
 
-def read_torch(path: Path) -> dict[str, np.ndarray]:
-    """The state dict in a file of torch.save: key to array, views of shared read-only memory.
+def read_torch(path: Path, choose: Choose = first_of_largest) -> StateDict:
+    """Reads a state dict out of a file of torch.save; its arrays are views of read-only memory.
+
+    Args:
+      path: of the file.
+      choose: which of the state dicts in it, where it holds several.
 
     Raises:
-      UserError: where the file is damaged, foreign, or holds anything but tensors in dictionaries.
+      UserError: where the file is damaged or foreign, or holds no state dict.
     """
     try:
         content = path.read_bytes()
-        return _read_zip(content) if content[:2] == b"PK" else _read_stream(content)
+        read = _read_zip if content[:2] == b"PK" else _read_stream
+        return read(content, choose)
+    except UserError:
+        raise
     except RefusedError as error:
         raise UserError(f"{path}: not read: {error}") from None
     except Exception as error:  # damaged bytes raise a dozen kinds in zipfile, struct and numpy
@@ -84,19 +56,19 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def _read_zip(content: bytes) -> dict[str, np.ndarray]:
+def _read_zip(content: bytes, choose: Choose) -> StateDict:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         folder, members = _members(archive, len(content))
         description = archive.read(members[f"{folder}/data.pkl"])
-        root, _ = pickles.load(description, 0, names=_NAMES, persistent=_storage)
+        root, _ = pickles.load(description, 0, names=NAMES, persistent=read_storage)
         order = members.get(f"{folder}/byteorder")
         big = order is not None and archive.read(order) == b"big"
 
-        def fetch(storage: _Storage) -> np.ndarray:
+        def fetch(storage: Storage) -> np.ndarray:
             raw = archive.read(members[f"{folder}/data/{storage.key}"])
             return _elements(raw, storage, big_endian=big)
 
-        return _arrays(_find_state_dict(root), fetch)
+        return _chosen(root, choose, fetch)
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> tuple[str, dict[str, zipfile.ZipInfo]]:
@@ -119,141 +91,110 @@ def _members(archive: zipfile.ZipFile, size: int) -> tuple[str, dict[str, zipfil
     return folders[0], members
 
 
-def _read_stream(content: bytes) -> dict[str, np.ndarray]:
+def _read_stream(content: bytes, choose: Choose) -> StateDict:
     if content[257:262] == b"ustar":
         raise RefusedError("torch's tar format from before 0.1.10; load and save it with torch")
-    storages: dict[str, _Storage] = {}
+    storages: dict[str, Storage] = {}
 
-    def meet(identity: Any) -> _Storage:
-        storage = _storage(identity)
-        return storages.setdefault(storage.key, storage)
+    def meet(identity: Any) -> Storage | Opaque:
+        storage = read_storage(identity)
+        return storage if isinstance(storage, Opaque) else storages.setdefault(storage.key, storage)
 
     found, position = [], 0
     # Magic number, protocol, system, the object, and the keys of the storages that follow.
     for _ in range(5):
-        value, position = pickles.load(content, position, names=_NAMES, persistent=meet)
+        value, position = pickles.load(content, position, names=NAMES, persistent=meet)
         found.append(value)
         if found[0] != _MAGIC:
             raise RefusedError("a pickle, but not one of torch.save")
     _, protocol, system, root, keys = found
     if protocol != _PROTOCOL:
-        raise RefusedError(f"protocol {protocol!r:.20} of torch's stream format")
+        raise RefusedError("another protocol of torch's stream format")
+    if not all(isinstance(key, str) and key in storages for key in keys):
+        raise RefusedError("a storage whose elements are of no known size")
     pieces = _pieces(memoryview(content)[position:], [storages[key] for key in keys])
     big = system["little_endian"] is False
-    return _arrays(
-        _find_state_dict(root), lambda one: _elements(pieces[one.key], one, big_endian=big)
-    )
+    return _chosen(root, choose, lambda one: _elements(pieces[one.key], one, big_endian=big))
 
 
-def _pieces(content: memoryview, storages: list[_Storage]) -> dict[str, memoryview]:
+def _pieces(content: memoryview, storages: list[Storage]) -> dict[str, memoryview]:
     """The bytes of each storage: they follow one another, each behind its length."""
     pieces, position = {}, 0
     for storage in storages:
         if int.from_bytes(content[position : position + 8], "little") != storage.length:
-            raise RefusedError(f"storage {storage.key:.20} of another length than described")
+            raise RefusedError(f"storage {shorten(storage.key)} of another length than described")
         start, position = position + 8, position + 8 + storage.length * storage.dtype.itemsize
         pieces[storage.key] = content[start:position]
     return pieces
 
 
-def _storage(identity: Any) -> _Storage:
-    """What a persistent id of torch stands for."""
-    kind, dtype, key, _, length, *view = identity
-    if kind != "storage" or not isinstance(dtype, np.dtype) or any(v is not None for v in view):
-        raise RefusedError("something outside its pickle that is no storage")
-    if not isinstance(key, str) or not _is_count(length):
-        raise RefusedError("a storage without a key or a length")
-    return _Storage(dtype, key, length)
-
-
-def _elements(raw: Any, storage: _Storage, *, big_endian: bool) -> np.ndarray:
+def _elements(raw: Any, storage: Storage, *, big_endian: bool) -> np.ndarray:
     if len(raw) != storage.length * storage.dtype.itemsize:
-        raise RefusedError(f"storage {storage.key:.20} of another length than described")
+        raise RefusedError(f"storage {shorten(storage.key)} of another length than described")
     if big_endian:
         bits = np.frombuffer(raw, f">u{storage.dtype.itemsize}")
         return bits.astype(bits.dtype.newbyteorder("=")).view(storage.dtype)
     return np.frombuffer(raw, storage.dtype)
 
 
-def _find_state_dict(root: Any) -> dict[str, _Tensor]:
-    """The state dict itself, or the one within a checkpoint of a training script."""
+def _chosen(root: Any, choose: Choose, fetch: _Fetch) -> StateDict:
+    """The arrays of the state dict that is chosen among those of a file."""
+    if isinstance(root, Opaque):
+        raise RefusedError(f"it is an object of {_whole(root)}")
     if not isinstance(root, dict):
         raise RefusedError("neither a state dict nor a dictionary that holds one")
-    for candidate in (root, *(root.get(name) for name in _WRAPPERS)):
-        if isinstance(candidate, dict) and candidate and _holds_tensors_only(candidate):
-            return candidate
-    names = ", ".join(ascii(key)[:40] for key in list(root)[:5])
-    raise RefusedError(f"no state dict at its top or under {', '.join(_WRAPPERS)}, but: {names}")
+    found = dictionaries(root, holds=_is_array)
+    if not found:
+        raise RefusedError(f"no state dict in it, but {_describe(root)}")
+    name = choose(found)
+    beside = () if name == "" else tuple(str(key) for key in root if key != name.split(".")[0])
+    return StateDict(arrays=_arrays(found[name], fetch), name=name, beside=beside)
 
 
-def _holds_tensors_only(candidate: dict[Any, Any]) -> bool:
-    return all(isinstance(k, str) and isinstance(v, _Tensor) for k, v in candidate.items())
+def _is_array(key: Any, value: Any) -> bool:
+    is_array = isinstance(value, Tensor) or (isinstance(value, Opaque) and value.is_array)
+    return is_array and isinstance(key, str)
 
 
-def _arrays(state_dict: dict[str, _Tensor], fetch: _Fetch) -> dict[str, np.ndarray]:
+def _describe(root: dict[Any, Any]) -> str:
+    """The first entries of a dictionary without a state dict, and the first object among them."""
+    names = [shorten(str(key)) for key in list(root)[:5]]
+    objects = [(key, value) for key, value in root.items() if isinstance(value, Opaque)]
+    what = [f"{shorten(str(key))} is an object of {_whole(value)}" for key, value in objects[:1]]
+    return "; ".join([", ".join(names) or "nothing", *what])
+
+
+def _whole(thing: Opaque) -> str:
+    """What is said of an object that is no state dict, with the way out."""
+    return (
+        f"{shorten(thing.name)!r}, which is code and not weights; "
+        "save model.state_dict() by itself with torch"
+    )
+
+
+def _arrays(state_dict: dict[str, Any], fetch: _Fetch) -> dict[str, np.ndarray]:
     """Only the storages of the state dict are fetched, each once: tensors may share one."""
+    for key, value in state_dict.items():
+        if isinstance(value, Opaque):
+            raise RefusedError(
+                f"{shorten(key)} is an array of a kind that is not read: it names "
+                f"{shorten(value.name)!r}"
+            )
     storages = {tensor.storage.key: tensor.storage for tensor in state_dict.values()}
     elements = {key: fetch(storage) for key, storage in storages.items()}
     return {key: _view(key, t, elements[t.storage.key]) for key, t in state_dict.items()}
 
 
-def _view(key: str, tensor: _Tensor, elements: np.ndarray) -> np.ndarray:
+def _view(key: str, tensor: Tensor, elements: np.ndarray) -> np.ndarray:
     """The tensor's elements, in bounds."""
     count = math.prod(tensor.size)
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.size, tensor.stride, strict=True))
     # A stride of 0 could make a huge array of one element.
     if count > len(elements) or (count > 0 and last >= len(elements)):
-        raise RefusedError(f"{ascii(key)[:80]} reaches beyond its storage")
+        raise RefusedError(f"{shorten(key)} reaches beyond its storage")
     if count == 0:
         return np.zeros(tensor.size, elements.dtype)
     strides = [stride * elements.itemsize for stride in tensor.stride]
     return np.lib.stride_tricks.as_strided(
         elements[tensor.offset :], tensor.size, strides, writeable=False
     )
-
-
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> _Tensor:
-    """torch._utils._rebuild_tensor_v2; the rest says what autograd did with it."""
-    size, stride = _size(size), _size(stride)
-    if not isinstance(storage, _Storage) or not _is_count(offset) or len(size) != len(stride):
-        raise RefusedError("a tensor without a storage, offset, size or stride")
-    return _Tensor(storage, offset, size, stride)
-
-
-def _parameter(tensor: Any, *rest: Any) -> _Tensor:
-    """torch._utils._rebuild_parameter."""
-    if not isinstance(tensor, _Tensor):
-        raise RefusedError("a parameter that is no tensor")
-    return tensor
-
-
-def _size(size: Any) -> tuple[int, ...]:
-    """torch.Size, or the plain tuple that older releases wrote."""
-    # numpy has at most 64 axes, and no axis can be longer than memory.
-    if not isinstance(size, tuple) or len(size) > 32 or not all(_is_count(n) for n in size):
-        raise RefusedError("a size that is no tuple of whole numbers")
-    return size
-
-
-def _is_count(number: Any) -> bool:
-    return type(number) is int and 0 <= number < 2**48
-
-
-def _ordered(*pairs: Any) -> dict[str, Any]:
-    """collections.OrderedDict, empty; from pairs as Python 2 wrote it."""
-    ordered = {key: value for pair in pairs for key, value in pair}
-    if not all(isinstance(key, str) for key in ordered):
-        raise RefusedError("a key that is no text")
-    return ordered
-
-
-_NAMES: dict[str, Any] = {
-    "collections.OrderedDict": Maker(_ordered),
-    "torch._utils._rebuild_tensor": Maker(_tensor),
-    "torch._utils._rebuild_tensor_v2": Maker(_tensor),
-    "torch._utils._rebuild_parameter": Maker(_parameter),
-    "torch.Size": Maker(_size),
-    **{f"torch.{name}": np.dtype(dtype) for name, dtype in _DTYPES.items()},
-    # Before 0.4 the kind of storage told the device.
-    **{f"torch.cuda.{name}": np.dtype(dtype) for name, dtype in _DTYPES.items()},
-}

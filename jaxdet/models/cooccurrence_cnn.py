@@ -37,6 +37,6 @@ class CooccurrenceCNN(nn.Module):
                 )(x)  # fmt: skip
                 x = nn.relu(x)
             x = max_pool(x, (2, 2), strides=(2, 2))
-        x = x.reshape(len(x), -1)
+        x = x.reshape(x.shape[0], -1)
         x = nn.relu(nn.Dense(8 * self.width, kernel_init=_init, name="fc1")(x))
         return nn.Dense(1, name="fc2")(x)[:, 0]

@@ -39,5 +39,5 @@ class Discriminator(nn.Module):
                 norm = BatchNorm(self.unbiased, self.norm_groups, name=f"bn{number}")
                 x = norm(x, train=train)
             x = nn.leaky_relu(x, _SLOPE)
-        x = last_map(self, x).reshape(len(x), -1)
+        x = last_map(self, x).reshape(x.shape[0], -1)
         return nn.Dense(1, kernel_init=_init, name="fc")(x)[:, 0]

@@ -57,7 +57,7 @@ class ForensicTransfer(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Float [B, H, W, C] to logits float [B]; what is decoded is not looked at."""
         del train
-        label = jnp.zeros(len(x), jnp.int32)
+        label = jnp.zeros(x.shape[0], jnp.int32)
         return self.transfer(x, label).logit
 
     def transfer(self, x: jax.Array, label: jax.Array) -> Transferred:

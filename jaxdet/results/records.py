@@ -157,20 +157,20 @@ def read_results(path: Path) -> Results:
             "mean_intervals": ends,
             "conditions": conditions,
         }
-        return _typed(Results(**{**raw, "sets": sets, **added}))
+        return typed(Results(**{**raw, "sets": sets, **added}))
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: not a results file of this schema: {error}") from None
 
 
 def _set_result(raw: dict[str, Any]) -> SetResult:
-    categories = {name: _typed(Scores(**_scores(one))) for name, one in raw["categories"].items()}
-    two_shot = None if raw.get("two_shot") is None else _typed(TwoShot(**raw["two_shot"]))
-    return _typed(SetResult(**{**_scores(raw), "categories": categories, "two_shot": two_shot}))
+    categories = {name: typed(Scores(**_scores(one))) for name, one in raw["categories"].items()}
+    two_shot = None if raw.get("two_shot") is None else typed(TwoShot(**raw["two_shot"]))
+    return typed(SetResult(**{**_scores(raw), "categories": categories, "two_shot": two_shot}))
 
 
 def _condition(raw: dict[str, Any]) -> Condition:
-    sets = {name: _typed(Scores(**_scores(one))) for name, one in raw["sets"].items()}
-    return _typed(Condition(**{**raw, "sets": sets}))
+    sets = {name: typed(Scores(**_scores(one))) for name, one in raw["sets"].items()}
+    return typed(Condition(**{**raw, "sets": sets}))
 
 
 def _scores(raw: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _scores(raw: dict[str, Any]) -> dict[str, Any]:
 def _calibration(raw: dict[str, Any] | None) -> Calibration | None:
     if raw is None:
         return None
-    return _typed(Calibration(**{**raw, "thresholds": _numbers(raw["thresholds"])}))
+    return typed(Calibration(**{**raw, "thresholds": _numbers(raw["thresholds"])}))
 
 
 def _all_ends(raw: dict[str, Any]) -> dict[str, tuple[float, float]]:
@@ -200,8 +200,12 @@ def _numbers(raw: dict[str, Any]) -> dict[str, float | None]:
     return {name: None if number is None else float(number) for name, number in raw.items()}
 
 
-def _typed(record: Any) -> Any:
-    """The record itself, or TypeError where a value is not of its field's type."""
+def typed(record: Any) -> Any:
+    """Returns a dataclass itself.
+
+    Raises:
+      TypeError: where a value is not of its field's type.
+    """
     for name, hint in typing.get_type_hints(type(record)).items():
         kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
         allowed = [typing.get_origin(kind) or kind for kind in kinds]

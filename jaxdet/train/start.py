@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.convert.folder import is_detector
-from jaxdet.convert.load import load_weights
+from jaxdet.convert.load import LoadedWeights, load_weights
 from jaxdet.data.images import ImageSet
 from jaxdet.errors import UserError
 from jaxdet.models.architectures import ARCHITECTURES
@@ -47,12 +47,26 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
         )
     if path.is_dir() and not is_detector(path):
         return load_run_variables(path, config, mesh).variables
-    deviation = config.model.head_deviation
-    loaded = load_weights(path, seed=config.seed, head_deviation=deviation)
-    _check_network(path, loaded.model, config.model)
+    return _load_weights(path, config).variables
+
+
+def _load_weights(path: Path, config: schema.Config) -> LoadedWeights:
+    """The weights of a file or a converted folder; a training starts a missing last layer anew."""
+    trains, deviation = config.task != "eval", config.model.head_deviation
+    loaded = load_weights(
+        path,
+        # A folder says what it is of; the keys of a file may fit several networks.
+        arch=None if is_detector(path) else config.model.name,
+        head_seed=config.seed if trains else None,
+        head_deviation=deviation,
+    )
+    for note in loaded.notes:
+        say(f"{path}: {note}")
+    _check_network(path, loaded.model, config)
+    _check_crop(path, loaded.model, loaded.crop, config)
     if loaded.replaced:
         say(f"{path}: head of another size left out, starting it at N(0, {deviation:g})")
-    return loaded.variables
+    return loaded
 
 
 # Where parameters do not depend on the image's size, small is fast to trace.
@@ -63,14 +77,26 @@ def _plain(variables: Variables) -> Variables:
     return jax.tree.map(np.asarray, variables)
 
 
-def _check_network(path: Path, found: schema.Model, wanted: schema.Model) -> None:
-    """Refuses weights whose shapes cannot be those of the config."""
-    fitting = {wanted.name, ARCHITECTURES[wanted.name].backbone}
+def _check_network(path: Path, found: schema.Model, config: schema.Config) -> None:
+    """Refuses weights whose shapes cannot be those of the config, or that it may not run."""
+    wanted, fitting = config.model, {config.model.name}
+    # A training may start from the network that its own is built on; scores come from its own.
+    if config.task != "eval":
+        fitting.add(ARCHITECTURES[wanted.name].backbone)
     if found.name not in fitting or found.width != wanted.width:
         raise UserError(
             f"model.init={path}: holds a {found.name} of width {found.width}, the config asks "
             f"for {wanted.name} of width {wanted.width}; set --config.model.name={found.name} "
             f"--config.model.width={found.width}"
+        )
+
+
+def _check_crop(path: Path, found: schema.Model, crop: int | None, config: schema.Config) -> None:
+    """Refuses weights that take crops of one side alone, where the config has another."""
+    if ARCHITECTURES[found.name].fixed_size and crop != config.eval_crop:
+        raise UserError(
+            f"model.init={path}: its {found.name} takes crops of {crop} pixels alone; set "
+            f"--config.augment.crop={crop}"
         )
 
 
@@ -83,12 +109,8 @@ def load_run_variables(path: Path, config: schema.Config, mesh: Mesh) -> RunWeig
     found, step = find_run(path)
     run = found or RunFolder(path)
     trained = schema.read_config(run.config)
-    _check_network(path, trained.model, config.model)
-    if ARCHITECTURES[trained.model.name].fixed_size and trained.augment.crop != config.eval_crop:
-        raise UserError(
-            f"model.init={path}: its {trained.model.name} takes crops of {trained.augment.crop} "
-            f"pixels alone; set --config.augment.crop={trained.augment.crop}"
-        )
+    _check_network(path, trained.model, config)
+    _check_crop(path, trained.model, trained.augment.crop, config)
     asked = config.evaluation.weights
     choice = trained.checkpoint_choice if asked == "auto" else asked
     return restore_variables(run, trained, choice, mesh, step=step)

@@ -11,9 +11,10 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.config.schema import CHECKPOINTS
-from jaxdet.convert.card import Card, make_run_card
-from jaxdet.convert.folder import is_detector, read_detector
+from jaxdet.convert.card import Card, make_run_card, read_beside, read_model
+from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, load_weights
+from jaxdet.data.pieces import DEFAULT_PROTOCOL, Protocol
 from jaxdet.errors import UserError
 from jaxdet.files import sha256
 from jaxdet.models.detector import Variables, get_detector
@@ -65,12 +66,20 @@ def open_weights(
         _refuse(path, {"--state-dict": state_dict})
         return _of_run(run, checkpoint, step, arch)
     _refuse(path, {"--checkpoint": checkpoint})
-    loaded = load_weights(path, arch=arch)
-    values = sha256_of(loaded.variables)
-    if is_detector(path):
-        source = read_detector(path)[2]["source"]
-        return loaded, Card(source=source["file"], file_sha256=source["sha256"], sha256=values)
-    return loaded, Card(source=path.name, file_sha256=sha256(path), sha256=values)
+    known = detector_card(path) if is_detector(path) else read_beside(path)
+    named = known.model.get("name") if known else None
+    loaded = load_weights(path, arch=arch or named, state_dict=state_dict)
+    if known is not None and named == loaded.model.name:
+        crop = known.protocol.crop or loaded.crop
+        loaded = dataclasses.replace(loaded, model=read_model(known), crop=crop)
+    else:
+        source = known or Card(source=path.name, file_sha256=sha256(path))
+        known = Card(
+            source=source.source,
+            file_sha256=source.file_sha256,
+            protocol=Protocol(crop=loaded.crop or DEFAULT_PROTOCOL.crop),
+        )
+    return loaded, dataclasses.replace(known, sha256=sha256_of(loaded.variables))
 
 
 def find_run(path: Path) -> tuple[RunFolder | None, int | None]:

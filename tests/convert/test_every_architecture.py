@@ -21,6 +21,12 @@ WRITERS = {
 }
 
 
+# Small networks of other kinds.
+OTHERS = ("npr", "dct_log_resnet18", "dcgan", "cooccurrence", "forensic_transfer")
+# Side of the crops of networks that take one side alone, in pixels.
+SIDE = 32
+
+
 def state_dict(name):
     rng = np.random.default_rng(0)
 
@@ -29,13 +35,16 @@ def state_dict(name):
             return rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
         return rng.uniform(0.3, 0.9, shape)
 
-    found = shapes(Model(name=name, width=4))
-    arrays = {place: fill(place, shape).astype(np.float32) for place, shape in found.items()}
+    found = shapes(Model(name=name, width=4), side=SIDE)
+    arrays = {p: np.asarray(fill(p, shape), np.float32) for p, shape in found.items()}
     return to_torch(arrays, table=TABLES[name])
 
 
-@pytest.mark.parametrize("file", WRITERS)
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [(name, "zip.pth") for name in TABLES]
+    + [(name, file) for name in ("resnet18", "vgg11_bn") for file in WRITERS if file != "zip.pth"],
+)
 def test_there_and_back_bit_by_bit(name, file, tmp_path):
     source, back = state_dict(name), tmp_path / f"back-{file}"
     WRITERS[file](tmp_path / file, source)
@@ -49,7 +58,35 @@ def test_there_and_back_bit_by_bit(name, file, tmp_path):
         assert found[key].tobytes() == value.tobytes()
 
 
-@pytest.mark.parametrize("name", TABLES)
+# Published files: torchvision's names, and fc1 of NPR's repository (networks/resnet.py).
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("npr", {"conv1.weight", "layer1.0.downsample.0.weight", "layer2.3.bn3.running_var",
+                 "fc1.weight", "fc1.bias"}),
+        ("resnet50_nodown", {"conv1.weight", "layer4.2.conv3.weight", "fc.weight", "fc.bias"}),
+        ("spectrum_resnet34", {"layer3.5.bn2.weight", "fc.weight"}),
+        ("dct_log_resnet18", {"network.conv1.weight", "scaler.mean", "scaler.count"}),
+        ("dcgan", {"conv3.weight", "bn3.running_mean", "fc.weight"}),
+        ("cooccurrence", {"conv2_5.bias", "fc1.weight", "fc2.weight"}),
+        ("forensic_transfer", {"encoder.4.weight", "decoder.3.bias", "last.weight"}),
+    ],
+)  # fmt: skip
+def test_the_names_in_a_file_are_those_that_are_documented(name, keys):
+    found = state_dict(name)
+    assert keys <= found.keys()
+    assert ("layer3.0.conv1.weight" in found) == (name in ("resnet50_nodown", "spectrum_resnet34"))
+
+
+def test_a_dense_layer_behind_a_map_of_any_side_reads_it_in_torch_s_order():
+    arrays = {"params/conv3/kernel": np.zeros((4, 4, 16, 32), "f4"),
+              "params/fc/kernel": np.arange(2 * 2 * 32, dtype="f4")[:, None]}  # fmt: skip
+    kernel = to_torch(arrays, table=TABLES["dcgan"])["fc.weight"].reshape(1, 32, 2, 2)
+    channel, row, column = 5, 1, 0
+    assert kernel[0, channel, row, column] == (row * 2 + column) * 32 + channel
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg11", *OTHERS])
 def test_check_and_export_agree_with_the_source(name, tmp_path):
     source, folder, program = (tmp_path / n for n in ("w.safetensors", "jax", "program"))
     save_file(state_dict(name), source)
@@ -64,6 +101,16 @@ def test_check_and_export_agree_with_the_source(name, tmp_path):
     )
     main(["check", "--size=32", "--images=3", str(source), str(program)])
     assert json.loads((program / "card.json").read_text())["check"]["images"] == 3
+
+
+@pytest.mark.parametrize(("command", "other"), [("check", "w.safetensors"), ("export", "program")])
+def test_a_network_of_one_side_takes_no_other(command, other, tmp_path, capsys):
+    source = tmp_path / "w.safetensors"
+    save_file(state_dict("dcgan"), source)
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--size=64", str(source), str(tmp_path / other)])
+    assert stopped.value.code == 2
+    assert "its dcgan takes images of 32 pixels alone, not 64" in capsys.readouterr().err
 
 
 def test_a_check_that_fails_is_noted_too(tmp_path):

@@ -5,25 +5,41 @@ import pytest
 from safetensors.numpy import save_file
 
 from jaxdet.config import Model
-from jaxdet.convert.architectures import TABLES, infer, shapes
+from jaxdet.config.schema import ARCHITECTURES
+from jaxdet.convert.__main__ import main
+from jaxdet.convert.architectures import TABLES, fitting, shapes
+from jaxdet.convert.files import read_safetensors, read_state_dict
 from jaxdet.convert.folder import Source, new_folder, write_detector
 from jaxdet.convert.load import convert_file, load_weights
 from jaxdet.convert.rules import flatten, to_torch
 from jaxdet.errors import UserError
 
-
-def random_arrays(model, seed=0):
-    rng = np.random.default_rng(seed)
-    return {p: rng.normal(size=s).astype(np.float32) for p, s in shapes(model).items()}
+MODEL = Model(name="resnet18", width=4)
 
 
-def save_torch(path, model, **changes):
-    state_dict = {**to_torch(random_arrays(model), table=TABLES[model.name]), **changes}
+def random_arrays(model, side=None):
+    rng = np.random.default_rng(0)
+    found = shapes(model, side=side)
+    # Above 0: a count is among them.
+    return {p: rng.uniform(0.1, 1, s).astype(np.float32) for p, s in found.items()}
+
+
+def save_torch(path, model, *, side=None, **changes):
+    arrays = random_arrays(model, side)
+    state_dict = {**to_torch(arrays, table=TABLES[model.name]), **changes}
     save_file(state_dict, path)
     return path
 
 
-@pytest.mark.parametrize("name", TABLES)
+# Those whose keys are another's too.
+AMBIGUOUS = ("resnet34", "image_resnet34", "spectrum_resnet34", "resnet50", "resnet50_nodown")
+
+
+def test_every_architecture_has_a_table():
+    assert tuple(TABLES) == ARCHITECTURES
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name not in AMBIGUOUS])
 def test_the_architecture_and_width_follow_from_the_keys(tmp_path, name):
     model = Model(name=name, width=4)
     loaded = load_weights(save_torch(tmp_path / "a.safetensors", model))
@@ -36,28 +52,84 @@ def test_the_architecture_and_width_follow_from_the_keys(tmp_path, name):
     assert loaded.variables.keys() == {"params", "batch_stats"}
 
 
-def test_keys_of_no_architecture_are_refused():
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("resnet34", "fit resnet34 and image_resnet34 and spectrum_resnet34, .*--arch=NAME"),
+        ("resnet50", "fit resnet50 and resnet50_nodown, .*--arch=NAME"),
+    ],
+)
+def test_between_two_architectures_nothing_is_guessed(tmp_path, name, says):
+    path = save_torch(tmp_path / "a.safetensors", Model(name=name, width=4))
+    with pytest.raises(UserError, match=says):
+        load_weights(path)
+    for arch in fitting(read_state_dict(path)):
+        assert load_weights(path, arch=arch).model == Model(name=arch, width=4)
+
+
+@pytest.mark.parametrize(("name", "side"), [("dct_resnet18", 48), ("dct_log_resnet18", 32),
+                                            ("dcgan", 32)])  # fmt: skip
+def test_the_side_of_the_crops_follows_from_the_shapes(tmp_path, name, side):
+    model = Model(name=name, width=4)
+    path = save_torch(tmp_path / "a.safetensors", model, side=side)
+    assert load_weights(path).crop == side
+    sized = TABLES[name].sized
+    shape = (3, 7) if name == "dcgan" else (5000, 5000, 1)
+    save_torch(tmp_path / "b.safetensors", model, side=side, **{sized: np.zeros(shape, "f4")})
+    with pytest.raises(UserError, match=f"{sized}: {name} takes no crops of"):
+        load_weights(tmp_path / "b.safetensors")
+
+
+def test_keys_of_no_architecture_are_refused(tmp_path):
+    save_file({"encoder.weight": np.zeros(1), "b.c": np.zeros(1)}, tmp_path / "a.safetensors")
     with pytest.raises(
-        UserError, match=r"1 arrays \(encoder.weight, ...\) are the weights of none"
+        UserError, match=r"2 arrays \(b.c, encoder.weight, ...\) are the weights of none"
     ):
-        infer({"encoder.weight": np.zeros(1)}, source="x")
+        load_weights(tmp_path / "a.safetensors")
 
 
 def test_another_architecture_than_asked_for_is_refused(tmp_path):
     path = save_torch(tmp_path / "a.safetensors", Model(name="resnet18", width=4))
-    with pytest.raises(UserError, match=r"missing: layer1\.0\.bn3\.bias"):
+    with pytest.raises(UserError, match=r"not.*of resnet50 but of resnet18: .*missing: layer1\.0"):
         load_weights(path, arch="resnet50")
-    with pytest.raises(UserError, match=r"not the weights of vgg11: no features\.0\.weight"):
+    with pytest.raises(UserError, match=r"22 missing: classifier\.0\.bias.*; 102 without a place"):
         load_weights(path, arch="vgg11")
-    with pytest.raises(UserError, match="alexnet is not one of resnet18"):
-        load_weights(path, arch="alexnet")
+    with pytest.raises(UserError, match=r"resnt18 is not one of resnet18.*did you mean resnet18"):
+        load_weights(path, arch="resnt18")
 
 
-def test_a_head_of_another_size_is_drawn_from_the_seed(tmp_path):
-    model = Model(name="resnet50", width=16)
+def test_what_is_missing_from_the_nearest_architecture_is_named(tmp_path):
+    state_dict = to_torch(random_arrays(MODEL), table=TABLES["resnet18"])
+    save_file({k: v for k, v in state_dict.items() if k != "fc.bias"}, tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match=r"resnet18, which is nearest: 1 missing: fc\.bias"):
+        load_weights(tmp_path / "a.safetensors")
+
+
+HEADS = {
+    name: (Model(name=name, width=4), table.key(table.head + "kernel"))
+    for name, table in TABLES.items()
+    if table.head
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_of_another_size_answers_nothing(tmp_path, name):
+    model, key = HEADS[name]
+    shape = to_torch(random_arrays(model), table=TABLES[name])[key].shape
+    head = {key: np.zeros((2, *shape[1:]), np.float32),
+            key.replace("weight", "bias"): np.zeros(2, np.float32)}  # fmt: skip
+    path = save_torch(tmp_path / "a.safetensors", model, **head)
+    kernel, bias = TABLES[name].head + "kernel", TABLES[name].head + "bias"
+    with pytest.raises(UserError, match=f"without values for {bias}, {kernel}"):
+        load_weights(path, arch=name)
+    assert load_weights(path, arch=name, head_seed=0).replaced == (bias, kernel)
+
+
+def test_a_head_of_another_size_is_drawn_from_the_seed_where_training_starts(tmp_path):
+    model = Model(name="resnet18", width=64)
     head = {"fc.weight": np.zeros((9, 512), np.float32), "fc.bias": np.ones(9, np.float32)}
     path = save_torch(tmp_path / "a.safetensors", model, **head)
-    first, again, other = (load_weights(path, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (load_weights(path, head_seed=seed) for seed in (1, 1, 2))
     assert first.replaced == ("params/fc/bias", "params/fc/kernel")
     kernels = [w.variables["params"]["fc"]["kernel"] for w in (first, again, other)]
     assert kernels[0].shape == (512, 1)
@@ -67,18 +139,27 @@ def test_a_head_of_another_size_is_drawn_from_the_seed(tmp_path):
     assert first.variables["params"]["fc"]["bias"].tolist() == [0]
 
 
-def test_data_parallel_s_prefix_is_taken_off(tmp_path):
-    model = Model(name="resnet18", width=4)
-    state_dict = to_torch(random_arrays(model), table=TABLES["resnet18"])
-    save_file({f"module.{k}": v for k, v in state_dict.items()}, tmp_path / "a.safetensors")
-    assert load_weights(tmp_path / "a.safetensors").model == model
+@pytest.mark.parametrize(
+    ("name", "key", "value", "says"),
+    [
+        ("resnet18", "bn1.bias", np.nan, "not finite in params/bn1/bias"),
+        ("dct_resnet18", "scaler.min", np.inf, "not finite in batch_stats/scaler/min"),
+        ("dct_log_resnet18", "scaler.count", 0, r"inputs \(scaler\) were never measured"),
+    ],
+)
+def test_values_that_nobody_measured_answer_nothing(tmp_path, name, key, value, says):
+    model = Model(name=name, width=4)
+    shape = to_torch(random_arrays(model), table=TABLES[name])[key].shape
+    path = save_torch(tmp_path / "a.safetensors", model, **{key: np.full(shape, value, "f4")})
+    with pytest.raises(UserError, match=says):
+        load_weights(path)
 
 
 @pytest.fixture
 def folder(tmp_path):
     model = Model(name="resnet18", width=4, running_variance="biased")
     path = save_torch(tmp_path / "a.safetensors", model)
-    coverage = convert_file(path)[1].coverage
+    coverage = convert_file(path).converted.coverage
     with new_folder(tmp_path / "folder") as draft:
         write_detector(
             draft,
@@ -109,6 +190,11 @@ def test_a_folder_gives_back_model_and_bits(folder):
         ({"model": {"nam": "resnet18"}}, "unknown option model.nam"),
         ({"model": None}, "model is a section"),
         ({"model": {"name": "resnet18", "width": 5}}, "are not those of resnet18, width 5"),
+        ({"model": {"name": "dcgan"}, "crop": 33}, "dcgan takes no crops of 33 pixels"),
+        ({"model": {"name": "dcgan"}, "crop": [9]}, r"dcgan takes no crops of \[9\] pixels"),
+        ({"coverage": None}, "coverage.replaced is no list"),
+        ({"coverage": {"replaced": ["params/conv1/kernel"]}}, "no list of places of the last"),
+        ({"coverage": {"replaced": [["params/fc/kernel"]]}}, "no list of places of the last"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(folder, change, says):
@@ -116,6 +202,18 @@ def test_a_description_that_does_not_fit_is_refused(folder, change, says):
     (folder / "detector.json").write_text(json.dumps({**about, **change}))
     with pytest.raises(UserError, match=says):
         load_weights(folder)
+
+
+def test_a_folder_without_a_head_starts_a_training_and_answers_nothing(tmp_path):
+    head = {"fc.weight": np.zeros((9, 32), np.float32), "fc.bias": np.zeros(9, np.float32)}
+    path = save_torch(tmp_path / "a.safetensors", MODEL, **head)
+    main(["to-jax", str(path), str(tmp_path / "folder")])
+    assert "params/fc/kernel" not in read_safetensors(tmp_path / "folder/variables.safetensors")
+    with pytest.raises(UserError, match="folder: without values for params/fc/bias, params/fc/k"):
+        load_weights(tmp_path / "folder")
+    found, same = (load_weights(p, head_seed=3) for p in (tmp_path / "folder", path))
+    assert flatten(found.variables).keys() == shapes(MODEL).keys()
+    assert np.array_equal(*(w.variables["params"]["fc"]["kernel"] for w in (found, same)))
 
 
 def test_a_flipped_bit_and_a_missing_file_are_refused(folder):

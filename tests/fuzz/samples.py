@@ -53,7 +53,7 @@ def write_weights(root):
     write_torch(folder / "zip.pth", state_dict)
     write_stream(folder / "stream.pth", state_dict)
     write_safetensors(folder / "a.safetensors", state_dict)
-    _, converted = convert_file(folder / "zip.pth")
+    converted = convert_file(folder / "zip.pth").converted
     (root / "detector").mkdir()
     write_detector(
         root / "detector", converted.arrays, model=MODEL, coverage=converted.coverage,
