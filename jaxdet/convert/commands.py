@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxdet.convert import rules
 from jaxdet.convert.architectures import TABLES
-from jaxdet.convert.card import Card, beside, network_options
+from jaxdet.convert.card import Card, beside, network_options, read_beside
 from jaxdet.convert.check import Comparison, Side, compare, weights_side
 from jaxdet.convert.export import CARD, is_export, read_export, write_export
 from jaxdet.convert.files import read_state_dict, write_safetensors

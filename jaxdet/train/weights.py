@@ -116,8 +116,11 @@ def _of_run(
         run, config, choice=found.choice, step=found.step, sha256=sha256_of(found.variables)
     )
     loaded = LoadedWeights(
-        model=config.model, variables=found.variables, source=str(run.path)
-    )  # fmt: skip
+        model=config.model,
+        variables=found.variables,
+        source=str(run.path),
+        crop=config.eval_crop,
+    )
     return loaded, card
 
 

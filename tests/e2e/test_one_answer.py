@@ -10,29 +10,37 @@ from scipy.special import expit
 
 import jaxdet
 from jaxdet.convert.__main__ import main as convert
+from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.data.pieces import Protocol
 from jaxdet.errors import UserError
 from jaxdet.predict.__main__ import main as predict
 from jaxdet.results import Predictions, RunFolder, read_arrays, read_results
-from tests.conftest import write_images
 from tests.e2e.conftest import main_arguments
 
 # Quickstart scores its latest weights, NPR resizes before it crops.
 RUNS = {
-    "quickstart": {"model__zero_init_residual": "False"},
+    "quickstart": {"optim__max_epochs": 4},
     "npr": {
         "data__classes": "()", "augment__resize": 40, "evaluation__resize": 40,
-        "evaluation__crop": 32,
+        "evaluation__crop": 32, "optim__max_epochs": 4,
     },
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("data")
-    write_images(root / "train" / "cat", count=12, seed=0)
-    write_images(root / "val" / "cat", count=30, size=(45, 60), seed=1)
-    write_images(root / "test" / "alpha", count=5, size=(50, 70), seed=2)
+    """Smooth reals and noisy fakes; every tenth validation image is in the wrong folder."""
+    root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    for place, count, size in (("train/cat", 12, (40, 40)), ("val/cat", 30, (45, 60)),
+                               ("test/alpha", 5, (50, 70))):  # fmt: skip
+        for number in range(2 * count):
+            label = number % 2
+            is_noisy = label if place != "val/cat" or number % 10 else 1 - label
+            noise = rng.normal(0, 40 if is_noisy else 3, (*size, 3))
+            path = root / place / LABEL_FOLDERS[label] / f"{number:03d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            levels = np.clip(rng.integers(90, 170, 3) + noise, 0, 255)
+            Image.fromarray(levels.astype(np.uint8)).save(path)
     return root
 
 
