@@ -79,6 +79,13 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="files with more pixels are not decoded (default %(default)s)",
     )
+    parser.add_argument(
+        "--exif",
+        choices=("ignore", "apply"),
+        default="ignore",
+        help="apply: turn images as EXIF says; ignore: read their pixels as they are stored, as "
+        "detectors are trained (default)",
+    )
 
 
 def _add_mass(group: argparse._ArgumentGroup) -> None:
@@ -148,7 +155,7 @@ def open_detector(options: argparse.Namespace) -> LoadedDetector:
 
 def read_scoring(options: argparse.Namespace, detector: LoadedDetector) -> Scoring:
     """Returns how images are to be scored and judged, and says so; see `Scoring.of`."""
-    names = ("crop", "resize", "threshold", "raw", "max_pixels")
+    names = ("crop", "resize", "threshold", "raw", "max_pixels", "exif")
     scoring = Scoring.of(detector, **{name: getattr(options, name) for name in names})
     other = "" if scoring.protocol == detector.protocol else f", here by {scoring.protocol}"
     say(f"scoring with {detector!r}{other}")

@@ -93,6 +93,7 @@ _DIFFERENCES = {
     "protocol": "another --crop or --resize",
     "judgement": "another --threshold or --raw, or another calibration",
     "max_pixels": "another --max-pixels",
+    "exif": "another --exif",
     "inputs": "other inputs (files added, removed or changed)",
     "count": "other inputs (files added, removed or changed)",
     "engine": "another --engine",

@@ -60,7 +60,7 @@ def decode(batch: dict[str, np.ndarray], *, scoring: Scoring) -> Iterator[pa.Tab
 
 def _pixels(one: Input, scoring: Scoring) -> dict[str, Any]:
     try:
-        image = read_pixels(one.image, max_pixels=scoring.max_pixels)
+        image = read_pixels(one.image, max_pixels=scoring.max_pixels, exif=scoring.exif)
     except (OSError, ValueError) as error:
         return {"error": reason(error)}
     # What is not scored of it need not travel.

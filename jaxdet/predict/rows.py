@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxdet.config import Data
+from jaxdet.data.ops.codec import Exif
 from jaxdet.data.pieces import Crop, Piece, Protocol
 from jaxdet.data.regular import reason
 from jaxdet.predict.detector import LoadedDetector
@@ -30,11 +31,13 @@ class Scoring:
       protocol: what of an image is scored.
       judgement: from logits to probabilities and verdicts.
       max_pixels: images with more are not decoded.
+      exif: whether images are turned as EXIF says.
     """
 
     protocol: Protocol
     judgement: Judgement
     max_pixels: int = Data.max_pixels
+    exif: Exif = "ignore"
 
     @classmethod
     def of(
@@ -46,6 +49,7 @@ class Scoring:
         threshold: str | float = 0.5,
         raw: bool = False,
         max_pixels: int = Data.max_pixels,
+        exif: Exif = "ignore",
     ) -> "Scoring":
         """Returns the detector's own way of scoring, or the one that is asked for.
 
@@ -54,7 +58,7 @@ class Scoring:
         """
         protocol = detector.choose(crop, resize)
         judgement = detector.judge(threshold=threshold, raw=raw, protocol=protocol)
-        return cls(protocol=protocol, judgement=judgement, max_pixels=max_pixels)
+        return cls(protocol=protocol, judgement=judgement, max_pixels=max_pixels, exif=exif)
 
 
 def score_files(detector: LoadedDetector, paths: Sequence[Path], scoring: Scoring) -> list[Row]:
@@ -80,7 +84,7 @@ def score_inputs(
             yield one.image
 
     def pixels() -> Iterator[np.ndarray | str]:
-        for _, image in read_ahead(encoded(), max_pixels=scoring.max_pixels):
+        for _, image in read_ahead(encoded(), max_pixels=scoring.max_pixels, exif=scoring.exif):
             yield reason(image) if isinstance(image, Exception) else image
             progress.advance()
 

@@ -88,14 +88,6 @@ def test_of_an_animation_the_first_frame_counts(kind):
     assert difference.max() == 0 if kind != "gif" else difference.mean() < 12
 
 
-def test_exif_rotation_is_ignored():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    for kind in ("jpeg", "png", "webp"):
-        plain, turned = encoded(PICTURE, kind), encoded(PICTURE, kind, exif=exif)
-        assert np.array_equal(decoded(turned), decoded(plain))
-
-
 def test_a_wrong_ending_does_not_matter_but_is_told_by_audit(tmp_path):
     root = tmp_path / "root"
     write_images(root / "train" / "a", count=2)
