@@ -45,8 +45,9 @@ def _score_few(options: argparse.Namespace) -> bool:
     crop = detector.crop if options.crop is None else options.crop
     detector.check_crop(crop)
     rows = score_files(
-        detector, paths, crop=crop, threshold=options.threshold, max_pixels=options.max_pixels
-    )
+        detector, paths, crop=crop, threshold=options.threshold, max_pixels=options.max_pixels,
+        exif=options.exif,
+    )  # fmt: skip
     if options.json:
         write_bytes(options.json, (json.dumps(rows, indent=2) + "\n").encode())
     if options.csv:

@@ -60,7 +60,7 @@ def _stamp(
     detector.check_crop(crop)
     return Stamp.of(
         detector, inputs, engine=options.engine, crop=crop, threshold=options.threshold,
-        max_pixels=options.max_pixels, **division,
+        max_pixels=options.max_pixels, exif=options.exif, **division,
     )  # fmt: skip
 
 

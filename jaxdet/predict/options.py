@@ -58,6 +58,13 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="files with more pixels are not decoded (default %(default)s)",
     )
+    parser.add_argument(
+        "--exif",
+        choices=("ignore", "apply"),
+        default="ignore",
+        help="apply: turn images as EXIF says; ignore: read their pixels as they are stored, as "
+        "detectors are trained (default)",
+    )
 
 
 def _add_mass(group: argparse._ArgumentGroup) -> None:

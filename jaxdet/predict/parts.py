@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import jaxdet
+from jaxdet.data.ops.codec import Exif
 from jaxdet.data.pieces import Crop
 from jaxdet.errors import UserError
 from jaxdet.files import replacing
@@ -44,6 +45,7 @@ class Stamp:
       crop: what of an image is scored.
       threshold: probability above which an image is called fake.
       max_pixels: images with more were not decoded.
+      exif: whether images were turned as EXIF says.
       inputs: digest of what was to be scored, all shards together.
       count: number of inputs, all shards together.
       shards: how many shares the inputs were cut into; 0 where Ray shared them out.
@@ -58,6 +60,7 @@ class Stamp:
     max_pixels: int
     inputs: str
     count: int
+    exif: Exif = "ignore"
     shards: int = 0
     part_rows: int = 0
 
@@ -94,6 +97,7 @@ _DIFFERENCES = {
     "crop": "another --crop",
     "threshold": "another --threshold",
     "max_pixels": "another --max-pixels",
+    "exif": "another --exif",
     "inputs": "other inputs (files added, removed or changed)",
     "count": "other inputs (files added, removed or changed)",
     "engine": "another --engine",

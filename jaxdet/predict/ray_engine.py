@@ -134,7 +134,7 @@ def _run(
         read = ray.data.from_items(chunks, override_num_blocks=min(len(chunks), _MOST_TASKS))
         decoded = read.map_batches(
             decode,
-            fn_kwargs={"crop": stamp.crop, "max_pixels": stamp.max_pixels},
+            fn_kwargs={"crop": stamp.crop, "max_pixels": stamp.max_pixels, "exif": stamp.exif},
             batch_size=1,
             batch_format="numpy",
         )

@@ -3,8 +3,9 @@
 An input is known by its number through all of them, whatever Ray does with the order.
 """
 
+import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from ray.data import Datasink
 
 from jaxdet.config import Model
 from jaxdet.data.ops import center_crop
+from jaxdet.data.ops.codec import Exif
 from jaxdet.data.pieces import Crop
 from jaxdet.data.regular import reason
 from jaxdet.models.detector import Variables
 from jaxdet.predict.detector import LoadedDetector
-from jaxdet.predict.files import Input, read_pixels
+from jaxdet.predict.files import Encoded, Input, read_pixels
 from jaxdet.predict.parts import SCHEMA, Stamp, to_table, utf8, write_table
 from jaxdet.predict.rows import score_pixels, to_row
 
@@ -40,19 +42,23 @@ _PIXELS = pa.schema(
 )
 
 
-def decode(batch: dict[str, np.ndarray], *, crop: Crop, max_pixels: int) -> Iterator[pa.Table]:
+def decode(
+    batch: dict[str, np.ndarray], *, crop: Crop, max_pixels: int, exif: Exif
+) -> Iterator[pa.Table]:
     """The pixels of the inputs of chunks, as tables of _PIXELS: centre crops, or whole images.
 
     Args:
       batch: "item": chunks, object [n].
       crop: what of an image will be scored.
       max_pixels: images with more are not decoded.
+      exif: whether images are turned as EXIF says.
     """
+    read = functools.partial(read_pixels, max_pixels=max_pixels, exif=exif)
     rows: list[dict[str, Any]] = []
     size = 0
     for chunk in batch["item"]:
         for number, one in enumerate(chunk.read(), chunk.first):
-            row = {"number": number, "path": utf8(one.name), **_pixels(one, crop, max_pixels)}
+            row = {"number": number, "path": utf8(one.name), **_pixels(one, crop, read)}
             if size + len(row.get("pixels", b"")) > _TABLE_BYTES and rows:
                 yield pa.Table.from_pylist(rows, schema=_PIXELS)
                 rows, size = [], 0
@@ -61,9 +67,9 @@ def decode(batch: dict[str, np.ndarray], *, crop: Crop, max_pixels: int) -> Iter
     yield pa.Table.from_pylist(rows, schema=_PIXELS)
 
 
-def _pixels(one: Input, crop: Crop, max_pixels: int) -> dict[str, Any]:
+def _pixels(one: Input, crop: Crop, read: Callable[[Encoded], np.ndarray]) -> dict[str, Any]:
     try:
-        image = read_pixels(one.image, max_pixels=max_pixels)
+        image = read(one.image)
     except (OSError, ValueError) as error:
         return {"error": reason(error)}
     if isinstance(crop, int):

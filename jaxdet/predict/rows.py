@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxdet.config import Data
+from jaxdet.data.ops.codec import Exif
 from jaxdet.data.pieces import Crop, Piece
 from jaxdet.data.regular import reason
 from jaxdet.predict.detector import LoadedDetector
@@ -27,13 +28,14 @@ def score_files(
     crop: Crop,
     threshold: float = 0.5,
     max_pixels: int = Data.max_pixels,
+    exif: Exif = "ignore",
 ) -> list[Row]:
     """A row a file in the order given: path, logit, probability, prediction, or path and error."""
     inputs = (Input(str(path), path) for path in paths)
     with ProgressLine("score", total=len(paths), unit="files") as progress:
         return score_inputs(
             detector, inputs, crop=crop, threshold=threshold, max_pixels=max_pixels,
-            progress=progress,
+            exif=exif, progress=progress,
         )  # fmt: skip
 
 
@@ -44,6 +46,7 @@ def score_inputs(
     crop: Crop,
     threshold: float,
     max_pixels: int,
+    exif: Exif,
     progress: ProgressLine,
 ) -> list[Row]:
     """A row for each input, in their order; inputs are taken as they are needed."""
@@ -55,7 +58,7 @@ def score_inputs(
             yield one.image
 
     def pixels() -> Iterator[np.ndarray | str]:
-        for _, image in read_ahead(encoded(), max_pixels=max_pixels):
+        for _, image in read_ahead(encoded(), max_pixels=max_pixels, exif=exif):
             yield reason(image) if isinstance(image, Exception) else image
             progress.advance()
 

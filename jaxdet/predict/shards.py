@@ -157,7 +157,7 @@ def _score_part(
     wanted = (one for chunk in inputs.chunks(start, stop) for one in chunk.read())
     rows = score_inputs(
         detector, wanted, crop=stamp.crop, threshold=stamp.threshold,
-        max_pixels=stamp.max_pixels, progress=progress,
+        max_pixels=stamp.max_pixels, exif=stamp.exif, progress=progress,
     )  # fmt: skip
     write_part(path, range(start, stop), rows, stamp)
     return sum("error" in row for row in rows)

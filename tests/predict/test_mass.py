@@ -122,6 +122,7 @@ def test_a_part_says_what_its_scores_follow_from(place):
     [
         (["--crop=40"], "another --crop (32, now 40)"),
         (["--threshold=0.4"], "another --threshold (0.5, now 0.4)"),
+        (["--exif=apply"], "another --exif (ignore, now apply)"),
         (["--shard=0/2"], "another number of shards (1, now 2)"),
         (["--part-rows=9"], "another --part-rows (1000, now 9)"),
         (["--weights={other}"], "other weights ("),

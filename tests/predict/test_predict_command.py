@@ -94,6 +94,20 @@ def test_every_odd_file_has_its_row(detector, tmp_path):
     assert rows[5]["logit"] == pytest.approx(float(expected), abs=1e-5)
 
 
+def test_images_are_turned_where_asked(detector, images, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for kind in ("png", "tif"):
+        Image.fromarray(images[0]).save(tmp_path / f"a.{kind}", exif=exif)
+    paths = sorted(tmp_path.iterdir())
+    turned = np.ascontiguousarray(np.rot90(images[0], -1))
+    for choice, expected in (("ignore", images[0]), ("apply", turned)):
+        rows = score_files(detector, paths, crop=48, exif=choice)
+        logit = pytest.approx(float(detector.score([expected], crop=48)[0]), abs=1e-5)
+        assert [row["logit"] for row in rows] == [logit, logit]
+    assert rows[0]["logit"] != pytest.approx(score_files(detector, paths, crop=48)[0]["logit"])
+
+
 def test_a_logit_that_is_no_number_is_told_and_not_called_real(images, tmp_path):
     model = Model(name="resnet18", width=4)
     variables = jax.tree.map(
