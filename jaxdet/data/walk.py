@@ -72,7 +72,8 @@ def walk(root: Path, *, start: str = "", skip: Collection[str] = ()) -> Iterator
         except OSError as error:
             yield Visit(path=place.path, error=error)
             continue
-        circular = tuple(one.path for one in inside if place.lies_in(one.identity))
+        # Without a link on the way nothing leads back.
+        circular = tuple(one.path for one in inside if one.links and place.lies_in(one.identity))
         distant = tuple(one.path for one in inside if one.links > _MOST_LINKS)
         yield Visit(
             path=place.path,

@@ -134,7 +134,7 @@ def find_inputs(paths: Sequence[Path], *, column: str | None) -> Inputs:
     """
     if column is not None:
         return ParquetColumn(paths, column=column)
-    tables = [path for path in paths if _is_parquet(path.name) and not path.is_dir()]
+    tables = [path for path in paths if _is_parquet(path.name)]
     if tables:
         raise UserError(f"{tables[0]}: a Parquet file; name its column of images with --column")
     return ImageFiles(paths)

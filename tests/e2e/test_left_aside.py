@@ -1,4 +1,4 @@
-"""Images at every wrong place: what a command uses and leaves aside is all that there is."""
+"""Images at every wrong place: what is used and what is left aside is all that there is."""
 
 import json
 import os
