@@ -53,7 +53,7 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-pixels",
-        type=int,
+        type=_count,
         default=Data.max_pixels,
         metavar="N",
         help="files with more pixels are not decoded (default %(default)s)",
@@ -108,4 +108,4 @@ def _share(text: str) -> float:
 def _count(text: str) -> int:
     if text.isdecimal() and int(text) > 0:
         return int(text)
-    raise UserError(f"{text}: give a number from 1 on")
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
