@@ -11,6 +11,7 @@ import errno
 import gc
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -70,7 +71,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises UserError."""
+        message = _INVALID.sub(lambda found: f"{found[2]} is no {_KINDS[found[1]]}", message)
         raise UserError(f"{message} (see {self.prog} --help)")
+
+
+# What argparse says of a value, by the name of a type of Python's.
+_INVALID = re.compile(r"invalid (int|float) value: (.*)")
+_KINDS = {"int": "whole number", "float": "number"}
 
 
 class DiskFullError(RunFailedError):

@@ -84,8 +84,8 @@ def check_torch(archs: Sequence[str]) -> None:
     """
     if not has_torch():
         raise UserError(
-            "--reference=torch: PyTorch is not installed; in the checkout: "
-            "pip install -e '.[torch]'"
+            "--reference=torch: PyTorch is not installed; "
+            "in the checkout: pip install -e '.[torch]'"
         )
     others = [arch for arch in archs if arch != "resnet50"]
     if others:

@@ -74,7 +74,7 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--max-pixels",
-        type=int,
+        type=_count,
         default=Data.max_pixels,
         metavar="N",
         help="files with more pixels are not decoded (default %(default)s)",
@@ -140,7 +140,7 @@ def _threshold(text: str) -> str | float:
 def _count(text: str) -> int:
     if text.isdecimal() and int(text) > 0:
         return int(text)
-    raise UserError(f"{text}: give a number from 1 on")
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
 
 
 def open_detector(options: argparse.Namespace) -> LoadedDetector:

@@ -114,7 +114,7 @@ def _note(signum: int, frame: object) -> None:
     if _received:
         return  # the watch has seen it, and when it came
     _received.append(signum)
-    repeats_request()
+    repeats_request()  # taken down for `errors.guard`, once the body has ended
     name = signal.Signals(signum).name
     _log(f"{name}: ending at the next step; another signal after {SECOND_AFTER:g} s ends at once")
 

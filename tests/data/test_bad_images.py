@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import shutil
 import struct
 import subprocess
@@ -123,7 +124,7 @@ def test_what_cannot_be_read_is_refused_with_the_reason(content, says):
 def test_ghostscript_is_never_started(tmp_path, monkeypatch):
     marker = tmp_path / "started"
     program = tmp_path / "gs"
-    program.write_text(f"#!/bin/sh\ntouch {marker}\n")
+    program.write_text(f"#!/bin/sh\ntouch {shlex.quote(str(marker))}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     content = encoded(PICTURE, "eps")

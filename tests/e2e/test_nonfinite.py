@@ -1,5 +1,7 @@
 """Losses and gradients that are not finite, for real: told, repeated, or left out and counted."""
 
+import shlex
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ def test_the_bundle_of_a_step_repeats_it_from_the_checkpoint_before(dataset, tmp
     assert last.startswith("error: step ")
     assert "loss nan" in last or "loss inf" in last
     (bundle,) = (run.path / "nonfinite").iterdir()
-    assert f"jaxdet.train.replay {bundle}" in last
+    assert f"jaxdet.train.replay {shlex.quote(str(bundle))}" in last
 
     facts = read_json(bundle / "bundle.json")
     assert facts["step"] == int(bundle.name)

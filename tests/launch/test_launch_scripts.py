@@ -149,7 +149,9 @@ def test_xla_knows_the_flags_and_what_is_set_stays():
     code = "import jax, os; jax.numpy.zeros(1); print(os.environ['XLA_CLIENT_MEM_FRACTION'])"
     given = {**os.environ, "XLA_CLIENT_MEM_FRACTION": "0.5", "XLA_FLAGS": ""}
     given.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", None)
-    command = f'source launch/env.sh; echo "$XLA_FLAGS"; exec {sys.executable} -c "{code}"'
+    command = (
+        f'source launch/env.sh; echo "$XLA_FLAGS"; exec {shlex.quote(sys.executable)} -c "{code}"'
+    )
     done = subprocess.run(
         ["bash", "-euc", command], cwd=REPOSITORY, env=given, capture_output=True, text=True,
         check=False,

@@ -295,7 +295,11 @@ def test_what_is_no_shard_is_refused(text, environment, says):
         (["--out=o", "--column=n", "a.parquet"], "column 'n' is of type int64"),
         (["--out=o", "--column=x", "images"], "images: holds no .parquet files"),
         (["--out=o", "--column=x", "w.safetensors"], "w.safetensors: cannot be read as Parquet"),
-        (["--out=o", "--part-rows=0", "images"], "0: give a number from 1 on"),
+        (
+            ["--out=o", "--part-rows=0", "images"],
+            "argument --part-rows: '0' is no whole number from 1 up",
+        ),
+        (["--max-pixels=-1", "images"], "argument --max-pixels: '-1' is no whole number from 1 up"),
     ],
 )
 def test_mistakes_end_in_one_line(place, monkeypatch, capsys, arguments, says):

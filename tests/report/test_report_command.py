@@ -1,3 +1,4 @@
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -111,9 +112,12 @@ def test_missing_predictions_are_told(make_run, capsys):
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(make_run):
-    command = f"{sys.executable} -m jaxdet.report {make_run('a', trained=False)} | head -c 10"
+    report = shlex.join([sys.executable, "-m", "jaxdet.report", str(make_run("a", trained=False))])
     done = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False
+        ["bash", "-c", f"set -o pipefail; {report} | head -c 10"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout == "set       "[: len(done.stdout)]
     assert "Traceback" not in done.stderr

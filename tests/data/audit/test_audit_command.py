@@ -41,7 +41,8 @@ def test_end_to_end(make_tree, tmp_path):
         (("flat",), "put them in a folder named after the set"),
         (("root", "--threshold=0.4"), "0.4 is not above 0.5"),
         (("root", "--threshold=x"), "--threshold"),
-        (("root", "--max-pixels=0"), "0 is not above 0"),
+        (("root", "--threshold=x"), "--threshold: x is not above 0.5"),
+        (("root", "--max-pixels=x"), "--max-pixels: 'x' is no whole number from 1 up"),
         (("root", "--json=root/train"), "cannot be written"),
     ],
 )
