@@ -111,15 +111,15 @@ def test_several_runs_are_told_apart_without_colour(run, make_full_run, sets):
     assert len(lines) == len(set(lines)) == 2
     page = page_html(contents_of([run, other]))
     assert page.count('class="key"') == 4  # two runs, above robustness and above curves
-    assert "Each set: b" in page
+    assert "Each set: other" in page
 
 
 def test_a_run_without_conditions_may_stand_beside_one_with(run, make_run, sets):
     plain = load_runs([make_run("b", {"own": sets["own"]}, name="plain", trained=False)])[0]
     page = page_html(contents_of([plain, run]))
     assert "<h2>Robustness</h2>" in page
-    assert "Each set: b" not in page
-    assert "Each set: a" in page
+    assert "Each set: plain" not in page
+    assert "Each set: blur_jpeg_0.5" in page
     other = load_runs([make_run("c", {"third": sets["own"]}, name="other", trained=False)])[0]
     alone = robustness_panels([other, run], "blur")  # no set in common, and so no mean
     assert [panel.title for panel in alone] == ["third", "progan", "own"]
