@@ -65,8 +65,8 @@ def validations(run: Begun) -> list[list[str]]:
 
 def checkpoints(run: Begun) -> list[int]:
     """Gives the steps of the checkpoints that lie in the run's folder, ascending."""
-    folder = run.folder.checkpoints
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    folders = (run.folder.checkpoints, run.folder.unvalidated)
+    names = {path.name for folder in folders if folder.is_dir() for path in folder.iterdir()}
     return sorted(int(name) for name in names if name.isdecimal())
 
 

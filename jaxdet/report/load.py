@@ -20,6 +20,10 @@ from jaxdet.results import (
     read_results,
 )
 
+OUTDATED = (
+    "the results are of before the config was changed (changes.jsonl); the run's next start scores "
+    "the sets again"
+)
 _UNNAMED = schema.Config().name
 
 
@@ -53,6 +57,14 @@ class Run(Begun):
     """
 
     results: Results
+
+    @property
+    def is_outdated(self) -> bool:
+        """True where the config was changed after the results were written."""
+        if not self.folder.changes.exists():
+            return False
+        now = schema.config_hash(schema.read_config(self.folder.config))
+        return now != self.results.config_hash
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from jaxdet.report.figures.robustness import robustness_panels
 from jaxdet.report.figures.style import DASHES, LIGHT, to_svg
 from jaxdet.report.figures.training import training_panels
 from jaxdet.report.labels import shown
-from jaxdet.report.load import Begun, Run, flatten, options_of
+from jaxdet.report.load import OUTDATED, Begun, Run, flatten, options_of
 from jaxdet.report.spectra import SpectrumPair
 from jaxdet.report.weights import weights_line
 
@@ -110,6 +110,8 @@ def _tables(contents: Contents) -> dict[str, Any]:
             for run in runs
             if published.has_published(run.results)
         ],
+        "outdated": [run.label for run in runs if run.is_outdated],
+        "outdated_text": OUTDATED,
         "weights": [(run.label, weights_line(run.results.weights)) for run in runs],
         "measure_definitions": measures.definitions(runs),
         "has_calibration": any(run.results.calibration is not None for run in runs),

@@ -10,6 +10,7 @@ from jaxdet.report import conditions, latex, markdown, papers, tables
 from jaxdet.report.contents import Contents, read_contents
 from jaxdet.report.figures.sheets import sheets
 from jaxdet.report.figures.style import to_files
+from jaxdet.report.load import OUTDATED
 from jaxdet.report.page import MARK, page_html
 from jaxdet.results import RunFolder
 
@@ -40,6 +41,8 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
 
 def _tell_missing(contents: Contents) -> None:
     for run in contents.runs:
+        if run.is_outdated:
+            say(f"{run.folder.path}: {OUTDATED}")
         names = [name for name in run.results.sets if not run.folder.predictions(name).is_file()]
         if names:
             say(f"{run.folder.path}: no predictions of {', '.join(names)}: no curves of them")

@@ -7,6 +7,7 @@ import sys
 import pytest
 from safetensors.numpy import save_file
 
+from jaxdet.report import write_report
 from jaxdet.results import Predictions, RunFolder, read_arrays, read_results
 from tests.conftest import write_images
 from tests.e2e.conftest import REPOSITORY, main_arguments
@@ -63,6 +64,8 @@ def test_an_evaluation_killed_within_sets_goes_on_where_it_was(start, tmp_path):
     kill_when(start(), partial[0].exists)
     first = times(run)
     assert list(first) == [run.predictions("one"), run.two_shot("one")]
+    page = write_report([run.path], tmp_path / "report")
+    assert "(1 set scored so far)" in page.read_text()
 
     kill_when(start(), partial[1].exists)
     second = times(run)

@@ -123,6 +123,7 @@ def test_one_and_four_devices_log_the_same_losses(dataset, tmp_path, finish):
         )
         status, _, err = finish("jaxdet.main", *arguments, JAX_NUM_CPU_DEVICES=str(devices))
         assert status == 0, err
+        assert "This run only trains (task=train)" in (workdir / "report/index.html").read_text()
         return [x["train/loss"] for x in read_metrics(workdir / "metrics.jsonl") if "lr" in x]
 
     np.testing.assert_allclose(losses(1), losses(4), atol=1e-4)

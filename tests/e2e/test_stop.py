@@ -85,6 +85,10 @@ def test_a_signal_saves_within_a_step_and_the_run_goes_on_with_the_same_bits(
         assert (run.unvalidated / str(STEPS_PER_EPOCH)).is_dir()
         assert saved not in logged(run, "val/loss")
     assert not unfinished_checkpoints(run)
+    status, out, err = finish("jaxdet.report", str(run.path), f"--out={tmp_path / 'report'}")
+    assert status == 0, err
+    assert re.search(rf"^Not finished: .* goes on from the newest checkpoint, step {saved}\.$",
+                     out, re.MULTILINE)  # fmt: skip
 
     status, _, err = finish("jaxdet.main", *arguments)
     assert status == 0, err

@@ -238,3 +238,17 @@ def test_the_main_table_fits_on_paper(opened):
     assert (
         browser.run("document.querySelector('table.scores').getBoundingClientRect().right") <= 718
     )
+
+
+def test_bold_numbers_of_a_comparison_are_those_whose_interval_leaves_out_zero(opened):
+    weights = opened().run(
+        """[...document.querySelectorAll("table.compare")].slice(0, 2).map((table) =>
+        [...table.querySelectorAll("td.n:not(:empty)")].map((cell) => [
+            +getComputedStyle(cell).fontWeight >= 600, cell.textContent]))"""
+    )
+    results, differences = weights
+    assert not any(is_bold for is_bold, _ in results)  # the means included
+    assert [is_bold for is_bold, _ in differences] == [
+        not text.startswith("+0.0") for _, text in differences
+    ]
+    assert [text.startswith("+0.0") for _, text in differences].count(True) == 2  # of 4

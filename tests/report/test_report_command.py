@@ -53,7 +53,7 @@ def test_mistakes_are_one_line(make_run, tmp_path, capsys):
     assert "--ou" in _mistake(capsys, make_run("a"), "--ou=x")
     assert f"{tmp_path / 'none'}: no such folder" in _mistake(capsys, tmp_path / "none")
     (tmp_path / "empty").mkdir()
-    assert "results.json: no such file" in _mistake(capsys, tmp_path / "empty")
+    assert "neither results.json nor config.json" in _mistake(capsys, tmp_path / "empty")
     run = make_run("a", trained=False)
     (run / "results.json").write_text('{"schema_version": 1,\n\n')
     assert "results.json: cannot be read as JSON" in _mistake(capsys, run)

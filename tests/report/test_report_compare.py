@@ -1,11 +1,14 @@
 import dataclasses
+import re
 import statistics
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jaxdet import metrics
 from jaxdet.errors import UserError
+from jaxdet.report import latex, papers, rows
 from jaxdet.report.compare import compare
 from jaxdet.report.contents import contents_of
 from jaxdet.report.load import load_runs
@@ -110,7 +113,7 @@ def test_repeated_runs_are_those_with_other_seeds_alone(runs, make_predictions):
         run.options["optim.batch_size"] = 7
     loaded[4].options["model.width"] = 3
     (group,) = compare(loaded).repeats
-    assert group.labels == ("one", "two", "three")
+    assert group.labels == ("run0", "run1", "run2")
     assert group.seeds == ("0", "1", "2")
     values = [run.results.sets["a"].ap for run in loaded[:3]]
     assert group.ap == {
@@ -152,3 +155,57 @@ def test_page_and_markdown_tell_differences_and_spread(runs, make_predictions):
     assert shown in page
     assert shown in text
     assert "n = 2 runs (seeds 0, 1)" in page
+    tables = latex.comparison_text(loaded, found)
+    assert f"a & {latex.escaped(rows.difference_with_ends(one.ap, one.ends))} " in tables
+    assert f"a & {latex.escaped(shown)} & " in tables
+
+
+def test_bold_says_that_the_interval_leaves_out_zero_in_every_form(runs, make_predictions):
+    """Also in the mean, which was bold whatever its interval."""
+    weak, strong = (make_predictions("a", strength=s) for s in (0.3, 3))
+    loaded = runs({"a": weak}, {"a": strong}, {"a": weak})
+    found = compare(loaded)
+    rises, zero = f"{100 * found.means[0].ap:+.1f}", "+0.0"
+    page = " ".join(page_html(contents_of(loaded)).split())
+    for place in ("<tbody> <tr>", "<tfoot><tr>"):
+        pattern = rf'{place}<th scope="row">[\w ]+</th> *<td class="n ap">\{rises}<small>[^/]+'
+        assert re.search(rf'{pattern}/small></td> *<td class="n">\{zero}<small>', page)
+    css = Path(page_html.__code__.co_filename).with_name("templates") / "style.css"
+    bold = re.findall(r"([^}]*tfoot[^{]*){[^}]*font-weight", css.read_text())
+    assert [one.strip() for one in bold] == ["tfoot th"]
+    lines = markdown_text(loaded, found).splitlines()
+    assert [line.count("**") for line in lines if "+0.0 (+0.0" in line] == [2, 2]  # one cell each
+    assert r"mean over sets of both & \textbf{" in latex.comparison_text(loaded, found)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_the_sharpness_baseline_stands_in_every_form_of_a_comparison(runs, make_predictions, alike):
+    weak, strong = (make_predictions("a", strength=s) for s in (0.0, 3))
+    if not alike:  # as of another crop
+        strong = dataclasses.replace(strong, sharpness=strong.sharpness[::-1])
+    loaded = runs({"a": weak}, {"a": strong})
+    scores = [run.results.sets["a"] for run in loaded]
+    low, high = (rows.percent(one.ap) for one in scores)
+    baselines = [rows.percent(one.sharpness_ap) for one in scores]
+    assert (baselines[0] == baselines[1]) is alike
+    page = " ".join(page_html(contents_of(loaded)).split())
+    assert f"{low}<i>\N{DAGGER}</i><small>" in page
+    assert f">{high}<small>" in page
+    markdown, paper = markdown_text(loaded, compare(loaded)), papers.markdown_text(loaded)
+    tex = papers.latex_text(loaded)
+    assert f"| a | {low}\N{DAGGER} (" in markdown
+    assert f"| run0 | measured | {low}\N{DAGGER} | " in paper
+    assert rf"run0 & measured & {low}\dag{{}} & " in tex
+    assert "no evidence that the detector works" in markdown.split("##")[1]
+    for text in (page, paper, tex):
+        assert "no evidence that the detector works" in text
+    if alike:
+        assert f'<td class="n muted">{baselines[0]}</td>' in page
+        assert f" | {baselines[0]} |\n| mean" in markdown
+        assert f"| all runs | sharpness | {baselines[0]} |" in paper
+        assert f"all runs & sharpness & {baselines[0]} & " in tex
+    else:
+        assert all(f"<small>baseline {one}</small>" in page for one in baselines)
+        assert all(f"; floor {one}) |" in markdown for one in baselines)
+        assert f"| run1 | sharpness | {baselines[1]} |" in paper
+        assert f" & sharpness & {baselines[1]} & " in tex

@@ -13,7 +13,7 @@ from jaxdet.report.contents import contents_of
 from jaxdet.report.figures.panels import alone
 from jaxdet.report.figures.precision_recall import MOST_STEPS, precision_recall_panels, thinned
 from jaxdet.report.figures.robustness import robustness_panels
-from jaxdet.report.figures.style import to_svg
+from jaxdet.report.figures.style import drawn, to_svg
 from jaxdet.report.load import load_runs
 from jaxdet.report.page import page_html
 
@@ -86,7 +86,7 @@ def test_robustness_has_a_panel_a_set_and_one_of_the_mean(run):
     panels = robustness_panels([run], "jpeg")
     assert [panel.title for panel in panels] == ["Mean over sets", "progan", "own"]
     texts = _texts(panels[1])
-    assert {"none", "90", "30", "quality"} <= set(texts)
+    assert {"none", "90", "30", "quality", "AP, %"} <= set(texts)
     series = conditions.series(run.results, "jpeg", "progan")
     assert {f"{100 * ap:.1f}" for _, ap in (series[0], series[-1])} <= set(texts)
 
@@ -120,6 +120,10 @@ def test_a_run_without_conditions_may_stand_beside_one_with(run, make_run, sets)
     assert "<h2>Robustness</h2>" in page
     assert "Each set: plain" not in page
     assert "Each set: blur_jpeg_0.5" in page
+    other = load_runs([make_run("c", {"third": sets["own"]}, name="other", trained=False)])[0]
+    alone = robustness_panels([other, run], "blur")  # no set in common, and so no mean
+    assert [panel.title for panel in alone] == ["third", "progan", "own"]
+    assert "that all runs scored" not in page_html(contents_of([other, run]))
 
 
 def test_conditions_as_csv_with_the_stored_numbers(run):
@@ -146,6 +150,8 @@ def test_two_shot_accuracy_stands_between_that_at_zero_and_the_oracle(run):
 def test_without_two_shot_there_is_no_column(make_run, sets):
     run = load_runs([make_run("a", sets, trained=False)])[0]
     assert "two_shot" not in [c.name for c in measures.columns(run.results)]
+    assert "<dt>Oracle</dt>" in page_html(contents_of([run]))
+    assert "wo-shot" not in page_html(contents_of([run]))  # nor an explanation of it
 
 
 @pytest.mark.parametrize("case", ["many", "ties", "few", "perfect", "one"])
@@ -193,7 +199,19 @@ def test_precision_and_recall_equal_scikit_learns():
 def test_sets_of_one_class_have_no_curve(make_run, make_predictions):
     sets = {"reals": make_predictions("a", fake=False), "both": make_predictions("b")}
     run = load_runs([make_run("a", sets, trained=False)])[0]
-    assert [panel.title for panel in precision_recall_panels([run])] == ["both"]
-    assert f"AP {100 * run.results.sets['both'].ap:.1f}" in _texts(
-        precision_recall_panels([run])[0]
-    )
+    (panel,) = precision_recall_panels([run])
+    assert panel.title == "both"
+    ap = f"AP {100 * run.results.sets['both'].ap:.1f}"
+    assert {ap, "recall, %", "precision, %"} <= set(_texts(panel))
+
+
+def test_chance_is_the_share_of_fakes(make_run, make_predictions):
+    rows = make_predictions("a", per_label=40)
+    few = {name: getattr(rows, name)[:60] for name in ("id", "label", "logit", "sharpness")}
+    sets = {"third": dataclasses.replace(rows, **few)}  # 40 real, 20 fake
+    run = load_runs([make_run("a", sets, trained=False)])[0]
+    (panel,) = precision_recall_panels([run])
+    with drawn(alone(panel, name="x", width=200, height=170)) as figure:
+        _, chance = figure.axes[0].lines
+        np.testing.assert_allclose(chance.get_ydata(), [100 / 3] * 2, atol=0.05)
+        assert chance.is_dashed()

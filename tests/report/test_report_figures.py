@@ -8,7 +8,7 @@ import pytest
 from jaxdet.report.figures import bars, training
 from jaxdet.report.figures.panels import alone
 from jaxdet.report.figures.precision_recall import precision_recall_panels
-from jaxdet.report.figures.style import to_files, to_svg
+from jaxdet.report.figures.style import drawn, to_files, to_svg
 from jaxdet.report.load import load_runs
 
 
@@ -84,6 +84,25 @@ def test_bars_grow_with_sets_and_runs(runs):
     assert height(few) < height(more)
 
 
+def test_bars_start_at_chance_and_the_axis_below_all_that_is_drawn(make_run, make_predictions):
+    few = make_predictions("a", per_label=40)
+    few = dataclasses.replace(
+        few, **{name: getattr(few, name)[:50] for name in ("id", "label", "logit", "sharpness")}
+    )  # 40 real, 10 fake
+    sets = {"half": make_predictions("b", strength=-1), "fifth": few}
+    loaded = load_runs([make_run("a", sets, trained=False)])
+    scores = list(loaded[0].results.sets.values())
+    assert scores[0].ap < 0.5
+    with drawn(bars.ap_bars(loaded, width=600)) as figure:
+        (axes,) = figure.axes
+        starts = [bar.get_x() for bar in axes.patches]
+        ends = [bar.get_x() + bar.get_width() for bar in axes.patches]
+        low, _ = axes.get_xlim()
+    np.testing.assert_allclose(starts, [50, 20])
+    np.testing.assert_allclose(ends, [100 * one.ap for one in scores])
+    assert low == 10 < min(100 * one.ap_ci95[0] for one in scores)
+
+
 def test_whiskers_are_never_negative(runs):
     one = runs[0].results.sets["$x^2$"]
     outside = dataclasses.replace(one, ap=0.5, ap_ci95=(0.6, 0.7))
@@ -94,7 +113,9 @@ def test_whiskers_are_never_negative(runs):
 
 
 def test_curves_without_data_are_left_out(runs):
-    assert len(training.training_panels(runs)) == 3
+    panels = _svgs(training.training_panels(runs))
+    units = ["cross-entropy, nats", "%", "learning rate"]
+    assert [unit in _texts(svg) for svg, unit in zip(panels, units, strict=True)] == [True] * 3
     only_loss = dataclasses.replace(runs[0], curves={"train/loss": [(1, 0.5)]})
     (svg,) = _svgs(training.training_panels([only_loss]))
     assert "Loss" in _texts(svg)

@@ -5,12 +5,14 @@ import pytest
 from jaxdet import config
 from jaxdet.errors import UserError
 from jaxdet.pages import printable
+from jaxdet.report.contents import contents_of
 from jaxdet.report.load import flatten, load_runs, options_of
+from jaxdet.report.page import page_html
 
 
 def test_a_run_is_read_with_all_its_files(make_run):
     (run,) = load_runs([make_run("a")])
-    assert run.label == run.results.name == "blur_jpeg_0.5"
+    assert run.label == run.results.name == "blur_jpeg_0.5"  # alone it is called by its name
     assert run.options["augment.blur_probability"] == 0.5
     assert run.env["machine"]["cpu"] == "8 cores"
     assert [step for step, _ in run.curves["val/ap"]] == list(range(200, 1601, 200))
@@ -42,12 +44,19 @@ def test_options_of_another_version_are_kept(make_run):
     assert future.stands_out
 
 
-def test_labels_differ(make_run):
-    paths = [make_run("a"), make_run("b"), make_run("c", name="other")]
-    labels = [run.label for run in load_runs(paths)]
-    assert labels == ["blur_jpeg_0.5 (a)", "blur_jpeg_0.5 (b)", "other"]
-    twice = [run.label for run in load_runs([paths[0], paths[0]])]
-    assert twice == ["blur_jpeg_0.5 #1", "blur_jpeg_0.5 #2"]
+def test_several_runs_are_called_by_their_folders(make_run):
+    paths = [make_run("a"), make_run("b"), make_run("x/b", name="other"), make_run("y/x/b")]
+    assert [run.label for run in load_runs(paths[:2])] == ["a", "b"]
+    assert [run.label for run in load_runs(paths[1:3])] == [f"{paths[0].parent.name}/b", "x/b"]
+    deep = [run.label for run in load_runs(paths[2:])]
+    assert deep == [f"{paths[0].parent.name}/x/b", "y/x/b"]
+    assert [run.label for run in load_runs([paths[0], paths[0]])] == ["a #1", "a #2"]
+    assert [run.label for run in load_runs([paths[0], paths[1], paths[0]])] == ["a #1", "b", "a #3"]
+
+
+def test_a_run_without_a_name_is_called_by_its_folder(make_run):
+    (run,) = load_runs([make_run("a", name="unnamed")])
+    assert run.label == "a"
 
 
 def test_only_results_are_needed(make_run):
@@ -77,7 +86,12 @@ def test_damaged_metrics_are_named(make_run):
 def test_a_folder_that_is_none(make_run, tmp_path):
     with pytest.raises(UserError, match="missing: no such folder"):
         load_runs([make_run("a"), tmp_path / "missing"])
-    with pytest.raises(UserError, match=r"results\.json: no such file"):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        UserError, match=r"empty: not a run: it has neither results\.json nor [^;]*$"
+    ):
+        load_runs([tmp_path / "empty"])
+    with pytest.raises(UserError, match=r"; 1 runs lie in it: name them, as in .*/\*$"):
         load_runs([tmp_path])
 
 
@@ -106,18 +120,24 @@ def test_printable_marks_what_would_steer_a_terminal():
     assert printable("a\x1b[31m\n\u202eb\udcff") == "a\ufffd[31m\ufffd\ufffdb\ufffd"
 
 
-def test_runs_of_one_name_are_called_by_what_differs(make_run):
+def test_what_differs_stands_in_a_second_line(make_run):
     plain, blurred = config.Augment(), config.Augment(blur_probability=0.5)
     paths = [
         make_run("a", settings={"augment": plain}),
         make_run("b", settings={"augment": blurred, "runtime": config.Runtime(workers=3)}),
     ]
     runs = load_runs(paths)
-    assert [run.label for run in runs] == [
-        "blur_jpeg_0.5 (augment.blur_probability 0.0)",
-        "blur_jpeg_0.5 (augment.blur_probability 0.5)",
+    assert [(run.label, run.differs) for run in runs] == [
+        ("a", "augment.blur_probability 0.0"),
+        ("b", "augment.blur_probability 0.5"),
     ]
-    assert runs[1].differs == "augment.blur_probability 0.5"
+    page = page_html(contents_of(runs))
+    assert page.count('a <span class="muted">augment.blur_probability 0.0</span>') == 1
+    assert page.count("b<small>augment.blur_probability 0.5</small>") == 2  # AP and differences
+    named = load_runs([make_run("c", name="c"), make_run("d", name="other", seed=1)])
+    assert [run.differs for run in named] == ["name c, seed 0", "name other, seed 1"]
+    row = load_runs([make_run("c", name="c"), make_run("d", name="d", seed=1)])[0]
+    assert row.differs == "seed 0"
     (alone,) = load_runs(paths[:1])
     assert (alone.label, alone.differs) == ("blur_jpeg_0.5", "")
 

@@ -60,8 +60,10 @@ def test_page_and_markdown_show_them_with_their_intervals(calibrated):
     line = measures.calibration_line(calibrated.results.calibration)
     assert line.startswith("From 60 real and 60 fake validation images (val): temperature ")
     assert line in page
-    for term, _ in measures.DEFINITIONS:
-        assert f"<dt>{term}</dt>" in page
+    for term, names, _ in measures.DEFINITIONS:
+        assert (f"<dt>{term}</dt>" in page) is (measures.TWO_SHOT not in names)
+    assert "| FPR at the validation threshold for 1 % FPR |" in text
+    assert "At the validation threshold for 1 % FPR</th>" in page
 
 
 def test_a_run_without_validation_says_so(load, make_predictions):
@@ -70,6 +72,9 @@ def test_a_run_without_validation_says_so(load, make_predictions):
     names = {c.name for c in measures.columns(run.results)}
     assert "oracle_accuracy" in names
     assert not {name for name in names if "val" in name or "scaled" in name}
+    terms = {term for term, _ in measures.definitions([run])}
+    assert terms == {"Accuracy", "Oracle", "EER", "TPR at FPR", "ECE", "Brier"}
+    assert "held fixed" not in page_html(contents_of([run]))
 
 
 def test_results_of_before_there_were_measures_have_no_second_table(load, make_predictions):

@@ -159,7 +159,7 @@ def test_the_floor_is_marked(write, make_predictions):
 
 def test_a_run_that_only_evaluated(write, make_predictions):
     page = write({"a": make_predictions("a")})
-    assert "No training curves: this run only evaluated." in page.words
+    assert "No training curves: this run has no line of training" in page.words
     assert page.tags.count("svg") == 2 + 1
 
 
@@ -190,11 +190,11 @@ def test_several_runs_side_by_side(write, make_predictions, tmp_path):
         ].items()
     }
     ends = rf"[\d.]+{DASH}[\d.]+"
-    a_row = rf" a {ap['a']} {ends} {ap['a']} {ends} b "
-    b_row = rf" b {ap['b']} {ends} {DASH} Mean over the sets of all runs {ap['a']} {ap['a']}"
+    a_row = rf" a {ap['a']} {ends} {ap['a']} {ends} [\d.]+ b "
+    b_row = rf" b {ap['b']} {ends} {DASH} [\d.]+ Mean over the sets of all runs {ap['a']} {ap['a']}"
     assert re.search(a_row, page.words)
     assert re.search(b_row, page.words)
-    assert page.words.count("All numbers of blur_jpeg_0.5 (run") == 2
+    assert page.words.count("All numbers of run") == 2
     assert page.tags.count("svg") == 5 + 2 + 2  # and the dashes of two runs
 
 

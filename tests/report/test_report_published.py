@@ -91,9 +91,9 @@ def table_1(make_run, make_predictions, generators):
     sets = {n: make_predictions(n, per_label=20) for n in reversed(generators[:11])}
     published = dict.fromkeys(sets, 0.9)
     paths = [
-        make_run("a", sets, name="No Aug.", published=published, trained=False),
-        make_run("b", sets, name="Blur + JPEG (0.5) & a_b%", published=published, trained=False),
-        make_run("c", sets, name="own", trained=False),
+        make_run("No Aug.", sets, published=published, trained=False),
+        make_run("Blur + JPEG (0.5) & a_b%", sets, published=published, trained=False),
+        make_run("own", sets, trained=False),
     ]
     return load_runs(paths)
 
@@ -107,20 +107,22 @@ def _body(text):
 
 def test_the_layout_of_table_1_in_latex(table_1):
     text = papers.latex_text(table_1)
-    head, first, second, own = _body(text.replace(r"\& a", r"\x a"))
+    head, first, second, own, baseline = _body(text.replace(r"\& a", r"\x a"))
     assert head == [["Run", "AP", *ELEVEN, "mAP"]]
     assert [line[:2] for line in first] == [
         ["No Aug.", "published"], ["", "measured"], ["", "difference"],
     ]  # fmt: skip
     assert first[0][2:] == ["90.0"] * 12
     sets = table_1[0].results.sets
-    assert first[1][2] == rows.percent(sets["progan"].ap)
+    assert first[1][2] == latex.escaped(rows.marked_ap(sets["progan"]))
+    assert baseline[0][:2] == ["all runs", "sharpness"]
+    assert baseline[0][2] == rows.percent(sets["progan"].sharpness_ap)
     assert first[1][-1] == rows.percent(table_1[0].results.mean_ap)
     gap = round(100 * (sets["progan"].ap - 0.9), 1)
     assert first[2][2] == latex.difference(gap)
     assert second[0][0] == r"Blur + JPEG (0.5) \x a\_b\%"
     assert [line[:2] for line in own] == [["own", "measured"]]
-    assert {len(line) for part in (head, first, second, own) for line in part} == {14}
+    assert {len(line) for part in (head, first, second, own, baseline) for line in part} == {14}
     assert "mean over the eleven sets of the papers" in text
 
 
@@ -169,7 +171,7 @@ def test_the_same_table_as_csv_and_markdown(table_1):
 
 def test_sets_of_ones_own_come_last_and_are_averaged_over(run):
     assert papers.titles([run]) == ["ProGAN", "CRN", "SAN", "own", "mAP"]
-    published, measured, gap = papers.lines([run])
+    published, measured, gap, _ = papers.lines([run])
     assert measured.values[-1] == pytest.approx(run.results.mean_ap)
     assert published.values[-2:] == (None, None)
     assert gap.values[-1] is None

@@ -165,8 +165,9 @@ def test_markdown_of_one_run(make_run, make_predictions):
     # Every line has as many cells as the header; the escaped bar makes none.
     assert {line.replace("\\|", "").count("|") for line in lines[2:7]} == {12}
     second = lines.index("### Thresholds and calibration") + 2
-    assert lines[second].startswith("| set | Accuracy at 0 | Accuracy oracle | ")
+    assert lines[second].startswith("| set | accuracy at logit 0 | oracle accuracy | ")
     assert len({line.replace("\\|", "").count("|") for line in lines[second : second + 3]}) == 1
+    assert "no evidence that the detector works" in text
     assert lines[-1] == (
         "No temperature and no threshold from validation: this run scored no validation set."
     )
@@ -180,9 +181,10 @@ def test_markdown_of_several_runs(make_run, make_predictions):
     ends = rows.interval(runs[0].results.sets["x"].ap_ci95)
     lines = markdown_text(runs, compare(runs)).splitlines()
     assert lines[0] == "## AP"
-    assert f"| x | {ap} ({ends}) | {ap} ({ends}) |" in lines
-    assert any(line.startswith("| y | ") and line.endswith(f" | {rows.NONE} |") for line in lines)
-    assert f"| mean over shared sets | {ap} | {ap} |" in lines
+    floor = rows.percent(runs[0].results.sets["x"].sharpness_ap)
+    assert f"| x | {ap} ({ends}) | {ap} ({ends}) | {floor} |" in lines
+    assert any(line.startswith("| y | ") and f" | {rows.NONE} | " in line for line in lines)
+    assert f"| mean over shared sets | {ap} | {ap} |  |" in lines
 
 
 def test_means_are_compared_over_shared_sets(make_run, make_predictions):

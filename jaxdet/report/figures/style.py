@@ -109,7 +109,7 @@ def new_figure(width: int, height: int) -> Figure:
 
 def to_svg(drawing: Drawing) -> str:
     """The figure as an `<svg>` element for a page: no header, names or sizes of its own."""
-    with _drawn(drawing, PAGE) as figure:
+    with drawn(drawing, PAGE) as figure:
         for axes in figure.axes:
             axes.patch.set_visible(False)
         text = _saved(figure, "svg", Date=None, Creator=None).decode()
@@ -123,15 +123,15 @@ def to_svg(drawing: Drawing) -> str:
 
 def to_files(drawing: Drawing) -> dict[str, bytes]:
     """The figure by suffix: pdf, in vectors, and png, on white, two pixels for each of a page's."""
-    with _drawn(drawing, LIGHT) as figure:
+    with drawn(drawing, LIGHT) as figure:
         pdf = _saved(figure, "pdf", CreationDate=None, Producer=None, Creator=None)
         figure.set_facecolor(LIGHT.paper)
         return {"pdf": pdf, "png": _saved(figure, "png", Software=None)}
 
 
 @contextlib.contextmanager
-def _drawn(drawing: Drawing, palette: Palette) -> Iterator[Figure]:
-    """The figure, and matplotlib in our style for as long as it is needed."""
+def drawn(drawing: Drawing, palette: Palette = LIGHT) -> Iterator[Figure]:
+    """Gives the figure, and keeps matplotlib in our style for as long as it is needed."""
     colours: dict[Any, str] = {
         "text.color": palette.ink,
         "axes.edgecolor": palette.rule,
