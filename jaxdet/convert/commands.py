@@ -21,7 +21,7 @@ from jaxdet.convert.folder import (
     refuse_existing,
     write_detector,
 )
-from jaxdet.convert.load import LoadedWeights, check_arch, convert_file, load_weights
+from jaxdet.convert.load import LoadedWeights, check_choices, convert_file, load_weights
 from jaxdet.convert.rules import flatten
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import RunFailedError, UserError
@@ -217,7 +217,7 @@ def _load(
     run = RunFolder(path)
     if run.config.is_file():
         trained = schema.read_config(run.config)
-        check_arch(path, trained.model, arch)
+        check_choices(path, trained.model, arch, state_dict)
         variables = restore_variables(run, trained, "best", make_mesh(1))
         loaded = LoadedWeights(
             model=trained.model, variables=variables, source=str(path), crop=trained.eval_crop
