@@ -143,21 +143,21 @@ def with_collections(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {"params": {}, "batch_stats": {}, **nest(arrays)}
 
 
-def check_arch(path: Path, model: Model, arch: str | None) -> None:
-    """Sees that what says itself which network it is of is not taken for another.
+def check_choices(path: Path, model: Model, arch: str | None, state_dict: str | None) -> None:
+    """Sees that a run or folder, which says itself what it holds, is not taken for something else.
 
     Raises:
-      UserError: where it is another than the one asked for.
+      UserError: where another architecture or a part of a file is asked for.
     """
     if arch is not None and get_table(arch) and arch != model.name:
         raise UserError(f"{path}: holds the weights of {model.name}, not of {arch}")
+    if state_dict is not None:
+        raise UserError(f"{path}: holds one set of weights; --state-dict chooses within a file")
 
 
 def _from_folder(path: Path, arch: str | None, state_dict: str | None) -> LoadedWeights:
     model, arrays, about = read_detector(path)
-    check_arch(path, model, arch)
-    if state_dict is not None:
-        raise UserError(f"{path}: holds one set of weights; --state-dict chooses within a file")
+    check_choices(path, model, arch, state_dict)
     return LoadedWeights(
         model=model,
         variables=with_collections(arrays),

@@ -19,6 +19,7 @@ from jaxdet.errors import UserError
 from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.predict.judgement import Judgement, make_judgement
+from jaxdet.progress import say
 from jaxdet.train.weights import digest, open_weights
 
 # u8 [B, H, W, 3], several images of any sizes, or one: arrays u8 [H, W, 3] or Pillow's images.
@@ -231,6 +232,8 @@ def load_detector(
       UserError: where it cannot be read as a detector.
     """
     loaded, card = open_weights(Path(path), checkpoint=checkpoint, arch=arch, state_dict=state_dict)
+    for note in loaded.notes:
+        say(f"{path}: {note}")
     return LoadedDetector(loaded.model, loaded.variables, card=card)
 
 

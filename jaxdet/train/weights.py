@@ -13,7 +13,7 @@ from jaxdet import config as schema
 from jaxdet.config.schema import CHECKPOINTS
 from jaxdet.convert.card import Card, make_run_card, read_beside, read_model
 from jaxdet.convert.folder import detector_card, is_detector
-from jaxdet.convert.load import LoadedWeights, load_weights
+from jaxdet.convert.load import LoadedWeights, check_choices, load_weights
 from jaxdet.data.pieces import DEFAULT_PROTOCOL, Protocol
 from jaxdet.errors import UserError
 from jaxdet.files import sha256
@@ -63,9 +63,11 @@ def open_weights(
     """
     run, step = find_run(path)
     if run is not None:
-        _refuse(path, {"--state-dict": state_dict})
-        return _of_run(run, checkpoint, step, arch)
-    _refuse(path, {"--checkpoint": checkpoint})
+        config = schema.read_config(run.config)
+        check_choices(path, config.model, arch, state_dict)
+        return _of_run(run, config, checkpoint, step)
+    if checkpoint is not None:
+        raise UserError(f"--checkpoint={checkpoint}: {path} is no run; leave it out")
     known = detector_card(path) if is_detector(path) else read_beside(path)
     named = known.model.get("name") if known else None
     loaded = load_weights(path, arch=arch or named, state_dict=state_dict)
@@ -92,19 +94,9 @@ def find_run(path: Path) -> tuple[RunFolder | None, int | None]:
     return None, None
 
 
-def _refuse(path: Path, given: dict[str, str | None]) -> None:
-    for option, value in given.items():
-        if value is not None:
-            kind = "a run" if option == "--state-dict" else "no run"
-            raise UserError(f"{option}={value}: {path} is {kind}; leave it out")
-
-
 def _of_run(
-    run: RunFolder, checkpoint: str | None, step: int | None, arch: str | None
+    run: RunFolder, config: schema.Config, checkpoint: str | None, step: int | None
 ) -> tuple[LoadedWeights, Card]:
-    config = schema.read_config(run.config)
-    if arch not in (None, config.model.name):
-        raise UserError(f"--arch={arch}: {run.path} holds a {config.model.name}")
     if config.task == "eval":
         raise UserError(
             f"{run.path}: an evaluation, which has no weights of its own; give those it was of, "

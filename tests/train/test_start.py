@@ -1,9 +1,11 @@
+import contextlib
 import dataclasses
 
 import numpy as np
 import pytest
 
 from jaxdet.config import Config, Model
+from jaxdet.convert.__main__ import main as convert
 from jaxdet.convert.architectures import TABLES, shapes
 from jaxdet.convert.rules import flatten, to_torch
 from jaxdet.convert.torch_write import write_torch
@@ -71,3 +73,30 @@ def test_weights_of_another_network_are_refused(weights):
         start(path, name="resnet34")
     with pytest.raises(UserError, match="of width 8"):
         start(path, width=8)
+
+
+def test_an_evaluation_starts_no_head_anew(weights):
+    path, _ = weights
+    config = Config(task="eval", model=dataclasses.replace(MODEL, init=str(path)))
+    with pytest.raises(UserError, match="without values for params/fc/bias, params/fc/kernel"):
+        initial_variables(config, get_detector(config.model), make_mesh(1))
+
+
+@pytest.mark.parametrize(("task", "says"), [("train", None), ("eval", "holds a resnet34 of width")])
+def test_a_backbone_starts_a_training_and_is_never_scored_in_its_place(tmp_path, task, says):
+    backbone = Model(name="resnet34", width=4)
+    ours = {p: np.ones(s, np.float32) for p, s in shapes(backbone).items()}
+    write_torch(tmp_path / "w.pth", to_torch(ours, table=TABLES["resnet34"]))
+    convert(["to-jax", "--arch=resnet34", str(tmp_path / "w.pth"), str(tmp_path / "folder")])
+    model = Model(name="image_resnet34", width=4, init=str(tmp_path / "folder"))
+    config = Config(task=task, model=model)
+    with pytest.raises(UserError, match=says) if says else contextlib.nullcontext():
+        initial_variables(config, get_detector(model), make_mesh(1))
+
+
+def test_weights_of_one_side_are_refused_for_another(tmp_path):
+    model = Model(name="dcgan", width=4, init=str(tmp_path / "w.pth"))
+    ours = {p: np.ones(s, np.float32) for p, s in shapes(model, side=32).items()}
+    write_torch(tmp_path / "w.pth", to_torch(ours, table=TABLES["dcgan"]))
+    with pytest.raises(UserError, match=r"its dcgan takes crops of 32 .*config\.augment\.crop=32"):
+        initial_variables(Config(model=model), get_detector(model), make_mesh(1))
