@@ -18,7 +18,7 @@ from jaxdet.pages import printable
 
 # Kinds and folders that a line names; the numbers are of all.
 _MOST_NAMED = 6
-_MOST_LETTERS = 40
+_MOST_LETTERS = 60
 _HIDDEN, _OWN = "hidden", "of jaxdet itself"
 
 
@@ -207,6 +207,6 @@ def _count(number: int, what: str) -> str:
 
 
 def _shown(name: str) -> str:
-    """Returns a name that may be printed, its middle left out where it is long."""
+    """Returns a name that may be printed, of a long one its end."""
     name = printable(name)
-    return name if len(name) <= _MOST_LETTERS else f"{name[:18]}…{name[-18:]}"
+    return name if len(name) <= _MOST_LETTERS else f"…{name[-_MOST_LETTERS:]}"
