@@ -10,6 +10,7 @@ export SRC DST                 one program for JAX alone, with the weights in it
 
 import argparse
 import dataclasses
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         )  # fmt: skip
     for command in (check, export):
         command.add_argument(
-            "--size", type=_positive, default=0, metavar="PIXELS",
+            "--size", type=_side, default=0, metavar="PIXELS",
             help="side of the images (224, or what the run or program was made with)",
         )  # fmt: skip
     check.add_argument(
@@ -63,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--seed", type=_whole, default=0, help="of the random images (0)")
     check.add_argument("--json", type=Path, metavar="OUT", help="write the comparison here")
-    check.add_argument("--tolerance", type=float, default=1e-4, help="between logits (%(default)s)")
+    check.add_argument(
+        "--tolerance", type=_tolerance, default=1e-4, help="between logits (%(default)s)"
+    )
     return parser
 
 
@@ -87,6 +90,27 @@ def _choices() -> tuple[str, ...]:
     field = next(field for field in dataclasses.fields(Model) if field.name == "name")
     choices: tuple[str, ...] = field.metadata["choices"]
     return choices
+
+
+def _side(text: str) -> int:
+    side = _positive(text)
+    if side > _LONGEST_SIDE:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {_LONGEST_SIDE} pixels")
+    return side
+
+
+# Beyond, counts of an image's values leave what XLA's int32 holds.
+_LONGEST_SIDE = 16384
+
+
+def _tolerance(text: str) -> float:
+    try:
+        tolerance = float(text)
+    except ValueError:
+        tolerance = -1.0
+    if not 0 <= tolerance < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 up")
+    return tolerance
 
 
 def _positive(text: str) -> int:
