@@ -201,7 +201,7 @@ def test_several_runs_side_by_side(write, make_predictions, tmp_path):
 def test_more_runs_than_colours(write, make_predictions):
     page = write(*[{"a": make_predictions("a", per_label=5)}] * 9)
     styles = {value for tag, name, value in page.attributes if (tag, name) == ("span", "style")}
-    assert styles == {f"background: var(--series-{i})" for i in range(7)}
+    assert styles == {f"background: var(--series-{i})" for i in range(8)}
 
 
 def test_a_place_that_cannot_be_written(make_run, tmp_path):

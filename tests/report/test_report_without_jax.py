@@ -62,6 +62,8 @@ def test_every_file_is_the_same_without_jax(environment, make_full_run, make_pre
         )
         for n, name in enumerate(("a", "b"))
     ]
+    runs.append(make_full_run("begun", sets, kinds=()))
+    (runs[-1] / "results.json").unlink()
     with_jax = write_report(runs, tmp_path / "with").parent
     ended = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _PROGRAM.format(absent=_ABSENT), str(environment),

@@ -3,7 +3,7 @@
 A figure is drawn in a palette. That of the page stands for CSS variables, so that one SVG
 reads on white, on black and on paper; that of files is for a light ground. Equal input gives
 equal bytes: no date, no random names. The series' colours are Okabe and Ito's,
-https://jfly.uni-koeln.de/color/.
+https://jfly.uni-koeln.de/color/, a grey for their yellow and black, and a brown.
 """
 
 import contextlib
@@ -44,13 +44,13 @@ PAGE = Palette(
     ink="#010203",
     rule="#010204",
     paper="#010205",
-    series=tuple(f"#0102{i:02x}" for i in range(16, 23)),
+    series=tuple(f"#0102{i:02x}" for i in range(16, 24)),
 )
 LIGHT = Palette(
     ink="#1b1e23",
     rule="#dcdfe3",
     paper="#ffffff",
-    series=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#4d4d4d"),
+    series=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#4d4d4d", "#7f3b08"),
 )
 _CSS = {
     PAGE.ink: "currentColor",
