@@ -1,5 +1,6 @@
 """One image, one answer: results, command, Python, exported program and torch's file agree."""
 
+import dataclasses
 import json
 
 import jax.export
@@ -9,12 +10,16 @@ from PIL import Image
 from scipy.special import expit
 
 import jaxdet
+from jaxdet import config as schema
 from jaxdet.convert.__main__ import main as convert
 from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.data.pieces import Protocol
 from jaxdet.errors import UserError
+from jaxdet.models.detector import get_detector
 from jaxdet.predict.__main__ import main as predict
 from jaxdet.results import Predictions, RunFolder, read_arrays, read_results
+from jaxdet.runtime.mesh import make_mesh
+from jaxdet.train.start import evaluated_variables
 from tests.e2e.conftest import main_arguments
 
 # Quickstart scores its latest weights, NPR resizes before it crops.
@@ -107,6 +112,22 @@ def test_everything_names_the_checkpoint_that_was_measured(run, detector, tmp_pa
     text = (tmp_path / "program/card.md").read_text()
     assert f"checkpoint latest at step {results.weights['step']}" in text
     assert "12 real and 12 fake images" in text
+
+
+def test_evaluation_only_takes_the_run_s_own_choice(run):
+    config = schema.read_config(run.config)
+    trained = read_results(run.results).weights
+    earlier = min(int(p.name) for p in run.checkpoints.glob("[0-9]*"))
+    for init, step in (run.path, trained["step"]), (run.checkpoints / str(earlier), earlier):
+        asked = dataclasses.replace(
+            config,
+            task="eval",
+            model=dataclasses.replace(config.model, init=str(init)),
+            evaluation=dataclasses.replace(config.evaluation, weights="auto"),
+        )
+        _, weights = evaluated_variables(asked, get_detector(config.model), make_mesh(1))
+        assert weights["step"] == step
+        assert (weights["digest"] == trained["digest"]) == (step == trained["step"])
 
 
 def test_another_checkpoint_is_not_called_calibrated(run, detector):
