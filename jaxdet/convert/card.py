@@ -5,13 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxdet.config import Config, Model, from_json_dict, to_json_dict, validate
+from jaxdet.config import Config, Model, config_hash, from_json_dict, to_json_dict, validate
 from jaxdet.data.pieces import DEFAULT_PROTOCOL, Protocol
 from jaxdet.errors import UserError
 from jaxdet.files import read_json, sha256
 from jaxdet.results import Calibration, Results, read_results
 from jaxdet.results.folder import RunFolder
-from jaxdet.results.records import typed
+from jaxdet.results.records import read_calibration, typed
+
+# Figures of a test set that a card keeps, and which of them are numbers in any case.
+_SHARES = ("ap", "accuracy", "sharpness_ap")
+_FIGURES = ("ap", "ap_ci95", "accuracy", "sharpness_ap", "n_real", "n_fake")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,7 @@ class Card:
       training: `results.json`'s account of what they were trained on; empty where unknown.
       measured: AP, its interval and further figures of each test set, by name; empty where
         nothing was measured.
+      measured_by: the protocol of these figures, in words.
       config: of the run, as in its `config.json`; empty where the source is no run.
       model: options of the network; empty where the weights' keys alone say which it is.
     """
@@ -44,6 +49,7 @@ class Card:
     calibration: Calibration | None = None
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
     measured: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    measured_by: str = ""
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
     model: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -57,6 +63,16 @@ class Card:
         """The source and its checkpoint in a few words."""
         checkpoint = f", checkpoint {self.choice} at step {self.step}" if self.choice else ""
         return f"{self.source}{checkpoint}"
+
+    def of_crops(self, side: int) -> "Card":
+        """Returns the card of a program that takes centre crops of a side alone.
+
+        What validation images taught of another part of the image is left out.
+        """
+        crops = dataclasses.replace(self.protocol, parts="crop", crop=side)
+        if crops == self.protocol:
+            return self
+        return dataclasses.replace(self, protocol=crops, calibration=None)
 
     def limits(self) -> list[str]:
         """Sentences about what the detector must not be trusted with."""
@@ -90,13 +106,19 @@ def make_run_card(
         model=network_options(config.model),
     )
     results = read_results(run.results) if run.results.exists() else None
-    if results is None or results.weights.get("digest") != card.digest:
+    if (
+        results is None
+        or results.weights.get("digest") != card.digest
+        # Of before a change of the config that was accepted.
+        or results.config_hash != config_hash(config)
+    ):
         return card
     return dataclasses.replace(
         card,
         calibration=results.calibration,
         training=results.weights.get("training") or {},
         measured=dict(_measured(results)),
+        measured_by=str(card.protocol),
     )
 
 
@@ -132,12 +154,30 @@ def read_card(raw: Any, *, place: Path) -> Card:
       UserError: where it is damaged.
     """
     try:
-        known = raw["calibration"]
-        calibration = None if known is None else typed(Calibration(**known))
-        protocol = typed(Protocol(**raw["protocol"]))
-        return typed(Card(**{**raw, "protocol": protocol, "calibration": calibration}))
-    except (TypeError, KeyError) as error:
+        calibration = read_calibration(raw["calibration"])
+        if calibration and calibration.temperature is not None and not calibration.temperature > 0:
+            raise ValueError(f"a temperature of {calibration.temperature}")
+        checked = {
+            "protocol": typed(Protocol(**raw["protocol"])).asked(),
+            "calibration": calibration,
+            "measured": {
+                str(name): {
+                    figure: float(one[figure]) if figure in _SHARES else one[figure]
+                    for figure in _FIGURES
+                }
+                for name, one in raw["measured"].items()
+            },
+        }
+        card: Card = typed(Card(**{**raw, **checked}))
+    except (TypeError, KeyError, ValueError, AttributeError, UserError) as error:
         raise UserError(f"{place}: not a card of this jaxdet: {error}") from None
+    return card
+
+
+def network_name(card: Card | None) -> str | None:
+    """Returns the architecture that a card names; None where it names none, or there is none."""
+    name = card.model.get("name") if card else None
+    return name if isinstance(name, str) else None
 
 
 def read_model(card: Card) -> Model:
@@ -149,9 +189,6 @@ def read_model(card: Card) -> Model:
     config = from_json_dict({"model": card.model})
     validate(config)
     return config.model
-
-
-_FIGURES = ("ap", "ap_ci95", "accuracy", "sharpness_ap", "n_real", "n_fake")
 
 
 def _measured(results: Results) -> Iterator[tuple[str, dict[str, Any]]]:

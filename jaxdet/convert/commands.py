@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxdet.convert import rules
 from jaxdet.convert.architectures import TABLES
-from jaxdet.convert.card import Card, beside, network_options, read_beside
+from jaxdet.convert.card import Card, beside, network_name, network_options, read_beside, read_model
 from jaxdet.convert.check import Comparison, Side, compare, weights_side
 from jaxdet.convert.export import CARD, is_export, read_export, write_export
 from jaxdet.convert.files import read_state_dict, write_safetensors
@@ -37,8 +37,14 @@ _TOLERANCE = 1e-4
 def to_jax(options: argparse.Namespace) -> None:
     """Brings a torch file into a folder."""
     refuse_existing(options.dst)
-    file = convert_file(options.src, arch=options.arch, state_dict=options.state_dict)
+    card = read_beside(options.src)
+    arch = options.arch or network_name(card)
+    file = convert_file(options.src, arch=arch, state_dict=options.state_dict)
     model, converted = file.model, file.converted
+    if card is not None and network_name(card) == model.name:
+        model = read_model(card)
+    else:
+        card = None
     with new_folder(options.dst) as draft:
         write_detector(
             draft,
@@ -47,7 +53,7 @@ def to_jax(options: argparse.Namespace) -> None:
             source=Source(file=options.src.name, sha256=sha256(options.src)),
             coverage=converted.coverage,
             crop=file.crop,
-            card=read_beside(options.src),
+            card=card,
         )
     _print_notes(options.src, file.notes)
     crops = f", crops of {file.crop} pixels" if file.crop else ""
@@ -167,7 +173,7 @@ def export(options: argparse.Namespace) -> None:
     loaded, card = _load(options.src, options)
     size = _size(loaded, options.size) or _SIZE
     with new_folder(options.dst) as draft:
-        write_export(draft, loaded, size=size, card=card)
+        write_export(draft, loaded, size=size, card=card.of_crops(size))
         written, _ = read_export(draft)
         found = compare(weights_side(loaded), written, size=size, count=2, seed=0)
         if not found.within(_TOLERANCE):

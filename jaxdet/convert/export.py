@@ -196,4 +196,5 @@ def _measured(card: Card) -> str:
         for name, one in card.measured.items()
     )
     names = ("test set", "AP", "accuracy", "AP of sharpness alone", "real", "fake")
-    return f"| {' | '.join(names)} |\n{'|---' * len(names)}|\n{''.join(rows)}"
+    head = f"By {card.measured_by}:\n\n"
+    return f"{head}| {' | '.join(names)} |\n{'|---' * len(names)}|\n{''.join(rows)}"

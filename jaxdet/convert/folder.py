@@ -129,10 +129,15 @@ def detector_card(folder: Path) -> Card:
     """
     path = folder / _ABOUT
     about = read_json(path)
+    model = _model(path, about)
     if about.get("card"):
-        return read_card(about["card"], place=path)
-    source = about["source"]
-    return Card(source=source["file"], file_sha256=source["sha256"])
+        return dataclasses.replace(
+            read_card(about["card"], place=path), model=network_options(model)
+        )
+    source = about.get("source")
+    if not isinstance(source, dict) or not all(isinstance(one, str) for one in source.values()):
+        raise UserError(f"{path}: does not say where the weights came from")
+    return Card(source=source.get("file", ""), file_sha256=source.get("sha256", ""))
 
 
 @contextlib.contextmanager

@@ -88,8 +88,8 @@ class FewShapes:
         (128, 128), (256, 256), (512, 512), (512, 1024), (1024, 512), (1024, 1024),
         (1024, 2048), (2048, 1024), (1536, 1536), (1408, 2048), (2048, 1408),
     )  # fmt: skip
-    # Pieces of about the same size after which compiling for them pays.
-    _OFTEN = 150
+    # Pieces of about the same size, tiles among them, after which compiling for them pays.
+    _OFTEN = 1000
 
     def __init__(self) -> None:
         """Begins without finer shapes."""

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+import operator
 
 import numpy as np
 
@@ -30,7 +31,8 @@ class Protocol:
     Attributes:
       parts: "crop" (the centre), "five_crops" (the corners too), "full" (the whole image, in tiles
         where it is too large) or "tiles".
-      crop: side of the crops, pixels; smaller images are padded with black. 0 without crops.
+      crop: side of the crops, pixels; smaller images are padded with black. Of "full" and "tiles"
+        the side of the centre crop whose evidence is shown.
       resize: shorter side that the image is resized to before, pixels; 0 for none.
     """
 
@@ -44,29 +46,42 @@ class Protocol:
         first = config.evaluation.protocols[0]
         if first == "resize":
             return cls("crop", config.eval_crop, config.evaluation.resize)
-        return cls(first, 0 if first == "full" else config.eval_crop)
+        return cls(first, config.eval_crop)
 
-    @classmethod
-    def asked(cls, crop: Crop, *, resize: int = 0) -> "Protocol":
-        """Returns the protocol of a user's own choice.
+    def asked(self, crop: Crop | None = None, resize: int | None = None) -> "Protocol":
+        """Returns this protocol with what a user asks for in its place.
 
         Args:
-          crop: side of the centre crop, pixels, "none" for whole images, or "tiles".
+          crop: side of the centre crop, pixels, "none" for whole images, or "tiles"; it is not
+            resized before, unless that is asked for too.
           resize: shorter side of the image before, pixels; 0 for none.
 
         Raises:
-          UserError: where the crop is larger than the resized image.
+          UserError: where there is no such crop, or it is larger than the resized image.
         """
-        if not isinstance(crop, int):
-            return cls("full" if crop == "none" else "tiles", 0, resize)
-        if 0 < resize < crop:
-            raise UserError(f"--resize={resize} leaves images smaller than the crop of {crop}")
-        return cls("crop", crop, resize)
+        if resize is None:
+            resize = self.resize if crop is None else 0
+        asked = dataclasses.replace(self, resize=_checked_side("resize", resize, least=0))
+        if crop in ("none", "tiles"):
+            return dataclasses.replace(asked, parts="full" if crop == "none" else "tiles")
+        if crop is not None:
+            side = _checked_side("crop", crop, least=1)
+            asked = dataclasses.replace(asked, parts="crop", crop=side)
+        if asked.in_crops and 0 < resize < asked.crop:
+            raise UserError(
+                f"--resize={resize} leaves images smaller than the crop of {asked.crop}"
+            )
+        return asked
 
     @property
     def in_crops(self) -> bool:
         """Whether every piece is a square of side `crop`."""
         return self.parts in ("crop", "five_crops")
+
+    @property
+    def centre(self) -> "Protocol":
+        """The centre crop of the image, resized as here: what evidence is shown of."""
+        return dataclasses.replace(self, parts="crop")
 
     @property
     def reduced(self) -> "Protocol":
@@ -88,6 +103,17 @@ class Protocol:
             "tiles": "tiles",
         }[self.parts]
         return f"{named} after resizing the shorter side to {self.resize}" if self.resize else named
+
+
+def _checked_side(name: str, value: object, *, least: int) -> int:
+    try:
+        side = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        side = least - 1
+    if isinstance(value, bool) or side < least:
+        others = ', "none" or "tiles"' if name == "crop" else ""
+        raise UserError(f"{name}={value!r:.20}: give a number of pixels from {least} up{others}")
+    return side
 
 
 # What is scored where nothing says otherwise: as CNNDetection evaluates.
@@ -129,7 +155,7 @@ def cut(
     image = protocol.reduce(image)
     if protocol.parts == "crop":
         return [Piece(owner, image)]
-    image = pad_to(image, size=protocol.crop or smallest)
+    image = pad_to(image, size=protocol.crop if protocol.in_crops else smallest)
     height, width = image.shape[:2]
     boxes = _boxes(height, width, protocol)
     return [Piece(owner, image[box], share) for box, share in zip(boxes, areas(boxes), strict=True)]

@@ -3,7 +3,6 @@
 Wang et al., CVPR 2020, figure 6 and A.1.
 """
 
-import dataclasses
 import hashlib
 from collections.abc import Callable
 
@@ -74,8 +73,8 @@ def rank(
 
 
 def ranking_fingerprint(config: Config, predictions: Predictions, weights: str) -> str:
-    """16 hex digits over what a ranking follows from: scores, weights and crop."""
-    facts = f"ranking {predictions.fingerprint} {weights} {config.eval_crop}"
+    """Returns 16 hex digits over what a ranking follows from: scores, weights and crop."""
+    facts = f"ranking {predictions.fingerprint} {weights} {Protocol.of_run(config).centre}"
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
@@ -109,8 +108,7 @@ def _crops(config: Config, images: ImageSet, ids: np.ndarray) -> list[np.ndarray
 
     None where an image cannot be read.
     """
-    read, protocol = make_reader(config, images), Protocol.of_run(config)
-    centre = dataclasses.replace(protocol, parts="crop", crop=config.eval_crop)
+    read, centre = make_reader(config, images), Protocol.of_run(config).centre
     places = {name: place for place, name in enumerate(images.ids)}
     pixels = [read(places[name]) for name in ids.tolist()]
     return [None if image is None else centre.reduce(image)[..., ::-1] for image in pixels]

@@ -9,6 +9,8 @@ from jaxdet.metrics.tally import Tally, tally, value
 
 # "Above 0 is fake": the smallest number that is above 0.
 _ABOVE_ZERO = float(np.nextafter(0.0, 1.0))
+# Between the logits of one image in batches of two shapes, of their size.
+_ROUNDING = 1e-5
 
 
 def accuracy(label: np.ndarray, logit: np.ndarray) -> float:
@@ -108,9 +110,10 @@ def oracle_threshold_of(counts: Tally) -> np.ndarray:
 
 
 def threshold_at_fpr(label: np.ndarray, logit: np.ndarray, *, fpr: float) -> float | None:
-    """Smallest score at which at most `fpr` of the reals are called fake; None without reals.
+    """Returns the smallest score at which at most `fpr` of the reals are called fake.
 
-    Just above all scores where even the largest is too small; None where that is infinite.
+    Above all scores, by more than the rounding of another batch, where even the largest is too
+    small; None without reals, and where that is infinite.
     Choose it on validation images, never on those it is then measured on.
 
     Raises:
@@ -122,4 +125,5 @@ def threshold_at_fpr(label: np.ndarray, logit: np.ndarray, *, fpr: float) -> flo
     within = int(scores_within(counts, fpr=fpr))
     if within:
         return float(counts.score[within - 1])
-    return None if np.isposinf(counts.score[0]) else float(np.nextafter(counts.score[0], np.inf))
+    above = float(counts.score[0]) + _ROUNDING * max(1.0, abs(float(counts.score[0])))
+    return above if np.isfinite(above) else None

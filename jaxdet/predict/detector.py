@@ -1,6 +1,5 @@
 """A detector with its weights, ready to score images of any size."""
 
-import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from PIL import Image
 
 from jaxdet import config as schema
 from jaxdet.convert.card import Card
-from jaxdet.data.buckets import FewShapes, PieceBatch, Shape, batch_pixels, batches, exact
+from jaxdet.data.buckets import FewShapes, PieceBatch, batch_pixels, batches, exact
 from jaxdet.data.ops.codec import to_rgb
 from jaxdet.data.pieces import Crop, Piece, Protocol, cut
 from jaxdet.errors import UserError
@@ -78,18 +77,14 @@ class LoadedDetector:
         Raises:
           UserError: where the detector cannot score such parts of an image.
         """
-        if crop is None and resize is None:
-            return self.protocol
-        side = self.protocol.crop or 224 if crop is None else crop
-        protocol = Protocol.asked(side, resize=resize or 0)
+        protocol = self.protocol.asked(crop, resize)
         name = self.model.name
         if not protocol.in_crops and not self._any_size:
             raise UserError(
-                f"--crop={crop}: {name} scores square crops alone; give --crop={self.protocol.crop}"
+                f"--crop={crop}: {name} scores square crops alone; give --crop={protocol.crop}"
             )
         if protocol.in_crops:
-            trained = self.protocol.crop or protocol.crop
-            check_sides(name, trained=trained, scored=protocol.crop, whole=False)
+            check_sides(name, trained=self.protocol.crop, scored=protocol.crop, whole=False)
         return protocol
 
     def judge(
@@ -167,9 +162,9 @@ class LoadedDetector:
         """
         if not ARCHITECTURES[self.model.name].located:
             raise UserError(f"{self.model.name}: its evidence has no place in the image")
-        crop = dataclasses.replace(self.protocol, parts="crop", crop=self.protocol.crop or 224)
+        centre = self.protocol.centre
         maps = [
-            jax.device_get(self._evidence(self._variables, crop.reduce(image)[None])[1])
+            jax.device_get(self._evidence(self._variables, centre.reduce(image)[None])[1])
             for image in _checked(images)
         ]
         return np.concatenate(maps).astype(np.float32) if maps else np.zeros((0, 1, 1), np.float32)
@@ -198,14 +193,13 @@ class LoadedDetector:
         self, pieces: Iterable[Piece], *, protocol: Protocol
     ) -> Iterator[tuple[Piece, float]]:
         """Yields each piece with its logit, in the order in which batches fill up."""
-        pixels = batch_pixels(jax.default_backend())
-        find = exact if protocol.in_crops or not self._any_size else self._find
-        for batch in batches(pieces, pixels=pixels, find=find):
+        platform, whole = jax.default_backend(), not protocol.in_crops
+        # Whole images have one program a shape: of one row on a CPU, else of as many as fill it.
+        pixels = 0 if whole and platform == "cpu" else batch_pixels(platform)
+        find = self._shapes if whole and self._any_size else exact
+        for batch in batches(pieces, pixels=pixels, find=find, full=whole):
             logits = jax.device_get(self._apply(self._variables, *self._arguments(batch)))
             yield from zip(batch.pieces, logits[: len(batch.pieces)].tolist(), strict=True)
-
-    def _find(self, height: int, width: int) -> Shape:
-        return self._shapes(height, width)
 
     def _arguments(self, batch: PieceBatch) -> tuple[Any, ...]:
         # Crops fill their arrays, and not every network takes sizes.
@@ -238,14 +232,18 @@ def load_detector(
 
 
 def _checked(images: Images) -> list[np.ndarray]:
-    if isinstance(images, str | Path):
-        raise ValueError(f"{images}: give pixels, as np.asarray(PIL.Image.open(PATH)) has them")
-    if isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim == 3):
+    if isinstance(images, Image.Image | str | bytes | Path):
+        return [_pixels(images)]
+    if getattr(images, "ndim", 0) in (2, 3):
         return [_pixels(images)]
     return [_pixels(image) for image in images]
 
 
-def _pixels(image: np.ndarray | Image.Image) -> np.ndarray:
+def _pixels(image: Any) -> np.ndarray:
+    if isinstance(image, str | bytes | Path):
+        raise ValueError(
+            f"{str(image)[:80]}: give pixels, as PIL.Image.open(PATH) or an array has them"
+        )
     pixels = to_rgb(image) if isinstance(image, Image.Image) else np.asarray(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
         raise ValueError(

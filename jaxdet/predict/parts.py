@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 
 import jaxdet
 from jaxdet.errors import UserError
-from jaxdet.files import replacing
+from jaxdet.files import check_writable, replacing
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.rows import Row, Scoring
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Where in the metadata of a file's schema its stamp lies.
 _KEY = b"jaxdet"
 SCHEMA = pa.schema(
@@ -134,6 +134,13 @@ def to_table(numbers: Iterable[int], rows: Sequence[Row]) -> pa.Table:
         for number, row in zip(numbers, rows, strict=True)
     ]
     return pa.Table.from_pylist(numbered, schema=SCHEMA)
+
+
+def check_out(folder: Path) -> None:
+    """Raises UserError unless parts can be written to a folder."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out={folder}: is a file; give a folder")
+    check_writable(folder / "written.json")
 
 
 def read_part(path: Path) -> Part | None:

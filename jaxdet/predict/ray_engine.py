@@ -21,10 +21,9 @@ import pyarrow.parquet as pq
 
 from jaxdet.data.pieces import Protocol
 from jaxdet.errors import RunFailedError, UserError, first_line, keeping_handlers
-from jaxdet.files import check_writable
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Chunk, Inputs
-from jaxdet.predict.parts import Stamp, check_stamp, read_part
+from jaxdet.predict.parts import Stamp, check_out, check_stamp, read_part
 from jaxdet.predict.shards import Outcome
 
 # Scoring one's images is nobody else's business; who wants to be counted can say so.
@@ -77,7 +76,7 @@ def score_by_ray(
       UserError: where the folder holds parts of another work.
       RunFailedError: where Ray gave up, or an input has not exactly one row in the end.
     """
-    _prepare(folder)
+    check_out(folder)
     scored = _scored(folder, stamp)
     before, began = int(scored.sum()), time.monotonic()
     if before < len(inputs):
@@ -94,12 +93,6 @@ def score_by_ray(
         )
     errors = sum(part.errors for part in map(read_part, folder.glob("*.parquet")) if part)
     return Outcome(len(inputs), errors, len(inputs) - before, str(folder), seconds=seconds)
-
-
-def _prepare(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out={folder}: is a file; give a folder")
-    check_writable(folder / "written.json")
 
 
 def _scored(folder: Path, stamp: Stamp) -> np.ndarray:

@@ -12,10 +12,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jaxdet.errors import UserError
-from jaxdet.files import check_writable
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
-from jaxdet.predict.parts import Part, Stamp, check_stamp, read_part, write_part
+from jaxdet.predict.parts import Part, Stamp, check_out, check_stamp, read_part, write_part
 from jaxdet.predict.rows import score_inputs
 from jaxdet.progress import ProgressLine
 
@@ -105,7 +104,7 @@ def score_shard(
     Raises:
       UserError: where the folder holds parts of another work.
     """
-    _prepare(folder)
+    check_out(folder)
     _check_neighbours(folder, shard, stamp)
     spans = dict(_spans(folder, shard, stamp))
     kept = {path: _finished(path, stop - start, stamp) for path, (start, stop) in spans.items()}
@@ -158,12 +157,6 @@ def _score_part(
     rows = score_inputs(detector, wanted, stamp.scoring, progress=progress)
     write_part(path, range(start, stop), rows, stamp)
     return sum("error" in row for row in rows)
-
-
-def _prepare(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out={folder}: is a file; give a folder")
-    check_writable(folder / "written.json")
 
 
 def _check_neighbours(folder: Path, shard: Shard, stamp: Stamp) -> None:

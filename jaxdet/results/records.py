@@ -147,7 +147,7 @@ def read_results(path: Path) -> Results:
     check_schema(path, version, known=SCHEMA_VERSION)
     try:
         sets = {name: _set_result(one) for name, one in raw["sets"].items()}
-        calibration = _calibration(raw.get("calibration"))
+        calibration = read_calibration(raw.get("calibration"))
         means = {name: _numbers(one) for name, one in raw.get("means", {}).items()}
         ends = {name: _all_ends(one) for name, one in raw.get("mean_intervals", {}).items()}
         conditions = {name: _condition(one) for name, one in raw.get("conditions", {}).items()}
@@ -181,7 +181,12 @@ def _scores(raw: dict[str, Any]) -> dict[str, Any]:
     return {**raw, **added, "ap_ci95": None if ends is None else _ends(ends)}
 
 
-def _calibration(raw: dict[str, Any] | None) -> Calibration | None:
+def read_calibration(raw: dict[str, Any] | None) -> Calibration | None:
+    """Returns a calibration that was made plain; None for None.
+
+    Raises:
+      TypeError, KeyError, ValueError: where it is damaged.
+    """
     if raw is None:
         return None
     return typed(Calibration(**{**raw, "thresholds": _numbers(raw["thresholds"])}))

@@ -233,6 +233,10 @@ class Checkpoints:
         """
         return self._sound.latest()
 
+    def has_step(self, step: int) -> bool:
+        """Returns whether an intact checkpoint of this step is there."""
+        return self._sound.has(step)
+
     def best_step(self, rank: str) -> int | None:
         """The sound checkpoint with the largest rank of this name; or None.
 

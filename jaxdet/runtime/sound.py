@@ -26,6 +26,10 @@ class SoundSteps:
         """Trusts a step that this process has just saved."""
         self._sound.add(step)
 
+    def has(self, step: int) -> bool:
+        """Returns whether a step is there, and as it was saved."""
+        return step in steps.saved_steps(self._folder) and self._is_sound(step)
+
     def latest(self) -> int | None:
         """The newest; None where nothing was ever saved.
 

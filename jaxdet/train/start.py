@@ -8,6 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
+from jaxdet.convert.card import network_name, read_beside
 from jaxdet.convert.folder import is_detector
 from jaxdet.convert.load import LoadedWeights, load_weights
 from jaxdet.data.images import ImageSet
@@ -55,8 +56,8 @@ def _load_weights(path: Path, config: schema.Config) -> LoadedWeights:
     trains, deviation = config.task != "eval", config.model.head_deviation
     loaded = load_weights(
         path,
-        # A folder says what it is of; the keys of a file may fit several networks.
-        arch=None if is_detector(path) else config.model.name,
+        # A folder and a card beside a file say what they are of; keys may fit several networks.
+        arch=None if is_detector(path) else network_name(read_beside(path)) or config.model.name,
         head_seed=config.seed if trains else None,
         head_deviation=deviation,
     )

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.config.schema import CHECKPOINTS
-from jaxdet.convert.card import Card, make_run_card, read_beside, read_model
+from jaxdet.convert.card import Card, make_run_card, network_name, read_beside, read_model
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, check_choices, load_weights
 from jaxdet.data.pieces import DEFAULT_PROTOCOL, Protocol
@@ -65,21 +65,22 @@ def open_weights(
     if run is not None:
         config = schema.read_config(run.config)
         check_choices(path, config.model, arch, state_dict)
+        if step is not None and checkpoint is not None:
+            raise UserError(f"--checkpoint={checkpoint}: {path} is one checkpoint; leave it out")
         return _of_run(run, config, checkpoint, step)
     if checkpoint is not None:
         raise UserError(f"--checkpoint={checkpoint}: {path} is no run; leave it out")
     known = detector_card(path) if is_detector(path) else read_beside(path)
-    named = known.model.get("name") if known else None
-    loaded = load_weights(path, arch=arch or named, state_dict=state_dict)
-    if known is not None and named == loaded.model.name:
-        crop = known.protocol.crop or loaded.crop
-        loaded = dataclasses.replace(loaded, model=read_model(known), crop=crop)
+    loaded = load_weights(path, arch=arch or network_name(known), state_dict=state_dict)
+    if known is not None and network_name(known) == loaded.model.name:
+        loaded = dataclasses.replace(loaded, model=read_model(known), crop=known.protocol.crop)
     else:
-        source = known or Card(source=path.name, file_sha256=sha256(path))
-        known = Card(
-            source=source.source,
-            file_sha256=source.file_sha256,
+        known = dataclasses.replace(
+            known or Card(source=path.name, file_sha256=sha256(path)),
+            model={},
             protocol=Protocol(crop=loaded.crop or DEFAULT_PROTOCOL.crop),
+            calibration=None,
+            measured={},
         )
     return loaded, dataclasses.replace(known, sha256=sha256_of(loaded.variables))
 
@@ -99,11 +100,11 @@ def _of_run(
 ) -> tuple[LoadedWeights, Card]:
     if config.task == "eval":
         raise UserError(
-            f"{run.path}: an evaluation, which has no weights of its own; give those it was of, "
-            f"--weights={config.model.init}"
+            f"{run.path}: an evaluation, which has no weights of its own; give those it was of: "
+            f"{config.model.init}"
         )
-    found = restore_variables(run, config, checkpoint or config.checkpoint_choice, make_mesh(1),
-                              step=step)  # fmt: skip
+    choice = checkpoint or config.checkpoint_choice
+    found = restore_variables(run, config, choice, make_mesh(1), step=step)
     card = make_run_card(
         run, config, choice=found.choice, step=found.step, sha256=sha256_of(found.variables)
     )
@@ -121,7 +122,8 @@ def restore_variables(
 ) -> RunWeights:
     """Returns the variables of the chosen checkpoint of a run.
 
-    A damaged checkpoint is passed over, and said: the next best, or the one before, is taken.
+    A damaged checkpoint is passed over, and said: the next best, or the one before, is taken; but
+    a step that is asked for is taken or refused.
 
     Args:
       run: its folder.
@@ -131,30 +133,37 @@ def restore_variables(
       step: of one checkpoint, in place of a choice.
 
     Raises:
-      UserError: where there is no checkpoint.
+      UserError: where there is no checkpoint, or not the one that is asked for.
       RunFailedError: where none is intact.
     """
     if not run.checkpoints.is_dir():
         raise UserError(f"{run.checkpoints}: no such folder; the run has no checkpoints")
     checkpoints = open_checkpoints(run, trained, read_only=True)
     try:
-        taken = _choose(run, checkpoints, choice) if step is None else step
+        if step is None:
+            choice, step = _choose(run, checkpoints, choice)
+        elif checkpoints.has_step(step):
+            choice = "step"
+        else:
+            raise UserError(f"{run.checkpoints}: no intact checkpoint of step {step} in it")
         like = abstract_state(trained, get_detector(trained.model), mesh)
-        restored: Restored = checkpoints.restore(taken, like)
+        restored: Restored = checkpoints.restore(step, like)
     finally:
         checkpoints.close()
     variables: Variables = jax.tree.map(np.asarray, restored.state.variables)
-    return RunWeights(variables=variables, choice=choice if step is None else "step", step=taken)
+    return RunWeights(variables=variables, choice=choice, step=step)
 
 
-def _choose(run: RunFolder, checkpoints: Checkpoints, choice: str) -> int:
+def _choose(run: RunFolder, checkpoints: Checkpoints, choice: str) -> tuple[str, int]:
+    """The step by a choice, and the choice that it was in the end."""
     ranked = checkpoints.best_step(choice) if choice in RANKS else None
     step = checkpoints.latest_step() if ranked is None else ranked
     if step is None:
         raise UserError(f"{run.checkpoints}: no complete checkpoint in it")
     if ranked is None and choice in RANKS:
         say(f"{run.checkpoints}: no intact step is ranked by {choice}; the newest is {step}")
-    return step
+        return "latest", step
+    return choice, step
 
 
 def open_checkpoints(

@@ -6,7 +6,7 @@ from jaxdet.data.buckets import batches
 from jaxdet.data.ops import center_crop
 from jaxdet.data.pieces import TILE, Piece, Protocol, cut
 
-WHOLE = Protocol("full", 0)
+WHOLE = Protocol("full")
 
 
 def image(height, width):
@@ -24,7 +24,7 @@ def test_a_crop_is_the_centre():
 @pytest.mark.parametrize(("height", "width"), [(40, 30), (512, 513), (1300, 700)])
 def test_tiles_cover_each_pixel_once_and_share_the_area(height, width):
     whole = image(height, width)
-    pieces = cut(whole, owner=0, protocol=Protocol("tiles", 0))
+    pieces = cut(whole, owner=0, protocol=Protocol("tiles"))
     assert sum(p.share for p in pieces) == pytest.approx(1.0)
     assert sum(p.pixels.size for p in pieces) == whole.size
     assert max(max(p.pixels.shape[:2]) for p in pieces) <= TILE

@@ -1,5 +1,7 @@
 """What `jaxdet.load_detector` gives to a program of one's own."""
 
+import functools
+
 import jax
 import jax.monitoring
 import numpy as np
@@ -23,8 +25,13 @@ CALIBRATION = Calibration(
 
 
 def make(protocol, **known):
-    variables = get_detector(MODEL).init(jax.random.key(0), size=32)
-    return LoadedDetector(MODEL, variables, card=Card(protocol=protocol, **known))
+    return LoadedDetector(MODEL, variables(), card=Card(protocol=protocol, **known))
+
+
+@functools.cache
+def variables():
+    init = jax.jit(get_detector(MODEL).init, static_argnames="size")
+    return init(jax.random.key(0), size=32)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +55,12 @@ def test_one_image_counts_as_a_list_of_one(detector, image):
 
 @pytest.mark.parametrize(
     ("wrong", "says"),
-    [("photo.jpg", "photo.jpg: give pixels"), ([np.zeros((4, 4))], r"not float64 \(4, 4\)")],
+    [
+        ("photo.jpg", "photo.jpg: give pixels"),
+        (["photo.jpg"], "photo.jpg: give pixels"),
+        ([np.zeros((4, 4))], r"not float64 \(4, 4\)"),
+        (np.zeros((4, 4), np.uint8), r"not uint8 \(4, 4\)"),
+    ],
 )
 def test_what_is_no_image_is_answered_with_what_is_one(detector, wrong, says):
     with pytest.raises(ValueError, match=says):
@@ -61,8 +73,15 @@ def test_its_own_protocol_resizes_and_an_asked_crop_does_not(detector, image):
     np.testing.assert_allclose(own, detector.score([resized], crop=32), atol=1e-6)
     assert abs(own - asked) > 1e-4
     assert detector.score([image], crop=32, resize=40) == own
-    with pytest.raises(UserError, match="--resize=30 leaves images smaller"):
-        detector.score([image], crop=32, resize=30)
+    for asked, says in (
+        ({"crop": 32, "resize": 30}, "--resize=30 leaves images smaller"),
+        ({"crop": "full"}, "crop='full': give a number of pixels"),
+        ({"crop": 0}, "crop=0: give a number of pixels"),
+        ({"crop": True}, "crop=True: give a number of pixels"),
+    ):
+        with pytest.raises(UserError, match=says):
+            detector.score([image], **asked)
+    assert detector.score([image], crop=np.int64(32), resize=40) == own
 
 
 def test_probabilities_are_calibrated_unless_they_are_asked_for_raw(detector, image):
@@ -103,7 +122,7 @@ def test_five_crops_are_the_mean_of_their_logits(image):
 
 
 def test_two_hundred_sizes_compile_a_dozen_programs():
-    detector, rng, compiled = make(Protocol("full", 0)), np.random.default_rng(0), []
+    detector, rng, compiled = make(Protocol("full")), np.random.default_rng(0), []
     detector.warm_up(crop=32)  # the crop of another protocol does not count
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, seconds, **_: compiled.append(event)

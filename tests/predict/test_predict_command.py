@@ -25,11 +25,9 @@ REPOSITORY = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def detector():
     model = Model(name="resnet18", width=8, zero_init_residual=False)
-    return LoadedDetector(
-        model,
-        get_detector(model).init(jax.random.key(0), size=32),
-        card=Card(protocol=Protocol(crop=64)),
-    )
+    init = jax.jit(get_detector(model).init, static_argnames="size")
+    variables = init(jax.random.key(0), size=32)
+    return LoadedDetector(model, variables, card=Card(protocol=Protocol(crop=64)))
 
 
 @pytest.fixture(scope="module")
