@@ -32,10 +32,10 @@ RUNS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
+@pytest.fixture
+def root(tmp_path):
     """Smooth reals and noisy fakes; every tenth validation image is in the wrong folder."""
-    root, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    root, rng = tmp_path / "data", np.random.default_rng(0)
     for place, count, size in (("train/cat", 12, (40, 40)), ("val/cat", 30, (45, 60)),
                                ("test/alpha", 5, (50, 70))):  # fmt: skip
         for number in range(2 * count):
@@ -49,21 +49,33 @@ def root(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="module", params=RUNS)
-def run(request, root, tmp_path_factory, finish):
-    folder = tmp_path_factory.mktemp("runs") / request.param
-    given = main_arguments(root, folder, preset=request.param, **RUNS[request.param])
-    status, _, err = finish("jaxdet.main", *given)
-    assert status == 0, err
-    return RunFolder(folder)
+@pytest.fixture
+def train(root, tmp_path, finish):
+    """Trains and evaluates a preset in small form: the run's folder."""
+
+    def run(preset):
+        given = main_arguments(root, tmp_path / preset, preset=preset, **RUNS[preset])
+        status, _, err = finish("jaxdet.main", *given)
+        assert status == 0, err
+        return RunFolder(tmp_path / preset)
+
+    return run
 
 
-@pytest.fixture(scope="module")
-def detector(run):
-    return jaxdet.load_detector(run.path)
+def test_every_way_gives_a_quickstart_run_s_answer(train, root, tmp_path):
+    run = train("quickstart")
+    check_logits(run, root, tmp_path)
+    check_names(run, tmp_path)
+    check_choice_of_checkpoint(run)
+    check_probabilities(run, root, tmp_path)
+    for percent in (1, 5):
+        check_false_positives(run, root, tmp_path, percent)
 
 
-@pytest.fixture(scope="module")
+def test_every_way_gives_an_npr_run_s_logits(train, root, tmp_path):
+    check_logits(train("npr"), root, tmp_path)
+
+
 def measured(run, root):
     """Files of the test set and their logits, as the run measured them."""
     scores = read_arrays(run.predictions("alpha"), Predictions)
@@ -76,18 +88,18 @@ def command(*arguments, out):
     return json.loads(out.read_text())
 
 
-def test_every_way_gives_the_logit_of_the_results(run, detector, measured, tmp_path):
-    paths, expected = measured
+def check_logits(run, root, tmp_path):
+    """Command, Python, exported program and torch's file give the logits of the results."""
+    paths, expected = measured(run, root)
     rows = command(f"--weights={run.path}", *paths, out=tmp_path / "a.json")
     np.testing.assert_allclose([row["logit"] for row in rows], expected, atol=1e-5)
     images = [np.asarray(Image.open(path)) for path in paths]
-    np.testing.assert_allclose(detector.score(images), expected, atol=1e-5)
+    np.testing.assert_allclose(jaxdet.load_detector(run.path).score(images), expected, atol=1e-5)
 
     convert(["export", str(run.path), str(tmp_path / "program")])
     program = (tmp_path / "program/detector.stablehlo").read_bytes()
     card = json.loads((tmp_path / "program/card.json").read_text())["card"]
-    protocol = Protocol(**card["protocol"])
-    crops = np.stack([protocol.reduce(image) for image in images])
+    crops = np.stack([Protocol(**card["protocol"]).reduce(image) for image in images])
     exported = jax.export.deserialize(bytearray(program)).call(crops)
     np.testing.assert_allclose(exported, expected, atol=1e-5)
 
@@ -96,29 +108,29 @@ def test_every_way_gives_the_logit_of_the_results(run, detector, measured, tmp_p
     np.testing.assert_allclose(jaxdet.load_detector(written).score(images), expected, atol=1e-5)
 
 
-def test_everything_names_the_checkpoint_that_was_measured(run, detector, tmp_path):
-    results = read_results(run.results)
-    assert results.weights["choice"] == "latest"
-    assert results.weights["step"] == max(int(p.name) for p in run.checkpoints.glob("[0-9]*"))
+def check_names(run, tmp_path):
+    """Results, repr and card name the checkpoint that was measured."""
+    weights, detector = read_results(run.results).weights, jaxdet.load_detector(run.path)
+    assert weights["choice"] == "latest"
+    assert weights["step"] == max(int(p.name) for p in run.checkpoints.glob("[0-9]*"))
     for name in ("choice", "step", "digest"):
-        assert getattr(detector.card, name) == results.weights[name]
-        assert str(results.weights[name]) in repr(detector)
-    convert(["export", str(run.path), str(tmp_path / "program")])
-    about = json.loads((tmp_path / "program/card.json").read_text())
-    assert (about["card"]["choice"], about["card"]["step"]) == ("latest", results.weights["step"])
-    assert about["card"]["sha256"].startswith(results.weights["digest"])
-    assert about["card"]["training"] == {**results.weights["training"]}
-    assert set(about["card"]["measured"]) == {"alpha"}
+        assert getattr(detector.card, name) == weights[name]
+        assert str(weights[name]) in repr(detector)
+    card = json.loads((tmp_path / "program/card.json").read_text())["card"]
+    assert (card["choice"], card["step"]) == ("latest", weights["step"])
+    assert card["sha256"].startswith(weights["digest"])
+    assert card["training"] == weights["training"]
+    assert set(card["measured"]) == {"alpha"}
     text = (tmp_path / "program/card.md").read_text()
-    assert f"checkpoint latest at step {results.weights['step']}" in text
+    assert f"checkpoint latest at step {weights['step']}" in text
     assert "12 real and 12 fake images" in text
 
 
-def test_evaluation_only_takes_the_run_s_own_choice(run):
-    config = schema.read_config(run.config)
-    trained = read_results(run.results).weights
-    earlier = min(int(p.name) for p in run.checkpoints.glob("[0-9]*"))
-    for init, step in (run.path, trained["step"]), (run.checkpoints / str(earlier), earlier):
+def check_choice_of_checkpoint(run):
+    """Evaluation only takes the run's own choice; another checkpoint has no calibration."""
+    config, trained = schema.read_config(run.config), read_results(run.results).weights
+    earlier = run.checkpoints / str(min(int(p.name) for p in run.checkpoints.glob("[0-9]*")))
+    for init, step in (run.path, trained["step"]), (earlier, int(earlier.name)):
         asked = dataclasses.replace(
             config,
             task="eval",
@@ -128,38 +140,33 @@ def test_evaluation_only_takes_the_run_s_own_choice(run):
         _, weights = evaluated_variables(asked, get_detector(config.model), make_mesh(1))
         assert weights["step"] == step
         assert (weights["digest"] == trained["digest"]) == (step == trained["step"])
-
-
-def test_another_checkpoint_is_not_called_calibrated(run, detector):
-    step = min(int(p.name) for p in run.checkpoints.glob("[0-9]*"))
-    other = jaxdet.load_detector(run.checkpoints / str(step))
-    assert (other.card.choice, other.card.step) == ("step", step)
-    assert other.digest != detector.digest
-    assert other.card.calibration is None
+    other = jaxdet.load_detector(earlier)
+    assert (other.card.choice, other.card.calibration) == ("step", None)
     with pytest.raises(UserError, match="--threshold=fpr_1: not known"):
         other.judge(threshold="fpr_1")
+    with pytest.raises(UserError, match="no intact checkpoint of step 7"):
+        jaxdet.load_detector(run.checkpoints / "7")
 
 
-def test_probabilities_are_those_of_the_run_s_temperature(run, measured, tmp_path):
-    paths, logits = measured
+def check_probabilities(run, root, tmp_path):
+    """Probabilities are calibrated by the run's temperature, but --raw and other crops are not."""
+    paths, logits = measured(run, root)
     temperature = read_results(run.results).calibration.temperature
     assert temperature is not None
-    rows = command(f"--weights={run.path}", *paths, out=tmp_path / "a.json")
-    np.testing.assert_allclose(
-        [row["probability"] for row in rows], expit(logits / temperature), atol=1e-5
-    )
-    assert all(row["calibrated"] for row in rows)
-    raw = command(f"--weights={run.path}", "--raw", *paths, out=tmp_path / "b.json")
-    np.testing.assert_allclose([row["probability"] for row in raw], expit(logits), atol=1e-5)
-    cropped = command(f"--weights={run.path}", "--crop=20", *paths, out=tmp_path / "c.json")
-    assert not any(row["calibrated"] for row in raw + cropped)
+    for options, scale in ((), temperature), (("--raw",), 1.0):
+        rows = command(f"--weights={run.path}", *options, *paths, out=tmp_path / "b.json")
+        found = [row["probability"] for row in rows]
+        np.testing.assert_allclose(found, expit(logits / scale), atol=1e-5)
+        assert {row["calibrated"] for row in rows} == {not options}
+    rows = command(f"--weights={run.path}", "--crop=20", *paths, out=tmp_path / "c.json")
+    assert not any(row["calibrated"] for row in rows)
 
 
-@pytest.mark.parametrize("percent", [1, 5])
-def test_a_threshold_of_validation_holds_its_false_positive_rate(run, root, tmp_path, percent):
+def check_false_positives(run, root, tmp_path, percent):
+    """A threshold of validation calls no more of its real images fake."""
     reals, fakes = root / "val/cat/0_real", root / "val/cat/1_fake"
     rows = command(f"--weights={run.path}", f"--threshold=fpr_{percent}", reals, fakes,
-                   out=tmp_path / "a.json")  # fmt: skip
+                   out=tmp_path / "d.json")  # fmt: skip
     called = [row["prediction"] == "fake" for row in rows]
     assert np.mean(called[:30]) <= percent / 100
     threshold = read_results(run.results).calibration.thresholds[f"fpr_{percent}"]
