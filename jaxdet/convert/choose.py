@@ -23,14 +23,14 @@ from jaxdet.convert.state_dicts import (
 from jaxdet.errors import UserError
 
 # Of the names that may stand before keys, those of the most keys are tried.
-_TRIED, _SHOWN = 16, 8
+_TRIED, _LONGEST_PREFIX, _SHOWN = 16, 200, 8
 # Sorts behind any character that a key goes on with.
 _LAST = chr(0x10FFFF)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-    """Keys of a network, each with what it is without the prefix, "" or "a.b."."""
+    """Holds keys of a network, each with what it is without the prefix, "" or "a.b."."""
 
     prefix: str
     bare: Mapping[str, str]
@@ -79,14 +79,14 @@ def bare_keys(
     plain, wrappers = unwrap(keys)
     parts = _fitting_parts(keys, arch)
     prefix = parts[0].prefix if parts else _nearest_prefix(plain.values(), arch)
-    names = set(plain.values())
-    twice = [name for name in plain.values() if prefix and prefix + name in names]
+    bare = {key: _without(prefix, name) for key, name in plain.items()}
+    inside = {bare[key]: key for key, name in plain.items() if name.startswith(prefix)}
+    twice = [key for key, name in bare.items() if inside.get(name, key) != key]
     if twice:
         raise UserError(
-            f"{source}: holds both {shorten(prefix + twice[0])} and {shorten(twice[0])}; what is "
-            f"under {shorten(prefix)} alone is read with --state-dict={shorten(prefix[:-1])}"
+            f"{source}: holds both {shorten(inside[bare[twice[0]]])} and {shorten(twice[0])}; what "
+            f"is under {shorten(prefix)} alone is read with --state-dict={shorten(prefix[:-1])}"
         )
-    bare = {key: name.removeprefix(prefix) for key, name in plain.items()}
     taken = ", ".join(shorten(name) + "." for name in (*wrappers, *prefix.split(".")) if name)
     return bare, (f"taken off the keys: {taken}",) if taken else ()
 
@@ -138,14 +138,22 @@ def _fitting_parts(keys: Collection[str], arch: str | None) -> list[_Part]:
     plain, _ = unwrap(keys)
     parts = []
     for prefix in _prefixes(plain.values(), arch):
-        together = {key: name.removeprefix(prefix) for key, name in plain.items()}
+        together = {key: _without(prefix, name) for key, name in plain.items()}
         inside = {key: together[key] for key, name in plain.items() if name.startswith(prefix)}
-        others = {name for key, name in plain.items() if key not in inside}
+        others = {name for key, name in together.items() if key not in inside}
         if _architectures(together.values(), arch):
             parts.append(_Part(prefix, together))
         elif any(not keys_of(one) & others for one in _architectures(inside.values(), arch)):
             parts.append(_Part(prefix, inside))
     return parts
+
+
+def _without(prefix: str, name: str) -> str:
+    """Takes a prefix off a name, or of it as many modules as the name is in."""
+    while not name.startswith(prefix):
+        above, dot, _ = prefix[:-1].rpartition(".")
+        prefix = above + dot
+    return name.removeprefix(prefix)
 
 
 def _architectures(bare: Collection[str], arch: str | None) -> list[str]:
@@ -180,7 +188,8 @@ def _prefixes(names: Collection[str], arch: str | None) -> list[str]:
         beyond = bisect.bisect(ordered, prefix + _LAST) if prefix else len(ordered)
         return beyond - bisect.bisect_left(ordered, prefix)
 
-    most = heapq.nlargest(_TRIED, found, key=count)
+    short = [prefix for prefix in found if len(prefix) <= _LONGEST_PREFIX]
+    most = heapq.nlargest(_TRIED, short, key=count)
     return [prefix for prefix in found if prefix in most]
 
 

@@ -1,4 +1,4 @@
-"""What the subcommands of `python -m jaxdet.convert` do."""
+"""Carries out the subcommands of `python -m jaxdet.convert`."""
 
 import argparse
 import dataclasses

@@ -129,6 +129,8 @@ def test_a_last_layer_outside_of_the_backbone_is_taken_where_nothing_else_is_mis
     save_file({**outside, **LOSS}, path)
     with pytest.raises(UserError, match=r"nearest: 1 without a place: criterion\.pos_weight"):
         load_weights(path)
+    save_file(prefixed("model.", outside), path)
+    assert assert_read(path) == "taken off the keys: model., backbone."
     # The network's answers come from one of the two, and nothing says which.
     save_file({**prefixed("backbone."), "fc.bias": OTHER["fc.bias"]}, path)
     with pytest.raises(
@@ -136,6 +138,16 @@ def test_a_last_layer_outside_of_the_backbone_is_taken_where_nothing_else_is_mis
     ):
         load_weights(path)
     assert_read(path, state_dict="backbone")
+
+
+@pytest.mark.parametrize("around", ["", "model."])
+def test_a_set_within_another_is_not_taken_by_guess(tmp_path, around):
+    path = tmp_path / "a.safetensors"
+    save_file({**prefixed(around), **prefixed(around + "ema.", OTHER)}, path)
+    with pytest.raises(UserError, match=r"nearest: 102 without a place: ema\.bn1\.bias"):
+        load_weights(path)
+    loaded = load_weights(path, state_dict=around + "ema")
+    assert loaded.variables["params"]["fc"]["bias"] == OTHER["fc.bias"]
 
 
 def test_only_the_true_surplus_of_an_unfinished_set_is_named(tmp_path):
