@@ -1,4 +1,4 @@
-"""Which table of rules an architecture follows, and which architectures a state dict may be of."""
+"""Finds the table of rules of an architecture, and the architectures of a state dict."""
 
 import dataclasses
 import difflib
@@ -91,9 +91,9 @@ def identify(
     given = [key for key in state_dict if ignored(key) is None]
     name = arch or _only(fitting(given), given, source=source)
     table = get_table(name)
-    others = [] if set(given) == _keys(name) else fitting(given)
+    others = [] if set(given) == keys_of(name) else fitting(given)
     also = f"{name} but of {' or '.join(others)}" if others else name
-    match(_keys(name), given, source=source, network=also)
+    match(keys_of(name), given, source=source, network=also)
     width = _width(state_dict[table.stem], name, source=source)
     return Model(name=name, width=width), _side(state_dict, name, width, source=source)
 
@@ -101,7 +101,14 @@ def identify(
 def fitting(keys: Collection[str]) -> list[str]:
     """Returns the architectures that have exactly these keys."""
     given = {key for key in keys if ignored(key) is None}
-    return [arch for arch, t in TABLES.items() if t.stem in given and _keys(arch) == given]
+    return [arch for arch, t in TABLES.items() if t.stem in given and keys_of(arch) == given]
+
+
+@functools.cache
+def keys_of(arch: str) -> frozenset[str]:
+    """Returns torch's keys of an architecture, the same at any width and for any crops."""
+    table = TABLES[arch]
+    return frozenset(table.key(place) for place in shapes(Model(name=arch)))
 
 
 def check_side(arch: str, side: Any, *, source: str) -> int:
@@ -117,15 +124,8 @@ def check_side(arch: str, side: Any, *, source: str) -> int:
     return side
 
 
-@functools.cache
-def _keys(arch: str) -> frozenset[str]:
-    """The keys of an architecture; they depend neither on its width nor on its crops."""
-    table = TABLES[arch]
-    return frozenset(table.key(place) for place in shapes(Model(name=arch)))
-
-
 def _only(names: list[str], given: Collection[str], *, source: str) -> str:
-    """The only one of the architectures that keys fit."""
+    """Returns the only one of the architectures that keys fit; raises UserError otherwise."""
     if len(names) == 1:
         return names[0]
     if names:
@@ -135,8 +135,8 @@ def _only(names: list[str], given: Collection[str], *, source: str) -> str:
         )
     near = [arch for arch, table in TABLES.items() if table.stem in given]
     if near:
-        nearest = min(near, key=lambda arch: len(_keys(arch).symmetric_difference(given)))
-        match(_keys(nearest), [*given], source=source, network=f"{nearest}, which is nearest")
+        nearest = min(near, key=lambda arch: len(keys_of(arch).symmetric_difference(given)))
+        match(keys_of(nearest), [*given], source=source, network=f"{nearest}, which is nearest")
     shown = ", ".join(map(shorten, sorted(given)[:3])) or "nothing"
     raise UserError(
         f"{source}: {len(given)} arrays ({shown}, ...) are the weights of none of "
@@ -145,7 +145,7 @@ def _only(names: list[str], given: Collection[str], *, source: str) -> str:
 
 
 def _width(stem: np.ndarray, arch: str, *, source: str) -> int:
-    """`model.width` of the network with this first kernel, as torch has it."""
+    """Returns `model.width` of the network whose first kernel has torch's shape."""
     # A width is a multiplier of all shapes: an absurd one is refused before anything is traced.
     if stem.ndim != 4 or not 1 <= stem.shape[0] <= 1024:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Whether two detectors are the same: their arrays bit by bit, and their logits."""
+"""Compares two detectors: their arrays bit by bit, and their logits."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ Score = Callable[[np.ndarray], np.ndarray]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of the two.
+    """Holds one of the two detectors of a comparison.
 
     Attributes:
       name: the file or folder.
@@ -35,7 +35,7 @@ class Side:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What differs.
+    """Says what differs between two detectors.
 
     Attributes:
       compared: arrays looked at bit by bit.
@@ -52,7 +52,7 @@ class Comparison:
     largest_logit: float
 
     def within(self, tolerance: float) -> bool:
-        """Whether the logits agree: to `tolerance`, or to that share of them where they are large.
+        """Tells whether the logits agree to `tolerance`, where they are large to that share.
 
         NaN agrees with nothing.
         """
@@ -60,7 +60,7 @@ class Comparison:
 
 
 def weights_side(loaded: LoadedWeights) -> Side:
-    """A side from weights."""
+    """Makes a side of a comparison from weights."""
     return Side(
         name=loaded.source,
         model=loaded.model,
@@ -70,7 +70,7 @@ def weights_side(loaded: LoadedWeights) -> Side:
 
 
 def make_score(model: Model, variables: dict[str, Any]) -> Score:
-    """Images to logits, compiled for each shape."""
+    """Returns what turns images into logits, compiled for each shape."""
     apply = jax.jit(get_detector(model).apply)
     return lambda image: np.asarray(apply(variables, image), np.float32)
 
@@ -92,7 +92,7 @@ def compare(first: Side, second: Side, *, size: int, count: int, seed: int) -> C
 
 
 def random_images(count: int, size: int, *, seed: int) -> np.ndarray:
-    """Noise, u8 [count, size, size, 3]."""
+    """Draws images of noise, u8 [count, size, size, 3]."""
     return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
 
 

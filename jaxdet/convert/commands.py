@@ -1,4 +1,4 @@
-"""What the subcommands of `python -m jaxdet.convert` do."""
+"""Carries out the subcommands of `python -m jaxdet.convert`."""
 
 import argparse
 import dataclasses
@@ -22,6 +22,7 @@ from jaxdet.convert.folder import (
 )
 from jaxdet.convert.load import LoadedWeights, convert_file
 from jaxdet.convert.rules import flatten
+from jaxdet.convert.state_dicts import shorten
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.files import check_writable, read_json, sha256, write_json
@@ -74,6 +75,7 @@ def _print_notes(path: Path, notes: tuple[str, ...]) -> None:
 def to_torch(options: argparse.Namespace) -> None:
     """Writes weights into a file for torch, read again before it takes its name."""
     refuse_existing(options.dst)
+    refuse_existing(beside(options.dst))
     write = _WRITERS.get(options.dst.suffix)
     if write is None:
         raise UserError(f"{options.dst}: name it .pth or .safetensors, to say which to write")
@@ -119,6 +121,7 @@ def check(options: argparse.Namespace) -> None:
       RunFailedError: where they differ.
     """
     check_writable(options.json)
+    _refuse_idle(options)
     first, size = _side(options.src, options, options.size)
     second, size = _side(options.dst, options, size)
     if (first.model.name, first.model.width) != (second.model.name, second.model.width):
@@ -135,6 +138,20 @@ def check(options: argparse.Namespace) -> None:
     _note(options.dst, figures)
     if found.differing or not found.within(options.tolerance):
         raise RunFailedError(f"{first.name} and {second.name} differ")
+
+
+def _refuse_idle(options: argparse.Namespace) -> None:
+    """Raises UserError for an option of `check` that no side of it would take."""
+    sides = (options.src, options.dst)
+    if options.checkpoint and not any(find_run(side)[0] for side in sides):
+        raise UserError(f"--checkpoint={options.checkpoint}: neither side is a run; leave it out")
+    if options.arch and all(side.is_dir() for side in sides):
+        raise UserError(f"--arch={shorten(options.arch)}: neither side is a file; leave it out")
+    if options.state_dict is not None and options.src.is_dir():
+        raise UserError(
+            f"--state-dict={shorten(options.state_dict)}: chooses within a file, and {options.src} "
+            "is none; leave it out"
+        )
 
 
 def _note(path: Path, figures: dict[str, Any]) -> None:
@@ -187,7 +204,7 @@ def export(options: argparse.Namespace) -> None:
 
 
 def _side(path: Path, options: argparse.Namespace, size: int) -> tuple[Side, int]:
-    """One side of a check, and the size of images for it: 0 for any."""
+    """Opens one side of a check, and returns the size of images for it too: 0 for any."""
     if not is_export(path):
         loaded, _ = _load(path, options)
         return weights_side(loaded), _size(loaded, size)
@@ -198,7 +215,7 @@ def _side(path: Path, options: argparse.Namespace, size: int) -> tuple[Side, int
 
 
 def _size(loaded: LoadedWeights, asked: int) -> int:
-    """The side of images for a detector: the one asked for, or that of its own crops; 0 for any."""
+    """Returns the side of a detector's images: as asked for, or that of its crops; 0 for any."""
     size = asked or loaded.crop or 0
     name = loaded.model.name
     if ARCHITECTURES[name].fixed_size and size != loaded.crop:
@@ -212,7 +229,7 @@ def _size(loaded: LoadedWeights, asked: int) -> int:
 
 
 def _load(path: Path, options: argparse.Namespace) -> tuple[LoadedWeights, Card]:
-    """The weights of anything, and what is known of them."""
+    """Loads the weights of anything with what is known of them, and prints both."""
     given = {name: getattr(options, name) for name in ("checkpoint", "arch", "state_dict")}
     if options.name == "check":
         # Each option is for the side that it fits.

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from jaxdet.convert.state_dicts import Choose, StateDict, first_of_largest, unwrap
+from jaxdet.convert.state_dicts import Choose, StateDict, beside, first_of_largest, unwrap
 from jaxdet.convert.torch_read import read_torch
 from jaxdet.errors import UserError
 from jaxdet.files import open_regular, read_json
@@ -20,7 +20,7 @@ _PART = re.compile(r"(?P<name>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})(?P<suffix>
 
 
 def read_state_dict(path: Path) -> dict[str, np.ndarray]:
-    """Reads the largest state dict of a file, its keys without what wrappers put before them.
+    """Reads the largest state dict of a file, its keys without what wrappers put into them.
 
     Raises:
       UserError: where the file is missing, damaged or of another kind.
@@ -65,12 +65,14 @@ def _read_file(path: Path, head: bytes, choose: Choose) -> StateDict:
 
 
 def _chosen(arrays: dict[str, np.ndarray], choose: Choose) -> StateDict:
-    choose({"": arrays})
-    return StateDict(arrays=arrays)
+    found = {"": arrays}
+    choice = choose(found)
+    chosen = {key: arrays[key] for key in choice.entries}
+    return StateDict(arrays=chosen, name=choice.name, beside=beside(arrays, choice, found))
 
 
 def _read_index(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of all parts that an index names, which lie beside it."""
+    """Reads the arrays of all parts that an index names, which lie beside it."""
     index = read_json(path)
     places = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(places, dict) or not places or not all(map(_is_plain_name, places.values())):
@@ -88,12 +90,12 @@ def _read_index(path: Path) -> dict[str, np.ndarray]:
 
 
 def _is_plain_name(name: Any) -> bool:
-    """Whether it is the name of a file in the same folder, and no path out of it."""
+    """Tells the name of a file in the same folder from a path out of it, and from no name."""
     return isinstance(name, str) and name not in ("", ".", "..") and Path(name).name == name
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file, which cannot hold code.
+    """Reads the arrays of a safetensors file, which cannot hold code.
 
     Raises:
       UserError: where it is damaged or of another kind.

@@ -1,4 +1,4 @@
-"""A converted detector on disk: a folder with its arrays and what they are."""
+"""Writes and reads a converted detector: a folder with its arrays and what they are."""
 
 import contextlib
 import dataclasses
@@ -26,14 +26,14 @@ _ABOUT, _ARRAYS = "detector.json", "variables.safetensors"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where weights came from: the file's name and its SHA-256."""
+    """Names the file that weights came from, with its SHA-256."""
 
     file: str
     sha256: str
 
 
 def is_detector(path: Path) -> bool:
-    """Whether the folder was written by `write_detector`."""
+    """Tells a folder that `write_detector` wrote from other paths."""
     return (path / _ABOUT).is_file()
 
 
@@ -105,14 +105,14 @@ def read_detector(folder: Path) -> tuple[schema.Model, dict[str, np.ndarray], di
 
 
 def _crop(path: Path, model: schema.Model, crop: Any) -> int | None:
-    """The side of the only crops that the network takes; None where it takes any."""
+    """Returns the side of the only crops that the network takes; None where it takes any."""
     if not get_table(model.name).sized:
         return None
     return check_side(model.name, crop, source=str(path))
 
 
 def _left_open(path: Path, model: schema.Model, coverage: Any) -> list[str]:
-    """The places of the last layer that the source had no values for."""
+    """Returns the places of the last layer that the source had no values for."""
     places = coverage.get("replaced") if isinstance(coverage, dict) else None
     head = get_table(model.name).head
     known = {place for place in shapes(model) if head and place.startswith(head)}
@@ -142,7 +142,7 @@ def detector_card(folder: Path) -> Card:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which takes its name only when the body ends well.
+    """Makes a folder to fill, which takes its name only when the body ends well.
 
     Raises:
       UserError: where the name is taken or cannot be written.
@@ -161,7 +161,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def refuse_existing(path: Path) -> None:
-    """Holds that nothing is ever overwritten.
+    """Makes sure that nothing is ever overwritten.
 
     Raises:
       UserError: where the path is taken.

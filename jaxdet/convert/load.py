@@ -1,26 +1,24 @@
 """Weights from any file or folder that is not a run: what `W` may be on a command line."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxdet.config import Model
-from jaxdet.convert.architectures import TABLES, fitting, get_table, identify, shapes
+from jaxdet.convert.architectures import TABLES, get_table, identify, shapes
+from jaxdet.convert.choose import bare_keys, listed, make_choose
 from jaxdet.convert.files import read_weights
 from jaxdet.convert.folder import is_detector, read_detector
 from jaxdet.convert.rules import Converted, flatten, nest, to_jax
-from jaxdet.convert.state_dicts import Choose, first_of_largest, shorten, unwrap
 from jaxdet.errors import UserError
-
-_SHOWN = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoadedWeights:
-    """A detector's variables and what they are.
+    """Holds a detector's variables and what is known of them.
 
     Attributes:
       model: the network they belong to.
@@ -43,7 +41,7 @@ class LoadedWeights:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConvertedFile:
-    """The weights of a torch file in our form.
+    """Holds the weights of a torch file in our form.
 
     Attributes:
       model: the network they are of.
@@ -76,8 +74,8 @@ def load_weights(
       head_deviation: of its normal weights.
 
     Raises:
-      UserError: where nothing of that kind is there, it does not fit the architecture, or, without
-        `head_seed`, lacks a value that the network needs.
+      UserError: where nothing of that kind is there, it does not fit the architecture, holds values
+        that are not finite, or, without `head_seed`, lacks one that the network needs.
     """
     if is_detector(path):
         loaded = _from_folder(path, arch, state_dict)
@@ -85,6 +83,7 @@ def load_weights(
         raise UserError(f"{path}: a folder without detector.json; is it a run?")
     else:
         loaded = _from_file(path, arch, state_dict)
+    _check_finite(loaded)
     if head_seed is None:
         _check_complete(loaded)
         return loaded
@@ -105,8 +104,8 @@ def convert_file(
     """
     if arch is not None:
         get_table(arch)
-    found = read_weights(path, _choice(arch, state_dict, source=str(path)))
-    bare, notes = unwrap(found.arrays)
+    found = read_weights(path, make_choose(arch, state_dict, source=str(path)))
+    bare, notes = bare_keys(found.arrays, arch, source=str(path))
     arrays = {bare[key]: value for key, value in found.arrays.items()}
     model, crop = identify(arrays, arch, source=str(path))
     ours, table = shapes(model, side=crop), TABLES[model.name]
@@ -179,6 +178,14 @@ def _from_file(path: Path, arch: str | None, state_dict: str | None) -> LoadedWe
     )
 
 
+def _check_finite(loaded: LoadedWeights) -> None:
+    """Refuses weights that are infinite or NaN, from which nothing can be trained either."""
+    flat = flatten(loaded.variables)
+    broken = [place for place, value in flat.items() if not np.isfinite(value).all()]
+    if broken:
+        raise UserError(f"{loaded.source}: values that are not finite in {listed(broken)}")
+
+
 def _check_complete(loaded: LoadedWeights) -> None:
     """Refuses weights from which no score can come."""
     if loaded.replaced:
@@ -186,44 +193,7 @@ def _check_complete(loaded: LoadedWeights) -> None:
             f"{loaded.source}: without values for {', '.join(loaded.replaced)}, since its last "
             "layer is of another size: it can start a training (model.init), but answers nothing"
         )
-    flat = flatten(loaded.variables)
-    broken = [place for place, value in flat.items() if not np.isfinite(value).all()]
-    if broken:
-        raise UserError(f"{loaded.source}: values that are not finite in {_list(broken)}")
-    if not flat.get("batch_stats/scaler/count", 1) > 0:
+    if not flatten(loaded.variables).get("batch_stats/scaler/count", 1) > 0:
         raise UserError(
             f"{loaded.source}: the statistics of its inputs (scaler) were never measured"
         )
-
-
-def _choice(arch: str | None, name: str | None, *, source: str) -> Choose:
-    """Chooses the state dict of a file that is named, or else the only one that fits."""
-
-    def choose(found: Mapping[str, Collection[str]]) -> str:
-        if name is not None:
-            if name not in found:
-                raise UserError(f"{source}: no --state-dict={name} in it, but {_list(found)}")
-            return name
-        # One dictionary may have many names.
-        distinct = {id(keys): keys for keys in found.values()}
-        fits = {one for one, keys in distinct.items() if _fits(keys, arch)}
-        fit = [one for one, keys in found.items() if id(keys) in fits]
-        if len(fits) > 1:
-            raise UserError(
-                f"{source}: holds several sets of weights, {_list(fit)}; choose one with "
-                "--state-dict=NAME (for a training by way of `python -m jaxdet.convert to-jax`)"
-            )
-        return fit[0] if fit else first_of_largest(found)
-
-    return choose
-
-
-def _fits(keys: Collection[str], arch: str | None) -> bool:
-    """Whether the keys are those of the architecture, or of any."""
-    names = fitting(unwrap(keys)[0].values())
-    return arch in names if arch else bool(names)
-
-
-def _list(names: Collection[str]) -> str:
-    shown = [shorten(name) or "its top" for name in list(names)[:_SHOWN]]
-    return ", ".join(shown) + (", ..." if len(names) > _SHOWN else "")

@@ -1,4 +1,4 @@
-"""From torch's names and layouts to ours and back, by tables of rules.
+"""Brings torch's names and layouts into ours and back, by tables of rules.
 
 A rule pairs the name of an array in a torch state dict with its place in our variables, and
 says how the axes change. Nothing is silent: every key of a source is used or ignored for a
@@ -24,14 +24,14 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How the axes of an array change, both ways; one undoes the other bit by bit."""
+    """Changes the axes of an array both ways; one undoes the other bit by bit."""
 
     to_jax: Callable[[np.ndarray], np.ndarray]
     to_torch: Callable[[np.ndarray], np.ndarray]
 
 
 def flattened(height: int, width: int) -> Layout:
-    """Of a dense layer over a flattened map of `height` x `width`.
+    """Returns the layout of a dense layer over a flattened map of `height` x `width`.
 
     torch flattens [C, H, W], we flatten [H, W, C]: [out, C*H*W] to [H*W*C, out].
     """
@@ -54,7 +54,7 @@ DENSE = Layout(np.transpose, np.transpose)
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """One line of a table.
+    """Pairs the key of an array in torch with its place in our variables.
 
     Attributes:
       key: torch's name; `{x}` stands for a number.
@@ -70,7 +70,7 @@ class Rule:
     reads: str = ""
 
     def layout_in(self, shapes: Shapes) -> Layout:
-        """How the axes change in a network of these shapes, by place."""
+        """Returns the layout in a network whose places have these shapes."""
         if not self.reads:
             return self.layout
         side = math.isqrt(shapes[self.place][0] // shapes[self.reads][-1])
@@ -78,7 +78,7 @@ class Rule:
 
 
 def norm(key: str, place: str) -> tuple[Rule, ...]:
-    """The four arrays of a batch normalisation."""
+    """Returns the rules of the four arrays of a batch normalisation."""
     return (
         Rule(f"{key}.weight", f"params/{place}/scale"),
         Rule(f"{key}.bias", f"params/{place}/bias"),
@@ -89,7 +89,7 @@ def norm(key: str, place: str) -> tuple[Rule, ...]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """How the weights of one family of networks go over.
+    """Says how the weights of one family of networks are converted.
 
     Attributes:
       rules: for every array of ours, exactly one.
@@ -107,14 +107,14 @@ class Table:
     side: Callable[[tuple[int, ...], int], int] = lambda shape, width: 0
 
     def key(self, place: str) -> str:
-        """Torch's key of a place that the table covers."""
+        """Returns torch's key of a place that the table covers."""
         rule = self.rule_of_place(place)
         name = _translate(rule.place, rule.key, place)
         assert name is not None  # the rule was found by this place
         return name
 
     def rule_of_place(self, place: str) -> Rule:
-        """The rule that fills the place."""
+        """Returns the rule that fills the place."""
         for rule in self.rules:
             if _translate(rule.place, rule.key, place) is not None:
                 return rule
@@ -129,7 +129,7 @@ _COUNTED = ".running_var"
 
 
 def ignored(key: str) -> str | None:
-    """Why the key has no place of ours, or None where it needs one."""
+    """Says why a key of torch has no place in our variables; None where it needs one."""
     if is_average_count(key):
         return "the number of models that were averaged"
     return next((why for pattern, why in _IGNORED if pattern.fullmatch(key)), None)
@@ -137,7 +137,7 @@ def ignored(key: str) -> str | None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """What became of every key and every place.
+    """Says what became of every key of torch and every place of ours.
 
     Attributes:
       used: one {"key", "place", "shape", "dtype"} for each array that went over, as in torch.
@@ -152,7 +152,7 @@ class Coverage:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Converted:
-    """Arrays f32 by place, without those in `coverage.replaced`."""
+    """Holds converted arrays f32 by place, without those in `coverage.replaced`."""
 
     arrays: Arrays
     coverage: Coverage
@@ -161,7 +161,7 @@ class Converted:
 def to_jax(
     state_dict: Mapping[str, np.ndarray], shapes: Shapes, *, table: Table, source: str
 ) -> Converted:
-    """Our arrays with the values of a torch state dict.
+    """Converts a torch state dict to arrays of ours.
 
     Args:
       state_dict: torch's key to array.
@@ -193,7 +193,7 @@ def to_jax(
 
 
 def to_torch(arrays: Mapping[str, np.ndarray], *, table: Table) -> Arrays:
-    """The torch state dict of our arrays by place; counters of batches are given as 0."""
+    """Converts our arrays by place to a torch state dict; counters of batches are given as 0."""
     found: Arrays = {}
     shapes = {place: np.shape(value) for place, value in arrays.items()}
     for place in arrays:
@@ -235,7 +235,7 @@ _SHOWN, _COMPARED = 5, 1000
 
 
 def _with_nearest(name: str, others: Sequence[list[str]]) -> str:
-    """The name with the nearest of the first list that has one near enough."""
+    """Adds to a name the nearest of the first list that has one near enough."""
     shown = shorten(name)
     found = (difflib.get_close_matches(shown, names[:_COMPARED], n=1) for names in others)
     nearest = next((names[0] for names in found if names), None)
@@ -247,12 +247,12 @@ def _line(key: str, place: str, value: np.ndarray) -> dict[str, Any]:
 
 
 def _hollow(shape: tuple[int, ...]) -> np.ndarray:
-    """An array of this shape that takes no memory."""
+    """Returns an array of this shape that takes no memory."""
     return np.broadcast_to(np.float32(0), shape)
 
 
 def _translate(source: str, destination: str, name: str) -> str | None:
-    """The name of `source`'s form in the form of `destination`; None where it has another form."""
+    """Brings a name of `source`'s form into that of `destination`; None where it has another."""
     match = _pattern(source).fullmatch(name)
     return None if match is None else destination.format(**match.groupdict())
 
@@ -271,7 +271,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one: {"params/conv1/kernel": array}."""
+    """Joins nested dicts into one: {"params/conv1/kernel": array}."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         path = f"{prefix}{name}"
@@ -280,7 +280,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """What `flatten` undid."""
+    """Nests a dict that `flatten` joined."""
     nested: dict[str, Any] = {}
     for path, value in flat.items():
         *parents, leaf = path.split("/")

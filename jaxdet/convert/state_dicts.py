@@ -1,4 +1,4 @@
-"""Which dictionary of a checkpoint is the state dict, and what its keys are without wrappers.
+"""Finds the state dicts of a checkpoint, and takes the names of torch's wrappers out of keys.
 
 Training scripts put weights at the top of a file or under any name, often beside other
 dictionaries of tensors (averaged weights, an optimizer's state), and torch's wrappers and
@@ -11,9 +11,25 @@ from typing import Any
 
 import numpy as np
 
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Arrays of a file that may be the weights to read.
+
+    Attributes:
+      name: what --state-dict calls them; "" for the top of the file.
+      held: the dictionary of the file that they are in, by its name there.
+      entries: the arrays by key, all of that dictionary or some.
+    """
+
+    name: str
+    held: str
+    entries: Mapping[str, Any]
+
+
 # Names of the dictionaries with arrays in a file, "" for the top, "a.b" for b under a, to their
-# keys; one dictionary may have several names. Gives the name of the one to read.
-Choose = Callable[[Mapping[str, Collection[str]]], str]
+# arrays; one dictionary may have several names. Gives those to read.
+Choose = Callable[[Mapping[str, Mapping[str, Any]]], Choice]
 # Deeper than this, and under longer names, nobody keeps weights.
 _DEEPEST, _LONGEST_NAME = 3, 100
 # What torch's own wrappers put into keys, at any place: DataParallel and averaged models,
@@ -24,11 +40,11 @@ _SHOWN = 5
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StateDict:
-    """The weights of a file.
+    """Holds the weights of a file.
 
     Attributes:
       arrays: by torch's key.
-      name: of the dictionary that they were in; "" for the top of the file.
+      name: where they were in the file; "" for its top.
       beside: what the file holds beside it, by name.
     """
 
@@ -38,7 +54,7 @@ class StateDict:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One sentence on where the weights were found, where that was not the top."""
+        """Says in one sentence where the weights were found, where that was not the top."""
         if not self.name:
             return ()
         shown = ", ".join(shorten(name) for name in self.beside[:_SHOWN])
@@ -76,7 +92,7 @@ def dictionaries(
 
 
 def _inside(name: str, held: dict[Any, Any]) -> list[tuple[str, dict[Any, Any]]]:
-    """The dictionaries in a dictionary, with their names."""
+    """Returns the dictionaries in a dictionary, with their names."""
     return [
         (f"{name}.{key}" if name else key, value)
         for key, value in held.items()
@@ -84,49 +100,44 @@ def _inside(name: str, held: dict[Any, Any]) -> list[tuple[str, dict[Any, Any]]]
     ]
 
 
-def first_of_largest(found: Mapping[str, Collection[str]]) -> str:
-    """The name of the dictionary with the most keys, the first of several."""
-    return max(found, key=lambda name: len(found[name]))
+def beside(root: Mapping[Any, Any], choice: Choice, found: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names what a file holds beside the chosen arrays: first what is in their own dictionary."""
+    groups: dict[str, list[str]] = {}
+    for key in found[choice.held]:
+        if key not in choice.entries:
+            groups.setdefault(key.partition(".")[0], []).append(key)
+    near = [keys[0] if len(keys) == 1 else group for group, keys in groups.items()]
+    around = [str(key) for key in root if key != choice.held.partition(".")[0]]
+    return (*near, *around) if choice.held else tuple(near)
 
 
-def unwrap(keys: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Takes off what wrappers put into keys, and the names that all of them begin with.
+def first_of_largest(found: Mapping[str, Mapping[str, Any]]) -> Choice:
+    """Returns the dictionary with the most keys, the first of several."""
+    name = max(found, key=lambda name: len(found[name]))
+    return Choice(name=name, held=name, entries=found[name])
 
-    No network of ours has all its arrays under one name, so a common one is an enclosing module's.
+
+def unwrap(keys: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """Takes out what torch's wrappers put into keys.
 
     Returns:
-      Each key without them, and one sentence that names what was taken off, if anything.
+      Each key without them, and the names that were taken out.
     """
-    parts = {key: [p for p in key.split(".") if p not in _WRAPPERS] or [key] for key in keys}
-    weights = [names for key, names in parts.items() if not is_average_count(key)]
-    common = _common([names[:-1] for names in weights])
+    parts = {key: key.split(".") for key in keys}
     bare = {
-        key: ".".join(names[len(common) :] if names[: len(common)] == common else names)
+        key: ".".join(name for name in names if name not in _WRAPPERS) or key
         for key, names in parts.items()
     }
     if len(set(bare.values())) < len(bare):
-        return {key: key for key in keys}, ()
-    inside = [name for name in _WRAPPERS if any(name in key.split(".") for key in keys)]
-    taken = ", ".join(shorten(name) + "." for name in (*inside, *common))
-    return bare, (f"taken off the keys: {taken}",) if taken else ()
+        return {key: key for key in keys}, []
+    return bare, [name for name in _WRAPPERS if any(name in names for names in parts.values())]
 
 
 def is_average_count(key: str) -> bool:
-    """Whether a key is the counter that torch.optim.swa_utils.AveragedModel keeps."""
+    """Tells the counter that torch.optim.swa_utils.AveragedModel keeps from other keys."""
     return key.rpartition(".")[2] == "n_averaged"
 
 
-def _common(names: list[list[str]]) -> list[str]:
-    """What all lists begin with."""
-    if not names:
-        return []
-    # The smallest and the largest differ where any two do.
-    first, last = min(names), max(names)
-    pairs = zip(first, last, strict=False)
-    same = next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(first), len(last)))
-    return first[:same]
-
-
 def shorten(name: str) -> str:
-    """A name that a hostile file cannot make fill the screen."""
+    """Shortens a name of a file, so that a hostile one cannot fill the screen."""
     return name if len(name) <= 80 and name.isprintable() else ascii(name[:80])

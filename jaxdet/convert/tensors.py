@@ -1,6 +1,6 @@
-"""What a pickle of torch says of tensors: which names make them, and what of.
+"""Reads what a pickle of torch says of tensors: which names make them, and what of.
 
-Only described here: the elements lie outside the pickle, and `torch_read` fetches them.
+They are only described here: the elements lie outside the pickle, and `torch_read` fetches them.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ _DTYPES: dict[str, Any] = {
 
 @dataclasses.dataclass(frozen=True)
 class Storage:
-    """A run of elements that lies outside the pickle."""
+    """Describes a run of elements that lies outside the pickle."""
 
     dtype: np.dtype
     key: str
@@ -36,7 +36,7 @@ class Storage:
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """A view of a storage; offset and strides count elements."""
+    """Describes a view of a storage; offset and strides count elements."""
 
     storage: Storage
     offset: int
@@ -45,7 +45,7 @@ class Tensor:
 
 
 def read_storage(identity: Any) -> Storage | Opaque:
-    """What a persistent id of torch stands for."""
+    """Returns the storage that a persistent id of torch stands for."""
     kind, dtype, key, _, length, *view = identity if len(identity) > 4 else (*identity, None)
     # The stream format keeps classes of modules outside the pickle, with their source text.
     if isinstance(dtype, Opaque):
@@ -58,7 +58,7 @@ def read_storage(identity: Any) -> Storage | Opaque:
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> Tensor | Opaque:
-    """torch._utils._rebuild_tensor_v2; the rest says what autograd did with it."""
+    """Stands for torch._utils._rebuild_tensor_v2; the rest says what autograd did with it."""
     if isinstance(storage, Opaque):
         return storage
     size, stride = _size(size), _size(stride)
@@ -68,14 +68,14 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> Te
 
 
 def _parameter(tensor: Any, *rest: Any) -> Tensor | Opaque:
-    """torch._utils._rebuild_parameter, and the same with attributes that somebody added."""
+    """Stands for torch._utils._rebuild_parameter, also with attributes that somebody added."""
     if not isinstance(tensor, Tensor | Opaque):
         raise RefusedError("a parameter that is no tensor")
     return tensor
 
 
 def _size(size: Any) -> tuple[int, ...]:
-    """torch.Size, or the plain tuple that older releases wrote."""
+    """Stands for torch.Size, or checks the plain tuple that older releases wrote."""
     # numpy has at most 64 axes, and no axis can be longer than memory.
     if not isinstance(size, tuple) or len(size) > 32 or not all(_is_count(n) for n in size):
         raise RefusedError("a size that is no tuple of whole numbers")
@@ -87,7 +87,7 @@ def _is_count(number: Any) -> bool:
 
 
 def _ordered(*pairs: Any) -> dict[str, Any]:
-    """collections.OrderedDict, empty; from pairs as Python 2 wrote it."""
+    """Stands for collections.OrderedDict: empty, or from pairs as Python 2 wrote it."""
     entries = [(key, value) for pair in pairs for key, value in pair]
     if not all(isinstance(key, str) for key, _ in entries):
         raise RefusedError("a key that is no text")
@@ -95,12 +95,12 @@ def _ordered(*pairs: Any) -> dict[str, Any]:
 
 
 def _other_array(name: str) -> Maker:
-    """An array of a kind that is not read: sparse, quantised, of another device."""
+    """Stands for an array of a kind that is not read: sparse, quantised, of another device."""
     return Maker(lambda *rest: Opaque(name, is_array=True))
 
 
 def _with_attributes(function: Any, kind: Any, arguments: Any, *rest: Any) -> Tensor | Opaque:
-    """torch._tensor._rebuild_from_type_v2: a tensor that somebody gave attributes or a class."""
+    """Stands for torch._tensor._rebuild_from_type_v2, of a tensor with attributes or a class."""
     if not any(function is maker for maker in (_TENSOR, _PARAMETER)):
         return Opaque("torch._tensor._rebuild_from_type_v2", is_array=True)
     made: Tensor | Opaque = function.make(*arguments)

@@ -9,7 +9,7 @@ TorchScript archives and pickled modules are refused.
 import io
 import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,14 @@ import numpy as np
 
 from jaxdet.convert import pickles
 from jaxdet.convert.pickles import Opaque, RefusedError
-from jaxdet.convert.state_dicts import Choose, StateDict, dictionaries, first_of_largest, shorten
+from jaxdet.convert.state_dicts import (
+    Choose,
+    StateDict,
+    beside,
+    dictionaries,
+    first_of_largest,
+    shorten,
+)
 from jaxdet.convert.tensors import NAMES, Storage, Tensor, read_storage
 from jaxdet.errors import UserError
 
@@ -146,9 +153,9 @@ def _chosen(root: Any, choose: Choose, fetch: _Fetch) -> StateDict:
     found = dictionaries(root, holds=_is_array)
     if not found:
         raise RefusedError(f"no state dict in it, but {_describe(root)}")
-    name = choose(found)
-    beside = () if name == "" else tuple(str(key) for key in root if key != name.split(".")[0])
-    return StateDict(arrays=_arrays(found[name], fetch), name=name, beside=beside)
+    choice = choose(found)
+    arrays = _arrays(choice.entries, fetch)
+    return StateDict(arrays=arrays, name=choice.name, beside=beside(root, choice, found))
 
 
 def _is_array(key: Any, value: Any) -> bool:
@@ -172,7 +179,7 @@ def _whole(thing: Opaque) -> str:
     )
 
 
-def _arrays(state_dict: dict[str, Any], fetch: _Fetch) -> dict[str, np.ndarray]:
+def _arrays(state_dict: Mapping[str, Any], fetch: _Fetch) -> dict[str, np.ndarray]:
     """Only the storages of the state dict are fetched, each once: tensors may share one."""
     for key, value in state_dict.items():
         if isinstance(value, Opaque):

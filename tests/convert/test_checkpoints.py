@@ -74,9 +74,98 @@ def test_wrappers_within_keys_and_the_counter_of_averaged_models(tmp_path):
 
 
 def test_keys_that_would_become_one_keep_what_is_before_them():
-    assert unwrap(["a.b", "a.module.b"])[0] == {"a.b": "a.b", "a.module.b": "a.module.b"}
-    assert unwrap(["a.b"])[0] == {"a.b": "b"}
-    assert unwrap([]) == ({}, ())
+    same = {"a.b": "a.b", "a.module.b": "a.module.b"}
+    assert unwrap(["a.b", "a.module.b"]) == (same, [])
+    assert unwrap(["a.module.b"]) == ({"a.module.b": "a.b"}, ["module"])
+    assert unwrap([]) == ({}, [])
+
+
+def prefixed(prefix, state_dict=STATE_DICT):
+    return {prefix + key: value for key, value in state_dict.items()}
+
+
+LOSS = {"criterion.pos_weight": np.ones(1, "f4")}
+
+
+@pytest.mark.parametrize("prefix", ["model_ema.module.", "ema.", "model.ema_model."])
+@pytest.mark.parametrize("nested", [False, True])
+def test_of_two_sets_in_one_dictionary_one_is_chosen(tmp_path, prefix, nested):
+    content = tensors({**prefixed("model.net."), **prefixed(prefix, OTHER), **LOSS})
+    content = {"state_dict": content, "epoch": 1} if nested else content
+    path = write_checkpoint(tmp_path / "a.ckpt", content)
+    start, ema = "state_dict." if nested else "", prefix.removesuffix("module.")[:-1]
+    with pytest.raises(UserError, match=f"several sets .*, {start}model.net, {start}{ema}; choose"):
+        load_weights(path)
+    assert f"those under '{start}model.net'; not read: " in assert_read(
+        path, state_dict="model.net"
+    )
+    loaded = load_weights(path, state_dict=ema)
+    assert loaded.variables["params"]["fc"]["bias"] == OTHER["fc.bias"]
+    with pytest.raises(UserError, match=rf"no --state-dict=x in it, but .*, {start}model\.net"):
+        load_weights(path, state_dict="x")
+
+
+def test_a_name_that_holds_two_sets_is_still_not_guessed(tmp_path):
+    save_file(
+        {**prefixed("a.x."), **prefixed("a.y.", OTHER), **prefixed("b.", OTHER)}, tmp_path / "a"
+    )
+    with pytest.raises(UserError, match=r"several sets of weights, a\.x, a\.y; choose"):
+        load_weights(tmp_path / "a", state_dict="a")
+    assert_read(tmp_path / "a", state_dict="a.x")
+
+
+@pytest.mark.parametrize("prefix", ["model.", "module.model.", "net.backbone."])
+def test_what_is_no_parameter_of_the_network_is_passed_over_and_named(tmp_path, prefix):
+    path = tmp_path / "a.safetensors"
+    save_file({**prefixed(prefix), **LOSS, "loss.a": LOSS["criterion.pos_weight"]}, path)
+    assert "not read: criterion.pos_weight, loss.a taken off" in assert_read(path)
+
+
+def test_a_last_layer_outside_of_the_backbone_is_taken_where_nothing_else_is_missing(tmp_path):
+    path = tmp_path / "a.safetensors"
+    outside = {k if k.startswith("fc.") else f"backbone.{k}": v for k, v in STATE_DICT.items()}
+    save_file(outside, path)
+    assert assert_read(path) == "taken off the keys: backbone."
+    save_file({**outside, **LOSS}, path)
+    with pytest.raises(UserError, match=r"nearest: 1 without a place: criterion\.pos_weight"):
+        load_weights(path)
+    save_file(prefixed("model.", outside), path)
+    assert assert_read(path) == "taken off the keys: model., backbone."
+    # The network's answers come from one of the two, and nothing says which.
+    save_file({**prefixed("backbone."), "fc.bias": OTHER["fc.bias"]}, path)
+    with pytest.raises(
+        UserError, match=r"holds both backbone\.fc\.bias and fc\.bias; .*=backbone$"
+    ):
+        load_weights(path)
+    assert_read(path, state_dict="backbone")
+
+
+@pytest.mark.parametrize("around", ["", "model."])
+def test_a_set_within_another_is_not_taken_by_guess(tmp_path, around):
+    path = tmp_path / "a.safetensors"
+    save_file({**prefixed(around), **prefixed(around + "ema.", OTHER)}, path)
+    with pytest.raises(UserError, match=r"nearest: 102 without a place: ema\.bn1\.bias"):
+        load_weights(path)
+    loaded = load_weights(path, state_dict=around + "ema")
+    assert loaded.variables["params"]["fc"]["bias"] == OTHER["fc.bias"]
+
+
+def test_only_the_true_surplus_of_an_unfinished_set_is_named(tmp_path):
+    path = tmp_path / "a.safetensors"
+    without = {key: value for key, value in STATE_DICT.items() if not key.startswith("fc.")}
+    save_file({**prefixed("model.", without), "head.bias": np.zeros(1, "f4"), **LOSS}, path)
+    says = (
+        r"2 missing: fc\.bias .*, fc\.weight .*; 2 without a place: criterion\.\S+ .*, head\.bias"
+    )
+    with pytest.raises(UserError, match=says):
+        load_weights(path)
+
+
+def test_a_dct_network_without_its_scaler_is_no_resnet(tmp_path):
+    save_file(prefixed("network."), tmp_path / "a")
+    with pytest.raises(UserError, match=r"not the weights of dct_resnet18.*missing: scaler\.max"):
+        load_weights(tmp_path / "a")
+    assert_read(tmp_path / "a", arch="resnet18")
 
 
 class Kind(enum.Enum):

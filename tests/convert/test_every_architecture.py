@@ -135,3 +135,31 @@ def test_a_file_of_the_user_beside_weights_is_left_alone(tmp_path, content):
     beside.write_text(content)
     main(["check", "--size=32", str(weights), str(weights)])
     assert beside.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (["--checkpoint=latest", "w.pth", "jax"], "--checkpoint=latest: neither side is a run"),
+        (["--arch=resnet18", "jax", "jax"], "--arch=resnet18: neither side is a file"),
+        (["--state-dict=ema", "jax", "w.pth"], "--state-dict=ema: chooses within a file, and jax"),
+    ],
+)
+def test_check_refuses_an_option_that_no_side_takes(tmp_path, monkeypatch, capsys, line, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jax").mkdir()
+    with pytest.raises(SystemExit) as stopped:
+        main(["check", *line])
+    assert stopped.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_to_torch_overwrites_no_file_of_the_user_beside_its_own(tmp_path, capsys):
+    save_file(state_dict("resnet18"), tmp_path / "w.safetensors")
+    (tmp_path / "new.pth.json").write_text("mine")
+    with pytest.raises(SystemExit) as stopped:
+        main(["to-torch", str(tmp_path / "w.safetensors"), str(tmp_path / "new.pth")])
+    assert stopped.value.code == 2
+    assert "new.pth.json: exists already" in capsys.readouterr().err
+    assert (tmp_path / "new.pth.json").read_text() == "mine"
+    assert not (tmp_path / "new.pth").exists()

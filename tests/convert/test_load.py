@@ -153,6 +153,9 @@ def test_values_that_nobody_measured_answer_nothing(tmp_path, name, key, value, 
     path = save_torch(tmp_path / "a.safetensors", model, **{key: np.full(shape, value, "f4")})
     with pytest.raises(UserError, match=says):
         load_weights(path)
+    if not np.isfinite(value):
+        with pytest.raises(UserError, match=says):
+            load_weights(path, head_seed=0)
 
 
 @pytest.fixture
