@@ -88,7 +88,7 @@ def _read_index(path: Path) -> dict[str, np.ndarray]:
 
 
 def _is_plain_name(name: Any) -> bool:
-    """Whether it is the name of a file in the same folder, and no path out of it."""
+    """Returns whether it is the name of a file in the same folder, and no path out of it."""
     return isinstance(name, str) and name not in ("", ".", "..") and Path(name).name == name
 
 

@@ -219,7 +219,7 @@ def _choice(arch: str | None, name: str | None, *, source: str) -> Choose:
 
 
 def _fits(keys: Collection[str], arch: str | None) -> bool:
-    """Whether the keys are those of the architecture, or of any."""
+    """Returns whether the keys are those of the architecture, or of any."""
     names = fitting(unwrap(keys)[0].values())
     return arch in names if arch else bool(names)
 

@@ -112,7 +112,7 @@ def unwrap(keys: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def is_average_count(key: str) -> bool:
-    """Whether a key is the counter that torch.optim.swa_utils.AveragedModel keeps."""
+    """Returns whether a key is the counter that torch.optim.swa_utils.AveragedModel keeps."""
     return key.rpartition(".")[2] == "n_averaged"
 
 
