@@ -34,10 +34,10 @@ usage() {
 
 dry_run=no arguments=()
 for argument in "$@"; do
-  case ${argument%%[=.]*} in
+  case ${argument%%=*} in
     --help | -h) usage ;;
     --dry-run) dry_run=yes; continue ;;
-    --config | --workdir | --row | --images-per-second) ;;
+    --config | --config.* | --noconfig.* | --workdir | --row | --images-per-second) ;;
     --list | --nolist | --accept-config-changes | --noaccept-config-changes) ;;
     --*) fail "$argument: not an option; see --help here and of python -m jaxdet.main" ;;
   esac

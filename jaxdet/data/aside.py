@@ -1,4 +1,4 @@
-"""What lies below a folder and is not used: counted to the last file, and said in one line."""
+"""Counts the files below a folder that are not used, to the last one, for one line about them."""
 
 import dataclasses
 import functools
@@ -46,18 +46,26 @@ class LeftAside:
 
     @property
     def files(self) -> int:
-        """How many files are left aside."""
+        """Returns the number of files that are left aside."""
         return self.others.total() + self.unseen.total()
 
-    def note(self, visit: Visit, *, is_wanted: Callable[[str], bool] | None) -> None:
-        """Counts the files of a folder that are not wanted; all where none are looked for."""
+    def note(
+        self, visit: Visit, *, is_wanted: Callable[[str], bool] | None, own: Collection[str] = ()
+    ) -> None:
+        """Counts the files of a folder that are not wanted; all where none are looked for.
+
+        Args:
+          visit: the folder.
+          is_wanted: says by its name whether a file is looked for; None where none is.
+          own: names of files that jaxdet itself keeps there; an image is never one of them.
+        """
         self.circular += visit.circular
         self.distant += visit.distant
         if visit.error is not None:
             self.closed.append(visit.path or ".")
         for name in visit.names:
             if is_wanted is None or not is_wanted(name):
-                self._note_file(visit.path, name, unseen=is_wanted is None)
+                self._note_file(visit.path, name, unseen=is_wanted is None, own=name in own)
 
     def add(self, other: "LeftAside", *, below: str = "") -> None:
         """Adds the counts of another folder, whose name is put before its paths."""
@@ -99,14 +107,14 @@ class LeftAside:
     def _lost(self) -> Iterable[tuple[str, int]]:
         return ((path, n) for path, n in self.unseen.items() if _is_of_a_set(path))
 
-    def _note_file(self, folder: str, name: str, *, unseen: bool) -> None:
+    def _note_file(self, folder: str, name: str, *, unseen: bool, own: bool) -> None:
         # AppleDouble files, `._a.png`, are no images whatever their ending.
         if unseen and has_image_ending(name) and not name.startswith("._"):
             self.unseen[folder] += 1
             return
-        self.others[_kind(folder, name)] += 1
-        if not is_hidden(name) and missing_packages([_ending(name)]):
-            self.lacking[folder] += 1
+        lacks = not is_hidden(name) and bool(missing_packages([_ending(name)]))
+        self.lacking.update([folder] * lacks)
+        self.others[_OWN if own and not lacks else _kind(name)] += 1
 
     def _about_others(self) -> str:
         """Returns "" where there is nothing but what jaxdet itself keeps there."""
@@ -150,7 +158,7 @@ def look_aside(
     for start in [*(split for split in splits if (root / split).is_dir()), ""]:
         for visit in walk(root, start=start, skip=() if start else SPLITS):
             is_seen = visit.path in looked_into
-            aside.note(visit, is_wanted=is_image_name if is_seen else None)
+            aside.note(visit, is_wanted=is_image_name if is_seen else None, own=_own_of(visit))
             if most is not None and aside.files > most:
                 aside.cut = True
                 return aside
@@ -165,9 +173,14 @@ def look_beside(folder: Path) -> LeftAside:
     return aside
 
 
-def _kind(folder: str, name: str) -> str:
-    if folder == "fetched" or (not folder and name in _own_names()):
-        return _OWN
+def _own_of(visit: Visit) -> Collection[str]:
+    """Returns the names of files in a folder of a data root that jaxdet itself puts there."""
+    if visit.path == "fetched":
+        return visit.names
+    return () if visit.path else _own_names()
+
+
+def _kind(name: str) -> str:
     return _HIDDEN if is_hidden(name) else _ending(name)
 
 

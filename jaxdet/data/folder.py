@@ -1,4 +1,4 @@
-"""Image files in folders: the ForenSynths layout, found, labelled and read.
+"""Finds, labels and reads image files in folders of the ForenSynths layout.
 
 `<split>/[<category>/]{0_real,1_fake}/*`. The label comes from the name of the folder that
 holds the file, `0_real` or `1_fake`, and from nothing else.
@@ -26,7 +26,7 @@ _MOST_STRAYS = 100_000
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class FolderSet(ImageSet):
-    """Image files below one folder, in sorted order.
+    """Holds the image files below one folder, in sorted order.
 
     Attributes:
       name: what reports call it.
@@ -40,50 +40,50 @@ class FolderSet(ImageSet):
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Path of each image below `folder`, with forward slashes."""
+        """Returns the path of each image below `folder`, with forward slashes."""
         return self.files
 
     def path(self, index: int) -> Path:
-        """Where the image lies."""
+        """Returns where the image lies."""
         return self.folder / self.files[index]
 
     def read(self, index: int, *, max_pixels: int) -> np.ndarray:
-        """The decoded file; see ImageSet."""
+        """Returns the decoded file; see ImageSet."""
         content = read_image_file(self.path(index), max_pixels=max_pixels)
         return decode_bgr(content, max_pixels=max_pixels)
 
     def size(self, index: int) -> tuple[int, int] | None:
-        """By the file's header; see ImageSet."""
+        """Returns the size by the file's header; see ImageSet."""
         return read_size(self.path(index))
 
     def content_marks(self) -> bytes:
-        """The bytes of each file; of one that went away -1."""
+        """Returns the bytes of each file; of one that went away -1."""
         return np.array([_byte_size(self.path(i)) for i in range(len(self))], np.int64).tobytes()
 
     def where(self, index: int) -> str:
-        """The path."""
+        """Returns the path."""
         return str(self.path(index))
 
     @property
     def place(self) -> str:
-        """The folder."""
+        """Returns the folder."""
         return str(self.folder)
 
     def take(self, indices: Sequence[int] | np.ndarray, *, name: str = "") -> "FolderSet":
-        """The images at the given places, in their order."""
+        """Returns the images at the given places, in their order."""
         files = tuple(self.files[i] for i in indices)
         return FolderSet(name=name or self.name, folder=self.folder, files=files)
 
 
 class FolderRoot:
-    """A folder with `train/`, `val/` and `test/`; see `sources.Root`."""
+    """Reads a folder with `train/`, `val/` and `test/`; see `sources.Root`."""
 
     def __init__(self, path: Path):
         """Takes a folder that exists."""
         self._path, self.place = path, str(path)
 
     def has(self, split: str) -> bool:
-        """Whether there is a folder of this name."""
+        """Returns whether there is a folder of this name."""
         with listing(self._path):
             return (self._path / split).is_dir()
 
@@ -148,7 +148,7 @@ def label_places(root: Path, split: str) -> Iterator[tuple[str, str, str]]:
 
 
 def load_set(folder: Path, *, name: str, categories: Sequence[str] = ()) -> FolderSet:
-    """All images of a folder in the layout; of the named categories only, where any are named.
+    """Returns the images of a folder in the layout; of the named categories only, if any are named.
 
     Raises:
       UserError: naming the folder that is missing, empty, or lacks a label.
@@ -166,7 +166,7 @@ def load_set(folder: Path, *, name: str, categories: Sequence[str] = ()) -> Fold
 
 
 def find_categories(folder: Path) -> list[str]:
-    """The folders that hold `0_real` and `1_fake`, sorted; [''] where `folder` itself does.
+    """Returns the folders that hold `0_real` and `1_fake`, sorted; [''] where `folder` itself does.
 
     Raises:
       UserError: where there is none.
@@ -187,13 +187,18 @@ def visible_folders(folder: Path) -> list[str]:
     return sorted(entry.name for entry in os.scandir(folder) if is_visible_folder(entry))
 
 
+def image_names(folder: Path) -> list[str]:
+    """Returns the sorted names of the images in a folder."""
+    return sorted(entry.name for entry in os.scandir(folder) if is_image_file(entry))
+
+
 def _category_ids(folder: Path, category: str) -> Iterator[str]:
     prefix = f"{category}/" if category else ""
     for label in LABEL_FOLDERS:
         place = folder / category / label
         if not place.is_dir():
             raise UserError(f"{place}: no such folder; each class needs 0_real and 1_fake")
-        names = sorted(entry.name for entry in os.scandir(place) if is_image_file(entry))
+        names = image_names(place)
         if not names:
             raise UserError(f"{place}: holds no image files{_instead(place)}")
         yield from (f"{prefix}{label}/{name}" for name in names)
@@ -205,7 +210,7 @@ def _instead(folder: Path) -> str:
 
 
 def read_size(path: Path) -> tuple[int, int] | None:
-    """Width and height by the file's header, pixels; None where it cannot be read."""
+    """Returns width and height by the file's header, pixels; None where it cannot be read."""
     try:
         with open_regular(path) as file:
             return size_by_header(file)

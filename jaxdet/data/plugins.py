@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from PIL import Image
 
 from jaxdet.data.jxl import is_jxl
+from jaxdet.errors import first_line
+from jaxdet.pages import printable
 
 # Brands of ISO/IEC 23008-12, at byte 8 of a file whose bytes 4 to 8 are `ftyp`.
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -19,7 +21,7 @@ _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """A package that teaches Pillow a format.
+    """Describes a package that teaches Pillow a format.
 
     Attributes:
       format: Pillow's name of it.
@@ -35,11 +37,6 @@ class Plugin:
     package: str
     endings: tuple[str, ...]
 
-    @property
-    def advice(self) -> str:
-        """The line for whoever lacks the package."""
-        return f"{self.title} is read with `pip install {self.package}`"
-
 
 _HEIC = Plugin(
     format="HEIF", title="HEIC", module="pillow_heif", package="pillow-heif",
@@ -54,13 +51,13 @@ _PLUGINS = (_HEIC, _JXL)
 
 def plugin_formats() -> tuple[str, ...]:
     """Returns Pillow's names of the formats whose packages are installed, and loads these."""
-    return tuple(plugin.format for plugin in _PLUGINS if _load(plugin))
+    return tuple(plugin.format for plugin in _PLUGINS if not _missing(plugin))
 
 
 def is_plugin_ending(ending: str) -> bool:
     """Returns whether the ending of a file's name is of a format whose package is installed."""
     plugin = _by_ending(ending)
-    return plugin is not None and _load(plugin)
+    return plugin is not None and not _missing(plugin)
 
 
 def plugin_format(ending: str) -> str:
@@ -72,14 +69,14 @@ def plugin_format(ending: str) -> str:
 def missing_packages(endings: Iterable[str]) -> list[str]:
     """Returns a line for each package that would read some of these endings and is missing."""
     wanted = {_by_ending(ending) for ending in endings}
-    return [plugin.advice for plugin in _PLUGINS if plugin in wanted and not _load(plugin)]
+    return [line for one in _PLUGINS if one in wanted and (line := _missing(one))]
 
 
 def missing_package_of(content: bytes) -> str:
     """Returns the line for a file that Pillow does not know, by its first bytes; "" for others."""
     for plugin, found in ((_HEIC, _is_heic(content)), (_JXL, is_jxl(content))):
-        if found and not _load(plugin):
-            return plugin.advice
+        if found:
+            return _missing(plugin)
     return ""
 
 
@@ -93,11 +90,19 @@ def _is_heic(content: bytes) -> bool:
 
 
 @functools.cache
-def _load(plugin: Plugin) -> bool:
+def _missing(plugin: Plugin) -> str:
+    """Loads a package; returns "" where that worked, else a line that says what to install."""
+    advice = f"{plugin.title} is read with `pip install {plugin.package}`"
     try:
         module = importlib.import_module(plugin.module)
-    except ImportError:  # not there, or made for another Python
-        return False
-    if plugin is _HEIC:
-        module.register_heif_opener()
-    return plugin.format in Image.OPEN
+        if plugin is _HEIC:
+            module.register_heif_opener()
+    except ModuleNotFoundError as error:
+        return advice if error.name == plugin.module else _with_fault(advice, error)
+    except Exception as error:  # made for another Python, Pillow or library: nearly anything
+        return _with_fault(advice, error)
+    return "" if plugin.format in Image.OPEN else advice
+
+
+def _with_fault(advice: str, error: Exception) -> str:
+    return f"{advice} (the installed one cannot be loaded: {printable(first_line(error))})"

@@ -1,4 +1,4 @@
-"""Folders walked the same way by every command: sorted, links followed, and never in circles."""
+"""Walks folders the same way for every command: sorted, links followed, and never in circles."""
 
 import dataclasses
 import os
@@ -14,7 +14,7 @@ _MOST_LINKS = 4
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Visit:
-    """One folder of a walk.
+    """Holds what a walk finds in one folder.
 
     Attributes:
       path: below the root, with forward slashes; '' for the root itself.
@@ -33,7 +33,7 @@ class Visit:
 
 @dataclasses.dataclass(frozen=True)
 class _Place:
-    """A folder on the way: where it is, which it is, how many links lead to it."""
+    """Holds where a folder on the way is, which it is, and how many links lead to it."""
 
     path: str
     identity: tuple[int, int]

@@ -106,9 +106,9 @@ def scores_within(counts: Tally, *, fpr: float) -> np.ndarray:
 
 
 def sharpness_floor(label: np.ndarray, sharpness: np.ndarray) -> float:
-    """AP of sharpness alone, in whichever direction ranks better: what a detector must beat.
+    """Returns the AP of sharpness alone, which a detector must beat, in the better direction.
 
-    The benefit of the doubt goes to the floor: it may look at the labels for its direction.
+    The benefit of the doubt goes to the baseline: it may look at the labels for its direction.
 
     Raises:
       ValueError: as `average_precision`.

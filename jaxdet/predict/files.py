@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +20,11 @@ from jaxdet.data.ops.sides import LimitError
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.data.walk import walk
 from jaxdet.errors import UserError
+from jaxdet.pages import printable
 
+# As a path, a URL has lost a slash.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|data:")
+_LONGEST = 200  # letters of one in a message
 # Decoded images that may wait: few, since one can have tens of megapixels.
 _AHEAD = 2
 
@@ -56,6 +61,7 @@ def find_files(
     found: list[Path] = []
     aside = LeftAside()
     for path in paths:
+        _refuse_url(path)
         with listing(path):
             if path.is_dir():
                 inside, others = _look_into(path, is_wanted, what)
@@ -66,6 +72,13 @@ def find_files(
             else:
                 raise UserError(f"{path}: no such file or folder")
     return found, aside
+
+
+def _refuse_url(path: Path) -> None:
+    """Raises UserError for a path that looks like a URL, unless there is such a file."""
+    if (scheme := _URL.match(str(path))) and not os.path.lexists(path):
+        url = scheme[0].replace(":/", "://") + str(path)[scheme.end() :]
+        raise UserError(f"{printable(url[:_LONGEST])}: a URL, and nothing is fetched: download it")
 
 
 def _look_into(

@@ -1,4 +1,4 @@
-"""What a mass of images is scored from: files, or a column of Parquet files.
+"""Numbers the inputs that a mass of images is scored from: files, or rows of Parquet files.
 
 Inputs are numbered in an order that depends on nothing but their names, so that a share of them
 is the same on every machine, and on the next start.
@@ -24,25 +24,25 @@ _LONGEST_NAME = 4096  # of a path, in Linux
 
 @dataclasses.dataclass(frozen=True)
 class FileChunk:
-    """Image files that stand one after the other."""
+    """Holds image files that stand one after the other."""
 
     first: int
     paths: tuple[str, ...]
 
     def read(self) -> Iterator[Input]:
-        """Names and paths; no file is opened."""
+        """Yields names and paths; no file is opened."""
         return (Input(path, Path(path)) for path in self.paths)
 
 
 @dataclasses.dataclass(frozen=True)
 class ColumnChunk:
-    """Rows of one Parquet file that stand one after the other."""
+    """Holds rows of one Parquet file that stand one after the other."""
 
     first: int
     rows: ParquetRows
 
     def read(self) -> Iterator[Input]:
-        """Images named by their path, or by file and row where the column holds their bytes."""
+        """Yields images named by their path, or by file and row if the column holds their bytes."""
         for row, image in self.rows.read():
             text = str(image) if isinstance(image, Path | str) else ""
             # A URL may hold the image itself.
@@ -55,7 +55,7 @@ Chunk = FileChunk | ColumnChunk
 
 
 class ImageFiles:
-    """Image files, each once, sorted by the bytes of their paths.
+    """Holds image files, each once, sorted by the bytes of their paths.
 
     Attributes:
       digest: 16 hex digits of the paths.
@@ -72,13 +72,13 @@ class ImageFiles:
         return len(self._paths)
 
     def chunks(self, start: int, stop: int) -> Iterator[Chunk]:
-        """The files from number `start` to before `stop`."""
+        """Yields the files from number `start` to before `stop`."""
         if start < stop:
             yield FileChunk(start, tuple(self._paths[start:stop]))
 
 
 class ParquetColumn:
-    """The images of one column of Parquet files, which are sorted by the bytes of their paths.
+    """Holds the images of a column of Parquet files, sorted by the bytes of their paths.
 
     Attributes:
       digest: 16 hex digits of the column, and of each file's path, rows and bytes.
@@ -112,7 +112,7 @@ class ParquetColumn:
         return self._ends[-1]
 
     def chunks(self, start: int, stop: int) -> Iterator[Chunk]:
-        """The rows from number `start` to before `stop`, file by file."""
+        """Yields the rows from number `start` to before `stop`, file by file."""
         while start < stop:
             place = bisect.bisect_right(self._ends, start)
             before = self._ends[place - 1] if place else 0
@@ -127,7 +127,7 @@ Inputs = ImageFiles | ParquetColumn
 
 
 def find_inputs(paths: Sequence[Path], *, column: str | None) -> Inputs:
-    """The inputs below some paths: image files, or with a column the rows of Parquet files.
+    """Finds the inputs below some paths: image files, or with a column the rows of Parquet files.
 
     Raises:
       UserError: where there are none, or they cannot be read.

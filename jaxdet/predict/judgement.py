@@ -30,7 +30,7 @@ class Judgement:
 
     @property
     def calibrated(self) -> bool:
-        """Whether probabilities are calibrated on validation images."""
+        """Returns whether probabilities are calibrated on validation images."""
         return self.temperature is not None
 
     def probability(self, logit: np.ndarray | float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Runs without results: how far they are, what is missing and why, and what there is already."""
+"""Says of runs without results how far they are, what is missing and why, and what there is."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ NOTHING = "nothing to show yet: it has written no line to metrics.jsonl and has 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Unscored:
-    """A run without results.
+    """Describes a run without results.
 
     Attributes:
       run: as it was read.
@@ -30,7 +30,7 @@ class Unscored:
 
     @property
     def has_something(self) -> bool:
-        """True where there is more to show than a config."""
+        """Returns whether there is more to show than a config."""
         return bool(self.run.curves or self.scored)
 
 

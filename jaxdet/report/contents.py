@@ -1,4 +1,4 @@
-"""Everything that a report shows, read once."""
+"""Reads everything that a report shows, once."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from jaxdet.report.spectra import SpectrumPair, spectra_of
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What the files of the runs hold.
+    """Holds what the files of the runs say.
 
     Attributes:
       runs: those that have results.
@@ -36,7 +36,7 @@ class Contents:
 
     @property
     def all_runs(self) -> list[Begun]:
-        """All of them, those with results first: a run's number is the same among these."""
+        """Returns all runs, those with results first: a run's number is the same among these."""
         return [*self.runs, *(one.run for one in self.unscored)]
 
 

@@ -45,7 +45,7 @@ def differing(options: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[
 
 
 def shown(value: Any) -> str:
-    """An option or a fact about the machine as a reader would write it."""
+    """Returns an option or a fact about the machine as a reader would write it."""
     if value is None:
         return "\N{EN DASH}"
     if isinstance(value, list | tuple):
@@ -59,7 +59,7 @@ def differences_line(labelled: Sequence[tuple[str, str]]) -> str:
 
 
 def _alike(whole: Sequence[tuple[str, ...]], depth: int) -> bool:
-    """Whether the ends of different paths are the same."""
+    """Returns whether the ends of different paths are the same."""
     return len({parts[-depth:] for parts in whole}) < len(set(whole))
 
 

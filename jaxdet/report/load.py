@@ -29,7 +29,7 @@ _UNNAMED = schema.Config().name
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Begun:
-    """A run whose files are read, whether it has results or not.
+    """Holds a run whose files are read, whether it has results or not.
 
     Attributes:
       folder: where it lies.
@@ -50,7 +50,7 @@ class Begun:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run(Begun):
-    """A run that has results.
+    """Holds a run that has results.
 
     Attributes:
       results: what it scored.
@@ -60,7 +60,7 @@ class Run(Begun):
 
     @property
     def is_outdated(self) -> bool:
-        """True where the config was changed after the results were written."""
+        """Returns whether the config was changed after the results were written."""
         if not self.folder.changes.exists():
             return False
         now = schema.config_hash(schema.read_config(self.folder.config))

@@ -45,7 +45,7 @@ def markdown_text(
 
 
 def _unscored_part(one: Unscored) -> str:
-    """What there is of a run without results."""
+    """Returns what there is of a run without results."""
     tables = [(SCORED_HEAD, one.scored), (VALIDATION_HEAD, validations(one.run))]
     parts = [markdown_table(list(head), body) for head, body in tables if body]
     return "\n".join([f"## {escaped(one.run.label)}\n", f"{escaped(one.state)}\n", *parts])

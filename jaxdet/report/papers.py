@@ -34,7 +34,7 @@ _ALL_RUNS = "all runs"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Line:
-    """A line of the table.
+    """Describes a line of a table beside published values.
 
     Attributes:
       run: label of the run.
@@ -50,7 +50,7 @@ class Line:
 
     @property
     def cells(self) -> list[str]:
-        """The values as text; AP in percent, marked where it does not exceed the baseline."""
+        """Returns the values as text: AP in percent, marked if it does not exceed the baseline."""
         if self.kind == DIFFERENCE:
             return [difference_text(value) for value in self.values]
         marks = [FLOOR_MARK if place in self.at_floor else "" for place in range(len(self.values))]

@@ -86,13 +86,28 @@ def test_wide_grey_has_the_values_of_its_8_bit_twin(name):
         (GREY.astype(np.int32) * 300, "grey levels from 0 to 76500, and the file does not state"),
         (GREY.astype(np.int16) - 9, "grey levels from -9 to 246, and"),
         (GREY.astype(np.float32) * 0.7, r"grey levels from 0 to 178\.5, and"),
-        (np.where(GREY == 7, np.nan, GREY).astype(np.float32), "grey levels from nan to nan"),
+        (np.where(GREY == 7, np.nan, GREY).astype(np.float32), "infinite or no numbers"),
     ],
 )
 def test_a_range_that_nobody_states_is_refused_in_one_line(levels, says):
     with pytest.raises(ValueError, match=says) as raised:
         ops.decode(tiff(levels), max_pixels=10**4)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("level", [np.nan, np.inf, -np.inf])
+def test_levels_that_are_no_numbers_are_refused_whatever_range_is_stated(level):
+    levels = np.where(GREY == 7, level, GREY).astype(np.float32)
+    with pytest.raises(ValueError, match="grey levels that are infinite or no numbers; save it"):
+        ops.decode(tiff(levels, tags={340: 0.0, 341: 255.0}), max_pixels=10**4)
+
+
+@pytest.mark.parametrize("most", [np.inf, np.nan])
+def test_a_range_that_no_level_can_be_scaled_from_counts_as_none(most):
+    pixels = ops.decode(tiff(GREY.astype(np.float32), tags={341: float(most)}), max_pixels=10**4)
+    assert np.array_equal(pixels[:, :, 0], GREY)
+    with pytest.raises(ValueError, match="and the file does not state which are black"):
+        ops.decode(tiff(GREY * np.float32(3), tags={341: float(most)}), max_pixels=10**4)
 
 
 def test_all_16_bit_levels_are_rounded_to_the_nearest():

@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +18,12 @@ from jaxdet.data.audit.scan import scan
 from jaxdet.data.folder import read_size
 from jaxdet.data.formats import FORMATS, is_image_name
 from jaxdet.data.loaders import EvalLoader, evaluation_reader, training_reader
+from jaxdet.data.ops.codec import to_rgb
 from jaxdet.data.ops.sides import LARGEST_RATIO
 from jaxdet.data.sources import open_root
 from jaxdet.data.store.pack import pack
 from jaxdet.data.verify.tree import Expect, verify_tree
+from jaxdet.errors import UserError
 from jaxdet.predict.files import find_images, read_ahead
 from tests.conftest import draw_image
 from tests.data.test_grey import GREY, TWINS, tiff
@@ -68,10 +71,12 @@ def preview_and_photograph():
     return first + photograph[:8] + bytes(4) + rest
 
 
-def turned(kind):
+def turned(kind, **options):
     exif = Image.Exif()
     exif[0x0112] = 6
-    return encoded(RGB, kind, exif=exif, **({"lossless": True} if kind == "webp" else {}))
+    return encoded(
+        RGB, kind, exif=exif, **options, **({"lossless": True} if kind == "webp" else {})
+    )
 
 
 def jpeg_after(segment):
@@ -177,7 +182,7 @@ def test_there_are_forty_kinds_of_each_verdict_together():
 
 
 def test_predict_audit_and_verify_name_the_same_files(root):
-    paths = find_images([root / "train" / "a" / "0_real"])
+    paths, _ = find_images([root / "train" / "a" / "0_real"])
     assert len(paths) == len(GOOD) + len(BAD)
     read = read_ahead(paths, max_pixels=Data.max_pixels)
     assert {paths[n].name for n, one in read if isinstance(one, Exception)} == EXPECTED
@@ -246,6 +251,41 @@ def test_every_orientation_is_applied_and_undone(orientation, tmp_path):
         assert np.array_equal(ops.decode(content, max_pixels=10**4, exif="apply"), expected)
 
 
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_an_open_tiff_has_the_same_pixels_each_time_and_stays_as_it_was(
+    compression, on_disk, tmp_path
+):
+    content, path = turned("tiff", compression=compression), tmp_path / "x.tif"
+    path.write_bytes(content)
+    with Image.open(path if on_disk else io.BytesIO(content)) as image:
+        for _ in range(2):
+            assert np.array_equal(to_rgb(image), PIXELS)
+        # Loaded by the caller, who sees it turned.
+        seen = np.asarray(image)
+        assert np.array_equal(seen, np.rot90(PIXELS, -1))
+        for exif in ("ignore", "apply", "ignore"):
+            assert np.array_equal(to_rgb(image, exif=exif), seen)
+    with pytest.raises(ValueError, match="closed before it was loaded"):
+        to_rgb(closed(path))
+
+
+def closed(path):
+    with Image.open(path) as image:
+        return image
+
+
+def test_of_a_tiff_of_many_pictures_the_one_that_is_chosen_is_opened_anew():
+    pictures = [np.roll(PIXELS, n, 0) for n in range(3)]
+    content = turned("tiff", save_all=True, append_images=[*map(Image.fromarray, pictures[1:])])
+    with Image.open(io.BytesIO(content)) as image:
+        for number in (1, 2, 0):
+            image.seek(number)
+            turned_back = to_rgb(image)
+            assert np.array_equal(turned_back, to_rgb(image))
+            assert np.array_equal(turned_back, pictures[number])
+
+
 def test_a_preview_is_not_the_photograph():
     assert np.array_equal(ops.decode(preview_and_photograph(), max_pixels=10**4), PIXELS)
     with pytest.raises(ValueError, match="a TIFF of previews alone"):
@@ -269,6 +309,17 @@ def test_endings_are_those_of_formats_that_need_nothing_else():
     assert not any(is_image_name(f"a.{ending}") for ending in others)
     assert not any(map(is_image_name, (".a.png", "png")))
     assert {"PNG", "JPEG", "TIFF", "WEBP"} <= set(FORMATS)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://x.org/y.jpg", "s3://b/y.jpg", f"data:image/png;base64,{5000 * 'aGk'}"]
+)
+def test_a_url_on_the_command_line_is_called_one(url):
+    with pytest.raises(UserError) as raised:
+        find_images([Path(url)])
+    assert str(raised.value) == f"{url[:200]}: a URL, and nothing is fetched: download it"
+    with pytest.raises(UserError, match="x:y: no such file or folder"):
+        find_images([Path("x:y")])
 
 
 def test_no_library_prints_about_a_file(root):

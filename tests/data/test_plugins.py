@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from jaxdet.data import plugins
+from jaxdet.data.aside import look_aside
 from jaxdet.data.formats import is_image_name
 from jaxdet.data.jxl import jxl_size
 from jaxdet.data.ops import decode
@@ -58,10 +59,10 @@ def without_packages(monkeypatch):
     """An interpreter that cannot import either package, whether they are installed or not."""
     for name in ("pillow_heif", "pillow_jxl"):
         monkeypatch.setitem(sys.modules, name, None)
-    plugins._load.cache_clear()
+    plugins._missing.cache_clear()
     yield
     monkeypatch.undo()
-    plugins._load.cache_clear()
+    plugins._missing.cache_clear()
 
 
 def test_the_package_that_is_missing_is_named(without_packages, tmp_path, capsys):
@@ -80,6 +81,45 @@ def test_the_package_that_is_missing_is_named(without_packages, tmp_path, capsys
         main([f"--weights={weights}", "--crop=32", f"--json={out}", *files])
     assert ended.value.code == 1
     assert [row["error"] for row in json.loads(out.read_text())] == [heic, jxl]
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("raise OSError('libheif.so.1:\\nno such file')", "libheif.so.1:"),
+        ("import libheif_of_another_version", "No module named 'libheif_of_another_version'"),
+        ("", "module 'pillow_heif' has no attribute 'register_heif_opener'"),
+    ],
+)
+def test_a_package_that_cannot_be_loaded_is_named_with_its_fault(
+    without_packages, monkeypatch, tmp_path, code, fault
+):
+    (tmp_path / "pillow_heif.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "pillow_heif")
+    advice = f"{ADVICE['a.HEIC'][1]} (the installed one cannot be loaded: {fault})"
+    assert not is_image_name("a.heic")
+    assert plugins.missing_packages([".heic"]) == [advice]
+    with pytest.raises(ValueError, match="HEIC is read") as raised:
+        decode(HEIC, max_pixels=10**6)
+    assert str(raised.value) == advice
+
+
+def test_a_file_is_never_taken_for_one_of_jaxdets_own_for_lack_of_a_package(
+    without_packages, tmp_path
+):
+    for name in ("z.png", "fetched/y.heic", "fetched/x.txt", "fetched/w.png", "synth.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found, left_aside = find_images([tmp_path])
+    assert [path.name for path in found] == ["z.png", "w.png"]
+    heic = ADVICE["a.HEIC"][1]
+    assert left_aside.sentence() == (f"3 other files left aside: 1 .heic, 1 .json, 1 .txt; {heic}")
+    # Of a data root, the rest would be jaxdet's.
+    assert look_aside(tmp_path, looked_into=()).sentence() == (
+        "3 other files left aside: 2 of jaxdet itself, 1 .heic"
+        f"; {heic}; 2 image files in folders that are not looked into: . (1), fetched (1)"
+    )
 
 
 @pytest.mark.parametrize("size", HEADERS)

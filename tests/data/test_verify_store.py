@@ -69,6 +69,19 @@ def test_a_changed_label_is_a_finding(store, tmp_path):
     assert "store.json: is not as it was written" in report["findings"][0]["detail"]
 
 
+def test_images_that_were_not_packed_are_a_finding(dataset, tmp_path):
+    stray = dataset / "train" / "cat" / "0_real" / "more" / "1.png"
+    stray.parent.mkdir()
+    stray.touch()
+    pack(dataset, tmp_path / "store", say=lambda line: None)
+    status, report = verify(tmp_path / "store", tmp_path)
+    assert status == 1
+    assert report["findings"] == [{
+        "kind": "surplus", "path": "train/cat/0_real/more",
+        "detail": "not packed: 1 image file where no command looks",
+    }]  # fmt: skip
+
+
 def test_a_broken_file_that_was_packed_is_told(dataset, tmp_path):
     (dataset / "test" / "gamma" / "0_real" / "000.png").write_text("no image")
     pack(dataset, tmp_path / "store", say=lambda line: None)

@@ -89,11 +89,21 @@ def test_help_is_the_comment_at_the_top_from_wherever_it_is_asked(script, place)
     )
 
 
+@pytest.mark.parametrize(
+    "option", ["--noconfig.runtime.deterministic", "--config.name=a.b", "--nolist"]
+)
+def test_options_of_the_command_are_handed_on(option):
+    done = launch("local.sh", "--dry-run", *ARGUMENTS, option)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shlex.split(done.stdout)[-1] == option
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--dryrun", *ARGUMENTS], "--dryrun: not an option; see --help"),
+        (["--noconfig", *ARGUMENTS], "--noconfig: not an option; see --help"),
         ([], "no arguments; those of jaxdet.main"),
         (["--workdir=w"], "--config=FILE is missing"),
         (["--config=configs/small.py"], "--workdir=DIR is missing"),

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from jaxdet.data.opencv import cv2
 from jaxdet.data.ops.grey import grey_of, is_wide_grey
@@ -52,15 +52,35 @@ def decode_bgr(content: bytes, *, max_pixels: int) -> np.ndarray:
 
 
 def to_rgb(image: Image.Image, *, exif: Exif = "ignore") -> np.ndarray:
-    """Returns the pixels of `decode`, u8 [H, W, 3], of an image that is not loaded yet."""
-    # Pillow turns a TIFF when it loads it, and forgets; it turns nothing else.
-    turned = image.format == "TIFF"
-    if not turned:
+    """Returns the pixels of `decode`, u8 [H, W, 3], of an open image, each time the same.
+
+    Pillow turns a TIFF by EXIF when it loads it, and nothing else. Of a TIFF that the caller has
+    loaded, the pixels are those that the caller sees.
+
+    Raises:
+      ValueError: where it is a TIFF that was closed before it was loaded.
+    """
+    turns, orientation = _TURNS, 1
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
         image.load()
-    orientation = 1 if turned == (exif == "apply") else _orientation(image)
+        orientation = _orientation(image) if exif == "apply" else 1
+    elif image.tile and image.fp is None:
+        raise ValueError("the image was closed before it was loaded")
+    elif image.tile and exif == "ignore":
+        turns, orientation = _BACK, _orientation(image)
+        image = image if orientation == 1 else _opened_anew(image)
     rgb = _eight_bits(image)
-    turn = (_BACK if turned else _TURNS).get(orientation)
+    turn = turns.get(orientation)
     return np.asarray(rgb if turn is None else rgb.transpose(turn))
+
+
+def _opened_anew(image: TiffImagePlugin.TiffImageFile) -> TiffImagePlugin.TiffImageFile:
+    """Opens the file of a TIFF again, at the same picture: the caller's image stays unloaded."""
+    assert image.fp is not None
+    image.fp.seek(0)
+    anew = TiffImagePlugin.TiffImageFile(image.fp)
+    anew.seek(image.tell())
+    return anew
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,5 +1,6 @@
 """Brings grey of more than 8 bits to 8, by the levels of black and white that a file states."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,17 +29,19 @@ def grey_of(image: Image.Image) -> np.ndarray:
     are, as Pillow's conversion does, and floats from 0 to 1 as shares of white.
 
     Raises:
-      RefusedError: where neither holds.
+      RefusedError: where neither holds, or a level is infinite or no number.
     """
     tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
     levels = np.asarray(image)
     if levels.dtype == np.int32 and _first(tags.get(_SAMPLE_FORMAT)) == _UNSIGNED:
         levels = levels.view(np.uint32)
+    if not np.isfinite([levels.min(), levels.max()]).all():
+        raise RefusedError("grey levels that are infinite or no numbers; save it with 8 or 16 bits")
     black, white = _stated(image, tags) or _seen(levels)
     scaled = np.empty(levels.shape, np.uint8)
     for top in range(0, len(levels), _ROWS):
-        rows = (levels[top : top + _ROWS].astype(np.float64) - black) * (255 / (white - black))
-        scaled[top : top + _ROWS] = np.clip(rows, 0, 255) + 0.5
+        rows = np.clip(levels[top : top + _ROWS].astype(np.float64), black, white) - black
+        scaled[top : top + _ROWS] = rows * (255 / (white - black)) + 0.5
     # As Pillow, which takes a TIFF that does not say for white-is-zero.
     inverted = bool(tags) and tags.get(_PHOTOMETRIC, _WHITE_IS_ZERO) == _WHITE_IS_ZERO
     return 255 - scaled if inverted else scaled
@@ -48,7 +51,7 @@ def _stated(image: Image.Image, tags: Mapping[int, Any]) -> tuple[float, float] 
     """Returns the levels of black and white that a file states."""
     if _MOST in tags:
         least, most = float(_first(tags.get(_LEAST, 0))), float(_first(tags[_MOST]))
-        if least < most:
+        if least < most and 0 < 255 / (most - least) < math.inf:
             return least, most
     if image.mode.startswith("I;16"):
         return 0, 2 ** _first(tags.get(_BITS, 16)) - 1

@@ -6,10 +6,10 @@ from jaxdet.data.opencv import cv2
 
 
 def laplacian_variance(image: np.ndarray) -> float:
-    """Variance of the grey image's Laplacian, in grey levels squared.
+    """Returns the variance of the grey image's Laplacian, in grey levels squared.
 
-    Generators often lose fine detail, so this alone ranks some fakes; it is the floor under
-    a detector's AP.
+    Generators often lose fine detail, so this alone ranks some fakes; its AP is the sharpness
+    baseline of a detector's.
 
     Args:
       image: u8 [H, W, 3].

@@ -91,9 +91,12 @@ def read_about(paths: StorePaths) -> dict[str, Any]:
 def _is_whole(about: Mapping[str, Any]) -> bool:
     """Whether everything that readers ask for is there, of its type."""
     folders, shards, digests = (about.get(name) for name in ("folders", "shards", "sha256"))
+    losses = about.get("losses", [])
     return (
         isinstance(about.get("source"), str)
         and isinstance(about.get("left_aside", ""), str)
+        and isinstance(losses, list)
+        and all(isinstance(one, list) and list(map(type, one)) == [str, str] for one in losses)
         and isinstance(folders, list)
         and all(isinstance(one, str) and is_label_path(one) for one in folders)
         and isinstance(shards, list)

@@ -20,6 +20,7 @@ class Listing:
     folders: tuple[str, ...]
     files: tuple[tuple[int, str], ...]  # folder's place, file's name
     left_aside: str = ""  # what else lies below the root, in one line
+    losses: tuple[tuple[str, str], ...] = ()  # see `LeftAside.losses`
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -47,14 +48,14 @@ def list_files(src: Path) -> Listing:
       UserError: where there is none.
     """
     with listing(src):
-        sets, left_aside = load_sets(src), look_at_layout(src).sentence()
+        sets, aside = load_sets(src), look_at_layout(src)
     if not sets:
         raise UserError(f"{src}: holds no train/, val/ or test/; see docs/data.md for the layout")
     paths = [f"{one.name}/{i}".rsplit("/", 1) for one in sets for i in one.ids]
     folders = tuple(dict.fromkeys(folder for folder, _ in paths))
     places = {folder: place for place, folder in enumerate(folders)}
     files = tuple((places[folder], name) for folder, name in paths)
-    return Listing(src, folders, files, left_aside)
+    return Listing(src, folders, files, aside.sentence(), tuple(aside.losses()))
 
 
 def content_to_pack(path: Path) -> bytes:

@@ -213,6 +213,7 @@ def _finish(listing: Listing, paths: StorePaths, records: np.ndarray, sizes: Ite
         "shards": list(sizes),
         "source": listing.fingerprint,
         "left_aside": listing.left_aside,
+        "losses": listing.losses,
         "sha256": {path.name: sha256(path) for path in (paths.index, paths.names)},
     }
     write_json(paths.about, {**about, "digest": digest_of(about)})

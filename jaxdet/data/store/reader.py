@@ -66,6 +66,11 @@ class Store:
         sentence = printable(self.about.get("left_aside", ""))
         return f"when it was packed: {sentence}" if sentence else ""
 
+    @property
+    def losses(self) -> list[tuple[str, str]]:
+        """Returns the folders of images that were not packed, each with the reason."""
+        return [(path, printable(detail)) for path, detail in self.about.get("losses", [])]
+
     def name(self, record: int) -> str:
         """The file's name."""
         one = self.index[record]

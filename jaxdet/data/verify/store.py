@@ -21,7 +21,7 @@ _BATCH = 64
 
 
 def verify_store(root: Path) -> Report:
-    """What is damaged in a store: its index, an image's bytes, or a file that was packed so."""
+    """Finds damage in a store, be it new or packed, and the images that were not packed."""
     try:
         store = Store(root)
     except DamagedStoreError as error:
@@ -39,6 +39,9 @@ def verify_store(root: Path) -> Report:
             return found
 
         findings = [one for found in pool.map(look, range(0, count, _BATCH)) for one in found]
+    findings += [
+        Finding(Kind.SURPLUS, path, f"not packed: {detail}") for path, detail in store.losses
+    ]
     return Report(
         counts=_counts(store), checked=count, hashed=count, findings=tuple(findings),
         left_aside=_strays(store), packed=store.left_aside,

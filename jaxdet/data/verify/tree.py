@@ -1,7 +1,6 @@
 """Images in folders, held against the catalogue and against the hashes that `fetch` wrote."""
 
 import enum
-import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,9 +9,8 @@ from pathlib import Path
 from jaxdet.data.aside import LeftAside, look_aside
 from jaxdet.data.catalog import DATASETS, Folder
 from jaxdet.data.fetch.record import read_manifest
-from jaxdet.data.folder import label_places, visible_folders
+from jaxdet.data.folder import image_names, label_places, visible_folders
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
-from jaxdet.data.names import is_image_file
 from jaxdet.data.verify.inspect import examine_image, inspect_files
 from jaxdet.data.verify.report import Count, Finding, Kind, Report
 
@@ -102,14 +100,9 @@ def _digests(root: Path) -> dict[str, str]:
 def _places(root: Path, split: str) -> Iterator[_Place]:
     """Both label folders of every class, generator and category, whether there or not."""
     for folder, category, label in label_places(root, split):
-        names = _images(root / folder / category / label)
+        path = root / folder / category / label
+        names = tuple(image_names(path)) if path.is_dir() else None
         yield _Place(folder=folder, category=category, label=label, names=names)
-
-
-def _images(path: Path) -> tuple[str, ...] | None:
-    if not path.is_dir():
-        return None
-    return tuple(sorted(entry.name for entry in os.scandir(path) if is_image_file(entry)))
 
 
 def _empty(root: Path) -> Iterator[Finding]:
@@ -128,7 +121,7 @@ def _shape(places: list[_Place]) -> Iterator[Finding]:
 
 
 def _losses(left_aside: LeftAside) -> Iterator[Finding]:
-    """Images of sets that no command takes for theirs, and folders that may hold some."""
+    """Yields images of sets that no command takes for theirs, and folders that may hold some."""
     for path, detail in left_aside.losses():
         yield Finding(Kind.SURPLUS, path, detail)
     for path in left_aside.closed:

@@ -71,17 +71,17 @@ def _draw_bars(
 
 
 def _start(one: SetResult) -> float:
-    """Chance; 0 without images."""
+    """Returns the chance level of a set; 0 without images."""
     return chance(one) or 0.0
 
 
 def _drawn(one: SetResult) -> list[float]:
-    """Every value that has a place on the axis, 0..1."""
+    """Returns every value of a set that has a place on the axis, 0..1."""
     return [_start(one), one.ap, one.sharpness_ap, *(one.ap_ci95 or ())]
 
 
 def _lowest(runs: Sequence[Run]) -> float:
-    """Where the axis starts, percent: below chance and all else that is drawn."""
+    """Returns where the axis starts, percent: below chance and all else that is drawn."""
     drawn = [value for run in runs for one in run.results.sets.values() for value in _drawn(one)]
     lowest = min(drawn, default=0.5)
     return max(0.0, 10 * np.floor(10 * lowest - 0.2))

@@ -49,7 +49,7 @@ def together(
     labels: Sequence[str] = (),
     dashed: bool = True,
 ) -> Drawing:
-    """All panels on one sheet.
+    """Returns a drawing of all panels on one sheet.
 
     Args:
       panels: row by row.

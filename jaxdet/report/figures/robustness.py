@@ -49,7 +49,7 @@ def _panel(runs: Sequence[Run], kind: str, name: str | None, *, low: float) -> P
 
 
 def _chance(run: Run, names: Sequence[str]) -> float | None:
-    """The mean of the sets' chance levels; None where the run lacks a set."""
+    """Returns the mean of the sets' chance levels; None where the run lacks a set."""
     sets = run.results.sets
     values = [chance(sets[name]) if name in sets else None for name in names]
     known = [value for value in values if value is not None]
