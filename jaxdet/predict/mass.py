@@ -6,7 +6,7 @@ import time
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs, find_inputs
 from jaxdet.predict.options import PART_ROWS, open_detector, read_scoring
-from jaxdet.predict.parts import Stamp
+from jaxdet.predict.parts import Stamp, check_out
 from jaxdet.predict.shards import Outcome, parse_shard, score_shard
 from jaxdet.progress import say
 
@@ -18,6 +18,7 @@ def score_mass(options: argparse.Namespace) -> bool:
       UserError: where something asked for cannot be done.
       RunFailedError: where an engine or a source failed.
     """
+    check_out(options.out)
     score = _score_by_ray if options.engine == "ray" else _score_share
     began = time.monotonic()
     outcome = score(options)
