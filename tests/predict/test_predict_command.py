@@ -219,7 +219,7 @@ def test_odd_files_and_forty_megapixels_fit_in_two_gibibytes(tmp_path, crop):
     out = tmp_path / "o.json"
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, tmp_path / "peak", f"--weights={tmp_path}/w.safetensors",
-         f"--crop={crop}", f"--json={out}", tmp_path / "odd"],
+         "--arch=resnet50", f"--crop={crop}", f"--json={out}", tmp_path / "odd"],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
