@@ -1,4 +1,4 @@
-"""What is known of a detector besides its network and the values of its weights."""
+"""Keeps what is known of a detector besides its network and the values of its weights."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -55,12 +55,12 @@ class Card:
 
     @property
     def digest(self) -> str:
-        """16 hex digits over all values, as `results.json` has them."""
+        """Returns 16 hex digits over all values, as `results.json` has them."""
         return self.sha256[:16]
 
     @property
     def origin(self) -> str:
-        """The source and its checkpoint in a few words."""
+        """Names the source and its checkpoint in a few words."""
         checkpoint = f", checkpoint {self.choice} at step {self.step}" if self.choice else ""
         return f"{self.source}{checkpoint}"
 
@@ -75,7 +75,7 @@ class Card:
         return dataclasses.replace(self, protocol=crops, calibration=None)
 
     def limits(self) -> list[str]:
-        """Sentences about what the detector must not be trusted with."""
+        """Returns sentences about what the detector must not be trusted with."""
         return list(_limits(self))
 
 

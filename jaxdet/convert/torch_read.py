@@ -172,7 +172,7 @@ def _describe(root: dict[Any, Any]) -> str:
 
 
 def _whole(thing: Opaque) -> str:
-    """What is said of an object that is no state dict, with the way out."""
+    """Says of an object that it is no state dict, and what to do."""
     return (
         f"{shorten(thing.name)!r}, which is code and not weights; "
         "save model.state_dict() by itself with torch"

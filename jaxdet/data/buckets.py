@@ -83,7 +83,7 @@ class FewShapes:
     better, as a mass of images from one source deserves; of those there are MAX_SHAPES at most.
     """
 
-    # Each holds the next smaller sizes at less than four times their pixels, save very long ones.
+    # At most about four times the pixels of an image, but of small and of very long ones.
     SHAPES: tuple[Shape, ...] = (
         (128, 128), (256, 256), (512, 512), (512, 1024), (1024, 512), (1024, 1024),
         (1024, 2048), (2048, 1024), (1536, 1536), (1408, 2048), (2048, 1408),

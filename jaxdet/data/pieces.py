@@ -75,17 +75,17 @@ class Protocol:
 
     @property
     def in_crops(self) -> bool:
-        """Whether every piece is a square of side `crop`."""
+        """Tells whether every piece is a square of side `crop`."""
         return self.parts in ("crop", "five_crops")
 
     @property
     def centre(self) -> "Protocol":
-        """The centre crop of the image, resized as here: what evidence is shown of."""
+        """Returns the protocol of the centre crop, resized as here, whose evidence is shown."""
         return dataclasses.replace(self, parts="crop")
 
     @property
     def reduced(self) -> "Protocol":
-        """The protocol that is left for an image after `reduce`."""
+        """Returns the protocol that is left for an image after `reduce`."""
         return dataclasses.replace(self, resize=0)
 
     def reduce(self, image: np.ndarray) -> np.ndarray:

@@ -64,7 +64,7 @@ class LoadedDetector:
 
     @property
     def protocol(self) -> Protocol:
-        """What of an image is scored unless something else is asked for."""
+        """Returns what of an image is scored unless something else is asked for."""
         return self.card.protocol
 
     def choose(self, crop: Crop | None = None, resize: int | None = None) -> Protocol:

@@ -1,4 +1,4 @@
-"""From a logit to a probability and a verdict."""
+"""Turns logits into probabilities and verdicts."""
 
 import dataclasses
 import math

@@ -175,7 +175,7 @@ def check_stamp(part: Part, stamp: Stamp) -> None:
 
 
 def _facts(stamp: dict[str, Any]) -> dict[str, Any]:
-    """What must agree, by the names of _DIFFERENCES. Weights are known by their digest alone."""
+    """Returns what must agree, by the names of _DIFFERENCES; weights by their digest alone."""
     scoring = stamp.get("scoring")
     return {**stamp, **(scoring if isinstance(scoring, dict) else {})}
 

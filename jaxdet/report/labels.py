@@ -1,4 +1,4 @@
-"""What a report calls its runs: their folders, and in a second line what they differ in."""
+"""Names the runs of a report by their folders, and in a second line by what they differ in."""
 
 from collections import Counter
 from collections.abc import Sequence
