@@ -89,6 +89,32 @@ def is_disk_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
+@contextlib.contextmanager
+def writing_to(path: os.PathLike[str]) -> Iterator[None]:
+    """Turns what the system refuses to the body into one line that names the path.
+
+    Raises:
+      DiskFullError: where the disk is full.
+      UserError: in the place of any other OSError.
+      BrokenPipeError: unchanged: whoever read our output is gone, which is no fault of the path.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        name = os.fspath(path)
+        if is_disk_full(error):
+            raise DiskFullError(
+                f"{name}: cannot be written, the disk is full; make room and start the same "
+                "command again"
+            ) from None
+        why = error.strerror or error
+        if isinstance(error, FileExistsError) and error.filename:
+            why = f"{error.filename} is in the way"
+        raise UserError(f"{name}: cannot be written: {why}") from None
+
+
 def first_line(error: Exception) -> str:
     """What an error says, without the details that libraries put below."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

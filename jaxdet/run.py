@@ -13,7 +13,6 @@ from jaxdet.errors import UserError
 from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
-from jaxdet.files import check_writable, write_json
 from jaxdet.models.architectures import check_sides
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.progress import say
@@ -26,6 +25,8 @@ from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.train.loop import train
 from jaxdet.train.start import describe_training, evaluated_variables, training_detector
 from jaxdet.train.weights import describe, restore_variables
+from jaxdet.workdir.drafts import check_writable, clear_leftovers
+from jaxdet.workdir.files import write_json
 
 
 def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -> None:
@@ -84,6 +85,8 @@ def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     with locked(folder.lock), signals.deferred(), signals.leaving_together():
         # Again: another process may have begun, or ended, since the first look.
         check_config(config, folder, accept_changes=accept_changes)
+        if jax.process_index() == 0:
+            clear_leftovers(folder.path, below=True)
         _open(config, folder)
         _work(config, training, tests, published, folder, devices)
 
@@ -147,7 +150,7 @@ def _open(config: schema.Config, folder: RunFolder) -> None:
     if has_begun(folder):
         note_changes(config, folder)
         return
-    check_writable(folder.config)
+    check_writable(folder.config, folder.env)
     write_json(folder.config, schema.to_json_dict(config))
     write_json(folder.env, environment.describe())
 

@@ -1,3 +1,7 @@
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -58,3 +62,22 @@ def disk(tmp_path):
         pytest.skip(f"a tmpfs cannot be mounted here: {complaint}")
     yield folder
     tmpfs.unmount(folder)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from jaxdet.workdir.drafts import replacing
+with replacing(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed_while_writing(path):
+    """Returns the draft that a process left which was killed while it wrote a file."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    (draft,) = path.parent.glob(f".{path.name[:40]}.*.tmp")
+    return draft

@@ -4,8 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from jaxdet import files, results
+from jaxdet import results
 from jaxdet.errors import UserError
+from jaxdet.workdir import files
+from jaxdet.workdir.drafts import check_writable
 
 SCORES = {
     "ap": 0.9,
@@ -238,11 +240,11 @@ def test_a_run_folder_has_the_promised_names(tmp_path):
 
 
 def test_results_can_be_written_before_the_work_is_done(tmp_path):
-    files.check_writable(tmp_path / "new" / "a.json", None)
+    check_writable(tmp_path / "new" / "a.json", None)
     assert list((tmp_path / "new").iterdir()) == []
     earlier = tmp_path / "b.json"
     earlier.write_text("mine")
-    files.check_writable(earlier)
+    check_writable(earlier)
     assert earlier.read_text() == "mine"
 
 
@@ -251,5 +253,5 @@ def test_files_of_another_kind_are_never_replaced(tmp_path, place):
     (tmp_path / "photo.jpg").write_text("a photograph")
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(UserError, match="cannot be written"):
-        files.check_writable(tmp_path / place)
+        check_writable(tmp_path / place)
     assert (tmp_path / "photo.jpg").read_text() == "a photograph"

@@ -16,8 +16,8 @@ from jaxdet.data.store.listing import list_files
 from jaxdet.data.store.pack import pack
 from jaxdet.errors import UserError
 from jaxdet.evals.rows import ROW, RowKeeper
-from jaxdet.files import read_json
 from jaxdet.results import Predictions, read_arrays, read_metrics, read_results
+from jaxdet.workdir.files import read_json
 from tests.conftest import write_images
 from tests.report.runs import predictions
 

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxdet.bench.commands import add_commands
-from jaxdet.files import check_writable, write_json
 from jaxdet.runtime import environment
 from jaxdet.runtime.memory import keep_freed_memory
+from jaxdet.workdir.drafts import check_writable
+from jaxdet.workdir.files import write_json
 
 # They compute in this process, in the way of the commands that they measure.
 _AS_COMMANDS = ("e2e", "eval", "dip")

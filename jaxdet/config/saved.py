@@ -6,7 +6,7 @@ from jaxdet.config.forms import from_json_dict
 from jaxdet.config.schema import Config
 from jaxdet.config.validate import validate
 from jaxdet.errors import UserError
-from jaxdet.files import read_json
+from jaxdet.workdir.files import read_json
 
 
 def read_config(path: Path) -> Config:

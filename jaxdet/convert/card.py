@@ -8,10 +8,10 @@ from typing import Any
 from jaxdet.config import Config, Model, config_hash, from_json_dict, to_json_dict, validate
 from jaxdet.data.pieces import DEFAULT_PROTOCOL, Protocol
 from jaxdet.errors import UserError
-from jaxdet.files import read_json, sha256
 from jaxdet.results import Calibration, Results, read_results
 from jaxdet.results.folder import RunFolder
 from jaxdet.results.records import read_calibration, typed
+from jaxdet.workdir.files import read_json, sha256
 
 # Figures of a test set that a card keeps, and which of them are numbers in any case.
 _SHARES = ("ap", "accuracy", "sharpness_ap")

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from jaxdet.convert.folder import (
     COVERAGE,
     Source,
     is_detector,
-    new_folder,
-    refuse_existing,
     write_detector,
 )
 from jaxdet.convert.load import LoadedWeights, convert_file
@@ -25,9 +22,10 @@ from jaxdet.convert.rules import flatten
 from jaxdet.convert.state_dicts import shorten
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.files import check_writable, read_json, sha256, write_json
 from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.train.weights import find_run, open_weights
+from jaxdet.workdir.drafts import check_writable, new_folder, refuse_existing, replacing
+from jaxdet.workdir.files import read_json, sha256, to_json, write_json
 
 # Side of the images that are scored where nothing says another, pixels.
 _SIZE = 224
@@ -81,22 +79,20 @@ def to_torch(options: argparse.Namespace) -> None:
         raise UserError(f"{options.dst}: name it .pth or .safetensors, to say which to write")
     loaded, card = _load(options.src, options)
     state_dict = rules.to_torch(flatten(loaded.variables), table=TABLES[loaded.model.name])
-    draft = options.dst.with_name(f".{options.dst.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(options.dst, new=True) as file:
+        draft = Path(file.name)
         write(draft, state_dict)
         _read_again(draft, state_dict)
-        card = dataclasses.replace(card, model=network_options(loaded.model))
-        source = {"file": card.source, "sha256": card.file_sha256 or None, "digest": card.digest}
-        about = {"model": loaded.model.name, "source": source, "sha256": sha256(draft),
-                 "card": dataclasses.asdict(card)}  # fmt: skip
-        keys = [{"key": k, "shape": list(v.shape), "dtype": str(v.dtype)}
-                for k, v in state_dict.items()]  # fmt: skip
-        draft.rename(options.dst)
-        write_json(beside(options.dst), {**about, "replaced": loaded.replaced, "written": keys})
-    except OSError as error:
-        raise UserError(f"{options.dst}: cannot be written: {error.strerror or error}") from None
-    finally:
-        draft.unlink(missing_ok=True)
+        digest = sha256(draft)
+    card = dataclasses.replace(card, model=network_options(loaded.model))
+    source = {"file": card.source, "sha256": card.file_sha256 or None, "digest": card.digest}
+    keys = [{"key": k, "shape": list(v.shape), "dtype": str(v.dtype)}
+            for k, v in state_dict.items()]  # fmt: skip
+    about = {"model": loaded.model.name, "source": source, "sha256": digest,
+             "card": dataclasses.asdict(card), "replaced": loaded.replaced,
+             "written": keys}  # fmt: skip
+    with replacing(beside(options.dst), new=True) as file:
+        file.write(to_json(about).encode())
     print(
         f"{options.dst}: {loaded.model.name}, {len(state_dict)} arrays; counters of batches are 0"
     )
@@ -160,16 +156,18 @@ def _note(path: Path, figures: dict[str, Any]) -> None:
         report = path / CARD
     else:
         report = path / COVERAGE if is_detector(path) else beside(path)
-    if not report.is_file():
+        # A file of this name may be anyone's: ours says of which weights it is.
+        if path.is_file() and read_beside(path) is None:
+            return
+    if report.is_symlink() or not report.is_file():
         return
     known = read_json(report)
-    # A file of this name may be anyone's: each of our reports says where the weights are from.
     if not isinstance(known, dict) or "source" not in known:
         return
     try:
         write_json(report, {**known, "check": figures})
-    except OSError as error:
-        print(f"{report}: the check is not noted: {error.strerror or error}")
+    except UserError as error:
+        print(f"the check is not noted: {error}")
 
 
 def _print(found: Comparison, images: int) -> None:

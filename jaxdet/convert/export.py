@@ -15,9 +15,16 @@ from jaxdet.convert.card import Card, network_options
 from jaxdet.convert.check import Score, Side
 from jaxdet.convert.load import LoadedWeights
 from jaxdet.errors import UserError
-from jaxdet.files import check_schema, read_json, write_bytes, write_json
 from jaxdet.models.detector import get_detector
 from jaxdet.models.pixels import IMAGENET_MEAN, IMAGENET_STD
+from jaxdet.workdir.files import (
+    check_schema,
+    open_regular,
+    read_json,
+    within,
+    write_bytes,
+    write_json,
+)
 
 SCHEMA_VERSION = 1
 KIND = "jaxdet-export"
@@ -55,19 +62,24 @@ def read_export(folder: Path) -> tuple[Side, int]:
     Raises:
       UserError: where a file is missing or damaged.
     """
-    card = read_json(folder / CARD)
+    card = read_json(within(folder, CARD))
     if not isinstance(card, dict) or card.get("kind") != KIND:
         raise UserError(f"{folder / CARD}: does not describe an exported detector")
     check_schema(folder / CARD, card.get("schema_version"), known=SCHEMA_VERSION)
     model = schema.from_json_dict({"model": card.get("model")}).model
-    side = Side(name=str(folder), model=model, score=_score(folder / _PROGRAM), arrays=None)
-    return side, int(card["input"]["shape"][1])
+    try:
+        size = int(card["input"]["shape"][1])
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise UserError(f"{folder / CARD}: does not say which images it takes") from None
+    score = _score(within(folder, _PROGRAM))
+    return Side(name=str(folder), model=model, score=score, arrays=None), size
 
 
 def _score(path: Path) -> Score:
     try:
         # Not a pickle: a flatbuffer around a StableHLO module, which only computes.
-        exported = jax.export.deserialize(bytearray(path.read_bytes()))
+        with open_regular(path) as file:
+            exported = jax.export.deserialize(bytearray(file.read()))
     except Exception as error:  # flatbuffers and MLIR raise many kinds at damaged bytes
         raise UserError(f"{path}: damaged, or not written by this command: {error}") from None
     call = jax.jit(exported.call)

@@ -12,7 +12,7 @@ from safetensors.numpy import save
 from jaxdet.convert.state_dicts import Choose, StateDict, beside, first_of_largest, unwrap
 from jaxdet.convert.torch_read import read_torch
 from jaxdet.errors import UserError
-from jaxdet.files import open_regular, read_json
+from jaxdet.workdir.files import open_regular, read_json
 
 # As the hub of Hugging Face names the parts of weights, and the index of them: "model" for
 # model-00001-of-00002.safetensors and model.safetensors.index.json.

@@ -1,10 +1,7 @@
 """Writes and reads a converted detector: a folder with its arrays and what they are."""
 
-import contextlib
 import dataclasses
-import os
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,7 @@ from jaxdet.convert.card import Card, network_options, read_card
 from jaxdet.convert.files import read_safetensors, write_safetensors
 from jaxdet.convert.rules import Coverage
 from jaxdet.errors import UserError
-from jaxdet.files import check_schema, read_json, sha256, write_json
+from jaxdet.workdir.files import check_schema, read_json, sha256, within, write_json
 
 SCHEMA_VERSION = 1
 KIND = "jaxdet-detector"
@@ -87,10 +84,10 @@ def read_detector(folder: Path) -> tuple[schema.Model, dict[str, np.ndarray], di
     Raises:
       UserError: where a file is missing or damaged, or they do not fit each other.
     """
-    about = read_json(folder / _ABOUT)
+    about = read_json(within(folder, _ABOUT))
     model = _model(folder / _ABOUT, about)
     about["crop"] = _crop(folder / _ABOUT, model, about.get("crop"))
-    path = folder / _ARRAYS
+    path = within(folder, _ARRAYS)
     if not path.is_file():
         raise UserError(f"{path}: no such file; the folder is not whole")
     if sha256(path) != about.get("variables_sha256"):
@@ -127,7 +124,7 @@ def detector_card(folder: Path) -> Card:
     Raises:
       UserError: where `detector.json` is damaged.
     """
-    path = folder / _ABOUT
+    path = within(folder, _ABOUT)
     about = read_json(path)
     model = _model(path, about)
     if about.get("card"):
@@ -138,36 +135,6 @@ def detector_card(folder: Path) -> Card:
     if not isinstance(source, dict) or not all(isinstance(one, str) for one in source.values()):
         raise UserError(f"{path}: does not say where the weights came from")
     return Card(source=source.get("file", ""), file_sha256=source.get("sha256", ""))
-
-
-@contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Makes a folder to fill, which takes its name only when the body ends well.
-
-    Raises:
-      UserError: where the name is taken or cannot be written.
-    """
-    refuse_existing(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            draft.mkdir(parents=True)
-            yield draft
-            draft.rename(path)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def refuse_existing(path: Path) -> None:
-    """Makes sure that nothing is ever overwritten.
-
-    Raises:
-      UserError: where the path is taken.
-    """
-    if path.exists() or path.is_symlink():
-        raise UserError(f"{path}: exists already, and is not overwritten; give another name")
 
 
 def _model(path: Path, about: Any) -> schema.Model:

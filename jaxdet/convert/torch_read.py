@@ -27,6 +27,7 @@ from jaxdet.convert.state_dicts import (
 )
 from jaxdet.convert.tensors import NAMES, Storage, Tensor, read_storage
 from jaxdet.errors import UserError
+from jaxdet.workdir.files import open_regular
 
 # torch/serialization.py: MAGIC_NUMBER and PROTOCOL_VERSION of the stream format.
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -49,7 +50,8 @@ def read_torch(path: Path, choose: Choose = first_of_largest) -> StateDict:
       UserError: where the file is damaged or foreign, or holds no state dict.
     """
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = file.read()
         read = _read_zip if content[:2] == b"PK" else _read_stream
         return read(content, choose)
     except UserError:

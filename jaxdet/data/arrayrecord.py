@@ -21,10 +21,11 @@ import tensorflow_datasets as tfds
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import size_by_header
+from jaxdet.data.regular import reason
 from jaxdet.data.store.layout import is_label_path
 from jaxdet.data.store.listing import Listing, content_to_pack
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.files import read_json, write_json
+from jaxdet.workdir.files import check_regular, read_json, within, write_json
 
 _VERSION = "1.0.0"
 # The features that `pack` writes. tfds would import whatever module features.json names.
@@ -116,7 +117,7 @@ def _build(listing: Listing, data_dir: Path, name: str) -> None:
 
 def _ids_of(folder: Path) -> Path:
     """The list of paths beside a version's folder, which is tfds's own."""
-    return folder.with_name(f"ids-{folder.name}.json")
+    return within(folder.parent, f"ids-{folder.name}.json")
 
 
 def _check_names(listing: Listing, splits: Mapping[str, Sequence[str]]) -> None:
@@ -272,6 +273,11 @@ def _find(name: str) -> Path:
             "folder of its version"
         )
     _check_features(folder / "features.json")
+    for path in folder.iterdir():
+        try:
+            check_regular(within(folder, path.name))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read: {reason(error)}") from None
     return folder
 
 

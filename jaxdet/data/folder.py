@@ -18,7 +18,7 @@ from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.errors import UserError
-from jaxdet.files import open_regular
+from jaxdet.workdir.files import open_regular
 
 # A data root may lie in the middle of other things: a run does not count more of these.
 _MOST_STRAYS = 100_000

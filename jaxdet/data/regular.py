@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jaxdet.data.ops.sides import LimitError
 from jaxdet.errors import UserError
-from jaxdet.files import open_regular
+from jaxdet.workdir.files import open_regular
 
 # Bytes that no uncompressed pixel exceeds (four channels of 32 bits), and space for metadata, in
 # which some generators keep whole workflows and other pictures.

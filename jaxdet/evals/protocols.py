@@ -21,11 +21,11 @@ from jaxdet.evals.scores import (
 )
 from jaxdet.evals.two_shot import summarise
 from jaxdet.evals.views import View, further_views, headline
-from jaxdet.files import write_json
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import say
 from jaxdet.results import Calibration, Condition, Predictions, Results, RunFolder, SetResult
 from jaxdet.runtime import signals
+from jaxdet.workdir.files import write_json
 
 
 def evaluate(

@@ -12,9 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from jaxdet import config as schema
-from jaxdet.convert.folder import is_detector
+from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.errors import UserError
-from jaxdet.files import read_json
 from jaxdet.metrics import USUAL_NAMES
 from jaxdet.progress import say
 
@@ -70,7 +69,7 @@ def _file_name(init: str) -> str:
     """The name of the file that weights come from, through a conversion too."""
     path = Path(init)
     if is_detector(path):
-        return str(read_json(path / "detector.json").get("source", {}).get("file", ""))
+        return detector_card(path).source
     return path.name
 
 

@@ -1,7 +1,6 @@
 """Scores as they come in: one row a piece, kept on disk now and then, put together at the end."""
 
 import dataclasses
-import glob
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from jax.experimental import multihost_utils
 from jaxdet.data.images import ImageSet
 from jaxdet.errors import RunFailedError, Stopped, UserError
 from jaxdet.results import Predictions, read_arrays, write_arrays
+from jaxdet.workdir.drafts import clear_leftovers
 
 # Seconds between two savings: what a kill loses at most.
 KEEP_EVERY = 30.0
@@ -110,8 +110,7 @@ class RowKeeper:
         if self._path is None:
             return
         # Drafts of savings during which an earlier start was killed lie beside it.
-        for left in self._path.parent.glob(f".{glob.escape(self._path.name)}.*.tmp"):
-            left.unlink(missing_ok=True)
+        clear_leftovers(self._path.parent, self._path.name)
         self._path.unlink(missing_ok=True)
 
     def _saved(self) -> PartialScores | None:

@@ -9,12 +9,12 @@ from jaxdet.errors import RunFailedError, UserError
 from jaxdet.experiments import beside
 from jaxdet.experiments.state import FINISHED, state_of
 from jaxdet.experiments.table import Row, Table
-from jaxdet.files import write_bytes
 from jaxdet.progress import say
 from jaxdet.report import write_report
 from jaxdet.results import RunFolder, read_results
 from jaxdet.run import run
 from jaxdet.runtime import signals
+from jaxdet.workdir.files import write_bytes
 
 
 def run_rows(

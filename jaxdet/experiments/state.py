@@ -14,9 +14,9 @@ FINISHED = "finished"
 def state_of(row: Row, workdir: Path) -> str:
     """FINISHED, "begun at step N", "not begun", or what is wrong with the row's folder."""
     folder = RunFolder(workdir / row.name)
-    if not folder.config.exists():
-        return "not begun"
     try:
+        if not folder.config.exists():
+            return "not begun"
         return _state(row.config, folder)
     except (UserError, OSError):
         return "cannot be read"

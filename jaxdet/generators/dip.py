@@ -19,7 +19,6 @@ from jax.sharding import PartitionSpec as P
 
 from jaxdet.data.images import SPLITS
 from jaxdet.errors import RunFailedError
-from jaxdet.files import read_json, write_json
 from jaxdet.generators.fit import Say, to_pixels
 from jaxdet.generators.grid import write_grid
 from jaxdet.generators.hourglass import NOISE, UPSAMPLINGS, Hourglass
@@ -27,6 +26,7 @@ from jaxdet.generators.photos import Crops
 from jaxdet.generators.sets import CutSettings, fidelity, set_folder, write_images
 from jaxdet.generators.snapshots import load_snapshot, save_snapshot
 from jaxdet.runtime.mesh import batch_sharding, make_even_mesh
+from jaxdet.workdir.files import read_json, write_json
 
 SNAPSHOTS = 6  # evenly over the iterations: 1000, 2000 ... 6000
 RATES = (1e-2, 1e-3, 1e-4)  # each for a third of the iterations

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxdet.data.opencv import cv2
-from jaxdet.files import write_bytes
+from jaxdet.workdir.files import write_bytes
 
 _GAP = 2  # pixels of white between two images
 

@@ -13,13 +13,14 @@ from types import MappingProxyType
 from typing import Any
 
 from jaxdet.data.images import SPLITS
+from jaxdet.errors import writing_to
 from jaxdet.generators import game
 from jaxdet.generators.autogan import AutoganSettings, make_autogan
 from jaxdet.generators.dcgan import DcganSettings, make_dcgan
 from jaxdet.generators.dip import DipSettings, kind_of, make_dip
 from jaxdet.generators.fit import Say
 from jaxdet.generators.photos import Crops, find_photographs
-from jaxdet.generators.place import answering_for, is_finished, making, write_record
+from jaxdet.generators.place import is_finished, making, write_record
 from jaxdet.generators.sets import CutSettings, cut_splits, set_folder, write_images
 from jaxdet.generators.synth import describe, is_there, versions
 from jaxdet.generators.wgan_gp import WganGpSettings, make_wgan_gp
@@ -59,7 +60,7 @@ def make_dataset(root: Path, *, settings: Any, say: Say = print) -> None:
     folder = None if settings.photos is None else Path(settings.photos)
     photographs = find_photographs(folder, seed=settings.seed, size=settings.size)
     asked = describe(settings, photographs=photographs)
-    with answering_for(root):
+    with writing_to(root):
         if is_there(root, asked=asked):
             say(f"{root}: already there")
             return

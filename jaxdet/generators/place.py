@@ -1,16 +1,16 @@
 """A folder that appears complete or not at all, and never in the place of another."""
 
 import contextlib
-import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxdet.errors import UserError
-from jaxdet.files import write_bytes
+from jaxdet.errors import UserError, writing_to
+from jaxdet.workdir.drafts import clear_leftovers, publish
+from jaxdet.workdir.files import is_empty_folder, read_json, within, write_json
+from jaxdet.workdir.lock import claimed
 
 RECORD = "synth.json"  # also the mark by which a folder is known as ours
 
@@ -21,11 +21,11 @@ def read_record(root: Path) -> dict[str, Any] | None:
     Raises:
         UserError: something else is there already.
     """
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+    if not os.path.lexists(root) or is_empty_folder(root):
         return None
     try:
-        record = json.loads((root / RECORD).read_text())
-    except (OSError, ValueError):
+        record = read_json(within(root, RECORD))
+    except UserError:
         record = None
     if not isinstance(record, dict):
         raise UserError(f"{root} holds something else already; choose another --root")
@@ -34,23 +34,7 @@ def read_record(root: Path) -> dict[str, Any] | None:
 
 def write_record(folder: Path, *, record: Mapping[str, Any]) -> None:
     """Puts the record into a folder, whole or not at all."""
-    write_bytes(folder / RECORD, (json.dumps(record, indent=1) + "\n").encode())
-
-
-@contextlib.contextmanager
-def answering_for(root: Path) -> Iterator[None]:
-    """Says in one line that names `root` what the system refused to the body.
-
-    Raises:
-        UserError: in the place of an OSError.
-        BrokenPipeError: unchanged: whoever read our lines has gone, which is no fault of `root`.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UserError(f"cannot write {root}: {error.strerror or error}") from error
+    write_json(folder / RECORD, record)
 
 
 @contextlib.contextmanager
@@ -65,15 +49,16 @@ def making(root: Path, *, asked: Mapping[str, Any] | None = None) -> Iterator[Pa
         UserError: something else is there, or work that was begun with another `asked`.
     """
     partial = root.parent / f".{root.name}.making"
-    partial.mkdir(parents=True, exist_ok=True)
     begun = {"status": "making", **(asked or {})}
-    with _locked(partial):
+    with claimed(root, instead="--root"), writing_to(root):
+        partial.mkdir(parents=True, exist_ok=True)
+        clear_leftovers(partial)
         left = read_record(partial)  # raises for a folder that is not ours
         if asked is None or not _can_go_on(left, asked=asked, partial=partial):
             _empty(partial)
             write_record(partial, record=begun)
         yield partial
-        os.rename(partial, root)  # fails, and harms nothing, if the place was taken meanwhile
+        publish(partial, root)  # fails, and harms nothing, if the place was taken meanwhile
 
 
 def is_finished(folder: Path) -> bool:
@@ -95,17 +80,4 @@ def _can_go_on(left: Mapping[str, Any] | None, *, asked: Mapping[str, Any], part
 
 def _empty(folder: Path) -> None:
     for left in folder.iterdir():
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    # The lock goes with its process, however that ends, so that it never has to be cleaned up.
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise UserError(f"{folder} is being made by another process; wait for it") from error
-    finally:
-        os.close(handle)
+        shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()

@@ -7,7 +7,7 @@ import jax
 from flax import serialization
 
 from jaxdet.errors import UserError
-from jaxdet.files import write_bytes
+from jaxdet.workdir.files import open_regular, write_bytes
 
 
 def save_snapshot(path: Path, tree: Any) -> None:
@@ -26,7 +26,8 @@ def load_snapshot(path: Path, *, like: Any) -> Any:
     if not path.exists():
         return None
     try:
-        tree = serialization.from_bytes(like, path.read_bytes())
+        with open_regular(path) as file:
+            tree = serialization.from_bytes(like, file.read())
         # Waited for, as a batch is (runtime/mesh.py).
         return jax.block_until_ready(jax.tree.map(_placed, like, tree))
     except Exception as error:  # msgpack and flax each raise their own kinds

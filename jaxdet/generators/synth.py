@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from jaxdet.data.images import SPLITS
-from jaxdet.errors import UserError
+from jaxdet.errors import UserError, writing_to
 from jaxdet.generators.autoencoder import MULTIPLE
 from jaxdet.generators.fit import FitSettings, Say, fit, reconstruct
 from jaxdet.generators.photos import Crops, Photograph, find_photographs
-from jaxdet.generators.place import answering_for, making, read_record, write_record
+from jaxdet.generators.place import making, read_record, write_record
 from jaxdet.generators.sets import CutSettings, cut_splits, fidelity, write_images
 
 SCHEMA = 1  # raise it when the same settings begin to give other images
@@ -57,7 +57,7 @@ def synthesise(root: Path, *, settings: SynthSettings, say: Say = print) -> None
     folder = None if settings.photos is None else Path(settings.photos)
     photographs = find_photographs(folder, seed=settings.seed, size=settings.size)
     asked = describe(settings, photographs=photographs)
-    with answering_for(root):
+    with writing_to(root):
         if is_there(root, asked=asked):
             say(f"{root}: already there")
             return

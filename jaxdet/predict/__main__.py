@@ -16,12 +16,13 @@ import json
 import sys
 from collections.abc import Sequence
 
-from jaxdet.files import check_writable, write_bytes
 from jaxdet.pages import printable, spreadsheet_safe
 from jaxdet.predict.files import find_images
 from jaxdet.predict.options import get_parser, open_detector, read_scoring
 from jaxdet.predict.rows import Row, score_files
 from jaxdet.progress import say
+from jaxdet.workdir.drafts import check_writable
+from jaxdet.workdir.files import write_bytes
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from jaxdet.errors import RunFailedError, UserError, first_line
 from jaxdet.predict.files import Encoded
+from jaxdet.workdir.files import check_regular
 
 # Rows in memory at a time: each may hold megabytes.
 _ROWS = 16
@@ -69,7 +70,7 @@ def count_rows(path: str) -> int:
     try:
         with _open(path) as file:
             return file.metadata.num_rows
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
 
 
@@ -92,6 +93,7 @@ def check_column(path: str, name: str) -> None:
 
 
 def _open(path: str) -> pq.ParquetFile:
+    check_regular(Path(path))
     # Page by page: a row group of large images may have gigabytes.
     return pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20)
 
@@ -100,7 +102,7 @@ def _open(path: str) -> pq.ParquetFile:
 def _reading(path: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise RunFailedError(f"{path}: cannot be read: {first_line(error)}") from None
 
 

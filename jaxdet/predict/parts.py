@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 
 import jaxdet
 from jaxdet.errors import UserError
-from jaxdet.files import check_writable, replacing
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.rows import Row, Scoring
+from jaxdet.workdir.drafts import check_writable, replacing
+from jaxdet.workdir.files import open_regular
 
 SCHEMA_VERSION = 2
 # Where in the metadata of a file's schema its stamp lies.
@@ -146,7 +147,8 @@ def check_out(folder: Path) -> None:
 def read_part(path: Path) -> Part | None:
     """What a part's footer tells; None where it is no sound Parquet file with a stamp."""
     try:
-        metadata = pq.read_metadata(path)
+        with open_regular(path) as file:
+            metadata = pq.read_metadata(file)
         stamp = json.loads((metadata.metadata or {})[_KEY])
         errors = int(stamp.pop("errors"))
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError):

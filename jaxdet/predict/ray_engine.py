@@ -25,6 +25,9 @@ from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Chunk, Inputs
 from jaxdet.predict.parts import Stamp, check_out, check_stamp, read_part
 from jaxdet.predict.shards import Outcome
+from jaxdet.workdir.drafts import clear_leftovers
+from jaxdet.workdir.files import open_regular
+from jaxdet.workdir.lock import claimed
 
 # Scoring one's images is nobody else's business; who wants to be counted can say so.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -77,6 +80,14 @@ def score_by_ray(
       RunFailedError: where Ray gave up, or an input has not exactly one row in the end.
     """
     check_out(folder)
+    with claimed(folder, lock=folder / ".lock", instead="--out"):
+        clear_leftovers(folder)
+        return _score_rest(detector, inputs, stamp, folder, actors=actors)
+
+
+def _score_rest(
+    detector: LoadedDetector, inputs: Inputs, stamp: Stamp, folder: Path, *, actors: int | None
+) -> Outcome:
     scored = _scored(folder, stamp)
     before, began = int(scored.sum()), time.monotonic()
     if before < len(inputs):
@@ -103,8 +114,9 @@ def _scored(folder: Path, stamp: Stamp) -> np.ndarray:
         if part is None:
             raise UserError(f"{path}: no part of `predict`, or damaged; remove it")
         check_stamp(part, stamp)
-        counts += np.bincount(pq.read_table(path, columns=["number"])["number"].to_numpy(),
-                              minlength=stamp.count)  # fmt: skip
+        with open_regular(path) as file:
+            numbers = pq.read_table(file, columns=["number"])["number"].to_numpy()
+        counts += np.bincount(numbers, minlength=stamp.count)
     return counts
 
 

@@ -5,7 +5,6 @@ in parts of a fixed number of rows. A part is there or not, so a killed job goes
 """
 
 import dataclasses
-import glob
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,8 @@ from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.parts import Part, Stamp, check_out, check_stamp, read_part, write_part
 from jaxdet.predict.rows import score_inputs
 from jaxdet.progress import ProgressLine
+from jaxdet.workdir.drafts import clear_leftovers
+from jaxdet.workdir.lock import claimed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,9 +103,18 @@ def score_shard(
       folder: of the parts of all shards.
 
     Raises:
-      UserError: where the folder holds parts of another work.
+      UserError: where the folder holds parts of another work, or another process scores this shard.
     """
     check_out(folder)
+    lock = folder / f".{shard.name}.lock"
+    with claimed(folder / shard.name, lock=lock, instead="--out"):
+        clear_leftovers(folder, shard.name)
+        return _score_rest(detector, inputs, shard, stamp, folder)
+
+
+def _score_rest(
+    detector: LoadedDetector, inputs: Inputs, shard: Shard, stamp: Stamp, folder: Path
+) -> Outcome:
     _check_neighbours(folder, shard, stamp)
     spans = dict(_spans(folder, shard, stamp))
     kept = {path: _finished(path, stop - start, stamp) for path, (start, stop) in spans.items()}
@@ -116,7 +126,6 @@ def score_shard(
         for path, (start, stop) in spans.items():
             if kept[path] is None:
                 errors += _score_part(detector, inputs, start, stop, stamp, path, progress)
-    _remove_drafts(folder, shard)
     place = f"{folder / shard.name}.part-*.parquet"
     return Outcome(
         behind - first, errors, behind - first - done, place, seconds=time.monotonic() - began
@@ -166,9 +175,3 @@ def _check_neighbours(folder: Path, shard: Shard, stamp: Stamp) -> None:
     part = next(filter(None, map(read_part, others)), None)
     if part is not None:
         check_stamp(part, stamp)
-
-
-def _remove_drafts(folder: Path, shard: Shard) -> None:
-    """What starts that were killed while they wrote left behind."""
-    for draft in folder.glob(f".{glob.escape(shard.name)}.*.tmp"):
-        draft.unlink(missing_ok=True)

@@ -115,7 +115,7 @@ def _predictions(run: Begun) -> Iterator[tuple[str, Predictions]]:
     folder = run.folder.predictions("").parent
     # Hidden files are scores of a set that is not scored to its end.
     for path in sorted(folder.glob("[!.]*.npz")):
-        yield path.stem, read_arrays(path, Predictions)
+        yield path.stem, read_arrays(run.folder.predictions(path.stem), Predictions)
 
 
 def _scored_line(name: str, rows: Predictions) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxdet.pages import printable
 from jaxdet.report import pictures
-from jaxdet.report.load import Run
+from jaxdet.report.load import Run, file_of
 from jaxdet.report.rows import set_names
 from jaxdet.results import Ranked, read_arrays
 
@@ -92,10 +92,10 @@ def gallery_of(runs: Sequence[Run], *, most_bytes: int = MOST_BYTES) -> Gallery:
     """
     names = set_names(runs)
     ranked = {
-        (number, name): read_arrays(run.folder.ranking(name), Ranked)
+        (number, name): read_arrays(path, Ranked)
         for name in names
         for number, run in enumerate(runs)
-        if run.folder.ranking(name).is_file()
+        if (path := file_of(run.folder.ranking, name))
     }
     scales = tuple(_scale([r for (n, _), r in ranked.items() if n == i]) for i in range(len(runs)))
     found = [pick for key, one in ranked.items() for pick in _picks(*key, one, scales[key[0]])]

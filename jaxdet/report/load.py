@@ -2,13 +2,12 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxdet import config as schema
 from jaxdet.errors import UserError
-from jaxdet.files import read_json
 from jaxdet.pages import printable
 from jaxdet.report.labels import differing, folder_labels
 from jaxdet.results import (
@@ -19,6 +18,7 @@ from jaxdet.results import (
     read_metrics,
     read_results,
 )
+from jaxdet.workdir.files import is_step, read_json
 
 OUTDATED = (
     "the results are of before the config was changed (changes.jsonl); the run's next start scores "
@@ -137,8 +137,16 @@ def read_predictions(run: Run, name: str) -> Predictions | None:
     Raises:
       UserError: where the file is damaged.
     """
-    path = run.folder.predictions(name)
-    return read_arrays(path, Predictions) if name in run.results.sets and path.is_file() else None
+    path = file_of(run.folder.predictions, name)
+    return read_arrays(path, Predictions) if name in run.results.sets and path else None
+
+
+def file_of(place: Callable[[str], Path], name: str) -> Path | None:
+    """Returns the file of a set, by the method of RunFolder that says where; None where none is.
+
+    What is called like a path, or like nothing that can be a file, has none.
+    """
+    return place(name) if is_step(f"{name}.npz") and place(name).is_file() else None
 
 
 def _read_run(path: Path) -> Begun:

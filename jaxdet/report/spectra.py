@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from jaxdet import metrics
-from jaxdet.report.load import Run
+from jaxdet.report.load import Run, file_of
 from jaxdet.report.rows import set_names
 from jaxdet.results import Spectrum, read_arrays
 
@@ -62,8 +62,7 @@ def _of_set(runs: Sequence[Run], name: str) -> Iterator[tuple[str, Spectrum, tup
     """(set, spectra, labels of the runs that have exactly these)."""
     found: dict[bytes, tuple[Spectrum, list[str]]] = {}
     for run in runs:
-        path = run.folder.spectrum(name)
-        if path.is_file():
+        if path := file_of(run.folder.spectrum, name):
             spectrum = read_arrays(path, Spectrum)
             same = spectrum.real.tobytes() + spectrum.fake.tobytes()
             found.setdefault(same, (spectrum, []))[1].append(run.label)

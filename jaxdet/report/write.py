@@ -1,18 +1,21 @@
 """The files of a report: the page, the tables, the figures."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from jaxdet.errors import UserError
-from jaxdet.files import write_bytes
+from jaxdet.errors import UserError, writing_to
 from jaxdet.progress import say
 from jaxdet.report import conditions, latex, markdown, papers, tables
 from jaxdet.report.contents import Contents, read_contents
 from jaxdet.report.figures.sheets import sheets
 from jaxdet.report.figures.style import to_files
-from jaxdet.report.load import OUTDATED
+from jaxdet.report.load import OUTDATED, file_of
 from jaxdet.report.page import MARK, page_html
-from jaxdet.results import RunFolder
+from jaxdet.workdir.files import read_json, read_text, within, write_bytes, write_json
+
+# In a report's folder: the names of the files in it that are the report's.
+LIST = ".files.json"
 
 
 def write_report(runs: Sequence[Path], out: Path) -> Path:
@@ -25,17 +28,17 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     Raises:
       UserError: where a run cannot be read or `out` cannot be written.
     """
-    _check_place(out, runs)
+    written = _written_before(out)
     contents = read_contents(runs)
     _tell_missing(contents)
-    try:
-        if not (_is_of_a_run(out, runs) or (out / "index.html").exists()):
-            # Marks the folder as a report's, whatever becomes of this start.
-            write_bytes(out / "index.html", f"<!-- {MARK} -->not written to its end".encode())
-        for name, content in _files(contents):
+    files = dict(_files(contents))
+    for name in files:
+        _check_target(out, name, written)
+    with writing_to(out):
+        # First: however this start ends, the next one knows what is a report's.
+        write_json(out / LIST, sorted({*files, *(written or ())}))
+        for name, content in files.items():
             write_bytes(out / name, content)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error.strerror}") from None
     return out / "index.html"
 
 
@@ -43,24 +46,41 @@ def _tell_missing(contents: Contents) -> None:
     for run in contents.runs:
         if run.is_outdated:
             say(f"{run.folder.path}: {OUTDATED}")
-        names = [name for name in run.results.sets if not run.folder.predictions(name).is_file()]
+        names = [name for name in run.results.sets if not file_of(run.folder.predictions, name)]
         if names:
             say(f"{run.folder.path}: no predictions of {', '.join(names)}: no curves of them")
 
 
-def _check_place(out: Path, runs: Sequence[Path]) -> None:
-    """Files of somebody else are never replaced: a folder with some must be a run's or a report."""
-    page = out / "index.html"
-    if page.is_file():
-        if MARK not in page.read_text(errors="replace"):
-            raise UserError(f"{page}: is there already and no report; give another --out")
+def _written_before(out: Path) -> list[str] | None:
+    """Returns the names of the files that an earlier report wrote; None where nobody lists them.
+
+    Raises:
+      UserError: where the folder holds other files, and no report.
+    """
+    record, page = within(out, LIST), within(out, "index.html")
+    if record.exists():
+        names = read_json(record)
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return names
+        raise UserError(f"{record}: does not list the files of a report; give another --out")
+    with writing_to(out):
+        if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
+            return []
+        try:
+            if page.exists() and MARK in read_text(page):
+                return None
+        except ValueError as error:
+            raise UserError(f"{page}: {error}; give another --out") from None
+    raise UserError(f"{out}: holds other files; give --out an empty folder or a new one")
+
+
+def _check_target(out: Path, name: str, written: list[str] | None) -> None:
+    """Raises UserError where something lies under a name of the report that no report wrote."""
+    path = within(out, *name.split("/"))
+    if not os.path.lexists(path):
         return
-    if out.is_dir() and any(out.iterdir()) and not _is_of_a_run(out, runs):
-        raise UserError(f"{out}: holds other files; give --out an empty folder or a new one")
-
-
-def _is_of_a_run(out: Path, runs: Sequence[Path]) -> bool:
-    return any(out == RunFolder(run).report for run in runs)
+    if path.is_symlink() or not path.is_file() or (written is not None and name not in written):
+        raise UserError(f"{path}: is there already and not of this report; move it away")
 
 
 def _files(contents: Contents) -> Iterator[tuple[str, bytes]]:

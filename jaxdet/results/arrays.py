@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from jaxdet.errors import UserError
-from jaxdet.files import open_regular, replacing
+from jaxdet.workdir.drafts import replacing
+from jaxdet.workdir.files import open_regular
 
 Record = TypeVar("Record")
 
@@ -121,7 +122,6 @@ _APART = ("skipped",)
 
 def write_arrays(path: Path, record: Any) -> None:
     """Writes a dataclass of arrays as a plain npz (no pickles), atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
     with replacing(path) as file:
         np.savez(file, allow_pickle=False, **arrays)

@@ -6,88 +6,91 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxdet.files import read_text
+from jaxdet.workdir.files import read_text, within
 
 
 @dataclasses.dataclass(frozen=True)
 class RunFolder:
-    """The places of a run's files."""
+    """Gives the places of a run's files.
+
+    Each raises UserError where a link leads out of the folder, or the name of a set is none.
+    """
 
     path: Path
 
     @property
     def config(self) -> Path:
         """The resolved config, JSON."""
-        return self.path / "config.json"
+        return within(self.path, "config.json")
 
     @property
     def env(self) -> Path:
         """Machine, versions and commit, JSON."""
-        return self.path / "env.json"
+        return within(self.path, "env.json")
 
     @property
     def metrics(self) -> Path:
         """One JSON object a line: step, epoch, then named scalars."""
-        return self.path / "metrics.jsonl"
+        return within(self.path, "metrics.jsonl")
 
     @property
     def checkpoints(self) -> Path:
         """One folder a saved step."""
-        return self.path / "checkpoints"
+        return within(self.path, "checkpoints")
 
     @property
     def unvalidated(self) -> Path:
         """The checkpoint of an epoch whose validation a signal ended."""
-        return self.path / "unvalidated"
+        return within(self.path, "unvalidated")
 
     @property
     def lock(self) -> Path:
         """Held by the process that works on the run; see `jaxdet.runtime.lock`."""
-        return self.path / ".lock"
+        return within(self.path, ".lock")
 
     @property
     def changes(self) -> Path:
         """One JSON object for each change of the config that was accepted."""
-        return self.path / "changes.jsonl"
+        return within(self.path, "changes.jsonl")
 
     def earlier_config(self, number: int) -> Path:
         """The config before the change of this number, from 1."""
-        return self.path / f"config.{number}.json"
+        return within(self.path, f"config.{number}.json")
 
     @property
     def results(self) -> Path:
         """The scores of every set, JSON."""
-        return self.path / "results.json"
+        return within(self.path, "results.json")
 
     @property
     def report(self) -> Path:
         """Folder of the page and its tables."""
-        return self.path / "report"
+        return within(self.path, "report")
 
     def predictions(self, name: str) -> Path:
         """The scores of every image of one set, npz."""
-        return self.path / "predictions" / f"{name}.npz"
+        return within(self.path, "predictions", f"{name}.npz")
 
     def condition(self, condition: str, name: str) -> Path:
         """The same under another condition: another protocol, or disturbed images."""
-        return self.path / "conditions" / condition / f"{name}.npz"
+        return within(self.path, "conditions", condition, f"{name}.npz")
 
     def two_shot(self, name: str) -> Path:
         """Logits of random crops of a few images of a set, npz; see `CropScores`."""
-        return self.path / "two_shot" / f"{name}.npz"
+        return within(self.path, "two_shot", f"{name}.npz")
 
     def spectrum(self, name: str) -> Path:
         """Average spectra of a set, npz; see `Spectrum`."""
-        return self.path / "analysis" / "spectra" / f"{name}.npz"
+        return within(self.path, "analysis", "spectra", f"{name}.npz")
 
     def ranking(self, name: str) -> Path:
         """Images of a set picked by their score, npz; see `Ranked`."""
-        return self.path / "analysis" / "ranking" / f"{name}.npz"
+        return within(self.path, "analysis", "ranking", f"{name}.npz")
 
     @property
     def validation(self) -> Path:
         """The same of the validation set; apart, since a set of tests may have any name."""
-        return self.path / "validation.npz"
+        return within(self.path, "validation.npz")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.errors import UserError
-from jaxdet.files import check_schema, read_json
+from jaxdet.workdir.files import check_schema, read_json
 
 SCHEMA_VERSION = 1
 

@@ -2,12 +2,11 @@
 
 import datetime
 import json
-import os
 
 from jaxdet import config as schema
 from jaxdet.errors import UserError
-from jaxdet.files import read_json, write_json
 from jaxdet.results import RunFolder, read_metrics
+from jaxdet.workdir.files import append_line, read_json, write_json
 
 # What the weights, the moments and the position of a run count in. `seed` also draws the images.
 _FIXED = ("model.", "data.", "seed", "optim.name", "optim.batch_size")
@@ -67,9 +66,6 @@ def note_changes(config: schema.Config, folder: RunFolder) -> None:
         "changed": changed,
         "earlier": earlier.name,
     }
-    with open(folder.changes, "a") as file:
-        file.write(json.dumps(note) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    append_line(folder.changes, json.dumps(note) + "\n")
     # Last: a kill before it leaves the old config, and the change is asked for once more.
     write_json(folder.config, schema.to_json_dict(config))

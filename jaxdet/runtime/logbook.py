@@ -1,16 +1,14 @@
 """What a run writes while it goes: `metrics.jsonl`."""
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import jax
 
-from jaxdet.files import write_bytes
 from jaxdet.results import read_metrics
 from jaxdet.runtime.room import keep_trying
+from jaxdet.workdir.files import append_line, write_bytes
 
 
 class Logbook:
@@ -51,18 +49,4 @@ class Logbook:
         if not self._writes:
             return
         line = json.dumps({"step": step, "epoch": epoch, **values}, allow_nan=False) + "\n"
-        keep_trying(lambda: _append(self._path, line.encode()), self._path, wait=self._waits)
-
-
-def _append(path: Path, line: bytes) -> None:
-    """Adds a whole line, or nothing: half of one would spoil the next."""
-    size = path.stat().st_size
-    try:
-        with open(path, "ab") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.truncate(path, size)
-        raise
+        keep_trying(lambda: append_line(self._path, line), self._path, wait=self._waits)

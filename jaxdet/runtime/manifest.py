@@ -7,13 +7,15 @@ they are read back, by the process that wrote them.
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from jaxdet.errors import UserError
-from jaxdet.files import sha256, sync_folder, write_json
+from jaxdet.workdir.drafts import sync_folder
+from jaxdet.workdir.files import check_regular, read_json, sha256, within, write_json
 
 SCHEMA_VERSION = 1
 NAME = "manifest.json"
@@ -77,16 +79,17 @@ def read_manifest(folder: Path) -> Manifest:
       UserError: where a newer jaxdet wrote it.
     """
     try:
-        content = json.loads((folder / NAME).read_bytes())
-        given = content.pop("sha256")
-        whole = given == _sum(content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        content = read_json(within(folder, NAME))
+        whole = content.pop("sha256") == _sum(content)
+        is_newer = content.pop("schema_version") != SCHEMA_VERSION
+        manifest = None if is_newer else _from_json(content)
+    except (UserError, ValueError, KeyError, TypeError, AttributeError):
         whole = False
     if not whole:
         raise DamagedError(f"{NAME} is damaged or missing")
-    if content.pop("schema_version") != SCHEMA_VERSION:
+    if manifest is None:
         raise UserError(f"{folder / NAME}: made by a newer jaxdet; use that one")
-    return _from_json(content)
+    return manifest
 
 
 def verify(folder: Path) -> Manifest:
@@ -96,30 +99,46 @@ def verify(folder: Path) -> Manifest:
       DamagedError: naming the first file that is not.
       UserError: where a newer jaxdet wrote it.
     """
+    if folder.is_symlink():
+        raise DamagedError("is a link, and no folder of this run")
     manifest = read_manifest(folder)
-    if folder.name.isdigit() and int(folder.name) != manifest.step:
+    if folder.name.isdecimal() and int(folder.name) != manifest.step:
         raise DamagedError(f"{NAME} is that of step {manifest.step}")
     for name, (size, digest) in manifest.files.items():
-        _check(folder / name, name, size, digest)
+        _check(folder, name, size, digest)
+    # orbax reads what it finds, listed or not.
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not (path.is_dir() or path.is_file()):
+            raise DamagedError(f"{path.relative_to(folder)} is no regular file")
     return manifest
 
 
-def _check(path: Path, name: str, size: int, digest: str) -> None:
+def _check(folder: Path, name: str, size: int, digest: str) -> None:
     try:
-        found = path.stat().st_size
+        path = within(folder, *name.split("/"))
+        found = check_regular(path)
         if found != size:
             raise DamagedError(f"{name} has {found} bytes instead of {size}")
         if sha256(path) != digest:
             raise DamagedError(f"{name} is not what was saved (its SHA-256 differs)")
     except FileNotFoundError:
         raise DamagedError(f"{name} is missing") from None
+    except UserError:
+        raise DamagedError(f"{name} leads out of its folder") from None
     except OSError as error:
         raise DamagedError(f"{name} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise DamagedError(f"{name} {error}") from None
 
 
 def _from_json(content: dict[str, Any]) -> Manifest:
     files = {name: (size, digest) for name, (size, digest) in content.pop("files").items()}
-    return Manifest(files=files, **content)
+    manifest = Manifest(files=files, **content)
+    ranks = [] if manifest.ranks is None else manifest.ranks.values()
+    numbers = [manifest.step, *(size for size, _ in files.values()), *itertools.chain(*ranks)]
+    if not all(isinstance(number, int | float) for number in numbers):
+        raise TypeError(numbers)
+    return manifest
 
 
 def _sum(content: dict[str, Any]) -> str:
@@ -137,7 +156,7 @@ def _sync(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_dir():
             sync_folder(path)
-        else:
+        elif path.is_file():
             _sync_file(path)
     sync_folder(folder)
     sync_folder(folder.parent)

@@ -12,26 +12,28 @@ that a kill leaves it as it was or done:
 import contextlib
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from jaxdet.files import sync_folder
 from jaxdet.progress import say
 from jaxdet.runtime.manifest import DamagedError, Manifest, read_manifest, verify
+from jaxdet.workdir import drafts
 
 # Where it lies, every finished step has a manifest. Empty: there is nothing in it to damage.
 MARKER = ".manifests"
 
 # What the names of unfinished folders end with: ours, and orbax's within it or alone.
 ORBAX_DRAFT = ".orbax-checkpoint-tmp"
-_DRAFTS = ("*.tmp", f"*{ORBAX_DRAFT}*")
+_DRAFTS = ("[0-9]*.tmp", f"[0-9]*{ORBAX_DRAFT}*")
 
 
 def saved_steps(folder: Path) -> list[int]:
     """The steps that have a folder under their own name, ascending."""
     if not folder.is_dir():
         return []
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+    names = [path.name for path in folder.iterdir() if path.name.isdecimal()]
+    # Others, such as 007, are not of our making.
+    return sorted(int(name) for name in names if name == str(int(name)))
 
 
 def is_marked(folder: Path) -> bool:
@@ -73,8 +75,7 @@ def set_aside_unsound(folder: Path) -> None:
 def put_aside(path: Path, why: str) -> None:
     """Renames a step that cannot be used, and says why."""
     aside = _free_name(path, "damaged")
-    path.rename(aside)
-    sync_folder(path.parent)
+    drafts.publish(path, aside)
     say(f"{path}: {why}; set aside as {aside.name}")
 
 
@@ -88,7 +89,7 @@ def remove(path: Path) -> None:
     if path.exists():
         way_out = _free_name(path, "removed")
         path.rename(way_out)
-        shutil.rmtree(way_out)
+        _remove_all([way_out])
 
 
 def draft_of(path: Path) -> Path:
@@ -100,16 +101,14 @@ def publish(draft: Path, path: Path) -> None:
     """Gives a complete draft its name; the same step saved before makes way for it."""
     if path.exists():
         path.rename(_free_name(path, "replaced"))
-    draft.rename(path)
-    sync_folder(path.parent)
-    for old in list(_named(path.parent, "replaced", path.name)):
-        shutil.rmtree(old)
+    drafts.publish(draft, path)
+    _remove_all(_named(path.parent, "replaced", path.name))
 
 
 def clear_drafts(folder: Path) -> None:
     """Removes what a crash or a full disk left half written."""
-    for path in [path for pattern in _DRAFTS for path in folder.glob(pattern)]:
-        shutil.rmtree(path)
+    for pattern in _DRAFTS:
+        _remove_all(folder.glob(pattern))
 
 
 def clear_failed(path: Path) -> None:
@@ -122,12 +121,11 @@ def clear_failed(path: Path) -> None:
 def clear_leftovers(folder: Path) -> None:
     """Does to the end what an earlier process was killed in."""
     clear_drafts(folder)
-    for path in list(_named(folder, "removed")):
-        shutil.rmtree(path)
+    _remove_all(_named(folder, "removed"))
     for path in list(_named(folder, "replaced")):
         place = path.with_name(path.name.partition(".")[0])
         if place.exists():
-            shutil.rmtree(path)
+            _remove_all([path])
         else:
             path.rename(place)
 
@@ -152,6 +150,13 @@ def _free_name(path: Path, ending: str) -> Path:
     return next(one for name in names if not (one := path.with_name(name)).exists())
 
 
-def _named(folder: Path, ending: str, step: str = "*") -> Iterator[Path]:
+def _remove_all(paths: Iterable[Path]) -> None:
+    """Removes folders; files and links of these names are not ours."""
+    for path in list(paths):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+
+
+def _named(folder: Path, ending: str, step: str = "[0-9]*") -> Iterator[Path]:
     yield from folder.glob(f"{step}.{ending}")
     yield from folder.glob(f"{step}.{ending}.*")

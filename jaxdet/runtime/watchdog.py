@@ -26,6 +26,7 @@ from typing import TypeVar
 import jax
 
 from jaxdet.data.pipeline import worker_processes
+from jaxdet.workdir.drafts import replacing
 
 # The status of a run that hung, as timeout(1) has it.
 EXIT_HUNG = 124
@@ -198,7 +199,7 @@ class _Watch:
         def write() -> None:
             with contextlib.suppress(OSError):
                 if (self._folder / "config.json").exists():
-                    with open(path, "w") as file:
+                    with replacing(path) as file:
                         _write(file.fileno(), head)
                     written.set()
 

@@ -17,9 +17,10 @@ import numpy as np
 from jaxdet import config as schema
 from jaxdet.data.loaders import Batch
 from jaxdet.errors import RunFailedError
-from jaxdet.files import replacing, write_json
 from jaxdet.progress import say
 from jaxdet.results import RunFolder
+from jaxdet.workdir.drafts import replacing
+from jaxdet.workdir.files import within, write_json
 
 BUNDLE = "bundle.json"
 
@@ -96,8 +97,7 @@ class NonFinite:
         )
 
     def _write(self, update: Update) -> Path:
-        folder = self._run.path / "nonfinite" / str(update.step)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = within(self._run.path, "nonfinite", str(update.step))
         with replacing(folder / f"batch-{jax.process_index()}.npz") as file:
             batch = update.batch
             np.savez(file, image=batch["image"], label=batch["label"], index=batch["index"])

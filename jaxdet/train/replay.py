@@ -20,12 +20,12 @@ import jax
 from jaxdet import config as schema
 from jaxdet.data.loaders import Batch
 from jaxdet.data.splits import load_train_and_val
-from jaxdet.files import read_json
 from jaxdet.results import RunFolder
 from jaxdet.runtime.determinism import make_deterministic
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.loop import Trainer
 from jaxdet.train.nonfinite import BUNDLE, Update
+from jaxdet.workdir.files import read_json
 
 
 def replay(bundle: Path) -> Update:
@@ -39,6 +39,9 @@ def replay(bundle: Path) -> Update:
         fewer devices, or the run has gone on past the step.
     """
     facts = read_json(bundle / BUNDLE)
+    wanted = {"config": dict, "devices": int, "step": int}
+    if not isinstance(facts, dict) or any(type(facts.get(k)) is not t for k, t in wanted.items()):
+        raise UserError(f"{bundle / BUNDLE}: does not describe a step of a run")
     config: schema.Config = schema.from_json_dict(facts["config"])
     if config.runtime.deterministic:
         make_deterministic()

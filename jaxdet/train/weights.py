@@ -16,7 +16,6 @@ from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, check_choices, load_weights
 from jaxdet.data.pieces import DEFAULT_PROTOCOL, Protocol
 from jaxdet.errors import UserError
-from jaxdet.files import sha256
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.progress import say
 from jaxdet.results import RunFolder
@@ -24,6 +23,7 @@ from jaxdet.runtime import environment
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.state import abstract_state
+from jaxdet.workdir.files import sha256
 
 RANKS = tuple(name for name in CHECKPOINTS if name != "latest")
 
@@ -90,7 +90,8 @@ def find_run(path: Path) -> tuple[RunFolder | None, int | None]:
     if RunFolder(path).config.is_file():
         return RunFolder(path), None
     above = RunFolder(path.parent.parent)
-    if path.name.isdecimal() and path.parent == above.checkpoints and above.config.is_file():
+    is_step = path.name.isdecimal() and path.parent.name == "checkpoints"
+    if is_step and path.parent == above.checkpoints and above.config.is_file():
         return above, int(path.name)
     return None, None
 

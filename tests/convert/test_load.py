@@ -9,10 +9,11 @@ from jaxdet.config.schema import ARCHITECTURES
 from jaxdet.convert.__main__ import main
 from jaxdet.convert.architectures import TABLES, fitting, shapes
 from jaxdet.convert.files import read_safetensors, read_state_dict
-from jaxdet.convert.folder import Source, new_folder, write_detector
+from jaxdet.convert.folder import Source, write_detector
 from jaxdet.convert.load import convert_file, load_weights
 from jaxdet.convert.rules import flatten, to_torch
 from jaxdet.errors import UserError
+from jaxdet.workdir.drafts import new_folder
 
 MODEL = Model(name="resnet18", width=4)
 
@@ -229,6 +230,19 @@ def test_a_flipped_bit_and_a_missing_file_are_refused(folder):
     arrays.unlink()
     with pytest.raises(UserError, match="the folder is not whole"):
         load_weights(folder)
+
+
+def test_a_json_of_the_user_beside_weights_is_never_written_to(tmp_path, capsys):
+    source = save_torch(tmp_path / "a.safetensors", Model(name="resnet18", width=4))
+    out = tmp_path / "b.safetensors"
+    mine = '{"source": {"file": "mine"}}'
+    (tmp_path / "b.safetensors.json").write_text(mine)
+    with pytest.raises(SystemExit):
+        main(["to-torch", str(source), str(out)])
+    assert "b.safetensors.json: exists already, and is not overwritten" in capsys.readouterr().err
+    out.write_bytes(source.read_bytes())
+    main(["check", str(source), str(out), "--size=32", "--images=1"])
+    assert (tmp_path / "b.safetensors.json").read_text() == mine
 
 
 def test_a_new_folder_is_there_whole_or_not_at_all(tmp_path):

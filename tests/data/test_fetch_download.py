@@ -57,7 +57,7 @@ def test_ends_with_identical_bytes_whatever_fails(server, tmp_path, faults):
     bring(dataset, tmp_path)
     assert (tmp_path / NAME).read_bytes() == CONTENT
     assert not server.faults
-    assert sorted(p.name for p in (tmp_path / "fetched").iterdir()) == ["hashes.json", "lock"]
+    assert sorted(p.name for p in (tmp_path / "fetched").iterdir()) == ["hashes.json"]
 
 
 @pytest.mark.parametrize("digits", [8, 64])
@@ -130,7 +130,7 @@ def test_a_wrong_hash_never_becomes_a_file_and_does_not_stick(server, tmp_path):
     for _ in range(2):
         with pytest.raises(RunFailedError, match=r"SHA-256 is .* the catalogue says .*; not kept"):
             bring(dataset, tmp_path)
-        assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["lock"]
+        assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == []
     server.files[NAME] = CONTENT
     bring(dataset, tmp_path)
     assert (tmp_path / NAME).read_bytes() == CONTENT

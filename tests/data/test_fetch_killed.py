@@ -1,4 +1,3 @@
-import os
 import random
 import signal
 import subprocess
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import killed_while_writing
 from tests.web.archives import make_images, make_stored_7z, make_zip, read_tree, split
 from tests.web.server import Fault, Server
 
@@ -87,21 +87,18 @@ def test_a_volume_downloaded_is_not_fetched_again(server, tmp_path):
 
 
 def test_an_unpacking_killed_goes_on(server, tmp_path):
-    server.files = VOLUMES
-    # A pipe nobody reads holds the writer of this folder's first file up for as long as it takes.
-    stopper = tmp_path / "train/cat/1_fake/.fetch.tmp"
-    stopper.parent.mkdir(parents=True)
-    os.mkfifo(stopper)
-    arguments = command(tmp_path, server, "STORED_7Z", CLASSES)
-    last = tmp_path / "train/cat/0_real/00003.png"
-    killed(arguments, when=grown(last, len(IMAGES["cat/0_real/00003.png"])))
-    stopper.unlink()
+    # Many, so that the kill comes before the last.
+    images = make_images(CLASSES, count=300, size=8)
+    server.files = {"set.zip": make_zip(images)}
+    arguments = command(tmp_path, server, "ZIP", CLASSES)
+    killed(arguments, when=lambda: any(tmp_path.glob("train/*/*/*.png")))
     before = stamps(tmp_path / "train")
-    assert 0 < len(before) < len(IMAGES)
+    assert 0 < len(before) < len(images)
+    killed_while_writing(tmp_path / "train/bird/0_real/00000.png")
     finish(arguments)
-    assert read_tree(tmp_path / "train") == IMAGES
+    assert read_tree(tmp_path / "train") == images
     assert before.items() <= stamps(tmp_path / "train").items()
-    assert server.served == {name: len(content) for name, content in VOLUMES.items()}
+    assert server.served == {"set.zip": len(server.files["set.zip"])}
 
 
 def test_classes_by_ranges_killed_go_on(server, tmp_path):

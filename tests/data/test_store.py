@@ -20,9 +20,10 @@ from jaxdet.data.loaders import Reader, TrainLoader
 from jaxdet.data.sources import open_root
 from jaxdet.data.splits import load_test_sets, load_train_and_val
 from jaxdet.data.store import pack as pack_module
-from jaxdet.data.store.draft import Draft, locked
+from jaxdet.data.store.draft import Draft
 from jaxdet.data.store.pack import pack
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.workdir.lock import claimed
 from tests.conftest import write_images
 
 REPOSITORY = Path(__file__).parents[2]
@@ -209,8 +210,8 @@ def test_a_draft_of_other_images_is_not_added_to(dataset, tmp_path):
 
 def test_two_starts_do_not_write_the_same_store(dataset, tmp_path):
     with (
-        locked(tmp_path / "store"),
-        pytest.raises(RunFailedError, match="another start is packing"),
+        claimed(tmp_path / "store", instead="DST"),
+        pytest.raises(UserError, match="store: another process works on it"),
     ):
         packed(dataset, tmp_path / "store")
     packed(dataset, tmp_path / "store")
@@ -222,7 +223,7 @@ def stopped(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(pack_module, "SHARD_BYTES", 20_000)
     with monkeypatch.context() as patched:
         patched.setattr(pack_module, "_finish", raise_full)
-        with pytest.raises(RunFailedError, match="No space left on device; make room"):
+        with pytest.raises(RunFailedError, match="the disk is full; make room"):
             packed(dataset, tmp_path / "store")
     return tmp_path / "store.partial"
 
@@ -288,7 +289,7 @@ def test_a_store_among_the_images_is_refused(dataset, place):
 
 def test_a_place_that_cannot_be_is_told(dataset, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be made"):
+    with pytest.raises(UserError, match=r"store: cannot be written: .*file is in the way"):
         packed(dataset, tmp_path / "file" / "store")
 
 

@@ -16,10 +16,10 @@ import jax
 
 from jaxdet import config as schema
 from jaxdet.data.splits import load_train_and_val
-from jaxdet.files import write_json
 from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train import loop
+from jaxdet.workdir.files import write_json
 
 
 class Logged(loop.Trainer):

@@ -22,13 +22,13 @@ from jaxdet.data.splits import load_train_and_val
 from jaxdet.errors import guard
 from jaxdet.evals.engine import Engine
 from jaxdet.evals.views import headline
-from jaxdet.files import write_json
 from jaxdet.models.detector import get_detector
 from jaxdet.results import RunFolder
 from jaxdet.runtime import watchdog
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.loop import train
 from jaxdet.train.start import initial_variables
+from jaxdet.workdir.files import write_json
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

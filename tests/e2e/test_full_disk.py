@@ -6,13 +6,13 @@ import time
 import pytest
 
 from jaxdet import config as schema
-from jaxdet.files import read_json
 from jaxdet.models.detector import get_detector
 from jaxdet.results import RunFolder, read_metrics
 from jaxdet.runtime import steps
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.state import abstract_state
 from jaxdet.train.weights import digest, open_checkpoints
+from jaxdet.workdir.files import read_json
 from tests import tmpfs
 from tests.conftest import write_images
 from tests.e2e.conftest import main_arguments

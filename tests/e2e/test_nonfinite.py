@@ -5,8 +5,8 @@ import shlex
 import numpy as np
 import pytest
 
-from jaxdet.files import read_json
 from jaxdet.results import RunFolder, read_metrics
+from jaxdet.workdir.files import read_json
 from tests.e2e.conftest import main_arguments
 from tests.e2e.test_kill import kill_when
 from tests.e2e.watching import comparable, final_state, logged

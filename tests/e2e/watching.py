@@ -9,12 +9,12 @@ import jax
 import numpy as np
 
 from jaxdet import config as schema
-from jaxdet.files import read_json
 from jaxdet.models.detector import get_detector
 from jaxdet.results import read_metrics
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.state import abstract_state
 from jaxdet.train.weights import open_checkpoints
+from jaxdet.workdir.files import read_json
 
 SHARED_MEMORY = Path("/dev/shm")
 

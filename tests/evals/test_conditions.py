@@ -6,8 +6,8 @@ import pytest
 from jaxdet import metrics
 from jaxdet.evals import scores
 from jaxdet.evals.two_shot import draw_shots, summarise
-from jaxdet.files import to_json
 from jaxdet.results import Condition, CropScores, Predictions, Results
+from jaxdet.workdir.files import to_json
 
 
 def predictions(per_label=30, seed=0):

@@ -4,8 +4,8 @@ import pytest
 from jaxdet import metrics
 from jaxdet.errors import RunFailedError
 from jaxdet.evals import scores
-from jaxdet.files import to_json
 from jaxdet.results import Predictions
+from jaxdet.workdir.files import to_json
 
 
 def _predictions(categories=("car", "cat"), per_label=20, **changes):

@@ -21,6 +21,7 @@ from jaxdet.predict.inputs import ImageFiles, ParquetColumn
 from jaxdet.predict.parts import Stamp
 from jaxdet.predict.rows import Scoring, score_files
 from jaxdet.predict.shards import Shard, parse_shard, score_shard
+from tests.conftest import killed_while_writing
 from tests.predict.samples import write_images, write_weights
 
 REPOSITORY = Path(__file__).parents[2]
@@ -342,7 +343,7 @@ def test_a_killed_job_goes_on_at_its_next_part(place, expected, tmp_path):
     before = {part: part.stat().st_mtime_ns for part in out.glob("*.parquet")}
     assert 3 <= len(before) < COUNT
     # What a kill within the writing of a part leaves behind.
-    (out / ".shard-00000-of-00001.part-000009.parquet.1.tmp").write_bytes(b"half")
+    killed_while_writing(out / "shard-00000-of-00001.part-000009.parquet")
     assert run(place, f"--out={out}", "--part-rows=1", place / "images") == 1
     assert_as_expected(rows_below(out), expected)
     assert {part: part.stat().st_mtime_ns for part in before} == before

@@ -8,7 +8,6 @@ import skimage.data
 
 from jaxdet import config
 from jaxdet.evals.scores import calibrate, mean_ap, mean_intervals, protocol_means, score_set
-from jaxdet.files import write_json
 from jaxdet.results import (
     Condition,
     Predictions,
@@ -21,6 +20,7 @@ from jaxdet.results import (
     read_results,
     write_arrays,
 )
+from jaxdet.workdir.files import is_step, write_json
 
 GENERATORS = (
     "progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle",
@@ -82,7 +82,7 @@ def write_run(
     augment = config.Augment(blur_probability=0.5, jpeg_probability=0.5)
     setup = config.Config(**{"name": name, "seed": seed, "augment": augment, **(settings or {})})
     for set_name, rows in sets.items():
-        if "\x00" not in set_name:
+        if is_step(set_name):
             write_arrays(folder.predictions(set_name), rows)
     calibration = calibrate(validation, source="val") if validation else None
     scored = {

@@ -66,7 +66,7 @@ def test_a_stopped_training_shows_what_there_is_and_says_what_is_missing(stopped
         "Without results", "Training", "Config", "Origin",
     ]  # fmt: skip
     assert sorted(p.name for p in (run / "report").rglob("*.*")) == [
-        "index.html", "table.md", "training.pdf", "training.png",
+        ".files.json", "index.html", "table.md", "training.pdf", "training.png",
     ]  # fmt: skip
     assert "| 8 | 1,600 |" in (run / "report" / "table.md").read_text()
 

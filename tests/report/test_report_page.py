@@ -4,12 +4,13 @@ import re
 
 import pytest
 
-from jaxdet import config, files
+from jaxdet import config
 from jaxdet.errors import UserError
 from jaxdet.report import write_report
 from jaxdet.report.contents import read_contents
 from jaxdet.report.labels import shown
 from jaxdet.report.page import page_html
+from jaxdet.workdir import files
 
 DASH = "\N{EN DASH}"
 _VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -74,7 +75,7 @@ def test_a_full_page(write, make_predictions, generators, tmp_path):
     assert page.tags.count("svg") == 5 + 13
     out = tmp_path / "out"
     assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*")) == [
-        "comparison.csv", "comparison.md", "comparison.tex",
+        ".files.json", "comparison.csv", "comparison.md", "comparison.tex",
         "figures/ap.pdf", "figures/ap.png",
         "figures/precision_recall.pdf", "figures/precision_recall.png",
         "figures/training.pdf", "figures/training.png",

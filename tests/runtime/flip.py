@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 
 from jaxdet import config as schema
-from jaxdet.files import read_json
 from jaxdet.models.detector import get_detector
 from jaxdet.results import RunFolder
 from jaxdet.runtime import steps
@@ -32,6 +31,7 @@ from jaxdet.runtime.manifest import DamagedError, verify
 from jaxdet.runtime.mesh import make_mesh, put_replicated
 from jaxdet.train.state import abstract_state
 from jaxdet.train.weights import RANKS, digest
+from jaxdet.workdir.files import read_json
 
 CUTS = 5
 

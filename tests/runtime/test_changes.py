@@ -7,9 +7,9 @@ import pytest
 
 from jaxdet import config as schema
 from jaxdet.errors import UserError
-from jaxdet.files import read_json, write_json
 from jaxdet.results import RunFolder
 from jaxdet.runtime.changes import check_config, find_changes, note_changes
+from jaxdet.workdir.files import read_json, write_json
 
 CONFIG = schema.Config()
 

@@ -4,9 +4,9 @@ import threading
 import pytest
 
 from jaxdet.errors import DiskFullError
-from jaxdet.files import write_bytes
 from jaxdet.results import read_metrics
 from jaxdet.runtime.logbook import Logbook
+from jaxdet.workdir.files import write_bytes
 from tests import tmpfs
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from jaxdet.config import Config, Model, Optim
 from jaxdet.errors import RunFailedError
-from jaxdet.files import read_json
 from jaxdet.models.detector import get_detector
 from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh, put_batch
@@ -17,6 +16,7 @@ from jaxdet.train.start import initial_variables
 from jaxdet.train.state import make_optimizer, new_state
 from jaxdet.train.step import make_train_step
 from jaxdet.train.window import Window
+from jaxdet.workdir.files import read_json
 from tests.train.test_step import CONFIG, IMAGES, LABELS
 
 # Batch normalisation, and quick to compile.

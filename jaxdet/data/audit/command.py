@@ -16,8 +16,9 @@ from jaxdet.data.audit.places import list_root
 from jaxdet.data.audit.scan import Scan, scan
 from jaxdet.data.audit.text import print_findings
 from jaxdet.errors import UserError
-from jaxdet.files import check_writable, write_bytes, write_json
 from jaxdet.progress import ProgressLine
+from jaxdet.workdir.drafts import check_writable
+from jaxdet.workdir.files import write_bytes, write_json
 
 THRESHOLD = 0.6
 

@@ -23,7 +23,7 @@ Duplicates stay too.
 import dataclasses
 import hashlib
 import io
-import json
+import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -34,11 +34,13 @@ from jaxdet.data.audit.header import LOSSLESS
 from jaxdet.data.audit.scan import Scan, in_threads
 from jaxdet.data.ops import decode
 from jaxdet.data.regular import read_image_file
-from jaxdet.errors import RunFailedError, UserError
-from jaxdet.files import read_json, to_json, write_bytes
+from jaxdet.errors import RunFailedError, UserError, writing_to
 from jaxdet.progress import ProgressLine
+from jaxdet.workdir.drafts import clear_leftovers
+from jaxdet.workdir.files import read_json, within, write_bytes, write_json
+from jaxdet.workdir.lock import claimed
 
-RECORD = "equalise.json"
+RECORD, _LOCK = "equalise.json", ".lock"
 _LEFT_OUT = 0.01  # share of the images of a label that may be smaller than the cut
 _GRID = 16  # pixels: the blocks of JPEG with chroma at half resolution
 _SAMPLING = "4:2:0"
@@ -83,10 +85,12 @@ def equalise(scan: Scan, dst: Path, *, size: int | None, say: Callable[[str], No
     """
     plans = _plan_units(scan, size)
     kept = _large_enough(scan, plans)
-    _claim(scan, dst, plans)
-    for unit, one in plans.items():
-        say(f"{unit}: {one}")
-    written = _write(scan, kept, dst)
+    check_place(scan.listing.root, dst)
+    with claimed(dst, lock=dst / _LOCK, instead="--equalise"):
+        _begin(scan, dst, plans)
+        for unit, one in plans.items():
+            say(f"{unit}: {one}")
+        written = _write(scan, kept, dst)
     small = len(scan.listing) - len(scan.broken) - len(kept)
     say(
         f"{dst}: {written} images written, {len(kept) - written} already there; "
@@ -206,34 +210,27 @@ def check_place(root: Path, dst: Path) -> None:
         raise UserError(f"{dst}: the copy and its source must not lie in one another")
     if dst.exists() and not dst.is_dir():
         raise UserError(f"{dst}: is a file; name a new folder for the copy")
-    if dst.is_dir() and any(dst.iterdir()) and not (dst / RECORD).exists():
+    with writing_to(dst):
+        others = [path for path in dst.iterdir() if path.name != _LOCK] if dst.is_dir() else []
+    if others and not within(dst, RECORD).exists():
         raise UserError(f"{dst}: is not empty; name a new folder for the copy")
 
 
-def _claim(scan: Scan, dst: Path, plans: dict[str, Plan]) -> None:
-    """Makes `dst` ours, or sees that an equal call made it so."""
+def _begin(scan: Scan, dst: Path, plans: dict[str, Plan]) -> None:
+    """Makes `dst` ours, or checks that an equal call made it so."""
+    clear_leftovers(dst, below=True)
     check_place(scan.listing.root, dst)
     record = {
         "schema_version": 1,
         "source": hashlib.sha256(scan.table["digest"].tobytes()).hexdigest(),
         "plans": {unit: str(one) for unit, one in plans.items()},
     }
-    try:
-        if (dst / RECORD).exists():
-            _compare(dst, record)
-        else:
-            write_bytes(dst / RECORD, to_json(record).encode())
-    except OSError as error:
-        raise UserError(f"{dst}: cannot be written: {error.strerror}") from None
-
-
-def _compare(dst: Path, record: dict) -> None:
-    if read_json(dst / RECORD) != json.loads(to_json(record)):
+    if not (dst / RECORD).exists():
+        write_json(dst / RECORD, record)
+    elif read_json(dst / RECORD) != record:
         raise UserError(
             f"{dst}: holds a copy of other images or made in another way; name a new folder"
         )
-    for draft in dst.rglob(".*.tmp"):  # of a call that was killed
-        draft.unlink()
 
 
 def _copy(scan: Scan, index: int, dst: Path, plan: Plan) -> bool:
@@ -241,8 +238,8 @@ def _copy(scan: Scan, index: int, dst: Path, plan: Plan) -> bool:
     path = PurePosixPath(scan.listing.ids[index])
     name = hashlib.blake2b(str(path).encode("utf8", "surrogateescape"), digest_size=8).digest()
     suffix = "png" if plan.quality is None else "jpg"
-    target = dst / path.parent / f"{name.hex()}.{suffix}"
-    if target.exists():
+    target = within(dst, *path.parent.parts, f"{name.hex()}.{suffix}")
+    if os.path.lexists(target):
         return False
     source, row = scan.listing.path(index), scan.table[index]
     try:

@@ -2,11 +2,10 @@
 
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from jaxdet.data.catalog import Address
 from jaxdet.data.fetch.remote import (
@@ -18,9 +17,10 @@ from jaxdet.data.fetch.remote import (
     Version,
     open_at,
 )
-from jaxdet.errors import RunFailedError
-from jaxdet.files import write_json
+from jaxdet.errors import RunFailedError, UserError
 from jaxdet.progress import ProgressLine
+from jaxdet.workdir.drafts import publish
+from jaxdet.workdir.files import check_regular, open_regular, read_json, write_json
 
 _CHUNK = 2**20
 
@@ -59,7 +59,7 @@ def download(
             if last:
                 raise
             meter.say(f"{error}; fetching it again from the start")
-    os.replace(draft, target)
+    publish(draft, target)
     _notes(draft).unlink()
 
 
@@ -108,7 +108,10 @@ class _Draft:
 
     def __enter__(self) -> "_Draft":
         self.version = _read_notes(self._path, self._address)
-        self._file: BinaryIO = open(self._path, "r+b" if self.version else "w+b")
+        try:
+            self._file = open_regular(self._path, "r+b" if self.version else "w+b")
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self._path}: cannot be written: {error}; move it away") from None
         self._digest = hashlib.sha256()
         while chunk := self._file.read(_CHUNK):
             self._digest.update(chunk)
@@ -187,11 +190,11 @@ def _notes(draft: Path) -> Path:
 def _read_notes(draft: Path, address: Address) -> Version | None:
     """The version that the draft is a part of; None where it must not be continued."""
     try:
-        raw: dict[str, Any] = json.loads(_notes(draft).read_text())
+        raw: dict[str, Any] = read_json(_notes(draft))
         version = Version(**{field.name: raw[field.name] for field in dataclasses.fields(Version)})
-        length = draft.stat().st_size
-    except (OSError, ValueError, TypeError, KeyError):
+        is_part = check_regular(draft, follow=False) <= version.size
+    except (UserError, OSError, ValueError, TypeError, KeyError):
         return None
     # Without validators nothing but a digest shows that two halves are of one file.
     told = bool(version.etag or version.last_modified or address.sha256)
-    return version if told and version.url == address.url and length <= version.size else None
+    return version if told and version.url == address.url and is_part else None

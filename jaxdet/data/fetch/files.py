@@ -11,8 +11,8 @@ from jaxdet.data.fetch.record import Record
 from jaxdet.data.fetch.unpack import require_space
 from jaxdet.data.fetch.views import LocalPart, NoRangesError, Part, RemotePart
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.files import sha256
 from jaxdet.progress import ProgressLine, say
+from jaxdet.workdir.files import check_regular, sha256
 
 
 class Files:
@@ -49,7 +49,7 @@ class Files:
             self._say(f"{target}: already there")
             return
         draft = self._draft(address)
-        there = draft.stat().st_size if draft.exists() else 0
+        there = draft.stat().st_size if draft.is_file() else 0
         require_space(self._record.folder, (address.size or 0) - there)
 
         def accept(digest: str, size: int) -> None:
@@ -113,7 +113,10 @@ class Files:
 
     def _accept_existing(self, address: Address, path: Path) -> None:
         """A file that fetch put there is known by its size; any other one is read."""
-        size = path.stat().st_size
+        try:
+            size = check_regular(path)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read: {error}; move it away") from None
         if self._record.known_size(address.name) == size:
             return
         digest = sha256(path)

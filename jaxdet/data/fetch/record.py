@@ -9,14 +9,15 @@ hashes.json      size and SHA-256 of each file downloaded whole: checked against
 
 import contextlib
 import dataclasses
-import fcntl
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jaxdet.data.catalog import Address
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.files import read_json, write_bytes, write_json
+from jaxdet.workdir.drafts import clear_leftovers
+from jaxdet.workdir.files import is_step, read_json, read_text, within, write_bytes, write_json
+from jaxdet.workdir.lock import claimed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,20 +43,8 @@ class Record:
         Raises:
           UserError: where another is at work, or the folder cannot be made.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle = open(self.folder / "lock", "w")  # noqa: SIM115
-        except OSError as error:
-            raise UserError(f"{self.root}: cannot be written to: {error.strerror}") from None
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise UserError(
-                    f"{self.root}: another fetch is at work here; let it end first"
-                ) from None
-            for draft in self.folder.glob(".*.tmp"):  # of a start killed while it wrote one
-                draft.unlink()
+        with claimed(self.root, lock=self.folder / "lock", instead="--root"):
+            clear_leftovers(self.folder)
             yield
 
     def known_hash(self, name: str) -> str | None:
@@ -103,12 +92,15 @@ class Record:
 
     def finished(self, name: str) -> Finished | None:
         """What is unpacked of a set; None where no start came to its end."""
-        path = self.folder / f"{name}.json"
+        path = within(self.folder, f"{name}.json")
         if not path.exists():
             return None
         raw = read_json(path)
         try:
-            return Finished(folders=tuple(raw["folders"]), keep_archives=bool(raw["keep_archives"]))
+            folders = tuple(raw["folders"])
+            if not all(map(is_step, folders)):
+                raise TypeError(folders)
+            return Finished(folders=folders, keep_archives=bool(raw["keep_archives"]))
         except (KeyError, TypeError):
             raise UserError(f"{path}: not a record of fetch; move it away") from None
 
@@ -118,7 +110,7 @@ class Record:
 
     def manifest(self, name: str) -> dict[str, str]:
         """SHA-256 by path below the root, of a set; empty where there is none."""
-        return read_manifest(self.folder / f"{name}.sha256")
+        return read_manifest(within(self.folder, f"{name}.sha256"))
 
     def keep_manifest(self, name: str, digests: Mapping[str, str]) -> None:
         """Writes the manifest of a set, sorted by path."""
@@ -126,14 +118,17 @@ class Record:
 
     @property
     def _hashes_path(self) -> Path:
-        return self.folder / "hashes.json"
+        return within(self.folder, "hashes.json")
 
     def _hashes(self) -> dict[str, Any]:
         if not self._hashes_path.exists():
             return {}
         raw = read_json(self._hashes_path)
         if not isinstance(raw, dict) or not all(
-            isinstance(entry, dict) and {"sha256", "size"} <= entry.keys() for entry in raw.values()
+            isinstance(entry, dict)
+            and isinstance(entry.get("sha256"), str)
+            and isinstance(entry.get("size"), int)
+            for entry in raw.values()
         ):
             raise UserError(f"{self._hashes_path}: not a record of fetch; move it away")
         return raw
@@ -148,16 +143,17 @@ def read_manifest(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        return dict(_entries(path.read_text().removesuffix("\n").split("\n")))
-    except ValueError:
-        raise UserError(f"{path}: not a list of SHA-256; move it away") from None
+        return dict(_entries(read_text(path).removesuffix("\n").split("\n")))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a list of SHA-256 ({error}); move it away") from None
 
 
 def _entries(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     for line in lines:
-        digest, name = line.split("  ", 1)
-        if len(digest) != 64:
-            raise ValueError(line)
+        digest, _, name = line.partition("  ")
+        steps = name.split("/")
+        if len(digest) != 64 or len(steps) < 2 or not all(map(is_step, steps)):
+            raise ValueError(f"a line {line!r:.80}")
         yield name, digest
 
 

@@ -11,11 +11,10 @@ from jaxdet.data.fetch.archive import Archive, Member
 from jaxdet.data.fetch.members import Placed
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.progress import ProgressLine, size_text
+from jaxdet.workdir.drafts import clear_leftovers, replacing
+from jaxdet.workdir.files import open_regular
 
 _CHUNK = 2**20
-# Beside the file that it will be, since a class may be a link to another disk; one at a time, so
-# a killed start leaves at most one, and hidden, so that nobody takes it for an image.
-_DRAFT = ".fetch.tmp"
 
 
 def unpack(
@@ -33,6 +32,8 @@ def unpack(
     absent = [one for one in placed if not _holds_bytes(root / one.path)]
     require_space(root, sum(one.member.size for one in absent))
     archive.expect([one.member for one in absent])
+    for folder in {(root / one.path).parent for one in placed}:
+        clear_leftovers(folder)
     digests = {}
     for one in placed:
         target = root / one.path
@@ -69,7 +70,7 @@ def _holds_bytes(path: Path) -> bool:
 def _digest_of_same(path: Path, member: Member) -> str:
     crc, digest = 0, hashlib.sha256()
     if path.is_file() and path.stat().st_size == member.size:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             while chunk := file.read(_CHUNK):
                 crc = zlib.crc32(chunk, crc)
                 digest.update(chunk)
@@ -82,15 +83,9 @@ def _digest_of_same(path: Path, member: Member) -> str:
 
 
 def _write(archive: Archive, member: Member, target: Path) -> str:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(_DRAFT)
     digest = hashlib.sha256()
-    try:
-        with open(draft, "wb") as file:
-            for chunk in archive.chunks(member):
-                file.write(chunk)
-                digest.update(chunk)
-        os.replace(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replacing(target, sync=False) as file:
+        for chunk in archive.chunks(member):
+            file.write(chunk)
+            digest.update(chunk)
     return digest.hexdigest()

@@ -17,6 +17,7 @@ from jaxdet.data.fetch.remote import (
     open_at,
 )
 from jaxdet.errors import RunFailedError
+from jaxdet.workdir.files import open_regular
 
 # The directory of the largest archive takes 71 MB; nobody should ask for more at once.
 _LARGEST_READ = 2**30
@@ -38,7 +39,7 @@ class LocalPart:
 
     def __init__(self, path: Path):
         """Opens it."""
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+        self._file = open_regular(path)
         self.size = os.fstat(self._file.fileno()).st_size
 
     def read_at(self, start: int, stop: int) -> bytes:

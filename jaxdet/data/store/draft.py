@@ -1,7 +1,5 @@
 """The folder in which a store grows: one start at a time, from where the last one stopped."""
 
-import contextlib
-import fcntl
 import io
 import os
 import shutil
@@ -12,46 +10,16 @@ import numpy as np
 
 from jaxdet.data.store.layout import RECORD, SCHEMA_VERSION, StorePaths, is_store
 from jaxdet.data.store.listing import Listing
-from jaxdet.errors import RunFailedError, UserError
-from jaxdet.files import read_json, write_bytes, write_json
-
-
-@contextlib.contextmanager
-def locked(dst: Path) -> Iterator[None]:
-    """Holds the making of a store for this process alone; a crash leaves nothing that holds it.
-
-    Raises:
-      UserError: where `dst` cannot be made.
-      RunFailedError: where another process holds it.
-    """
-    path = dst.with_name(f".{dst.name}.lock")
-    try:
-        dst.parent.mkdir(parents=True, exist_ok=True)
-        handle = _hold(path)
-    except BlockingIOError:
-        raise RunFailedError(f"{dst}: another start is packing this store") from None
-    except OSError as error:
-        raise UserError(f"{dst}: cannot be made: {error.strerror or error}") from None
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(handle)
-
-
-def _hold(path: Path) -> int:
-    """The handle of a lock file, held; of the one that lies there and not of one just removed."""
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with contextlib.suppress(FileNotFoundError):
-                if os.stat(path).st_ino == os.fstat(handle).st_ino:
-                    return handle
-        except BlockingIOError:
-            os.close(handle)
-            raise
-        os.close(handle)
+from jaxdet.errors import UserError
+from jaxdet.workdir.drafts import clear_leftovers, publish, sync_folder
+from jaxdet.workdir.files import (
+    is_empty_folder,
+    open_regular,
+    read_json,
+    within,
+    write_bytes,
+    write_json,
+)
 
 
 class Draft:
@@ -61,14 +29,16 @@ class Draft:
         """Makes it, or takes up one of the same files.
 
         Raises:
-          UserError: where it was begun with other files.
+          UserError: where it was begun with other files, or something else lies there.
         """
-        self.path = dst.with_name(f"{dst.name}.partial")
+        whole = Path(os.path.abspath(dst))
+        self.path = whole.with_name(f"{whole.name}.partial")
         self.paths = StorePaths(self.path)
         self._parts, self._plan = self.path / "parts", self.path / "plan.json"
-        self._parts.mkdir(parents=True, exist_ok=True)
-        self.paths.shard(0).parent.mkdir(exist_ok=True)
+        clear_leftovers(self.path, below=True)
         self._check(listing)
+        self._parts.mkdir(exist_ok=True)
+        self.paths.shard(0).parent.mkdir(exist_ok=True)
         self.done = list(self._sound_parts())
 
     @property
@@ -94,16 +64,15 @@ class Draft:
         shutil.rmtree(self._parts, ignore_errors=True)
         self._plan.unlink(missing_ok=True)
         sync_folder(self.path)
-        self.path.rename(dst)
-        sync_folder(dst.parent)
+        publish(self.path, dst)
 
     def _check(self, listing: Listing) -> None:
         plan = {"source": listing.fingerprint, "schema_version": SCHEMA_VERSION}
-        if not self._plan.exists() and not self.is_whole:
+        if not os.path.lexists(self.path) or is_empty_folder(self.path):
             write_json(self._plan, plan)
             return
-        begun = read_json(self.paths.about if self.is_whole else self._plan)
-        if {key: begun.get(key) for key in plan} != plan:
+        begun = read_json(self.paths.about if self.is_whole else within(self.path, "plan.json"))
+        if not isinstance(begun, dict) or {key: begun.get(key) for key in plan} != plan:
             raise UserError(
                 f"{self.path}: was begun with other files than {listing.root} holds now, or they "
                 "changed since; remove it to pack these"
@@ -121,7 +90,8 @@ class Draft:
 
     def _sound_part(self, number: int) -> np.ndarray | None:
         try:
-            records = np.load(self._part(number), allow_pickle=False)
+            with open_regular(self._part(number)) as file:
+                records = np.load(file, allow_pickle=False)
             size = os.path.getsize(self.paths.shard(number))
         except (OSError, ValueError, EOFError):
             return None
@@ -131,15 +101,6 @@ class Draft:
 
     def _part(self, number: int) -> Path:
         return self._parts / f"{number:05d}.npy"
-
-
-def sync_folder(path: Path) -> None:
-    """Returns when the names in a folder are on disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def npy(array: np.ndarray) -> bytes:

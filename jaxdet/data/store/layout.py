@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.errors import UserError
-from jaxdet.files import check_schema, read_json
+from jaxdet.workdir.files import check_schema, read_json, within
 
 SCHEMA_VERSION = 1
 KIND = "jaxdet-store"
@@ -37,28 +37,28 @@ RECORD = np.dtype(
 
 @dataclasses.dataclass(frozen=True)
 class StorePaths:
-    """The places of a store's files."""
+    """Gives the places of a store's files; raises UserError where a link leads out of it."""
 
     path: Path
 
     @property
     def about(self) -> Path:
         """What the store holds, JSON; written last."""
-        return self.path / "store.json"
+        return within(self.path, "store.json")
 
     @property
     def index(self) -> Path:
         """RECORD [N]."""
-        return self.path / "index.npy"
+        return within(self.path, "index.npy")
 
     @property
     def names(self) -> Path:
         """File names, one after the other."""
-        return self.path / "names.bin"
+        return within(self.path, "names.bin")
 
     def shard(self, number: int) -> Path:
         """Bytes of images, one after the other."""
-        return self.path / "shards" / f"{number:05d}.bin"
+        return within(self.path, "shards", f"{number:05d}.bin")
 
 
 def is_store(path: Path) -> bool:

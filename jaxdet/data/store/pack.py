@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxdet.data.images import SPLITS
-from jaxdet.data.store.draft import Draft, locked, npy
+from jaxdet.data.store.draft import Draft, npy
 from jaxdet.data.store.encode import encode, header_of, may_be_raw
 from jaxdet.data.store.layout import (
     KIND,
@@ -25,10 +25,12 @@ from jaxdet.data.store.layout import (
     read_about,
 )
 from jaxdet.data.store.listing import Listing, content_to_pack, list_files, set_of
-from jaxdet.errors import RunFailedError, UserError
-from jaxdet.files import sha256, write_bytes, write_json
+from jaxdet.errors import UserError, writing_to
 from jaxdet.pages import printable
 from jaxdet.progress import ProgressLine
+from jaxdet.workdir.drafts import replacing
+from jaxdet.workdir.files import is_empty_folder, sha256, write_bytes, write_json
+from jaxdet.workdir.lock import claimed
 
 # A shard is closed when it has this many bytes: what a stopped start does again.
 SHARD_BYTES = 2**30
@@ -45,27 +47,23 @@ def pack(src: Path, dst: Path, *, say: Say) -> None:
       say: takes a line of text.
 
     Raises:
-      UserError: where `src` is no such folder, or `dst` is something else.
-      RunFailedError: where the disk is full or another start is packing the same store.
+      UserError: where `src` is no such folder, `dst` is something else, or another start is packing
+        the same store.
+      RunFailedError: where the disk is full.
     """
     listing = list_files(src)
     check_place(dst, src)
-    with locked(dst):
-        if (dst.exists() or dst.is_symlink()) and not _is_empty_folder(dst):
+    with claimed(dst, instead="DST"):
+        if os.path.lexists(dst) and not is_empty_folder(dst):
             _check_same(dst, listing)
             say(f"{dst}: is packed already")
             say_left_aside(listing, say)
             return
-        draft = Draft(dst, listing)
-        try:
+        with writing_to(dst):
+            draft = Draft(dst, listing)
             if not draft.is_whole:
                 _write(listing, draft, say)
             draft.become(dst)
-        except OSError as error:
-            raise RunFailedError(
-                f"{draft.path}: cannot be written: {error.strerror or error}; "
-                "make room and start the same command again"
-            ) from None
     raw = np.load(StorePaths(dst).index, mmap_mode="r")["raw"]
     say(f"{dst}: {len(raw)} images, {int(raw.sum())} as raw pixels, the rest as their files")
     say_left_aside(listing, say)
@@ -86,10 +84,6 @@ def check_place(dst: Path, src: Path) -> None:
     for split in SPLITS:
         if dst.resolve().is_relative_to((src / split).resolve()):
             raise UserError(f"{dst}: lies among the images of {src / split}; give another place")
-
-
-def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
 
 
 def _check_same(dst: Path, listing: Listing) -> None:
@@ -134,8 +128,8 @@ def _write_shard(
     number: int,
     advance: Callable[[], None],
 ) -> np.ndarray:
-    draft, records, size = path.with_suffix(".tmp"), [], 0
-    with draft.open("wb") as file:
+    records, size = [], 0
+    with replacing(path) as file:
         for record, content in images:
             record["shard"], record["offset"] = number, size
             file.write(content.data)
@@ -144,9 +138,6 @@ def _write_shard(
             advance()
             if size >= SHARD_BYTES:
                 break
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
     return np.array(records, RECORD)
 
 

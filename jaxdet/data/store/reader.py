@@ -18,8 +18,8 @@ from jaxdet.data.store.layout import (
     StorePaths,
     read_about,
 )
-from jaxdet.files import sha256
 from jaxdet.pages import printable
+from jaxdet.workdir.files import check_regular, sha256
 
 
 class Store:
@@ -52,9 +52,11 @@ class Store:
         for number, size in enumerate(self.about["shards"]):
             shard = paths.shard(number)
             try:
-                found = os.path.getsize(shard)
-            except OSError:
+                found = check_regular(shard)
+            except FileNotFoundError:
                 raise DamagedStoreError(f"{shard}: no such file; the store is not whole") from None
+            except (OSError, ValueError) as error:
+                raise DamagedStoreError(f"{shard}: {reason(error)}") from None
             if found != size:
                 raise DamagedStoreError(
                     f"{shard}: {found} bytes instead of {size}; pack the store again"

@@ -13,7 +13,8 @@ from jaxdet.data.verify.store import verify_store
 from jaxdet.data.verify.tree import Expect, is_tree, verify_tree
 from jaxdet.data.verify.weights import has_weights, verify_weights
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.files import check_writable, write_json
+from jaxdet.workdir.drafts import check_writable
+from jaxdet.workdir.files import write_json
 
 HELP = "say what is missing, surplus or damaged in data that is already there"
 

@@ -10,8 +10,8 @@ from jaxdet.config import Data
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.regular import read_image_file, reason
 from jaxdet.data.verify.report import Finding, Kind
-from jaxdet.files import open_regular
 from jaxdet.progress import ProgressLine
+from jaxdet.workdir.files import open_regular
 
 # Files to one task: a task each would cost a gigabyte for the 720,119 of the training set.
 _BATCH = 64

@@ -13,6 +13,7 @@ from jaxdet.data.folder import image_names, label_places, visible_folders
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.data.verify.inspect import examine_image, inspect_files
 from jaxdet.data.verify.report import Count, Finding, Kind, Report
+from jaxdet.workdir.files import within
 
 # What each folder of a split should hold, by `<split>/<folder>`.
 _EXPECTED: Mapping[str, Folder] = {
@@ -94,7 +95,8 @@ def _expected(folders: Collection[str], expect: Expect) -> dict[str, Folder]:
 
 def _digests(root: Path) -> dict[str, str]:
     manifests = sorted((root / "fetched").glob("*.sha256"))
-    return {path: digest for one in manifests for path, digest in read_manifest(one).items()}
+    found = [read_manifest(within(one.parent, one.name)) for one in manifests]
+    return {path: digest for one in found for path, digest in one.items()}
 
 
 def _places(root: Path, split: str) -> Iterator[_Place]:

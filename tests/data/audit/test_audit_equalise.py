@@ -1,12 +1,17 @@
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
 from jaxdet.data.audit.equalise import Plan, equal
-from tests.conftest import draw_image
+from tests.conftest import draw_image, killed_while_writing
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 def leaking(pixels, path, fake):
@@ -78,11 +83,27 @@ def test_it_goes_on_where_it_stopped_and_overwrites_nothing(make_tree, audit, tm
         path.unlink()
     kept = sorted(copy.rglob("*.jpg"))[0]
     stamp = kept.stat().st_mtime_ns
-    (kept.parent / ".half.jpg.1.tmp").write_bytes(b"half")
+    killed_while_writing(kept.parent / "half.jpg")
     _, _, said = audit(root, f"--equalise={copy}")
     assert "5 images written, 19 already there" in said.out
     assert files(copy) == whole
     assert kept.stat().st_mtime_ns == stamp
+
+
+def test_two_at_once_leave_a_whole_copy_and_one_says_who_is_at_work(make_tree, audit, tmp_path):
+    root = make_tree(leaking, count=16)
+    audit(root, f"--equalise={tmp_path / 'alone'}")
+    command = [sys.executable, "-m", "jaxdet.data", "audit", str(root)]
+    both = [subprocess.Popen([*command, f"--equalise={tmp_path}/copy"], cwd=REPOSITORY, text=True,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            for _ in range(2)]  # fmt: skip
+    said = [process.communicate()[1].splitlines()[-1:] for process in both]
+    ended = sorted((process.returncode, lines) for process, lines in zip(both, said, strict=True))
+    assert ended[0][0] == 0
+    if ended[1][0]:  # else one came after the other
+        assert ended[1][0] == 2
+        assert "copy: another process works on it (pid " in ended[1][1][0]
+    assert files(tmp_path / "copy") == files(tmp_path / "alone")
 
 
 def test_a_copy_made_otherwise_or_a_used_folder_is_refused(make_tree, audit, tmp_path):

@@ -1,0 +1,199 @@
+"""Files by name: regular ones alone, within their folder, whole or not there; JSON.
+
+A name may be that of a pipe, a device, or a link to elsewhere: whoever opens a file of another's
+making, or in another's folder, does it here. What is written is written as a draft.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import stat
+from io import BufferedRandom
+from pathlib import Path
+from typing import Any, cast
+
+from jaxdet.errors import UserError
+from jaxdet.workdir.drafts import replacing
+
+# Of a text that is read whole, bytes, and of the nesting of JSON: far beyond what we write. Deeper
+# ones would exhaust the stack of whoever walks through them.
+_LARGEST_TEXT, _DEEPEST = 2**30, 32
+_LONGEST_NAME = 255  # bytes, of file systems in use
+
+
+def to_json(value: Any) -> str:
+    """Returns a dataclass or plain value as indented JSON text; NaN is refused."""
+    plain = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
+    return json.dumps(plain, indent=2, allow_nan=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a dataclass or plain value, atomically."""
+    write_bytes(path, to_json(value).encode())
+
+
+def read_json(path: Path) -> Any:
+    """Returns the content of a JSON file.
+
+    Raises:
+      UserError: where the file is missing or is no JSON.
+    """
+    try:
+        value = json.loads(read_text(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; is this the folder of a run?") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read as JSON: {error}") from None
+    if not _is_shallow(value):
+        raise UserError(f"{path}: cannot be read: JSON nested deeper than {_DEEPEST}")
+    return value
+
+
+def read_text(path: Path) -> str:
+    """Returns the text of a file, UTF-8.
+
+    Raises:
+      OSError: where it cannot be opened.
+      ValueError: where it is no regular file, no text, or larger than a gigabyte.
+    """
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > _LARGEST_TEXT:
+            raise ValueError(f"more than {_LARGEST_TEXT} bytes")
+        return file.read(_LARGEST_TEXT).decode()
+
+
+def open_regular(path: Path, mode: str = "rb") -> BufferedRandom:
+    """Opens a file, and never waits for somebody at the other end of it.
+
+    Args:
+      path: of the file.
+      mode: as `open` takes it; a link is followed for reading only.
+
+    Raises:
+      OSError: where it cannot be opened.
+      ValueError: where it is a pipe, a device, a socket or, for writing, a link.
+    """
+    reads = mode == "rb"
+    if reads or os.path.lexists(path):
+        check_regular(path, follow=reads)
+    # Not to wait is for a file that becomes a pipe in between.
+    more = os.O_NONBLOCK | os.O_CLOEXEC | (0 if reads else os.O_NOFOLLOW)
+    file = open(path, mode, opener=lambda name, flags: os.open(name, flags | more, 0o666))  # noqa: SIM115
+    return cast(BufferedRandom, file)
+
+
+def check_regular(path: Path, *, follow: bool = True) -> int:
+    """Returns the bytes of a regular file, by its status: to open a device can rewind a tape.
+
+    Raises:
+      OSError: where there is no file, or a folder.
+      ValueError: where it is a pipe, a device, a socket or, unless to `follow`, a link.
+    """
+    status = os.stat(path, follow_symlinks=follow)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("is no regular file")
+    return status.st_size
+
+
+def is_step(name: Any) -> bool:
+    """Tells the name of one file or folder from a path, and from no name."""
+    if not isinstance(name, str) or name in ("", ".", "..") or {"/", "\0"} & set(name):
+        return False
+    try:
+        return len(os.fsencode(name)) <= _LONGEST_NAME
+    except UnicodeEncodeError:
+        return False
+
+
+def within(folder: Path, *steps: str) -> Path:
+    """Returns the path of a file in a folder, which no name and no link leads out of.
+
+    Raises:
+      UserError: where one does.
+    """
+    odd = [step for step in steps if not is_step(step)]
+    if odd:
+        raise UserError(f"{folder}: {odd[0]!r:.80} is no name of a file in it")
+    path = folder.joinpath(*steps)
+    place, top = os.path.realpath(path), os.path.realpath(folder)
+    if os.path.commonpath([place, top]) != top:
+        raise UserError(f"{path}: a link that leads out of {folder}; put there what it leads to")
+    return path
+
+
+def is_empty_folder(path: Path) -> bool:
+    """Tells a folder with nothing in it from all else, links included."""
+    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+
+
+def check_schema(path: Path, found: Any, *, known: int, advice: str = "") -> None:
+    """Checks that a file is of a schema that can be read.
+
+    Args:
+      path: of the file.
+      found: its schema version, as it says.
+      known: the one that this jaxdet reads.
+      advice: what else to do about a newer one.
+
+    Raises:
+      UserError: where it is of another.
+    """
+    if type(found) is int and found == known:
+        return
+    newer = type(found) is int and found > known
+    by = "made by a newer jaxdet, " if newer else ""
+    raise UserError(
+        f"{path}: {by}schema version {found!r:.40}, this jaxdet reads {known}; "
+        f"use the version of jaxdet that wrote it{advice}"
+    )
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether plain values are nested no deeper than `_DEEPEST`."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        held = [one.values() if isinstance(one, dict) else one for one in level
+                if isinstance(one, dict | list)]  # fmt: skip
+        level = [one for values in held for one in values]
+    return not level
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file so that it is there whole or not at all."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Adds a line to a file, or nothing of it: half of one would spoil the next.
+
+    Raises:
+      OSError: where it cannot be written.
+      ValueError: where there is something else than a regular file.
+    """
+    size = check_regular(path, follow=False) if os.path.lexists(path) else 0
+    try:
+        with open_regular(path, "ab") as file:
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.truncate(path, size)
+        raise
+
+
+def sha256(path: Path) -> str:
+    """Returns the hex digest of a file.
+
+    Raises:
+      OSError: where it cannot be read.
+      ValueError: where it is no regular file.
+    """
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

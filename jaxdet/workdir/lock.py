@@ -1,0 +1,116 @@
+"""One process at a time: a lock that goes with its process, however that ends.
+
+The kernel holds it (flock), the file only says who: after a kill it stays and means nothing.
+Between machines it holds on network file systems that pass flock on: NFS (Linux clients, as a
+byte-range lock of the server), Lustre and GPFS where mounted so. Where there is none, that is
+logged and the work goes on.
+"""
+
+import contextlib
+import datetime
+import errno
+import fcntl
+import json
+import os
+import platform
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jaxdet.errors import UserError, writing_to
+from jaxdet.progress import say
+
+
+@contextlib.contextmanager
+def claimed(place: Path, *, instead: str, lock: Path | None = None) -> Iterator[None]:
+    """Keeps other processes out of a place until the body ends.
+
+    Args:
+      place: what the body works on, as messages name it.
+      instead: the option or argument that names another place.
+      lock: the file that is locked; `.NAME.lock` beside the place where left out.
+
+    Raises:
+      UserError: where another process holds it, or the file cannot be made.
+    """
+    if lock is None:
+        whole = Path(os.path.abspath(place))
+        lock = whole.with_name(f".{whole.name}.lock")
+    descriptor = _claim(place, instead, lock)
+    try:
+        # The lock is what counts: a full disk may leave the file empty.
+        with contextlib.suppress(OSError):
+            _write_holder(descriptor)
+        yield
+    finally:
+        # Still held: whoever opened it before sees that it is no longer the file of this name.
+        with contextlib.suppress(OSError):
+            if _is_at(descriptor, lock):
+                lock.unlink()
+        os.close(descriptor)
+
+
+def take(descriptor: int, path: Path) -> bool:
+    """Locks an open file or folder; returns whether it is held now, and still lies at the path.
+
+    Raises:
+      OSError: where the file system has no locks.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        raise
+    return _is_at(descriptor, path)
+
+
+def _claim(place: Path, instead: str, lock: Path) -> int:
+    while True:
+        descriptor = _open(place, lock)
+        try:
+            if take(descriptor, lock):
+                return descriptor
+        except OSError as error:
+            say(f"{place}: cannot be locked ({error.strerror}); start no second process on it")
+            return descriptor
+        holder, is_there = _holder(descriptor), _is_at(descriptor, lock)
+        os.close(descriptor)
+        if is_there:
+            raise UserError(
+                f"{place}: another process works on it ({holder}); wait for it or end it, or give "
+                f"another {instead}"
+            )
+
+
+def _open(place: Path, lock: Path) -> int:
+    with writing_to(place):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(lock) and not stat.S_ISREG(lock.lstat().st_mode):
+            raise UserError(f"{lock}: is no regular file; remove it")
+        # Not inheritable: a child that outlives this process would keep the lock.
+        return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Tells whether an open file is the one of a name, and not one removed or replaced since."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    return False
+
+
+def _write_holder(descriptor: int) -> None:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    holder = {"pid": os.getpid(), "host": platform.node(), "started": now}
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, (json.dumps(holder) + "\n").encode(), 0)
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        holder: dict[str, Any] = json.loads(os.pread(descriptor, 4096, 0))
+        pid, host, started = (str(holder[key])[:80] for key in ("pid", "host", "started"))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "which has just begun"
+    return f"pid {pid} on {host}, since {started}"
