@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ from jaxdet.errors import DiskFullError, UserError, is_disk_full
 # Of a text that is read whole, bytes, and of the nesting of JSON: far beyond what we write. Deeper
 # ones would exhaust the stack of whoever walks through them.
 _LARGEST_TEXT, _DEEPEST = 2**30, 32
+# By how many bytes an earlier result is known, which has long paths and a style sheet in front.
+_HEAD = 2**16
+_FOREIGN = "is there already and no earlier result of this command; give another name"
 
 
 def to_json(value: Any) -> str:
@@ -119,28 +123,42 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def check_writable(*paths: Path | None) -> None:
+def check_writable(*outputs: tuple[Path | None, str]) -> None:
     """Sees, before long work, that its results can be written; what lies there is left alone.
 
-    An earlier result may be replaced, a file of another kind never: `--json photo.jpg` is a slip.
+    An earlier result may be replaced, any other file never: `--json=RUN/results.json` is a slip.
+
+    Args:
+      outputs: each file, None where it is not wanted, with what an earlier result begins with, a
+        regular expression.
 
     Raises:
       UserError: naming the file that could not be, or must not.
     """
-    for path in paths:
-        if path is None:
-            continue
+    wanted = [(path, begins) for path, begins in outputs if path is not None]
+    for number, (path, begins) in enumerate(wanted):
         try:
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "is a folder")
-            if path.exists() and path.suffix not in (".json", ".csv", ".html"):
-                raise FileExistsError(errno.EEXIST, "is there already; give another name")
+            same = any(os.path.abspath(path) == os.path.abspath(p) for p, _ in wanted[:number])
+            if same or (os.path.lexists(path) and not _begins(path, begins)):
+                raise FileExistsError(errno.EEXIST, _FOREIGN if not same else "is given twice")
             path.parent.mkdir(parents=True, exist_ok=True)
             draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
             draft.touch()
             draft.unlink()
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _begins(path: Path, pattern: str) -> bool:
+    """Returns whether a file is empty or begins as a regular expression says."""
+    try:
+        with open_regular(path) as file:
+            head = file.read(_HEAD)
+    except ValueError:
+        return False
+    return not head or re.match(pattern.encode(), head) is not None
 
 
 def sha256(path: Path) -> str:

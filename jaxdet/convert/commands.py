@@ -30,6 +30,8 @@ from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.train.weights import find_run, open_weights
 
 # Side of the images that are scored where nothing says another, pixels.
+# What an earlier result of `check` begins with.
+JSON = r'\{\n  "first": "[^\n]*",\n  "second": '
 _SIZE = 224
 # Between the logits of two compilations of one network in float32.
 _TOLERANCE = 1e-4
@@ -120,7 +122,7 @@ def check(options: argparse.Namespace) -> None:
     Raises:
       RunFailedError: where they differ.
     """
-    check_writable(options.json)
+    check_writable((options.json, JSON))
     _refuse_idle(options)
     first, size = _side(options.src, options, options.size)
     second, size = _side(options.dst, options, size)

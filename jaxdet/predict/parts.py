@@ -140,7 +140,7 @@ def check_out(folder: Path) -> None:
     """Raises UserError unless parts can be written to a folder."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out={folder}: is a file; give a folder")
-    check_writable(folder / "written.json")
+    check_writable((folder / "written.json", ""))
 
 
 def read_part(path: Path) -> Part | None:

@@ -21,6 +21,10 @@ from jaxdet.progress import ProgressLine
 
 THRESHOLD = 0.6
 
+# What our own results begin with.
+_JSON = r'\{\n  "schema_version": \d+,\n  "root": "[^\n]*",\n  "verdict": '
+_PAGE = r"(?s)<!doctype html>.{0,500}<title>Audit of "
+
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `audit`."""
@@ -50,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
     if options.equalise_size and not options.equalise:
         raise UserError("--equalise-size belongs to --equalise=DST")
     # Before the long part.
-    check_writable(options.json, options.page)
+    check_writable((options.json, _JSON), (options.page, _PAGE))
     if options.equalise:
         check_place(options.root, options.equalise)
     scanned = _scan(options.root, max_pixels=options.max_pixels)

@@ -15,6 +15,8 @@ from jaxdet.data.verify.weights import has_weights, verify_weights
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.files import check_writable, write_json
 
+# What an earlier result begins with.
+JSON = r'\{\n  "root": "[^\n]*",\n  "ok": '
 HELP = "say what is missing, surplus or damaged in data that is already there"
 
 
@@ -41,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     # What Pillow warns of is reported if it is damage, and harmless if not.
     warnings.simplefilter("ignore")
     root: Path = arguments.root
-    check_writable(arguments.json)
+    check_writable((arguments.json, JSON))
     with listing(root):
         if not root.is_dir():
             raise UserError(
