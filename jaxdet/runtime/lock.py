@@ -47,14 +47,20 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def refuse_if_locked(path: Path) -> None:
-    """Tells a second trainer early, before it loads anything.
+    """Tells a second trainer early, before it loads anything or joins the processes of the first.
 
     Raises:
       UserError: where another process holds the lock.
     """
-    if path.exists() and jax.process_index() == 0:
-        with _holding(path):
-            pass
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        # Shared: all processes of a run look at the same time.
+        _take(file, path, fcntl.LOCK_SH)
+    finally:
+        os.close(file)
 
 
 @contextlib.contextmanager
@@ -63,16 +69,16 @@ def _holding(path: Path) -> Iterator[None]:
     # Not inheritable: a child that outlives this process would keep the lock.
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _take(file, path)
+        _take(file, path, fcntl.LOCK_EX)
         _write_holder(file)
         yield
     finally:
         os.close(file)
 
 
-def _take(file: int, path: Path) -> None:
+def _take(file: int, path: Path, kind: int) -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in _HELD:
             raise UserError(
@@ -87,6 +93,7 @@ def _write_holder(file: int) -> None:
     holder = {"pid": os.getpid(), "host": platform.node(), "started": now}
     os.ftruncate(file, 0)
     os.pwrite(file, (json.dumps(holder) + "\n").encode(), 0)
+    os.fsync(file)  # the other processes of the run look for it, on other machines
 
 
 def _holder(file: int) -> str:
