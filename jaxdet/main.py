@@ -65,6 +65,7 @@ def main(argv: list[str]) -> None:
             raise errors.UserError("--workdir is missing; see --help")
         # Imported late: a mistake on the command line is answered without waiting for JAX.
         from jaxdet import run
+        from jaxdet.results import RunFolder
         from jaxdet.runtime.determinism import make_deterministic
         from jaxdet.runtime.distributed import joined
         from jaxdet.runtime.memory import keep_freed_memory
@@ -72,9 +73,11 @@ def main(argv: list[str]) -> None:
         accept = values["accept-config-changes"].value
         if config.runtime.deterministic:
             make_deterministic()
-        with joined():
+        told = {**schema.common_options(config), "--accept-config-changes": accept}
+        folder = RunFolder(Path(values.workdir))
+        with joined(told, [folder.lock]):
             keep_freed_memory()
-            run.run(config, Path(values.workdir), accept_changes=accept)
+            run.run(config, folder.path, accept_changes=accept)
 
 
 def _define(values: "flags.FlagValues") -> None:

@@ -1,5 +1,6 @@
 """One run in its folder: check everything, train, evaluate, report."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.data.images import ImageSet
+from jaxdet.data.leaks import find_leaks
 from jaxdet.data.splits import check_sizes, left_aside, load_test_sets, load_train_and_val
 from jaxdet.errors import UserError
 from jaxdet.evals.analysis import analyse, is_analysed
@@ -21,12 +23,18 @@ from jaxdet.results import RunFolder, read_results
 from jaxdet.runtime import environment, mesh, signals, watchdog
 from jaxdet.runtime.changes import check_config, find_changes, has_begun, note_changes
 from jaxdet.runtime.compile_cache import use_compile_cache
+from jaxdet.runtime.hosts import are_several, comparing
 from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.train.loop import train
-from jaxdet.train.start import describe_training, evaluated_variables, training_detector
+from jaxdet.train.start import (
+    check_init,
+    describe_training,
+    evaluated_variables,
+    training_detector,
+)
 from jaxdet.train.weights import describe, restore_variables
-from jaxdet.workdir.drafts import check_writable, clear_leftovers
-from jaxdet.workdir.files import write_json
+from jaxdet.workdir.drafts import clear_leftovers
+from jaxdet.workdir.files import check_writable, read_text, write_json
 
 
 def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -> None:
@@ -52,19 +60,61 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
 
 def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     folder = RunFolder(workdir)
-    check_config(config, folder, accept_changes=accept_changes)
-    if _is_finished(config, folder):
+    with comparing("the start of a run") as facts:
+        prepared = _prepare(config, folder, accept_changes=accept_changes)
+        facts["whether the run is finished"] = prepared is None
+        if prepared is not None and are_several():
+            facts.update(_describe_images(prepared))
+    if prepared is None:
         page = folder.report / "index.html"
         if not page.exists() and jax.process_index() == 0:
             # Killed between the results and the report.
             write_report([folder.path], folder.report)
         say(f"{workdir}: this run is finished; see {page}")
         return
+    with locked(folder.lock), signals.deferred(), signals.leaving_together():
+        with comparing("the run folder") as facts:
+            if are_several():
+                facts["what --workdir holds"] = _holder(folder)
+            # Again: another process may have begun, or ended, since the first look.
+            check_config(config, folder, accept_changes=accept_changes)
+        if jax.process_index() == 0:
+            clear_leftovers(folder.path, below=True)
+        _open(config, folder)
+        _work(config, prepared, folder)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """What was looked up before the first step.
+
+    Attributes:
+      devices: the mesh.
+      published: results to stand beside ours.
+      training: images to train on and to validate on; None for an evaluation alone.
+      tests: the sets to score; none where the run trains alone.
+      warnings: what misleads whoever reads the results, known to the first process alone.
+    """
+
+    devices: Mesh
+    published: Published
+    training: tuple[ImageSet, ImageSet] | None
+    tests: list[ImageSet]
+    warnings: list[str]
+
+
+def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) -> _Prepared | None:
+    """Looks up and checks all that can be told before the first step; None for a finished run."""
+    check_config(config, folder, accept_changes=accept_changes)
+    if _is_finished(config, folder):
+        return None
     refuse_if_locked(folder.lock)
     published = find_published(config)
     use_compile_cache(config.runtime.compile_cache)
     devices = mesh.make_mesh(config.runtime.devices)
     _check_batches(config, devices)
+    if config.task == "eval" or not has_begun(folder):
+        check_init(config)
     if config.task != "eval":
         training_detector(config)  # refuses what it cannot be
     check_sides(
@@ -78,38 +128,47 @@ def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     tests = load_test_sets(config) if config.task != "train" else []
     if training is not None:
         check_sizes(training[0], config.augment)
+    warnings = []
     if jax.process_index() == 0:
         for line in left_aside(config):
             say(line)
+        warnings = find_leaks(training, tests)
+        for line in warnings:
+            say(f"warning: {line}")
     _refuse_foreign(folder)
-    with locked(folder.lock), signals.deferred(), signals.leaving_together():
-        # Again: another process may have begun, or ended, since the first look.
-        check_config(config, folder, accept_changes=accept_changes)
-        if jax.process_index() == 0:
-            clear_leftovers(folder.path, below=True)
-        _open(config, folder)
-        _work(config, training, tests, published, folder, devices)
+    return _Prepared(
+        devices=devices, published=published, training=training, tests=tests, warnings=warnings
+    )
 
 
-def _work(
-    config: schema.Config,
-    training: tuple[ImageSet, ImageSet] | None,
-    tests: list[ImageSet],
-    published: Published,
-    folder: RunFolder,
-    devices: Mesh,
-) -> None:
+def _describe_images(prepared: _Prepared) -> dict[str, str]:
+    """Returns how many images there are and a digest of them, for each set."""
+    named = [(f"test images of {images.name}", images) for images in prepared.tests]
+    if prepared.training is not None:
+        named += zip(("training images", "validation images"), prepared.training, strict=True)
+    return {name: f"{len(images)} ({images.sampled_fingerprint()})" for name, images in named}
+
+
+def _holder(folder: RunFolder) -> str:
+    """Returns what the first process has just written, where this one sees the same folder."""
+    try:
+        return read_text(folder.lock).strip()
+    except (OSError, ValueError):
+        return "another folder"
+
+
+def _work(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> None:
     """Trains and evaluates, whatever of it is asked for."""
-    if training is not None:
+    if prepared.training is not None:
         with watchdog.stage("training", slow=True):
-            train(config, *training, run=folder, mesh=devices)
+            train(config, *prepared.training, run=folder, mesh=prepared.devices)
     if config.task == "train":
         say(f"{folder.path}: training is finished")
         if jax.process_index() == 0:
             say(f"report: {write_report([folder.path], folder.report)}")
         return
     with watchdog.stage("evaluation", slow=True):
-        _evaluate(config, tests, training, published, folder, devices)
+        _evaluate(config, prepared, folder)
 
 
 def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
@@ -150,7 +209,7 @@ def _open(config: schema.Config, folder: RunFolder) -> None:
     if has_begun(folder):
         note_changes(config, folder)
         return
-    check_writable(folder.config, folder.env)
+    check_writable((folder.config, ""), (folder.env, ""))
     write_json(folder.config, schema.to_json_dict(config))
     write_json(folder.env, environment.describe())
 
@@ -164,19 +223,15 @@ def _children(folder: Path) -> list[Path]:
         raise UserError(f"{folder}: a file, not a folder; give another --workdir") from None
 
 
-def _evaluate(
-    config: schema.Config,
-    tests: list[ImageSet],
-    training: tuple[ImageSet, ImageSet] | None,
-    published: Published,
-    folder: RunFolder,
-    devices: Mesh,
-) -> None:
-    detector = get_detector(config.model)
-    variables, weights = _weights(config, detector, training, folder, devices)
+def _evaluate(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> None:
+    detector, tests, training = get_detector(config.model), prepared.tests, prepared.training
+    with comparing("the weights to score") as facts:
+        variables, weights = _weights(config, detector, training, folder, prepared.devices)
+        facts["weights to score"] = weights["digest"]
     results = evaluate(
         config, tests, validation=training[1] if training else None, detector=detector,
-        variables=variables, weights=weights, published=published, run=folder, mesh=devices,
+        variables=variables, weights=weights, published=prepared.published, run=folder,
+        mesh=prepared.devices, warnings=prepared.warnings,
     )  # fmt: skip
     analyse(
         config, tests, detector=detector, variables=variables, weights=weights["digest"], run=folder

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from jaxdet import results
 from jaxdet.errors import UserError
 from jaxdet.workdir import files
-from jaxdet.workdir.drafts import check_writable
+from jaxdet.workdir.files import check_writable
 
 SCORES = {
     "ap": 0.9,
@@ -240,18 +241,21 @@ def test_a_run_folder_has_the_promised_names(tmp_path):
 
 
 def test_results_can_be_written_before_the_work_is_done(tmp_path):
-    check_writable(tmp_path / "new" / "a.json", None)
+    check_writable((tmp_path / "new" / "a.json", "mine"), (None, ""))
     assert list((tmp_path / "new").iterdir()) == []
     earlier = tmp_path / "b.json"
-    earlier.write_text("mine")
-    check_writable(earlier)
-    assert earlier.read_text() == "mine"
+    earlier.write_text("mine, too")
+    check_writable((earlier, "mine"))
+    assert earlier.read_text() == "mine, too"
+    with pytest.raises(UserError, match=r"b\.json: cannot be written: is given twice"):
+        check_writable((earlier, "mine"), (tmp_path / "new" / ".." / "b.json", "mine"))
 
 
-@pytest.mark.parametrize("place", ["photo.jpg", "folder.json", "photo.jpg/below.json"])
+@pytest.mark.parametrize("place", ["photo.jpg", "folder.json", "photo.jpg/below.json", "pipe"])
 def test_files_of_another_kind_are_never_replaced(tmp_path, place):
     (tmp_path / "photo.jpg").write_text("a photograph")
     (tmp_path / "folder.json").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UserError, match="cannot be written"):
-        check_writable(tmp_path / place)
+        check_writable((tmp_path / place, "mine"))
     assert (tmp_path / "photo.jpg").read_text() == "a photograph"

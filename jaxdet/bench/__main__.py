@@ -16,9 +16,10 @@ from typing import Any
 from jaxdet.bench.commands import add_commands
 from jaxdet.runtime import environment
 from jaxdet.runtime.memory import keep_freed_memory
-from jaxdet.workdir.drafts import check_writable
-from jaxdet.workdir.files import write_json
+from jaxdet.workdir.files import check_writable, write_json
 
+# What an earlier result begins with.
+JSON = r'\{\n  "options": \{'
 # They compute in this process, in the way of the commands that they measure.
 _AS_COMMANDS = ("e2e", "eval", "dip")
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_commands(subparsers)
     with guard():
         options = parser.parse_args(arguments)
-        check_writable(options.json)
+        check_writable((options.json, JSON))
         # Processes of their own train on the same accelerator, and each would take most of it.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         if options.command in _AS_COMMANDS:
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = options.measure(options)
         print(_table(rows))
         if options.json:
-            write_json(options.json, {**facts, "options": _plain(options), "rows": rows})
+            write_json(options.json, {"options": _plain(options), **facts, "rows": rows})
 
 
 def _plain(options: argparse.Namespace) -> dict[str, Any]:

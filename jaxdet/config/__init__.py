@@ -7,6 +7,7 @@ what cannot work together. Nothing else in jaxdet reads a ConfigDict.
 """
 
 from jaxdet.config.forms import (
+    common_options,
     config_hash,
     differences,
     flatten,
@@ -44,6 +45,7 @@ __all__ = [
     "Plateau",
     "Runtime",
     "Validation",
+    "common_options",
     "config_hash",
     "differences",
     "flatten",

@@ -17,6 +17,11 @@ from jaxdet.errors import UserError
 # Options that say where and how a run goes, not what it computes: left out of the hash.
 _NOT_HASHED = ("runtime.", "checkpoint.on_full_disk", "data.root", "data.train_root", "name")
 
+# Options in which the processes of one run may differ: where a machine finds the images, whose
+# content is compared, and how it reads, compiles and watches.
+_PER_PROCESS = ("data.root", "data.train_root", "runtime.workers", "runtime.worker_kind",
+                "runtime.hang_seconds", "runtime.compile_cache")  # fmt: skip
+
 
 def flatten(config: Config) -> dict[str, Any]:
     """Dotted option names to values, in the order of the schema."""
@@ -77,6 +82,11 @@ def config_hash(config: Config) -> str:
     """16 hex digits over all options that can change a result."""
     kept = {k: v for k, v in flatten(config).items() if not k.startswith(_NOT_HASHED)}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def common_options(config: Config) -> dict[str, Any]:
+    """Returns the options that all processes of one run must be told alike."""
+    return {key: value for key, value in flatten(config).items() if key not in _PER_PROCESS}
 
 
 def differences(old: Config, new: Config) -> list[str]:

@@ -24,10 +24,12 @@ from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.train.weights import find_run, open_weights
-from jaxdet.workdir.drafts import check_writable, new_folder, refuse_existing, replacing
-from jaxdet.workdir.files import read_json, sha256, to_json, write_json
+from jaxdet.workdir.drafts import new_folder, refuse_existing, replacing
+from jaxdet.workdir.files import check_writable, read_json, sha256, to_json, write_json
 
 # Side of the images that are scored where nothing says another, pixels.
+# What an earlier result of `check` begins with.
+JSON = r'\{\n  "first": "[^\n]*",\n  "second": '
 _SIZE = 224
 # Between the logits of two compilations of one network in float32.
 _TOLERANCE = 1e-4
@@ -116,7 +118,7 @@ def check(options: argparse.Namespace) -> None:
     Raises:
       RunFailedError: where they differ.
     """
-    check_writable(options.json)
+    check_writable((options.json, JSON))
     _refuse_idle(options)
     first, size = _side(options.src, options, options.size)
     second, size = _side(options.dst, options, size)

@@ -162,7 +162,9 @@ class TfdsSet(ImageSet):
         # Each process opens the files for itself.
         return {key: value for key, value in vars(self).items() if key != "_source"}
 
-    def _content(self, index: int) -> bytes:
+    def content(self, index: int, *, max_pixels: int) -> bytes:
+        """Returns the file in the record; see ImageSet."""
+        del max_pixels  # its size is bounded by the record
         try:
             content = self._source[int(self._records[index])]["image"]
         except Exception as error:  # array_record, protobuf and tfds raise many kinds
@@ -173,14 +175,18 @@ class TfdsSet(ImageSet):
 
     def read(self, index: int, *, max_pixels: int) -> np.ndarray:
         """The decoded file; see ImageSet."""
-        return decode_bgr(self._content(index), max_pixels=max_pixels)
+        return decode_bgr(self.content(index, max_pixels=max_pixels), max_pixels=max_pixels)
 
     def size(self, index: int) -> tuple[int, int] | None:
         """By the file's header; see ImageSet."""
         try:
-            return size_by_header(io.BytesIO(self._content(index)))
+            return size_by_header(io.BytesIO(self.content(index, max_pixels=0)))
         except ValueError:
             return None
+
+    def marks(self) -> np.ndarray:
+        """Returns zeros: records tell nothing without being read; see ImageSet."""
+        return np.zeros((len(self), 2), np.uint64)
 
     def content_marks(self) -> bytes:
         """Which files the dataset was written from, and the bytes of the files of its records."""

@@ -7,6 +7,7 @@ holds the file, `0_real` or `1_fake`, and from nothing else.
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,10 @@ from jaxdet.workdir.files import open_regular
 
 # A data root may lie in the middle of other things: a run does not count more of these.
 _MOST_STRAYS = 100_000
+# Files that one of several threads looks up in a row.
+_THREADS, _CHUNK = 16, 1000
+# In place of the size of a file that is not there: -1 as an unsigned number.
+_GONE = 2**64 - 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,8 +54,11 @@ class FolderSet(ImageSet):
 
     def read(self, index: int, *, max_pixels: int) -> np.ndarray:
         """Returns the decoded file; see ImageSet."""
-        content = read_image_file(self.path(index), max_pixels=max_pixels)
-        return decode_bgr(content, max_pixels=max_pixels)
+        return decode_bgr(self.content(index, max_pixels=max_pixels), max_pixels=max_pixels)
+
+    def content(self, index: int, *, max_pixels: int) -> bytes:
+        """Returns the file; see ImageSet."""
+        return read_image_file(self.path(index), max_pixels=max_pixels)
 
     def size(self, index: int) -> tuple[int, int] | None:
         """Returns the size by the file's header; see ImageSet."""
@@ -58,7 +66,21 @@ class FolderSet(ImageSet):
 
     def content_marks(self) -> bytes:
         """Returns the bytes of each file; of one that went away -1."""
-        return np.array([_byte_size(self.path(i)) for i in range(len(self))], np.int64).tobytes()
+        return self._stats()[:, 2].tobytes()
+
+    def marks(self) -> np.ndarray:
+        """Returns device and inode, and the size; see ImageSet."""
+        device, inode, size = self._stats().T
+        links = np.where(inode > 0, inode ^ (device << np.uint64(48)), 0)
+        return np.where((size == _GONE)[:, None], 0, np.stack([links, size], axis=1))
+
+    def _stats(self) -> np.ndarray:
+        """Returns u64 [N, 3], device, inode and bytes of each file; _GONE for what is not there."""
+        paths = [f"{self.folder}/{file}" for file in self.files]
+        chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
+        # Network file systems take a while for each; several at once take no longer.
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return np.array([one for chunk in pool.map(_stat, chunks) for one in chunk], np.uint64)
 
     def where(self, index: int) -> str:
         """Returns the path."""
@@ -218,8 +240,13 @@ def read_size(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def _byte_size(path: Path) -> int:
+def _stat(paths: Sequence[str]) -> list[tuple[int, int, int]]:
+    return [_stat_one(path) for path in paths]
+
+
+def _stat_one(path: str) -> tuple[int, int, int]:
     try:
-        return path.stat().st_size
+        found = os.stat(path)
     except OSError:
-        return -1
+        return _GONE, _GONE, _GONE
+    return found.st_dev, found.st_ino, found.st_size

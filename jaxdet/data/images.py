@@ -4,17 +4,21 @@
 """
 
 import abc
+import contextlib
 import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from jaxdet.config import Data
 from jaxdet.data import order
 from jaxdet.errors import UserError
 
 LABEL_FOLDERS = ("0_real", "1_fake")
 SPLITS = ("train", "val", "test")
+# Images of a set whose bytes enter its sampled fingerprint.
+_SAMPLED = 64
 
 
 class ImageSet(abc.ABC):
@@ -41,6 +45,10 @@ class ImageSet(abc.ABC):
         """
 
     @abc.abstractmethod
+    def content(self, index: int, *, max_pixels: int) -> bytes:
+        """Returns what is stored of an image; see `read` for what is raised."""
+
+    @abc.abstractmethod
     def size(self, index: int) -> tuple[int, int] | None:
         """Width and height by the header, pixels; None where it cannot be read."""
 
@@ -56,6 +64,14 @@ class ImageSet(abc.ABC):
     @abc.abstractmethod
     def take(self, indices: Sequence[int] | np.ndarray, *, name: str = "") -> "ImageSet":
         """The images at the given places, in their order."""
+
+    @abc.abstractmethod
+    def marks(self) -> np.ndarray:
+        """Returns u64 [N, 2], by which equal images are found without reading them; 0: nothing.
+
+        Two images with the same first mark are one file; only two with the same second one can
+        hold the same bytes.
+        """
 
     @abc.abstractmethod
     def content_marks(self) -> bytes:
@@ -83,6 +99,18 @@ class ImageSet(abc.ABC):
         """
         content = self.fingerprint.encode() + self.content_marks()
         return hashlib.sha256(content).hexdigest()[:16]
+
+    def sampled_fingerprint(self) -> str:
+        """Returns 16 hex digits over `content_fingerprint` and the bytes of some of the images.
+
+        Sizes and checksums are quick to see; where all images have the same size the bytes tell.
+        """
+        hashed = hashlib.sha256(self.content_fingerprint.encode())
+        for index in np.unique(np.linspace(0, len(self) - 1, _SAMPLED).astype(np.int64)):
+            with contextlib.suppress(OSError, ValueError):
+                content = self.content(int(index), max_pixels=Data.max_pixels)
+                hashed.update(hashlib.sha256(content).digest())
+        return hashed.hexdigest()[:16]
 
 
 class PathTable:

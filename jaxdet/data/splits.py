@@ -75,20 +75,28 @@ def _chosen_classes(data: schema.Data, root: Root) -> tuple[str, ...]:
 def _hold_out(train: ImageSet, config: schema.Config) -> tuple[ImageSet, ImageSet]:
     share = config.data.val_fraction
     held = draw_subset(train, share=share, seed=config.seed, stream=order.HOLD_OUT)
-    kept = np.setdiff1d(np.arange(len(train)), held)
-    if len(set(train.labels[kept])) < 2:
-        raise UserError(
-            f"{train.place}: too few images to hold out data.val_fraction={share}; "
-            "add images or a val/ folder"
-        )
-    return train.take(kept), train.take(held, name="val")
+    kept = train.take(np.setdiff1d(np.arange(len(train)), held))
+    _refuse_single(kept, f"data.val_fraction={share}")
+    return kept, train.take(held, name="val")
 
 
 def _share_of(train: ImageSet, config: schema.Config) -> ImageSet:
     share = config.data.fraction
     if share == 1.0:
         return train
-    return train.take(draw_subset(train, share=share, seed=config.seed, stream=order.SUBSET))
+    taken = train.take(draw_subset(train, share=share, seed=config.seed, stream=order.SUBSET))
+    _refuse_single(taken, f"data.fraction={share}")
+    return taken
+
+
+def _refuse_single(train: ImageSet, option: str) -> None:
+    """Raises UserError unless an option leaves two images of each label to train on."""
+    real, fake = np.bincount(train.labels, minlength=2)
+    if min(real, fake) < 2:
+        raise UserError(
+            f"{option} leaves {real} real and {fake} fake images of {train.place} to train on; "
+            "at least 2 of each are needed: change it or add images"
+        )
 
 
 def check_sizes(train: ImageSet, augment: schema.Augment) -> None:

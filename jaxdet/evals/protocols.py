@@ -39,6 +39,7 @@ def evaluate(
     published: Published,
     run: RunFolder,
     mesh: Mesh,
+    warnings: Sequence[str] = (),
 ) -> Results:
     """Scores the sets, writes the scores and `results.json`, and gives the results.
 
@@ -57,6 +58,7 @@ def evaluate(
       published: the AP to stand beside ours.
       run: where to write.
       mesh: the devices.
+      warnings: what misleads whoever reads the results.
 
     Raises:
       Stopped: where a signal asked for the end; what was scored is saved.
@@ -88,6 +90,7 @@ def evaluate(
         mean_intervals=mean_intervals(rows, draws=config.evaluation.bootstrap, seed=config.seed),
         protocol=view.name,
         conditions=conditions,
+        warnings=list(warnings),
     )
     if jax.process_index() == 0:
         write_json(run.results, results)

@@ -44,6 +44,7 @@ def run_table(
         raise UserError("--workdir is missing; see --help")
     # Imported late: a mistake on the command line is answered without waiting for JAX.
     from jaxdet.experiments.runner import run_rows
+    from jaxdet.results import RunFolder
     from jaxdet.runtime.determinism import make_deterministic
     from jaxdet.runtime.distributed import joined
     from jaxdet.runtime.memory import keep_freed_memory
@@ -52,7 +53,13 @@ def run_table(
     # It holds for the process: one row that asks for it gives it to all.
     if any(row.config.runtime.deterministic for row in rows):
         make_deterministic()
-    with joined():
+    told = {
+        f"row {row.name}: {name}": value
+        for row in rows
+        for name, value in schema.common_options(row.config).items()
+    }
+    locks = [RunFolder(workdir / row.name).lock for row in rows]
+    with joined({**told, "--accept-config-changes": accept}, locks):
         keep_freed_memory()
         run_rows(table, rows, workdir, accept_changes=accept)
 

@@ -14,6 +14,8 @@ from jaxdet.report import write_report
 from jaxdet.results import RunFolder, read_results
 from jaxdet.run import run
 from jaxdet.runtime import signals
+from jaxdet.runtime.distributed import join_seconds
+from jaxdet.runtime.hosts import comparing
 from jaxdet.workdir.files import write_bytes
 
 
@@ -31,8 +33,9 @@ def run_rows(
       RunFailedError: where a row failed otherwise.
       Stopped: where a signal asked for the end; what the row had done is saved.
     """
-    if RunFolder(workdir).config.exists():
-        raise UserError(f"{workdir}: holds a run, not a table; give another --workdir")
+    with comparing("the folder of a table"):
+        if RunFolder(workdir).config.exists():
+            raise UserError(f"{workdir}: holds a run, not a table; give another --workdir")
     with signals.deferred():
         failed = dict(_failures(rows, workdir, accept_changes=accept_changes))
     _report(table, workdir, all_asked=len(rows) == len(table.rows))
@@ -49,10 +52,23 @@ def _failures(
         try:
             run(row.config, workdir / row.name, accept_changes=accept_changes)
         except (UserError, RunFailedError) as error:
+            _see_that_all_failed(error)
             yield row.name, error
             say(f"row {row.name} failed: {' '.join(str(error).split())}")
         # The next row's network is another one.
         jax.clear_caches()
+
+
+def _see_that_all_failed(error: UserError | RunFailedError) -> None:
+    """Raises the error of a row unless the row failed in every process.
+
+    The others may be in the midst of it, and would wait for this one.
+    """
+    try:
+        with comparing("the end of a row that failed", limit=join_seconds()):
+            pass
+    except (UserError, RunFailedError):
+        raise error from None
 
 
 def _report(table: Table, workdir: Path, *, all_asked: bool) -> None:

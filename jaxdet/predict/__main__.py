@@ -21,8 +21,12 @@ from jaxdet.predict.files import find_images
 from jaxdet.predict.options import get_parser, open_detector, read_scoring
 from jaxdet.predict.rows import Row, score_files
 from jaxdet.progress import say
-from jaxdet.workdir.drafts import check_writable
-from jaxdet.workdir.files import write_bytes
+from jaxdet.workdir.files import check_writable, write_bytes
+
+_COLUMNS = ("path", "logit", "probability", "calibrated", "prediction", "error")
+# What earlier results begin with.
+CSV = ",".join(_COLUMNS)
+JSON = r'\[\n  \{\n    "path": "[^\n]*",\n    "(logit|error)": '
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _score_few(options: argparse.Namespace) -> bool:
     """All rows at once, in memory and in the order given; whether some are errors."""
-    check_writable(options.json, options.csv)
+    check_writable((options.json, JSON), (options.csv, CSV))
     paths, left_aside = find_images(options.path)
     if sentence := left_aside.sentence():
         say(sentence)
@@ -79,8 +83,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
-    names = ["path", "logit", "probability", "calibrated", "prediction", "error"]
-    writer = csv.DictWriter(text, names)
+    writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()
     writer.writerows({key: _cell(one) for key, one in row.items()} for row in rows)
     return text.getvalue()

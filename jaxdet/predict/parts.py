@@ -15,8 +15,8 @@ from jaxdet.errors import UserError
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.rows import Row, Scoring
-from jaxdet.workdir.drafts import check_writable, replacing
-from jaxdet.workdir.files import open_regular
+from jaxdet.workdir.drafts import replacing
+from jaxdet.workdir.files import check_writable, open_regular
 
 SCHEMA_VERSION = 2
 # Where in the metadata of a file's schema its stamp lies.
@@ -141,7 +141,7 @@ def check_out(folder: Path) -> None:
     """Raises UserError unless parts can be written to a folder."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out={folder}: is a file; give a folder")
-    check_writable(folder / "written.json")
+    check_writable((folder / "written.json", ""))
 
 
 def read_part(path: Path) -> Part | None:

@@ -112,6 +112,7 @@ def _tables(contents: Contents) -> dict[str, Any]:
         ],
         "outdated": [run.label for run in runs if run.is_outdated],
         "outdated_text": OUTDATED,
+        "warnings": [(run.label, line) for run in runs for line in run.results.warnings],
         "weights": [(run.label, weights_line(run.results.weights)) for run in runs],
         "measure_definitions": measures.definitions(runs),
         "has_calibration": any(run.results.calibration is not None for run in runs),

@@ -115,6 +115,7 @@ def notes(results: Results) -> list[str]:
     """Gives the lines that stand below a table."""
     line = weights_line(results.weights)
     found = [line, FLOOR_NOTE] if line else [FLOOR_NOTE]
+    found += [f"warning: {printable(warning)}" for warning in results.warnings]
     if published.has_published(results):
         found.append(f"published: AP in {published.source(results)}")
         found.append(f"diff: ours less that; {published.NOTE}")

@@ -118,6 +118,7 @@ class Results:
     `mean_intervals` their 95 % intervals, "all" being those of the mean over the sets scored.
     `protocol` says how `sets` were scored, `conditions` has the same sets scored otherwise, by
     name: a further protocol ("full") or a disturbance and its level ("jpeg-65").
+    `warnings` are sentences on what misleads whoever reads the numbers: tests that were trained on.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -134,6 +135,7 @@ class Results:
     )
     protocol: str = "crop"
     conditions: dict[str, Condition] = dataclasses.field(default_factory=dict)
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
 
 def read_results(path: Path) -> Results:
@@ -156,6 +158,7 @@ def read_results(path: Path) -> Results:
             "means": means,
             "mean_intervals": ends,
             "conditions": conditions,
+            "warnings": list(map(str, raw.get("warnings", []))),
         }
         return typed(Results(**{**raw, "sets": sets, **added}))
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:

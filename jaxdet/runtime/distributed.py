@@ -13,13 +13,20 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import jax
+from jax._src.clusters import ClusterEnv  # what initialize asks, before the address can be tried
 
 from jaxdet import progress
 from jaxdet.errors import RunFailedError, Stopped, UserError, guard, is_disk_full
+from jaxdet.runtime import environment
 from jaxdet.runtime.clusters import SWITCH, Cluster, find_cluster
+from jaxdet.runtime.coordinator import listening_address, resolve
+from jaxdet.runtime.hosts import ENDED, comparing
+from jaxdet.runtime.lock import refuse_if_locked
 
 # How long the processes wait for each other at the start, seconds. JAX's own is the same.
 JOIN_SECONDS = "JAXDET_JOIN_SECONDS", 300.0
@@ -33,20 +40,28 @@ _WEEK = 7 * 24 * 3600
 # aborts the others.
 _FAREWELL_SECONDS = 5.0
 _POLL_SECONDS = 0.1
-_ENDED = (
-    "another process of this run has most likely ended; see what that one says, then start the "
-    "same command again to continue"
-)
 # In what fails where another process is gone: what gloo, NCCL and JAX's own service call it.
 _SIGNS_OF_OTHERS = ("Gloo", "NCCL", "onnection reset", "onnection closed", "CoordinationService")
+_REFUSED = (
+    "the first process of this run refused this one, see above: another of this number is there, "
+    "or it was told another number of processes; see what the launcher or JAX_NUM_PROCESSES and "
+    "JAX_PROCESS_ID say"
+)
 _LIBC = ctypes.CDLL(None)
+# Set while this process joins the others, when JAX aborts for another reason than later.
+_joining = threading.Event()
 
 
 @contextlib.contextmanager
-def joined() -> Iterator[None]:
-    """The body as one of several processes, where a launcher announces them.
+def joined(told: Mapping[str, Any], locks: Sequence[Path]) -> Iterator[None]:
+    """Runs the body as one of several processes, where a launcher announces them.
 
     All but the first say nothing, but for mistakes and failures, which end the process here.
+
+    Args:
+      told: what each process was told to do, by the names of options; all must be told the same.
+      locks: of the runs. Where one is held the same command is at work already, and JAX would end
+        that one's processes when others of their numbers join.
 
     Raises:
       UserError: where the launcher does not say enough.
@@ -55,10 +70,14 @@ def joined() -> Iterator[None]:
     if cluster is None:
         yield
         return
+    for lock in locks:
+        refuse_if_locked(lock)
     lost = threading.Event()
     try:
         with guard(), _explaining(lost):
             _connect(cluster, lost)
+            with comparing("the start", limit=join_seconds()) as facts:
+                facts.update({**told, **environment.software()})
             progress.hush(jax.process_index() > 0)
             yield
     except SystemExit as end:
@@ -89,28 +108,37 @@ def _explaining(lost: threading.Event) -> Iterator[None]:
         if any(sign in str(error) for sign in _SIGNS_OF_OTHERS):
             lost.set()
             first = str(error).strip().partition("\n")[0][:300]
-            raise RunFailedError(f"{_ENDED} ({first})") from None
+            raise RunFailedError(f"{ENDED} ({first})") from None
         traceback.print_exc()
         raise RunFailedError("ended by the exception above") from None
 
 
 def _connect(cluster: Cluster, lost: threading.Event) -> None:
-    limit, heartbeat = _seconds(*JOIN_SECONDS), _seconds(*HEARTBEAT_SECONDS)
+    limit, heartbeat = join_seconds(), _seconds(*HEARTBEAT_SECONDS)
+    deadline = time.monotonic() + limit
     # It would take SIGTERM for itself; `signals` agrees on the end of a run.
     jax.config.update("jax_enable_preemption_service", False)
     _LIBC.signal(signal.SIGABRT, _aborted)
 
     def initialize() -> None:
+        address, processes, index, devices = _place(cluster, limit)
+        bind = None
+        if address is not None:
+            resolve(address, deadline=deadline)
+            bind = listening_address(address, deadline=deadline) if index == 0 else None
         jax.distributed.initialize(
-            cluster.address, cluster.processes, cluster.index,
-            cluster_detection_method=cluster.method,
+            address, processes, index, devices,
+            cluster_detection_method="deactivate",
+            coordinator_bind_address=bind,
             initialization_timeout=int(limit) + _LATER,
             heartbeat_timeout_seconds=int(heartbeat),
             shutdown_timeout_seconds=_WEEK,
         )  # fmt: skip
 
     try:
+        _joining.set()
         _call(initialize, limit=limit)
+        _joining.clear()
     except TimeoutError:
         lost.set()
         raise RunFailedError(_nobody(cluster, limit)) from None
@@ -123,6 +151,20 @@ def _connect(cluster: Cluster, lost: threading.Event) -> None:
             jax.config.update(f"jax_{platform}_visible_devices", cluster.devices)
 
 
+def _place(
+    cluster: Cluster, limit: float
+) -> tuple[str | None, int | None, int | None, Sequence[int] | None]:
+    """Returns the first one's address, how many there are, which this is, and its devices."""
+    if cluster.method == "deactivate":
+        return cluster.address, cluster.processes, cluster.index, None
+    address, processes, index, devices = ClusterEnv.auto_detect_unset_distributed_params(
+        cluster.address, cluster.processes, cluster.index, None, cluster.method, int(limit)
+    )
+    # The variable is JAX's to read.
+    devices = None if os.environ.get("JAX_LOCAL_DEVICE_IDS") else devices
+    return address, processes, index, devices
+
+
 @ctypes.CFUNCTYPE(None, ctypes.c_int)
 def _aborted(signum: int) -> None:
     """Where JAX's own thread aborts the process, having found that another one is dead.
@@ -130,8 +172,9 @@ def _aborted(signum: int) -> None:
     Python's handlers would run in the main thread, later: there is no later.
     """
     del signum
-    os.write(2, f"error: {_ENDED} (aborted, see above)\n".encode())
-    os._exit(1)
+    line, status = (_REFUSED, 2) if _joining.is_set() else (f"{ENDED} (aborted, see above)", 1)
+    os.write(2, f"error: {line}\n".encode())
+    os._exit(status)
 
 
 def _say_farewell() -> None:
@@ -147,8 +190,8 @@ def _nobody(cluster: Cluster, limit: float) -> str:
     count = "processes" if cluster.processes is None else f"{cluster.processes} processes"
     return (
         f"{cluster.name}: the {count} of this run have not come together{where} within "
-        f"{limit:g} s{who}; see that all are started and reach the first one's port, or wait "
-        f"longer by {JOIN_SECONDS[0]}"
+        f"{limit:g} s{who}; see that all are started, are told the same number of processes and "
+        f"reach the first one's port, or wait longer by {JOIN_SECONDS[0]}"
     )
 
 
@@ -175,6 +218,11 @@ def _call(function: Callable[[], None], *, limit: float = float("inf")) -> None:
         thread.join(_POLL_SECONDS)
     if raised:
         raise raised[0]
+
+
+def join_seconds() -> float:
+    """Returns how long processes wait for each other where no work can keep them."""
+    return _seconds(*JOIN_SECONDS)
 
 
 def _seconds(name: str, default: float) -> float:

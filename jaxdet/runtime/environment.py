@@ -1,6 +1,7 @@
 """What a run ran on: written to `env.json` so that a number can be traced."""
 
 import datetime
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -18,6 +19,10 @@ _PACKAGES = ("jaxdet", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "gr
 _OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python",
            "opencv-contrib-python-headless")  # fmt: skip
 
+# Of JAX's configuration, what changes numbers or programs.
+_MODES = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl",
+          "jax_threefry_partitionable", "jax_numpy_dtype_promotion", "jax_debug_nans")  # fmt: skip
+
 
 def describe() -> dict[str, Any]:
     """Command, commit, machine and versions, as plain values."""
@@ -27,6 +32,27 @@ def describe() -> dict[str, Any]:
         "commit": commit(),
         "machine": machine(),
         "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def software() -> dict[str, Any]:
+    """Returns what processes of one run must share: code, versions, modes of JAX.
+
+    The code is told by a digest: a checkout may have changes, and an installation has no commit.
+    """
+    root = Path(__file__).parents[1]
+    code = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        code.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    versions = _versions()
+    # One module under several names.
+    opencv = [versions.pop(name) for name in _OPENCV if name in versions]
+    return {
+        "code of jaxdet": code.hexdigest()[:16],
+        "python": platform.python_version(),
+        **versions,
+        "opencv": opencv,
+        **{name: str(getattr(jax.config, name)) for name in _MODES},
     }
 
 

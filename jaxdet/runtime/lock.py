@@ -9,7 +9,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxdet.errors import UserError
-from jaxdet.workdir.lock import claimed
+from jaxdet.workdir.lock import claimed, refuse_if_claimed
 
 
 @contextlib.contextmanager
@@ -32,14 +32,12 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def refuse_if_locked(path: Path) -> None:
-    """Tells a second trainer early, before it loads anything.
+    """Tells a second trainer early, before it loads anything or joins the processes of the first.
 
     Raises:
       UserError: where another process holds the lock.
     """
-    if path.exists() and jax.process_index() == 0:
-        with _claimed(path):
-            pass
+    refuse_if_claimed(path.parent, lock=path, instead="--workdir")
 
 
 def _claimed(path: Path) -> contextlib.AbstractContextManager[None]:

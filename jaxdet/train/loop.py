@@ -31,6 +31,7 @@ from jaxdet.evals.predict import make_predict_step, predict
 from jaxdet.progress import ProgressLine, say
 from jaxdet.results import Predictions, RunFolder
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
+from jaxdet.runtime.hosts import are_several, comparing
 from jaxdet.runtime.logbook import Logbook
 from jaxdet.runtime.mesh import put_batch
 from jaxdet.runtime.signals import StopPoint
@@ -43,7 +44,7 @@ from jaxdet.train.start import initial_variables, training_detector
 from jaxdet.train.state import TrainState, abstract_state, make_optimizer, new_state
 from jaxdet.train.step import TrainStep, make_train_step
 from jaxdet.train.unvalidated import find_unvalidated, save_unvalidated
-from jaxdet.train.weights import open_checkpoints
+from jaxdet.train.weights import digest, open_checkpoints
 from jaxdet.train.window import Recorder, Window
 
 # More batches than any run has: the plateau rule, not a count, ends a run.
@@ -166,7 +167,10 @@ class Trainer:
         return self._position(self.checkpoints.restore(step, like))
 
     def _first(self) -> Position:
-        variables = initial_variables(self.config, self.detector, self.mesh)
+        with comparing("the weights to begin with") as facts:
+            variables = initial_variables(self.config, self.detector, self.mesh)
+            if are_several():
+                facts["weights to begin with"] = digest(variables)
         if self.detector.architecture.measured and not self.config.model.init:
             variables = measure_inputs(
                 self.detector, variables, _every_image(self.config, self.loader.read.images),

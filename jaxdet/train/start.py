@@ -30,6 +30,16 @@ def training_detector(config: schema.Config) -> Detector:
     return detector.rematerialised() if config.optim.rematerialise else detector
 
 
+def check_init(config: schema.Config) -> None:
+    """Raises UserError unless `model.init` is empty or there."""
+    path = Path(config.model.init)
+    if not path.exists():
+        way = "" if config.task == "eval" else ", or start at random with --config.model.init="
+        raise UserError(
+            f"model.init={path}: no such file or run; see docs/training.md for weights{way}"
+        )
+
+
 def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> Variables:
     """Random variables from the seed, or those of `model.init`.
 
@@ -40,12 +50,8 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
         rng = jax.random.key(config.seed)
         side = config.augment.crop if detector.architecture.fixed_size else _SIZE
         return _plain(jax.jit(detector.init, static_argnames="size")(rng, size=side))
+    check_init(config)
     path = Path(config.model.init)
-    if not path.exists():
-        way = "" if config.task == "eval" else ", or start at random with --config.model.init="
-        raise UserError(
-            f"model.init={path}: no such file or run; see docs/training.md for weights{way}"
-        )
     if path.is_dir() and not is_detector(path):
         return load_run_variables(path, config, mesh).variables
     return _load_weights(path, config).variables

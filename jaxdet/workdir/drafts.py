@@ -86,29 +86,12 @@ def refuse_existing(path: Path) -> None:
         raise UserError(f"{path}: exists already, and is not overwritten; give another name")
 
 
-def check_writable(*paths: Path | None) -> None:
-    """Checks, before long work, that its results can be written; what lies there is left alone.
-
-    An earlier result may be replaced, a file of another kind never: `--json photo.jpg` is a slip.
-
-    Raises:
-      UserError: naming the file that could not be, or must not.
-    """
-    for path in paths:
-        if path is None:
-            continue
-        with writing_to(path):
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, "is a folder")
-            if os.path.lexists(path):
-                if not stat.S_ISREG(path.lstat().st_mode):
-                    raise FileExistsError(errno.EEXIST, "is there already and no regular file")
-                if path.suffix not in (".json", ".csv", ".html"):
-                    raise FileExistsError(errno.EEXIST, "is there already; give another name")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft, descriptor = _make(path, _make_file)
-            draft.unlink(missing_ok=True)
-            os.close(descriptor)
+def try_draft(path: Path) -> None:
+    """Makes a draft of a file, and its folder, and removes the draft: what fails fails now."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft, descriptor = _make(path, _make_file)
+    draft.unlink(missing_ok=True)
+    os.close(descriptor)
 
 
 def clear_leftovers(folder: Path, prefix: str = "", *, below: bool = False) -> None:

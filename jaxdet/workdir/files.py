@@ -10,17 +10,21 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 from io import BufferedRandom
 from pathlib import Path
 from typing import Any, cast
 
-from jaxdet.errors import UserError
-from jaxdet.workdir.drafts import replacing
+from jaxdet.errors import UserError, writing_to
+from jaxdet.workdir.drafts import replacing, try_draft
 
 # Of a text that is read whole, bytes, and of the nesting of JSON: far beyond what we write. Deeper
 # ones would exhaust the stack of whoever walks through them.
 _LARGEST_TEXT, _DEEPEST = 2**30, 32
+# By how many bytes an earlier result is known, which has long paths and a style sheet in front.
+_HEAD = 2**16
+_FOREIGN = "is there already and no earlier result of this command; give another name"
 _LONGEST_NAME = 255  # bytes, of file systems in use
 
 
@@ -186,6 +190,42 @@ def append_line(path: Path, line: str) -> None:
         with contextlib.suppress(OSError):
             os.truncate(path, size)
         raise
+
+
+def check_writable(*outputs: tuple[Path | None, str]) -> None:
+    """Checks, before long work, that its results can be written; what lies there is left alone.
+
+    An earlier result may be replaced, any other file never: `--json=RUN/results.json` is a slip.
+
+    Args:
+      outputs: each file, None where it is not wanted, with what an earlier result begins with, a
+        regular expression.
+
+    Raises:
+      UserError: naming the file that could not be, or must not.
+    """
+    wanted = [(path, begins) for path, begins in outputs if path is not None]
+    for number, (path, begins) in enumerate(wanted):
+        with writing_to(path):
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "is a folder")
+            if any(os.path.abspath(path) == os.path.abspath(other) for other, _ in wanted[:number]):
+                raise FileExistsError(errno.EEXIST, "is given twice")
+            if os.path.lexists(path) and not _begins(path, begins):
+                raise FileExistsError(errno.EEXIST, _FOREIGN)
+            try_draft(path)
+
+
+def _begins(path: Path, pattern: str) -> bool:
+    """Returns whether a regular file is empty or begins as a regular expression says."""
+    if path.is_symlink():
+        return False
+    try:
+        with open_regular(path) as file:
+            head = file.read(_HEAD)
+    except ValueError:
+        return False
+    return not head or re.match(pattern.encode(), head) is not None
 
 
 def sha256(path: Path) -> str:

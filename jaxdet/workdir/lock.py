@@ -51,14 +51,30 @@ def claimed(place: Path, *, instead: str, lock: Path | None = None) -> Iterator[
         os.close(descriptor)
 
 
-def take(descriptor: int, path: Path) -> bool:
+def refuse_if_claimed(place: Path, *, instead: str, lock: Path) -> None:
+    """Raises UserError where another process works in a place, and claims nothing."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return  # nobody was ever here, or whoever claims the place is told what is wrong with it
+    try:
+        # Shared: the processes of one run look at the same time.
+        if not take(descriptor, lock, kind=fcntl.LOCK_SH) and _is_at(descriptor, lock):
+            raise _taken(place, instead, descriptor)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def take(descriptor: int, path: Path, *, kind: int = fcntl.LOCK_EX) -> bool:
     """Locks an open file or folder; returns whether it is held now, and still lies at the path.
 
     Raises:
       OSError: where the file system has no locks.
     """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return False
@@ -75,13 +91,17 @@ def _claim(place: Path, instead: str, lock: Path) -> int:
         except OSError as error:
             say(f"{place}: cannot be locked ({error.strerror}); start no second process on it")
             return descriptor
-        holder, is_there = _holder(descriptor), _is_at(descriptor, lock)
+        refusal, is_there = _taken(place, instead, descriptor), _is_at(descriptor, lock)
         os.close(descriptor)
         if is_there:
-            raise UserError(
-                f"{place}: another process works on it ({holder}); wait for it or end it, or give "
-                f"another {instead}"
-            )
+            raise refusal
+
+
+def _taken(place: Path, instead: str, descriptor: int) -> UserError:
+    return UserError(
+        f"{place}: another process works on it ({_holder(descriptor)}); wait for it or end it, or "
+        f"give another {instead}"
+    )
 
 
 def _open(place: Path, lock: Path) -> int:
@@ -105,6 +125,7 @@ def _write_holder(descriptor: int) -> None:
     holder = {"pid": os.getpid(), "host": platform.node(), "started": now}
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, (json.dumps(holder) + "\n").encode(), 0)
+    os.fsync(descriptor)  # the other processes of a run look for it, on other machines
 
 
 def _holder(descriptor: int) -> str:

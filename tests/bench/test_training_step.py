@@ -5,15 +5,17 @@ import numpy as np
 import pytest
 
 from jaxdet.bench import jax_step
-from jaxdet.bench.__main__ import main
+from jaxdet.bench.__main__ import JSON, main
 from jaxdet.bench.stepper import Settings, make_batch
 from jaxdet.train.losses import OBJECTIVES
+from jaxdet.workdir.files import check_writable
 
 TINY = ("--arch=resnet18", "--width=4", "--size=32", "--steps=1", "--rounds=1")
 
 
 def test_step_has_a_row_a_way_with_what_it_cost(tmp_path, capsys):
     main(["step", *TINY, "--batch-size", "4", f"--json={tmp_path / 'step.json'}"])
+    check_writable((tmp_path / "step.json", JSON))  # may be replaced
     written = json.loads((tmp_path / "step.json").read_text())
     rows = {row["what"]: row for row in written["rows"]}
     assert set(rows) == {"resnet18/flax/batch 4", "resnet18/jaxdet/batch 4"}

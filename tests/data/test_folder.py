@@ -102,6 +102,11 @@ def test_fraction_takes_an_equal_share_of_each_folder(dataset):
     train, _ = load_train_and_val(data_config(dataset, fraction=0.5))
     folders = [i.rsplit("/", 1)[0] for i in train.ids]
     assert {folders.count(name) for name in folders} == {6}
+    one = data_config(write_images(dataset / "one" / "train", count=12).parent, fraction=0.05)
+    with pytest.raises(
+        UserError, match=r"^data\.fraction=0\.05 leaves 1 real and 1 fake images of"
+    ):
+        load_train_and_val(one)
 
 
 def test_test_sets_are_found_or_named_in_order(dataset):

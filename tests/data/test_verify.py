@@ -7,6 +7,8 @@ import pytest
 
 from jaxdet.data.catalog import DATASETS
 from jaxdet.data.fetch.record import Record
+from jaxdet.data.verify.command import JSON
+from jaxdet.workdir.files import check_writable
 from tests.web.archives import make_images, make_png, make_zip, read_tree
 from tests.web.server import Server
 
@@ -83,6 +85,7 @@ def test_damaged_files_of_every_kind_are_named(dataset, tmp_path):
     done = verify(dataset, "--expect=nothing", f"--json={tmp_path}/report.json")
     assert done.returncode == 1
     assert done.stderr == f"error: {dataset}: 5 damaged\n"
+    check_writable((tmp_path / "report.json", JSON))  # may be replaced
     assert [line.split(": ")[1] for line in found(done)] == [
         "test/alpha/0_real/000.png",
         "test/alpha/0_real/001.png",

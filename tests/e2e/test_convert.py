@@ -10,9 +10,11 @@ from safetensors.numpy import save_file
 
 from jaxdet.config import Model
 from jaxdet.convert.architectures import TABLES, shapes
+from jaxdet.convert.commands import JSON
 from jaxdet.convert.files import read_state_dict
 from jaxdet.convert.rules import to_torch
 from jaxdet.convert.torch_write import write_torch
+from jaxdet.workdir.files import check_writable
 from tests.e2e.conftest import main_arguments
 from tests.golden import torchvision
 
@@ -78,6 +80,7 @@ def test_check_tells_equal_from_different(convert, weights, folder, tmp_path):
     assert status == 0, err
     assert "arrays with the same bits: 102 of 102" in out
     assert json.loads((tmp_path / "c").read_text())["largest_logit_difference"] == 0
+    check_writable((tmp_path / "c", JSON))  # may be replaced
     changed = state_dict()
     changed["layer1.0.conv1.weight"][0, 0, 0, 0] += 1e-3
     save_file(changed, tmp_path / "other.safetensors")

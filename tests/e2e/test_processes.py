@@ -1,6 +1,7 @@
 """Several processes as one run: what comes of it, and what one does where another ends."""
 
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,10 +40,36 @@ def test_nobody_at_the_address(tmp_path):
     assert status == 1
     assert err.splitlines()[-1] == (
         "error: JAX_COORDINATOR_ADDRESS: the 2 processes of this run have not come together at "
-        f"{address} within 1 s (this is number 1); see that all are started and reach the first "
-        "one's port, or wait longer by JAXDET_JOIN_SECONDS"
+        f"{address} within 1 s (this is number 1); see that all are started, are told the "
+        "same number of processes and reach the first one's port, or wait longer by "
+        "JAXDET_JOIN_SECONDS"
     )
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
+def test_the_first_listens_where_it_is_told_and_says_that_a_port_is_taken(tmp_path):
+    port = free_port()
+    arguments = main_arguments(tmp_path, tmp_path / "run")
+    first = start(arguments, f"127.0.0.1:{port}", 0, 2, JAXDET_JOIN_SECONDS="60")
+    wait_for(first, lambda: listening(port))
+    [place] = listening(port)
+    assert place.endswith("0100007F")  # or 127.0.0.1 as IPv6 writes it
+    [(status, err)] = ends([start(arguments, f"127.0.0.1:{port}", 0, 2)])
+    first.kill()
+    first.communicate()
+    assert status == 2
+    assert err == (
+        f"error: 127.0.0.1:{port}: the port is taken on this machine, perhaps by another run or "
+        "another first process of this one; give all processes another port\n"
+    )
+
+
+def listening(port):
+    """The addresses on which somebody listens, as Linux writes them."""
+    lines = "".join(Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")).splitlines()
+    fields = [line.split() for line in lines]
+    return [one[1][:-5] for one in fields if one[1].endswith(f":{port:04X}") and one[3] == "0A"]
 
 
 @pytest.mark.slow
@@ -112,3 +139,18 @@ def test_a_mistake_is_the_end_of_all(tmp_path):
         assert err.splitlines()[-1].startswith(
             f"error: data.root={tmp_path / 'none'}: no such folder"
         )
+
+
+@pytest.mark.slow
+def test_the_same_command_once_more_does_not_end_the_run(root, tmp_path):
+    """Its second process would be taken for the first run's, whose port it knows."""
+    run = RunFolder(tmp_path / "run")
+    arguments = main_arguments(root, run.path, **OPTIONS)
+    address = f"localhost:{free_port()}"
+    processes = [start(arguments, address, index, 2) for index in range(2)]
+    wait_for(processes[0], lambda: 3 in logged(run, "train/loss"))
+    again = [start(arguments, address, index, 2) for index in range(2)]
+    for status, err in ends(again):
+        assert status == 2
+        assert "another process works on this run (pid " in err
+    assert [status for status, _ in ends(processes)] == [0, 0]

@@ -16,7 +16,9 @@ from jaxdet.convert.card import Card
 from jaxdet.data.pieces import Protocol
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
+from jaxdet.predict.__main__ import CSV, JSON
 from jaxdet.predict.rows import Scoring, score_files
+from jaxdet.workdir.files import check_writable
 from tests.golden import torchvision
 
 REPOSITORY = Path(__file__).parents[2]
@@ -170,6 +172,8 @@ def test_the_command_gives_torchvision_s_logits_and_one_row_a_file(weights, tmp_
     table = list(csv.DictReader((tmp_path / "o.csv").open()))
     assert [row["error"] != "" for row in table] == [False, False, True]
     assert all(f"{i}.png" in out for i in range(3))
+    # They may be replaced.
+    check_writable((tmp_path / "o.json", JSON), (tmp_path / "o.csv", CSV))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from jaxdet.errors import UserError
-from jaxdet.workdir.drafts import check_writable, clear_leftovers, new_folder, replacing
-from jaxdet.workdir.files import write_bytes
+from jaxdet.workdir.drafts import clear_leftovers, new_folder, replacing
+from jaxdet.workdir.files import check_writable, write_bytes
 from tests.conftest import killed_while_writing
 
 CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc")
@@ -30,9 +30,10 @@ for _ in range(25):
 CHECKER = """
 import sys
 from pathlib import Path
-from jaxdet.workdir.drafts import check_writable, clear_leftovers
+from jaxdet.workdir.drafts import clear_leftovers
+from jaxdet.workdir.files import check_writable
 for number in range(750):
-    check_writable(Path(sys.argv[1]))
+    check_writable((Path(sys.argv[1]), ""))
     if number % 10 == 0:
         clear_leftovers(Path(sys.argv[1]).parent)
 """
@@ -108,13 +109,13 @@ def test_a_name_that_is_taken_meanwhile_is_kept(tmp_path):
 
 def test_results_never_replace_what_is_no_earlier_result(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
-    (tmp_path / "photo.jpg").touch()
+    (tmp_path / "photo.jpg").write_text("a photograph")
     (tmp_path / "real.json").touch()
     (tmp_path / "link.json").symlink_to("real.json")
-    for name, why in [("pipe.json", "no regular file"), ("link.json", "no regular file"),
+    for name, why in [("pipe.json", "no earlier result"), ("link.json", "no earlier result"),
                       ("photo.jpg", "give another name"), ("", "is a folder"),
                       ("real.json/x.json", r"real\.json is in the way")]:  # fmt: skip
         with pytest.raises(UserError, match=f"cannot be written: .*{why}"):
-            check_writable(tmp_path / name)
-    check_writable(tmp_path / "real.json", tmp_path / "new" / "x.csv", None)
+            check_writable((tmp_path / name, "mine"))
+    check_writable((tmp_path / "real.json", ""), (tmp_path / "new" / "x.csv", ""), (None, ""))
     assert not list((tmp_path / "new").iterdir())

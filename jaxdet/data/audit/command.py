@@ -17,10 +17,13 @@ from jaxdet.data.audit.scan import Scan, scan
 from jaxdet.data.audit.text import print_findings
 from jaxdet.errors import UserError
 from jaxdet.progress import ProgressLine
-from jaxdet.workdir.drafts import check_writable
-from jaxdet.workdir.files import write_bytes, write_json
+from jaxdet.workdir.files import check_writable, write_bytes, write_json
 
 THRESHOLD = 0.6
+
+# What our own results begin with.
+_JSON = r'\{\n  "schema_version": \d+,\n  "root": "[^\n]*",\n  "verdict": '
+_PAGE = r"(?s)<!doctype html>.{0,500}<title>Audit of "
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
     if options.equalise_size and not options.equalise:
         raise UserError("--equalise-size belongs to --equalise=DST")
     # Before the long part.
-    check_writable(options.json, options.page)
+    check_writable((options.json, _JSON), (options.page, _PAGE))
     if options.equalise:
         check_place(options.root, options.equalise)
     scanned = _scan(options.root, max_pixels=options.max_pixels)

@@ -122,10 +122,21 @@ class StoreSet(ImageSet):
         """A view into the store for a raw image; see ImageSet."""
         return self.store.read(int(self.records[index]), max_pixels=max_pixels)
 
+    def content(self, index: int, *, max_pixels: int) -> bytes:
+        """Returns the record; see ImageSet."""
+        del max_pixels  # its size is bounded by the shard
+        return self.store.content(int(self.records[index])).tobytes()
+
     def size(self, index: int) -> tuple[int, int] | None:
         """From the store's index; see ImageSet."""
         one = self.store.index[int(self.records[index])]
         return (int(one["width"]), int(one["height"])) if one["width"] else None
+
+    def marks(self) -> np.ndarray:
+        """Returns size and checksum as one; see ImageSet."""
+        rows = self.store.index[self.records]
+        second = (rows["size"].astype(np.uint64) << np.uint64(32)) ^ rows["crc"].astype(np.uint64)
+        return np.stack([np.zeros_like(second), second], axis=1)
 
     def content_marks(self) -> bytes:
         """Size and checksum of each image, from the store's index."""

@@ -13,9 +13,10 @@ from jaxdet.data.verify.store import verify_store
 from jaxdet.data.verify.tree import Expect, is_tree, verify_tree
 from jaxdet.data.verify.weights import has_weights, verify_weights
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.workdir.drafts import check_writable
-from jaxdet.workdir.files import write_json
+from jaxdet.workdir.files import check_writable, write_json
 
+# What an earlier result begins with.
+JSON = r'\{\n  "root": "[^\n]*",\n  "ok": '
 HELP = "say what is missing, surplus or damaged in data that is already there"
 
 
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     # What Pillow warns of is reported if it is damage, and harmless if not.
     warnings.simplefilter("ignore")
     root: Path = arguments.root
-    check_writable(arguments.json)
+    check_writable((arguments.json, JSON))
     with listing(root):
         if not root.is_dir():
             raise UserError(
