@@ -19,6 +19,7 @@ import jax
 
 from jaxdet import progress
 from jaxdet.errors import RunFailedError, Stopped, UserError, guard, is_disk_full
+from jaxdet.ranges import parse_number
 from jaxdet.runtime.clusters import SWITCH, Cluster, find_cluster
 
 # How long the processes wait for each other at the start, seconds. JAX's own is the same.
@@ -179,10 +180,7 @@ def _call(function: Callable[[], None], *, limit: float = float("inf")) -> None:
 
 def _seconds(name: str, default: float) -> float:
     text = os.environ.get(name) or str(default)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1 <= seconds < _WEEK:
-        raise UserError(f"{name}={text}: not a number of seconds from 1")
+    seconds = parse_number(text, f"[1, {_WEEK})")
+    if seconds is None:
+        raise UserError(f"{name}={text:.50}: not a number of seconds from 1")
     return seconds
