@@ -20,7 +20,7 @@ from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_results
-from jaxdet.runtime import environment, mesh, signals, watchdog
+from jaxdet.runtime import environment, memory, mesh, signals, watchdog
 from jaxdet.runtime.changes import check_config, find_changes, has_begun, note_changes
 from jaxdet.runtime.compile_cache import use_compile_cache
 from jaxdet.runtime.hosts import are_several, comparing
@@ -192,6 +192,11 @@ def _check_batches(config: schema.Config, devices: Mesh) -> None:
         option = f"optim.accumulate={optim.accumulate}: a part of the batch"
         mesh.check_divides(devices, batch_size=part, option=option)
     mesh.check_divides(devices, batch_size=config.eval_batch_size, option="evaluation.batch_size")
+    for option, size, side in (
+        ("optim.batch_size", optim.batch_size, config.augment.crop),
+        ("evaluation.batch_size", config.eval_batch_size, config.eval_crop),
+    ):
+        memory.check_fits(f"{option}={size}", size // jax.process_count() * 3 * side**2)
 
 
 def _refuse_foreign(folder: RunFolder) -> None:

@@ -1,12 +1,22 @@
+import argparse
 import dataclasses
 import json
+import math
+import re
+from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
 
 from jaxdet import config as schema
+from jaxdet.bench import commands as bench_commands
 from jaxdet.config import Config
+from jaxdet.config.forms import list_options
+from jaxdet.convert import __main__ as convert_command
+from jaxdet.data import __main__ as data_command
 from jaxdet.errors import UserError
+from jaxdet.predict.options import get_parser
+from jaxdet.ranges import Range
 from tests.golden import configs as golden
 from tests.golden import options
 
@@ -133,6 +143,67 @@ def test_impossible_values_are_refused_by_name(key, value):
     node[name] = value
     with pytest.raises(UserError, match=key if key != "task" else "model.init"):
         schema.validate(schema.from_json_dict(nested))
+
+
+NUMBERS = {
+    name: field
+    for name, field in list_options().items()
+    if re.search(r"\b(int|float)\b", str(field.type))
+}
+
+
+def test_every_number_has_a_range_and_its_default_lies_in_it():
+    for name, field in NUMBERS.items():
+        within = Range.of(field.metadata["within"])
+        values = field.default if isinstance(field.default, tuple) else (field.default,)
+        assert all(value in within for value in values), name
+
+
+def test_no_option_takes_a_number_without_end():
+    for name, field in NUMBERS.items():
+        endless = (math.nan, math.inf, -math.inf, 1e300, -2.0, 10**5000, -(10**5000))
+        if "float" not in str(field.type):
+            endless = (2**64, -2, 10**5000, -(10**5000))
+        for value in endless:
+            nested = schema.to_json_dict(Config())
+            *sections, last = name.split(".")
+            node = nested[sections[0]] if sections else nested
+            node[last] = [value] * max(len(node[last]), 1) if "tuple" in str(field.type) else value
+            with pytest.raises(UserError, match=name) as refusal:
+                schema.validate(schema.from_json_dict(nested))
+            assert len(str(refusal.value)) < 200
+
+
+def _number_options():
+    for parser in _parsers():
+        nested = [a.choices for a in parser._actions if isinstance(a.choices, dict)]
+        for command in [*(nested[0].values() if nested else ()), parser]:
+            for action in command._actions:
+                if action.type is not None and action.type is not Path:
+                    yield f"{command.prog} {action.option_strings[0]}", action.type
+
+
+def _parsers():
+    convert = convert_command._parser()
+    bench, data = argparse.ArgumentParser("bench"), argparse.ArgumentParser("data")
+    bench_commands.add_commands(bench.add_subparsers())
+    commands = data.add_subparsers()
+    for name, command in data_command.COMMANDS.items():
+        command.add_flags(commands.add_parser(name))
+    return convert, bench, data, get_parser()
+
+
+def test_no_command_takes_a_number_without_end():
+    tried = 0
+    for option, kind in _number_options():
+        if option.rpartition(" ")[2] in ("--classes", "--only", "--base-url"):
+            continue  # words
+        for text in ("nan", "inf", "-1e300", "1e400", "9" * 5000, "-3", "", "1_0", "\u0663"):
+            with pytest.raises((argparse.ArgumentTypeError, UserError)) as refusal:
+                kind(text)
+            assert len(str(refusal.value)) < 200, option
+        tried += 1
+    assert tried > 40
 
 
 def test_hash_follows_what_changes_a_result_and_nothing_else():

@@ -31,6 +31,11 @@ def test_two_hundred_weights_stores_datasets_and_results(tmp_path):
     check("files", seed=0, count=200, folder=tmp_path)
 
 
+@pytest.mark.slow
+def test_a_thousand_values_of_options(tmp_path):
+    check("values", seed=0, count=1000, folder=tmp_path)
+
+
 def test_the_fuzzer_sees_crashes_hangs_and_tracebacks(tmp_path, monkeypatch):
     """Its own proof: a child that misbehaves in each way."""
     monkeypatch.setattr("tests.fuzz.run.HUNG", 2.0)

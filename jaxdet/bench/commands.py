@@ -8,9 +8,10 @@ from typing import Any
 
 from jaxdet.bench import input as bench_input
 from jaxdet.bench import training_commands as training
-from jaxdet.bench.arguments import ARCHITECTURES, given_images, positive, say
+from jaxdet.bench.arguments import ARCHITECTURES, given_images, say
 from jaxdet.bench.pictures import write_pictures
 from jaxdet.config import Model
+from jaxdet.ranges import SIDE, whole_number
 
 # Options to rows.
 Measure = Callable[[argparse.Namespace], list[dict[str, Any]]]
@@ -46,12 +47,20 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         help="folder with train/ of images of 224 pixels or more; 1024 crops of photographs of "
         "256 pixels where left out",
     )
-    parser.add_argument("--batch-size", type=positive, default=64, metavar="N")
+    parser.add_argument("--batch-size", type=whole_number("[1, 1e6]"), default=64, metavar="N")
     parser.add_argument(
-        "--seconds", type=positive, default=3, metavar="N", help="of each measurement (default 3)"
+        "--seconds",
+        type=whole_number("[1, 86400]"),
+        default=3,
+        metavar="N",
+        help="of each measurement (default 3)",
     )
     parser.add_argument(
-        "--rounds", type=positive, default=5, metavar="N", help="turns of each row (default 5)"
+        "--rounds",
+        type=whole_number("[1, 10000]"),
+        default=5,
+        metavar="N",
+        help="turns of each row (default 5)",
     )
 
 
@@ -66,9 +75,15 @@ def _add_eval(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", type=_even, default=64, metavar="N", help="in each set (default 64)"
     )
-    parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="of crops")
     parser.add_argument(
-        "--rounds", type=positive, default=3, metavar="N", help="turns of each row (default 3)"
+        "--batch-size", type=whole_number("[1, 1e6]"), default=32, metavar="N", help="of crops"
+    )
+    parser.add_argument(
+        "--rounds",
+        type=whole_number("[1, 10000]"),
+        default=3,
+        metavar="N",
+        help="turns of each row (default 3)",
     )
     parser.add_argument("--arch", choices=ARCHITECTURES, default="resnet50")
 
@@ -95,16 +110,18 @@ _DIP = (
 
 
 def _add_dip(parser: argparse.ArgumentParser) -> None:
-    for flag, default, text in (
-        ("size", 128, "pixels a side"),
-        ("width", 128, "channels"),
-        ("levels", 5, "halvings"),
-        ("at-once", 8, "networks"),
-        ("updates", 10, "of each network in a turn"),
-        ("rounds", 3, "turns of each row"),
+    for flag, default, within, text in (
+        ("size", 128, SIDE, "pixels a side"),
+        ("width", 128, "[1, 1024]", "channels"),
+        ("levels", 5, "[1, 14]", "halvings"),
+        ("at-once", 8, "[1, 4096]", "networks"),
+        ("updates", 10, "[1, 1e6]", "of each network in a turn"),
+        ("rounds", 3, "[1, 10000]", "turns of each row"),
     ):
         told = f"{text} (default {default})"
-        parser.add_argument(f"--{flag}", type=positive, default=default, metavar="N", help=told)
+        parser.add_argument(
+            f"--{flag}", type=whole_number(within), default=default, metavar="N", help=told
+        )
 
 
 def _measure_dip(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -119,7 +136,7 @@ def _measure_dip(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _even(text: str) -> int:
-    count = positive(text)
+    count = whole_number("[2, 1e6]")(text)
     if count % 2:
         raise argparse.ArgumentTypeError(f"{text!r} is no even number")
     return count

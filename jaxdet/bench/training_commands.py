@@ -6,11 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from jaxdet.bench.arguments import ARCHITECTURES, given_images, positive, rate, say
+from jaxdet.bench.arguments import ARCHITECTURES, given_images, say
 from jaxdet.bench.pictures import write_pictures
 from jaxdet.config import Model, Runtime, schema
 from jaxdet.data.store.pack import pack
 from jaxdet.errors import UserError
+from jaxdet.ranges import COUNT, SIDE, number, whole_number
 
 _BOUNDLESS = float("inf")
 
@@ -28,14 +29,19 @@ def add_step(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     _add_network(parser)
     parser.add_argument(
-        "--batch-size", type=positive, nargs="+", default=[64], metavar="N", help="default 64"
+        "--batch-size",
+        type=whole_number("[1, 1e6]"),
+        nargs="+",
+        default=[64],
+        metavar="N",
+        help="default 64",
     )
     parser.add_argument(
         "--reference", choices=("flax", "torch"), default="flax",
         help="torch: rows of PyTorch too, eager in float32 as published, and its fastest way",
     )  # fmt: skip
     parser.add_argument(
-        "--accumulate", type=positive, default=1, metavar="N",
+        "--accumulate", type=whole_number("[1, 1e6]"), default=1, metavar="N",
         help="parts of the batch that the row jaxdet works through one after another (default 1)",
     )  # fmt: skip
     parser.add_argument(
@@ -47,19 +53,24 @@ def add_step(parser: argparse.ArgumentParser) -> None:
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    for flag, default, text in (
-        ("width", 64, "channels of the first layer"), ("size", 224, "pixels a side"),
+    for flag, default, within, text in (
+        ("width", 64, "[1, 1024]", "channels of the first layer"),
+        ("size", 224, SIDE, "pixels a side"),
     ):  # fmt: skip
         told = f"{text} (default {default})"
-        parser.add_argument(f"--{flag}", type=positive, default=default, metavar="N", help=told)
+        parser.add_argument(
+            f"--{flag}", type=whole_number(within), default=default, metavar="N", help=told
+        )
 
 
 def _add_turns(parser: argparse.ArgumentParser) -> None:
-    for flag, default, text in (
-        ("steps", 10, "in a turn"), ("rounds", 3, "turns of each row"),
+    for flag, default, within, text in (
+        ("steps", 10, "[1, 1e6]", "in a turn"), ("rounds", 3, "[1, 10000]", "turns of each row"),
     ):  # fmt: skip
         told = f"{text} (default {default})"
-        parser.add_argument(f"--{flag}", type=positive, default=default, metavar="N", help=told)
+        parser.add_argument(
+            f"--{flag}", type=whole_number(within), default=default, metavar="N", help=told
+        )
     parser.add_argument(
         "--profile", type=Path, metavar="DIR",
         help="write traces of a few more steps there, for Perfetto or TensorBoard",
@@ -123,9 +134,13 @@ def add_e2e(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder or packed store with train/; 512 pictures, packed, where left out",
     )
-    parser.add_argument("--batch-size", type=positive, default=64, metavar="N", help="default 64")
+    parser.add_argument(
+        "--batch-size", type=whole_number("[1, 1e6]"), default=64, metavar="N", help="default 64"
+    )
     parser.add_argument("--backend", choices=("faithful", "fast"), default="faithful")
-    parser.add_argument("--workers", type=int, default=-1, metavar="N", help="-1: one a core")
+    parser.add_argument(
+        "--workers", type=whole_number("[-1, 1024]"), default=-1, metavar="N", help="-1: one a core"
+    )
     parser.add_argument("--worker-kind", choices=("auto", "threads", "processes"), default="auto")
     parser.add_argument(
         "--reference", choices=("step", "torch"), default="step",
@@ -185,7 +200,9 @@ def add_scaling(parser: argparse.ArgumentParser) -> None:
         ("batch-size", 512, "images a step over all devices"),
     ):  # fmt: skip
         told = f"{text} (default {default})"
-        parser.add_argument(f"--{flag}", type=positive, default=default, metavar="N", help=told)
+        parser.add_argument(
+            f"--{flag}", type=whole_number(COUNT), default=default, metavar="N", help=told
+        )
     for flag, standard, text in (
         ("parameters", 23.5e6, "of the network"),
         ("step-rate", None, "images/s that one device trains on: bench step"),
@@ -196,16 +213,21 @@ def add_scaling(parser: argparse.ArgumentParser) -> None:
         ("price", 0.0, "of one device for an hour"),
     ):  # fmt: skip
         told = text if standard in (None, _BOUNDLESS) else f"{text} (default {standard:g})"
+        within = "[0, 1e30]" if flag == "price" else "(0, 1e30]"
         parser.add_argument(
-            f"--{flag}", type=rate, default=standard, required=standard is None, metavar="X",
-            help=told,
+            f"--{flag}", type=number(within), default=standard, required=standard is None,
+            metavar="X", help=told,
         )  # fmt: skip
-    parser.add_argument("--devices-per-host", type=positive, default=8, metavar="N")
+    parser.add_argument("--devices-per-host", type=whole_number("[1, 1e6]"), default=8, metavar="N")
     parser.add_argument(
         "--shared-cores", action="store_true", help="steps and input on the same CPU cores"
     )
     parser.add_argument(
-        "--devices", type=positive, nargs="+", default=[1, 8, 16, 64, 128, 512], metavar="N"
+        "--devices",
+        type=whole_number("[1, 1e6]"),
+        nargs="+",
+        default=[1, 8, 16, 64, 128, 512],
+        metavar="N",
     )
 
 
@@ -213,9 +235,6 @@ def scaling_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Its rows, each told in words too."""
     from jaxdet.bench.scaling import Machine, Run, rows
 
-    for flag in ("step_rate", "input_rate", "eval_rate", "link", "disk"):
-        if not getattr(options, flag):
-            raise UserError(f"--{flag.replace('_', '-')}=0: nothing would ever end")
     if options.images < options.batch_size:
         raise UserError(f"--images={options.images}: less than --batch-size={options.batch_size}")
     uneven = [n for n in options.devices if options.batch_size % n]

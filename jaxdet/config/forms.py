@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import operator
 import runpy
 import types
 import typing
@@ -13,6 +14,7 @@ import ml_collections
 
 from jaxdet.config.schema import Config
 from jaxdet.errors import UserError
+from jaxdet.ranges import show_value
 
 # Options that say where and how a run goes, not what it computes: left out of the hash.
 _NOT_HASHED = ("runtime.", "checkpoint.on_full_disk", "data.root", "data.train_root", "name")
@@ -23,18 +25,22 @@ _PER_PROCESS = ("data.root", "data.train_root", "runtime.workers", "runtime.work
                 "runtime.hang_seconds", "runtime.compile_cache")  # fmt: skip
 
 
-def flatten(config: Config) -> dict[str, Any]:
-    """Dotted option names to values, in the order of the schema."""
+def list_options() -> dict[str, dataclasses.Field[Any]]:
+    """Returns the field behind each dotted option name, in the order of the schema."""
 
-    def walk(node: Any, prefix: str) -> typing.Iterator[tuple[str, Any]]:
-        for field in dataclasses.fields(node):
-            value = getattr(node, field.name)
-            if dataclasses.is_dataclass(value):
-                yield from walk(value, f"{prefix}{field.name}.")
+    def walk(section: Any, prefix: str) -> typing.Iterator[tuple[str, dataclasses.Field[Any]]]:
+        for field in dataclasses.fields(section):
+            if dataclasses.is_dataclass(field.default):
+                yield from walk(field.default, f"{prefix}{field.name}.")
             else:
-                yield f"{prefix}{field.name}", value
+                yield f"{prefix}{field.name}", field
 
-    return dict(walk(config, ""))
+    return dict(walk(Config, ""))
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Returns the values of a config by dotted option names, in the order of the schema."""
+    return {name: operator.attrgetter(name)(config) for name in list_options()}
 
 
 def to_json_dict(config: Config) -> dict[str, Any]:
@@ -142,10 +148,10 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
         return _build(kind, value, key + ".")
     if typing.get_origin(kind) is tuple:
         return _convert_tuple(typing.get_args(kind), value, key)
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) < 2**1023:
         return float(value)
     if type(value) is not kind:
-        raise UserError(f"config: {key}={value!r} must be of type {_type_name(kind)}")
+        raise UserError(f"config: {key}={show_value(value)} must be of type {_type_name(kind)}")
     return value
 
 

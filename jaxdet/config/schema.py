@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+from jaxdet.ranges import AREA, SEED, SIDE
+
 WANG = "Wang et al., CVPR 2020"
 FRANK = "Frank and Holz, ML Reproducibility Challenge 2020"
 XUAN = "Xuan et al. 2019"
@@ -23,10 +25,25 @@ CHECKPOINTS = ("best", "best_of_last_phase", "latest")
 
 
 def option(
-    default: Any, doc: str, *, unit: str = "", source: str = "jaxdet", choices: tuple[str, ...] = ()
+    default: Any,
+    doc: str,
+    *,
+    unit: str = "",
+    source: str = "jaxdet",
+    choices: tuple[str, ...] = (),
+    within: str = "",
 ) -> Any:
-    """A dataclass field that carries its own documentation."""
-    metadata = {"doc": doc, "unit": unit, "source": source, "choices": choices}
+    """Returns a dataclass field that carries its own documentation.
+
+    Args:
+      default: where nothing is given.
+      doc: what it means, for docs/configuration.md.
+      unit: of a number.
+      source: who published the default or the choice.
+      choices: all that a word may be; empty: any.
+      within: the interval of a number, or of each number of a tuple, as `(0, 1]`.
+    """
+    metadata = {"doc": doc, "unit": unit, "source": source, "choices": choices, "within": within}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -44,10 +61,16 @@ class Data:
         (), "training class folders to use; empty: all that are there", source=WANG
     )
     num_classes: int = option(
-        0, "use only the first N class folders in sorted order; 0: all", source=FRANK
+        0,
+        "use only the first N class folders in sorted order; 0: all",
+        source=FRANK,
+        within="[0, 1e6]",
     )
     fraction: float = option(
-        1.0, "share of each training folder to use, drawn with the seed", source=f"{WANG}, B.2"
+        1.0,
+        "share of each training folder to use, drawn with the seed",
+        source=f"{WANG}, B.2",
+        within="(0, 1]",
     )
     validation: str = option(
         "auto",
@@ -56,7 +79,10 @@ class Data:
         choices=("auto", "train"),
     )
     val_fraction: float = option(
-        0.1, "share of train/ that is held out for validation", source=FRANK
+        0.1,
+        "share of train/ that is held out for validation",
+        source=FRANK,
+        within="(0, 1)",
     )
     on_bad_image: str = option(
         "stop",
@@ -71,6 +97,7 @@ class Data:
         "images with more pixels by their header, or with a side of more than 1,024 times the "
         "other, are not decoded and count as unreadable",
         unit="pixels",
+        within=AREA,
     )
 
 
@@ -79,9 +106,14 @@ class Augment:
     """What happens to a training image, in this order: resize, blur, JPEG, crop, flip."""
 
     resize: int = option(
-        0, "shorter side after resizing, Pillow's bilinear; 0: no resizing", unit="pixels"
+        0,
+        "shorter side after resizing, Pillow's bilinear; 0: no resizing",
+        unit="pixels",
+        within="[0, 16384]",
     )
-    blur_probability: float = option(0.0, "chance of a Gaussian blur", source=f"{WANG}, 4.1")
+    blur_probability: float = option(
+        0.0, "chance of a Gaussian blur", source=f"{WANG}, 4.1", within="[0, 1]"
+    )
     blur: str = option(
         "gaussian",
         "gaussian: kernel to four deviations; three_tap: torchvision's of three taps, far weaker; "
@@ -92,10 +124,18 @@ class Augment:
         choices=("gaussian", "three_tap", "three_tap_vertical", "kernel"),
     )
     blur_kernels: tuple[int, ...] = option(
-        (1, 3, 5, 7), "sides of the kernel to draw from", unit="pixels", source=XUAN
+        (1, 3, 5, 7),
+        "sides of the kernel to draw from",
+        unit="pixels",
+        source=XUAN,
+        within="[1, 255]",
     )
     blur_sigma: tuple[float, float] = option(
-        (0.0, 3.0), "range of the blur's standard deviation", unit="pixels", source=f"{WANG}, 4.1"
+        (0.0, 3.0),
+        "range of the blur's standard deviation",
+        unit="pixels",
+        source=f"{WANG}, 4.1",
+        within="[0, 100]",
     )
     backend: str = option(
         "faithful",
@@ -103,19 +143,33 @@ class Augment:
         "from it, and JPEG by OpenCV alone",
         choices=("faithful", "fast"),
     )
-    jpeg_probability: float = option(0.0, "chance of JPEG compression", source=f"{WANG}, 4.1")
+    jpeg_probability: float = option(
+        0.0, "chance of JPEG compression", source=f"{WANG}, 4.1", within="[0, 1]"
+    )
     jpeg_quality: tuple[int, int] = option(
-        (30, 100), "range of the JPEG quality, both ends included", source=f"{WANG}, 4.1"
+        (30, 100),
+        "range of the JPEG quality, both ends included",
+        source=f"{WANG}, 4.1",
+        within="[1, 100]",
     )
     jpeg_quality_cap: int = option(
-        100, "a higher quality that was drawn becomes this one", source=f"95: {FRANK}"
+        100,
+        "a higher quality that was drawn becomes this one",
+        source=f"95: {FRANK}",
+        within="[1, 100]",
     )
     jpeg_codecs: tuple[str, ...] = option(
         ("cv2", "pil"), "encoders to draw from: cv2, pil", source=f"{WANG}, 4.1"
     )
-    noise_probability: float = option(0.0, "chance of Gaussian noise, after JPEG", source=XUAN)
+    noise_probability: float = option(
+        0.0, "chance of Gaussian noise, after JPEG", source=XUAN, within="[0, 1]"
+    )
     noise_sigma: tuple[float, float] = option(
-        (0.0, 5.0), "range of the noise's standard deviation", unit="grey levels", source=XUAN
+        (0.0, 5.0),
+        "range of the noise's standard deviation",
+        unit="grey levels",
+        source=XUAN,
+        within="[0, 255]",
     )
     scope: str = option(
         "image",
@@ -130,7 +184,11 @@ class Augment:
         choices=("independent", "joint"),
     )
     crop: int = option(
-        224, "side of the square crop: random in training, else centre", unit="pixels", source=WANG
+        224,
+        "side of the square crop: random in training, else centre",
+        unit="pixels",
+        source=WANG,
+        within=SIDE,
     )
     corner: str = option(
         "random",
@@ -138,7 +196,9 @@ class Augment:
         source=f"centre: {ZHANG}",
         choices=("random", "centre"),
     )
-    flip_probability: float = option(0.5, "chance of a horizontal flip", source=WANG)
+    flip_probability: float = option(
+        0.5, "chance of a horizontal flip", source=WANG, within="[0, 1]"
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -166,10 +226,12 @@ class Model:
         0.02,
         "deviation of the normal weights that a new last layer of a ResNet or VGG starts with",
         source=f"CNNDetection; 1: {FRANK}",
+        within="(0, 100]",
     )
     width: int = option(
         64,
         "channels of the first layer: 64 as published, but cooccurrence 32, forensic_transfer 8",
+        within="[1, 1024]",
     )
     dtype: str = option(
         "float32",
@@ -185,6 +247,7 @@ class Model:
         1,
         "batch statistics are taken over this many equal groups of the global batch, or of each of "
         "its parts (optim.accumulate)",
+        within="[1, 1e6]",
     )
 
 
@@ -199,11 +262,14 @@ class Optim:
         choices=("adam", "sgd"),
     )
 
-    batch_size: int = option(64, "images a step, over all devices and hosts", source=WANG)
+    batch_size: int = option(
+        64, "images a step, over all devices and hosts", source=WANG, within="[1, 1e6]"
+    )
     accumulate: int = option(
         1,
         "equal parts that a step works through one after another, adding up their gradients: the "
         "memory of one part; batch statistics are those of each part",
+        within="[1, 1e6]",
     )
     rematerialise: bool = option(
         False,
@@ -211,13 +277,23 @@ class Optim:
         "gradient: less memory, about a third more to compute. ResNets alone",
         source="Chen et al. 2016, arXiv 1604.06174",
     )
-    learning_rate: float = option(1e-4, "learning rate at the start", source=WANG)
-    beta1: float = option(0.9, "Adam's decay of the first moment", source=WANG)
-    beta2: float = option(0.999, "Adam's decay of the second moment", source=WANG)
-    epsilon: float = option(1e-8, "Adam's epsilon, outside the square root", source="PyTorch")
-    momentum: float = option(0.9, "SGD's share of the last direction", source=ZHANG)
-    dampening: float = option(0.0, "SGD's loss of each new gradient", source=f"0.9: {ZHANG}")
-    weight_decay: float = option(0.0, "SGD's L2 penalty", source=f"1e-4: {ZHANG}")
+    learning_rate: float = option(
+        1e-4, "learning rate at the start", source=WANG, within="(0, 1e30]"
+    )
+    beta1: float = option(0.9, "Adam's decay of the first moment", source=WANG, within="[0, 1)")
+    beta2: float = option(0.999, "Adam's decay of the second moment", source=WANG, within="[0, 1)")
+    epsilon: float = option(
+        1e-8, "Adam's epsilon, outside the square root", source="PyTorch", within="(0, 1]"
+    )
+    momentum: float = option(
+        0.9, "SGD's share of the last direction", source=ZHANG, within="[0, 1)"
+    )
+    dampening: float = option(
+        0.0, "SGD's loss of each new gradient", source=f"0.9: {ZHANG}", within="[0, 1]"
+    )
+    weight_decay: float = option(
+        0.0, "SGD's L2 penalty", source=f"1e-4: {ZHANG}", within="[0, 1000]"
+    )
     schedule: str = option(
         "plateau",
         "plateau: divided after epochs without improvement; cosine: to zero over max_epochs; "
@@ -225,10 +301,17 @@ class Optim:
         source=f"plateau: {WANG}; steps: {NPR}",
         choices=("plateau", "cosine", "steps", "constant"),
     )
-    decay_every: int = option(10, "epochs between the falls of steps", unit="epochs", source=NPR)
-    decay_factor: float = option(0.9, "what the rate is multiplied by at each fall", source=NPR)
+    decay_every: int = option(
+        10, "epochs between the falls of steps", unit="epochs", source=NPR, within="[1, 1e6]"
+    )
+    decay_factor: float = option(
+        0.9, "what the rate is multiplied by at each fall", source=NPR, within="(0, 1]"
+    )
     max_epochs: int = option(
-        0, "end after this many epochs; 0: when the plateau rule ends the run", unit="epochs"
+        0,
+        "end after this many epochs; 0: when the plateau rule ends the run",
+        unit="epochs",
+        within="[0, 1e6]",
     )
     on_nonfinite: str = option(
         "stop",
@@ -237,7 +320,10 @@ class Optim:
         choices=("stop", "skip"),
     )
     max_skipped: int = option(
-        10, "with skip: updates left out in a whole run, at most; one more ends it", unit="steps"
+        10,
+        "with skip: updates left out in a whole run, at most; one more ends it",
+        unit="steps",
+        within="[0, 1e9]",
     )
 
 
@@ -246,17 +332,32 @@ class Plateau:
     """The published early stopping, which divides the learning rate before it stops."""
 
     patience: int = option(
-        5, "epochs without improvement that end a phase", unit="epochs", source=WANG
+        5,
+        "epochs without improvement that end a phase",
+        unit="epochs",
+        source=WANG,
+        within="[1, 1e6]",
     )
     first_delta: float = option(
-        0.001, "least gain in accuracy that counts in the first phase", source="CNNDetection"
+        0.001,
+        "least gain in accuracy that counts in the first phase",
+        source="CNNDetection",
+        within="[0, 1]",
     )
-    later_delta: float = option(0.002, "the same in later phases", source="CNNDetection")
+    later_delta: float = option(
+        0.002, "the same in later phases", source="CNNDetection", within="[0, 1]"
+    )
     factor: float = option(
-        10.0, "what the learning rate is divided by when a phase ends", source=WANG
+        10.0,
+        "what the learning rate is divided by when a phase ends",
+        source=WANG,
+        within="(1, 1e30]",
     )
     min_learning_rate: float = option(
-        1e-6, "the run ends when the learning rate would fall below this", source=WANG
+        1e-6,
+        "the run ends when the learning rate would fall below this",
+        source=WANG,
+        within="[0, 1e30]",
     )
     keep_best: bool = option(
         False,
@@ -284,9 +385,12 @@ class Checkpoint:
     """When the run is saved and how much of it is kept."""
 
     every_steps: int = option(
-        2000, "save within an epoch after this many steps; 0: after epochs only", source=WANG
+        2000,
+        "save within an epoch after this many steps; 0: after epochs only",
+        source=WANG,
+        within="[0, 1e9]",
     )
-    keep_latest: int = option(2, "newest checkpoints kept, beside the best ones")
+    keep_latest: int = option(2, "newest checkpoints kept, beside the best ones", within="[1, 1e6]")
     on_full_disk: str = option(
         "stop",
         "stop: end with the checkpoint before kept; wait: go on when there is room, and let each "
@@ -305,6 +409,7 @@ class Evaluation:
         "side of the centre crop, smaller images padded with black; 0: augment.crop",
         unit="pixels",
         source=WANG,
+        within="[0, 16384]",
     )
     protocols: tuple[str, ...] = option(
         ("crop",),
@@ -314,31 +419,48 @@ class Evaluation:
         source=f"crop: {WANG}; full: CNNDetection; resize: {WANG}, A.7",
     )
     resize: int = option(
-        256, "shorter side of the protocol resize", unit="pixels", source=f"{WANG}, A.7"
+        256,
+        "shorter side of the protocol resize",
+        unit="pixels",
+        source=f"{WANG}, A.7",
+        within=SIDE,
     )
     blur_sigmas: tuple[float, ...] = option(
         (),
         "score the sets again blurred, with each of these deviations",
         unit="pixels",
         source=f"{WANG}, figure 5",
+        within="(0, 100]",
     )
     jpeg_qualities: tuple[int, ...] = option(
-        (), "score the sets again after JPEG (Pillow) of each quality", source=f"{WANG}, figure 5"
+        (),
+        "score the sets again after JPEG (Pillow) of each quality",
+        source=f"{WANG}, figure 5",
+        within="[1, 100]",
     )
     scales: tuple[float, ...] = option(
-        (), "score the sets again resized by each factor, Pillow's bilinear"
+        (),
+        "score the sets again resized by each factor, Pillow's bilinear",
+        within="(0, 16]",
     )
     noise_sigmas: tuple[float, ...] = option(
-        (), "score the sets again with Gaussian noise of each deviation", unit="grey levels"
+        (),
+        "score the sets again with Gaussian noise of each deviation",
+        unit="grey levels",
+        within="(0, 255]",
     )
     two_shot: int = option(
         0,
         "images of each label of a set that are cut into random crops to learn a threshold from "
         "every pair of a real and a fake; 0: none",
         source=f"{WANG}, A.6",
+        within="[0, 1e6]",
     )
     two_shot_crops: int = option(
-        128, "random crops of each image for two_shot", source=f"{WANG}, A.6"
+        128,
+        "random crops of each image for two_shot",
+        source=f"{WANG}, A.6",
+        within="[1, 1e6]",
     )
     analyses: tuple[str, ...] = option(
         ("spectra", "ranking"),
@@ -348,9 +470,12 @@ class Evaluation:
         source=f"{WANG}, figures 6 and 7",
     )
     spectrum_images: int = option(
-        2000, "images of each label in an average spectrum, at most", source=f"{WANG}, figure 7"
+        2000,
+        "images of each label in an average spectrum, at most",
+        source=f"{WANG}, figure 7",
+        within="[1, 1e9]",
     )
-    batch_size: int = option(0, "images a step; 0: optim.batch_size")
+    batch_size: int = option(0, "images a step; 0: optim.batch_size", within="[0, 1e6]")
     weights: str = option(
         "auto",
         "checkpoint that is scored: best of all epochs, best of the last phase as published, or "
@@ -358,7 +483,7 @@ class Evaluation:
         source="best_of_last_phase: CNNDetection",
         choices=("auto", *CHECKPOINTS),
     )
-    bootstrap: int = option(1000, "resamples behind each 95 % interval")
+    bootstrap: int = option(1000, "resamples behind each 95 % interval", within="[0, 1e5]")
     published: str = option(
         "auto",
         "row of evals/published.csv whose AP stands beside ours, as 'source; table; setting; "
@@ -370,20 +495,27 @@ class Evaluation:
 class Runtime:
     """The machine. Nothing here changes a result; it may differ when a run goes on."""
 
-    devices: int = option(0, "accelerators (or simulated CPU devices) to use; 0: all")
-    workers: int = option(-1, "input workers a host; -1: one per core, 0: none, in line")
+    devices: int = option(
+        0, "accelerators (or simulated CPU devices) to use; 0: all", within="[0, 1e6]"
+    )
+    workers: int = option(
+        -1, "input workers a host; -1: one per core, 0: none, in line", within="[-1, 1024]"
+    )
     worker_kind: str = option(
         "auto",
         "threads or processes; auto: threads, since decoding, blur and JPEG leave Python's lock",
         choices=("auto", "threads", "processes"),
     )
-    log_every: int = option(50, "steps between lines in metrics.jsonl", unit="steps")
+    log_every: int = option(
+        50, "steps between lines in metrics.jsonl", unit="steps", within="[1, 1e9]"
+    )
     hang_seconds: float = option(
         1800.0,
         "end the run with a diagnosis where nothing moves for so long; where the stage is known "
         "to be long without a sign (compiling, looking up images, scores' intervals) after an "
         "hour at least; 0: never",
         unit="seconds",
+        within="[0, 1e7]",
     )
     deterministic: bool = option(
         False,
@@ -408,7 +540,7 @@ class Config:
         "train, evaluate (weights from model.init), or one after the other",
         choices=("train_eval", "train", "eval"),
     )
-    seed: int = option(0, "every random choice follows from it")
+    seed: int = option(0, "every random choice follows from it", within=SEED)
     data: Data = Data()
     augment: Augment = Augment()
     model: Model = Model()

@@ -1,23 +1,21 @@
-"""Which options cannot work together."""
+"""Which values options may have, and which of them cannot work together."""
 
-import dataclasses
-import typing
-from typing import Any
+from collections.abc import Iterator
 
-from jaxdet.config.forms import flatten
+from jaxdet.config.forms import flatten, list_options
 from jaxdet.config.schema import ANALYSES, PROTOCOLS, Config, Evaluation, Optim
 from jaxdet.errors import UserError
+from jaxdet.ranges import Range, show_value
 
 
 def validate(config: Config) -> None:
     """Refuses options that cannot work, before any work starts.
 
     Raises:
-      UserError: one line with every problem found.
+      UserError: one line with every value that no option of that name may have or, where there is
+        none, with all that cannot work together.
     """
-    problems = [
-        *_choice_problems(config),
-        *_range_problems(config),
+    problems = list(_value_problems(config)) or [
         *_joint_problems(config),
         *_evaluation_problems(config.evaluation, config.eval_crop),
     ]
@@ -25,52 +23,26 @@ def validate(config: Config) -> None:
         raise UserError("config: " + "; ".join(problems))
 
 
-def _choice_problems(config: Config) -> typing.Iterator[str]:
-    for section in (config, *_sections(config).values()):
-        prefix = _prefix(config, section)
-        for field in dataclasses.fields(section):
-            choices = field.metadata.get("choices") or ()
-            value = getattr(section, field.name)
-            if choices and value not in choices:
-                yield f"{prefix}{field.name}={value!r} is not one of {', '.join(choices)}"
+def _value_problems(config: Config) -> Iterator[str]:
+    """Yields what is wrong with each option by itself: no choice, or a number out of its range."""
+    values = flatten(config)
+    for key, field in list_options().items():
+        value = values[key]
+        choices, within = field.metadata["choices"], field.metadata["within"]
+        if choices and value not in choices:
+            yield f"{key}={show_value(value)} is not one of {', '.join(choices)}"
+        numbers = value if isinstance(value, tuple) else (value,)
+        if within and not all(number in Range.of(within) for number in numbers):
+            yield f"{key}={show_value(value)} is not {Range.of(within)}"
 
 
-def _range_problems(config: Config) -> typing.Iterator[str]:
-    flat = flatten(config)
-    for key in ("augment.blur_probability", "augment.jpeg_probability", "augment.flip_probability",
-                "augment.noise_probability"):  # fmt: skip
-        if not 0 <= flat[key] <= 1:
-            yield f"{key}={flat[key]} is not between 0 and 1"
-    for key in ("data.fraction", "data.val_fraction"):
-        if not 0 < flat[key] <= 1:
-            yield f"{key}={flat[key]} is not above 0 and at most 1"
-    for key in ("optim.batch_size", "optim.learning_rate", "augment.crop", "model.width",
-                "model.norm_groups", "plateau.patience", "checkpoint.keep_latest",
-                "optim.accumulate", "runtime.log_every", "data.max_pixels", "evaluation.resize",
-                "evaluation.two_shot_crops", "evaluation.spectrum_images",
-                "optim.decay_every", "optim.decay_factor", "model.head_deviation"):  # fmt: skip
-        if not flat[key] > 0:
-            yield f"{key}={flat[key]} is not above 0"
-    for key in ("augment.resize", "optim.max_epochs", "evaluation.crop", "evaluation.batch_size",
-                "evaluation.bootstrap", "evaluation.two_shot", "checkpoint.every_steps",
-                "data.num_classes", "runtime.devices", "seed", "optim.max_skipped",
-                "runtime.hang_seconds"):  # fmt: skip
-        if flat[key] < 0:
-            yield f"{key}={flat[key]} is below 0"
-
-
-def _joint_problems(config: Config) -> typing.Iterator[str]:
+def _joint_problems(config: Config) -> Iterator[str]:
     augment, optim = config.augment, config.optim
-    low, high = augment.jpeg_quality
-    if not 1 <= low <= high <= 100:
-        yield f"augment.jpeg_quality={augment.jpeg_quality} is not a range within 1..100"
-    for key in ("blur_sigma", "noise_sigma"):
-        low_sigma, high_sigma = getattr(augment, key)
-        if not 0 <= low_sigma <= high_sigma:
-            yield f"augment.{key}={getattr(augment, key)} is not a range from 0 up"
-    if not 1 <= augment.jpeg_quality_cap <= 100:
-        yield f"augment.jpeg_quality_cap={augment.jpeg_quality_cap} is not within 1..100"
-    if not augment.blur_kernels or any(size < 1 or size % 2 == 0 for size in augment.blur_kernels):
+    for key in ("jpeg_quality", "blur_sigma", "noise_sigma"):
+        low, high = getattr(augment, key)
+        if low > high:
+            yield f"augment.{key}=({low}, {high}) is no range: its first number is the larger"
+    if not augment.blur_kernels or any(size % 2 == 0 for size in augment.blur_kernels):
         yield f"augment.blur_kernels={augment.blur_kernels} are not odd numbers of pixels"
     unknown = sorted(set(augment.jpeg_codecs) - {"cv2", "pil"})
     if unknown or not augment.jpeg_codecs:
@@ -82,17 +54,13 @@ def _joint_problems(config: Config) -> typing.Iterator[str]:
         )
     if optim.schedule != "plateau" and optim.max_epochs == 0:
         yield f"optim.schedule={optim.schedule!r} needs optim.max_epochs"
-    if config.plateau.factor <= 1:
-        yield f"plateau.factor={config.plateau.factor} is not above 1"
     yield from _part_problems(optim, config.model.norm_groups)
     if config.task == "eval" and not config.model.init:
         yield "task='eval' needs weights: --config.model.init=PATH"
 
 
-def _part_problems(optim: Optim, groups: int) -> typing.Iterator[str]:
+def _part_problems(optim: Optim, groups: int) -> Iterator[str]:
     """The batch's parts by optim.accumulate, and the groups of each by model.norm_groups."""
-    if optim.accumulate <= 0 or groups <= 0:
-        return
     whole = f"optim.batch_size={optim.batch_size}"
     part = optim.batch_size // optim.accumulate
     if optim.batch_size % optim.accumulate:
@@ -102,7 +70,7 @@ def _part_problems(optim: Optim, groups: int) -> typing.Iterator[str]:
         yield f"model.norm_groups={groups} does not divide {divided}"
 
 
-def _evaluation_problems(evaluation: Evaluation, crop: int) -> typing.Iterator[str]:
+def _evaluation_problems(evaluation: Evaluation, crop: int) -> Iterator[str]:
     named = (
         ("protocols", evaluation.protocols, PROTOCOLS),
         ("analyses", evaluation.analyses, ANALYSES),
@@ -115,23 +83,9 @@ def _evaluation_problems(evaluation: Evaluation, crop: int) -> typing.Iterator[s
         yield "evaluation.protocols names none"
     if "resize" in evaluation.protocols and evaluation.resize < crop:
         yield f"evaluation.resize={evaluation.resize} leaves images smaller than the crop of {crop}"
-    for key in ("blur_sigmas", "scales", "noise_sigmas"):
-        if any(not level > 0 for level in getattr(evaluation, key)):
-            yield f"evaluation.{key}={getattr(evaluation, key)} are not all above 0"
-    if any(not 1 <= quality <= 100 for quality in evaluation.jpeg_qualities):
-        yield f"evaluation.jpeg_qualities={evaluation.jpeg_qualities} are not all within 1..100"
     for key in ("protocols", "blur_sigmas", "jpeg_qualities", "scales", "noise_sigmas"):
         given = getattr(evaluation, key)
         # As in the names of their folders.
         names = {one if isinstance(one, str) else f"{one:g}" for one in given}
         if len(names) < len(given):
             yield f"evaluation.{key}={given} names one twice"
-
-
-def _sections(config: Config) -> dict[str, Any]:
-    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
-    return {name: value for name, value in values.items() if dataclasses.is_dataclass(value)}
-
-
-def _prefix(config: Config, section: Any) -> str:
-    return next((f"{name}." for name, value in _sections(config).items() if value is section), "")

@@ -10,7 +10,6 @@ export SRC DST                 one program for JAX alone, with the weights in it
 
 import argparse
 import dataclasses
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from jaxdet.config import Model
 from jaxdet.config.schema import CHECKPOINTS
 from jaxdet.errors import Parser, guard
+from jaxdet.ranges import SEED, SIDE, number, whole_number
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -56,16 +56,22 @@ def _parser() -> argparse.ArgumentParser:
         )  # fmt: skip
     for command in (check, export):
         command.add_argument(
-            "--size", type=_side, default=0, metavar="PIXELS",
+            "--size", type=whole_number(SIDE), default=0, metavar="PIXELS",
             help="side of the images (224, or what the run or program was made with)",
         )  # fmt: skip
     check.add_argument(
-        "--images", type=_positive, default=2, metavar="N", help="random images (%(default)s)"
+        "--images",
+        type=whole_number("[1, 10000]"),
+        default=2,
+        metavar="N",
+        help="random images (%(default)s)",
     )
-    check.add_argument("--seed", type=_whole, default=0, help="of the random images (0)")
+    check.add_argument(
+        "--seed", type=whole_number(SEED), default=0, help="of the random images (0)"
+    )
     check.add_argument("--json", type=Path, metavar="OUT", help="write the comparison here")
     check.add_argument(
-        "--tolerance", type=_tolerance, default=1e-4, help="between logits (%(default)s)"
+        "--tolerance", type=number("[0, 1e6]"), default=1e-4, help="between logits (%(default)s)"
     )
     return parser
 
@@ -90,37 +96,6 @@ def _choices() -> tuple[str, ...]:
     field = next(field for field in dataclasses.fields(Model) if field.name == "name")
     choices: tuple[str, ...] = field.metadata["choices"]
     return choices
-
-
-def _side(text: str) -> int:
-    side = _positive(text)
-    if side > _LONGEST_SIDE:
-        raise argparse.ArgumentTypeError(f"{text!r} is more than {_LONGEST_SIDE} pixels")
-    return side
-
-
-# Beyond, counts of an image's values leave what XLA's int32 holds.
-_LONGEST_SIDE = 16384
-
-
-def _tolerance(text: str) -> float:
-    try:
-        tolerance = float(text)
-    except ValueError:
-        tolerance = -1.0
-    if not 0 <= tolerance < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 up")
-    return tolerance
-
-
-def _positive(text: str) -> int:
-    return _whole(text, least=1)
-
-
-def _whole(text: str, *, least: int = 0) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} up")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -266,8 +266,9 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts layer 10 after layer 9."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
+    """Returns a key that sorts layer 10 after layer 9; a number may have any length."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(len(part) if part.isdecimal() else 0, part) for part in parts]
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

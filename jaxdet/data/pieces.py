@@ -10,6 +10,7 @@ import numpy as np
 from jaxdet.config import Config
 from jaxdet.data.ops import center_corner, center_crop, pad_to, resize_shorter
 from jaxdet.errors import UserError
+from jaxdet.ranges import SIDE, Range, show_value
 
 # Larger images are scored in tiles: a whole one's features would not fit in 2 GiB (ResNet-50).
 MAX_WHOLE_PIXELS = 2**21
@@ -61,11 +62,13 @@ class Protocol:
         """
         if resize is None:
             resize = self.resize if crop is None else 0
-        asked = dataclasses.replace(self, resize=_checked_side("resize", resize, least=0))
+        asked = dataclasses.replace(
+            self, resize=_checked_side("resize", resize, within="[0, 16384]")
+        )
         if crop in ("none", "tiles"):
             return dataclasses.replace(asked, parts="full" if crop == "none" else "tiles")
         if crop is not None:
-            side = _checked_side("crop", crop, least=1)
+            side = _checked_side("crop", crop, within=SIDE)
             asked = dataclasses.replace(asked, parts="crop", crop=side)
         if asked.in_crops and 0 < resize < asked.crop:
             raise UserError(
@@ -105,14 +108,16 @@ class Protocol:
         return f"{named} after resizing the shorter side to {self.resize}" if self.resize else named
 
 
-def _checked_side(name: str, value: object, *, least: int) -> int:
+def _checked_side(name: str, value: object, *, within: str) -> int:
     try:
         side = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        side = least - 1
-    if isinstance(value, bool) or side < least:
+        side = -1
+    if isinstance(value, bool) or side not in Range.of(within):
         others = ', "none" or "tiles"' if name == "crop" else ""
-        raise UserError(f"{name}={value!r:.20}: give a number of pixels from {least} up{others}")
+        raise UserError(
+            f"{name}={show_value(value)}: give a number of pixels, {Range.of(within)}{others}"
+        )
     return side
 
 

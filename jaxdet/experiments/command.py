@@ -12,6 +12,7 @@ from jaxdet import config as schema
 from jaxdet.errors import UserError
 from jaxdet.experiments.listing import listing
 from jaxdet.experiments.table import Row, Table
+from jaxdet.ranges import parse_number
 
 # The number of this job in a SLURM array, which picks a row.
 _ARRAY = "SLURM_ARRAY_TASK_ID"
@@ -114,12 +115,9 @@ def _speed(values: flags.FlagValues) -> float | None:
     given = values["images-per-second"].value
     if not given:
         return None
-    try:
-        speed = float(given)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed < float("inf"):
-        raise UserError(f"--images-per-second={given}: not a number above 0")
+    speed = parse_number(given, "(0, 1e30]")
+    if speed is None:
+        raise UserError(f"--images-per-second={given:.50}: not a number above 0")
     return speed
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jaxdet.config import Config
 from jaxdet.errors import UserError
+from jaxdet.ranges import parse_whole
 
 # What a row may be called: it names a folder beside the report, and a number would be its place.
 _NAME = re.compile(r"(?!\d+$|report$)[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -66,9 +67,12 @@ class Table:
         names = [one.name for one in self.rows]
         if row in names:
             return self.rows[names.index(row)]
-        if row.isdecimal() and 1 <= int(row) <= len(names):
-            return self.rows[int(row) - 1]
-        raise UserError(f"--row={row}: no such row; give 1 to {len(names)}, or {', '.join(names)}")
+        place = parse_whole(row, f"[1, {len(names)}]")
+        if place is not None:
+            return self.rows[place - 1]
+        raise UserError(
+            f"--row={row:.50}: no such row; give 1 to {len(names)}, or {', '.join(names)}"
+        )
 
 
 def make_row(

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from jaxdet.errors import UserError
+from jaxdet.ranges import SEED, SIDE, number, whole_number
 
 HELP = "make a dataset of photographs: the built-in one, or training data by a published method"
 BUILT_IN = "builtin"
@@ -25,9 +26,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--photos", default=left_out, metavar="DIR", help="your own photographs, at least 6"
     )
     for flag, text in NUMBERS.items():
-        parser.add_argument(f"--{flag}", type=int, default=left_out, metavar="N", help=text)
+        within = whole_number(_WITHIN.get(flag, "[0, 1e7]"))
+        parser.add_argument(f"--{flag}", type=within, default=left_out, metavar="N", help=text)
     parser.add_argument(
-        "--identity-weight", type=float, default=left_out, metavar="W", help="autogan (default 0.5)"
+        "--identity-weight",
+        type=number("[0, 1e6]"),
+        default=left_out,
+        metavar="W",
+        help="autogan (default 0.5)",
     )
     parser.add_argument(
         "--upsampling",
@@ -87,6 +93,10 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
+# The settings of each method know the least values; beyond these no machine goes.
+_WITHIN: Mapping[str, str] = MappingProxyType(
+    {"seed": SEED, "size": SIDE, "width": "[0, 1024]", "levels": "[0, 14]", "at-once": "[0, 4096]"}
+)
 # Defaults in brackets: the built-in dataset's first.
 NUMBERS: Mapping[str, str] = MappingProxyType(
     {

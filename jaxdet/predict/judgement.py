@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import expit
 
 from jaxdet.errors import UserError
+from jaxdet.ranges import Range
 from jaxdet.results import Calibration
 
 # Thresholds that validation images give: names of `Calibration.thresholds`.
@@ -56,10 +57,12 @@ def make_judgement(
       raw: leave probabilities as the network gives them.
 
     Raises:
-      UserError: where the threshold was not measured.
+      UserError: where the threshold is no probability, or was not measured.
     """
     temperature = calibration.temperature if calibration and not raw else None
     if isinstance(threshold, float | int):
+        if threshold not in Range.of("[0, 1]"):
+            raise UserError(f"threshold={threshold}: a probability lies between 0 and 1")
         return Judgement(threshold=float(threshold), temperature=temperature)
     logit = calibration.thresholds.get(threshold) if calibration else None
     if logit is None or not math.isfinite(logit):

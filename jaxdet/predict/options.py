@@ -11,6 +11,7 @@ from jaxdet.predict.detector import LoadedDetector, load_detector
 from jaxdet.predict.judgement import MEASURED
 from jaxdet.predict.rows import Scoring
 from jaxdet.progress import say
+from jaxdet.ranges import AREA, SIDE, Range, number, whole_number
 
 # Rows of a part: what a killed job loses at most, some seconds to minutes of work.
 PART_ROWS = 1000
@@ -59,7 +60,7 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
         "(where left out: as the detector was measured, 224 for a file of weights)",
     )  # fmt: skip
     parser.add_argument(
-        "--resize", type=_count, metavar="N",
+        "--resize", type=whole_number(SIDE), metavar="N",
         help="shorter side of the image before the crop, pixels (where left out with --crop: no "
         "resizing)",
     )  # fmt: skip
@@ -74,7 +75,7 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--max-pixels",
-        type=_count,
+        type=whole_number(AREA),
         default=Data.max_pixels,
         metavar="N",
         help="files with more pixels are not decoded (default %(default)s)",
@@ -98,7 +99,7 @@ def _add_mass(group: argparse._ArgumentGroup) -> None:
         help="score one of N shares of the inputs, i from 0; auto: this task of a SLURM array",
     )  # fmt: skip
     group.add_argument(
-        "--part-rows", type=_count, metavar="N",
+        "--part-rows", type=whole_number("[1, 1e7]"), metavar="N",
         help=f"rows of a part, which a killed job loses at most (default {PART_ROWS})",
     )  # fmt: skip
     group.add_argument(
@@ -110,7 +111,7 @@ def _add_mass(group: argparse._ArgumentGroup) -> None:
         help="ray: on a Ray cluster (that of RAY_ADDRESS, or this machine), with the extra `ray`",
     )  # fmt: skip
     group.add_argument(
-        "--actors", type=_count, metavar="N",
+        "--actors", type=whole_number("[1, 1e5]"), metavar="N",
         help="processes that hold the model under Ray (default: one a GPU, or one a machine)",
     )  # fmt: skip
 
@@ -118,29 +119,23 @@ def _add_mass(group: argparse._ArgumentGroup) -> None:
 def _crop(text: str) -> Crop:
     if text in ("none", "tiles"):
         return text
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    raise UserError(f"--crop={text}: give a side in pixels, none or tiles")
+    try:
+        return whole_number(SIDE)(text)
+    except argparse.ArgumentTypeError:
+        raise UserError(
+            f"--crop={text:.50}: give a side in pixels, {Range.of(SIDE)}, none or tiles"
+        ) from None
 
 
 def _threshold(text: str) -> str | float:
     if text in MEASURED:
         return text
     try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
+        return number("[0, 1]")(text)
+    except argparse.ArgumentTypeError:
         raise UserError(
-            f"--threshold={text}: give a probability between 0 and 1, {' or '.join(MEASURED)}"
-        )
-    return value
-
-
-def _count(text: str) -> int:
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
+            f"--threshold={text:.50}: give a probability between 0 and 1, {' or '.join(MEASURED)}"
+        ) from None
 
 
 def open_detector(options: argparse.Namespace) -> LoadedDetector:

@@ -16,6 +16,7 @@ from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.parts import Part, Stamp, check_out, check_stamp, read_part, write_part
 from jaxdet.predict.rows import score_inputs
 from jaxdet.progress import ProgressLine
+from jaxdet.ranges import parse_whole
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.lock import claimed
 
@@ -65,22 +66,24 @@ def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard
     if text == "auto":
         return _of_array(environment)
     index, _, count = text.partition("/")
-    if index.isdecimal() and count.isdecimal() and int(index) < int(count) <= 99999:
-        return Shard(int(index), int(count))
-    raise UserError(f"--shard={text}: give i/N with i from 0 to N-1 and N up to 99999, or auto")
+    shards = parse_whole(count, "[1, 99999]")
+    place = None if shards is None else parse_whole(index, f"[0, {shards})")
+    if shards is not None and place is not None:
+        return Shard(place, shards)
+    raise UserError(f"--shard={text:.50}: give i/N with i from 0 to N-1 and N up to 99999, or auto")
 
 
 def _of_array(environment: Mapping[str, str]) -> Shard:
     # Older releases of SLURM leave the step out where it is 1.
     found = {"SLURM_ARRAY_TASK_STEP": "1", **environment}
     names = ("ID", "MIN", "MAX", "STEP", "COUNT")
-    values = [found.get(f"SLURM_ARRAY_TASK_{name}", "") for name in names]
-    if not all(value.isdecimal() for value in values):
+    values = [parse_whole(found.get(f"SLURM_ARRAY_TASK_{name}", ""), "[0, 1e9]") for name in names]
+    task, first, last, step, count = values
+    if task is None or first is None or last is None or step is None or count is None:
         raise UserError(
             "--shard=auto: SLURM_ARRAY_TASK_ID, _MIN, _MAX and _COUNT are not set here; start it "
             "in a SLURM array, or give --shard=i/N"
         )
-    task, first, last, step, count = map(int, values)
     # Tasks that are started again, as 3,7 or 5-6, do not tell of which array they once were.
     if first > 1 or step < 1 or (last - first) // step + 1 != count:
         raise UserError(

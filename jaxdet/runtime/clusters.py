@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 
 from jaxdet.errors import UserError
+from jaxdet.ranges import parse_whole, show_value
 
 Environment = Mapping[str, str]
 
@@ -185,7 +186,8 @@ def _number(
     environment: Environment, name: str, *, least: int = 0, default: str | None = None
 ) -> int:
     text = environment.get(name, default)
-    if text is None or not text.isascii() or not text.isdecimal() or int(text) < least:
-        given = "not set" if text is None else f"{text!r} is no whole number from {least}"
+    value = None if text is None else parse_whole(text, f"[{least}, 1e9]")
+    if value is None:
+        given = "not set" if text is None else f"{show_value(text)} is no whole number from {least}"
         raise UserError(f"{name}: {given}")
-    return int(text)
+    return value

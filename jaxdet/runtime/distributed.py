@@ -22,6 +22,7 @@ from jax._src.clusters import ClusterEnv  # what initialize asks, before the add
 
 from jaxdet import progress
 from jaxdet.errors import RunFailedError, Stopped, UserError, guard, is_disk_full
+from jaxdet.ranges import parse_number
 from jaxdet.runtime import environment
 from jaxdet.runtime.clusters import SWITCH, Cluster, find_cluster
 from jaxdet.runtime.coordinator import listening_address, resolve
@@ -227,10 +228,7 @@ def join_seconds() -> float:
 
 def _seconds(name: str, default: float) -> float:
     text = os.environ.get(name) or str(default)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1 <= seconds < _WEEK:
-        raise UserError(f"{name}={text}: not a number of seconds from 1")
+    seconds = parse_number(text, f"[1, {_WEEK})")
+    if seconds is None:
+        raise UserError(f"{name}={text:.50}: not a number of seconds from 1")
     return seconds

@@ -1,12 +1,25 @@
-"""What becomes of the memory that a step on CPUs gives back."""
+"""What memory there is, and what becomes of the memory that a step on CPUs gives back."""
 
 import ctypes
+import os
 
 import jax
+
+from jaxdet.errors import UserError
 
 # malloc.h of glibc.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _NEVER = -1
+
+
+def check_fits(option: str, size: int) -> None:
+    """Raises UserError where a batch of so many bytes is larger than this machine's memory."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > there:
+        raise UserError(
+            f"{option}: one batch of images takes {size / 2**30:.0f} GiB on this machine, which "
+            f"has {there / 2**30:.0f} GiB of memory; give smaller batches or crops"
+        )
 
 
 def keep_freed_memory() -> None:

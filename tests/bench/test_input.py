@@ -75,7 +75,7 @@ def test_the_reference_runs_on_torch_s_loader_where_there_is_one(pictures):
     ("arguments", "says"),
     [
         (["input", "--images=/nowhere"], "--images=/nowhere: no such folder"),
-        (["input", "--rounds=0"], "--rounds: '0' is no whole number"),
+        (["input", "--rounds=0"], "--rounds: '0': give a whole number"),
         (["inputs"], "invalid choice: 'inputs'"),
     ],
 )

@@ -36,7 +36,7 @@ def test_synth_by_a_method(tmp_path):
         ((), "COMMAND"),
         (("synht",), "synht"),
         (("synth",), "--root"),
-        (("synth", "--root=set", "--seed=x"), "argument --seed: 'x' is no whole number"),
+        (("synth", "--root=set", "--seed=x"), "argument --seed: 'x': give a whole number"),
         (("synth", "--root=set", "--size=33"), "multiple of 4"),
         (("synth", "--root=set", "--method=gan"), "--method"),
         (("synth", "--root=set", "--blocks=3"), "--blocks: --method=builtin has no such option"),

@@ -166,12 +166,12 @@ def test_a_run_goes_to_torch_and_starts_another(finish, convert, dataset, tmp_pa
         (["to-torch", "{w}", "{t}/b.bin"], "name it .pth or .safetensors"),
         (["to-torch", "{w}", "{w}"], "w.pth: exists already"),
         (["check", "{w}", "{t}"], "a folder without detector.json"),
-        (["check", "--size=0", "{w}", "{w}"], "--size: '0' is no whole number from 1 up"),
+        (["check", "--size=0", "{w}", "{w}"], "--size: '0': give a whole number, at least 1"),
         (
             ["export", "--size=1000000", "{w}", "{t}/b"],
             "--size: '1000000' is more than 16384 pixels",
         ),
-        (["check", "--tolerance=nan", "{w}", "{w}"], "--tolerance: 'nan' is no number from 0 up"),
+        (["check", "--tolerance=nan", "{w}", "{w}"], "--tolerance: 'nan': give a number"),
         (["export", "{w}", "{t}"], "exists already"),
     ],
 )

@@ -14,6 +14,7 @@ by `python -m tests.golden.options`; a test holds the two together.
 
 Lists are given with commas (`--config.data.classes=horse,cat`), ranges in Python's form
 (`--config.augment.blur_sigma='(0.0, 2.0)'`), truth as `true` or `false`.
+The column "range" holds intervals: `(0, 1]` is above 0 and at most 1, for each number of a list.
 """
 
 
@@ -34,7 +35,8 @@ def _section(name, section):
         for field in dataclasses.fields(section)
         if not dataclasses.is_dataclass(field.default)
     ]
-    head = "| option | type | default | unit | meaning | source |\n|---|---|---|---|---|---|\n"
+    titles = ("option", "type", "default", "range", "unit", "meaning", "source")
+    head = f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|\n"
     return f"\n## {title}\n\n{type(section).__doc__}\n\n{head}{''.join(rows)}"
 
 
@@ -42,8 +44,8 @@ def _row(name, field):
     kind = str(field.type) if "[" in str(field.type) else field.type.__name__
     meta = field.metadata
     choices = f" ({', '.join(f'`{c}`' for c in meta['choices'])})" if meta["choices"] else ""
-    cells = (f"`{name}`", f"`{kind}`", f"`{field.default!r}`", meta["unit"], meta["doc"] + choices,
-             meta["source"])  # fmt: skip
+    cells = (f"`{name}`", f"`{kind}`", f"`{field.default!r}`", meta["within"], meta["unit"],
+             meta["doc"] + choices, meta["source"])  # fmt: skip
     return "| " + " | ".join(cells) + " |\n"
 
 

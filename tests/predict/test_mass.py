@@ -298,9 +298,9 @@ def test_what_is_no_shard_is_refused(text, environment, says):
         (["--out=o", "--column=x", "w.safetensors"], "w.safetensors: cannot be read as Parquet"),
         (
             ["--out=o", "--part-rows=0", "images"],
-            "argument --part-rows: '0' is no whole number from 1 up",
+            "argument --part-rows: '0': give a whole number, at least 1",
         ),
-        (["--max-pixels=-1", "images"], "argument --max-pixels: '-1' is no whole number from 1 up"),
+        (["--max-pixels=-1", "images"], "argument --max-pixels: '-1': give a whole number"),
     ],
 )
 def test_mistakes_end_in_one_line(place, monkeypatch, capsys, arguments, says):

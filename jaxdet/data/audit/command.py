@@ -17,6 +17,7 @@ from jaxdet.data.audit.scan import Scan, scan
 from jaxdet.data.audit.text import print_findings
 from jaxdet.errors import UserError
 from jaxdet.progress import ProgressLine
+from jaxdet.ranges import AREA, SIDE, number, whole_number
 from jaxdet.workdir.files import check_writable, write_bytes, write_json
 
 THRESHOLD = 0.6
@@ -30,20 +31,20 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `audit`."""
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder with train, val or test")
     parser.add_argument(
-        "--threshold", type=_share, default=THRESHOLD, metavar="AP",
+        "--threshold", type=number("(0.5, 1]"), default=THRESHOLD, metavar="AP",
         help=f"AP, above 0.5 and up to 1, from which a cue is a leak (default {THRESHOLD})",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings as JSON")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write them as one HTML file")
     parser.add_argument(
-        "--max-pixels", type=_positive, default=Data.max_pixels, metavar="N",
+        "--max-pixels", type=whole_number(AREA), default=Data.max_pixels, metavar="N",
         help=f"larger images are not decoded and count as broken (default {Data.max_pixels})",
     )  # fmt: skip
     parser.add_argument(
         "--equalise", type=Path, metavar="DST", help="write a copy in which no cue tells anything"
     )
     parser.add_argument(
-        "--equalise-size", type=_positive, metavar="N",
+        "--equalise-size", type=whole_number(SIDE), metavar="N",
         help="crop the copy to N x N pixels and leave out smaller images; where left out, each "
         "set to what 99 in 100 of its images have",
     )  # fmt: skip
@@ -75,22 +76,6 @@ def _scan(root: Path, *, max_pixels: int) -> Scan:
     listing = list_root(root)
     with ProgressLine("read", total=len(listing), unit="images") as line:
         return scan(listing, max_pixels=max_pixels, advance=line.advance)
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.5 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0.5 and up to 1")
-    return value
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
-    return int(text)
 
 
 def _say(line: str) -> None:

@@ -10,6 +10,7 @@ from jaxdet.data.fetch.choice import Options
 from jaxdet.data.fetch.remote import Patience
 from jaxdet.data.fetch.run import fetch
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.ranges import number, whole_number
 
 HELP = "download a set of the catalogue, check it and unpack it; start again after any failure"
 
@@ -40,15 +41,15 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--keep-archives", action="store_true", help="leave them in DIR/fetched after unpacking"
     )
     parser.add_argument(
-        "--tries", type=_count, default=patience.tries, metavar="N",
+        "--tries", type=whole_number("[1, 1e6]"), default=patience.tries, metavar="N",
         help="in a row without a new byte before giving up (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--backoff", type=_seconds, default=patience.backoff, metavar="S",
+        "--backoff", type=number("(0, 86400]"), default=patience.backoff, metavar="S",
         help="seconds before the second try, doubled for each after (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--timeout", type=_seconds, default=patience.timeout, metavar="S",
+        "--timeout", type=number("(0, 86400]"), default=patience.timeout, metavar="S",
         help="seconds without an answer that count as a failure (%(default)s)",
     )  # fmt: skip
 
@@ -109,22 +110,6 @@ def _url(text: str) -> str:
     if not whole:
         raise argparse.ArgumentTypeError(f"{text!r} is no http or https address")
     return text
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return value
 
 
 def _say(line: str) -> None:

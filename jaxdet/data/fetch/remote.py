@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from jaxdet.errors import RunFailedError
+from jaxdet.ranges import parse_number, parse_whole
 
 _CHUNK = 2**18
 _LONGEST_WAIT = 120.0  # seconds, also where a server asks for more
@@ -170,16 +171,16 @@ def _place(url: str, body: Any, start: int, stop: int | None) -> tuple[int, int]
         raise RunFailedError(f"{url}: answers with a web page instead of the file")
     if body.status == 206:
         found = re.fullmatch(
-            r"bytes (\d+)-(\d+)/(\d+)", body.headers.get("Content-Range", "").strip()
+            r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", body.headers.get("Content-Range", "").strip()
         )
         beyond = found and stop is not None and int(found[2]) >= stop
         if not found or int(found[1]) != start or beyond:
             raise TransientError(f"{url}: answered with another range than asked for")
         return start, int(found[3])
-    length = body.headers.get("Content-Length", "")
-    if not length.isdecimal():
+    length = parse_whole(body.headers.get("Content-Length", ""), "[0, 1e18]")
+    if length is None:
         raise RunFailedError(f"{url}: the server does not tell the size; use another --base-url")
-    return 0, int(length)
+    return 0, length
 
 
 def _version(url: str, size: int, headers: Any) -> Version:
@@ -208,6 +209,6 @@ def _sorted(url: str, error: urllib.error.HTTPError) -> Exception:
         return RangeRefusedError(url)
     told = f"{url}: HTTP {error.code} {error.reason}"
     if error.code in _PASSING:
-        asked = error.headers.get("Retry-After", "")
-        return TransientError(told, wait=float(asked) if asked.isdecimal() else 0.0)
+        asked = parse_number(error.headers.get("Retry-After", ""), "[0, 86400]")
+        return TransientError(told, wait=asked or 0.0)
     return RunFailedError(f"{told}; see --base-url for a mirror")

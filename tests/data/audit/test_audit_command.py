@@ -41,10 +41,10 @@ def test_end_to_end(make_tree, tmp_path):
         (("empty",), "holds none of train, val and test"),
         (("bare",), "holds neither 0_real and 1_fake"),
         (("flat",), "put them in a folder named after the set"),
-        (("root", "--threshold=0.4"), "0.4 is not above 0.5"),
+        (("root", "--threshold=0.4"), "'0.4': give a number, above 0.5 and at most 1"),
         (("root", "--threshold=x"), "--threshold"),
-        (("root", "--threshold=x"), "--threshold: x is not above 0.5"),
-        (("root", "--max-pixels=x"), "--max-pixels: 'x' is no whole number from 1 up"),
+        (("root", "--threshold=x"), "--threshold: 'x': give a number, above 0.5"),
+        (("root", "--max-pixels=x"), "--max-pixels: 'x': give a whole number, at least 1"),
         (("root", "--json=root/train"), "cannot be written"),
     ],
 )
