@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.errors import UserError
-from jaxdet.files import write_bytes
+from jaxdet.files import parse_json, read_text, write_bytes
 
 RECORD = "synth.json"  # also the mark by which a folder is known as ours
 
@@ -24,7 +24,7 @@ def read_record(root: Path) -> dict[str, Any] | None:
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return None
     try:
-        record = json.loads((root / RECORD).read_text())
+        record = parse_json(read_text(root / RECORD))
     except (OSError, ValueError):
         record = None
     if not isinstance(record, dict):

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 import jaxdet
 from jaxdet.errors import UserError
-from jaxdet.files import check_writable, replacing
+from jaxdet.files import check_writable, parse_json, replacing
+from jaxdet.predict.columns import FAULTS, check_claims
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.rows import Row, Scoring
@@ -147,9 +148,10 @@ def read_part(path: Path) -> Part | None:
     """What a part's footer tells; None where it is no sound Parquet file with a stamp."""
     try:
         metadata = pq.read_metadata(path)
-        stamp = json.loads((metadata.metadata or {})[_KEY])
+        check_claims(metadata, path.stat().st_size)
+        stamp = parse_json((metadata.metadata or {})[_KEY].decode())
         errors = int(stamp.pop("errors"))
-    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError):
+    except (*FAULTS, TypeError, AttributeError, OverflowError):
         return None
     return Part(path, stamp, metadata.num_rows, errors)
 

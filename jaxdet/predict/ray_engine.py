@@ -103,8 +103,10 @@ def _scored(folder: Path, stamp: Stamp) -> np.ndarray:
         if part is None:
             raise UserError(f"{path}: no part of `predict`, or damaged; remove it")
         check_stamp(part, stamp)
-        counts += np.bincount(pq.read_table(path, columns=["number"])["number"].to_numpy(),
-                              minlength=stamp.count)  # fmt: skip
+        numbers = pq.read_table(path, columns=["number"])["number"].to_numpy()
+        if numbers.dtype != np.int64 or not np.all((numbers >= 0) & (numbers < stamp.count)):
+            raise UserError(f"{path}: has rows of no input; remove it")
+        counts += np.bincount(numbers, minlength=stamp.count)
     return counts
 
 

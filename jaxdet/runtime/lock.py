@@ -22,6 +22,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxdet.errors import UserError
+from jaxdet.files import parse_json
 from jaxdet.progress import say
 
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
@@ -91,7 +92,7 @@ def _write_holder(file: int) -> None:
 
 def _holder(file: int) -> str:
     try:
-        holder: dict[str, Any] = json.loads(os.pread(file, 4096, 0))
+        holder: dict[str, Any] = parse_json(os.pread(file, 4096, 0).decode())
         return f"pid {holder['pid']} on {holder['host']}, since {holder['started']}"
     except (ValueError, KeyError, TypeError):
         return "which has just begun"

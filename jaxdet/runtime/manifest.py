@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.errors import UserError
-from jaxdet.files import sha256, sync_folder, write_json
+from jaxdet.files import parse_json, read_text, sha256, sync_folder, write_json
 
 SCHEMA_VERSION = 1
 NAME = "manifest.json"
@@ -77,10 +77,10 @@ def read_manifest(folder: Path) -> Manifest:
       UserError: where a newer jaxdet wrote it.
     """
     try:
-        content = json.loads((folder / NAME).read_bytes())
+        content = parse_json(read_text(folder / NAME))
         given = content.pop("sha256")
         whole = given == _sum(content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         whole = False
     if not whole:
         raise DamagedError(f"{NAME} is damaged or missing")

@@ -202,7 +202,7 @@ def test_a_tensor_out_of_bounds_is_refused(tmp_path, value, says):
         (b"NNb", "no dictionary"),
         (b"NNR", "no function of torch.save"),
         (b"ctorch\nFloatStorage\n)R", "no function of torch.save"),
-        (b"}NQ", "damaged"),
+        (b"}NQ", "outside its pickle that is no storage"),
         (b"})s", "damaged"),
         (b"})Ns", "no state dict in it, but nothing"),
         (b"NN\x93", "a name that is no text"),

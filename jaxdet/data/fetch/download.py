@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from jaxdet.data.fetch.remote import (
     open_at,
 )
 from jaxdet.errors import RunFailedError
-from jaxdet.files import write_json
+from jaxdet.files import parse_json, read_text, write_json
 from jaxdet.progress import ProgressLine
 
 _CHUNK = 2**20
@@ -187,7 +186,7 @@ def _notes(draft: Path) -> Path:
 def _read_notes(draft: Path, address: Address) -> Version | None:
     """The version that the draft is a part of; None where it must not be continued."""
     try:
-        raw: dict[str, Any] = json.loads(_notes(draft).read_text())
+        raw: dict[str, Any] = parse_json(read_text(_notes(draft)))
         version = Version(**{field.name: raw[field.name] for field in dataclasses.fields(Version)})
         length = draft.stat().st_size
     except (OSError, ValueError, TypeError, KeyError):

@@ -121,7 +121,8 @@ class Draft:
 
     def _sound_part(self, number: int) -> np.ndarray | None:
         try:
-            records = np.load(self._part(number), allow_pickle=False)
+            # Mapped: what claims more than its file has is refused and not made room for.
+            records = np.asarray(np.load(self._part(number), mmap_mode="r", allow_pickle=False))
             size = os.path.getsize(self.paths.shard(number))
         except (OSError, ValueError, EOFError):
             return None
