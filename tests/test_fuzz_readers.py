@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.fuzz.__main__ import COUNTS
 from tests.fuzz.run import fuzz, report
 
 # VmHWM of the process, MiB: one image of data.max_pixels in the hands of the hungriest reader,
@@ -17,18 +18,18 @@ def check(kind, *, seed, count, folder):
     assert sum(n for (_, outcome), n in found.outcomes.items() if outcome == "read") > count / 4
 
 
-def test_a_few_images(tmp_path):
-    check("images", seed=1, count=20, folder=tmp_path)
+KINDS = ("images", "nested", "inside")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_twenty_of_each_kind(tmp_path, kind):
+    check(kind, seed=1, count=20, folder=tmp_path)
 
 
 @pytest.mark.slow
-def test_a_thousand_images(tmp_path):
-    check("images", seed=0, count=1000, folder=tmp_path)
-
-
-@pytest.mark.slow
-def test_two_hundred_weights_stores_datasets_and_results(tmp_path):
-    check("files", seed=0, count=200, folder=tmp_path)
+@pytest.mark.parametrize("kind", [*KINDS, "files"])
+def test_all_of_each_kind(tmp_path, kind):
+    check(kind, seed=0, count=COUNTS[kind], folder=tmp_path)
 
 
 @pytest.mark.slow

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import sys
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from jaxdet.evals.rows import ROW, RowKeeper
 from jaxdet.results import Predictions, read_arrays, read_metrics, read_results
 from jaxdet.workdir.files import read_json
 from tests.conftest import write_images
+from tests.fuzz import build
 from tests.report.runs import predictions
 
 
@@ -120,8 +123,29 @@ def test_a_file_of_arrays_that_unpacks_to_more_than_it_is_and_one_with_code_are_
     with pytest.raises(UserError, match="larger inside than outside"):
         read_arrays(tmp_path / "bomb.npz", Predictions)
     np.savez(tmp_path / "code.npz", id=np.array([print], object))
-    with pytest.raises(UserError, match="allow_pickle"):
+    with pytest.raises(UserError, match="holds Python objects, which are code"):
         read_arrays(tmp_path / "code.npz", Predictions)
+
+
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        (build.npy(descr="'<f4'", shape="(8589934592,)"), "more values than"),
+        (build.npy(descr="'<f4'", shape="(100,)", data=bytes(40)), "too small for requested array"),
+        (build.npy(descr="'<U0'", shape="(1000000000,)"), "more values than it has bytes"),
+        (build.npy(descr="'|O'", shape="(1,)"), "Python objects"),
+        (build.npy(descr="[" * 3000 + "]" * 3000, shape="(1,)"), "cannot be read as predictions"),
+        (build.npy(descr="'<f4'", shape="(1,)", version=3, data=bytes(4)), "of another version"),
+    ],
+)  # fmt: skip
+def test_no_room_is_made_for_what_a_header_claims(tmp_path, array, says):
+    for content in (build.zip_of([("id.npy", array)]), array):
+        (tmp_path / "x.npz").write_bytes(content)
+        tracemalloc.start()
+        with pytest.raises(UserError, match=says if content != array else "no npz"):
+            read_arrays(tmp_path / "x.npz", Predictions)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("rows", "position"), [(np.zeros(3), 3), (np.zeros(0, ROW), -1)])
@@ -152,8 +176,17 @@ def test_json_that_would_exhaust_the_stack_or_memory_is_refused(tmp_path):
             read_json(tmp_path / "a.json")
     with (tmp_path / "a.json").open("wb") as file:
         file.truncate(2**40)
-    with pytest.raises(UserError, match="more than 1073741824 bytes"):
+    with pytest.raises(UserError, match="more than 16777216 bytes"):
         read_json(tmp_path / "a.json")
+
+
+def test_large_json_is_refused_at_once(tmp_path):
+    for content in (b'{"a": "' + b"x" * 90_000_000 + b'"}', b"[" + b"[]," * 2**22 + b"[]]"):
+        (tmp_path / "config.json").write_bytes(content)
+        began = time.process_time()
+        with pytest.raises(UserError, match=r"more than (16777216 bytes|524288 values)"):
+            config.read_config(tmp_path / "config.json")
+        assert time.process_time() - began < 2
 
 
 def test_what_a_newer_jaxdet_made_is_called_that(store, tmp_path):

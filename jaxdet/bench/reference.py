@@ -22,6 +22,7 @@ from jaxdet.config import Augment
 from jaxdet.data import order
 from jaxdet.data.augment import Plan, draw_plan
 from jaxdet.data.folder import FolderSet
+from jaxdet.data.formats import FORMATS
 from jaxdet.data.opencv import cv2
 
 # What training images meet, and how many processes make them: CNNDetection's own numbers.
@@ -51,7 +52,7 @@ class PublishedDataset:
         epoch, place = divmod(place, n)
         index = int(order.epoch_order(n, seed=self.seed, epoch=epoch, batch_size=1)[place, 0])
         rng = order.random_generator(self.seed, stream=order.TRAIN, epoch=epoch, index=index)
-        picture = Image.open(self.images.path(index)).convert("RGB")
+        picture = Image.open(self.images.path(index), formats=tuple(FORMATS)).convert("RGB")
         return self._augmented(picture, draw_plan(self.augment, rng)), self.images.labels[index]
 
     def _augmented(self, picture: Image.Image, plan: Plan) -> np.ndarray:
@@ -119,7 +120,7 @@ class PublishedImages:
         return {"image": np.stack([self._tensor(place) for place in places])}
 
     def _tensor(self, place: int) -> np.ndarray:
-        picture = Image.open(self.images.path(place)).convert("RGB")
+        picture = Image.open(self.images.path(place), formats=tuple(FORMATS)).convert("RGB")
         if self.crop:
             left, top = (round((side - self.crop) / 2) for side in picture.size)
             picture = picture.crop((left, top, left + self.crop, top + self.crop))

@@ -169,7 +169,7 @@ def read_card(raw: Any, *, place: Path) -> Card:
             },
         }
         card: Card = typed(Card(**{**raw, **checked}))
-    except (TypeError, KeyError, ValueError, AttributeError, UserError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError, UserError) as error:
         raise UserError(f"{place}: not a card of this jaxdet: {error}") from None
     return card
 

@@ -22,6 +22,8 @@ from jaxdet.convert.state_dicts import (
 )
 from jaxdet.errors import UserError
 
+# Networks have hundreds of arrays, and as much again for each state of an optimiser.
+_MOST_ARRAYS = 10_000
 # Of the names that may stand before keys, those of the most keys are tried.
 _TRIED, _LONGEST_PREFIX, _SHOWN = 16, 200, 8
 # Sorts behind any character that a key goes on with.
@@ -46,6 +48,9 @@ def make_choose(arch: str | None, name: str | None, *, source: str) -> Choose:
     """
 
     def choose(found: Mapping[str, Mapping[str, Any]]) -> Choice:
+        most = max(map(len, found.values()))
+        if most > _MOST_ARRAYS:
+            raise UserError(f"{source}: holds {most} arrays, more than any network of jaxdet")
         every = [Choice(name=one, held=one, entries=held) for one, held in found.items()]
         given = every if name is None else _named(every, name)
         if not given:

@@ -1,22 +1,40 @@
-"""Reading and writing arrays by name. The one file that touches safetensors."""
+"""Reads and writes arrays by name. The one file that touches safetensors."""
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import ml_dtypes
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from jaxdet.convert.state_dicts import Choose, StateDict, beside, first_of_largest, unwrap
+from jaxdet.convert.state_dicts import (
+    Choose,
+    StateDict,
+    beside,
+    first_of_largest,
+    shorten,
+    unwrap,
+)
 from jaxdet.convert.torch_read import read_torch
 from jaxdet.errors import UserError
-from jaxdet.workdir.files import open_regular, read_json
+from jaxdet.workdir.files import open_regular, parse_json, read_json
 
 # As the hub of Hugging Face names the parts of weights, and the index of them: "model" for
 # model-00001-of-00002.safetensors and model.safetensors.index.json.
 _PART = re.compile(r"(?P<name>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})(?P<suffix>\.\w+)")
+# A header takes about a hundred bytes an array.
+_LARGEST_HEADER, _MOST_AXES = 2**21, 32
+_DTYPES: Mapping[str, Any] = MappingProxyType({
+    "F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16,
+    "F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E5M2": ml_dtypes.float8_e5m2,
+    "F8_E8M0": ml_dtypes.float8_e8m0fnu, "I64": np.int64, "I32": np.int32, "I16": np.int16,
+    "I8": np.int8, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8,
+    "BOOL": np.bool_,
+})  # fmt: skip
 
 
 def read_state_dict(path: Path) -> dict[str, np.ndarray]:
@@ -95,18 +113,39 @@ def _is_plain_name(name: Any) -> bool:
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """Reads the arrays of a safetensors file, which cannot hold code.
+    """Reads the arrays of a safetensors file, which cannot hold code; views of read-only memory.
+
+    Its header is read here and not by the package, which takes one of 100 MB, and knows no 8-bit
+    floats for numpy.
 
     Raises:
       UserError: where it is damaged or of another kind.
     """
     try:
-        with safe_open(path, framework="numpy") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  no mapping
-    except AttributeError as error:
-        raise UserError(f"{path}: an array of a kind that is not read: {error}") from None
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: damaged or no safetensors file: {error}") from None
+        with open_regular(path) as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > _LARGEST_HEADER:
+                raise ValueError(f"a header of {length} bytes, more than any network's")
+            header, content = parse_json(file.read(length).decode()), memoryview(file.read())
+        header.pop("__metadata__", None)
+        return {key: _array(key, about, content) for key, about in header.items()}
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else error
+        raise UserError(f"{path}: damaged or no safetensors file: {reason}") from None
+
+
+def _array(key: str, about: Mapping[str, Any], content: memoryview) -> np.ndarray:
+    """Returns the array that an entry of a header describes, in bounds."""
+    kind, shape, (first, last) = about["dtype"], about["shape"], about["data_offsets"]
+    if kind not in _DTYPES:
+        raise ValueError(f"{shorten(key)} is an array of the kind {kind!a:.20}, which is not read")
+    numbers = [first, last, *shape]
+    if len(shape) > _MOST_AXES or not all(type(n) is int and 0 <= n < 2**48 for n in numbers):
+        raise ValueError(f"{shorten(key)} has a shape or place that is no list of whole numbers")
+    dtype = np.dtype(_DTYPES[kind])
+    if not first <= last <= len(content) or math.prod(shape) * dtype.itemsize != last - first:
+        raise ValueError(f"{shorten(key)} is not where it should be, or of another size")
+    return np.frombuffer(content[first:last], dtype).reshape(shape)
 
 
 def write_safetensors(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -3,7 +3,8 @@
 Python's own unpickler calls what a file names. This one has a closed table of the opcodes
 that torch.save writes, and calls nothing but the makers it is given. An object of any other
 class is read over: only the name of its class is kept. Work and memory are bounded by the
-file's size.
+file's size: nothing is hashed, printed or compared that could hold shared values, and what calls
+are given is counted, since a few bytes may hand over the same long list again and again.
 """
 
 import dataclasses
@@ -38,8 +39,8 @@ class Opaque:
 
 # Names of a pickle, as "module.name", to what they stand for.
 Names = Mapping[str, Any]
-# More than this is no description of tensors, and would take minutes to follow.
-_MOST_STEPS = 4_000_000
+# More steps are no description of tensors, and no name in one has more letters.
+_MOST_STEPS, _LONGEST_NAME = 600_000, 200
 _MARK = object()
 
 
@@ -80,6 +81,7 @@ class _Machine:
         self.names, self.persistent = names, persistent
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.left = len(content)
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
@@ -128,9 +130,11 @@ class _Machine:
 
     def name(self, module: Any, name: Any) -> None:
         """Pushes what a name stands for."""
-        # Nested tuples can take for ever to print.
+        # Nested tuples can take for ever to print, and a long text may be asked for often.
         if not isinstance(module, str) or not isinstance(name, str):
             raise RefusedError("a name that is no text")
+        if len(module) + len(name) > _LONGEST_NAME:
+            raise RefusedError("a name of absurd length")
         full = f"{module}.{name}"
         self.push(self.names[full] if full in self.names else Opaque(full[:80]))
 
@@ -142,7 +146,15 @@ class _Machine:
             return
         if not isinstance(function, Maker) or not isinstance(arguments, tuple):
             raise RefusedError("a call of something that is no function of torch.save")
+        self.spend(len(arguments))
+        self.spend(sum(len(one) for one in arguments if isinstance(one, list | tuple | dict)))
         self.push(function.make(*arguments))
+
+    def spend(self, count: int) -> None:
+        """Counts values that are looked at: all together are no more than the file has bytes."""
+        self.left -= count
+        if self.left < 0:
+            raise RefusedError("calls with more values than it has bytes")
 
     def make_object(self, arguments: int) -> None:
         """Pushes what stands for a new object of a class, made without a call."""
@@ -171,8 +183,9 @@ class _Machine:
         if not isinstance(target, dict):
             raise RefusedError("an entry for something that is no dictionary")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            # No state dict has other keys. Tuples of tuples can take for ever to hash.
-            if isinstance(key, str | int | None):
+            # Others are no keys of a state dict. Tuples of tuples can take for ever to hash, and
+            # numbers may be chosen so that all of them have one hash.
+            if isinstance(key, str):
                 target[key] = value
 
 

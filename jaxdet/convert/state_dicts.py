@@ -30,8 +30,8 @@ class Choice:
 # Names of the dictionaries with arrays in a file, "" for the top, "a.b" for b under a, to their
 # arrays; one dictionary may have several names. Gives those to read.
 Choose = Callable[[Mapping[str, Mapping[str, Any]]], Choice]
-# Deeper than this, and under longer names, nobody keeps weights.
-_DEEPEST, _LONGEST_NAME = 3, 100
+# Deeper than this, under longer names, or under more of them, nobody keeps weights.
+_DEEPEST, _LONGEST_NAME, _MOST_NAMES = 3, 100, 1000
 # What torch's own wrappers put into keys, at any place: DataParallel and averaged models,
 # compiled ones, FSDP, activation checkpoints.
 _WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
@@ -85,7 +85,7 @@ def dictionaries(
             if id(held) not in known:
                 known[id(held)] = {key: value for key, value in held.items() if holds(key, value)}
                 deeper += _inside(name, held)
-            if known[id(held)]:
+            if known[id(held)] and len(named) < _MOST_NAMES:
                 named[name] = known[id(held)]
         level = deeper
     return named

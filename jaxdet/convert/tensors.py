@@ -23,6 +23,8 @@ _DTYPES: dict[str, Any] = {
     "ByteStorage": np.uint8,
     "BoolStorage": np.bool_,
 }
+# "storage", its dtype, key, device and length, and what it is a view of.
+_LONGEST_IDENTITY = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Tensor:
 
 def read_storage(identity: Any) -> Storage | Opaque:
     """Returns the storage that a persistent id of torch stands for."""
+    if not isinstance(identity, tuple) or len(identity) > _LONGEST_IDENTITY:
+        raise RefusedError("something outside its pickle that is no storage")
     kind, dtype, key, _, length, *view = identity if len(identity) > 4 else (*identity, None)
     # The stream format keeps classes of modules outside the pickle, with their source text.
     if isinstance(dtype, Opaque):

@@ -33,7 +33,9 @@ from jaxdet.workdir.files import open_regular
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 # The pickle of a state dict takes a few hundred bytes a tensor.
-_LARGEST_PICKLE = 32 * 2**20
+_LARGEST_PICKLE = 16 * 2**20
+# Each has an entry in the directory at the end of the archive, which begins so.
+_MOST_MEMBERS, _ENTRY = 100_000, b"PK\x01\x02"
 
 # Gives the elements of a storage, [length].
 _Fetch = Callable[[Storage], np.ndarray]
@@ -66,6 +68,8 @@ def read_torch(path: Path, choose: Choose = first_of_largest) -> StateDict:
 
 
 def _read_zip(content: bytes, choose: Choose) -> StateDict:
+    if content.count(_ENTRY) > _MOST_MEMBERS:
+        raise RefusedError(f"an archive of more than {_MOST_MEMBERS} members")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         folder, members = _members(archive, len(content))
         description = archive.read(members[f"{folder}/data.pkl"])

@@ -25,7 +25,7 @@ from jaxdet.data.regular import reason
 from jaxdet.data.store.layout import is_label_path
 from jaxdet.data.store.listing import Listing, content_to_pack
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.workdir.files import check_regular, read_json, within, write_json
+from jaxdet.workdir.files import LARGEST_LISTING, check_regular, read_json, within, write_json
 
 _VERSION = "1.0.0"
 # The features that `pack` writes. tfds would import whatever module features.json names.
@@ -100,7 +100,7 @@ def _check_same(listing: Listing, folder: Path, about: dict[str, Any]) -> None:
     if not folder.is_dir():
         return
     ids = _ids_of(folder)
-    if not ids.is_file() or read_json(ids) != about:
+    if not ids.is_file() or read_json(ids, most=LARGEST_LISTING) != about:
         raise UserError(
             f"{folder}: exists and holds other files than {listing.root} holds now; give another "
             "folder or --name"
@@ -252,7 +252,7 @@ def read_ids(folder: Path) -> dict[str, Any]:
     path = _ids_of(folder)
     if not path.is_file():
         raise UserError(f"{path}: no such file; write the dataset with `jaxdet.data pack`")
-    about = read_json(path)
+    about = read_json(path, most=LARGEST_LISTING)
     splits = about.get("splits") if isinstance(about, dict) else None
     if not isinstance(splits, dict) or "source" not in about:
         raise UserError(f"{path}: does not list a dataset; write it again")
@@ -292,7 +292,7 @@ def _check_features(path: Path) -> None:
     level = [read_json(path)]
     while level:
         held = [one for one in level if isinstance(one, dict)]
-        named = {one["pythonClassName"] for one in held if "pythonClassName" in one}
+        named = [one["pythonClassName"] for one in held if "pythonClassName" in one]
         if not all(isinstance(one, str) and one in _FEATURES for one in named):
             raise UserError(f"{path}: not the features of a dataset of `jaxdet.data pack`")
         level = [value for one in held for value in one.values()]

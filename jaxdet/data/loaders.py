@@ -15,6 +15,7 @@ from jaxdet.data.augment import Plan, carry_out, draw_plan, draw_validation_plan
 from jaxdet.data.disturb import Disturbance
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
 from jaxdet.data.ops import laplacian_variance
+from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.data.regular import reason
 from jaxdet.errors import BadImageError, UserError
 
@@ -62,8 +63,12 @@ class Reader:
         try:
             return self.images.read(index, max_pixels=self.max_pixels)
         except (OSError, ValueError) as error:
-            if self.skip_bad:
-                return None
+            self.pass_over(index, error)
+            return None
+
+    def pass_over(self, index: int, error: Exception) -> None:
+        """Raises BadImageError that says why, unless unreadable images are passed over."""
+        if not self.skip_bad:
             raise BadImageError(
                 f"{self.images.where(index)}: {reason(error)}; mend or remove it, or set "
                 "--config.data.on_bad_image=skip (and a new --workdir)"
@@ -201,7 +206,12 @@ class EvalLoader:
         if pixels is None:
             batch["bad"][row] = index
             return
-        self._carry_out(pixels, index, step, out=batch["image"][row])
+        try:
+            self._carry_out(pixels, index, step, out=batch["image"][row])
+        except RefusedSizeError as error:  # too large once it is resized
+            self.read.pass_over(index, error)
+            batch["bad"][row] = index
+            return
         batch["sharpness"][row] = laplacian_variance(batch["image"][row])
         batch["valid"][row] = True
 

@@ -7,6 +7,7 @@ import numpy as np
 from jaxdet.data import ops, order
 from jaxdet.data.disturb import Disturbance, blurred_part
 from jaxdet.data.loaders import Reader
+from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.data.pieces import Box, Piece, areas, five_boxes, random_boxes, whole_boxes
 
 
@@ -41,6 +42,13 @@ class PieceLoader:
         image = self.read(index)
         if image is None:
             return []
+        try:
+            return self._pieces(image, index)
+        except RefusedSizeError as error:  # too large once it is resized or padded
+            self.read.pass_over(index, error)
+            return []
+
+    def _pieces(self, image: np.ndarray, index: int) -> list[Piece]:
         image, sigma = self._disturbed(image, index)
         image = ops.pad_to(image, size=self._least)
         height, width = image.shape[:2]

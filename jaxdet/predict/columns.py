@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from jaxdet.workdir.files import check_regular
 
 # Rows in memory at a time: each may hold megabytes.
 _ROWS = 16
+# Times its bytes that a file may unpack to: images hardly shrink, paths much less than that.
+_MOST_UNPACKED, _SLACK = 100, 2**20
+# What pyarrow raises at damaged files: names and texts may be no UTF-8.
+FAULTS = (OSError, pa.ArrowException, ValueError, LookupError, MemoryError)
 _BYTES = (pa.binary(), pa.large_binary(), pa.binary_view())
 _TEXTS = (pa.string(), pa.large_string(), pa.string_view())
 # Of http, s3, hf and the like; as a path, one would lose a slash.
@@ -36,9 +41,14 @@ class ParquetRows:
         Raises:
           RunFailedError: where the file is damaged, or gone since it was looked at.
         """
+        count = 0
         with _reading(self.path), _open(self.path) as file:
             for group, first in self._groups(file):
-                yield from self._of_group(file, group, first)
+                for row in self._of_group(file, group, first):
+                    yield row
+                    count += 1
+        if count != self.stop - self.start:
+            raise RunFailedError(f"{self.path}: holds fewer rows than its footer says")
 
     def _groups(self, file: pq.ParquetFile) -> Iterator[tuple[int, int]]:
         """Row groups with rows of ours, and the number of each one's first row."""
@@ -62,16 +72,34 @@ class ParquetRows:
 
 
 def count_rows(path: str) -> int:
-    """The number of rows of a file, by its footer.
+    """Returns the number of rows of a file, by its footer.
 
     Raises:
       UserError: where it is no Parquet file, or cannot be read.
     """
-    try:
-        with _open(path) as file:
-            return file.metadata.num_rows
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
+    with _looking_at(path) as file:
+        return check_claims(file.metadata, os.path.getsize(path))
+
+
+def check_claims(metadata: pq.FileMetaData, size: int) -> int:
+    """Returns the number of rows of a file of so many bytes.
+
+    Raises:
+      ValueError: where its footer claims what no table of images has: more rows than bytes, or
+        columns that unpack to a hundred times the file.
+    """
+    rows = metadata.num_rows
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    if min((group.num_rows for group in groups), default=0) < 0 or rows > size:
+        raise ValueError(f"claims {rows} rows in {size} bytes")
+    if rows != sum(group.num_rows for group in groups):
+        raise ValueError(f"claims {rows} rows, and others in its row groups")
+    for group in groups:
+        for column in range(group.num_columns):
+            unpacked = group.column(column).total_uncompressed_size
+            if not 0 <= unpacked <= _MOST_UNPACKED * size + _SLACK:
+                raise ValueError(f"claims to unpack from {size} to {unpacked} bytes")
+    return rows
 
 
 def check_column(path: str, name: str) -> None:
@@ -80,10 +108,11 @@ def check_column(path: str, name: str) -> None:
     Raises:
       UserError: where it has none of this name, or of another type.
     """
-    with _open(path) as file:
+    with _looking_at(path) as file:
         schema = file.schema_arrow
-    if schema.names.count(name) != 1:
-        raise UserError(f"{path}: has no column {name!r}, but {', '.join(schema.names)[:200]}")
+        names = schema.names  # decoded here
+    if names.count(name) != 1:
+        raise UserError(f"{path}: has no column {name!r}, but {', '.join(names)[:200]}")
     kind = schema.field(name).type
     if not (_is_bytes(kind) or _is_text(kind) or _is_image_struct(kind)):
         raise UserError(
@@ -99,10 +128,19 @@ def _open(path: str) -> pq.ParquetFile:
 
 
 @contextlib.contextmanager
+def _looking_at(path: str) -> Iterator[pq.ParquetFile]:
+    try:
+        with _open(path) as file:
+            yield file
+    except FAULTS as error:
+        raise UserError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
+
+
+@contextlib.contextmanager
 def _reading(path: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except FAULTS as error:
         raise RunFailedError(f"{path}: cannot be read: {first_line(error)}") from None
 
 

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 
 import jaxdet
 from jaxdet.errors import UserError
+from jaxdet.predict.columns import FAULTS, check_claims
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.rows import Row, Scoring
 from jaxdet.workdir.drafts import replacing
-from jaxdet.workdir.files import check_writable, open_regular
+from jaxdet.workdir.files import check_writable, open_regular, parse_json
 
 SCHEMA_VERSION = 2
 # Where in the metadata of a file's schema its stamp lies.
@@ -149,9 +150,10 @@ def read_part(path: Path) -> Part | None:
     try:
         with open_regular(path) as file:
             metadata = pq.read_metadata(file)
-        stamp = json.loads((metadata.metadata or {})[_KEY])
+            check_claims(metadata, os.fstat(file.fileno()).st_size)
+        stamp = parse_json((metadata.metadata or {})[_KEY].decode())
         errors = int(stamp.pop("errors"))
-    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError):
+    except (*FAULTS, TypeError, AttributeError, OverflowError):
         return None
     return Part(path, stamp, metadata.num_rows, errors)
 

@@ -116,6 +116,8 @@ def _scored(folder: Path, stamp: Stamp) -> np.ndarray:
         check_stamp(part, stamp)
         with open_regular(path) as file:
             numbers = pq.read_table(file, columns=["number"])["number"].to_numpy()
+        if numbers.dtype != np.int64 or not np.all((numbers >= 0) & (numbers < stamp.count)):
+            raise UserError(f"{path}: has rows of no input; remove it")
         counts += np.bincount(numbers, minlength=stamp.count)
     return counts
 

@@ -61,10 +61,10 @@ def decode(batch: dict[str, np.ndarray], *, scoring: Scoring) -> Iterator[pa.Tab
 def _pixels(one: Input, scoring: Scoring) -> dict[str, Any]:
     try:
         image = read_pixels(one.image, max_pixels=scoring.max_pixels, exif=scoring.exif)
+        # What is not scored of it need not travel.
+        image = scoring.protocol.reduce(image)
     except (OSError, ValueError) as error:
         return {"error": reason(error)}
-    # What is not scored of it need not travel.
-    image = scoring.protocol.reduce(image)
     return {"height": image.shape[0], "width": image.shape[1], "pixels": image.tobytes()}
 
 

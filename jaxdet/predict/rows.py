@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxdet.config import Data
 from jaxdet.data.ops.codec import Exif
+from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.data.pieces import Crop, Piece, Protocol
 from jaxdet.data.regular import reason
 from jaxdet.predict.detector import LoadedDetector
@@ -110,8 +111,13 @@ def score_pixels(
             logits.append(0.0)
             if isinstance(image, str):
                 errors[number] = image
+                continue
+            try:
+                parts = detector.cut(image, owner=number, protocol=protocol)
+            except RefusedSizeError as error:
+                errors[number] = str(error)
             else:
-                yield from detector.cut(image, owner=number, protocol=protocol)
+                yield from parts
 
     for piece, logit in detector.score_pieces(pieces(), protocol=protocol):
         logits[piece.owner] += piece.share * logit

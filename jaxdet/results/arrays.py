@@ -1,10 +1,12 @@
 """Files of arrays: npz without pickles, whole or not there."""
 
 import dataclasses
+import io
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -116,6 +118,8 @@ _FORMS: Mapping[type, Mapping[str, tuple[str, int]]] = MappingProxyType({
     Ranked: {"id": ("U", 1), "label": ("i", 1), "logit": ("f", 1), "role": ("U", 1),
              "image": ("u", 4), "evidence": ("f", 3)},
 })  # fmt: skip
+# What a file of arrays by name begins with.
+_ZIP = b"PK\x03\x04"
 # These have a length of their own; all other arrays of a record have one entry a row.
 _APART = ("skipped",)
 
@@ -174,18 +178,38 @@ def _check(record: Any) -> None:
 
 
 def _read_npz(path: Path, name: str) -> dict[str, np.ndarray]:
+    """Returns the arrays of a file that `write_arrays` wrote: nothing compressed, no objects."""
     try:
-        with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
-            _refuse_bomb(arrays, path.stat().st_size)
-            return {name: arrays[name] for name in arrays.files}
+        with open_regular(path) as file:
+            if file.read(len(_ZIP)) != _ZIP:
+                raise ValueError("no npz")
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                members = arrays.zip.infolist()
+                if (
+                    any(m.compress_type for m in members)
+                    or sum(m.file_size for m in members) > size
+                ):
+                    raise ValueError("compressed, or larger inside than outside")
+                return {
+                    m.filename.removesuffix(".npy"): _array(arrays.zip.read(m)) for m in members
+                }
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except Exception as error:  # zipfile, zlib and numpy each raise their own kinds
         raise UserError(f"{path}: cannot be read as {name}: {error}") from None
 
 
-def _refuse_bomb(arrays: Any, size: int) -> None:
-    """`write_arrays` compresses nothing: no member is larger than the file."""
-    members = arrays.zip.infolist()
-    if any(one.compress_type for one in members) or sum(one.file_size for one in members) > size:
-        raise ValueError("compressed, or larger inside than outside")
+def _array(content: bytes) -> np.ndarray:
+    """Returns the array of a file of numpy's; numpy itself would make room for what it claims."""
+    file = io.BytesIO(content)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("a header of another version than numpy writes for plain arrays")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.hasobject:
+        raise ValueError("holds Python objects, which are code")
+    if math.prod(shape) > len(content):
+        raise ValueError("claims more values than it has bytes")
+    order: Literal["F", "C"] = "F" if fortran else "C"
+    return np.ndarray(shape, dtype, bytearray(content), offset=file.tell(), order=order)

@@ -1,12 +1,11 @@
 """Where the files of a run lie, and its lines of metrics."""
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxdet.workdir.files import read_text, within
+from jaxdet.workdir.files import parse_json, read_text, within
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +102,6 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 def _whole_lines(text: str) -> Iterator[dict[str, Any]]:
     for line in text.splitlines():
         try:
-            yield json.loads(line)
-        except (ValueError, RecursionError):
+            yield parse_json(line)
+        except ValueError:
             return

@@ -19,9 +19,11 @@ from typing import Any, cast
 from jaxdet.errors import UserError, writing_to
 from jaxdet.workdir.drafts import replacing, try_draft
 
-# Of a text that is read whole, bytes, and of the nesting of JSON: far beyond what we write. Deeper
-# ones would exhaust the stack of whoever walks through them.
-_LARGEST_TEXT, _DEEPEST = 2**30, 32
+# Bytes of a text with a line or an entry for each image or step, and of any other JSON: far beyond
+# what we write. A value takes a hundred bytes or more once it is parsed, and two in the file.
+LARGEST_LISTING, _LARGEST_JSON, _BYTES_A_VALUE = 2**28, 2**24, 32
+# Levels of JSON: deeper ones would exhaust the stack of whoever walks through them.
+_DEEPEST = 32
 # By how many bytes an earlier result is known, which has long paths and a style sheet in front.
 _HEAD = 2**16
 _FOREIGN = "is there already and no earlier result of this command; give another name"
@@ -39,34 +41,49 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, to_json(value).encode())
 
 
-def read_json(path: Path) -> Any:
-    """Returns the content of a JSON file.
+def read_json(path: Path, *, most: int = _LARGEST_JSON) -> Any:
+    """Returns the content of a JSON file of at most so many bytes.
 
     Raises:
-      UserError: where the file is missing or is no JSON.
+      UserError: where the file is missing, too large, or is no JSON.
     """
     try:
-        value = json.loads(read_text(path))
+        return parse_json(read_text(path, most=most), most=most // _BYTES_A_VALUE)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; is this the folder of a run?") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as JSON: {error}") from None
-    if not _is_shallow(value):
-        raise UserError(f"{path}: cannot be read: JSON nested deeper than {_DEEPEST}")
+
+
+def parse_json(text: str, *, most: int = _LARGEST_JSON // _BYTES_A_VALUE) -> Any:
+    """Returns the value of a JSON text with at most so many values in it.
+
+    Raises:
+      ValueError: where it is none, has more values, or is nested deeper than anything we write.
+    """
+    if sum(map(text.count, "[{,")) > most:
+        raise ValueError(f"more than {most} values")
+    try:
+        value = json.loads(text)
+        shallow = _is_shallow(value)
+    except RecursionError:
+        shallow = False
+    if not shallow:
+        raise ValueError(f"nested deeper than {_DEEPEST}")
     return value
 
 
-def read_text(path: Path) -> str:
-    """Returns the text of a file, UTF-8.
+def read_text(path: Path, *, most: int = LARGEST_LISTING) -> str:
+    """Returns the text of a file of at most so many bytes, UTF-8.
 
     Raises:
       OSError: where it cannot be opened.
-      ValueError: where it is no regular file, no text, or larger than a gigabyte.
+      ValueError: where it is no regular file, no text, or too large.
     """
     with open_regular(path) as file:
-        if os.fstat(file.fileno()).st_size > _LARGEST_TEXT:
-            raise ValueError(f"more than {_LARGEST_TEXT} bytes")
-        return file.read(_LARGEST_TEXT).decode()
+        if os.fstat(file.fileno()).st_size > most:
+            raise ValueError(f"more than {most} bytes")
+        return file.read(most).decode()
 
 
 def open_regular(path: Path, mode: str = "rb") -> BufferedRandom:

@@ -14,6 +14,7 @@ from jaxdet.convert.files import read_state_dict
 from jaxdet.convert.torch_read import read_torch
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import UserError
+from tests.fuzz import build
 
 FILES = Path(__file__).parent / "files"  # written by torch, see make_files.py
 KINDS = ("zip", "stream")
@@ -202,7 +203,7 @@ def test_a_tensor_out_of_bounds_is_refused(tmp_path, value, says):
         (b"NNb", "no dictionary"),
         (b"NNR", "no function of torch.save"),
         (b"ctorch\nFloatStorage\n)R", "no function of torch.save"),
-        (b"}NQ", "damaged"),
+        (b"}NQ", "outside its pickle that is no storage"),
         (b"})s", "damaged"),
         (b"})Ns", "no state dict in it, but nothing"),
         (b"NN\x93", "a name that is no text"),
@@ -230,6 +231,52 @@ def test_archives_that_unpack_to_more_than_they_are_are_refused(tmp_path):
     (tmp_path / "forged.pth").write_bytes(forged)
     with pytest.raises(UserError, match="larger than the file"):
         read_torch(tmp_path / "forged.pth")
+
+
+def repeated(times):
+    """A long list of pairs, handed to the same function again and again."""
+    p = build.Pickle().add(b"](")
+    for _ in range(times):
+        p.text("k").add(b"N\x86")
+    p.add(b"e\x85")
+    arguments = p.put()
+    p.name("collections.OrderedDict")
+    function = p.put()
+    for _ in range(times):
+        p.get(function).get(arguments).add(b"R0")
+    return p.end()
+
+
+def long_name():
+    p = build.Pickle().text("x" * 300_000)
+    text = p.put()
+    return p.get(text).get(text).add(b"\x93").end()
+
+
+def many_tensors():
+    p = build.Pickle().add(b"}")
+    for n in range(60_000):
+        p.text(f"k{n}").tensor(size=[1], stride=[1], length=4).add(b"s")
+    return p.end()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (lambda: build.zip_of([("a/data.pkl", repeated(20_000))]), "calls with more values than"),
+        (lambda: build.stream_of(repeated(20_000)), "calls with more values than"),
+        (lambda: build.zip_of([("a/data.pkl", long_name())]), "a name of absurd length"),
+        (lambda: build.zip_of([("a/data.pkl", many_tensors())]), "a pickle of absurd length"),
+        (lambda: build.zip_of([("a/data.pkl", b"")], directory_twice=1_000_000),
+         "an archive of more than 100000 members"),
+    ],
+)  # fmt: skip
+def test_work_is_bounded_by_the_size_of_the_file(tmp_path, content, says):
+    (tmp_path / "a.pth").write_bytes(content())
+    began = time.process_time()
+    with pytest.raises(UserError, match=says):
+        read_torch(tmp_path / "a.pth")
+    assert time.process_time() - began < 4
 
 
 def test_foreign_archives_are_refused(tmp_path):

@@ -2,11 +2,11 @@
 
 import io
 import os
-import shlex
 import shutil
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -20,11 +20,13 @@ from jaxdet.data.audit.places import list_root
 from jaxdet.data.audit.scan import scan
 from jaxdet.data.folder import load_set, read_size
 from jaxdet.data.loaders import EvalLoader, TrainLoader, evaluation_reader, training_reader
+from jaxdet.data.parts import PieceLoader
 from jaxdet.data.regular import read_image_file
 from jaxdet.data.verify.tree import Expect, verify_tree
 from jaxdet.errors import BadImageError, UserError
 from jaxdet.predict.files import find_images, read_ahead
 from tests.conftest import draw_image, write_images
+from tests.fuzz import build
 
 REPOSITORY = Path(__file__).parents[2]
 PIXELS = draw_image(np.random.default_rng(0), (20, 30), fake=False)
@@ -121,23 +123,66 @@ def test_what_cannot_be_read_is_refused_with_the_reason(content, says):
             decode(content, max_pixels=10**6)
 
 
-def test_ghostscript_is_never_started(tmp_path, monkeypatch):
-    marker = tmp_path / "started"
-    program = tmp_path / "gs"
-    program.write_text(f"#!/bin/sh\ntouch {shlex.quote(str(marker))}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    content = encoded(PICTURE, "eps")
-    code = (
-        "import sys; from jaxdet.data import ops\n"
-        "try: ops.decode(sys.stdin.buffer.read(), max_pixels=10**6)\n"
-        "except ValueError as error: print(error)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], input=content, capture_output=True, cwd=REPOSITORY, timeout=60
-    )
-    assert b"not an image" in done.stdout, done.stderr
-    assert not marker.exists()
+def jumping_bitmap(side):
+    """A BMP whose few bytes go to the end of each row, which Pillow fills pixel by pixel."""
+    steps = b"\1\1\0\0" * side
+    head = struct.pack("<IiiHHIIIIII", 40, side, side, 1, 8, 1, len(steps), 0, 0, 256, 0)
+    return b"BM" + struct.pack("<III", 1078 + len(steps), 0, 1078) + head + bytes(1024) + steps
+
+
+@pytest.mark.parametrize(
+    "content",
+    [jumping_bitmap(4000), b"P6\n12000 12000\n255\n" + bytes(1000),
+     encoded(Image.new("1", (8000, 8000)), "tiff", compression="group4")],
+)  # fmt: skip
+def test_no_room_is_made_for_pixels_that_a_file_cannot_hold(content):
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"pixels in \d+ bytes: cut short, or empty by design"):
+        ops.decode(content, max_pixels=10**9)
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+
+
+def test_a_tiff_of_a_thousand_previews_is_not_followed():
+    tags = [(254, 4, 1, 1), (256, 4, 1, 4), (257, 4, 1, 4), (258, 3, 1, 8), (259, 3, 1, 1),
+            (262, 3, 1, 1), (273, 4, 1, 8), (277, 3, 1, 1), (279, 4, 1, 16)]  # fmt: skip
+    pages = [(tags, n + 1) for n in range(1000)]
+    with pytest.raises(ValueError, match="a TIFF of previews alone"):
+        ops.decode(build.tiff(pages, data=bytes(48)), max_pixels=10**6)
+
+
+def test_another_package_does_not_bring_a_format_back(monkeypatch):
+    """Whatever is registered with Pillow: a reader that asks Pillow again would open anything."""
+    Image.init()
+
+    def foreign(file, name):
+        raise AssertionError("was asked")
+
+    monkeypatch.setitem(Image.OPEN, "EVIL", (foreign, lambda prefix: True))
+    monkeypatch.setattr(Image, "ID", ["EVIL", *Image.ID])
+    assert np.array_equal(decoded(encoded(PICTURE, "png")), PIXELS)
+    monkeypatch.setitem(Image.OPEN, "PNG", (foreign, lambda prefix: True))
+    with pytest.raises(ValueError, match=r"PNG is read by the package .*, not by Pillow"):
+        ops.decode(encoded(PICTURE, "png"), max_pixels=10**6)
+
+
+@pytest.mark.parametrize("policy", ["stop", "skip"])
+def test_what_would_become_absurdly_large_is_an_unreadable_image(tmp_path, policy):
+    folder = write_images(tmp_path / "train" / "a", count=2)
+    Image.new("L", (1000, 1)).save(folder / "0_real" / "000.png")
+    read = evaluation_reader(Data(on_bad_image=policy), load_set(tmp_path / "train", name="x"))
+    says = r"000\.png: would become 512000x512 pixels by padding or resizing, which is absurd; mend"
+    crops = EvalLoader(read=read, crop=24, batch_size=4, resize=512)
+    five = PieceLoader(read=read, parts="five_crops", crop=30_000)
+    if policy == "stop":
+        with pytest.raises(BadImageError, match=says):
+            crops(0)
+        with pytest.raises(BadImageError, match="would become 30000x30000 pixels"):
+            five(0)
+        return
+    assert crops(0)["bad"].tolist() == [0, -1, -1, -1]
+    assert crops(0)["valid"].tolist() == [False, True, True, True]
+    assert five(0) == []
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path):

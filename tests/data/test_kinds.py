@@ -27,6 +27,7 @@ from jaxdet.errors import UserError
 from jaxdet.predict.files import find_images, read_ahead
 from tests.conftest import draw_image
 from tests.data.test_grey import GREY, TWINS, tiff
+from tests.fuzz.programs import no_program
 
 RGB = Image.fromarray(draw_image(np.random.default_rng(3), (40, 52), fake=False))
 PIXELS = np.asarray(RGB)
@@ -147,8 +148,35 @@ def unreadable():
         "camera.tif": grey[:8] + b"CR" + grey[10:],
         "eps.png": encoded(RGB, "eps"),
         "icon.png": encoded(RGB, "ico"),
+        **{
+            f"{n} in {name}.png": hold(inner)
+            for n, inner in enumerate((EPS, png))
+            for name, hold in {"iptc": in_iptc, "icon": in_icon}.items()
+        },
         "pdf.jpg": b"%PDF-1.7\n",
     }
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+
+
+def in_iptc(content):
+    """A record of press agencies, whose pixels are a file that Pillow opens, by any program."""
+    fields = {
+        (3, 60): b"\1\0",
+        (3, 20): b"\0\x09",
+        (3, 30): b"\0\x09",
+        (3, 120): b"\5",
+        (8, 10): content,
+    }
+    return b"".join(
+        b"\x1c" + bytes([*tag, 0x84]) + struct.pack(">I", len(value)) + value
+        for tag, value in fields.items()
+    )
+
+
+def in_icon(content):
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 9, 9, 0, 0, 1, 32, len(content), 22) + content
 
 
 def with_size(width, height):
@@ -172,6 +200,13 @@ def root(tmp_path_factory):
     return root
 
 
+@pytest.fixture
+def programs():
+    """Sees that none is started in a test."""
+    with no_program():
+        yield
+
+
 EXPECTED = {f"bad {name}" for name in BAD}
 
 
@@ -181,7 +216,7 @@ def test_there_are_forty_kinds_of_each_verdict_together():
     assert all(is_image_name(name) for name in GOOD | BAD)
 
 
-def test_predict_audit_and_verify_name_the_same_files(root):
+def test_predict_audit_and_verify_name_the_same_files(root, programs):
     paths, _ = find_images([root / "train" / "a" / "0_real"])
     assert len(paths) == len(GOOD) + len(BAD)
     read = read_ahead(paths, max_pixels=Data.max_pixels)
@@ -201,7 +236,9 @@ def named_by_loaders(images):
     return {images.ids[n].rpartition("/")[2] for n in batch["bad"] if n >= 0}
 
 
-def test_loaders_and_packing_name_them_too_and_a_store_has_the_same_pixels(root, tmp_path):
+def test_loaders_and_packing_name_them_too_and_a_store_has_the_same_pixels(
+    root, tmp_path, programs
+):
     said = []
     pack(root, tmp_path / "store", say=said.append)
     place = "train/a/0_real/"

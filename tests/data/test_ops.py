@@ -120,6 +120,30 @@ def test_centre_crop_pads_a_smaller_image_with_black():
     assert (padded[[0, 4, 5]] == 0).all()
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 200_000), (7, 5), (8, 9), (30, 6), (33, 21)])
+def test_the_centre_is_padded_and_not_the_whole(height, width):
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    middle = image[:, width // 2 - 50 : width // 2 + 50] if width > 1000 else image
+    padded = ops.pad_to(middle, size=8)
+    top, left = (ops.center_corner(side, 8) for side in padded.shape[:2])
+    expected = ops.crop_at(padded, top=top, left=left, size=8)
+    assert np.array_equal(ops.center_crop(image, size=8), expected)
+    # A strip of 200,000 pixels would take 12 GB in a square of 20,000 of its length.
+    assert ops.center_crop(image, size=2000).shape == (2000, 2000, 3)
+
+
+def test_nothing_absurdly_large_is_made_of_an_image():
+    strip = np.zeros((2, 2000, 3), np.uint8)
+    for make in (lambda: ops.resize_shorter(strip, size=1000), lambda: ops.scale(strip, factor=80),
+                 lambda: ops.pad_to(strip, size=9000)):  # fmt: skip
+        with pytest.raises(ValueError, match=r"would become .* pixels by padding or resizing"):
+            make()
+    assert ops.resize_shorter(strip, size=50).shape == (50, 50_000, 3)
+    for order in ("rgb", "bgr"):
+        with pytest.raises(ValueError, match="a side of 70000 pixels is too long for a JPEG"):
+            ops.jpeg(np.zeros((1, 70_000, 3), np.uint8), quality=90, order=order)
+
+
 def test_flip_and_crop_are_views_of_the_right_pixels():
     image = GOLDEN["input_1"]
     assert np.array_equal(ops.flip(image)[:, 0], image[:, -1])

@@ -1,4 +1,9 @@
-"""`python -m tests.fuzz [KIND ...] [--count=N] [--seed=S] [--first=I]`: 1 at any defect."""
+"""`python -m tests.fuzz [KIND ...] [--count=N] [--seed=S] [--first=I]`: 1 at any defect.
+
+images: damaged pictures; files: damaged weights, stores, datasets and runs; nested: small files
+that nest, share and claim; inside: pictures in pictures, and sides that are not those of a header;
+values: options of a config.
+"""
 
 import argparse
 import sys
@@ -7,13 +12,13 @@ from pathlib import Path
 
 from tests.fuzz.run import report, timed
 
-COUNTS = {"images": 1000, "files": 200, "values": 1000}
+COUNTS = {"images": 1000, "files": 200, "nested": 750, "inside": 250, "values": 1000}
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("kinds", nargs="*", default=[], metavar="KIND", choices=[[], *COUNTS])
-    parser.add_argument("--count", type=int, help="cases; 1000, of files 200, where left out")
+    parser.add_argument("kinds", nargs="*", default=[], choices=[[], *COUNTS], metavar="KIND")
+    parser.add_argument("--count", type=int, help=f"cases of each kind; {COUNTS} where left out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     options = parser.parse_args()

@@ -20,9 +20,8 @@ from jaxdet.errors import RunFailedError, UserError
 
 # Address space, bytes: what asks for more gets MemoryError, and has to say it in a line.
 LIMIT = 8 * 2**30
-MODULES = {
-    "images": "pictures", "files": "records", "values": "values", "misbehaving": "misbehaving",
-}  # fmt: skip
+MODULES = {"images": "pictures", "files": "records", "nested": "nested", "inside": "inside",
+           "values": "values", "misbehaving": "misbehaving"}  # fmt: skip
 # What decoders raise by contract, to be wrapped by their callers.
 DECODERS = ("decode", "decode_bgr", "predict", "verify")
 
@@ -34,17 +33,24 @@ def main(kind, seed, first, last, folder):
     module = _module(kind)
     warm_up(module, folder / "sound")
     tell({"baseline_mib": peak_mib()})
+    if hasattr(module, "ROOM"):
+        resource.setrlimit(resource.RLIMIT_AS, (status_mib("VmSize") * 2**20 + module.ROOM, LIMIT))
     for number in range(first, last):
         shutil.rmtree(folder / "case", ignore_errors=True)
         what, case = module.make_case(number, seed, folder / "case")
         for name, read in module.readers(what).items():
             tell({"case": number, "what": what, "reader": name})
+            # The peak of memory becomes what is in use now.
+            Path("/proc/self/clear_refs").write_text("5")
+            before = peak_mib()
             # Of the processor: others may be at work on the same machine.
             began = time.process_time()
             outcome, text = attempt(lambda read=read, case=case: read(case), name)
-            seconds = time.process_time() - began
+            used = {"seconds": time.process_time() - began, "grown_mib": peak_mib() - before}
+            if outcome != "defect" and hasattr(module, "bounds"):
+                outcome, text = within(used, module.bounds(case), outcome, text)
             tell({"case": number, "reader": name, "outcome": outcome, "text": text,
-                  "seconds": seconds, "peak_mib": peak_mib()})  # fmt: skip
+                  "peak_mib": peak_mib(), **used})  # fmt: skip
 
 
 def warm_up(module, folder):
@@ -76,10 +82,25 @@ def attempt(read, name):
     return "read", ""
 
 
+def within(used, most, outcome, text):
+    """The outcome, or a defect where a reader took more than a file of that size may take."""
+    if used["seconds"] <= most[0] and used["grown_mib"] <= most[1]:
+        return outcome, text
+    took = (
+        f"{used['seconds']:.2f} s and {used['grown_mib']} MiB, of {most[0]:.2f} and {most[1]:.0f}"
+    )
+    return "defect", f"took {took}: {text}"
+
+
 def peak_mib():
     """VmHWM of this process."""
+    return status_mib("VmHWM")
+
+
+def status_mib(name):
+    """A line of /proc/self/status, MiB."""
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) // 1024
     return 0
 

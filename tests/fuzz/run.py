@@ -25,6 +25,7 @@ class Found:
       outcomes: how often each reader ended how.
       defects: crashes, hangs and tracebacks: (case, what, reader, text).
       slowest: seconds, case, reader.
+      hungriest: MiB beyond what was in use before, case, reader.
       baseline_mib: peak of memory before the first case.
       peak_mib: the same after the last.
     """
@@ -32,6 +33,7 @@ class Found:
     outcomes: Counter = dataclasses.field(default_factory=Counter)
     defects: list = dataclasses.field(default_factory=list)
     slowest: tuple = (0.0, 0, "")
+    hungriest: tuple = (0, 0, "")
     baseline_mib: int = 0
     peak_mib: int = 0
 
@@ -39,6 +41,7 @@ class Found:
         """Takes a line that tells an end."""
         self.outcomes[line["reader"], line["outcome"]] += 1
         self.slowest = max(self.slowest, (line["seconds"], line["case"], line["reader"]))
+        self.hungriest = max(self.hungriest, (line["grown_mib"], line["case"], line["reader"]))
         self.peak_mib = max(self.peak_mib, line["peak_mib"])
         if line["outcome"] == "defect":
             self.defects.append((line["case"], what, line["reader"], line["text"]))
@@ -121,6 +124,7 @@ def report(kind, found, *, seconds):
         counts = {how: found.outcomes[name, how] for how in ("read", "refused", "defect")}
         yield f"  {name:14} " + "  ".join(f"{how} {n:5}" for how, n in counts.items())
     yield f"  slowest: {found.slowest[0]:.2f} s, case {found.slowest[1]}, {found.slowest[2]}"
+    yield f"  hungriest: {found.hungriest[0]} MiB, case {found.hungriest[1]}, {found.hungriest[2]}"
     yield f"  VmHWM: {found.peak_mib} MiB, of it {found.baseline_mib} MiB before the first case"
     for case, what, reader, text in found.defects:
         yield f"  DEFECT case {case} ({what}), {reader}:\n{text}"

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from jaxdet.errors import UserError
+from jaxdet.errors import RunFailedError, UserError
+from jaxdet.predict.columns import ParquetRows
 from jaxdet.predict.files import read_pixels
 from jaxdet.predict.inputs import ParquetColumn
 
@@ -71,3 +72,21 @@ def test_structs_without_texts_for_paths_are_refused(tmp_path):
     column = pa.StructArray.from_arrays([BYTES["view"], pa.array([1, 2, 3])], ["bytes", "path"])
     with pytest.raises(UserError, match=r"a\.parquet: column 'x' is of type struct<bytes"):
         inputs_of(column, tmp_path)
+
+
+@pytest.mark.parametrize("packed", ["none", "gzip", "zstd", "brotli"])
+def test_a_table_that_claims_more_than_it_can_hold_is_refused(tmp_path, packed):
+    path = tmp_path / "a.parquet"
+    for column in (pa.nulls(10**6, pa.binary()), pa.array([bytes(10**7)])):
+        pq.write_table(pa.table({"x": column}), path, compression=packed)
+        if path.stat().st_size > 10**6:
+            continue  # nothing was packed
+        with pytest.raises(UserError, match=r"a\.parquet: cannot be read as Parquet: claims"):
+            ParquetColumn([path], column="x")
+
+
+def test_a_table_with_fewer_rows_than_its_footer_says_is_an_error(tmp_path):
+    pq.write_table(pa.table({"x": [b"a", b"b"]}), tmp_path / "a.parquet")
+    rows = ParquetRows(str(tmp_path / "a.parquet"), "x", 0, 5)
+    with pytest.raises(RunFailedError, match="holds fewer rows than its footer says"):
+        list(rows.read())

@@ -98,7 +98,7 @@ def _ijg_tables() -> np.ndarray:
 def _tables_of(quality: int) -> Mapping[int, list[int]]:
     content = io.BytesIO()
     Image.new("L", (8, 8)).save(content, "JPEG", quality=quality)
-    with Image.open(content) as image:
+    with Image.open(content, formats=("JPEG",)) as image:
         return _tables(image)
 
 

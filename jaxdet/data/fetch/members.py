@@ -12,6 +12,8 @@ from jaxdet.data.formats import is_image_name
 from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.errors import RunFailedError
 
+_LONGEST_PATH = 4096  # letters; PATH_MAX of Linux
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -82,6 +84,8 @@ def _bad_name(name: str) -> str:
         return "has a backslash or a control character in its name"
     if any(step in ("", ".", "..") for step in steps):
         return "points outside the folder or has an empty step"
+    if len(name) > _LONGEST_PATH:
+        return "has a path too long for a file"
     if any(len(step.encode("utf8", "surrogateescape")) > 255 for step in steps):
         return "has a name too long for a file"
     return ""

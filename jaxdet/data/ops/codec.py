@@ -11,11 +11,13 @@ from jaxdet.data.opencv import cv2
 from jaxdet.data.ops.grey import grey_of, is_wide_grey
 from jaxdet.data.ops.opening import open_image
 from jaxdet.data.ops.png import decode_plain_png
+from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.data.plugins import plugin_formats
 
 # Whether pixels are read as they are stored, or turned as EXIF says.
 Exif = Literal["ignore", "apply"]
 _ORIENTATION = 0x0112  # EXIF's tag
+_LONGEST_JPEG = 65_500  # of its sides, pixels; libjpeg's limit
 _Turn = Image.Transpose
 _TURNS = {
     2: _Turn.FLIP_LEFT_RIGHT, 3: _Turn.ROTATE_180, 4: _Turn.FLIP_TOP_BOTTOM, 5: _Turn.TRANSPOSE,
@@ -97,7 +99,10 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
+    stated = sorted(image.size)  # a TIFF turns as it is loaded
     image.load()
+    if sorted(image.size) != stated:
+        raise RefusedSizeError(f"{image.width}x{image.height} pixels, and its header states others")
     if is_wide_grey(image):
         image = Image.fromarray(grey_of(image))
     elif image.mode == "La":  # grey times alpha, which Pillow takes to RGB in two steps
@@ -120,9 +125,12 @@ def jpeg(image: np.ndarray, *, quality: int, codec: str = "cv2", order: str = "r
 
     Raises:
       ValueError: where the codec is unknown.
+      RefusedSizeError: where a side is longer than that of any JPEG.
     """
     if codec not in _JPEG:
         raise ValueError(f"codec {codec!r} is neither 'cv2' nor 'pil'")
+    if max(image.shape) > _LONGEST_JPEG:
+        raise RefusedSizeError(f"a side of {max(image.shape)} pixels is too long for a JPEG")
     through, native = _JPEG[codec]
     if order == native:
         return through(image, quality)
@@ -145,7 +153,7 @@ def _jpeg_opencv(image: np.ndarray, quality: int) -> np.ndarray:
 def _jpeg_pillow(image: np.ndarray, quality: int) -> np.ndarray:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="jpeg", quality=quality)
-    return np.asarray(Image.open(buffer).convert("RGB"))
+    return np.asarray(Image.open(buffer, formats=("JPEG",)).convert("RGB"))
 
 
 # Codec: how to go through it, and the order of channels it takes and gives.

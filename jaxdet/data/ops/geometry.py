@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from jaxdet.data.opencv import cv2
+from jaxdet.data.ops.sides import check_made
 
 
 def resize_shorter(image: np.ndarray, *, size: int) -> np.ndarray:
@@ -17,12 +18,16 @@ def resize_shorter(image: np.ndarray, *, size: int) -> np.ndarray:
 
     Returns:
       u8 [H', W', 3] with min(H', W') == size.
+
+    Raises:
+      RefusedSizeError: where the longer side would become absurd.
     """
     height, width = image.shape[:2]
     if min(height, width) == size:
         return image
     new_height = size if height <= width else int(size * height / width)
     new_width = size if width <= height else int(size * width / height)
+    check_made(new_width, new_height, of=height * width)
     resized = Image.fromarray(image).resize((new_width, new_height), Image.Resampling.BILINEAR)
     return np.asarray(resized)
 
@@ -35,23 +40,26 @@ def crop_at(image: np.ndarray, *, top: int, left: int, size: int) -> np.ndarray:
 def center_crop(image: np.ndarray, *, size: int) -> np.ndarray:
     """The middle u8 [size, size, 3]; a smaller image is first padded with black on both sides.
 
-    See `pad_to`.
+    See `pad_to`. No more than the middle is padded: a strip would become a large square.
     """
-    image = pad_to(image, size=size)
     height, width = image.shape[:2]
-    return crop_at(
-        image, top=center_corner(height, size), left=center_corner(width, size), size=size
-    )
+    top, left = (max(center_corner(side, size), 0) for side in (height, width))
+    return pad_to(crop_at(image, top=top, left=left, size=size), size=size)
 
 
 def pad_to(image: np.ndarray, *, size: int) -> np.ndarray:
     """The image u8 [H, W, 3] with black around it where a side is shorter than `size` pixels.
 
     The odd pixel of padding is at the bottom and right, as in torchvision's centre crop.
+
+    Raises:
+      RefusedSizeError: where a strip would become absurdly large.
     """
     pad_y, pad_x = (max(size - side, 0) for side in image.shape[:2])
     if not pad_y and not pad_x:
         return image
+    height, width = image.shape[:2]
+    check_made(max(size, width), max(size, height), of=height * width)
     borders = ((pad_y // 2, pad_y - pad_y // 2), (pad_x // 2, pad_x - pad_x // 2), (0, 0))
     return np.pad(image, borders)
 
@@ -65,8 +73,12 @@ def scale(image: np.ndarray, *, factor: float) -> np.ndarray:
 
     Returns:
       u8 [H', W', 3].
+
+    Raises:
+      RefusedSizeError: where it would become absurdly large.
     """
     height, width = (max(1, round(side * factor)) for side in image.shape[:2])
+    check_made(width, height, of=image.shape[0] * image.shape[1])
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 

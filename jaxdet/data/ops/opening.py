@@ -2,8 +2,9 @@
 
 import contextlib
 import io
+import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
@@ -12,7 +13,7 @@ from jaxdet.data.formats import FORMATS
 from jaxdet.data.jxl import is_jxl, jxl_size
 from jaxdet.data.ops.png import png_size, without_texts
 from jaxdet.data.ops.quiet import hush_pillow
-from jaxdet.data.ops.sides import RefusedError, check_sides, turn_for
+from jaxdet.data.ops.sides import RefusedError, RefusedSizeError, check_sides, turn_for
 from jaxdet.data.plugins import missing_package_of, plugin_formats
 
 # What Pillow would decode of any format; libjxl has no limit of its own.
@@ -23,6 +24,16 @@ _JXL_HEAD = 2**20
 _WIDTH, _HEIGHT = 256, 257
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE = 254, 255
 _LONGEST = 2**31 - 1  # of any format's sides, pixels
+# More than a byte can hold of a packing that has an end, also where all pixels are equal. What
+# states more makes room for pixels that never come, or fills them in one by one. Of the formats
+# that are left out a few bytes may be an empty picture of any size; TIFF has such packings, too,
+# which nobody uses for photographs.
+_PIXELS_A_BYTE = {
+    "PNG": 8300, "GIF": 4096, "TIFF": 2048, "PCX": 1024, "PSD": 1024, "SUN": 1024, "BMP": 128,
+    "DDS": 128, "DIB": 128, "PPM": 128, "QOI": 128, "SGI": 128, "TGA": 128,
+}  # fmt: skip
+_SMALL_PIXELS = 2**20  # of images to which this does not matter
+_MOST_PREVIEWS = 64  # before the photograph of a TIFF
 
 
 @contextlib.contextmanager
@@ -44,6 +55,7 @@ def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
             check_sides(*jxl_size(content), max_pixels=min(max_pixels, _MOST_JXL_PIXELS))
         with _open(io.BytesIO(without_texts(content))) as image:
             check_sides(image.width, image.height, max_pixels=max_pixels)
+            _check_density(image, len(content))
             with turn_for(image.width * image.height):
                 yield image
     except RefusedError:
@@ -53,6 +65,15 @@ def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
     except Exception as error:  # damaged files make Pillow's readers raise nearly anything
         text = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"damaged image: {text}") from None
+
+
+def _check_density(image: Image.Image, size: int) -> None:
+    """Raises RefusedSizeError where a file of so many bytes cannot hold the pixels it states."""
+    most = _SMALL_PIXELS + _PIXELS_A_BYTE.get(image.format or "", math.inf) * size
+    if image.width * image.height > most:
+        raise RefusedSizeError(
+            f"{image.width}x{image.height} pixels in {size} bytes: cut short, or empty by design"
+        )
 
 
 def size_by_header(file: BinaryIO) -> tuple[int, int] | None:
@@ -90,7 +111,7 @@ def _open(file: BinaryIO) -> Image.Image:
                 fault = accepted
             elif accepted:
                 file.seek(0)
-                return _first_picture(_FACTORIES.get(name, factory)(file, ""), prefix)
+                return _first_picture(_reader(name, factory)(file, ""), prefix)
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             fault = f"{name}: {' '.join(str(error).split())}" if accept and prefix else fault
     if missing := missing_package_of(prefix):
@@ -98,6 +119,17 @@ def _open(file: BinaryIO) -> Image.Image:
     if fault:
         raise RefusedError(f"not an image that can be read: {fault}")
     raise RefusedError("not an image, or of a format that is not read")
+
+
+def _reader(name: str, registered: Callable[..., Image.Image]) -> Callable[..., Image.Image]:
+    """Returns Pillow's own reader of a format, or that of a plug-in for a format of its own.
+
+    Raises:
+      RefusedError: where another package, whose reader may do anything, took Pillow's place.
+    """
+    if name in FORMATS and not registered.__module__.startswith("PIL."):
+        raise RefusedError(f"{name} is read by the package {registered.__module__}, not by Pillow")
+    return _FACTORIES.get(name, registered)
 
 
 def _formats() -> tuple[str, ...]:
@@ -120,9 +152,11 @@ def _first_picture(image: Image.Image, prefix: bytes) -> Image.Image:
         return image
     if prefix[8:10] == b"CR":
         raise RefusedError("a camera's raw file; what can be read of it is a preview")
-    while image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & 1 or image.tag_v2.get(_SUBFILE_TYPE) == 2:
+    for number in range(_MOST_PREVIEWS):
+        if not (image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & 1 or image.tag_v2.get(_SUBFILE_TYPE) == 2):
+            return image
         try:
-            image.seek(image.tell() + 1)
+            image.seek(number + 1)
         except EOFError:
-            raise RefusedError("a TIFF of previews alone, as cameras' raw files are") from None
-    return image
+            break
+    raise RefusedError("a TIFF of previews alone, as cameras' raw files are")

@@ -6,6 +6,9 @@ import threading
 # Longer side by shorter side. What is made of an image, by padding it to a crop or by resizing its
 # shorter side, grows with this: a line of fifty megapixels would become gigabytes.
 LARGEST_RATIO = 1024
+# Pixels of the largest image that is made of another by padding or enlarging it, and of those
+# made of a much smaller one: a strip of a kilobyte would become hundreds of megabytes.
+LARGEST_MADE, _SMALL_MADE, _MOST_TIMES = 2**28, 2**24, 16
 # Larger images wait for each other: one of 200 megapixels takes two gigabytes while it is decoded.
 _LARGE_PIXELS = 50_000_000
 _ONE_LARGE = threading.RLock()
@@ -59,6 +62,15 @@ def check_sides(width: int, height: int, *, max_pixels: int) -> None:
     if max(width, height) > LARGEST_RATIO * min(width, height):
         raise RefusedSizeError(
             f"{width}x{height} pixels: a side is more than {LARGEST_RATIO} times the other"
+        )
+
+
+def check_made(width: int, height: int, *, of: int) -> None:
+    """Raises RefusedSizeError unless an image of these sides may be made of one of `of` pixels."""
+    made = width * height
+    if made > LARGEST_MADE or made > max(_SMALL_MADE, _MOST_TIMES * of):
+        raise RefusedSizeError(
+            f"would become {width}x{height} pixels by padding or resizing, which is absurd"
         )
 
 

@@ -90,8 +90,9 @@ class Draft:
 
     def _sound_part(self, number: int) -> np.ndarray | None:
         try:
-            with open_regular(self._part(number)) as file:
-                records = np.load(file, allow_pickle=False)
+            with open_regular(self._part(number)):
+                # Mapped: what claims more than its file has is refused and not made room for.
+                records = np.asarray(np.load(self._part(number), mmap_mode="r", allow_pickle=False))
             size = os.path.getsize(self.paths.shard(number))
         except (OSError, ValueError, EOFError):
             return None

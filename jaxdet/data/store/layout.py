@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.errors import UserError
-from jaxdet.workdir.files import check_schema, read_json, within
+from jaxdet.workdir.files import LARGEST_LISTING, check_schema, read_json, within
 
 SCHEMA_VERSION = 1
 KIND = "jaxdet-store"
@@ -77,7 +77,7 @@ def read_about(paths: StorePaths) -> dict[str, Any]:
       DamagedStoreError: where it is not as it was written.
       UserError: where it is of another kind or a newer schema.
     """
-    about = read_json(paths.about)
+    about = read_json(paths.about, most=LARGEST_LISTING)
     if not isinstance(about, dict) or about.get("kind") != KIND:
         raise UserError(f"{paths.about}: does not describe a packed store")
     version = about.get("schema_version")
