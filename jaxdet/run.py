@@ -52,6 +52,7 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
 
 def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     folder = RunFolder(workdir)
+    folder.check_links()
     check_config(config, folder, accept_changes=accept_changes)
     if _is_finished(config, folder):
         page = folder.report / "index.html"

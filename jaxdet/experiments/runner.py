@@ -14,7 +14,6 @@ from jaxdet.report import write_report
 from jaxdet.results import RunFolder, read_results
 from jaxdet.run import run
 from jaxdet.runtime import signals
-from jaxdet.workdir.files import write_bytes
 
 
 def run_rows(
@@ -63,11 +62,13 @@ def _report(table: Table, workdir: Path, *, all_asked: bool) -> None:
     if not finished or not (all_asked or len(finished) == len(table.rows)):
         return
     out = workdir / "report"
-    page = write_report([workdir / row.name for row in finished], out)
     measured = [(row, read_results(workdir / row.name / "results.json")) for row in finished]
     pairs = [pair for row, results in measured for pair in beside.pairs_of(row, results)]
-    write_bytes(out / "published.csv", beside.csv_text(pairs).encode())
-    write_bytes(out / "published.md", beside.markdown_text(table, measured).encode())
+    more = {
+        "published.csv": beside.csv_text(pairs).encode(),
+        "published.md": beside.markdown_text(table, measured).encode(),
+    }
+    page = write_report([workdir / row.name for row in finished], out, more=more)
     say(f"report of {len(finished)} of {len(table.rows)} rows: {page}")
     say(f"measured beside published: {out / 'published.md'}")
 
