@@ -61,6 +61,7 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
 def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     folder = RunFolder(workdir)
     with comparing("the start of a run") as facts:
+        folder.check_links()
         prepared = _prepare(config, folder, accept_changes=accept_changes)
         facts["whether the run is finished"] = prepared is None
         if prepared is not None and are_several():

@@ -16,7 +16,6 @@ from jaxdet.run import run
 from jaxdet.runtime import signals
 from jaxdet.runtime.distributed import join_seconds
 from jaxdet.runtime.hosts import comparing
-from jaxdet.workdir.files import write_bytes
 
 
 def run_rows(
@@ -79,11 +78,13 @@ def _report(table: Table, workdir: Path, *, all_asked: bool) -> None:
     if not finished or not (all_asked or len(finished) == len(table.rows)):
         return
     out = workdir / "report"
-    page = write_report([workdir / row.name for row in finished], out)
     measured = [(row, read_results(workdir / row.name / "results.json")) for row in finished]
     pairs = [pair for row, results in measured for pair in beside.pairs_of(row, results)]
-    write_bytes(out / "published.csv", beside.csv_text(pairs).encode())
-    write_bytes(out / "published.md", beside.markdown_text(table, measured).encode())
+    more = {
+        "published.csv": beside.csv_text(pairs).encode(),
+        "published.md": beside.markdown_text(table, measured).encode(),
+    }
+    page = write_report([workdir / row.name for row in finished], out, more=more)
     say(f"report of {len(finished)} of {len(table.rows)} rows: {page}")
     say(f"measured beside published: {out / 'published.md'}")
 

@@ -163,7 +163,7 @@ def _read_run(path: Path) -> Begun:
         differs="",
         options=flatten(_optional(folder.config)),
         env=_optional(folder.env),
-        curves=_curves(_metrics(folder.metrics)),
+        curves=_curves(read_metrics(folder.metrics)),
     )
     if not folder.results.exists():
         return begun
@@ -198,19 +198,10 @@ def _optional(path: Path) -> dict[str, Any]:
     return value
 
 
-def _metrics(path: Path) -> list[dict[str, Any]]:
-    try:
-        return read_metrics(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-
-
 def _curves(lines: list[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
     """Each name's finite values by step; of lines for one step the last one counts."""
     found: dict[str, dict[int, float]] = {}
     for line in lines:
-        if not isinstance(line, dict) or not isinstance(line.get("step"), int):
-            continue
         for name, value in line.items():
             if isinstance(value, int | float) and math.isfinite(value):
                 found.setdefault(name, {})[line["step"]] = float(value)

@@ -1,8 +1,9 @@
 """The files of a report: the page, the tables, the figures."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from jaxdet.errors import UserError, writing_to
 from jaxdet.progress import say
@@ -18,12 +19,15 @@ from jaxdet.workdir.files import read_json, read_text, within, write_bytes, writ
 LIST = ".files.json"
 
 
-def write_report(runs: Sequence[Path], out: Path) -> Path:
+def write_report(
+    runs: Sequence[Path], out: Path, *, more: Mapping[str, bytes] = MappingProxyType({})
+) -> Path:
     """Writes the page, its tables and its figures into `out`; gives the page's path.
 
     Args:
       runs: run folders; several are put side by side.
       out: folder for the report, made where it is missing.
+      more: further files of the report, by name.
 
     Raises:
       UserError: where a run cannot be read or `out` cannot be written.
@@ -31,7 +35,7 @@ def write_report(runs: Sequence[Path], out: Path) -> Path:
     written = _written_before(out)
     contents = read_contents(runs)
     _tell_missing(contents)
-    files = dict(_files(contents))
+    files = {**more, **dict(_files(contents))}
     for name in files:
         _check_target(out, name, written)
     with writing_to(out):
@@ -64,7 +68,7 @@ def _written_before(out: Path) -> list[str] | None:
             return names
         raise UserError(f"{record}: does not list the files of a report; give another --out")
     with writing_to(out):
-        if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
+        if not os.path.lexists(out) or not any(out.iterdir()):
             return []
         try:
             if page.exists() and MARK in read_text(page):

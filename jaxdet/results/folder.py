@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jaxdet.errors import UserError
 from jaxdet.workdir.files import parse_json, read_text, within
+
+_NAMES = (
+    ".lock", "analysis", "changes.jsonl", "checkpoints", "conditions", "config.json", "env.json",
+    "metrics.jsonl", "nonfinite", "predictions", "report", "results.json", "two_shot",
+    "unvalidated", "validation.npz",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +23,11 @@ class RunFolder:
     """
 
     path: Path
+
+    def check_links(self) -> None:
+        """Raises UserError where a link leads out of the folder, before anything is written."""
+        for name in _NAMES:
+            within(self.path, name)
 
     @property
     def config(self) -> Path:
@@ -93,13 +105,21 @@ class RunFolder:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of `metrics.jsonl`; a last line that a crash cut short is left out."""
+    """Returns the lines of `metrics.jsonl`; a last line that a crash cut short is left out.
+
+    Raises:
+      UserError: where it cannot be read.
+    """
     if not path.exists():
         return []
-    return list(_whole_lines(read_text(path)))
+    try:
+        lines = _whole_lines(read_text(path))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    return [line for line in lines if isinstance(line, dict) and type(line.get("step")) is int]
 
 
-def _whole_lines(text: str) -> Iterator[dict[str, Any]]:
+def _whole_lines(text: str) -> Iterator[Any]:
     for line in text.splitlines():
         try:
             yield parse_json(line)

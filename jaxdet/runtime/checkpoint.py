@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from jaxdet.errors import DiskFullError, RunFailedError, UserError, first_line
+from jaxdet.errors import DiskFullError, RunFailedError, UserError, first_line, writing_to
 from jaxdet.progress import say
 from jaxdet.runtime import room, steps
 from jaxdet.runtime.hosts import agreed, meet
@@ -84,7 +84,8 @@ class Checkpoints:
 
     def _tidy(self) -> None:
         if jax.process_index() == 0:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            with writing_to(self._folder):
+                self._folder.mkdir(parents=True, exist_ok=True)
             steps.clear_leftovers(self._folder)
             if not steps.is_marked(self._folder):
                 self._seal_as_found()

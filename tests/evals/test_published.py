@@ -3,6 +3,7 @@ import json
 import pytest
 
 from jaxdet.config import Config, Evaluation, Model
+from jaxdet.convert.card import network_options
 from jaxdet.errors import UserError
 from jaxdet.evals.published import Published, find_published
 
@@ -26,9 +27,10 @@ def test_released_weights_are_known_by_their_file_also_after_conversion(tmp_path
     assert found.row == README
     assert len(found.ap) == 13
     assert found.ap["whichfaceisreal"] == 0.888
-    (tmp_path / "detector.json").write_text(
-        json.dumps({"source": {"file": "blur_jpg_prob0.5.pth", "sha256": "0"}})
-    )
+    source = {"file": "blur_jpg_prob0.5.pth", "sha256": "0"}
+    about = {"kind": "jaxdet-detector", "schema_version": 1, "source": source}
+    about["model"] = network_options(Model())
+    (tmp_path / "detector.json").write_text(json.dumps(about))
     assert find_published(config(init=tmp_path)) == found
 
 

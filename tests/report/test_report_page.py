@@ -245,7 +245,7 @@ def test_a_page_of_somebody_else_is_not_replaced(make_run, tmp_path):
     mine = tmp_path / "site" / "index.html"
     mine.parent.mkdir()
     mine.write_text("my page")
-    with pytest.raises(UserError, match="is there already and no report"):
+    with pytest.raises(UserError, match="site: holds other files"):
         write_report([run], mine.parent)
     assert mine.read_text() == "my page"
     write_report([run], tmp_path / "other")

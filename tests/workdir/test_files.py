@@ -201,6 +201,16 @@ def test_names_of_sets_never_lead_out_of_the_run(tmp_path):
     assert read_predictions(run, "../../theirs") is None
 
 
+def test_a_run_whose_places_are_links_is_refused_before_it_trains(run, tmp_path):
+    for place in ("checkpoints", "predictions", "conditions", "analysis", ".lock"):
+        if (run / place).exists():
+            (run / place).rename(tmp_path / place)
+        (run / place).symlink_to(tmp_path / "theirs")
+        with pytest.raises(UserError, match=f"{place}.*: a link that leads out of"):
+            RunFolder(run).check_links()
+        (run / place).unlink()
+
+
 def test_a_step_that_lists_files_elsewhere_is_damaged(tmp_path):
     (tmp_path / "theirs").write_text("x")
     make_step(tmp_path / "7")

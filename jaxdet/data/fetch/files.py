@@ -1,6 +1,7 @@
 """The files of a set where they lie: on disk, downloaded when asked for, or behind an address."""
 
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Files:
           UserError: where another file has that name.
           RunFailedError: where the network, the disk or the file's content failed.
         """
-        if target.exists():
+        if os.path.lexists(target):
             self._accept_existing(address, target)
             self._say(f"{target}: already there")
             return
@@ -76,7 +77,7 @@ class Files:
         """Each where it lies; None where the server gives whole files only."""
         parts: list[Part] = []
         for address in addresses:
-            if self.place(address).exists():
+            if os.path.lexists(self.place(address)):
                 self._accept_existing(address, self.place(address))
                 parts.append(self._local_part(address))
                 continue
