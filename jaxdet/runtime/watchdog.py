@@ -8,7 +8,8 @@ and ends the process with status 124.
 
 There is one run in a process, and it may wait anywhere: so the watch is one of the process, and
 `stage` does nothing where there is none. Time in which the process is stopped (Ctrl-Z, SLURM's
-suspend) does not count. A library that hangs without giving up Python's lock is not seen.
+suspend) does not count. A library that hangs without giving up Python's lock stops the thread, too;
+then `backstop.py` ends the process.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ from typing import TypeVar
 import jax
 
 from jaxdet.data.pipeline import worker_processes
+from jaxdet.runtime.backstop import Backstop
 from jaxdet.workdir.drafts import replacing
 
 # The status of a run that hung, as timeout(1) has it.
@@ -40,6 +42,8 @@ _POLL_SECONDS = 1.0
 # For workers to write their stacks, and for a file system that may hang itself.
 _WORKER_SECONDS = 0.5
 _FILE_SECONDS = 10.0
+# By how much later than the thread the backstop ends the process.
+_MARGIN_SECONDS = 5.0
 _TRACE_EVENT = "/jax/core/compile/jaxpr_trace_duration"
 _COMPILED_EVENT = "/jax/core/compile/backend_compile_duration"
 
@@ -115,6 +119,9 @@ class _Watch:
         self._signs = 0
         self._compiling = False
         self._ended = threading.Event()
+        # Without Python's lock, while it is held by what hangs.
+        faulthandler.register(signal.SIGUSR2, file=2, all_threads=True)
+        self._backstop = Backstop()
         self._thread = threading.Thread(target=self._look_on, daemon=True, name="watchdog")
         self._thread.start()
 
@@ -138,6 +145,8 @@ class _Watch:
     def stop(self) -> None:
         self._ended.set()
         self._thread.join()
+        self._backstop.close()
+        faulthandler.unregister(signal.SIGUSR2)
 
     def _sign(self, *, compiling: bool) -> None:
         self._compiling = compiling
@@ -155,8 +164,13 @@ class _Watch:
             before = now
             if self._signs != seen:
                 quiet, seen = 0.0, self._signs
-            if quiet > self._allowed():
+            allowed = self._allowed()
+            self._backstop.allow(allowed - quiet + _MARGIN_SECONDS, self._where())
+            if quiet > allowed:
                 self._end(quiet, workers)
+
+    def _where(self) -> str:
+        return " > ".join(name for name, _ in self._stages) or "between two stages"
 
     def _allowed(self) -> float:
         slow = self._compiling or any(slow for _, slow in self._stages[-1:])
@@ -164,7 +178,8 @@ class _Watch:
 
     def _end(self, quiet: float, workers: dict[int, BaseProcess]) -> None:
         """Tells what there is to tell and ends the process, whatever state it is in."""
-        where = " > ".join(name for name, _ in self._stages) or "between two stages"
+        where = self._where()
+        self._backstop.allow(_FILE_SECONDS + _MARGIN_SECONDS, where)
         states = [f"  {_describe(process)}" for process in workers.values()]
         head = [
             f"nothing has moved for {quiet:.0f} s (runtime.hang_seconds={self._limit:g})",

@@ -94,6 +94,36 @@ def test_a_hang_is_told_and_time_in_which_the_process_was_stopped_does_not_count
     assert "most recent call first" in diagnosis
 
 
+LOCKED = """
+import ctypes
+
+with watchdog.watch(limit=1, folder=folder), watchdog.stage("in a library"):
+    time.sleep(0.5)
+    print("hung", flush=True)
+    ctypes.PyDLL(None).sleep(120)
+"""
+
+
+@pytest.mark.parametrize("stopped", [0, pytest.param(7, marks=pytest.mark.slow)])
+def test_a_library_that_keeps_python_s_lock_is_ended_but_not_for_a_stop(stopped, start):
+    process = start(LOCKED)
+    assert process.stdout.readline() == "hung\n"
+    if stopped:  # for longer than it may be silent
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(stopped)
+        process.send_signal(signal.SIGCONT)
+        time.sleep(1)
+        assert process.poll() is None
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert "script.py" in err  # the stack of what hangs
+    assert err.splitlines()[-1] == (
+        "error: nothing moves in the stage 'start > in a library', not even the watchdog: a "
+        "library keeps Python's lock (killed; stacks above); start the same command again to "
+        "continue"
+    )
+
+
 @pytest.mark.slow
 def test_a_folder_without_a_run_is_left_empty(start, tmp_path):
     process = start(HUNG.replace('(folder / "config.json").write_text("{}")', ""))
