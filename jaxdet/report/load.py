@@ -1,7 +1,7 @@
 """Run folders as the report sees them: plain values, whatever is missing left empty."""
 
 import dataclasses
-import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -203,7 +203,8 @@ def _curves(lines: list[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, dict[int, float]] = {}
     for line in lines:
         for name, value in line.items():
-            if isinstance(value, int | float) and math.isfinite(value):
+            # Whole numbers of JSON may have hundreds of digits.
+            if isinstance(value, int | float) and abs(value) <= sys.float_info.max:
                 found.setdefault(name, {})[line["step"]] = float(value)
     return {name: sorted(values.items()) for name, values in found.items()}
 
