@@ -29,11 +29,6 @@ def given_images(options: argparse.Namespace) -> Path | None:
     return given
 
 
-def say(line: str) -> None:
-    """A line on stdout, at once."""
-    print(line, flush=True)
-
-
 def rate(text: str) -> float:
     """A finite number from 0 up."""
     try:

@@ -8,6 +8,11 @@ export SRC DST                 one program for JAX alone, with the weights in it
 --state-dict=NAME chooses one of several state dicts in a torch file.
 """
 
+from jaxdet.errors import Parser, guard, guard_loading
+
+if __name__ == "__main__":
+    guard_loading()
+
 import argparse
 import dataclasses
 import math
@@ -18,7 +23,6 @@ from typing import Any
 
 from jaxdet.config import Model
 from jaxdet.config.schema import CHECKPOINTS
-from jaxdet.errors import Parser, guard
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -66,7 +66,7 @@ class Table:
         names = [one.name for one in self.rows]
         if row in names:
             return self.rows[names.index(row)]
-        if row.isdecimal() and 1 <= int(row) <= len(names):
+        if row.isdecimal() and len(row) < 10 and 1 <= int(row) <= len(names):
             return self.rows[int(row) - 1]
         raise UserError(f"--row={row}: no such row; give 1 to {len(names)}, or {', '.join(names)}")
 

@@ -9,7 +9,6 @@ import contextlib
 import ctypes
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -17,8 +16,8 @@ from collections.abc import Callable, Iterator
 
 import jax
 
-from jaxdet import progress
-from jaxdet.errors import RunFailedError, Stopped, UserError, guard, is_disk_full
+from jaxdet import progress, streams
+from jaxdet.errors import RunFailedError, Stopped, UserError, guard
 from jaxdet.runtime.clusters import SWITCH, Cluster, find_cluster
 
 # How long the processes wait for each other at the start, seconds. JAX's own is the same.
@@ -65,7 +64,8 @@ def joined() -> Iterator[None]:
         # Not by Python's own way out, where JAX waits for processes that may wait for this one.
         if not lost.is_set():
             _say_farewell()
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):
+            streams.flush()
         os._exit(end.code if isinstance(end.code, int) else 1)
     _call(jax.distributed.shutdown)
 
@@ -83,13 +83,13 @@ def _explaining(lost: threading.Event) -> Iterator[None]:
     except (UserError, RunFailedError, BrokenPipeError):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and is_disk_full(error):
-            raise
         # Of several types: ValueError and JaxRuntimeError have been seen for one and the same.
         if any(sign in str(error) for sign in _SIGNS_OF_OTHERS):
             lost.set()
             first = str(error).strip().partition("\n")[0][:300]
             raise RunFailedError(f"{_ENDED} ({first})") from None
+        if isinstance(error, OSError):
+            raise
         traceback.print_exc()
         raise RunFailedError("ended by the exception above") from None
 

@@ -24,6 +24,7 @@ from jaxdet.files import read_json
 from jaxdet.results import RunFolder
 from jaxdet.runtime.determinism import make_deterministic
 from jaxdet.runtime.mesh import make_mesh
+from jaxdet.streams import answer
 from jaxdet.train.loop import Trainer
 from jaxdet.train.nonfinite import BUNDLE, Update
 
@@ -87,7 +88,7 @@ def main(argv: list[str]) -> None:
         )
         parser.add_argument("bundle", type=Path, help="RUN/nonfinite/STEP")
         update = replay(parser.parse_args(argv).bundle)
-        print(
+        answer(
             f"step {update.step}: loss {update.loss}, gradient norm {update.grad_norm}, "
             f"learning rate {update.rate:g}"
         )

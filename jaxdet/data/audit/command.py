@@ -18,6 +18,7 @@ from jaxdet.data.audit.text import print_findings
 from jaxdet.errors import UserError
 from jaxdet.files import check_writable, write_bytes, write_json
 from jaxdet.progress import ProgressLine
+from jaxdet.streams import answer
 
 THRESHOLD = 0.6
 
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     if options.page:
         write_bytes(options.page, page_html(findings).encode("utf-8", "replace"))
     if options.equalise:
-        equalise(scanned, options.equalise, size=options.equalise_size, say=_say)
+        equalise(scanned, options.equalise, size=options.equalise_size, say=answer)
     elif findings.faults:
         sys.exit(1)
 
@@ -87,7 +88,3 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
     return int(text)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
