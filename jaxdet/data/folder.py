@@ -16,7 +16,7 @@ from jaxdet.data.images import LABEL_FOLDERS, SPLITS, ImageSet
 from jaxdet.data.names import is_image_file, is_visible_folder
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import size_by_header
-from jaxdet.data.regular import listing, read_image_file
+from jaxdet.data.regular import file_mark, listing, read_image_file
 from jaxdet.errors import UserError
 from jaxdet.files import open_regular
 
@@ -59,6 +59,10 @@ class FolderSet(ImageSet):
     def content_marks(self) -> bytes:
         """Returns the bytes of each file; of one that went away -1."""
         return np.array([_byte_size(self.path(i)) for i in range(len(self))], np.int64).tobytes()
+
+    def file_marks(self, compare: str) -> str:
+        """Returns the mark of each file; see ImageSet."""
+        return " ".join(file_mark(self.path(index), compare) for index in range(len(self)))
 
     def where(self, index: int) -> str:
         """Returns the path."""

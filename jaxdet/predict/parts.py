@@ -17,7 +17,7 @@ from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.rows import Row, Scoring
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # Where in the metadata of a file's schema its stamp lies.
 _KEY = b"jaxdet"
 SCHEMA = pa.schema(
@@ -44,6 +44,7 @@ class Stamp:
       model: options of the network.
       scoring: how images were read, scored and judged.
       inputs: digest of what was to be scored, all shards together.
+      compare: how files are known again in it, "times" or "bytes".
       count: number of inputs, all shards together.
       shards: how many shares the inputs were cut into; 0 where Ray shared them out.
       part_rows: rows of a part at most; 0 where Ray decides.
@@ -55,6 +56,7 @@ class Stamp:
     scoring: Scoring
     checkpoint: str
     inputs: str
+    compare: str
     count: int
     shards: int = 0
     part_rows: int = 0
@@ -65,7 +67,7 @@ class Stamp:
         model = json.loads(json.dumps(dataclasses.asdict(detector.model)))
         return cls(
             weights=detector.digest, checkpoint=detector.card.origin, model=model,
-            inputs=inputs.digest, count=len(inputs), **others,
+            inputs=inputs.digest, compare=inputs.compare, count=len(inputs), **others,
         )  # fmt: skip
 
 
@@ -94,6 +96,7 @@ _DIFFERENCES = {
     "judgement": "another --threshold or --raw, or another calibration",
     "max_pixels": "another --max-pixels",
     "exif": "another --exif",
+    "compare": "another --compare",
     "inputs": "other inputs (files added, removed or changed)",
     "count": "other inputs (files added, removed or changed)",
     "engine": "another --engine",

@@ -64,7 +64,8 @@ def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard
     if text == "auto":
         return _of_array(environment)
     index, _, count = text.partition("/")
-    if index.isdecimal() and count.isdecimal() and int(index) < int(count) <= 99999:
+    short = max(len(index), len(count)) <= 20
+    if short and index.isdecimal() and count.isdecimal() and int(index) < int(count) <= 99999:
         return Shard(int(index), int(count))
     raise UserError(f"--shard={text}: give i/N with i from 0 to N-1 and N up to 99999, or auto")
 
@@ -74,7 +75,7 @@ def _of_array(environment: Mapping[str, str]) -> Shard:
     found = {"SLURM_ARRAY_TASK_STEP": "1", **environment}
     names = ("ID", "MIN", "MAX", "STEP", "COUNT")
     values = [found.get(f"SLURM_ARRAY_TASK_{name}", "") for name in names]
-    if not all(value.isdecimal() for value in values):
+    if not all(value.isdecimal() and len(value) <= 20 for value in values):
         raise UserError(
             "--shard=auto: SLURM_ARRAY_TASK_ID, _MIN, _MAX and _COUNT are not set here; start it "
             "in a SLURM array, or give --shard=i/N"

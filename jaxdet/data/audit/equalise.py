@@ -213,9 +213,10 @@ def check_place(root: Path, dst: Path) -> None:
 def _claim(scan: Scan, dst: Path, plans: dict[str, Plan]) -> None:
     """Makes `dst` ours, or sees that an equal call made it so."""
     check_place(scan.listing.root, dst)
+    names = ascii(scan.listing.ids)
     record = {
         "schema_version": 1,
-        "source": hashlib.sha256(scan.table["digest"].tobytes()).hexdigest(),
+        "source": hashlib.sha256(scan.table["digest"].tobytes() + names.encode()).hexdigest(),
         "plans": {unit: str(one) for unit, one in plans.items()},
     }
     try:
