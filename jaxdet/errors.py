@@ -20,11 +20,15 @@ import traceback
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from jaxdet import streams
+
 # Ctrl-C, what SLURM and kill send at the end, and what `sbatch --signal` sends before it.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 # Signals within so many seconds are one request: `timeout` signals its child and then the child's
 # process group, and launchers pass on what the group has received already.
 SECOND_AFTER = 2.0
+# Letters of a message: one may hold names of any length.
+_LONGEST = 5000
 
 
 class UserError(Exception):
@@ -122,6 +126,7 @@ def first_line(error: Exception) -> str:
 
 def guard_loading() -> None:
     """Makes Ctrl-C and a missing library one line while a command still loads its modules."""
+    streams.open_streams()
     for signum in STOP_SIGNALS:
         signal.signal(signum, lambda signum, frame: _leave(Stopped(signum)))
     sys.excepthook = _excepthook
@@ -140,8 +145,9 @@ def guard() -> Iterator[None]:
     A signal of STOP_SIGNALS ends the body where it is; long work asks `jaxdet.runtime.signals`
     for a better place. A second one within SECOND_AFTER does not disturb what clears up.
     """
+    streams.open_streams()
     try:
-        with _raising_stopped():
+        with _raising_stopped(), _flushed():
             yield
     except UserError as error:
         _end(str(error), status=2)
@@ -149,17 +155,42 @@ def guard() -> Iterator[None]:
         _end(str(error), status=1)
     except BrokenPipeError:
         # Whoever read our output has gone, as `| head` does; Python would complain once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.discard(sys.stdout)
+        streams.discard(sys.stderr)
         sys.exit(141)
     except OSError as error:
-        if not is_disk_full(error):
-            raise
-        name = f"{error.filename}: " if error.filename else ""
-        _end(f"{name}the disk is full; make room and start the same command again", status=1)
+        _end(_refusal(error), status=1)
+    except UnicodeEncodeError as error:
+        _end(
+            f"{error.object[:200]}: no name of a file in this locale's encoding, {error.encoding}; "
+            "set PYTHONUTF8=1",
+            status=2,
+        )
     except Stopped as stop:
         _leave(stop)
     except KeyboardInterrupt:
         _leave(Stopped(signal.SIGINT))
+
+
+@contextlib.contextmanager
+def _flushed() -> Iterator[None]:
+    """Brings out what the body has written, also where it ends by `sys.exit`, as --help does."""
+    try:
+        yield
+    except SystemExit:
+        streams.flush()
+        raise
+    streams.flush()
+
+
+def _refusal(error: OSError) -> str:
+    """Returns what the system refused, by the name of the file or stream."""
+    name = f"{error.filename}: " if error.filename else ""
+    if is_disk_full(error):
+        return f"{name}the disk is full; make room and start the same command again"
+    gone = isinstance(error, FileNotFoundError)
+    advice = "; was it, or its folder, removed while the command ran?" if gone else ""
+    return f"{name}{error.strerror or error}{advice}"
 
 
 @contextlib.contextmanager
@@ -209,8 +240,12 @@ def repeats_request() -> bool:
     return False
 
 
-def _end(message: str, *, status: int) -> None:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+def _end(message: str, *, status: int) -> NoReturn:
+    line = "error: " + " ".join(message.split())
+    with contextlib.suppress(BrokenPipeError):
+        streams.tell(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}\N{HORIZONTAL ELLIPSIS}")
+    with contextlib.suppress(OSError):
+        streams.flush()
     sys.exit(status)
 
 
@@ -225,7 +260,7 @@ def _leave(stop: Stopped) -> NoReturn:
     # What the unwound calls still hold: batches in shared memory, locks of worker processes.
     traceback.clear_frames(stop.__traceback__)
     gc.collect()
-    print(stop, file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        streams.tell(str(stop))
+        streams.flush()
     os._exit(stop.status)

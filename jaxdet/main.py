@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxdet import errors
+from jaxdet import errors, streams
 
 if TYPE_CHECKING:
     from absl import flags
@@ -45,10 +45,10 @@ after 2 s ends at once. See docs/reliability.md.
 
 def main(argv: list[str]) -> None:
     """Runs the command line."""
-    if "--help" in argv or "-h" in argv:
-        print(_HELP, end="")
-        return
     with errors.guard():
+        if "--help" in argv or "-h" in argv:
+            streams.show(_HELP.rstrip())
+            return
         # Imported within: Ctrl-C is one line from the first moment.
         from ml_collections import ConfigDict
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import jinja2
 
+from jaxdet.streams import printable
+
 
 def render(
     template: Path, context: Mapping[str, Any], *, filters: Mapping[str, Callable[..., Any]]
@@ -37,8 +39,3 @@ def spreadsheet_safe(text: str) -> str:
     """
     text = printable(text)
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
-
-
-def printable(name: str) -> str:
-    """The name with a mark for whatever would move a cursor or break a file in UTF-8."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)

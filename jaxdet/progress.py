@@ -19,6 +19,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from jaxdet import streams
+from jaxdet.streams import printable
+
 # Seconds between two plain lines where there is no terminal.
 _PLAIN_EVERY = 15.0
 # Whether this process is one of several that leave the talking to another.
@@ -30,7 +33,8 @@ class ProgressLine:
 
     def __init__(self, title: str, *, total: int | None, done: int = 0, unit: str = "steps"):
         """Begins at `done` of `total` (None where nobody knows); bytes are told in MB and GB."""
-        self._title, self._total, self._done, self._unit = title, total, done, unit
+        self._title, self._unit = printable(title), unit
+        self._total, self._done = total, done
         self._began, self._first = time.monotonic(), done
         self._told = self._began
         self._bar = _bar(unit) if sys.stderr.isatty() and not _hushed else None
@@ -64,7 +68,7 @@ class ProgressLine:
         """Moves on by `count`; `note` stands at the end of the line."""
         self._done += count
         if self._bar is not None:
-            self._bar.update(self._task, advance=count, note=note)
+            self._bar.update(self._task, advance=count, note=printable(note))
         elif time.monotonic() - self._told > _PLAIN_EVERY:
             self._told = time.monotonic()
             say(f"{self._title}: {self._line()} {note}")
@@ -72,7 +76,7 @@ class ProgressLine:
     def say(self, line: str) -> None:
         """A line that stays, above the bar where there is one."""
         if self._bar is not None:
-            self._bar.console.print(line, markup=False, highlight=False)
+            self._bar.console.print(printable(line), markup=False, highlight=False)
         else:
             say(line)
 
@@ -93,7 +97,7 @@ class ProgressLine:
 def say(line: str) -> None:
     """One line to whoever watches, on stderr: results alone go to stdout."""
     if not _hushed:
-        print(line.rstrip(), file=sys.stderr, flush=True)
+        streams.tell(line)
 
 
 def hush(flag: bool) -> None:

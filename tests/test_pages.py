@@ -1,7 +1,8 @@
 import jinja2
 import pytest
 
-from jaxdet.pages import printable, render
+from jaxdet.pages import render
+from jaxdet.streams import printable
 
 
 def _template(tmp_path, text):

@@ -16,6 +16,7 @@ from typing import Any
 from jaxdet.bench.commands import add_commands
 from jaxdet.runtime import environment
 from jaxdet.runtime.memory import keep_freed_memory
+from jaxdet.streams import printable, show
 from jaxdet.workdir.files import check_writable, write_json
 
 # What an earlier result begins with.
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # The commit and the time are those of the start.
         facts = environment.describe()
         rows = options.measure(options)
-        print(_table(rows))
+        show(_table(rows))
         if options.json:
             write_json(options.json, {"options": _plain(options), **facts, "rows": rows})
 
@@ -59,7 +60,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
             f"{row['what']:<{width}}  {row['ratio_to_reference']:>19.2f}"
             f"  {speed:>8,.{0 if speed > 100 else 1}f}  {row.get('workers', '')}".rstrip()
         )
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 if __name__ == "__main__":

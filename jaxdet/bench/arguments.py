@@ -19,8 +19,3 @@ def given_images(options: argparse.Namespace) -> Path | None:
     if given is not None and not given.is_dir():
         raise UserError(f"--images={given}: no such folder")
     return given
-
-
-def say(line: str) -> None:
-    """A line on stdout, at once."""
-    print(line, flush=True)

@@ -8,10 +8,11 @@ from typing import Any
 
 from jaxdet.bench import input as bench_input
 from jaxdet.bench import training_commands as training
-from jaxdet.bench.arguments import ARCHITECTURES, given_images, say
+from jaxdet.bench.arguments import ARCHITECTURES, given_images
 from jaxdet.bench.pictures import write_pictures
 from jaxdet.config import Model
 from jaxdet.ranges import SIDE, whole_number
+from jaxdet.streams import answer
 
 # Options to rows.
 Measure = Callable[[argparse.Namespace], list[dict[str, Any]]]
@@ -100,7 +101,7 @@ def _measure_eval(options: argparse.Namespace) -> list[dict[str, Any]]:
             rounds=options.rounds,
             model=Model(name=options.arch),
         )
-        return measure_evaluation(plan, say=say)
+        return measure_evaluation(plan, say=answer)
 
 
 _DIP = (
@@ -132,7 +133,7 @@ def _measure_dip(options: argparse.Namespace) -> list[dict[str, Any]]:
         size=options.size, width=options.width, levels=options.levels, at_once=options.at_once
     )
     plan = Plan(settings=settings, updates=options.updates, rounds=options.rounds)
-    return measure_prior(plan, say=say)
+    return measure_prior(plan, say=answer)
 
 
 def _even(text: str) -> int:
@@ -156,4 +157,4 @@ def _measure_input(options: argparse.Namespace) -> list[dict[str, Any]]:
             rounds=options.rounds,
             settings=bench_input.default_settings(),
         )
-        return bench_input.measure_input(plan, say=say)
+        return bench_input.measure_input(plan, say=answer)

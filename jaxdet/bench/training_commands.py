@@ -6,12 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from jaxdet.bench.arguments import ARCHITECTURES, given_images, say
+from jaxdet.bench.arguments import ARCHITECTURES, given_images
 from jaxdet.bench.pictures import write_pictures
 from jaxdet.config import Model, Runtime, schema
 from jaxdet.data.store.pack import pack
 from jaxdet.errors import UserError
 from jaxdet.ranges import COUNT, SIDE, number, whole_number
+from jaxdet.streams import answer
 
 _BOUNDLESS = float("inf")
 
@@ -115,7 +116,7 @@ def step_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         rounds=options.rounds,
         profile=_profile(options),
     )
-    return measure_step(plan, say=say)
+    return measure_step(plan, say=answer)
 
 
 E2E = (
@@ -175,13 +176,13 @@ def e2e_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
             rounds=options.rounds,
             profile=profile,
         )
-        return measure_e2e(plan, say=say)
+        return measure_e2e(plan, say=answer)
 
 
 def _packed(pictures: Path) -> Path:
     write_pictures(pictures, count=512)
     store = pictures.with_name("packed")
-    pack(pictures, store, say=say)
+    pack(pictures, store, say=answer)
     return store
 
 
@@ -252,7 +253,7 @@ def scaling_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     )  # fmt: skip
     found = rows(run, machine, options.devices)
     for row in found:
-        say(
+        answer(
             f"{row['what']}: {row['hours']:.2f} h, cost {row['cost']:.2f}, limited by "
             f"{row['limit']}, {row['waiting']:.0%} of a step waiting for input"
         )

@@ -22,6 +22,8 @@ PROTOCOLS = ("crop", "full", "resize", "five_crops")
 ANALYSES = ("spectra", "ranking")
 # The checkpoints of a run that may be asked for.
 CHECKPOINTS = ("best", "best_of_last_phase", "latest")
+# How files are known again, the default first.
+COMPARE = ("times", "bytes")
 
 
 def option(
@@ -516,6 +518,13 @@ class Runtime:
         "hour at least; 0: never",
         unit="seconds",
         within="[0, 1e7]",
+    )
+    compare_images: str = option(
+        "times",
+        "how scores and spectra of an earlier start know their images again: times, by names, "
+        "sizes and times of change; bytes, by SHA-256 of all files, which is for data that is "
+        "copied anew for each start",
+        choices=COMPARE,
     )
     deterministic: bool = option(
         False,

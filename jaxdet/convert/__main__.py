@@ -8,6 +8,11 @@ export SRC DST                 one program for JAX alone, with the weights in it
 --state-dict=NAME chooses one of several state dicts in a torch file.
 """
 
+from jaxdet.errors import Parser, guard, guard_loading
+
+if __name__ == "__main__":
+    guard_loading()
+
 import argparse
 import dataclasses
 import sys
@@ -17,7 +22,6 @@ from typing import Any
 
 from jaxdet.config import Model
 from jaxdet.config.schema import CHECKPOINTS
-from jaxdet.errors import Parser, guard
 from jaxdet.ranges import SEED, SIDE, number, whole_number
 
 

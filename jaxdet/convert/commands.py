@@ -23,6 +23,7 @@ from jaxdet.convert.state_dicts import shorten
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.models.architectures import ARCHITECTURES, check_sides
+from jaxdet.streams import answer
 from jaxdet.train.weights import find_run, open_weights
 from jaxdet.workdir.drafts import new_folder, refuse_existing, replacing
 from jaxdet.workdir.files import check_writable, read_json, sha256, to_json, write_json
@@ -59,9 +60,9 @@ def to_jax(options: argparse.Namespace) -> None:
     _print_notes(options.src, file.notes)
     crops = f", crops of {file.crop} pixels" if file.crop else ""
     arrays = f"{len(converted.arrays)} arrays"
-    print(f"{options.dst}: {model.name} of width {model.width}{crops}, {arrays}")
+    answer(f"{options.dst}: {model.name} of width {model.width}{crops}, {arrays}")
     if converted.coverage.replaced:
-        print(
+        answer(
             f"head of another size: {', '.join(converted.coverage.replaced)} left open; the folder "
             "can start a training, which draws them anew, but answers nothing"
         )
@@ -69,7 +70,7 @@ def to_jax(options: argparse.Namespace) -> None:
 
 def _print_notes(path: Path, notes: tuple[str, ...]) -> None:
     for note in notes:
-        print(f"{path}: {note}")
+        answer(f"{path}: {note}")
 
 
 def to_torch(options: argparse.Namespace) -> None:
@@ -95,7 +96,7 @@ def to_torch(options: argparse.Namespace) -> None:
              "written": keys}  # fmt: skip
     with replacing(beside(options.dst), new=True) as file:
         file.write(to_json(about).encode())
-    print(
+    answer(
         f"{options.dst}: {loaded.model.name}, {len(state_dict)} arrays; counters of batches are 0"
     )
 
@@ -169,16 +170,16 @@ def _note(path: Path, figures: dict[str, Any]) -> None:
     try:
         write_json(report, {**known, "check": figures})
     except UserError as error:
-        print(f"the check is not noted: {error}")
+        answer(f"the check is not noted: {error}")
 
 
 def _print(found: Comparison, images: int) -> None:
     if found.compared:
         same = found.compared - len(found.differing)
-        print(f"arrays with the same bits: {same} of {found.compared}")
+        answer(f"arrays with the same bits: {same} of {found.compared}")
     for place, difference in sorted(found.differing.items(), key=lambda item: -item[1])[:5]:
-        print(f"  {place}: largest difference {difference:.3g}")
-    print(
+        answer(f"  {place}: largest difference {difference:.3g}")
+    answer(
         f"logits of {images} random images of {found.size} x {found.size} pixels: "
         f"largest difference {found.largest_logit_difference:.3g}"
     )
@@ -200,7 +201,7 @@ def export(options: argparse.Namespace) -> None:
         _note(draft, {"first": str(options.src), "second": str(options.dst), "images": 2,
                       **dataclasses.asdict(found)})  # fmt: skip
     _print(found, 2)
-    print(f"{options.dst}: takes uint8 [b, {size}, {size}, 3], gives float32 [b]")
+    answer(f"{options.dst}: takes uint8 [b, {size}, {size}, 3], gives float32 [b]")
 
 
 def _side(path: Path, options: argparse.Namespace, size: int) -> tuple[Side, int]:
@@ -240,5 +241,5 @@ def _load(path: Path, options: argparse.Namespace) -> tuple[LoadedWeights, Card]
         given |= dict.fromkeys(others)
     loaded, card = open_weights(path, **given)
     _print_notes(path, loaded.notes)
-    print(f"{path}: {loaded.model.name} of width {loaded.model.width}, {card.origin}")
+    answer(f"{path}: {loaded.model.name} of width {loaded.model.width}, {card.origin}")
     return loaded, card

@@ -21,7 +21,7 @@ import tensorflow_datasets as tfds
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import size_by_header
-from jaxdet.data.regular import reason
+from jaxdet.data.regular import file_mark, reason
 from jaxdet.data.store.layout import is_label_path
 from jaxdet.data.store.listing import Listing, content_to_pack
 from jaxdet.errors import RunFailedError, UserError
@@ -192,6 +192,10 @@ class TfdsSet(ImageSet):
         """Which files the dataset was written from, and the bytes of the files of its records."""
         sizes = sorted((path.name, path.stat().st_size) for path in self.folder.iterdir())
         return repr((read_ids(self.folder)["source"], sizes)).encode()
+
+    def file_marks(self, compare: str) -> str:
+        """Returns the mark of each file of records; see ImageSet."""
+        return " ".join(file_mark(path, compare) for path in sorted(self.folder.iterdir()))
 
     def where(self, index: int) -> str:
         """The dataset, and the path that was written."""

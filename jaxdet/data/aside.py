@@ -14,7 +14,7 @@ from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.data.names import is_hidden
 from jaxdet.data.plugins import missing_packages
 from jaxdet.data.walk import Visit, walk
-from jaxdet.pages import printable
+from jaxdet.streams import printable
 
 # Kinds and folders that a line names; the numbers are of all.
 _MOST_NAMED = 6

@@ -17,7 +17,7 @@ from jaxdet.data.images import LABEL_FOLDERS, SPLITS, ImageSet
 from jaxdet.data.names import is_image_file, is_visible_folder
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import size_by_header
-from jaxdet.data.regular import listing, read_image_file
+from jaxdet.data.regular import file_mark, listing, read_image_file
 from jaxdet.errors import UserError
 from jaxdet.workdir.files import open_regular
 
@@ -81,6 +81,10 @@ class FolderSet(ImageSet):
         # Network file systems take a while for each; several at once take no longer.
         with ThreadPoolExecutor(_THREADS) as pool:
             return np.array([one for chunk in pool.map(_stat, chunks) for one in chunk], np.uint64)
+
+    def file_marks(self, compare: str) -> str:
+        """Returns the mark of each file; see ImageSet."""
+        return " ".join(file_mark(self.path(index), compare) for index in range(len(self)))
 
     def where(self, index: int) -> str:
         """Returns the path."""

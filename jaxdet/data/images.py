@@ -77,6 +77,11 @@ class ImageSet(abc.ABC):
     def content_marks(self) -> bytes:
         """What changes with the content of the images and is quick to see: sizes or checksums."""
 
+    def file_marks(self, compare: str) -> str:
+        """Returns what `file_mark` gives for the files behind the images; "" where checksums do."""
+        del compare
+        return ""
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -111,6 +116,18 @@ class ImageSet(abc.ABC):
                 content = self.content(int(index), max_pixels=Data.max_pixels)
                 hashed.update(hashlib.sha256(content).digest())
         return hashed.hexdigest()[:16]
+
+    def identity(self, compare: str) -> str:
+        """Returns 16 hex digits by which scores of an earlier start know their images again.
+
+        Args:
+          compare: "times" or "bytes"; see `runtime.compare_images`.
+        """
+        known: dict[str, str] = self.__dict__.setdefault("_identities", {})
+        if compare not in known:
+            facts = f"{self.content_fingerprint} {self.file_marks(compare)}"
+            known[compare] = hashlib.sha256(facts.encode()).hexdigest()[:16]
+        return known[compare]
 
 
 class PathTable:

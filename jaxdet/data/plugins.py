@@ -13,7 +13,7 @@ from PIL import Image
 
 from jaxdet.data.jxl import is_jxl
 from jaxdet.errors import first_line
-from jaxdet.pages import printable
+from jaxdet.streams import printable
 
 # Brands of ISO/IEC 23008-12, at byte 8 of a file whose bytes 4 to 8 are `ftyp`.
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")

@@ -4,6 +4,7 @@ A name that ends in `.png` may be that of a pipe, a device, a link to nowhere, a
 """
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,23 @@ def reason(error: Exception, *, option: str = "data.max_pixels") -> str:
         return error.naming(option)
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return " ".join(text.split()) or type(error).__name__
+
+
+def file_mark(path: str | Path, compare: str) -> str:
+    """Returns what tells a file from another one that takes its name; "" where it cannot be read.
+
+    Args:
+      path: of the file.
+      compare: "times", by its size and time of change, or "bytes", by its SHA-256.
+    """
+    try:
+        if compare == "bytes":
+            with open_regular(Path(path)) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return ""
+    return f"{status.st_size}:{status.st_mtime_ns}"
 
 
 @contextlib.contextmanager

@@ -126,7 +126,8 @@ class Engine:
         )
 
     def _fingerprint(self, images: ImageSet, view: str) -> str:
-        facts = f"{self._digest} {images.content_fingerprint} {view}"
+        identity = images.identity(self._config.runtime.compare_images)
+        facts = f"{self._digest} {identity} {view}"
         return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 

@@ -43,7 +43,8 @@ def average_spectrum(config: Config, images: ImageSet) -> Spectrum:
 def spectrum_fingerprint(config: Config, images: ImageSet) -> str:
     """16 hex digits over the images and the settings that a spectrum follows from."""
     settings = f"{config.evaluation.spectrum_images} {config.eval_crop}"
-    facts = f"spectrum {_VERSION} {images.content_fingerprint} {settings}"
+    identity = images.identity(config.runtime.compare_images)
+    facts = f"spectrum {_VERSION} {identity} {settings}"
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 

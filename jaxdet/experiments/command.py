@@ -13,6 +13,7 @@ from jaxdet.errors import UserError
 from jaxdet.experiments.listing import listing
 from jaxdet.experiments.table import Row, Table
 from jaxdet.ranges import parse_number
+from jaxdet.streams import show
 
 # The number of this job in a SLURM array, which picks a row.
 _ARRAY = "SLURM_ARRAY_TASK_ID"
@@ -38,7 +39,7 @@ def run_table(
     table, values = with_options(table, arguments)
     workdir = Path(values.workdir) if values.workdir else None
     if values.list:
-        print(listing(table, workdir, _speed(values)), flush=True)
+        show(listing(table, workdir, _speed(values)))
         return
     rows = _chosen(table, values.row, environment)
     if workdir is None:

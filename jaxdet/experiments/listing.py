@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jaxdet.experiments.state import least_hours, state_of
 from jaxdet.experiments.table import Row, Table
+from jaxdet.streams import printable
 
 _HEAD = ("row", "", "seed", "state", "GPU hours", "published")
 # Before further published rows that print the same run.
@@ -33,7 +34,7 @@ def listing(table: Table, workdir: Path | None, images_per_second: float | None)
     lines.append(_line(_HEAD, widths))
     for one, row in zip(cells, table.rows, strict=True):
         lines += [_line(one, widths), *(_INDENT + also for also in row.published[1:])]
-    return "\n".join([*lines, *_unverified(table)])
+    return "\n".join(map(printable, [*lines, *_unverified(table)]))
 
 
 def _notes(table: Table) -> Iterator[str]:

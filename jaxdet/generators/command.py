@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxdet.errors import UserError
 from jaxdet.ranges import SEED, SIDE, number, whole_number
+from jaxdet.streams import answer
 
 HELP = "make a dataset of photographs: the built-in one, or training data by a published method"
 BUILT_IN = "builtin"
@@ -66,7 +67,7 @@ def _make_built_in(root: Path, *, given: Mapping[str, Any]) -> None:
     _refuse_foreign(given, kind=SynthSettings, method=BUILT_IN)
     settings = SynthSettings(**given)
     keep_freed_memory()
-    synthesise(root, settings=settings, say=_say)
+    synthesise(root, settings=settings, say=answer)
 
 
 def _make_by_method(root: Path, *, method: str, given: Mapping[str, Any]) -> None:
@@ -77,7 +78,7 @@ def _make_by_method(root: Path, *, method: str, given: Mapping[str, Any]) -> Non
     _refuse_foreign(given, kind=kind, method=method)
     settings = kind(**given)
     keep_freed_memory()
-    make_dataset(root, settings=settings, say=_say)
+    make_dataset(root, settings=settings, say=answer)
 
 
 def _refuse_foreign(given: Mapping[str, Any], *, kind: Any, method: str) -> None:
@@ -87,10 +88,6 @@ def _refuse_foreign(given: Mapping[str, Any], *, kind: Any, method: str) -> None
             flags = ", ".join("--" + k.replace("_", "-") for k in known)
             flag = "--" + name.replace("_", "-")
             raise UserError(f"{flag}: --method={method} has no such option; it has {flags}")
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 # The settings of each method know the least values; beyond these no machine goes.

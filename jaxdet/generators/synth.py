@@ -4,6 +4,7 @@ Real and fake have the same crops, size, container (8-bit RGB PNG) and number in
 that only what the generator did to the pixels tells them apart.
 """
 
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from jaxdet.data.images import SPLITS
+from jaxdet.data.regular import file_mark
 from jaxdet.errors import UserError, writing_to
 from jaxdet.generators.autoencoder import MULTIPLE
 from jaxdet.generators.fit import FitSettings, Say, fit, reconstruct
@@ -72,7 +74,14 @@ def describe(
 ) -> dict[str, Any]:
     """What decides whether a dataset is the one asked for, as it stands in its record."""
     names = {split: sorted(p.name for p in photographs[split]) for split in SPLITS}
-    return {"schema": SCHEMA, "settings": asdict(settings), "photographs": names}
+    views = [view for split in SPLITS for p in photographs[split] for view in p.views]
+    content = " ".join(file_mark(view, "bytes") for view in views)
+    return {
+        "schema": SCHEMA,
+        "settings": asdict(settings),
+        "photographs": names,
+        "photographs_sha256": hashlib.sha256(content.encode()).hexdigest(),
+    }
 
 
 def is_there(root: Path, *, asked: Mapping[str, Any]) -> bool:
@@ -86,7 +95,9 @@ def is_there(root: Path, *, asked: Mapping[str, Any]) -> bool:
     other = [
         f"{k.replace('_', '-')} {old.get(k)} not {new[k]}" for k in new if old.get(k) != new[k]
     ]
-    other += [key for key in ("schema", "photographs") if record.get(key) != asked[key]]
+    # Datasets of before photographs were summed up have no such sum.
+    keys = ("schema", "photographs", "photographs_sha256")
+    other += [key for key in keys if record.get(key, asked[key]) != asked[key]]
     if other:
         raise UserError(
             f"{root} holds a dataset with other settings ({', '.join(other)}); "

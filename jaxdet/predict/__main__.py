@@ -16,11 +16,12 @@ import json
 import sys
 from collections.abc import Sequence
 
-from jaxdet.pages import printable, spreadsheet_safe
+from jaxdet.pages import spreadsheet_safe
 from jaxdet.predict.files import find_images
 from jaxdet.predict.options import get_parser, open_detector, read_scoring
 from jaxdet.predict.rows import Row, score_files
 from jaxdet.progress import say
+from jaxdet.streams import printable, show
 from jaxdet.workdir.files import check_writable, write_bytes
 
 _COLUMNS = ("path", "logit", "probability", "calibrated", "prediction", "error")
@@ -51,7 +52,7 @@ def _score_few(options: argparse.Namespace) -> bool:
         write_bytes(options.json, (json.dumps(rows, indent=2) + "\n").encode())
     if options.csv:
         write_bytes(options.csv, _csv(rows).encode())
-    print(_table(rows))
+    show(_table(rows))
     return any("error" in row for row in rows)
 
 
@@ -62,13 +63,17 @@ def _score_mass(options: argparse.Namespace) -> bool:
     return score_mass(options)
 
 
+# Options of --out that have a value where they are left out.
+_LEFT_OUT = (("engine", "plain"), ("compare", "times"))
+
+
 def _check(options: argparse.Namespace) -> None:
     """Sees that the options go together."""
     if options.out is None:
         given = [
             name for name in ("shard", "column", "part_rows", "actors") if getattr(options, name)
         ]
-        given += ["engine"] if options.engine != "plain" else []
+        given += [name for name, left_out in _LEFT_OUT if getattr(options, name) != left_out]
         if given:
             raise UserError(f"--{given[0].replace('_', '-')}: needs --out=DIR, where parts go")
     elif options.json or options.csv:

@@ -20,6 +20,7 @@ _ROWS = 16
 _MOST_UNPACKED, _SLACK = 100, 2**20
 # What pyarrow raises at damaged files: names and texts may be no UTF-8.
 FAULTS = (OSError, pa.ArrowException, ValueError, LookupError, MemoryError)
+_NAMES = 4096  # of files, at a time
 _BYTES = (pa.binary(), pa.large_binary(), pa.binary_view())
 _TEXTS = (pa.string(), pa.large_string(), pa.string_view())
 # Of http, s3, hf and the like; as a path, one would lose a slash.
@@ -119,6 +120,38 @@ def check_column(path: str, name: str) -> None:
             f"{path}: column {name!r} is of type {str(kind)[:80]}; images are bytes, paths, or "
             "structs of bytes and path"
         )
+
+
+def named_files(path: str, name: str) -> Iterator[str]:
+    """Yields the paths in a column, row by row; none where every row has the bytes of its image.
+
+    Raises:
+      RunFailedError: where the file is damaged.
+    """
+    with _reading(path), _open(path) as file:
+        kind = file.schema_arrow.field(name).type
+        if _is_text(kind):
+            column = name
+        elif _is_image_struct(kind) and kind.get_field_index("path") >= 0 and _lacks(file, name):
+            column = f"{name}.path"
+        else:
+            return
+        for batch in file.iter_batches(_NAMES, columns=[column]):
+            for value in batch.column(0):
+                text = value.as_py()
+                text = text["path"] if isinstance(text, dict) else text
+                if text and not _URL.match(text):
+                    yield text
+
+
+def _lacks(file: pq.ParquetFile, name: str) -> bool:
+    """Returns whether an image of a struct may have no bytes, by the statistics of the footer."""
+    for group in range(file.num_row_groups):
+        columns = map(file.metadata.row_group(group).column, range(file.metadata.num_columns))
+        found = [one.statistics for one in columns if one.path_in_schema == f"{name}.bytes"]
+        if not all(one is not None and one.has_null_count and one.null_count == 0 for one in found):
+            return True
+    return False
 
 
 def _open(path: str) -> pq.ParquetFile:

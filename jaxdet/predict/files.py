@@ -20,7 +20,7 @@ from jaxdet.data.ops.sides import LimitError
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.data.walk import walk
 from jaxdet.errors import UserError
-from jaxdet.pages import printable
+from jaxdet.streams import printable
 
 # As a path, a URL has lost a slash.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|data:")

@@ -1,7 +1,8 @@
 """Numbers the inputs that a mass of images is scored from: files, or rows of Parquet files.
 
 Inputs are numbered in an order that depends on nothing but their names, so that a share of them
-is the same on every machine, and on the next start.
+is the same on every machine, and on the next start. Their digest is also over what the files are
+now (`file_mark`): scores of files that were replaced are no scores of these inputs.
 """
 
 import bisect
@@ -9,12 +10,13 @@ import dataclasses
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from jaxdet.data.names import is_hidden
+from jaxdet.data.regular import file_mark
 from jaxdet.errors import UserError
-from jaxdet.predict.columns import ParquetRows, check_column, count_rows
+from jaxdet.predict.columns import ParquetRows, check_column, count_rows, named_files
 from jaxdet.predict.files import Input, find_files, find_images
 
 _PARQUET = ".parquet files, which --column asks for"
@@ -58,15 +60,17 @@ class ImageFiles:
     """Holds image files, each once, sorted by the bytes of their paths.
 
     Attributes:
-      digest: 16 hex digits of the paths.
+      compare: how files are known again, "times" or "bytes".
+      digest: 16 hex digits of the paths and marks.
       left_aside: what else lies in the folders.
     """
 
-    def __init__(self, paths: Sequence[Path]):
+    def __init__(self, paths: Sequence[Path], *, compare: str = "times"):
         """Takes files and folders, in any order."""
         found, self.left_aside = find_images(paths)
         self._paths = sorted(set(map(str, found)), key=os.fsencode)
-        self.digest = _digest(os.fsencode(path) for path in self._paths)
+        self.compare = compare
+        self.digest = _digest(os.fsencode(path) for path in _marked(self._paths, compare))
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -81,17 +85,20 @@ class ParquetColumn:
     """Holds the images of a column of Parquet files, sorted by the bytes of their paths.
 
     Attributes:
-      digest: 16 hex digits of the column, and of each file's path, rows and bytes.
+      compare: how files are known again, "times" or "bytes".
+      digest: 16 hex digits of the column, of each table's path and mark, and of the same of the
+        files that its rows name.
       left_aside: what else lies in the folders.
     """
 
-    def __init__(self, paths: Sequence[Path], *, column: str):
+    def __init__(self, paths: Sequence[Path], *, column: str, compare: str = "times"):
         """Reads the footer of every file.
 
         Args:
           paths: Parquet files, and folders of them.
           column: of bytes, of paths (relative ones from the working directory), or of structs of
             `bytes` and `path`, as Hugging Face's datasets have them.
+          compare: as the attribute.
 
         Raises:
           UserError: where there are none, or one cannot be read or lacks the column.
@@ -102,11 +109,10 @@ class ParquetColumn:
         for path in self._paths:
             check_column(path, column)
         self._ends = list(itertools.accumulate(counts))
-        sizes = [os.path.getsize(path) for path in self._paths]
-        parts = zip(self._paths, counts, sizes, strict=True)
-        self.digest = _digest(
-            [column.encode(), *(os.fsencode(f"{p}:{n}:{s}") for p, n, s in parts)]
-        )
+        self.compare = compare
+        named = (name for path in self._paths for name in named_files(path, column))
+        marks = _marked(itertools.chain(self._paths, named), compare)
+        self.digest = _digest(os.fsencode(mark) for mark in itertools.chain([column], marks))
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -126,25 +132,29 @@ class ParquetColumn:
 Inputs = ImageFiles | ParquetColumn
 
 
-def find_inputs(paths: Sequence[Path], *, column: str | None) -> Inputs:
+def find_inputs(paths: Sequence[Path], *, column: str | None, compare: str = "times") -> Inputs:
     """Finds the inputs below some paths: image files, or with a column the rows of Parquet files.
 
     Raises:
       UserError: where there are none, or they cannot be read.
     """
     if column is not None:
-        return ParquetColumn(paths, column=column)
+        return ParquetColumn(paths, column=column, compare=compare)
     tables = [path for path in paths if _is_parquet(path.name)]
     if tables:
         raise UserError(f"{tables[0]}: a Parquet file; name its column of images with --column")
-    return ImageFiles(paths)
+    return ImageFiles(paths, compare=compare)
 
 
 def _is_parquet(name: str) -> bool:
     return not is_hidden(name) and name.lower().endswith(".parquet")
 
 
-def _digest(names: Iterator[bytes] | Sequence[bytes]) -> str:
+def _marked(paths: Iterable[str], compare: str) -> Iterator[str]:
+    return (f"{path}\0{file_mark(path, compare)}" for path in paths)
+
+
+def _digest(names: Iterable[bytes]) -> str:
     hashed = hashlib.sha256()
     for name in names:
         hashed.update(name + b"\0")

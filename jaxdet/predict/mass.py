@@ -9,6 +9,7 @@ from jaxdet.predict.options import PART_ROWS, open_detector, read_scoring
 from jaxdet.predict.parts import Stamp, check_out
 from jaxdet.predict.shards import Outcome, parse_shard, score_shard
 from jaxdet.progress import say
+from jaxdet.streams import answer
 
 
 def score_mass(options: argparse.Namespace) -> bool:
@@ -23,7 +24,7 @@ def score_mass(options: argparse.Namespace) -> bool:
     began = time.monotonic()
     outcome = score(options)
     seconds = time.monotonic() - began
-    print(_sentence(outcome, seconds))
+    answer(_sentence(outcome, seconds))
     return outcome.errors > 0
 
 
@@ -48,7 +49,7 @@ def _score_by_ray(options: argparse.Namespace) -> Outcome:
 
 
 def _find_inputs(options: argparse.Namespace) -> Inputs:
-    inputs = find_inputs(options.path, column=options.column)
+    inputs = find_inputs(options.path, column=options.column, compare=options.compare)
     if sentence := inputs.left_aside.sentence():
         say(sentence)
     return inputs

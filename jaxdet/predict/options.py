@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from jaxdet.config import Data
-from jaxdet.config.schema import ARCHITECTURES, CHECKPOINTS
+from jaxdet.config.schema import ARCHITECTURES, CHECKPOINTS, COMPARE
 from jaxdet.data.pieces import Crop
 from jaxdet.errors import Parser, UserError
 from jaxdet.predict.detector import LoadedDetector, load_detector
@@ -105,6 +105,11 @@ def _add_mass(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--column", metavar="NAME",
         help="column of a Parquet source: bytes of images, paths, or structs of bytes and path",
+    )  # fmt: skip
+    group.add_argument(
+        "--compare", choices=COMPARE, default=COMPARE[0],
+        help="how a later start knows the images again: times, by names, sizes and times of change "
+        "(default); bytes, by SHA-256 of all files, for data that is copied anew for each start",
     )  # fmt: skip
     group.add_argument(
         "--engine", choices=("plain", "ray"), default="plain",

@@ -19,7 +19,7 @@ from jaxdet.predict.rows import Row, Scoring
 from jaxdet.workdir.drafts import replacing
 from jaxdet.workdir.files import check_writable, open_regular, parse_json
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # Where in the metadata of a file's schema its stamp lies.
 _KEY = b"jaxdet"
 SCHEMA = pa.schema(
@@ -46,6 +46,7 @@ class Stamp:
       model: options of the network.
       scoring: how images were read, scored and judged.
       inputs: digest of what was to be scored, all shards together.
+      compare: how files are known again in it, "times" or "bytes".
       count: number of inputs, all shards together.
       shards: how many shares the inputs were cut into; 0 where Ray shared them out.
       part_rows: rows of a part at most; 0 where Ray decides.
@@ -57,6 +58,7 @@ class Stamp:
     scoring: Scoring
     checkpoint: str
     inputs: str
+    compare: str
     count: int
     shards: int = 0
     part_rows: int = 0
@@ -67,7 +69,7 @@ class Stamp:
         model = json.loads(json.dumps(dataclasses.asdict(detector.model)))
         return cls(
             weights=detector.digest, checkpoint=detector.card.origin, model=model,
-            inputs=inputs.digest, count=len(inputs), **others,
+            inputs=inputs.digest, compare=inputs.compare, count=len(inputs), **others,
         )  # fmt: skip
 
 
@@ -96,6 +98,7 @@ _DIFFERENCES = {
     "judgement": "another --threshold or --raw, or another calibration",
     "max_pixels": "another --max-pixels",
     "exif": "another --exif",
+    "compare": "another --compare",
     "inputs": "other inputs (files added, removed or changed)",
     "count": "other inputs (files added, removed or changed)",
     "engine": "another --engine",

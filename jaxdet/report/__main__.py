@@ -15,6 +15,7 @@ from jaxdet.report.load import Begun, Run, load_runs
 from jaxdet.report.tables import print_table, print_unscored
 from jaxdet.report.write import write_report
 from jaxdet.results import RunFolder
+from jaxdet.streams import answer
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -24,10 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         page = write_report(options.run, options.out or _default_out(options.run))
         for run in load_runs(options.run):
             if len(options.run) > 1:
-                print(f"{run.label}{f': {run.differs}' if run.differs else ''}")
+                answer(f"{run.label}{f': {run.differs}' if run.differs else ''}")
             _print_run(run)
-            print(flush=True)
-        print(page)
+            answer("")
+        answer(str(page))
 
 
 def _print_run(run: Begun) -> None:

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Iterator
 
 from jaxdet import metrics
-from jaxdet.pages import printable
 from jaxdet.report.load import Begun
 from jaxdet.report.rows import percent
 from jaxdet.results import Predictions, read_arrays
+from jaxdet.streams import printable
 
 VALIDATION_HEAD = ("epoch", "step", "accuracy", "AP", "AUC", "loss", "checkpoint")
 SCORED_HEAD = ("set", "AP", "accuracy", "n real", "n fake")

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxdet import metrics
-from jaxdet.pages import printable
 from jaxdet.report.load import Run, read_predictions
 from jaxdet.report.rows import set_names
 from jaxdet.results import Predictions
+from jaxdet.streams import printable
 
 # Options in which repeated runs may differ.
 _FREE = ("name", "seed")

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jaxdet.pages import printable
 from jaxdet.report import pictures
 from jaxdet.report.load import Run, file_of
 from jaxdet.report.rows import set_names
 from jaxdet.results import Ranked, read_arrays
+from jaxdet.streams import printable
 
 # Bytes of all pictures in the page; a page should stay below 10 MB.
 MOST_BYTES = 5_000_000

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxdet.pages import printable
+from jaxdet.streams import printable
 
 # Options that make no other detector, and how many that do a line may name.
 _UNTOLD = ("evaluation.published",)

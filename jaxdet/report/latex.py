@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from jaxdet.pages import printable
 from jaxdet.report import published, rows, tables
 from jaxdet.report.compare import MEAN_OF_BOTH, Comparison, Difference, Repeated
 from jaxdet.report.load import Run
 from jaxdet.report.published import Mark, mark_of, mean_difference
 from jaxdet.report.weights import weights_line
+from jaxdet.streams import printable
 
 NOTE = (
     f"Differences beyond {published.FAR:g} points bold, beyond {published.FARTHER:g} underlined too"

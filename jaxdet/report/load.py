@@ -8,7 +8,6 @@ from typing import Any
 
 from jaxdet import config as schema
 from jaxdet.errors import UserError
-from jaxdet.pages import printable
 from jaxdet.report.labels import differing, folder_labels
 from jaxdet.results import (
     Predictions,
@@ -18,6 +17,7 @@ from jaxdet.results import (
     read_metrics,
     read_results,
 )
+from jaxdet.streams import printable
 from jaxdet.workdir.files import is_step, read_json
 
 OUTDATED = (

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from jaxdet.pages import printable
 from jaxdet.report import measures
 from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, Unscored, validations
 from jaxdet.report.compare import MEAN_OF_BOTH, Comparison, Difference, Repeated
@@ -23,6 +22,7 @@ from jaxdet.report.rows import (
 )
 from jaxdet.report.tables import FLOOR_NOTE, body_of, notes
 from jaxdet.results import Results, Scores, SetResult
+from jaxdet.streams import printable
 
 # Marks a difference whose interval leaves out 0; the sign says it without bold type.
 _CLEAR = " \N{DOUBLE DAGGER}"

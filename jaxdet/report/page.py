@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from jaxdet import __version__
-from jaxdet.pages import printable, render
+from jaxdet.pages import render
 from jaxdet.report import conditions, measures, pictures, published, rows
 from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, checkpoints, validations
 from jaxdet.report.contents import Contents
@@ -25,6 +25,7 @@ from jaxdet.report.labels import shown
 from jaxdet.report.load import OUTDATED, Begun, Run, flatten, options_of
 from jaxdet.report.spectra import SpectrumPair
 from jaxdet.report.weights import weights_line
+from jaxdet.streams import printable
 
 MARK = "Written by jaxdet"
 _TEMPLATES = Path(__file__).parent / "templates"

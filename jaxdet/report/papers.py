@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from jaxdet.metrics import PROTOCOLS, USUAL_NAMES
-from jaxdet.pages import printable, spreadsheet_safe
+from jaxdet.pages import spreadsheet_safe
 from jaxdet.report import latex
 from jaxdet.report.labels import differences_line
 from jaxdet.report.load import Run
@@ -26,6 +26,7 @@ from jaxdet.report.rows import (
     set_names,
     shared_baselines,
 )
+from jaxdet.streams import printable
 
 PUBLISHED, MEASURED, DIFFERENCE = "published", "measured", "difference"
 SHARPNESS = "sharpness"

@@ -2,8 +2,8 @@
 
 import enum
 
-from jaxdet.pages import printable
 from jaxdet.results import Results, SetResult
+from jaxdet.streams import printable
 
 # Frank and Holz, ML Reproducibility Challenge 2020, set differences of more points in bold,
 # and of more again stronger.

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from jaxdet.pages import printable
 from jaxdet.report.load import Run
 from jaxdet.report.published import (
     difference_text,
@@ -13,6 +12,7 @@ from jaxdet.report.published import (
     set_difference,
 )
 from jaxdet.results import Results, Scores, SetResult
+from jaxdet.streams import printable
 
 _HEADER = (
     "set", "AP", "95 %", "acc", "real", "fake", "AUC", "floor", "n real", "n fake", "skipped",

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxdet.pages import printable, spreadsheet_safe
+from jaxdet.pages import spreadsheet_safe
 from jaxdet.report import measures, published
 from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, Unscored, validations
 from jaxdet.report.load import Run
@@ -28,6 +28,7 @@ from jaxdet.report.rows import (
 )
 from jaxdet.report.weights import weights_line
 from jaxdet.results import Results, Scores, SetResult
+from jaxdet.streams import printable, show
 
 _TWO_SHOT = ("accuracy", "accuracy_sd", "threshold", "threshold_sd", "pairs", "crops")
 _COLUMNS = (
@@ -48,19 +49,14 @@ def print_table(results: Results, file: TextIO | None = None) -> None:
       file: where to; None: standard output.
     """
     file = sys.stdout if file is None else file
-    if file.isatty():
-        console = Console(file=file)
-        console.print(_rich_table(printable(results.name), header(results), body_of(results)))
-        console.print(Text("\n".join(notes(results)), style="dim"))
+    if not file.isatty():
+        show(aligned([header(results), *body_of(results)]) + "\n".join(notes(results)), file)
         return
-    text = aligned([header(results), *body_of(results)]) + "\n".join([*notes(results), ""])
-    write_plain(text, file)
-
-
-def write_plain(text: str, file: TextIO) -> None:
-    """Writes the text: a log in an old encoding should lose a dash rather than end the run."""
-    encoding = file.encoding or "utf-8"
-    file.write(text.encode(encoding, "replace").decode(encoding))
+    console = Console(file=file)
+    with console.capture() as drawn:
+        console.print(_rich_table(printable(results.name), header(results), body_of(results)))
+        console.print(Text("\n".join(notes(results)), style="dim"), end="")
+    show(drawn.get(), file)
 
 
 def print_unscored(one: Unscored, file: TextIO | None = None) -> None:
@@ -72,7 +68,7 @@ def print_unscored(one: Unscored, file: TextIO | None = None) -> None:
     """
     tables = [(SCORED_HEAD, one.scored), (VALIDATION_HEAD, validations(one.run))]
     parts = [aligned([head, *body]) for head, body in tables if body]
-    write_plain("\n".join([f"{printable(one.state)}\n", *parts]), file or sys.stdout)
+    show("\n".join([f"{printable(one.state)}\n", *parts]).rstrip("\n"), file)
 
 
 def csv_text(runs: Sequence[Run]) -> str:

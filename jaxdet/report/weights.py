@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jaxdet.pages import printable
+from jaxdet.streams import printable
 
 _OWN = "trained here"
 

@@ -9,7 +9,6 @@ import contextlib
 import ctypes
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -20,8 +19,8 @@ from typing import Any
 import jax
 from jax._src.clusters import ClusterEnv  # what initialize asks, before the address can be tried
 
-from jaxdet import progress
-from jaxdet.errors import RunFailedError, Stopped, UserError, guard, is_disk_full
+from jaxdet import progress, streams
+from jaxdet.errors import RunFailedError, Stopped, UserError, guard
 from jaxdet.ranges import parse_number
 from jaxdet.runtime import environment
 from jaxdet.runtime.clusters import SWITCH, Cluster, find_cluster
@@ -85,7 +84,8 @@ def joined(told: Mapping[str, Any], locks: Sequence[Path]) -> Iterator[None]:
         # Not by Python's own way out, where JAX waits for processes that may wait for this one.
         if not lost.is_set():
             _say_farewell()
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):
+            streams.flush()
         os._exit(end.code if isinstance(end.code, int) else 1)
     _call(jax.distributed.shutdown)
 
@@ -103,13 +103,13 @@ def _explaining(lost: threading.Event) -> Iterator[None]:
     except (UserError, RunFailedError, BrokenPipeError):
         raise
     except Exception as error:
-        if isinstance(error, OSError) and is_disk_full(error):
-            raise
         # Of several types: ValueError and JaxRuntimeError have been seen for one and the same.
         if any(sign in str(error) for sign in _SIGNS_OF_OTHERS):
             lost.set()
             first = str(error).strip().partition("\n")[0][:300]
             raise RunFailedError(f"{ENDED} ({first})") from None
+        if isinstance(error, OSError):
+            raise
         traceback.print_exc()
         raise RunFailedError("ended by the exception above") from None
 

@@ -151,4 +151,5 @@ def _watch(reader: socket.socket) -> None:
 
 def _log(line: str) -> None:
     # Not print: its buffer may be in use by what the signal came upon.
-    os.write(2, f"{line}\n".encode())
+    with contextlib.suppress(OSError):  # nobody reads it, or its disk is full
+        os.write(2, f"{line}\n".encode())

@@ -28,6 +28,7 @@ import jax
 
 from jaxdet.data.pipeline import worker_processes
 from jaxdet.runtime.backstop import Backstop
+from jaxdet.streams import printable
 from jaxdet.workdir.drafts import replacing
 
 # The status of a run that hung, as timeout(1) has it.
@@ -230,7 +231,7 @@ _watch: _Watch | None = None
 def _write(descriptor: int, lines: list[str], *, stacks: bool = True) -> None:
     """Past Python's files, whose locks the thread that hangs may hold."""
     with contextlib.suppress(OSError):
-        os.write(descriptor, "".join(f"{line}\n" for line in lines).encode())
+        os.write(descriptor, "".join(f"{printable(line)}\n" for line in lines).encode())
         if stacks:
             faulthandler.dump_traceback(descriptor, all_threads=True)
 

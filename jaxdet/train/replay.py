@@ -23,6 +23,7 @@ from jaxdet.data.splits import load_train_and_val
 from jaxdet.results import RunFolder
 from jaxdet.runtime.determinism import make_deterministic
 from jaxdet.runtime.mesh import make_mesh
+from jaxdet.streams import answer
 from jaxdet.train.loop import Trainer
 from jaxdet.train.nonfinite import BUNDLE, Update
 from jaxdet.workdir.files import read_json
@@ -90,7 +91,7 @@ def main(argv: list[str]) -> None:
         )
         parser.add_argument("bundle", type=Path, help="RUN/nonfinite/STEP")
         update = replay(parser.parse_args(argv).bundle)
-        print(
+        answer(
             f"step {update.step}: loss {update.loss}, gradient norm {update.grad_norm}, "
             f"learning rate {update.rate:g}"
         )

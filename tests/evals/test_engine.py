@@ -1,6 +1,8 @@
 import copy
 import dataclasses
 import functools
+import os
+import shutil
 
 import jax
 import numpy as np
@@ -225,14 +227,27 @@ def test_scores_that_are_there_are_not_computed_again(folder, make_engine, tmp_p
         assert len(again.id) == 9
 
 
-def test_a_file_that_changed_its_size_is_scored_again(make_engine, tmp_path):
-    folder = write_images(tmp_path / "s", count=3)
+@pytest.mark.parametrize("compare", ["times", "bytes"])
+def test_a_file_of_the_same_size_in_the_place_of_another_is_scored_anew(
+    make_engine, tmp_path, compare
+):
+    folder = write_images(tmp_path / "s", count=3, suffix="bmp")
     path, view = tmp_path / "a.npz", VIEWS["crop"]
-    before = make_engine(tmp_path).predictions(load_set(folder, name="s"), view, path)
-    Image.new("RGB", (40, 40)).save(folder / "1_fake" / "001.png")
-    after = make_engine(tmp_path).predictions(load_set(folder, name="s"), view, path)
+    runtime = dataclasses.replace(CONFIG.runtime, compare_images=compare)
+    engine = make_engine(tmp_path, config=dataclasses.replace(CONFIG, runtime=runtime))
+    before = engine.predictions(load_set(folder, name="s"), view, path)
+    replaced = folder / "1_fake" / "001.bmp"
+    times, size = os.stat(replaced), replaced.stat().st_size
+    Image.new("RGB", (40, 40)).save(replaced)
+    assert replaced.stat().st_size == size
+    if compare == "bytes":
+        os.utime(replaced, ns=(times.st_atime_ns, times.st_mtime_ns))
+    after = engine.predictions(load_set(folder, name="s"), view, path)
     changed = np.flatnonzero(before.logit != after.logit)
-    assert before.id[changed].tolist() == ["1_fake/001.png"]
+    assert before.id[changed].tolist() == ["1_fake/001.bmp"]
+    copy = shutil.copytree(folder, tmp_path / "copy", copy_function=shutil.copyfile)
+    again = engine.predictions(load_set(copy, name="s"), view, path)
+    assert (again.fingerprint == after.fingerprint) is (compare == "bytes")
 
 
 def test_each_view_has_its_fingerprint(folder, make_engine, tmp_path):

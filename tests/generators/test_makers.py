@@ -12,8 +12,11 @@ from jaxdet.generators.dcgan import DcganSettings
 from jaxdet.generators.dip import DipSettings
 from jaxdet.generators.makers import make_dataset
 from jaxdet.generators.photos import find_photographs
+from jaxdet.generators.place import making, write_record
 from jaxdet.generators.sets import cut_splits
+from jaxdet.generators.synth import describe
 from jaxdet.generators.wgan_gp import WganGpSettings
+from tests.generators.test_photos import save_photographs
 
 COUNTS = {"train_images": 6, "val_images": 2, "test_images": 3}
 SMALL = {"size": 32, "width": 4, **COUNTS}
@@ -141,6 +144,25 @@ def check_other_settings_on_a_beginning_are_refused(method, folder):
     with pytest.raises(UserError, match=r"beginning of a dataset with other settings"):
         make_dataset(root, settings=replace(settings, steps=3), say=quiet)
     assert contents(folder) == before
+
+
+def test_photographs_replaced_under_their_names_are_other_ones(tmp_path):
+    save_photographs(tmp_path, count=8)
+    settings = replace(TINY["dcgan"], photos=str(tmp_path))
+
+    def asked():
+        return describe(settings, photographs=find_photographs(tmp_path, seed=0, size=32))
+
+    before = asked()
+    with making(tmp_path / "set", asked=before) as partial:
+        shutil.copyfile(tmp_path / "photo 0.png", tmp_path / "photo 1.png")
+        write_record(partial, record={"status": "making", **before})
+    (tmp_path / "set").rename(partial)
+    with (
+        pytest.raises(UserError, match=r"beginning of a dataset with other .* photographs"),
+        making(tmp_path / "set", asked=asked()),
+    ):
+        pass
 
 
 def check_a_damaged_snapshot_is_named(method, folder):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.predict import load_detector
@@ -128,6 +129,7 @@ def test_a_part_says_what_its_scores_follow_from(place):
         (["--exif=apply"], "another --exif (ignore, now apply)"),
         (["--shard=0/2"], "another number of shards (1, now 2)"),
         (["--part-rows=9"], "another --part-rows (1000, now 9)"),
+        (["--compare=bytes"], "another --compare (times, now bytes)"),
         (["--weights={other}"], "other weights ("),
         (["{other}"], "other inputs"),
     ],
@@ -144,6 +146,52 @@ def test_parts_of_another_work_are_refused_in_one_line(place, tmp_path, capsys, 
     assert error[-1].startswith(f"error: {tmp_path}/out/shard-00000-of-00001.part-000000.parquet: ")
     assert says in error[-1]
     assert {part: part.read_bytes() for part in (tmp_path / "out").iterdir()} == state
+
+
+def replace_image(path):
+    """Puts other pixels into a BMP, whose size stays."""
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 255
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("compare", ["times", "bytes"])
+@pytest.mark.parametrize("kind", ["files", "paths", "structs", "bytes"])
+def test_rows_of_images_that_were_replaced_do_not_stay(detector, tmp_path, kind, compare):
+    paths = [tmp_path / f"images/{number}.bmp" for number in range(6)]
+    paths[0].parent.mkdir()
+    for path in paths:
+        Image.new("RGB", (33, 33), (9, 9, 9)).save(path)
+    images = {
+        "paths": lambda: pa.array(map(str, paths)),
+        "structs": lambda: pa.array(
+            [{"bytes": None, "path": str(path)} for path in paths],
+            pa.struct({"bytes": pa.binary(), "path": pa.string()}),
+        ),
+        "bytes": lambda: pa.array([path.read_bytes() for path in paths]),
+    }
+    table = tmp_path / "table.parquet"
+
+    def inputs():
+        if kind == "files":
+            return ImageFiles([tmp_path / "images"], compare=compare)
+        return ParquetColumn([table], column="x", compare=compare)
+
+    def write_table():
+        if kind != "files":
+            pq.write_table(pa.table({"x": images[kind]()}), table)
+
+    write_table()
+    score(detector, inputs(), tmp_path / "out", part_rows=2)
+    (tmp_path / "out/shard-00000-of-00001.part-000002.parquet").unlink()
+    if compare == "bytes":
+        os.utime(paths[1])  # as a copy of the data has other times
+        assert score(detector, inputs(), tmp_path / "out", part_rows=2).scored == 2
+    replace_image(paths[5])
+    if kind == "bytes":
+        write_table()
+    with pytest.raises(UserError, match=r"scored with other inputs .*give --out another folder"):
+        score(detector, inputs(), tmp_path / "out", part_rows=2)
 
 
 def write_other(weights, other):

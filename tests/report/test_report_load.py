@@ -4,10 +4,10 @@ import pytest
 
 from jaxdet import config
 from jaxdet.errors import UserError
-from jaxdet.pages import printable
 from jaxdet.report.contents import contents_of
 from jaxdet.report.load import flatten, load_runs, options_of
 from jaxdet.report.page import page_html
+from jaxdet.streams import printable
 
 
 def test_a_run_is_read_with_all_its_files(make_run):

@@ -90,14 +90,6 @@ def test_wide_letters_are_aligned():
     assert lines[1].index("98.8") + 2 == lines[2].index("98.8")
 
 
-def test_an_old_encoding_loses_no_run():
-    raw = io.BytesIO()
-    file = io.TextIOWrapper(raw, encoding="ascii")
-    tables.print_table(_results(日本=SetResult(**_scores())), file)
-    file.flush()
-    assert b"95.0?99.0" in raw.getvalue()
-
-
 def test_standard_output_is_the_default(capsys):
     tables.print_table(_results())
     assert "mean over sets  49.4" in capsys.readouterr().out

@@ -18,6 +18,7 @@ from jaxdet.data.audit.text import print_findings
 from jaxdet.errors import UserError
 from jaxdet.progress import ProgressLine
 from jaxdet.ranges import AREA, SIDE, number, whole_number
+from jaxdet.streams import answer
 from jaxdet.workdir.files import check_writable, write_bytes, write_json
 
 THRESHOLD = 0.6
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
     if options.page:
         write_bytes(options.page, page_html(findings).encode("utf-8", "replace"))
     if options.equalise:
-        equalise(scanned, options.equalise, size=options.equalise_size, say=_say)
+        equalise(scanned, options.equalise, size=options.equalise_size, say=answer)
     elif findings.faults:
         sys.exit(1)
 
@@ -76,7 +77,3 @@ def _scan(root: Path, *, max_pixels: int) -> Scan:
     listing = list_root(root)
     with ProgressLine("read", total=len(listing), unit="images") as line:
         return scan(listing, max_pixels=max_pixels, advance=line.advance)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

@@ -220,9 +220,10 @@ def _begin(scan: Scan, dst: Path, plans: dict[str, Plan]) -> None:
     """Makes `dst` ours, or checks that an equal call made it so."""
     clear_leftovers(dst, below=True)
     check_place(scan.listing.root, dst)
+    names = ascii(scan.listing.ids)
     record = {
         "schema_version": 1,
-        "source": hashlib.sha256(scan.table["digest"].tobytes()).hexdigest(),
+        "source": hashlib.sha256(scan.table["digest"].tobytes() + names.encode()).hexdigest(),
         "plans": {unit: str(one) for unit, one in plans.items()},
     }
     if not (dst / RECORD).exists():

@@ -11,7 +11,7 @@ from rich.text import Text
 from jaxdet.data.audit.cues import CUES, CueScore
 from jaxdet.data.audit.duplicates import Found
 from jaxdet.data.audit.findings import Findings, Group
-from jaxdet.pages import printable
+from jaxdet.streams import printable, show
 
 DASH, SAME, MARK = "-", "=", "*"
 _CELL = 4  # columns of the widest cell
@@ -28,10 +28,10 @@ def print_findings(findings: Findings, file: TextIO | None = None) -> None:
     """
     file = sys.stdout if file is None else file
     console = Console(file=file, width=None if file.isatty() else _PLAIN_WIDTH, highlight=False)
-    console.print(_table(findings))
-    for line in [*_legend(), "", *_details(findings), verdict(findings)]:
-        # Text, since a file may be called [red].
-        console.print(Text(line), soft_wrap=True)
+    with console.capture() as drawn:
+        console.print(_table(findings))
+    lines = [*_legend(), "", *_details(findings), verdict(findings)]
+    show(drawn.get() + "\n".join(map(printable, lines)), file)
 
 
 def verdict(findings: Findings) -> str:

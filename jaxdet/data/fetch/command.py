@@ -11,6 +11,7 @@ from jaxdet.data.fetch.remote import Patience
 from jaxdet.data.fetch.run import fetch
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.ranges import number, whole_number
+from jaxdet.streams import answer
 
 HELP = "download a set of the catalogue, check it and unpack it; start again after any failure"
 
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Fetches, or lists the names."""
     if arguments.list:
         for dataset in DATASETS.values():
-            print(f"{dataset.name:21} {dataset.title}")
+            answer(f"{dataset.name:21} {dataset.title}")
         return
     if arguments.name not in DATASETS:
         asked = f"no set {arguments.name!r}" if arguments.name else "NAME is missing"
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.root is None:
         raise UserError("fetch: --root=DIR is missing")
     try:
-        fetch(DATASETS[arguments.name], arguments.root, options=_options(arguments), say=_say)
+        fetch(DATASETS[arguments.name], arguments.root, options=_options(arguments), say=answer)
     except BrokenPipeError:
         raise  # whoever read our lines has gone
     except OSError as error:
@@ -110,7 +111,3 @@ def _url(text: str) -> str:
     if not whole:
         raise argparse.ArgumentTypeError(f"{text!r} is no http or https address")
     return text
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

@@ -7,6 +7,7 @@ from jaxdet.data.store.layout import is_store
 from jaxdet.data.store.listing import list_files
 from jaxdet.data.store.pack import check_place, pack, say_left_aside
 from jaxdet.errors import UserError
+from jaxdet.streams import answer
 
 HELP = "put a folder of data into a few large files that are read by memory map"
 
@@ -40,16 +41,12 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.format == "store":
         if arguments.name is not None:
             raise UserError("--name belongs to --format=tfds")
-        pack(arguments.src, arguments.dst, say=_say)
+        pack(arguments.src, arguments.dst, say=answer)
         return
     name = "forensynths" if arguments.name is None else arguments.name
     # tensorflow_datasets takes a second to import.
     from jaxdet.data.arrayrecord import write_tfds
 
     listing = list_files(arguments.src)
-    _say(f"{write_tfds(listing, arguments.dst, name=name)}: is there")
-    say_left_aside(listing, _say)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
+    answer(f"{write_tfds(listing, arguments.dst, name=name)}: is there")
+    say_left_aside(listing, answer)

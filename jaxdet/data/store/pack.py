@@ -26,8 +26,8 @@ from jaxdet.data.store.layout import (
 )
 from jaxdet.data.store.listing import Listing, content_to_pack, list_files, set_of
 from jaxdet.errors import UserError, writing_to
-from jaxdet.pages import printable
 from jaxdet.progress import ProgressLine
+from jaxdet.streams import printable
 from jaxdet.workdir.drafts import replacing
 from jaxdet.workdir.files import is_empty_folder, sha256, write_bytes, write_json
 from jaxdet.workdir.lock import claimed

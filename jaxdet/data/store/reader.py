@@ -18,7 +18,7 @@ from jaxdet.data.store.layout import (
     StorePaths,
     read_about,
 )
-from jaxdet.pages import printable
+from jaxdet.streams import printable
 from jaxdet.workdir.files import check_regular, sha256
 
 

@@ -13,6 +13,7 @@ from jaxdet.data.verify.store import verify_store
 from jaxdet.data.verify.tree import Expect, is_tree, verify_tree
 from jaxdet.data.verify.weights import has_weights, verify_weights
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.streams import answer
 from jaxdet.workdir.files import check_writable, write_json
 
 # What an earlier result begins with.
@@ -51,12 +52,12 @@ def run(arguments: argparse.Namespace) -> None:
             )
         report = join([look() for look in _looks(root, expect=Expect(arguments.expect))])
     for line in to_lines(report):
-        print(line)
+        answer(line)
     if arguments.json:
         write_json(arguments.json, to_plain(os.fspath(root), report))
     if report.findings:
         raise RunFailedError(f"{root}: {summary(report)}{_advice(report)}")
-    print(f"{root}: all is well")
+    answer(f"{root}: all is well")
 
 
 def _looks(root: Path, *, expect: Expect) -> Iterator[Callable[[], Report]]:

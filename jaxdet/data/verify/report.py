@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jaxdet.data.aside import LeftAside
-from jaxdet.pages import printable
+from jaxdet.streams import printable
 
 # Lines of each kind on the terminal; the JSON has them all.
 _MOST_LINES = 20

@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxdet.pages import printable
 from jaxdet.report.figures.panels import add_legend
 from jaxdet.report.figures.style import CHANCE, Drawing, Palette, new_figure
 from jaxdet.report.load import Run
 from jaxdet.report.rows import chance, percent, set_names
 from jaxdet.results import SetResult
+from jaxdet.streams import printable
 
 _ROW_OF_LEGEND = 16  # pixels
 

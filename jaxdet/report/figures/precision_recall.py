@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from jaxdet import metrics
-from jaxdet.pages import printable
 from jaxdet.report.figures.bars import shortened
 from jaxdet.report.figures.panels import Panel, draw_chance
 from jaxdet.report.figures.style import DASHES, Palette
 from jaxdet.report.load import Run, read_predictions
 from jaxdet.report.rows import chance, percent, set_names
+from jaxdet.streams import printable
 
 _MOST_LETTERS = 22
 # A curve of more steps is drawn with as many as this; the area under it stays the AP.

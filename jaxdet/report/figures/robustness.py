@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxdet.pages import printable
 from jaxdet.report.conditions import KINDS, UNTOUCHED, level_name, series
 from jaxdet.report.conditions import levels as levels_of
 from jaxdet.report.figures.bars import shortened
@@ -16,6 +15,7 @@ from jaxdet.report.figures.panels import Panel, draw_chance
 from jaxdet.report.figures.style import DASHES, MARKERS, Palette
 from jaxdet.report.load import Run
 from jaxdet.report.rows import chance, percent, set_names, shared_names
+from jaxdet.streams import printable
 
 _ROOM = 0.19  # of the axis, between two numbers on it
 _MOST_LETTERS = 22

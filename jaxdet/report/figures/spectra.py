@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxdet.pages import printable
 from jaxdet.report.figures.bars import shortened
 from jaxdet.report.figures.panels import Panel
 from jaxdet.report.figures.style import Palette
 from jaxdet.report.spectra import SpectrumPair
+from jaxdet.streams import printable
 
 _MOST_LETTERS = 18
 

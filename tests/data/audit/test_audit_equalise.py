@@ -88,6 +88,10 @@ def test_it_goes_on_where_it_stopped_and_overwrites_nothing(make_tree, audit, tm
     assert "5 images written, 19 already there" in said.out
     assert files(copy) == whole
     assert kept.stat().st_mtime_ns == stamp
+    moved = sorted((root / "train/cat/0_real").iterdir())[-1]
+    moved.rename(moved.with_name("renamed.png"))  # the copy of the old name would stay
+    status, _, said = audit(root, f"--equalise={copy}")
+    assert (status, "a copy of other images" in said.err) == (2, True)
 
 
 def test_two_at_once_leave_a_whole_copy_and_one_says_who_is_at_work(make_tree, audit, tmp_path):
