@@ -36,7 +36,7 @@ def claimed(place: Path, *, instead: str, lock: Path | None = None) -> Iterator[
     """
     if lock is None:
         whole = Path(os.path.abspath(place))
-        lock = whole.with_name(f".{whole.name}.lock")
+        lock = whole.parent / f".{whole.name}.lock"
     descriptor = _claim(place, instead, lock)
     try:
         # The lock is what counts: a full disk may leave the file empty.
