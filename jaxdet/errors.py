@@ -170,6 +170,15 @@ def guard() -> Iterator[None]:
         _leave(stop)
     except KeyboardInterrupt:
         _leave(Stopped(signal.SIGINT))
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        _end("there is not enough memory; give smaller batches, crops or networks", status=1)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tells whether this machine or an accelerator has too little memory; XLA has its own word."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 @contextlib.contextmanager
