@@ -64,7 +64,9 @@ def listening_address(
     host, _, port = given.rpartition(":")
     own = [place for family, place in places if _is_free(family, place, given)]
     if own and _is_plain(host):
-        return given if len(own) == len(places) else f"{own[0][0]}:{port}"
+        first = own[0][0]
+        one = f"[{first}]:{port}" if ":" in first else f"{first}:{port}"
+        return given if len(own) == len(places) else one
     if len(own) == len(places) and not any(_is_loopback(place) for place in own):
         return given
     everywhere = [(socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0")]

@@ -61,7 +61,8 @@ def root(tmp_path):
         place = root / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
-    (root / "test/alpha/0_real/LOUD.PNG").write_bytes(content)  # used
+    used = (root / "test/alpha/0_real/000.png").read_bytes()
+    (root / "test/alpha/0_real/LOUD.PNG").write_bytes(used)
     (root / "test/alpha/0_real/nowhere").symlink_to("nothing")
     (root / "test/alpha/1_fake/itself").symlink_to("itself")
     (root / "train/linked").symlink_to(write_images(tmp_path / "pool", count=LINKED))  # used

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -101,16 +102,24 @@ def test_a_run_can_be_evaluated_alone_on_other_sets(finished, finish, tmp_path):
     assert not (tmp_path / "eval" / "checkpoints").exists()
 
 
-def test_skipped_images_are_counted_and_training_goes_on(dataset, tmp_path, finish):
+def test_skipped_images_and_tests_that_are_trained_on_are_told(dataset, tmp_path, finish):
+    shutil.copy(dataset / "train/cat/0_real/001.png", dataset / "test/alpha/0_real/again.png")
     (dataset / "train" / "cat" / "0_real" / "003.png").write_text("no image")
-    (dataset / "test" / "alpha" / "1_fake" / "001.png").write_text("no image")
+    (dataset / "test" / "alpha" / "1_fake" / "001.png").write_text("none either")
     arguments = main_arguments(
         dataset, tmp_path / "run", data__on_bad_image="skip", optim__max_epochs=1
     )
     status, _, err = finish("jaxdet.main", *arguments)
     assert status == 0, err
     assert err.count("unreadable, another image takes its place: cat/0_real/003.png") == 1
-    assert read_results(tmp_path / "run" / "results.json").sets["alpha"].n_skipped == 1
+    results = read_results(tmp_path / "run" / "results.json")
+    assert results.sets["alpha"].n_skipped == 1
+    [warning] = results.warnings
+    assert warning.startswith("test images that are training images: at least 1, such as ")
+    assert err.count(f"warning: {warning}\n") == 1
+    for name in ("index.html", "table.md"):
+        text = (tmp_path / "run" / "report" / name).read_text()
+        assert "test images that are training images: at least 1" in text
     trained = [x for x in read_metrics(tmp_path / "run" / "metrics.jsonl") if "train/loss" in x]
     assert trained[-1]["train/unreadable"] == 1
 
