@@ -8,8 +8,9 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.data.images import ImageSet
+from jaxdet.data.names import check_utf8
 from jaxdet.data.splits import check_sizes, left_aside, load_test_sets, load_train_and_val
-from jaxdet.errors import UserError
+from jaxdet.errors import RunFailedError, UserError
 from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
@@ -59,6 +60,8 @@ def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
             write_report([folder.path], folder.report)
         say(f"{workdir}: this run is finished; see {page}")
         return
+    if config.task != "eval":
+        check_utf8(folder.path, "checkpoints")
     refuse_if_locked(folder.lock)
     published = find_published(config)
     use_compile_cache(config.runtime.compile_cache)
@@ -175,6 +178,10 @@ def _evaluate(
         config, tests, validation=training[1] if training else None, detector=detector,
         variables=variables, weights=weights, published=published, run=folder, mesh=devices,
     )  # fmt: skip
+    if not folder.config.exists():
+        raise RunFailedError(
+            f"{folder.path}: was removed while the run was at work; start it again"
+        )
     analyse(
         config, tests, detector=detector, variables=variables, weights=weights["digest"], run=folder
     )

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jaxdet.errors import RunFailedError, UserError, first_line
+from jaxdet.files import open_regular
 from jaxdet.predict.files import Encoded
 
 # Rows in memory at a time: each may hold megabytes.
@@ -70,7 +71,7 @@ def count_rows(path: str) -> int:
     try:
         with _open(path) as file:
             return file.metadata.num_rows
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
 
 
@@ -124,16 +125,22 @@ def _lacks(file: pq.ParquetFile, name: str) -> bool:
     return False
 
 
-def _open(path: str) -> pq.ParquetFile:
-    # Page by page: a row group of large images may have gigabytes.
-    return pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20)
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[pq.ParquetFile]:
+    # By Python: pyarrow takes no path that is not UTF-8. Page by page: a row group of large images
+    # may have gigabytes.
+    with (
+        open_regular(Path(path)) as content,
+        pq.ParquetFile(content, pre_buffer=False, buffer_size=2**20) as file,
+    ):
+        yield file
 
 
 @contextlib.contextmanager
 def _reading(path: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise RunFailedError(f"{path}: cannot be read: {first_line(error)}") from None
 
 

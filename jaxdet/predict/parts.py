@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 import jaxdet
 from jaxdet.errors import UserError
-from jaxdet.files import check_writable, replacing
+from jaxdet.files import check_writable, open_regular, replacing
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.rows import Row, Scoring
@@ -149,7 +149,8 @@ def check_out(folder: Path) -> None:
 def read_part(path: Path) -> Part | None:
     """What a part's footer tells; None where it is no sound Parquet file with a stamp."""
     try:
-        metadata = pq.read_metadata(path)
+        with open_regular(path) as file:
+            metadata = pq.read_metadata(file)
         stamp = json.loads((metadata.metadata or {})[_KEY])
         errors = int(stamp.pop("errors"))
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError):

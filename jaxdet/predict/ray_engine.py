@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from jaxdet.data.pieces import Protocol
 from jaxdet.errors import RunFailedError, UserError, first_line, keeping_handlers
+from jaxdet.files import open_regular
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Chunk, Inputs
 from jaxdet.predict.parts import Stamp, check_out, check_stamp, read_part
@@ -103,8 +104,9 @@ def _scored(folder: Path, stamp: Stamp) -> np.ndarray:
         if part is None:
             raise UserError(f"{path}: no part of `predict`, or damaged; remove it")
         check_stamp(part, stamp)
-        counts += np.bincount(pq.read_table(path, columns=["number"])["number"].to_numpy(),
-                              minlength=stamp.count)  # fmt: skip
+        with open_regular(path) as file:
+            numbers = pq.read_table(file, columns=["number"])["number"].to_numpy()
+        counts += np.bincount(numbers, minlength=stamp.count)
     return counts
 
 
