@@ -21,6 +21,15 @@ def test_a_few_images(tmp_path):
     check("images", seed=1, count=20, folder=tmp_path)
 
 
+def test_a_few_odd_runs(tmp_path):
+    check("runs", seed=1, count=15, folder=tmp_path)
+
+
+@pytest.mark.slow
+def test_five_hundred_odd_runs(tmp_path):
+    check("runs", seed=0, count=500, folder=tmp_path)
+
+
 @pytest.mark.slow
 def test_a_thousand_images(tmp_path):
     check("images", seed=0, count=1000, folder=tmp_path)

@@ -95,7 +95,7 @@ def gallery_of(runs: Sequence[Run], *, most_bytes: int = MOST_BYTES) -> Gallery:
         (number, name): read_arrays(run.folder.ranking(name), Ranked)
         for name in names
         for number, run in enumerate(runs)
-        if run.folder.ranking(name).is_file()
+        if run.folder.holds(run.folder.ranking(name))
     }
     scales = tuple(_scale([r for (n, _), r in ranked.items() if n == i]) for i in range(len(runs)))
     found = [pick for key, one in ranked.items() for pick in _picks(*key, one, scales[key[0]])]

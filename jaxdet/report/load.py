@@ -1,7 +1,6 @@
 """Run folders as the report sees them: plain values, whatever is missing left empty."""
 
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from jaxdet.results import (
     Predictions,
     Results,
     RunFolder,
+    is_finite,
     read_arrays,
     read_metrics,
     read_results,
@@ -138,7 +138,11 @@ def read_predictions(run: Run, name: str) -> Predictions | None:
       UserError: where the file is damaged.
     """
     path = run.folder.predictions(name)
-    return read_arrays(path, Predictions) if name in run.results.sets and path.is_file() else None
+    return (
+        read_arrays(path, Predictions)
+        if name in run.results.sets and run.folder.holds(path)
+        else None
+    )
 
 
 def _read_run(path: Path) -> Begun:
@@ -201,10 +205,8 @@ def _curves(lines: list[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
     """Each name's finite values by step; of lines for one step the last one counts."""
     found: dict[str, dict[int, float]] = {}
     for line in lines:
-        if not isinstance(line, dict) or not isinstance(line.get("step"), int):
-            continue
         for name, value in line.items():
-            if isinstance(value, int | float) and math.isfinite(value):
+            if is_finite(value):
                 found.setdefault(name, {})[line["step"]] = float(value)
     return {name: sorted(values.items()) for name, values in found.items()}
 

@@ -63,7 +63,7 @@ def _of_set(runs: Sequence[Run], name: str) -> Iterator[tuple[str, Spectrum, tup
     found: dict[bytes, tuple[Spectrum, list[str]]] = {}
     for run in runs:
         path = run.folder.spectrum(name)
-        if path.is_file():
+        if run.folder.holds(path):
             spectrum = read_arrays(path, Spectrum)
             same = spectrum.real.tobytes() + spectrum.fake.tobytes()
             found.setdefault(same, (spectrum, []))[1].append(run.label)

@@ -43,7 +43,9 @@ def _tell_missing(contents: Contents) -> None:
     for run in contents.runs:
         if run.is_outdated:
             say(f"{run.folder.path}: {OUTDATED}")
-        names = [name for name in run.results.sets if not run.folder.predictions(name).is_file()]
+        names = [
+            name for name in run.results.sets if not run.folder.holds(run.folder.predictions(name))
+        ]
         if names:
             say(f"{run.folder.path}: no predictions of {', '.join(names)}: no curves of them")
 

@@ -2,11 +2,15 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from jaxdet.files import read_text
+from jaxdet.results.records import is_finite
+
+_LONGEST_STEP = 15  # digits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +68,11 @@ class RunFolder:
         """Folder of the page and its tables."""
         return self.path / "report"
 
+    @staticmethod
+    def holds(path: Path) -> bool:
+        """Returns whether a file is there; none is under a name that no file can have."""
+        return os.path.isfile(path)
+
     def predictions(self, name: str) -> Path:
         """The scores of every image of one set, npz."""
         return self.path / "predictions" / f"{name}.npz"
@@ -90,14 +99,23 @@ class RunFolder:
         return self.path / "validation.npz"
 
 
+def step_number(name: str) -> int | None:
+    """Returns the step that a folder of this name holds; None for another name, such as 007."""
+    is_number = name.isascii() and name.isdecimal() and len(name) <= _LONGEST_STEP
+    return int(name) if is_number and str(int(name)) == name else None
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of `metrics.jsonl`; a last line that a crash cut short is left out."""
+    """Returns the lines of `metrics.jsonl` with a step; one that a crash cut short is the end."""
     if not path.exists():
         return []
-    return list(_whole_lines(read_text(path)))
+    return [
+        line for line in _whole_lines(read_text(path))
+        if isinstance(line, dict) and type(line.get("step")) is int and is_finite(line["step"])
+    ]  # fmt: skip
 
 
-def _whole_lines(text: str) -> Iterator[dict[str, Any]]:
+def _whole_lines(text: str) -> Iterator[Any]:
     for line in text.splitlines():
         try:
             yield json.loads(line)

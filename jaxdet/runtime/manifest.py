@@ -14,6 +14,7 @@ from typing import Any
 
 from jaxdet.errors import UserError
 from jaxdet.files import sha256, sync_folder, write_json
+from jaxdet.results import step_number
 
 SCHEMA_VERSION = 1
 NAME = "manifest.json"
@@ -97,7 +98,7 @@ def verify(folder: Path) -> Manifest:
       UserError: where a newer jaxdet wrote it.
     """
     manifest = read_manifest(folder)
-    if folder.name.isdigit() and int(folder.name) != manifest.step:
+    if step_number(folder.name) not in (None, manifest.step):
         raise DamagedError(f"{NAME} is that of step {manifest.step}")
     for name, (size, digest) in manifest.files.items():
         _check(folder / name, name, size, digest)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from jaxdet.files import sync_folder
 from jaxdet.progress import say
+from jaxdet.results import step_number
 from jaxdet.runtime.manifest import DamagedError, Manifest, read_manifest, verify
 
 # Where it lies, every finished step has a manifest. Empty: there is nothing in it to damage.
@@ -31,7 +32,8 @@ def saved_steps(folder: Path) -> list[int]:
     """The steps that have a folder under their own name, ascending."""
     if not folder.is_dir():
         return []
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+    named = {step_number(path.name): path for path in folder.iterdir()}
+    return sorted(step for step, path in named.items() if step is not None and path.is_dir())
 
 
 def is_marked(folder: Path) -> bool:

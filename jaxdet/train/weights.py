@@ -19,7 +19,7 @@ from jaxdet.errors import UserError
 from jaxdet.files import sha256
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.progress import say
-from jaxdet.results import RunFolder
+from jaxdet.results import RunFolder, step_number
 from jaxdet.runtime import environment
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.mesh import make_mesh
@@ -90,8 +90,9 @@ def find_run(path: Path) -> tuple[RunFolder | None, int | None]:
     if RunFolder(path).config.is_file():
         return RunFolder(path), None
     above = RunFolder(path.parent.parent)
-    if path.name.isdecimal() and path.parent == above.checkpoints and above.config.is_file():
-        return above, int(path.name)
+    step = step_number(path.name)
+    if step is not None and path.parent == above.checkpoints and above.config.is_file():
+        return above, step
     return None, None
 
 

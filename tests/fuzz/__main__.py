@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz [images|files] [--count=N] [--seed=S] [--first=I]`: 1 at any defect."""
+"""`python -m tests.fuzz [KIND...] [--count=N] [--seed=S] [--first=I]`: 1 at any defect."""
 
 import argparse
 import sys
@@ -7,13 +7,15 @@ from pathlib import Path
 
 from tests.fuzz.run import report, timed
 
-COUNTS = {"images": 1000, "files": 200}
+COUNTS = {"images": 1000, "files": 200, "runs": 500}
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("kinds", nargs="*", default=[], metavar="images|files")
-    parser.add_argument("--count", type=int, help="cases; 1000 images and 200 files where left out")
+    parser.add_argument("kinds", nargs="*", default=[], metavar="images|files|runs")
+    parser.add_argument(
+        "--count", type=int, help="cases; 1000 images, 200 files, 500 runs where left out"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     options = parser.parse_args()
