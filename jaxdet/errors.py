@@ -161,11 +161,8 @@ def guard() -> Iterator[None]:
     except OSError as error:
         _end(_refusal(error), status=1)
     except UnicodeEncodeError as error:
-        _end(
-            f"{error.object[:200]}: no name of a file in this locale's encoding, {error.encoding}; "
-            "set PYTHONUTF8=1",
-            status=2,
-        )
+        advice = "rename it" if error.encoding.startswith("utf") else "set PYTHONUTF8=1"
+        _end(f"{error.object[:200]}: a name that is not in {error.encoding}; {advice}", status=2)
     except Stopped as stop:
         _leave(stop)
     except KeyboardInterrupt:

@@ -10,8 +10,9 @@ from jax.sharding import Mesh
 from jaxdet import config as schema
 from jaxdet.data.images import ImageSet
 from jaxdet.data.leaks import find_leaks
+from jaxdet.data.names import check_utf8
 from jaxdet.data.splits import check_sizes, left_aside, load_test_sets, load_train_and_val
-from jaxdet.errors import UserError
+from jaxdet.errors import RunFailedError, UserError
 from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
@@ -109,6 +110,8 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     check_config(config, folder, accept_changes=accept_changes)
     if _is_finished(config, folder):
         return None
+    if config.task != "eval":
+        check_utf8(folder.path, "checkpoints")
     refuse_if_locked(folder.lock)
     published = find_published(config)
     use_compile_cache(config.runtime.compile_cache)
@@ -239,6 +242,10 @@ def _evaluate(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> 
         variables=variables, weights=weights, published=prepared.published, run=folder,
         mesh=prepared.devices, warnings=prepared.warnings,
     )  # fmt: skip
+    if not folder.config.exists():
+        raise RunFailedError(
+            f"{folder.path}: was removed while the run was at work; start it again"
+        )
     analyse(
         config, tests, detector=detector, variables=variables, weights=weights["digest"], run=folder
     )

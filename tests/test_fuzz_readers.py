@@ -26,6 +26,15 @@ def test_twenty_of_each_kind(tmp_path, kind):
     check(kind, seed=1, count=20, folder=tmp_path)
 
 
+def test_a_few_odd_runs(tmp_path):
+    check("runs", seed=1, count=15, folder=tmp_path)
+
+
+@pytest.mark.slow
+def test_five_hundred_odd_runs(tmp_path):
+    check("runs", seed=0, count=500, folder=tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [*KINDS, "files"])
 def test_all_of_each_kind(tmp_path, kind):

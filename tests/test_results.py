@@ -259,3 +259,42 @@ def test_files_of_another_kind_are_never_replaced(tmp_path, place):
     with pytest.raises(UserError, match="cannot be written"):
         check_writable((tmp_path / place, "mine"))
     assert (tmp_path / "photo.jpg").read_text() == "a photograph"
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        ("1" + "0" * 400, "no finite number"),
+        ("7" * 5000, "cannot be read as JSON"),
+        ("NaN", "ap=nan is no finite number"),
+        ("-Infinity", "ap=-inf is no finite number"),
+        ("-0.5", "ap=-0.5 is no share"),
+        ("1.5", "ap=1.5 is no share"),
+        ("true", "ap=True is not of type"),
+        ('"0.9"', "ap='0.9' is not of type"),
+        ("[0.9]", r"ap=\[0.9\] is not of type"),
+    ],
+)
+def test_a_number_that_cannot_be_is_told_in_one_short_line(tmp_path, number, says):
+    path = tmp_path / "results.json"
+    files.write_json(path, _results())
+    path.write_text(path.read_text().replace('"ap": 0.9', f'"ap": {number}', 1))
+    with pytest.raises(UserError, match=says) as raised:
+        results.read_results(path)
+    assert len(str(raised.value)) < len(str(tmp_path)) + 300
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("12", 12), ("0", 0), ("\u00b2", None), ("\u0661", None), ("1_000", None), ("-1", None),
+     ("007", None), ("", None), ("9" * 200, None), ("3.tmp", None)],
+)  # fmt: skip
+def test_a_step_s_folder_has_the_name_that_we_give_it(name, step):
+    assert results.step_number(name) == step
+
+
+def test_lines_of_metrics_without_a_step_are_left_out(tmp_path):
+    lines = ['{"step": 1, "lr": 1}', "[2]", "7", '{"step": "3"}', '{"step": true}', '{"lr": 1}',
+             '{"step": 1' + "0" * 400 + "}", '{"step": 4}', '{"step": 5']  # fmt: skip
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    assert [one["step"] for one in results.read_metrics(tmp_path / "metrics.jsonl")] == [1, 4]

@@ -17,6 +17,7 @@ from jaxdet.convert.load import LoadedWeights
 from jaxdet.errors import UserError
 from jaxdet.models.detector import get_detector
 from jaxdet.models.pixels import IMAGENET_MEAN, IMAGENET_STD
+from jaxdet.streams import printable
 from jaxdet.workdir.files import (
     check_schema,
     open_regular,
@@ -53,7 +54,8 @@ def write_export(folder: Path, loaded: LoadedWeights, *, size: int, card: Card) 
     about = _about(loaded.model, size, exported, card)
     about["program_sha256"] = hashlib.sha256(program).hexdigest()
     write_json(folder / CARD, about)
-    write_bytes(folder / _TEXT, _text(about, card).encode())
+    lines = map(printable, _text(about, card).split("\n"))
+    write_bytes(folder / _TEXT, "\n".join(lines).encode())
 
 
 def read_export(folder: Path) -> tuple[Side, int]:

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
+from jaxdet.data.names import check_utf8
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.regular import file_mark, reason
@@ -83,6 +84,7 @@ def write_tfds(listing: Listing, data_dir: Path, *, name: str) -> Path:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise UserError(f"--name={name}: a name for tfds has small letters, digits and _ alone")
     splits, folder = _splits(listing), data_dir / name / _VERSION
+    check_utf8(folder, "records")
     _check_names(listing, splits)
     about = {"source": listing.fingerprint, "splits": splits}
     try:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from jaxdet.errors import RunFailedError, UserError, first_line
 from jaxdet.predict.files import Encoded
-from jaxdet.workdir.files import check_regular
+from jaxdet.workdir.files import open_regular
 
 # Rows in memory at a time: each may hold megabytes.
 _ROWS = 16
@@ -154,10 +154,15 @@ def _lacks(file: pq.ParquetFile, name: str) -> bool:
     return False
 
 
-def _open(path: str) -> pq.ParquetFile:
-    check_regular(Path(path))
-    # Page by page: a row group of large images may have gigabytes.
-    return pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20)
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[pq.ParquetFile]:
+    # By Python: pyarrow takes no path that is not UTF-8. Page by page: a row group of large images
+    # may have gigabytes.
+    with (
+        open_regular(Path(path)) as content,
+        pq.ParquetFile(content, pre_buffer=False, buffer_size=2**20) as file,
+    ):
+        yield file
 
 
 @contextlib.contextmanager

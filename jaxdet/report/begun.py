@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from jaxdet import metrics
 from jaxdet.report.load import Begun
 from jaxdet.report.rows import percent
-from jaxdet.results import Predictions, read_arrays
+from jaxdet.results import Predictions, read_arrays, step_number
 from jaxdet.streams import printable
 
 VALIDATION_HEAD = ("epoch", "step", "accuracy", "AP", "AUC", "loss", "checkpoint")
@@ -66,8 +66,14 @@ def validations(run: Begun) -> list[list[str]]:
 def checkpoints(run: Begun) -> list[int]:
     """Gives the steps of the checkpoints that lie in the run's folder, ascending."""
     folders = (run.folder.checkpoints, run.folder.unvalidated)
-    names = {path.name for folder in folders if folder.is_dir() for path in folder.iterdir()}
-    return sorted(int(name) for name in names if name.isdecimal())
+    steps = {
+        step_number(path.name)
+        for folder in folders
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if path.is_dir()
+    }
+    return sorted(step for step in steps if step is not None)
 
 
 def _state(run: Begun, n_scored: int) -> str:

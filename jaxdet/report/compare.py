@@ -14,6 +14,8 @@ from jaxdet.streams import printable
 
 # Options in which repeated runs may differ.
 _FREE = ("name", "seed")
+# A config that asks for more was not that of a run.
+_MOST_DRAWS = 100_000
 MEAN_OF_BOTH = "mean over sets of both"
 
 
@@ -138,7 +140,7 @@ def _repeats(runs: Sequence[Run]) -> list[Repeated]:
 def _draws(run: Run) -> int:
     """As many as behind the run's own intervals."""
     draws = run.options.get("evaluation.bootstrap")
-    return draws if isinstance(draws, int) and draws >= 0 else 1000
+    return draws if type(draws) is int and 0 <= draws <= _MOST_DRAWS else 1000
 
 
 def _seed(run: Run) -> str:

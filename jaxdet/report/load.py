@@ -1,7 +1,6 @@
 """Run folders as the report sees them: plain values, whatever is missing left empty."""
 
 import dataclasses
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from jaxdet.results import (
     Predictions,
     Results,
     RunFolder,
+    is_finite,
     read_arrays,
     read_metrics,
     read_results,
@@ -203,8 +203,7 @@ def _curves(lines: list[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, dict[int, float]] = {}
     for line in lines:
         for name, value in line.items():
-            # Whole numbers of JSON may have hundreds of digits.
-            if isinstance(value, int | float) and abs(value) <= sys.float_info.max:
+            if is_finite(value):
                 found.setdefault(name, {})[line["step"]] = float(value)
     return {name: sorted(values.items()) for name, values in found.items()}
 

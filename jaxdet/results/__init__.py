@@ -8,6 +8,7 @@ from jaxdet.results.arrays import read_arrays as read_arrays
 from jaxdet.results.arrays import write_arrays as write_arrays
 from jaxdet.results.folder import RunFolder as RunFolder
 from jaxdet.results.folder import read_metrics as read_metrics
+from jaxdet.results.folder import step_number as step_number
 from jaxdet.results.records import SCHEMA_VERSION as SCHEMA_VERSION
 from jaxdet.results.records import Calibration as Calibration
 from jaxdet.results.records import Condition as Condition
@@ -15,4 +16,5 @@ from jaxdet.results.records import Results as Results
 from jaxdet.results.records import Scores as Scores
 from jaxdet.results.records import SetResult as SetResult
 from jaxdet.results.records import TwoShot as TwoShot
+from jaxdet.results.records import is_finite as is_finite
 from jaxdet.results.records import read_results as read_results

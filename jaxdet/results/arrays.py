@@ -167,7 +167,8 @@ def _check(record: Any) -> None:
     forms = _FORMS.get(type(record), {})
     for name, (kind, axes) in forms.items():
         array = getattr(record, name)
-        if array.dtype.kind != kind or array.ndim != axes:
+        odd = array.dtype.kind != kind or array.ndim != axes or (len(array) and not array.size)
+        if odd or (name == "image" and (array.itemsize, array.shape[3]) != (1, 3)):
             raise ValueError(f"{name} is {array.dtype} {array.shape}")
     if len({len(getattr(record, name)) for name in forms if name not in _APART}) > 1:
         raise ValueError("its arrays are not of one length")

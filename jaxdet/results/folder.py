@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.errors import UserError
+from jaxdet.results.records import is_finite
 from jaxdet.workdir.files import parse_json, read_text, within
 
 _NAMES = (
@@ -13,6 +14,7 @@ _NAMES = (
     "metrics.jsonl", "nonfinite", "predictions", "report", "results.json", "two_shot",
     "unvalidated", "validation.npz",
 )  # fmt: skip
+_LONGEST_STEP = 15  # digits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +106,12 @@ class RunFolder:
         return within(self.path, "validation.npz")
 
 
+def step_number(name: str) -> int | None:
+    """Returns the step that a folder of this name holds; None for another name, such as 007."""
+    is_number = name.isascii() and name.isdecimal() and len(name) <= _LONGEST_STEP
+    return int(name) if is_number and str(int(name)) == name else None
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Returns the lines of `metrics.jsonl`; a last line that a crash cut short is left out.
 
@@ -116,7 +124,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         lines = _whole_lines(read_text(path))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
-    return [line for line in lines if isinstance(line, dict) and type(line.get("step")) is int]
+    return [
+        line for line in lines
+        if isinstance(line, dict) and type(line.get("step")) is int and is_finite(line["step"])
+    ]  # fmt: skip
 
 
 def _whole_lines(text: str) -> Iterator[Any]:

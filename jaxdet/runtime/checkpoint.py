@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from jaxdet.data.names import check_utf8
 from jaxdet.errors import DiskFullError, RunFailedError, UserError, first_line, writing_to
 from jaxdet.progress import say
 from jaxdet.runtime import room, steps
@@ -72,6 +73,7 @@ class Checkpoints:
           config_hash: for the manifests.
           commit: for the manifests.
         """
+        check_utf8(folder, "checkpoints")
         self._folder, self._keep_latest, self._rank_names = folder, keep_latest, ranks
         self._waits = wait_for_room
         self._about = {"config_hash": config_hash, "commit": commit}
@@ -224,7 +226,7 @@ class Checkpoints:
         kept = _kept(steps.manifests(self._folder))
         if room.is_full(error):
             return DiskFullError(f"{what}, the disk is full; {kept}{room.ADVICE}")
-        return RunFailedError(f"{what}: {first_line(error)}; {kept.rstrip('; ')}")
+        return RunFailedError(f"{what}: {first_line(error)}; {kept}".removesuffix("; "))
 
     def latest_step(self) -> int | None:
         """The newest sound checkpoint; None where nothing was ever saved.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.errors import UserError
+from jaxdet.results import step_number
 from jaxdet.workdir.drafts import sync_folder
 from jaxdet.workdir.files import check_regular, read_json, sha256, within, write_json
 
@@ -102,7 +103,7 @@ def verify(folder: Path) -> Manifest:
     if folder.is_symlink():
         raise DamagedError("is a link, and no folder of this run")
     manifest = read_manifest(folder)
-    if folder.name.isdecimal() and int(folder.name) != manifest.step:
+    if step_number(folder.name) not in (None, manifest.step):
         raise DamagedError(f"{NAME} is that of step {manifest.step}")
     for name, (size, digest) in manifest.files.items():
         _check(folder, name, size, digest)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jaxdet.progress import say
+from jaxdet.results import step_number
 from jaxdet.runtime.manifest import DamagedError, Manifest, read_manifest, verify
 from jaxdet.workdir import drafts
 
@@ -31,9 +32,8 @@ def saved_steps(folder: Path) -> list[int]:
     """The steps that have a folder under their own name, ascending."""
     if not folder.is_dir():
         return []
-    names = [path.name for path in folder.iterdir() if path.name.isdecimal()]
-    # Others, such as 007, are not of our making.
-    return sorted(int(name) for name in names if name == str(int(name)))
+    named = {step_number(path.name): path for path in folder.iterdir()}
+    return sorted(step for step, path in named.items() if step is not None and path.is_dir())
 
 
 def is_marked(folder: Path) -> bool:

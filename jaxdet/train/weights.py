@@ -18,7 +18,7 @@ from jaxdet.data.pieces import DEFAULT_PROTOCOL, Protocol
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.progress import say
-from jaxdet.results import RunFolder
+from jaxdet.results import RunFolder, step_number
 from jaxdet.runtime import environment
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.mesh import make_mesh
@@ -90,9 +90,10 @@ def find_run(path: Path) -> tuple[RunFolder | None, int | None]:
     if RunFolder(path).config.is_file():
         return RunFolder(path), None
     above = RunFolder(path.parent.parent)
-    is_step = path.name.isdecimal() and path.parent.name == "checkpoints"
+    step = step_number(path.name)
+    is_step = step is not None and path.parent.name == "checkpoints"
     if is_step and path.parent == above.checkpoints and above.config.is_file():
-        return above, int(path.name)
+        return above, step
     return None, None
 
 

@@ -21,7 +21,7 @@ from jaxdet.errors import RunFailedError, UserError
 # Address space, bytes: what asks for more gets MemoryError, and has to say it in a line.
 LIMIT = 8 * 2**30
 MODULES = {"images": "pictures", "files": "records", "nested": "nested", "inside": "inside",
-           "values": "values", "misbehaving": "misbehaving"}  # fmt: skip
+           "values": "values", "runs": "runs", "misbehaving": "misbehaving"}  # fmt: skip
 # What decoders raise by contract, to be wrapped by their callers.
 DECODERS = ("decode", "decode_bgr", "predict", "verify")
 

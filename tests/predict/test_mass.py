@@ -232,6 +232,17 @@ def test_a_column_of_parquet_gives_the_same_scores(detector, place, expected, tm
     assert_as_expected(rows_below(tmp_path / "out"), expected, as_named)
 
 
+def test_names_that_are_no_utf8_are_read_and_gone_on_with(detector, place, tmp_path):
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    images = pa.array([path.read_bytes() for path in sorted((place / "images").iterdir())[:3]])
+    table = folder / os.fsdecode(b"\xfe.parquet")
+    with table.open("wb") as file:
+        pq.write_table(pa.table({"x": images}), file)
+    assert score(detector, ParquetColumn([folder], column="x"), folder / "out").scored == 3
+    assert score(detector, ParquetColumn([table], column="x"), folder / "out").scored == 0
+
+
 def test_missing_values_have_their_row(detector, tmp_path):
     pq.write_table(pa.table({"x": pa.array([None, "gone.png"])}), tmp_path / "a.parquet")
     inputs = ParquetColumn([tmp_path / "a.parquet"], column="x")

@@ -15,6 +15,7 @@ from jaxdet.report.page import page_html
 from jaxdet.report.rows import percent
 from jaxdet.report.weights import weights_line
 from jaxdet.results import RunFolder
+from jaxdet.runtime.steps import saved_steps
 
 
 @pytest.fixture
@@ -190,3 +191,11 @@ def test_weights_are_named_in_every_form(make_run, capsys):
     for name in ("index.html", "table.md", "table.tex"):
         assert line in (run / "report" / name).read_text()
     assert weights_line({}) == ""
+
+
+def test_folders_that_are_no_steps_are_no_checkpoints(stopped):
+    run = stopped("a")
+    for name in ("\u00b2", "\u0661", "1_000", "-1", "007", "9" * 200):
+        (run / "checkpoints" / name).mkdir()
+    (run / "checkpoints" / "99").write_bytes(b"a file")
+    assert checkpoints(load_runs([run])[0]) == saved_steps(run / "checkpoints") == [200, 1600]

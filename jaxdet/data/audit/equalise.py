@@ -91,6 +91,8 @@ def equalise(scan: Scan, dst: Path, *, size: int | None, say: Callable[[str], No
         for unit, one in plans.items():
             say(f"{unit}: {one}")
         written = _write(scan, kept, dst)
+        if not (dst / RECORD).exists():
+            raise RunFailedError(f"{dst}: was removed while the copy was made; start it again")
     small = len(scan.listing) - len(scan.broken) - len(kept)
     say(
         f"{dst}: {written} images written, {len(kept) - written} already there; "
