@@ -217,5 +217,5 @@ def typed(record: Any) -> Any:
         allowed += [int] if float in allowed else []
         value = getattr(record, name)
         if not isinstance(value, tuple(allowed)):
-            raise TypeError(f"{name}={value!r} is not of type {hint}")
+            raise TypeError(f"{name}={value!r:.80} is not of type {hint}")
     return record
