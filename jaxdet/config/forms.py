@@ -139,7 +139,7 @@ def _build(cls: Any, values: Any, prefix: str) -> Any:
     hints = typing.get_type_hints(cls)
     unknown = sorted(set(values) - set(hints))
     if unknown:
-        raise UserError(f"config: unknown option {prefix}{unknown[0]}")
+        raise UserError(f"config: unknown option {prefix}{unknown[0]:.80}")
     return cls(**{key: _convert(hints[key], value, prefix + key) for key, value in values.items()})
 
 
@@ -163,7 +163,7 @@ def _convert_tuple(kinds: tuple[Any, ...], value: Any, key: str) -> tuple[Any, .
         kinds = (kinds[0],) * len(items)
     if len(items) != len(kinds):
         given = ", ".join(map(str, items))
-        raise UserError(f"config: {key}={given} must have {len(kinds)} values")
+        raise UserError(f"config: {key}={given:.80} must have {len(kinds)} values")
     return tuple(_convert(kind, item, key) for kind, item in zip(kinds, items, strict=True))
 
 

@@ -35,10 +35,10 @@ _JSON = tuple(
     dict.fromkeys(f"{k}/{n}" for k, n, _ in records.TARGETS if n.endswith(("json", "jsonl")))
 )
 _NPZ = tuple(dict.fromkeys(f"{k}/{n}" for k, n, _ in records.TARGETS if n.endswith("npz")))
-# What is read, the commonest several times.
+# What is read, in turn.
 KINDS = (
-    *("pickle",) * 8, *("json",) * 6, *("npz",) * 4, *("safetensors",) * 3, *("parquet",) * 4,
-    *("tiff",) * 4, "zip",
+    "pickle", "json", "npz", "parquet", "tiff", "pickle", "safetensors", "json", "pickle", "npz",
+    "pickle", "json", "parquet", "tiff", "pickle", "safetensors", "json", "npz", "pickle", "zip",
 )  # fmt: skip
 
 
@@ -447,12 +447,13 @@ def _directories(rng):
     data = rng.bytes(_depth(rng, 60_000))
     side = _number(rng, 1, 4, 4, 100, 4000, 14_000, 65_535)
     pages = []
-    for number in range(_depth(rng, 2000) if rng.random() < 0.3 else int(rng.integers(1, 4))):
+    count = _depth(rng, 2000) if rng.random() < 0.3 else int(rng.integers(1, 4))
+    for number in range(count):
         entries = _tags(side, _number(rng, side, side, side, 1, 14_000), 8, **_changes(rng, side))
         if rng.random() < 0.4:  # many tags over the same bytes
             many = _number(rng, len(data), len(data) // 8, 2**31)
-            count = _depth(rng, 3000)
-            entries += [(33_000 + n, int(rng.integers(1, 14)), many, 8) for n in range(count)]
+            kinds = rng.integers(1, 14, _depth(rng, max(2, 3000 // count)))
+            entries += [(33_000 + n, int(kind), many, 8) for n, kind in enumerate(kinds)]
         after = (None, int(rng.integers(20)), *[number + 1] * 8)[rng.integers(10)]
         pages.append((sorted(entries), after))
     return build.tiff(pages, big=rng.random() < 0.3, data=data)
