@@ -18,32 +18,18 @@ def check(kind, *, seed, count, folder):
     assert sum(n for (_, outcome), n in found.outcomes.items() if outcome == "read") > count / 4
 
 
-KINDS = ("images", "nested", "inside")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_twenty_of_each_kind(tmp_path, kind):
-    check(kind, seed=1, count=20, folder=tmp_path)
-
-
-def test_a_few_odd_runs(tmp_path):
-    check("runs", seed=1, count=15, folder=tmp_path)
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [("images", 20), ("nested", 20), ("inside", 20), ("places", 20), ("runs", 15)],
+)
+def test_a_few_of_each_kind(tmp_path, kind, count):
+    check(kind, seed=1, count=count, folder=tmp_path)
 
 
 @pytest.mark.slow
-def test_five_hundred_odd_runs(tmp_path):
-    check("runs", seed=0, count=500, folder=tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", [*KINDS, "files"])
+@pytest.mark.parametrize("kind", COUNTS)
 def test_all_of_each_kind(tmp_path, kind):
     check(kind, seed=0, count=COUNTS[kind], folder=tmp_path)
-
-
-@pytest.mark.slow
-def test_a_thousand_values_of_options(tmp_path):
-    check("values", seed=0, count=1000, folder=tmp_path)
 
 
 def test_the_fuzzer_sees_crashes_hangs_and_tracebacks(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from jaxdet.workdir.files import check_writable
 TINY = ("--arch=resnet18", "--width=4", "--size=32", "--steps=1", "--rounds=1")
 
 
+@pytest.mark.slow
 def test_step_has_a_row_a_way_with_what_it_cost(tmp_path, capsys):
     main(["step", *TINY, "--batch-size", "4", f"--json={tmp_path / 'step.json'}"])
     check_writable((tmp_path / "step.json", JSON))  # may be replaced

@@ -11,7 +11,7 @@ from jaxdet.data.loaders import Reader, TrainLoader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.data.sources import open_root
 from jaxdet.data.store.listing import list_files
-from jaxdet.errors import RunFailedError, UserError
+from jaxdet.errors import UserError
 from tests.data.test_loaders import AUGMENT, same
 from tests.data.test_store import assert_same
 
@@ -78,7 +78,7 @@ def test_a_place_that_cannot_be_written_is_told(dataset, tmp_path):
     from jaxdet.data.arrayrecord import write_tfds
 
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(RunFailedError, match="cannot be written"):
+    with pytest.raises(UserError, match="cannot be written"):
         write_tfds(list_files(dataset), tmp_path / "file", name="x")
     assert (tmp_path / "file").read_text() == "mine"
 

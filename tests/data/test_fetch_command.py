@@ -70,7 +70,7 @@ def test_weights_by_their_short_name_and_never_wrong_ones(tmp_path):
         (("imagenet-weights", "--root=d", "--classes=resnet50"), "use --only"),
         (("imagenet-weights", "--root=d", "--base-url=file:///etc"), "no http or https"),
         (("imagenet-weights", "--root=d", "--base-url=http://mirror:x"), "no http or https"),
-        (("imagenet-weights", "--root=d", "--tries=0"), "from 1 up"),
+        (("imagenet-weights", "--root=d", "--tries=0"), "at least 1"),
         (("imagenet-weights", "--root=d", "--timeout=0"), "above 0"),
     ],
 )

@@ -11,6 +11,7 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
+@pytest.mark.slow
 def test_synth_makes_the_dataset_then_says_that_it_is_there(tmp_path):
     first = run("synth", f"--root={tmp_path}/set", *TINY)
     assert (first.returncode, first.stderr) == (0, "")

@@ -57,6 +57,7 @@ def times(run):
     }
 
 
+@pytest.mark.slow
 def test_an_evaluation_killed_within_sets_goes_on_where_it_was(start, tmp_path):
     run = RunFolder(tmp_path / "run")
     partial = [run.predictions(".two.part-0"), run.condition("full", ".two.part-0")]

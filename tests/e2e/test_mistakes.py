@@ -65,6 +65,7 @@ def test_missing_test_sets(mistake, dataset, tmp_path):
     mistake(*main_arguments(dataset, tmp_path / "w"), says="test: no such folder")
 
 
+@pytest.mark.slow
 def test_text_file_named_png(mistake, dataset, tmp_path):
     (dataset / "train" / "cat" / "0_real" / "003.png").write_text("no image")
     mistake(*main_arguments(dataset, tmp_path / "w"), says="003.png: not an image")

@@ -72,6 +72,7 @@ def test_every_way_gives_a_quickstart_run_s_answer(train, root, tmp_path):
         check_false_positives(run, root, tmp_path, percent)
 
 
+@pytest.mark.slow
 def test_every_way_gives_an_npr_run_s_logits(train, root, tmp_path):
     check_logits(train("npr"), root, tmp_path)
 

@@ -124,6 +124,7 @@ def test_skipped_images_and_tests_that_are_trained_on_are_told(dataset, tmp_path
     assert trained[-1]["train/unreadable"] == 1
 
 
+@pytest.mark.slow
 def test_one_and_four_devices_log_the_same_losses(dataset, tmp_path, finish):
     def losses(devices):
         workdir = tmp_path / f"run{devices}"

@@ -49,6 +49,7 @@ def arguments(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_killed_table_goes_on_past_a_broken_row_and_puts_measured_beside_published(
     arguments, tmp_path, command, finish
 ):

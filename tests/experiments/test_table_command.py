@@ -82,7 +82,7 @@ def test_options_are_those_of_every_row(command):
     assert sum(line.split()[2:3] == ["7"] for line in out.splitlines()) == 3
     status, _, err = command(*arguments, "--config.optim.batch_size=0")
     assert status == 2
-    assert "optim.batch_size=0 is not above 0" in err
+    assert "optim.batch_size=0 is not at least 1" in err
 
 
 @pytest.mark.parametrize("array", ["", "2"])

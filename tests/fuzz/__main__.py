@@ -2,7 +2,8 @@
 
 images: damaged pictures; files: damaged weights, stores, datasets and runs; nested: small files
 that nest, share and claim; inside: pictures in pictures, and sides that are not those of a header;
-values: options of a config; runs: records of a run with odd values.
+places: pipes, links and such in place of files; values: options of a config; runs: records of a run
+with odd values.
 """
 
 import argparse
@@ -13,7 +14,8 @@ from pathlib import Path
 from tests.fuzz.run import report, timed
 
 COUNTS = {
-    "images": 1000, "files": 200, "nested": 750, "inside": 250, "values": 1000, "runs": 500,
+    "images": 1000, "files": 200, "nested": 750, "inside": 250, "places": 200, "values": 1000,
+    "runs": 500,
 }  # fmt: skip
 
 

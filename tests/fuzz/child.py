@@ -20,8 +20,8 @@ from jaxdet.errors import RunFailedError, UserError
 
 # Address space, bytes: what asks for more gets MemoryError, and has to say it in a line.
 LIMIT = 8 * 2**30
-MODULES = {"images": "pictures", "files": "records", "nested": "nested", "inside": "inside",
-           "values": "values", "runs": "runs", "misbehaving": "misbehaving"}  # fmt: skip
+# The others have the names of their modules.
+MODULES = {"images": "pictures", "files": "records"}
 # What decoders raise by contract, to be wrapped by their callers.
 DECODERS = ("decode", "decode_bgr", "predict", "verify")
 
@@ -65,7 +65,7 @@ def warm_up(module, folder):
 
 
 def _module(kind):
-    return importlib.import_module(f"tests.fuzz.{MODULES[kind]}")
+    return importlib.import_module(f"tests.fuzz.{MODULES.get(kind, kind)}")
 
 
 def attempt(read, name):

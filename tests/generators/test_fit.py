@@ -22,6 +22,7 @@ def mean_error(real, fake):
     return np.abs(fake.astype(float) - real).mean()
 
 
+@pytest.mark.slow
 def test_training_brings_the_fakes_near_the_reals(crops):
     errors = []
     for steps in (1, 200):

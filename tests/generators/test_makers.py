@@ -60,10 +60,8 @@ def sorted_by_name(crops):
 
 # One test a method, since each takes long to compile. All share what is written, and the parts of
 # each have tests of their own.
-@pytest.mark.parametrize(
-    "method",
-    [pytest.param(m, marks=[pytest.mark.slow] * (m != "autogan")) for m in TINY],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", TINY)
 def test_a_method_from_photographs_to_its_record(method, tmp_path):
     root, told = tmp_path / "set", []
     make_dataset(root, settings=TINY[method], say=told.append)

@@ -122,7 +122,7 @@ def test_settings_that_cannot_be(wrong):
 
 def test_a_folder_that_cannot_be_written_is_the_users_mistake(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot write"):
+    with pytest.raises(UserError, match="cannot be written"):
         synthesise(tmp_path / "file" / "set", settings=TINY, say=quiet)
 
 

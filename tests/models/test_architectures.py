@@ -37,6 +37,7 @@ def test_the_schema_names_every_architecture():
 
 
 # The others have tests of their own, or share all but their pixels with one of these.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["dct_log_resnet18", "dcgan", "cooccurrence", "forensic_transfer", "npr"]
 )
@@ -118,6 +119,7 @@ def test_measured_statistics_change_scores_and_training_leaves_them():
         np.testing.assert_array_equal(value, measured["batch_stats"]["scaler"][name])
 
 
+@pytest.mark.slow
 def test_training_moves_the_bounds_of_dct_coefficients():
     detector, variables = made("dct_resnet18")
     _, updated = jax.jit(detector.apply_train)(variables, images(), rng=jax.random.key(0))
@@ -126,7 +128,9 @@ def test_training_moves_the_bounds_of_dct_coefficients():
     np.testing.assert_allclose(updated["scaler"]["min"], seen.min((0, 3)), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["npr", "dcgan", "spectrum_resnet34"])
+@pytest.mark.parametrize(
+    "name", ["npr", "dcgan", pytest.param("spectrum_resnet34", marks=pytest.mark.slow)]
+)
 def test_evidence_is_there_where_the_network_looks_at_the_image(name):
     detector, variables = made(name)
     logits, maps = jax.jit(detector.evidence)(variables, images())

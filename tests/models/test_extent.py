@@ -8,7 +8,7 @@ from jaxdet.models.detector import get_detector
 SIZES = [(64, 96), (33, 47), (70, 41), (96, 96), (7, 90)]
 
 
-@pytest.mark.parametrize("arch", ["resnet18", "resnet50"])
+@pytest.mark.parametrize("arch", ["resnet18", pytest.param("resnet50", marks=pytest.mark.slow)])
 def test_images_of_unlike_sizes_score_in_one_array_as_by_themselves(arch):
     detector = get_detector(Model(name=arch, width=8))
     variables = _with_shifts(detector.init(jax.random.key(0), size=32))

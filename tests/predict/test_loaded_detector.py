@@ -121,7 +121,10 @@ def test_five_crops_are_the_mean_of_their_logits(image):
     np.testing.assert_allclose(detector.score([image]), [logits.mean()], atol=1e-5)
 
 
-def test_two_hundred_sizes_compile_a_dozen_programs():
+@pytest.mark.parametrize(
+    ("count", "longest"), [(30, 250), pytest.param(200, 700, marks=pytest.mark.slow)]
+)
+def test_images_of_all_sizes_compile_a_dozen_programs(count, longest):
     detector, rng, compiled = make(Protocol("full")), np.random.default_rng(0), []
     detector.warm_up(crop=32)  # the crop of another protocol does not count
     jax.monitoring.register_event_duration_secs_listener(
@@ -129,9 +132,9 @@ def test_two_hundred_sizes_compile_a_dozen_programs():
         if event == "/jax/core/compile/backend_compile_duration" else None
     )  # fmt: skip
     logits = []
-    for _ in range(200):
-        height = int(np.exp(rng.uniform(np.log(16), np.log(700))))
-        width = min(int(np.exp(rng.uniform(np.log(16), np.log(700)))), MAX_WHOLE_PIXELS // height)
+    for _ in range(count):
+        height, width = np.exp(rng.uniform(np.log(16), np.log(longest), 2)).astype(int)
+        width = min(width, MAX_WHOLE_PIXELS // height)
         image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         logits.append(detector.score(image)[0])
     assert 2 < len(compiled) <= 12

@@ -77,5 +77,5 @@ def test_every_file_is_the_same_without_jax(environment, make_full_run, make_pre
     def content(folder):
         return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.*")}
 
-    assert len(content(with_jax)) == 8 + 2 * 5
+    assert len(content(with_jax)) == 9 + 2 * 5
     assert content(tmp_path / "without") == content(with_jax)

@@ -43,6 +43,7 @@ def test_the_decoder_sees_the_half_of_the_true_class_alone():
     np.testing.assert_allclose(detector.apply(changed, image), after.logit, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_few_steps_lower_the_transfer_loss():
     detector = get_detector(Model(name="forensic_transfer", width=8))
     variables = jax.jit(detector.init, static_argnames="size")(jax.random.key(0), size=32)

@@ -61,7 +61,7 @@ def assert_close(found, expected, *, tolerance):
         assert np.linalg.norm(ours - theirs) <= tolerance * np.linalg.norm(theirs) + 1e-7
 
 
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_parts_give_the_gradients_of_groups_that_are_normalised_apart(devices):
     # Part k of two has every second image, a group of the batch four neighbours.
     neighbours = np.arange(8).reshape(4, 2).T.reshape(-1)
