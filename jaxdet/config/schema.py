@@ -291,7 +291,10 @@ class Optim:
         0.9, "SGD's share of the last direction", source=ZHANG, within="[0, 1)"
     )
     dampening: float = option(
-        0.0, "SGD's loss of each new gradient", source=f"0.9: {ZHANG}", within="[0, 1]"
+        0.0,
+        "SGD dampening: fraction of each new gradient that is discarded",
+        source=f"0.9: {ZHANG}",
+        within="[0, 1]",
     )
     weight_decay: float = option(
         0.0, "SGD's L2 penalty", source=f"1e-4: {ZHANG}", within="[0, 1000]"
