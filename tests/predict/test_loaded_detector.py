@@ -137,5 +137,5 @@ def test_images_of_all_sizes_compile_a_dozen_programs(count, longest):
         width = min(width, MAX_WHOLE_PIXELS // height)
         image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
         logits.append(detector.score(image)[0])
-    assert 2 < len(compiled) <= 12
+    assert 1 < len(compiled) <= 12
     assert np.isfinite(logits).all()
