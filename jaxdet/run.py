@@ -88,7 +88,7 @@ def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Prepared:
-    """What was looked up before the first step.
+    """Holds what a run looks up before its first step.
 
     Attributes:
       devices: the mesh.

@@ -1,4 +1,4 @@
-"""What the processes of one run tell each other; one process alone asks nobody.
+"""Lets the processes of one run tell each other facts; one process alone asks nobody.
 
 They talk by the key-value store of the service that the first of them runs, which needs no devices.
 """

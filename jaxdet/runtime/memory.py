@@ -1,4 +1,4 @@
-"""What memory there is, and what becomes of the memory that a step on CPUs gives back."""
+"""Checks that a batch fits into memory, and keeps the memory that a step on CPUs gives back."""
 
 import ctypes
 import os

@@ -175,7 +175,7 @@ def check_schema(path: Path, found: Any, *, known: int, advice: str = "") -> Non
 
 
 def _is_shallow(value: Any) -> bool:
-    """Whether plain values are nested no deeper than `_DEEPEST`."""
+    """Tells whether plain values are nested no deeper than `_DEEPEST`."""
     level = [value]
     for _ in range(_DEEPEST):
         held = [one.values() if isinstance(one, dict) else one for one in level
