@@ -7,10 +7,28 @@ import pytest
 from jaxdet.bench import jax_step
 from jaxdet.bench.__main__ import JSON, main
 from jaxdet.bench.stepper import Settings, make_batch
+from jaxdet.config import Model
+from jaxdet.models.detector import get_detector
 from jaxdet.train.losses import OBJECTIVES
 from jaxdet.workdir.files import check_writable
 
 TINY = ("--arch=resnet18", "--width=4", "--size=32", "--steps=1", "--rounds=1")
+
+
+def test_flops_are_known_where_the_platform_counts_none(monkeypatch):
+    # GPUs and TPUs have no cost analysis: XLA's answer is None there.
+    monkeypatch.setattr("jax._src.xla_bridge.using_pjrt_c_api", lambda backend: True)
+    settings = Settings(way="jaxdet", arch="resnet50", size=224)
+    counted = {
+        arch: jax_step._flop(get_detector(Model(name=arch)), settings)
+        for arch in ("resnet50", "vgg11_bn", "resnet18")
+    }
+    # He et al., CVPR 2016, table 1 and the VGG paper's: 4.1, 7.6 and 1.8 billion multiplications.
+    assert counted == {
+        "resnet50": pytest.approx(6 * 4.09e9, rel=0.01),
+        "vgg11_bn": pytest.approx(6 * 7.6e9, rel=0.01),
+        "resnet18": pytest.approx(6 * 1.81e9, rel=0.01),
+    }
 
 
 @pytest.mark.slow
