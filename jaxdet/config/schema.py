@@ -508,7 +508,8 @@ class Runtime:
     )
     worker_kind: str = option(
         "auto",
-        "threads or processes; auto: threads, since decoding, blur and JPEG leave Python's lock",
+        "threads or processes; auto: processes where more than four workers make 4 GiB of crops or "
+        "more and shared memory holds their batches, threads otherwise",
         choices=("auto", "threads", "processes"),
     )
     log_every: int = option(

@@ -32,6 +32,10 @@ from jaxdet.progress import say, size_text
 
 # Batches that wait for the device, beyond those being made.
 _AHEAD = 2
+# Threads wait for one another in the Python that each image takes: sixteen of them gave 3,300
+# images/s where one card trains on 6,900 (docs/benchmarks/gpu.md). Processes do not, but take
+# seconds to start: with so many workers, and so many bytes to make, that is won back.
+_THREADS, _WORTH_STARTING = 4, 4 * 2**30
 # How soon a worker process notices that its trainer is gone.
 _WATCH_SECONDS = 1.0
 
@@ -65,19 +69,18 @@ def open_batches(
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
     workers = _count(runtime)
-    deaf = runtime.worker_kind == "processes"
+    kind = _kind(runtime, workers, batches=stop - start, batch_bytes=load.batch_bytes)
+    deaf = kind == "processes"
     with signals_blocked() if deaf else contextlib.nullcontext():
-        iterator = iter(_dataset(load, start, stop, workers, runtime.worker_kind))
+        iterator = iter(_dataset(load, start, stop, workers, kind))
     try:
         # Processes are started with the first batch.
-        yield named_failures(
-            started_deaf(iterator) if runtime.worker_kind == "processes" else iterator
-        )
+        yield named_failures(started_deaf(iterator) if deaf else iterator)
     finally:
         close = getattr(iterator, "close", None)
         if close is not None:
             close()
-        if runtime.worker_kind == "processes":
+        if deaf:
             _started.clear()
 
 
@@ -95,14 +98,29 @@ def _count(runtime: Runtime) -> int:
     return (os.cpu_count() or 1) if runtime.workers < 0 else runtime.workers
 
 
+def _kind(runtime: Runtime, workers: int, *, batches: int, batch_bytes: int) -> str:
+    if runtime.worker_kind != "auto":
+        return runtime.worker_kind
+    # A worker process imports the main program anew: a module that -m runs stands that, a script
+    # may not.
+    is_module = getattr(sys.modules["__main__"], "__spec__", None) is not None
+    is_large = workers > _THREADS and batches * batch_bytes >= _WORTH_STARTING
+    has_room = _shared_bytes(workers, batch_bytes) <= shared_blocks.room()
+    return "processes" if is_module and is_large and has_room else "threads"
+
+
+def _shared_bytes(workers: int, batch_bytes: int) -> int:
+    # Each worker has batches waiting and one in the making, and the consumer holds one.
+    return 2 * workers * (_AHEAD + 2) * batch_bytes
+
+
 def _dataset(load: Loader, start: int, stop: int, workers: int, kind: str) -> grain.IterDataset:
     positions = grain.MapDataset.range(start, stop).map(load)
     if kind == "processes" and workers > 0:
         inline = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
         options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_AHEAD)
         dataset = positions.to_iter_dataset(inline)
-        # Each worker has batches waiting and one in the making, and the consumer holds one.
-        needed = 2 * workers * (_AHEAD + 2) * load.batch_bytes
+        needed = _shared_bytes(workers, load.batch_bytes)
         if needed > shared_blocks.room():
             say(
                 f"{shared_blocks.PLACE}: less than the {size_text(needed)} that {workers} worker "

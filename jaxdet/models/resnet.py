@@ -12,10 +12,12 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from jaxdet.models.conv import conv, flax_conv
+from jaxdet.models.conv import Kernel, conv, flax_conv
 from jaxdet.models.evidence import last_map
 from jaxdet.models.extent import halve, keep_inside, mean_inside
+from jaxdet.models.folded_norm import FoldedNorm
 from jaxdet.models.norm import BatchNorm
+from jaxdet.models.pooled_norm import PooledNorm
 from jaxdet.models.pooling import MaxPool, max_pool
 
 # The place of `train` among a block's arguments, counted from self: no array for nn.remat.
@@ -30,6 +32,7 @@ class BasicBlock(nn.Module):
     conv: Any
     norm: Any
     last_scale: nn.initializers.Initializer
+    folded: Any = None
     expansion = 1
 
     @nn.compact
@@ -51,19 +54,38 @@ class Bottleneck(nn.Module):
     conv: Any
     norm: Any
     last_scale: nn.initializers.Initializer
+    folded: Any = None
     expansion = 4
 
     @nn.compact
     def __call__(self, x: jax.Array, size: jax.Array | None, train: bool) -> jax.Array:
         """Float [B, H, W, C] to [B, H/stride, W/stride, 4 * features]; `size` is the input's."""
         after = halve(size) if self.stride == 2 else size
-        y = self.conv(self.features, 1, name="conv1")(x)
+        folded = self.folded and train and size is None
+        # A copy of its own for the first convolution: else the gradient of the shortcut, with
+        # zeros between its rows, is written before the convolution's is added to it.
+        own = jax.lax.optimization_barrier(x) if folded and self.stride == 2 else x
+        y = self.conv(self.features, 1, name="conv1")(own)
         y = keep_inside(nn.relu(self.norm(name="bn1")(y, train=train)), size)
         y = self.conv(self.features, 3, stride=self.stride, name="conv2")(y)
         y = nn.relu(self.norm(name="bn2")(y, train=train))
-        y = self.conv(self.features * self.expansion, 1, name="conv3")(y)
+        wide = self.features * self.expansion
+        if folded:
+            kernel = Kernel(wide, name="conv3")(y.shape[-1])
+            norm = self.folded(name="bn3", scale_init=self.last_scale)
+            folded_y: jax.Array = norm(y, kernel, self._folded_shortcut(x, wide))
+            return folded_y
+        y = self.conv(wide, 1, name="conv3")(y)
         y = self.norm(name="bn3", scale_init=self.last_scale)(y, train=train)
         return keep_inside(nn.relu(y + _shortcut(self, x, y, train=train)), after)
+
+    def _folded_shortcut(self, x: jax.Array, features: int) -> jax.Array:
+        if x.shape[-1] == features and self.stride == 1:
+            return x
+        kernel = Kernel(features, name="downsample_0")(x.shape[-1])
+        norm = self.folded(name="downsample_1")
+        y: jax.Array = norm(x[:, :: self.stride, :: self.stride], kernel)
+        return y
 
 
 def _shortcut(
@@ -93,6 +115,9 @@ class ResNet(nn.Module):
       conv, max_pool: make a convolution as `models.conv.conv` does, and pool.
       downsample_early: whether the first convolution and the pool halve the map; without, maps are
         16 times as large (Gragnaniello et al., ICME 2021, "NoDown").
+      folded: whether training computes normalisations with their neighbours, the same function in
+        fewer passes over memory (`FoldedNorm`, `PooledNorm`); None: on accelerators, where the
+        whole batch is normalised as one.
       rematerialise: whether training keeps no more of a block than its input, and computes its maps
         again on the way back (Chen et al. 2016, arXiv 1604.06174).
     """
@@ -106,6 +131,7 @@ class ResNet(nn.Module):
     head_deviation: float = 0.02
     stem_size: int = 7
     downsample_early: bool = True
+    folded: bool | None = None
     rematerialise: bool = False
     conv: Callable[..., nn.Module] = conv
     max_pool: MaxPool = max_pool
@@ -119,8 +145,12 @@ class ResNet(nn.Module):
         stem = self.conv(self.width, self.stem_size, stride=stride, name="conv1")
         x = stem(keep_inside(x, size))
         size = halve(size) if stride == 2 else size
-        x = keep_inside(nn.relu(norm(name="bn1")(x, train=train)), size)
-        x = self.max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
+        is_folded = self._is_folded() and train
+        if is_folded and size is None and stride == 2 and not (x.shape[1] % 2 or x.shape[2] % 2):
+            x = PooledNorm(self.unbiased, name="bn1")(x)
+        else:
+            x = keep_inside(nn.relu(norm(name="bn1")(x, train=train)), size)
+            x = self.max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
         # The pool looks one pixel beyond the image: zeros there never win over a ReLU's output,
         # but the pool's own outputs beyond it must go.
         size = halve(size) if stride == 2 else size
@@ -137,6 +167,7 @@ class ResNet(nn.Module):
                     conv=self.conv,
                     norm=norm,
                     last_scale=last_scale,
+                    folded=partial(FoldedNorm, self.unbiased) if is_folded else None,
                     name=f"layer{stage + 1}_{number}",
                 )(x, size, train)
                 size = halve(size) if stride == 2 else size
@@ -145,9 +176,16 @@ class ResNet(nn.Module):
         head_init = nn.initializers.normal(self.head_deviation)
         return nn.Dense(1, kernel_init=head_init, name="fc")(x)[:, 0]
 
+    def _is_folded(self) -> bool:
+        if self.folded is None:
+            return self.norm_groups == 1 and jax.default_backend() != "cpu"
+        return self.folded
+
 
 # As Flax has them, to measure ours against.
-FLAX_LAYERS: Mapping[str, Any] = MappingProxyType({"conv": flax_conv, "max_pool": nn.max_pool})
+FLAX_LAYERS: Mapping[str, Any] = MappingProxyType(
+    {"conv": flax_conv, "max_pool": nn.max_pool, "folded": False}
+)
 
 resnet18 = partial(ResNet, block=BasicBlock, stages=(2, 2, 2, 2))
 resnet34 = partial(ResNet, block=BasicBlock, stages=(3, 4, 6, 3))
