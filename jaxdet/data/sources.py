@@ -62,6 +62,8 @@ def open_root(root: str, *, option: str = "data.root") -> Root:
         from jaxdet.data.arrayrecord import TfdsRoot
 
         return TfdsRoot(root.removeprefix(TFDS))
+    if not root:
+        raise UserError(f"{option} is empty; give a folder with --config.{option}=DIR")
     path = Path(root)
     with listing(path):
         if path.is_file():
