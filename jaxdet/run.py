@@ -8,7 +8,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
-from jaxdet.data.images import ImageSet
+from jaxdet.data.images import SPLITS, ImageSet
 from jaxdet.data.leaks import find_leaks
 from jaxdet.data.names import check_utf8
 from jaxdet.data.splits import check_sizes, left_aside, load_test_sets, load_train_and_val
@@ -35,7 +35,7 @@ from jaxdet.train.start import (
 )
 from jaxdet.train.weights import describe, restore_variables
 from jaxdet.workdir.drafts import clear_leftovers
-from jaxdet.workdir.files import check_writable, read_text, write_json
+from jaxdet.workdir.files import check_apart, check_writable, read_text, write_json
 
 
 def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -> None:
@@ -110,6 +110,9 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     check_config(config, folder, accept_changes=accept_changes)
     if _is_finished(config, folder):
         return None
+    for root in {config.data.root, config.train_root} - {""}:
+        splits = (Path(root) / split for split in SPLITS)
+        check_apart(folder.path, *splits, instead="--workdir")
     if config.task != "eval":
         check_utf8(folder.path, "checkpoints")
     refuse_if_locked(folder.lock)

@@ -10,6 +10,7 @@ from typing import Any
 from jaxdet.errors import UserError
 from jaxdet.ranges import SEED, SIDE, number, whole_number
 from jaxdet.streams import answer
+from jaxdet.workdir.files import check_apart
 
 HELP = "make a dataset of photographs: the built-in one, or training data by a published method"
 BUILT_IN = "builtin"
@@ -52,6 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Makes the dataset that the flags ask for."""
     given = {k: v for k, v in vars(arguments).items() if k not in ("command", "root", "method")}
     if "photos" in given:
+        check_apart(arguments.root, given["photos"], instead="--root")
         given["photos"] = str(given["photos"].expanduser().resolve())
     if arguments.method == BUILT_IN:
         _make_built_in(arguments.root, given=given)

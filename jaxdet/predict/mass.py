@@ -19,7 +19,7 @@ def score_mass(options: argparse.Namespace) -> bool:
       UserError: where something asked for cannot be done.
       RunFailedError: where an engine or a source failed.
     """
-    check_out(options.out)
+    check_out(options.out, options.path)
     score = _score_by_ray if options.engine == "ray" else _score_share
     began = time.monotonic()
     outcome = score(options)

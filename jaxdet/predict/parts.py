@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import jaxdet
-from jaxdet.errors import UserError
+from jaxdet.data.names import is_hidden
+from jaxdet.errors import UserError, writing_to
 from jaxdet.predict.columns import FAULTS, check_claims
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.rows import Row, Scoring
-from jaxdet.workdir.drafts import replacing
-from jaxdet.workdir.files import check_writable, open_regular, parse_json
+from jaxdet.workdir.drafts import replacing, try_draft
+from jaxdet.workdir.files import check_apart, open_regular, parse_json
 
 SCHEMA_VERSION = 3
+# Names of parts; of damaged ones, too.
+_PART = re.compile(r"(shard-[^.]+\.part-\d+|ray-\d+-[^.]+)\.parquet")
 # Where in the metadata of a file's schema its stamp lies.
 _KEY = b"jaxdet"
 SCHEMA = pa.schema(
@@ -141,11 +145,19 @@ def to_table(numbers: Iterable[int], rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_pylist(numbered, schema=SCHEMA)
 
 
-def check_out(folder: Path) -> None:
-    """Raises UserError unless parts can be written to a folder."""
+def check_out(folder: Path, sources: Sequence[Path]) -> None:
+    """Raises UserError unless parts of what is scored can be written to a folder."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out={folder}: is a file; give a folder")
-    check_writable((folder / "written.json", ""))
+    check_apart(folder, *sources, instead="--out")
+    with writing_to(folder):
+        names = os.listdir(folder) if folder.exists() else []
+        try_draft(folder / "part")
+    held = [name for name in names if not is_hidden(name)]
+    if held and not any(map(_PART.fullmatch, held)):
+        raise UserError(
+            f"--out={folder}: holds other files and no earlier parts; give an empty or new folder"
+        )
 
 
 def read_part(path: Path) -> Part | None:

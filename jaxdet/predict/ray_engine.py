@@ -23,7 +23,7 @@ from jaxdet.data.pieces import Protocol
 from jaxdet.errors import RunFailedError, UserError, first_line, keeping_handlers
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Chunk, Inputs
-from jaxdet.predict.parts import Stamp, check_out, check_stamp, read_part
+from jaxdet.predict.parts import Stamp, check_stamp, read_part
 from jaxdet.predict.shards import Outcome
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import open_regular
@@ -79,7 +79,6 @@ def score_by_ray(
       UserError: where the folder holds parts of another work.
       RunFailedError: where Ray gave up, or an input has not exactly one row in the end.
     """
-    check_out(folder)
     with claimed(folder, lock=folder / ".lock", instead="--out"):
         clear_leftovers(folder)
         return _score_rest(detector, inputs, stamp, folder, actors=actors)

@@ -13,7 +13,7 @@ from pathlib import Path
 from jaxdet.errors import UserError
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
-from jaxdet.predict.parts import Part, Stamp, check_out, check_stamp, read_part, write_part
+from jaxdet.predict.parts import Part, Stamp, check_stamp, read_part, write_part
 from jaxdet.predict.rows import score_inputs
 from jaxdet.progress import ProgressLine
 from jaxdet.ranges import parse_whole
@@ -108,7 +108,6 @@ def score_shard(
     Raises:
       UserError: where the folder holds parts of another work, or another process scores this shard.
     """
-    check_out(folder)
     lock = folder / f".{shard.name}.lock"
     with claimed(folder / shard.name, lock=lock, instead="--out"):
         clear_leftovers(folder, shard.name)

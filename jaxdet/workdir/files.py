@@ -147,6 +147,28 @@ def within(folder: Path, *steps: str) -> Path:
     return path
 
 
+def check_apart(output: Path, *sources: Path, instead: str) -> None:
+    """Checks that an output does not lie in what it is made from, nor holds it, links followed.
+
+    Args:
+      output: a file or folder.
+      sources: files and folders that are read.
+      instead: the option or argument that names another place.
+
+    Raises:
+      UserError: naming both.
+    """
+    place = os.path.realpath(output)
+    for source in sources:
+        other = os.path.realpath(source)
+        common = os.path.commonpath([place, other])
+        if common in (place, other):
+            how = "lies in" if common == other else "holds"
+            raise UserError(
+                f"{output}: {how} {source}, which is read; give another {instead}, apart from it"
+            )
+
+
 def is_empty_folder(path: Path) -> bool:
     """Tells a folder with nothing in it from all else, links included."""
     return path.is_dir() and not path.is_symlink() and not any(path.iterdir())

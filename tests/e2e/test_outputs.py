@@ -7,8 +7,11 @@ import pytest
 from jaxdet.bench.__main__ import main as bench
 from jaxdet.convert.__main__ import main as convert
 from jaxdet.data.__main__ import main as data
+from jaxdet.main import main as jaxdet_main
 from jaxdet.predict.__main__ import main as predict
 from jaxdet.report.__main__ import main as report
+from tests.conftest import write_images
+from tests.predict.samples import write_weights
 
 COMMANDS = [
     (predict, ["--weights=none.pth", "images", "--json=OUT"]),
@@ -93,3 +96,70 @@ def test_an_empty_argument_is_no_folder(main, arguments, capsys):
     with pytest.raises(SystemExit):
         main(arguments)
     assert ": is empty; give a path" in capsys.readouterr().err
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A data root, weights, and a run that has only begun."""
+    write_images(tmp_path / "set/train/cat", count=2, size=32)
+    write_images(tmp_path / "set/test/a", count=2, size=32)
+    (tmp_path / "link").symlink_to("set")
+    write_weights(tmp_path / "set/w.safetensors")
+    (tmp_path / "run/checkpoints/3").mkdir(parents=True)
+    (tmp_path / "run/config.json").write_text("{}")
+    return tmp_path
+
+
+def tree(folder):
+    return sorted(str(path) for path in folder.rglob("*"))
+
+
+IN_EACH_OTHER = [
+    (data, "pack @/set @/set/store", "lies in"),
+    (data, "pack @/set @/link/new/store", "lies in"),
+    (data, "pack @/set @/set/train/cat", "lies in"),
+    (data, "pack @/set @", "holds"),
+    (data, "pack @/set @/set", "lies in"),
+    (data, "pack @/set @/set --format=tfds", "lies in"),
+    (data, "audit @/set --equalise=@/set/copy", "lies in"),
+    (data, "audit @/set/train --equalise=@/set", "holds"),
+    (data, "synth --root=@/set/new --photos=@/link", "lies in"),
+    (data, "synth --method=dcgan --root=@ --photos=@/set", "holds"),
+    (predict, "--weights=@/set/w.safetensors --out=@/set/train/out @/set", "lies in"),
+    (predict, "--weights=@/set/w.safetensors --out=@/set/train @/set/train", "lies in"),
+    (predict, "--weights=@/set/w.safetensors --out=@ @/set/train @/link", "holds"),
+    (convert, "to-torch @/run @/run/new/w.pth", "lies in"),
+    (convert, "export @/run/checkpoints/3 @/run/checkpoints/5", "lies in"),
+    (report, "@/run --out=@/run/checkpoints/5", "lies in"),
+    (report, "@/run @/run --out=@", "holds"),
+    (bench, "e2e --images=@/set --profile=@/set/traces", "lies in"),
+    (jaxdet_main,
+     "main --config=configs/small.py --config.data.root=@/set --workdir=@/link/train/r", "lies in"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("main", "line", "how"), IN_EACH_OTHER)
+def test_an_output_and_what_it_is_made_of_lie_apart(main, line, how, place, capsys):
+    before = tree(place)
+    said = refused(main, line, capsys, **{"@": place})
+    assert f" {how} {place}" in said
+    assert "which is read; give another " in said
+    assert tree(place) == before
+
+
+def test_parts_go_to_no_folder_of_other_files(place, capsys):
+    (place / "notes").mkdir()
+    (place / "notes/a.txt").write_text("mine")
+    said = refused(predict, "--weights=w --out=@/notes @/set", capsys, **{"@": place})
+    assert said == (
+        f"error: --out={place}/notes: holds other files and no earlier parts; give an empty or new "
+        "folder"
+    )
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv", "--out"])
+def test_a_refused_call_leaves_no_folder(option, place, capsys):
+    before = tree(place)
+    line = f"--weights=@/none.pth {option}=@/new/er/o @/set/train"
+    assert "none.pth" in refused(predict, line, capsys, **{"@": place})
+    assert tree(place) == before
