@@ -225,10 +225,19 @@ def load_detector(
     Raises:
       UserError: where it cannot be read as a detector.
     """
+    detector, notes = open_detector(path, checkpoint, arch, state_dict)
+    for note in notes:
+        say(note)
+    return detector
+
+
+def open_detector(
+    path: str | Path, checkpoint: str | None, arch: str | None, state_dict: str | None
+) -> tuple[LoadedDetector, list[str]]:
+    """Returns the detector of `load_detector`, and what there is to log of its weights."""
     loaded, card = open_weights(Path(path), checkpoint=checkpoint, arch=arch, state_dict=state_dict)
-    for note in loaded.notes:
-        say(f"{path}: {note}")
-    return LoadedDetector(loaded.model, loaded.variables, card=card)
+    notes = [f"{path}: {note}" for note in loaded.notes]
+    return LoadedDetector(loaded.model, loaded.variables, card=card), notes
 
 
 def _checked(images: Images) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,22 @@ def read_part(path: Path) -> Part | None:
     except (*FAULTS, TypeError, AttributeError, OverflowError):
         return None
     return Part(path, stamp, metadata.num_rows, errors)
+
+
+def read_columns(path: Path, *names: str) -> pa.Table:
+    """Returns some columns of a part."""
+    with open_regular(path) as file:
+        return pq.read_table(file, columns=list(names))
+
+
+def read_errors(paths: Iterable[Path]) -> Iterator[str]:
+    """Yields `path: reason` of each image without a score, part by part."""
+    for path in paths:
+        part = read_part(path)
+        if part is not None and part.errors:
+            for row in read_columns(path, "path", "error").to_pylist():
+                if row["error"] is not None:
+                    yield f"{row['path']}: {row['error']}"
 
 
 def check_stamp(part: Part, stamp: Stamp) -> None:

@@ -107,6 +107,7 @@ def place(tmp_path):
     write_weights(tmp_path / "set/w.safetensors")
     (tmp_path / "run/checkpoints/3").mkdir(parents=True)
     (tmp_path / "run/config.json").write_text("{}")
+    (tmp_path / "run/metrics.jsonl").write_text('{"step": 3, "epoch": 1, "lr": 0.1}\n')
     return tmp_path
 
 
@@ -155,6 +156,75 @@ def test_parts_go_to_no_folder_of_other_files(place, capsys):
         f"error: --out={place}/notes: holds other files and no earlier parts; give an empty or new "
         "folder"
     )
+
+
+SMALL = "main --config=configs/small.py --config.data.root=@/set --config.augment.crop=32"
+OF_A_RUN = [
+    (predict, "--weights=@/run @/set/train"),
+    (predict, "--weights=@/run/checkpoints/3 --out=@/out @/set/train"),
+    (convert, "to-torch @/run @/w.pth"),
+    (convert, "export @/run/checkpoints/3 @/exported"),
+    (convert, "check @/run @/set/w.safetensors"),
+    (report, "@/run"),
+    (jaxdet_main, f"{SMALL} --workdir=@/run"),
+    (jaxdet_main, f"{SMALL} --config.task=eval --config.model.init=@/run --workdir=@/new"),
+    (jaxdet_main, f"{SMALL} --config.model.init=@/run/checkpoints/3 --workdir=@/new"),
+]
+
+
+@pytest.mark.parametrize("state", ["no such file", "is no file", "cannot be read as JSON"])
+@pytest.mark.parametrize(("main", "line"), OF_A_RUN)
+def test_the_config_that_a_run_has_lost_is_named(main, line, state, place, capsys):
+    config = place / "run/config.json"
+    config.unlink()
+    if state == "is no file":
+        config.mkdir()
+    elif state != "no such file":
+        config.write_text('{"name": ')
+    elif main is report:
+        report([line.replace("@", str(place))])
+        said = capsys.readouterr().out
+        assert said.startswith(f"config.json is missing from {place}/run, so the run cannot go on")
+        assert "start the same command again" not in said
+        return
+    before = tree(place)
+    said = refused(main, line, capsys, **{"@": place})
+    assert said.startswith(f"error: {config}: ")
+    assert state in said or (state == "is no file" and "Is a directory" in said)
+    assert tree(place) == before
+
+
+# What is wrong is found before anything is announced: `refused` sees that there is one line.
+ONE_LINE = [
+    (jaxdet_main, f"{SMALL} --config.model.init=@/bad.pth --workdir=@/new", "@/bad.pth: neither"),
+    (jaxdet_main, f"{SMALL} --config.model.init=@/set --workdir=@/new", "@/set: neither a run"),
+    (jaxdet_main, f"{SMALL} --config.model.init=@/run --workdir=@/new", "asks for resnet"),
+    (jaxdet_main, "main --config=configs/eval_full.py --config.data.root=@/set --workdir=@/new "
+     "--config.model.init=@/bad.pth", "@/bad.pth: neither"),
+    (jaxdet_main, "main --config=configs/papers/wang_table2.py --config.data.root=@/none --row=1 "
+     "--workdir=@/new", "no such f"),
+    (predict, "--weights=@/bad.pth @/set/train", "@/bad.pth: neither"),
+    (predict, "--weights=@/set/w.safetensors --threshold=fpr_1 @/set/train", "fpr_1"),
+    (predict, "--weights=@/set/w.safetensors --threshold=fpr_1 --out=@/out @/set/train", "fpr_1"),
+    (report, "@/bad.pth", "@/bad.pth: is a file, not a folder"),
+    (data, "pack @/bad.pth @/new", "@/bad.pth: is a file, not a folder"),
+    (data, "audit @/bad.pth", "@/bad.pth: is a file, not a folder"),
+    (data, "verify @/bad.pth", "@/bad.pth: is a file, not a folder"),
+    (data, "synth --root=@/new --photos=@/bad.pth", "bad.pth: is a file, not a folder"),
+    (bench, "input --images=@/bad.pth", "--images=@/bad.pth: is a file, not a folder"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("main", "line", "says"), ONE_LINE)
+def test_a_mistake_is_the_only_line(main, line, says, place, capsys):
+    (place / "bad.pth").write_text("no weights")
+    # What is said of a data root, once all is in order.
+    (place / "set/train/cat/notes.txt").touch()
+    (place / "set/val").symlink_to("train")
+    before = tree(place)
+    said = refused(main, line, capsys, **{"@": place})
+    assert says.replace("@", str(place)) in said
+    assert tree(place) == before
 
 
 @pytest.mark.parametrize("option", ["--json", "--csv", "--out"])

@@ -8,7 +8,7 @@ from jaxdet.data.store.listing import list_files
 from jaxdet.data.store.pack import pack, say_left_aside
 from jaxdet.errors import UserError
 from jaxdet.streams import answer
-from jaxdet.workdir.files import check_apart
+from jaxdet.workdir.files import check_apart, check_folder
 
 HELP = "put a folder of data into a few large files that are read by memory map"
 
@@ -34,8 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Packs, or goes on packing."""
     if arguments.format not in FORMATS:
         raise UserError(f"--format={arguments.format}: not one of {', '.join(FORMATS)}")
-    if not arguments.src.is_dir():
-        raise UserError(f"{arguments.src}: no such folder")
+    check_folder(arguments.src)
     if is_store(arguments.src):
         raise UserError(f"{arguments.src}: is a packed store; pack the folder that it was made of")
     if arguments.format == "store":
