@@ -36,6 +36,10 @@ class UserError(Exception):
     """A mistake in what was asked for: names the file or option and what to do."""
 
 
+class BadArgumentError(UserError, ValueError, TypeError):
+    """What a Python call is given and cannot take; the message says what may be given."""
+
+
 class BadImageError(UserError):
     """An image file that cannot be read; the message names it and says why."""
 

@@ -239,7 +239,7 @@ def _size(loaded: LoadedWeights, asked: int) -> int:
             "see --size"
         )
     if size:
-        check_sides(name, trained=size, scored=size, whole=False)
+        check_sides(name, trained=size, scored=size, whole=False, options=("--size", "--size"))
     return size
 
 

@@ -12,6 +12,8 @@ from jaxdet.predict.judgement import MEASURED
 from jaxdet.predict.rows import Scoring
 from jaxdet.ranges import AREA, SIDE, Range, number, whole_number
 
+# Side below which a part of an image is warned of, pixels.
+_SMALL = 32
 # Rows of a part: what a killed job loses at most, some seconds to minutes of work.
 PART_ROWS = 1000
 
@@ -153,4 +155,11 @@ def read_scoring(options: argparse.Namespace) -> tuple[LoadedDetector, Scoring, 
     names = ("crop", "resize", "threshold", "raw", "max_pixels", "exif")
     scoring = Scoring.of(detector, **{name: getattr(options, name) for name in names})
     other = "" if scoring.protocol == detector.protocol else f", here by {scoring.protocol}"
-    return detector, scoring, [*notes, f"scoring with {detector!r}{other}"]
+    lines = [*notes, f"scoring with {detector!r}{other}"]
+    side = scoring.protocol.least_side
+    if other and 0 < side < _SMALL:
+        lines.append(
+            f"warning: {side} pixels show little of a generator, and verdicts of them mean little; "
+            f"give a --crop or --resize of {_SMALL} or more"
+        )
+    return detector, scoring, lines

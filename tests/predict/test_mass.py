@@ -109,6 +109,16 @@ def test_images_without_a_score_are_counted_and_named(place, expected, tmp_path,
     assert list(read_errors([part, other])) == named * 2
 
 
+@pytest.mark.parametrize("options", [("--crop=1",), ("--crop=none", "--resize=8")])
+def test_parts_of_few_pixels_are_warned_of(place, options, capsys):
+    image = place / "images/00000.png"
+    assert run(place, image) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert run(place, *options, image) == 0
+    side = options[-1].partition("=")[2]
+    assert f"\nwarning: {side} pixels show little of a generator, and" in capsys.readouterr().err
+
+
 def test_shards_in_parts_give_every_row(detector, place, expected, tmp_path):
     # Another order of the same paths makes the same shares.
     names = sorted((place / "images").iterdir())
