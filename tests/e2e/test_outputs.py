@@ -197,6 +197,7 @@ def test_the_config_that_a_run_has_lost_is_named(main, line, state, place, capsy
 # What is wrong is found before anything is announced: `refused` sees that there is one line.
 ONE_LINE = [
     (jaxdet_main, f"{SMALL} --config.model.init=@/bad.pth --workdir=@/new", "@/bad.pth: neither"),
+    (jaxdet_main, f"{SMALL} --config.data.root= --workdir=@/new", "data.root is empty; give"),
     (jaxdet_main, f"{SMALL} --config.model.init=@/set --workdir=@/new", "@/set: neither a run"),
     (jaxdet_main, f"{SMALL} --config.model.init=@/run --workdir=@/new", "asks for resnet"),
     (jaxdet_main, "main --config=configs/eval_full.py --config.data.root=@/set --workdir=@/new "
