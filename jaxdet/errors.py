@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 from jaxdet import streams
@@ -33,6 +34,10 @@ _LONGEST = 5000
 
 class UserError(Exception):
     """A mistake in what was asked for: names the file or option and what to do."""
+
+
+class BadArgumentError(UserError, ValueError, TypeError):
+    """What a Python call is given and cannot take; the message says what may be given."""
 
 
 class BadImageError(UserError):
@@ -70,13 +75,21 @@ class Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line, as every other mistake's."""
 
     def __init__(self, *args: Any, **options: Any):
-        """Takes what ArgumentParser takes; options are never abbreviated."""
+        """Takes what ArgumentParser takes; options are never abbreviated, paths never empty."""
         super().__init__(*args, **{"allow_abbrev": False, **options})
+        self.register("type", Path, _named_path)
 
     def error(self, message: str) -> NoReturn:
         """Raises UserError."""
         message = _INVALID.sub(lambda found: f"{found[2]} is no {_KINDS[found[1]]}", message)
         raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def _named_path(text: str) -> Path:
+    """Returns the path of an argument; Python would take an empty one for the working folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; give a path")
+    return Path(text)
 
 
 # What argparse says of a value, by the name of a type of Python's.

@@ -8,7 +8,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
-from jaxdet.data.images import ImageSet
+from jaxdet.data.images import SPLITS, ImageSet
 from jaxdet.data.leaks import find_leaks
 from jaxdet.data.names import check_utf8
 from jaxdet.data.splits import check_sizes, left_aside, load_test_sets, load_train_and_val
@@ -35,7 +35,7 @@ from jaxdet.train.start import (
 )
 from jaxdet.train.weights import describe, restore_variables
 from jaxdet.workdir.drafts import clear_leftovers
-from jaxdet.workdir.files import check_writable, read_text, write_json
+from jaxdet.workdir.files import check_apart, check_writable, read_text, write_json
 
 
 def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -> None:
@@ -110,9 +110,14 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     check_config(config, folder, accept_changes=accept_changes)
     if _is_finished(config, folder):
         return None
+    for root in {config.data.root, config.train_root} - {""}:
+        splits = (Path(root) / split for split in SPLITS)
+        check_apart(folder.path, *splits, instead="--workdir")
     if config.task != "eval":
         check_utf8(folder.path, "checkpoints")
     refuse_if_locked(folder.lock)
+    _refuse_foreign(folder)
+    check_writable((folder.config, ""), (folder.env, ""))
     published = find_published(config)
     use_compile_cache(config.runtime.compile_cache)
     devices = mesh.make_mesh(config.runtime.devices)
@@ -132,14 +137,17 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     tests = load_test_sets(config) if config.task != "train" else []
     if training is not None:
         check_sizes(training[0], config.augment)
+    # From here on all is in order: what is logged before a mistake would hide it.
     warnings = []
     if jax.process_index() == 0:
+        if published.row and not published.ap:
+            by = f"{config.evaluation.protocols[0]}, {config.eval_crop} px"
+            say(f"{published.row}: has no AP of the test sets by the protocol {by}")
         for line in left_aside(config):
             say(line)
         warnings = find_leaks(training, tests)
         for line in warnings:
             say(f"warning: {line}")
-    _refuse_foreign(folder)
     return _Prepared(
         devices=devices, published=published, training=training, tests=tests, warnings=warnings
     )
@@ -207,7 +215,7 @@ def _refuse_foreign(folder: RunFolder) -> None:
     """Leaves a folder alone that holds other things."""
     # Hidden files may be drafts of an earlier start that was killed here.
     others = [p for p in _children(folder.path) if not p.name.startswith(".")]
-    if others and not folder.config.exists():
+    if others and not folder.is_run():
         raise UserError(f"{folder.path}: not empty and no run; give another --workdir")
 
 
@@ -218,7 +226,6 @@ def _open(config: schema.Config, folder: RunFolder) -> None:
     if has_begun(folder):
         note_changes(config, folder)
         return
-    check_writable((folder.config, ""), (folder.env, ""))
     write_json(folder.config, schema.to_json_dict(config))
     write_json(folder.env, environment.describe())
 

@@ -6,6 +6,7 @@ have names exactly.
 """
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -22,11 +23,16 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+class _Closed(io.StringIO):
+    """Stands for a stdout that was closed before the process began."""
+
+
 def open_streams() -> None:
     """Makes stdout and stderr usable: closed ones lead nowhere, old encodings lose single letters.
 
     A closed descriptor would be that of the next file that is opened, and what libraries write to
-    stderr would end up in a checkpoint.
+    stderr would end up in a checkpoint. What is written to a closed stdout is kept for `flush` to
+    complain of, when the work is done.
     """
     for descriptor in range(3):
         try:
@@ -36,7 +42,9 @@ def open_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
-        if stream is None:
+        if stream is None and name == "stdout":
+            sys.stdout = _Closed()
+        elif stream is None:
             setattr(sys, name, open(descriptor, "w", errors="replace", closefd=False))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -86,6 +94,8 @@ def flush() -> None:
         discard(sys.stderr)
     with _naming(sys.stdout):
         sys.stdout.flush()
+        if isinstance(sys.stdout, _Closed) and sys.stdout.getvalue():
+            raise OSError(errno.EBADF, "is closed, and the results that go there were not written")
 
 
 def discard(stream: TextIO) -> None:

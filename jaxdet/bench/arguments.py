@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from jaxdet.errors import UserError
+from jaxdet.workdir.files import check_folder
 
 # The networks whose layers can be Flax's own.
 ARCHITECTURES = ("resnet18", "resnet34", "resnet50")
@@ -16,6 +16,6 @@ def given_images(options: argparse.Namespace) -> Path | None:
       UserError: where it is not there.
     """
     given: Path | None = options.images
-    if given is not None and not given.is_dir():
-        raise UserError(f"--images={given}: no such folder")
+    if given is not None:
+        check_folder(given, option="--images=")
     return given

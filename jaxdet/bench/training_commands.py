@@ -13,6 +13,7 @@ from jaxdet.data.store.pack import pack
 from jaxdet.errors import UserError
 from jaxdet.ranges import COUNT, SIDE, number, whole_number
 from jaxdet.streams import answer
+from jaxdet.workdir.files import check_apart
 
 _BOUNDLESS = float("inf")
 
@@ -158,6 +159,8 @@ def e2e_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 
     torch = options.reference == "torch"
     given, profile = given_images(options), _profile(options)
+    if given and profile:
+        check_apart(profile, given, instead="--profile")
     if torch:
         check_torch([options.arch])
     if torch and given and not any((given / "train").glob("*")):

@@ -26,7 +26,14 @@ from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.streams import answer
 from jaxdet.train.weights import find_run, open_weights
 from jaxdet.workdir.drafts import new_folder, refuse_existing, replacing
-from jaxdet.workdir.files import check_writable, read_json, sha256, to_json, write_json
+from jaxdet.workdir.files import (
+    check_apart,
+    check_writable,
+    read_json,
+    sha256,
+    to_json,
+    write_json,
+)
 
 # Side of the images that are scored where nothing says another, pixels.
 # What an earlier result of `check` begins with.
@@ -38,7 +45,7 @@ _TOLERANCE = 1e-4
 
 def to_jax(options: argparse.Namespace) -> None:
     """Brings a torch file into a folder."""
-    refuse_existing(options.dst)
+    _check_place(options)
     card = read_beside(options.src)
     arch = options.arch or network_name(card)
     file = convert_file(options.src, arch=arch, state_dict=options.state_dict)
@@ -68,6 +75,13 @@ def to_jax(options: argparse.Namespace) -> None:
         )
 
 
+def _check_place(options: argparse.Namespace) -> None:
+    """Raises UserError where DST is taken, or lies in SRC or in the run that SRC is a step of."""
+    refuse_existing(options.dst)
+    run, _ = find_run(options.src)
+    check_apart(options.dst, run.path if run else options.src, instead="DST")
+
+
 def _print_notes(path: Path, notes: tuple[str, ...]) -> None:
     for note in notes:
         answer(f"{path}: {note}")
@@ -75,7 +89,7 @@ def _print_notes(path: Path, notes: tuple[str, ...]) -> None:
 
 def to_torch(options: argparse.Namespace) -> None:
     """Writes weights into a file for torch, read again before it takes its name."""
-    refuse_existing(options.dst)
+    _check_place(options)
     refuse_existing(beside(options.dst))
     write = _WRITERS.get(options.dst.suffix)
     if write is None:
@@ -187,7 +201,7 @@ def _print(found: Comparison, images: int) -> None:
 
 def export(options: argparse.Namespace) -> None:
     """Turns weights into a program, run against them before it takes its name."""
-    refuse_existing(options.dst)
+    _check_place(options)
     loaded, card = _load(options.src, options)
     size = _size(loaded, options.size) or _SIZE
     with new_folder(options.dst) as draft:
@@ -225,7 +239,7 @@ def _size(loaded: LoadedWeights, asked: int) -> int:
             "see --size"
         )
     if size:
-        check_sides(name, trained=size, scored=size, whole=False)
+        check_sides(name, trained=size, scored=size, whole=False, options=("--size", "--size"))
     return size
 
 

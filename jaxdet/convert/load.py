@@ -80,7 +80,10 @@ def load_weights(
     if is_detector(path):
         loaded = _from_folder(path, arch, state_dict)
     elif path.is_dir():
-        raise UserError(f"{path}: a folder without detector.json; is it a run?")
+        raise UserError(
+            f"{path}: neither a run, with config.json, nor converted weights, with detector.json"
+            "; give one of these, a checkpoint of a run, or a file"
+        )
     else:
         loaded = _from_file(path, arch, state_dict)
     _check_finite(loaded)

@@ -19,7 +19,7 @@ from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.regular import file_mark, listing, read_image_file
 from jaxdet.errors import UserError
-from jaxdet.workdir.files import open_regular
+from jaxdet.workdir.files import check_folder, open_regular
 
 # A data root may lie in the middle of other things: a run does not count more of these.
 _MOST_STRAYS = 100_000
@@ -180,8 +180,7 @@ def load_set(folder: Path, *, name: str, categories: Sequence[str] = ()) -> Fold
       UserError: naming the folder that is missing, empty, or lacks a label.
     """
     with listing(folder):
-        if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder; see docs/data.md for the layout")
+        check_folder(folder, advice="; see docs/data.md for the layout")
         found = find_categories(folder)
         missing = sorted(set(categories) - set(found))
         if missing:
@@ -222,8 +221,7 @@ def _category_ids(folder: Path, category: str) -> Iterator[str]:
     prefix = f"{category}/" if category else ""
     for label in LABEL_FOLDERS:
         place = folder / category / label
-        if not place.is_dir():
-            raise UserError(f"{place}: no such folder; each class needs 0_real and 1_fake")
+        check_folder(place, advice="; each class needs 0_real and 1_fake")
         names = image_names(place)
         if not names:
             raise UserError(f"{place}: holds no image files{_instead(place)}")

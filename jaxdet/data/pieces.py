@@ -82,6 +82,11 @@ class Protocol:
         return self.parts in ("crop", "five_crops")
 
     @property
+    def least_side(self) -> int:
+        """Returns the shorter side of what is scored, pixels; 0 where images decide it."""
+        return self.crop if self.in_crops else self.resize
+
+    @property
     def centre(self) -> "Protocol":
         """Returns the protocol of the centre crop, resized as here, whose evidence is shown."""
         return dataclasses.replace(self, parts="crop")

@@ -10,6 +10,7 @@ from jaxdet.data.regular import listing
 from jaxdet.data.store.layout import is_store
 from jaxdet.data.store.reader import StoreRoot
 from jaxdet.errors import UserError
+from jaxdet.workdir.files import check_folder
 
 TFDS = "tfds:"
 
@@ -62,13 +63,13 @@ def open_root(root: str, *, option: str = "data.root") -> Root:
         from jaxdet.data.arrayrecord import TfdsRoot
 
         return TfdsRoot(root.removeprefix(TFDS))
+    if not root:
+        raise UserError(f"{option} is empty; give a folder with --config.{option}=DIR")
     path = Path(root)
     with listing(path):
-        if path.is_file():
-            raise UserError(f"{option}={root}: is a file, not a folder")
-        if not path.is_dir():
-            raise UserError(
-                f"{option}={root}: no such folder; give one with --config.{option}=DIR, "
-                "or make the built-in dataset with `python -m jaxdet.data synth --root=DIR`"
-            )
+        advice = (
+            f"; give one with --config.{option}=DIR, or make the built-in dataset with "
+            "`python -m jaxdet.data synth --root=DIR`"
+        )
+        check_folder(path, option=f"{option}=", advice=advice)
         return StoreRoot(path) if is_store(path) else FolderRoot(path)

@@ -125,8 +125,9 @@ def _result(
     engine: Engine,
 ) -> SetResult:
     _check_labels(images, predictions)
-    if len(predictions.skipped):
-        say(f"{images.name}: {len(predictions.skipped)} unreadable images left out")
+    if count := len(predictions.skipped):
+        names = ", ".join(map(str, predictions.skipped[:3])) + ", ..." * (count > 3)
+        say(f"{images.name}: {count} unreadable images left out: {names}")
     two_shot = None
     if config.evaluation.two_shot:
         two_shot = summarise(predictions, engine.crop_scores(images, predictions))

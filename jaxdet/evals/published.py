@@ -15,7 +15,6 @@ from jaxdet import config as schema
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.errors import UserError
 from jaxdet.metrics import USUAL_NAMES
-from jaxdet.progress import say
 
 _FILE = Path(__file__).with_name("published.csv")
 _README = "cnndetection_readme; readme; Blur+JPEG ({}); released weights"
@@ -58,11 +57,7 @@ def find_published(config: schema.Config) -> Published:
             f"evaluation.published={row}: no such row; give auto, none, or a row of {_FILE.name} "
             f"such as {close[0]!r}"
         )
-    ap = _ap(row, config)
-    if not ap:
-        protocol = config.evaluation.protocols[0]
-        say(f"{row}: has no AP of the test sets by the protocol {protocol}, {config.eval_crop} px")
-    return Published(row=row, ap=ap)
+    return Published(row=row, ap=_ap(row, config))
 
 
 def _file_name(init: str) -> str:

@@ -47,13 +47,15 @@ def _failures(
     """Runs the rows; the names of those that fail, and why."""
     for number, row in enumerate(rows, start=1):
         signals.check("every row before is saved")
-        say(f"row {row.name}, {number} of {len(rows)}")
+        if len(rows) > 1:
+            say(f"row {row.name}, {number} of {len(rows)}")
         try:
             run(row.config, workdir / row.name, accept_changes=accept_changes)
         except (UserError, RunFailedError) as error:
             _see_that_all_failed(error)
             yield row.name, error
-            say(f"row {row.name} failed: {' '.join(str(error).split())}")
+            if len(rows) > 1:
+                say(f"row {row.name} failed: {' '.join(str(error).split())}")
         # The next row's network is another one.
         jax.clear_caches()
 

@@ -10,6 +10,7 @@ from typing import Any
 from jaxdet.errors import UserError
 from jaxdet.ranges import SEED, SIDE, number, whole_number
 from jaxdet.streams import answer
+from jaxdet.workdir.files import check_apart
 
 HELP = "make a dataset of photographs: the built-in one, or training data by a published method"
 BUILT_IN = "builtin"
@@ -24,7 +25,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--method", choices=METHODS, default=BUILT_IN, help="what makes the fakes (default builtin)"
     )
     parser.add_argument(
-        "--photos", default=left_out, metavar="DIR", help="your own photographs, at least 6"
+        "--photos",
+        type=Path,
+        default=left_out,
+        metavar="DIR",
+        help="your own photographs, at least 6",
     )
     for flag, text in NUMBERS.items():
         within = whole_number(_WITHIN.get(flag, "[0, 1e7]"))
@@ -48,7 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Makes the dataset that the flags ask for."""
     given = {k: v for k, v in vars(arguments).items() if k not in ("command", "root", "method")}
     if "photos" in given:
-        given["photos"] = str(Path(given["photos"]).expanduser().resolve())
+        check_apart(arguments.root, given["photos"], instead="--root")
+        given["photos"] = str(given["photos"].expanduser().resolve())
     if arguments.method == BUILT_IN:
         _make_built_in(arguments.root, given=given)
     else:

@@ -19,6 +19,7 @@ from jaxdet.data.formats import is_image_name
 from jaxdet.data.ops import decode, open_image
 from jaxdet.data.regular import read_image_file, reason
 from jaxdet.errors import BadImageError, UserError
+from jaxdet.workdir.files import check_folder
 
 MIN_PHOTOS = 6  # of the user's own: three for train, one for val, two for test
 MAX_SCALE = 2.0  # photograph pixels per crop pixel; JPEG's blocks fade as they shrink
@@ -104,8 +105,7 @@ def built_in_photographs() -> dict[str, tuple[Photograph, ...]]:
 
 def own_photographs(folder: Path, *, seed: int, size: int) -> dict[str, tuple[Photograph, ...]]:
     """Split -> the photographs under a folder, shuffled by the seed: 60, 15 and 25 percent."""
-    if not folder.is_dir():
-        raise UserError(f"--photos={folder}: no such folder")
+    check_folder(folder, option="--photos=")
     files = sorted(f for f in folder.rglob("*") if is_image_name(f.name) and f.is_file())
     large = [f for f in files if shorter_side(f) >= 2 * size]
     if len(large) < MIN_PHOTOS:

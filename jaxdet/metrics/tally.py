@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from jaxdet.errors import BadArgumentError
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tally:
@@ -75,12 +77,17 @@ def value(measure: Measure, counts: Tally) -> float | None:
 
 
 def checked(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64 [N], or ValueError."""
-    label, score = np.asarray(label), np.asarray(score, np.float64)
+    """Returns both as float64 [N], or raises BadArgumentError, a ValueError."""
+    try:
+        label, score = np.asarray(label), np.asarray(score, np.float64)
+    except (TypeError, ValueError):
+        raise BadArgumentError("labels and scores must be numbers [N], N above 0") from None
     if label.ndim != 1 or label.shape != score.shape or not label.size:
-        raise ValueError(f"labels {label.shape} and scores {score.shape} must be [N], N above 0")
+        raise BadArgumentError(
+            f"labels {label.shape} and scores {score.shape} must be [N], N above 0"
+        )
     if np.isnan(score).any():
-        raise ValueError(f"{np.isnan(score).sum()} of {score.size} scores are NaN")
+        raise BadArgumentError(f"{np.isnan(score).sum()} of {score.size} scores are NaN")
     if not np.isin(label, (0, 1)).all():
-        raise ValueError("labels must be 0 (real) or 1 (fake)")
+        raise BadArgumentError("labels must be 0 (real) or 1 (fake)")
     return label.astype(np.float64), score

@@ -190,7 +190,14 @@ def rematerialised(network: nn.Module) -> nn.Module:
     return network.clone(rematerialise=True)
 
 
-def check_sides(name: str, *, trained: int, scored: int, whole: bool) -> None:
+def check_sides(
+    name: str,
+    *,
+    trained: int,
+    scored: int,
+    whole: bool,
+    options: tuple[str, str] = ("augment.crop", "evaluation.crop"),
+) -> None:
     """Sees that an architecture can be trained and score what is asked for.
 
     Args:
@@ -198,12 +205,13 @@ def check_sides(name: str, *, trained: int, scored: int, whole: bool) -> None:
       trained: side of the crops in training, pixels.
       scored: side of the crops that are scored, pixels.
       whole: whether whole images of any size are to be scored.
+      options: what messages call the first two.
 
     Raises:
       UserError: naming the option that does not fit.
     """
     takes = ARCHITECTURES[name]
-    for option, side in (("augment.crop", trained), ("evaluation.crop", scored)):
+    for option, side in zip(options, (trained, scored), strict=True):
         if side < takes.smallest or side % takes.multiple:
             multiples = f"multiples of {takes.multiple}, " if takes.multiple > 1 else ""
             raise UserError(
@@ -211,8 +219,8 @@ def check_sides(name: str, *, trained: int, scored: int, whole: bool) -> None:
             )
     if takes.fixed_size and trained != scored:
         raise UserError(
-            f"evaluation.crop={scored}: {name} scores crops of the side it is trained on alone, "
-            f"augment.crop={trained}"
+            f"{options[1]}={scored}: {name} scores crops of the side it is trained on alone, "
+            f"{options[0]}={trained}"
         )
     if whole and not takes.any_size:
         raise UserError(f"evaluation.protocols: {name} scores square crops alone; leave out 'full'")

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from jaxdet.pages import spreadsheet_safe
 from jaxdet.predict.files import find_images
-from jaxdet.predict.options import get_parser, open_detector, read_scoring
+from jaxdet.predict.options import get_parser, read_scoring
 from jaxdet.predict.rows import Row, score_files
 from jaxdet.progress import say
 from jaxdet.streams import printable, show
@@ -44,10 +44,10 @@ def _score_few(options: argparse.Namespace) -> bool:
     """All rows at once, in memory and in the order given; whether some are errors."""
     check_writable((options.json, JSON), (options.csv, CSV))
     paths, left_aside = find_images(options.path)
-    if sentence := left_aside.sentence():
-        say(sentence)
-    detector = open_detector(options)
-    rows = score_files(detector, paths, read_scoring(options, detector))
+    detector, scoring, lines = read_scoring(options)
+    for line in filter(None, [left_aside.sentence(), *lines]):
+        say(line)
+    rows = score_files(detector, paths, scoring)
     if options.json:
         write_bytes(options.json, (json.dumps(rows, indent=2) + "\n").encode())
     if options.csv:

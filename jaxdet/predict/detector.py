@@ -1,20 +1,25 @@
 """A detector with its weights, ready to score images of any size."""
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
 from PIL import Image
 
 from jaxdet import config as schema
+from jaxdet.config.schema import CHECKPOINTS
 from jaxdet.convert.card import Card
 from jaxdet.data.buckets import FewShapes, PieceBatch, batch_pixels, batches, exact
+from jaxdet.data.ops.arguments import check_pixels
 from jaxdet.data.ops.codec import to_rgb
 from jaxdet.data.pieces import Crop, Piece, Protocol, cut
-from jaxdet.errors import UserError
+from jaxdet.data.regular import reason
+from jaxdet.errors import BadArgumentError, UserError
 from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.predict.judgement import Judgement, make_judgement
@@ -84,7 +89,10 @@ class LoadedDetector:
                 f"--crop={crop}: {name} scores square crops alone; give --crop={protocol.crop}"
             )
         if protocol.in_crops:
-            check_sides(name, trained=self.protocol.crop, scored=protocol.crop, whole=False)
+            check_sides(
+                name, trained=self.protocol.crop, scored=protocol.crop, whole=False,
+                options=("augment.crop", "--crop"),
+            )  # fmt: skip
         return protocol
 
     def judge(
@@ -126,7 +134,8 @@ class LoadedDetector:
           resize: shorter side of the image before, pixels.
 
         Raises:
-          ValueError: where an image is not u8 [H, W, 3] with at least one pixel.
+          BadArgumentError: where an image is not u8 [H, W, 3] with at least one pixel, or is one of
+            Pillow's that cannot be read; a ValueError and TypeError, too.
           UserError: where the detector does not take such a crop.
         """
         protocol = self.choose(crop, resize)
@@ -157,7 +166,7 @@ class LoadedDetector:
         `jaxdet.models.evidence`. The crop is resized before as in `score`.
 
         Raises:
-          ValueError: as `score`.
+          BadArgumentError: as `score`.
           UserError: where the network looks at no image but at its transform.
         """
         if not ARCHITECTURES[self.model.name].located:
@@ -225,28 +234,60 @@ def load_detector(
     Raises:
       UserError: where it cannot be read as a detector.
     """
+    detector, notes = open_detector(path, checkpoint, arch, state_dict)
+    for note in notes:
+        say(note)
+    return detector
+
+
+def open_detector(
+    path: str | Path, checkpoint: str | None, arch: str | None, state_dict: str | None
+) -> tuple[LoadedDetector, list[str]]:
+    """Returns the detector of `load_detector`, and what there is to log of its weights."""
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise BadArgumentError(f"load_detector takes the path of weights, not {path!r:.40}")
+    if checkpoint not in (None, *CHECKPOINTS):
+        names = ", ".join(CHECKPOINTS)
+        raise BadArgumentError(f"checkpoint={checkpoint!r:.40}: not one of {names}")
+    for name, value in (("arch", arch), ("state_dict", state_dict)):
+        if not isinstance(value, str | None):
+            raise BadArgumentError(f"{name}={value!r:.40}: give a name")
     loaded, card = open_weights(Path(path), checkpoint=checkpoint, arch=arch, state_dict=state_dict)
-    for note in loaded.notes:
-        say(f"{path}: {note}")
-    return LoadedDetector(loaded.model, loaded.variables, card=card)
+    notes = [f"{path}: {note}" for note in loaded.notes]
+    return LoadedDetector(loaded.model, loaded.variables, card=card), notes
+
+
+# What can be iterated over and is no list of images.
+_SINGLE = str | bytes | bytearray | memoryview | Mapping | io.IOBase
 
 
 def _checked(images: Images) -> list[np.ndarray]:
-    if isinstance(images, Image.Image | str | bytes | Path):
+    lists = isinstance(images, Iterable) and not isinstance(images, _SINGLE)
+    if not lists or getattr(images, "ndim", 4) != 4:
         return [_pixels(images)]
-    if getattr(images, "ndim", 0) in (2, 3):
-        return [_pixels(images)]
-    return [_pixels(image) for image in images]
+    return [_pixels(image) for image in cast(Iterable[Any], images)]
 
 
 def _pixels(image: Any) -> np.ndarray:
-    if isinstance(image, str | bytes | Path):
-        raise ValueError(
+    if isinstance(image, Image.Image):
+        return _read(image)
+    if isinstance(image, bytes | bytearray | memoryview | io.IOBase):
+        raise BadArgumentError(
+            f"{type(image).__name__} given; open it first: PIL.Image.open(io.BytesIO(content))"
+        )
+    if isinstance(image, str | os.PathLike):
+        raise BadArgumentError(
             f"{str(image)[:80]}: give pixels, as PIL.Image.open(PATH) or an array has them"
         )
-    pixels = to_rgb(image) if isinstance(image, Image.Image) else np.asarray(image)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-        raise ValueError(
-            f"an image must be uint8 [H, W, 3] in RGB, 0..255, not {pixels.dtype} {pixels.shape}"
-        )
-    return pixels
+    return check_pixels(image)
+
+
+def _read(image: Image.Image) -> np.ndarray:
+    """Returns the pixels of one of Pillow's images, which perhaps has not read its file yet."""
+    try:
+        return check_pixels(to_rgb(image))
+    except BadArgumentError:
+        raise
+    except Exception as error:  # damaged files make Pillow's readers raise nearly anything
+        name = os.fsdecode(getattr(image, "filename", "")) or "an image"
+        raise BadArgumentError(f"{name}: cannot be read: {reason(error)}") from None

@@ -1,15 +1,19 @@
 """`predict --out=DIR`: a mass of images to Parquet files, by shards of our own or by Ray."""
 
 import argparse
+import itertools
 import time
 
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs, find_inputs
-from jaxdet.predict.options import PART_ROWS, open_detector, read_scoring
-from jaxdet.predict.parts import Stamp, check_out
+from jaxdet.predict.options import PART_ROWS, read_scoring
+from jaxdet.predict.parts import Stamp, check_out, read_errors
 from jaxdet.predict.shards import Outcome, parse_shard, score_shard
 from jaxdet.progress import say
 from jaxdet.streams import answer
+
+# Images without a score that are named, of perhaps millions.
+_MOST_NAMED = 10
 
 
 def score_mass(options: argparse.Namespace) -> bool:
@@ -19,47 +23,42 @@ def score_mass(options: argparse.Namespace) -> bool:
       UserError: where something asked for cannot be done.
       RunFailedError: where an engine or a source failed.
     """
-    check_out(options.out)
+    check_out(options.out, options.path)
     score = _score_by_ray if options.engine == "ray" else _score_share
     began = time.monotonic()
     outcome = score(options)
     seconds = time.monotonic() - began
     answer(_sentence(outcome, seconds))
+    for line in itertools.islice(read_errors(outcome.parts), _MOST_NAMED):
+        say(line)
+    if outcome.errors > _MOST_NAMED:
+        say(f"and {outcome.errors - _MOST_NAMED} more, in the column `error`")
     return outcome.errors > 0
 
 
 def _score_share(options: argparse.Namespace) -> Outcome:
     shard = parse_shard(options.shard or "0/1")
-    inputs = _find_inputs(options)
-    detector = open_detector(options)
-    rows = options.part_rows or PART_ROWS
-    stamp = _stamp(options, detector, inputs, shards=shard.count, part_rows=rows)
-    return score_shard(detector, inputs, shard, stamp, options.out)
+    work, lines = _read(options, shards=shard.count, part_rows=options.part_rows or PART_ROWS)
+    return score_shard(*work, options.out, shard, lines=lines)
 
 
 def _score_by_ray(options: argparse.Namespace) -> Outcome:
     from jaxdet.predict import ray_engine
 
     ray_engine.import_ray()
-    inputs = _find_inputs(options)
     ray_engine.stay_on_the_host()
-    detector = open_detector(options)
-    stamp = _stamp(options, detector, inputs)
-    return ray_engine.score_by_ray(detector, inputs, stamp, options.out, actors=options.actors)
+    work, lines = _read(options)
+    return ray_engine.score_by_ray(*work, options.out, actors=options.actors, lines=lines)
 
 
-def _find_inputs(options: argparse.Namespace) -> Inputs:
+def _read(
+    options: argparse.Namespace, **division: int
+) -> tuple[tuple[LoadedDetector, Inputs, Stamp], list[str]]:
+    """Returns the detector, the inputs and their stamp, and lines that tell of them."""
     inputs = find_inputs(options.path, column=options.column, compare=options.compare)
-    if sentence := inputs.left_aside.sentence():
-        say(sentence)
-    return inputs
-
-
-def _stamp(
-    options: argparse.Namespace, detector: LoadedDetector, inputs: Inputs, **division: int
-) -> Stamp:
-    scoring = read_scoring(options, detector)
-    return Stamp.of(detector, inputs, engine=options.engine, scoring=scoring, **division)
+    detector, scoring, lines = read_scoring(options)
+    stamp = Stamp.of(detector, inputs, engine=options.engine, scoring=scoring, **division)
+    return (detector, inputs, stamp), [inputs.left_aside.sentence(), *lines]
 
 
 def _sentence(outcome: Outcome, seconds: float) -> str:
@@ -69,7 +68,9 @@ def _sentence(outcome: Outcome, seconds: float) -> str:
             f"{outcome.place}"
         )
     rate = outcome.scored / outcome.seconds if outcome.seconds else 0.0
+    before = outcome.rows - outcome.scored
     return (
-        f"scored {outcome.scored} of {outcome.rows} images ({outcome.errors} of all could not be) "
-        f"in {seconds:.1f} s, {rate:.1f} images/s while scoring; in {outcome.place}"
+        f"{outcome.rows} images: {outcome.rows - outcome.errors} with a score, {outcome.errors} "
+        f"without{f', {before} of all before this start' if before else ''}; in {seconds:.1f} s, "
+        f"{rate:.1f} images/s while scoring; in {outcome.place}"
     )

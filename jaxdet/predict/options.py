@@ -7,12 +7,13 @@ from jaxdet.config import Data
 from jaxdet.config.schema import ARCHITECTURES, CHECKPOINTS, COMPARE
 from jaxdet.data.pieces import Crop
 from jaxdet.errors import Parser, UserError
-from jaxdet.predict.detector import LoadedDetector, load_detector
+from jaxdet.predict.detector import LoadedDetector, open_detector
 from jaxdet.predict.judgement import MEASURED
 from jaxdet.predict.rows import Scoring
-from jaxdet.progress import say
 from jaxdet.ranges import AREA, SIDE, Range, number, whole_number
 
+# Side below which a part of an image is warned of, pixels.
+_SMALL = 32
 # Rows of a part: what a killed job loses at most, some seconds to minutes of work.
 PART_ROWS = 1000
 
@@ -143,20 +144,22 @@ def _threshold(text: str) -> str | float:
         ) from None
 
 
-def open_detector(options: argparse.Namespace) -> LoadedDetector:
-    """Returns the detector that the command line names."""
-    return load_detector(
-        options.weights,
-        checkpoint=options.checkpoint,
-        arch=options.arch,
-        state_dict=options.state_dict,
+def read_scoring(options: argparse.Namespace) -> tuple[LoadedDetector, Scoring, list[str]]:
+    """Returns the detector, how images are to be scored and judged, and lines that tell of both.
+
+    Nothing is logged here: a mistake may still be found, and is then the only line.
+    """
+    detector, notes = open_detector(
+        options.weights, options.checkpoint, options.arch, options.state_dict
     )
-
-
-def read_scoring(options: argparse.Namespace, detector: LoadedDetector) -> Scoring:
-    """Returns how images are to be scored and judged, and says so; see `Scoring.of`."""
     names = ("crop", "resize", "threshold", "raw", "max_pixels", "exif")
     scoring = Scoring.of(detector, **{name: getattr(options, name) for name in names})
     other = "" if scoring.protocol == detector.protocol else f", here by {scoring.protocol}"
-    say(f"scoring with {detector!r}{other}")
-    return scoring
+    lines = [*notes, f"scoring with {detector!r}{other}"]
+    side = scoring.protocol.least_side
+    if other and 0 < side < _SMALL:
+        lines.append(
+            f"warning: {side} pixels show little of a generator, and verdicts of them mean little; "
+            f"give a --crop or --resize of {_SMALL} or more"
+        )
+    return detector, scoring, lines

@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import jaxdet
-from jaxdet.errors import UserError
+from jaxdet.data.names import is_hidden
+from jaxdet.errors import UserError, writing_to
 from jaxdet.predict.columns import FAULTS, check_claims
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.rows import Row, Scoring
-from jaxdet.workdir.drafts import replacing
-from jaxdet.workdir.files import check_writable, open_regular, parse_json
+from jaxdet.workdir.drafts import replacing, try_draft
+from jaxdet.workdir.files import check_apart, open_regular, parse_json
 
 SCHEMA_VERSION = 3
+# Names of parts; of damaged ones, too.
+_PART = re.compile(r"(shard-[^.]+\.part-\d+|ray-\d+-[^.]+)\.parquet")
 # Where in the metadata of a file's schema its stamp lies.
 _KEY = b"jaxdet"
 SCHEMA = pa.schema(
@@ -141,11 +145,19 @@ def to_table(numbers: Iterable[int], rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_pylist(numbered, schema=SCHEMA)
 
 
-def check_out(folder: Path) -> None:
-    """Raises UserError unless parts can be written to a folder."""
+def check_out(folder: Path, sources: Sequence[Path]) -> None:
+    """Raises UserError unless parts of what is scored can be written to a folder."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out={folder}: is a file; give a folder")
-    check_writable((folder / "written.json", ""))
+    check_apart(folder, *sources, instead="--out")
+    with writing_to(folder):
+        names = os.listdir(folder) if folder.exists() else []
+        try_draft(folder / "part")
+    held = [name for name in names if not is_hidden(name)]
+    if held and not any(map(_PART.fullmatch, held)):
+        raise UserError(
+            f"--out={folder}: holds other files and no earlier parts; give an empty or new folder"
+        )
 
 
 def read_part(path: Path) -> Part | None:
@@ -159,6 +171,22 @@ def read_part(path: Path) -> Part | None:
     except (*FAULTS, TypeError, AttributeError, OverflowError):
         return None
     return Part(path, stamp, metadata.num_rows, errors)
+
+
+def read_columns(path: Path, *names: str) -> pa.Table:
+    """Returns some columns of a part."""
+    with open_regular(path) as file:
+        return pq.read_table(file, columns=list(names))
+
+
+def read_errors(paths: Iterable[Path]) -> Iterator[str]:
+    """Yields `path: reason` of each image without a score, part by part."""
+    for path in paths:
+        part = read_part(path)
+        if part is not None and part.errors:
+            for row in read_columns(path, "path", "error").to_pylist():
+                if row["error"] is not None:
+                    yield f"{row['path']}: {row['error']}"
 
 
 def check_stamp(part: Part, stamp: Stamp) -> None:

@@ -11,22 +11,21 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import pyarrow.parquet as pq
 
 from jaxdet.data.pieces import Protocol
 from jaxdet.errors import RunFailedError, UserError, first_line, keeping_handlers
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Chunk, Inputs
-from jaxdet.predict.parts import Stamp, check_out, check_stamp, read_part
+from jaxdet.predict.parts import Stamp, check_stamp, read_columns, read_part
 from jaxdet.predict.shards import Outcome
+from jaxdet.progress import say
 from jaxdet.workdir.drafts import clear_leftovers
-from jaxdet.workdir.files import open_regular
 from jaxdet.workdir.lock import claimed
 
 # Scoring one's images is nobody else's business; who wants to be counted can say so.
@@ -64,7 +63,13 @@ def stay_on_the_host() -> None:
 
 
 def score_by_ray(
-    detector: LoadedDetector, inputs: Inputs, stamp: Stamp, folder: Path, *, actors: int | None
+    detector: LoadedDetector,
+    inputs: Inputs,
+    stamp: Stamp,
+    folder: Path,
+    *,
+    actors: int | None,
+    lines: Iterable[str] = (),
 ) -> Outcome:
     """Scores the inputs that have no row in the folder yet.
 
@@ -74,21 +79,29 @@ def score_by_ray(
       stamp: what the scores follow from.
       folder: of the parts, on a disk that all machines see.
       actors: processes with the model; None: one a GPU, or one a machine where there is none.
+      lines: what is logged when all is in order.
 
     Raises:
       UserError: where the folder holds parts of another work.
       RunFailedError: where Ray gave up, or an input has not exactly one row in the end.
     """
-    check_out(folder)
     with claimed(folder, lock=folder / ".lock", instead="--out"):
         clear_leftovers(folder)
-        return _score_rest(detector, inputs, stamp, folder, actors=actors)
+        scored = _scored(folder, stamp)
+        for line in filter(None, lines):
+            say(line)
+        return _score_rest(detector, inputs, stamp, folder, scored, actors=actors)
 
 
 def _score_rest(
-    detector: LoadedDetector, inputs: Inputs, stamp: Stamp, folder: Path, *, actors: int | None
+    detector: LoadedDetector,
+    inputs: Inputs,
+    stamp: Stamp,
+    folder: Path,
+    scored: np.ndarray,
+    *,
+    actors: int | None,
 ) -> Outcome:
-    scored = _scored(folder, stamp)
     before, began = int(scored.sum()), time.monotonic()
     if before < len(inputs):
         with _cluster():
@@ -102,8 +115,9 @@ def _score_rest(
             f"{folder}: {np.sum(counts == 0)} inputs have no row and {np.sum(counts > 1)} several; "
             "start the same command again for the former, with another --out for the latter"
         )
-    errors = sum(part.errors for part in map(read_part, folder.glob("*.parquet")) if part)
-    return Outcome(len(inputs), errors, len(inputs) - before, str(folder), seconds=seconds)
+    parts = sorted(folder.glob("*.parquet"))
+    errors = sum(part.errors for part in map(read_part, parts) if part)
+    return Outcome(len(inputs), errors, len(inputs) - before, str(folder), parts, seconds)
 
 
 def _scored(folder: Path, stamp: Stamp) -> np.ndarray:
@@ -114,8 +128,7 @@ def _scored(folder: Path, stamp: Stamp) -> np.ndarray:
         if part is None:
             raise UserError(f"{path}: no part of `predict`, or damaged; remove it")
         check_stamp(part, stamp)
-        with open_regular(path) as file:
-            numbers = pq.read_table(file, columns=["number"])["number"].to_numpy()
+        numbers = read_columns(path, "number")["number"].to_numpy()
         if numbers.dtype != np.int64 or not np.all((numbers >= 0) & (numbers < stamp.count)):
             raise UserError(f"{path}: has rows of no input; remove it")
         counts += np.bincount(numbers, minlength=stamp.count)

@@ -7,15 +7,15 @@ in parts of a fixed number of rows. A part is there or not, so a killed job goes
 import dataclasses
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jaxdet.errors import UserError
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
-from jaxdet.predict.parts import Part, Stamp, check_out, check_stamp, read_part, write_part
+from jaxdet.predict.parts import Part, Stamp, check_stamp, read_part, write_part
 from jaxdet.predict.rows import score_inputs
-from jaxdet.progress import ProgressLine
+from jaxdet.progress import ProgressLine, say
 from jaxdet.ranges import parse_whole
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.lock import claimed
@@ -47,6 +47,7 @@ class Outcome:
       errors: how many of them could not be scored.
       scored: rows that were written now.
       place: where they lie, for a sentence.
+      parts: the files that hold them.
       seconds: from the first image on, without what listing and loading took.
     """
 
@@ -54,6 +55,7 @@ class Outcome:
     errors: int
     scored: int
     place: str
+    parts: Sequence[Path]
     seconds: float = 0.0
 
 
@@ -94,33 +96,47 @@ def _of_array(environment: Mapping[str, str]) -> Shard:
 
 
 def score_shard(
-    detector: LoadedDetector, inputs: Inputs, shard: Shard, stamp: Stamp, folder: Path
+    detector: LoadedDetector,
+    inputs: Inputs,
+    stamp: Stamp,
+    folder: Path,
+    shard: Shard,
+    *,
+    lines: Iterable[str] = (),
 ) -> Outcome:
     """Scores what of a shard is not on disk yet.
 
     Args:
       detector: what scores.
       inputs: of all shards.
-      shard: which share of them.
       stamp: what the scores follow from; says how to score them, and the rows of a part.
       folder: of the parts of all shards.
+      shard: which share of them.
+      lines: what is logged when all is in order.
 
     Raises:
       UserError: where the folder holds parts of another work, or another process scores this shard.
     """
-    check_out(folder)
     lock = folder / f".{shard.name}.lock"
     with claimed(folder / shard.name, lock=lock, instead="--out"):
         clear_leftovers(folder, shard.name)
-        return _score_rest(detector, inputs, shard, stamp, folder)
+        _check_neighbours(folder, shard, stamp)
+        spans = dict(_spans(folder, shard, stamp))
+        kept = {path: _finished(path, stop - start, stamp) for path, (start, stop) in spans.items()}
+        for line in filter(None, lines):
+            say(line)
+        return _score_rest(detector, inputs, stamp, folder, shard, spans, kept)
 
 
 def _score_rest(
-    detector: LoadedDetector, inputs: Inputs, shard: Shard, stamp: Stamp, folder: Path
+    detector: LoadedDetector,
+    inputs: Inputs,
+    stamp: Stamp,
+    folder: Path,
+    shard: Shard,
+    spans: Mapping[Path, tuple[int, int]],
+    kept: Mapping[Path, Part | None],
 ) -> Outcome:
-    _check_neighbours(folder, shard, stamp)
-    spans = dict(_spans(folder, shard, stamp))
-    kept = {path: _finished(path, stop - start, stamp) for path, (start, stop) in spans.items()}
     done = sum(part.rows for part in kept.values() if part)
     errors = sum(part.errors for part in kept.values() if part)
     first, behind = shard.share(len(inputs))
@@ -130,9 +146,8 @@ def _score_rest(
             if kept[path] is None:
                 errors += _score_part(detector, inputs, start, stop, stamp, path, progress)
     place = f"{folder / shard.name}.part-*.parquet"
-    return Outcome(
-        behind - first, errors, behind - first - done, place, seconds=time.monotonic() - began
-    )
+    seconds = time.monotonic() - began
+    return Outcome(behind - first, errors, behind - first - done, place, list(spans), seconds)
 
 
 def _spans(folder: Path, shard: Shard, stamp: Stamp) -> Iterator[tuple[Path, tuple[int, int]]]:

@@ -6,6 +6,7 @@ if __name__ == "__main__":
     guard_loading()
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +17,14 @@ from jaxdet.report.tables import print_table, print_unscored
 from jaxdet.report.write import write_report
 from jaxdet.results import RunFolder
 from jaxdet.streams import answer
+from jaxdet.workdir.files import check_apart
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the report of the runs named on the command line and prints their tables."""
     with guard():
         options = _parser().parse_args(arguments)
-        page = write_report(options.run, options.out or _default_out(options.run))
+        page = write_report(options.run, _out(options))
         for run in load_runs(options.run):
             if len(options.run) > 1:
                 answer(f"{run.label}{f': {run.differs}' if run.differs else ''}")
@@ -55,10 +57,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _default_out(runs: Sequence[Path]) -> Path:
-    if len(runs) > 1:
+def _out(options: argparse.Namespace) -> Path:
+    """Returns where the report goes: into a run as its `report`, or apart from all."""
+    if options.out is None and len(options.run) > 1:
         raise UserError("several runs have no common folder: say where to write with --out=DIR")
-    return RunFolder(runs[0]).report
+    out: Path = options.out or RunFolder(options.run[0]).report
+    for run in options.run:
+        if os.path.abspath(out) != os.path.abspath(RunFolder(run).report):
+            check_apart(out, run, instead="--out")
+    return out
 
 
 if __name__ == "__main__":

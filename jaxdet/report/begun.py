@@ -41,7 +41,14 @@ def look_at(run: Begun) -> Unscored:
       UserError: where predictions are damaged.
     """
     scored = [_scored_line(name, rows) for name, rows in _predictions(run)]
-    return Unscored(run=run, state=f"{_state(run, len(scored))} {_next(run)}", scored=scored)
+    if run.folder.config.exists():
+        state = f"{_state(run, len(scored))} {_next(run)}"
+    else:
+        state = (
+            f"config.json is missing from {run.folder.path}, so the run cannot go on, and what it "
+            "was to do is unknown. Put back the config that it began with."
+        )
+    return Unscored(run=run, state=state, scored=scored)
 
 
 def validations(run: Begun) -> list[list[str]]:

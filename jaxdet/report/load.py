@@ -18,7 +18,7 @@ from jaxdet.results import (
     read_results,
 )
 from jaxdet.streams import printable
-from jaxdet.workdir.files import is_step, read_json
+from jaxdet.workdir.files import check_folder, is_step, read_json
 
 OUTDATED = (
     "the results are of before the config was changed (changes.jsonl); the run's next start scores "
@@ -151,8 +151,7 @@ def file_of(place: Callable[[str], Path], name: str) -> Path | None:
 
 def _read_run(path: Path) -> Begun:
     """Reads one run, without a label."""
-    if not path.is_dir():
-        raise UserError(f"{path}: no such folder")
+    check_folder(path)
     folder = RunFolder(path)
     files = (folder.results, folder.config, folder.metrics)
     if not any(file.exists() for file in files):

@@ -34,10 +34,10 @@ def write_report(
     """
     written = _written_before(out)
     contents = read_contents(runs)
-    _tell_missing(contents)
     files = {**more, **dict(_files(contents))}
     for name in files:
         _check_target(out, name, written)
+    _tell_missing(contents)
     with writing_to(out):
         # First: however this start ends, the next one knows what is a report's.
         write_json(out / LIST, sorted({*files, *(written or ())}))
@@ -48,6 +48,11 @@ def write_report(
 
 def _tell_missing(contents: Contents) -> None:
     for run in contents.runs:
+        trained = run.options.get("task") in ("train_eval", "train")
+        files = (run.folder.config, run.folder.env, *[run.folder.metrics] * trained)
+        for file in files:
+            if not file.exists():
+                say(f"{file}: no such file; what it says of the run is left out")
         if run.is_outdated:
             say(f"{run.folder.path}: {OUTDATED}")
         names = [name for name in run.results.sets if not file_of(run.folder.predictions, name)]

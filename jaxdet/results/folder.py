@@ -1,6 +1,7 @@
 """Where the files of a run lie, and its lines of metrics."""
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ _NAMES = (
     "metrics.jsonl", "nonfinite", "predictions", "report", "results.json", "two_shot",
     "unvalidated", "validation.npz",
 )  # fmt: skip
+# By any of them a run is known that has lost its config.
+_SIGNS = ("checkpoints", "metrics.jsonl", "env.json")
 _LONGEST_STEP = 15  # digits
 
 
@@ -30,6 +33,23 @@ class RunFolder:
         """Raises UserError where a link leads out of the folder, before anything is written."""
         for name in _NAMES:
             within(self.path, name)
+
+    def is_run(self) -> bool:
+        """Tells a run from any other folder by its config.
+
+        Raises:
+          UserError: where that is missing, and other files are those of a run.
+        """
+        if self.config.is_file():
+            return True
+        others = [name for name in _SIGNS if os.path.lexists(self.path / name)]
+        if others:
+            what = "is no file" if os.path.lexists(self.config) else "no such file"
+            raise UserError(
+                f"{self.config}: {what}, but the folder has the {others[0]} of a run; put back the "
+                "config that it began with"
+            )
+        return False
 
     @property
     def config(self) -> Path:

@@ -31,13 +31,22 @@ def training_detector(config: schema.Config) -> Detector:
 
 
 def check_init(config: schema.Config) -> None:
-    """Raises UserError unless `model.init` is empty or there."""
+    """Raises UserError unless `model.init` is empty or can be read, in the network of the config.
+
+    The values of a run's checkpoints are looked at when they are restored.
+    """
     path = Path(config.model.init)
+    if not config.model.init:
+        return
     if not path.exists():
         way = "" if config.task == "eval" else ", or start at random with --config.model.init="
         raise UserError(
             f"model.init={path}: no such file or run; see docs/training.md for weights{way}"
         )
+    if find_run(path)[0] is None:
+        _load_weights(path, config)
+    else:
+        _open_run(path, config)
 
 
 def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> Variables:
@@ -50,29 +59,29 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
         rng = jax.random.key(config.seed)
         side = config.augment.crop if detector.architecture.fixed_size else _SIZE
         return _plain(jax.jit(detector.init, static_argnames="size")(rng, size=side))
-    check_init(config)
     path = Path(config.model.init)
-    if path.is_dir() and not is_detector(path):
+    if find_run(path)[0] is not None:
         return load_run_variables(path, config, mesh).variables
-    return _load_weights(path, config).variables
+    loaded = _load_weights(path, config)
+    for note in loaded.notes:
+        say(f"{path}: {note}")
+    if loaded.replaced:
+        deviation = config.model.head_deviation
+        say(f"{path}: head of another size left out, starting it at N(0, {deviation:g})")
+    return loaded.variables
 
 
 def _load_weights(path: Path, config: schema.Config) -> LoadedWeights:
     """The weights of a file or a converted folder; a training starts a missing last layer anew."""
-    trains, deviation = config.task != "eval", config.model.head_deviation
     loaded = load_weights(
         path,
         # A folder and a card beside a file say what they are of; keys may fit several networks.
         arch=None if is_detector(path) else network_name(read_beside(path)) or config.model.name,
-        head_seed=config.seed if trains else None,
-        head_deviation=deviation,
+        head_seed=config.seed if config.task != "eval" else None,
+        head_deviation=config.model.head_deviation,
     )
-    for note in loaded.notes:
-        say(f"{path}: {note}")
     _check_network(path, loaded.model, config)
     _check_crop(path, loaded.model, loaded.crop, config)
-    if loaded.replaced:
-        say(f"{path}: head of another size left out, starting it at N(0, {deviation:g})")
     return loaded
 
 
@@ -113,14 +122,23 @@ def load_run_variables(path: Path, config: schema.Config, mesh: Mesh) -> RunWeig
     Raises:
       UserError: where there is no checkpoint, or the run trained another model.
     """
-    found, step = find_run(path)
-    run = found or RunFolder(path)
-    trained = schema.read_config(run.config)
-    _check_network(path, trained.model, config)
-    _check_crop(path, trained.model, trained.augment.crop, config)
+    run, trained, step = _open_run(path, config)
     asked = config.evaluation.weights
     choice = trained.checkpoint_choice if asked == "auto" else asked
     return restore_variables(run, trained, choice, mesh, step=step)
+
+
+def _open_run(path: Path, config: schema.Config) -> tuple[RunFolder, schema.Config, int | None]:
+    """Returns the run at a path, its config, and the step where the path is a checkpoint of it."""
+    run, step = find_run(path)
+    if run is None:
+        raise UserError(f"model.init={path}: neither a run nor a checkpoint of one")
+    trained = schema.read_config(run.config)
+    _check_network(path, trained.model, config)
+    _check_crop(path, trained.model, trained.augment.crop, config)
+    if not run.checkpoints.is_dir():
+        raise UserError(f"{run.checkpoints}: no such folder; the run has no checkpoints")
+    return run, trained, step
 
 
 def evaluated_variables(
@@ -133,7 +151,7 @@ def evaluated_variables(
     """
     origin = config.model.init
     path = Path(origin)
-    if not path.is_dir() or is_detector(path):
+    if find_run(path)[0] is None:
         variables = initial_variables(config, detector, mesh)
         return variables, describe(variables, origin=origin)
     found = load_run_variables(path, config, mesh)

@@ -86,13 +86,17 @@ def open_weights(
 
 
 def find_run(path: Path) -> tuple[RunFolder | None, int | None]:
-    """Returns the run at a path, and the step where the path is one of its checkpoints."""
-    if RunFolder(path).config.is_file():
+    """Returns the run at a path, and the step where the path is one of its checkpoints.
+
+    Raises:
+      UserError: where there is one that has lost its config.
+    """
+    if RunFolder(path).is_run():
         return RunFolder(path), None
     above = RunFolder(path.parent.parent)
     step = step_number(path.name)
     is_step = step is not None and path.parent.name == "checkpoints"
-    if is_step and path.parent == above.checkpoints and above.config.is_file():
+    if is_step and path.parent == above.checkpoints and above.is_run():
         return above, step
     return None, None
 

@@ -87,9 +87,14 @@ def refuse_existing(path: Path) -> None:
 
 
 def try_draft(path: Path) -> None:
-    """Makes a draft of a file, and its folder, and removes the draft: what fails fails now."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft, descriptor = _make(path, _make_file)
+    """Makes a draft of a file and removes it: what fails fails now.
+
+    A missing folder is made when the file is written: until then its place is the nearest above.
+    """
+    there = next(folder for folder in path.parents if os.path.lexists(folder))
+    if not there.is_dir():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(there))
+    draft, descriptor = _make(there / path.name, _make_file)
     draft.unlink(missing_ok=True)
     os.close(descriptor)
 

@@ -52,7 +52,8 @@ def read_json(path: Path, *, most: int = _LARGEST_JSON) -> Any:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; is this the folder of a run?") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{path}: cannot be read as JSON: {why}") from None
 
 
 def parse_json(text: str, *, most: int = _LARGEST_JSON // _BYTES_A_VALUE) -> Any:
@@ -145,6 +146,41 @@ def within(folder: Path, *steps: str) -> Path:
     if os.path.commonpath([place, top]) != top:
         raise UserError(f"{path}: a link that leads out of {folder}; put there what it leads to")
     return path
+
+
+def check_folder(path: Path, *, option: str = "", advice: str = "") -> None:
+    """Raises UserError unless a path is that of a folder, telling a file from nothing at all.
+
+    Args:
+      path: as it was given.
+      option: which gave it, as `--photos=`.
+      advice: what else to say.
+    """
+    if not path.is_dir():
+        what = "is a file, not a folder" if os.path.lexists(path) else "no such folder"
+        raise UserError(f"{option}{path}: {what}{advice}")
+
+
+def check_apart(output: Path, *sources: Path, instead: str) -> None:
+    """Checks that an output does not lie in what it is made from, nor holds it, links followed.
+
+    Args:
+      output: a file or folder.
+      sources: files and folders that are read.
+      instead: the option or argument that names another place.
+
+    Raises:
+      UserError: naming both.
+    """
+    place = os.path.realpath(output)
+    for source in sources:
+        other = os.path.realpath(source)
+        common = os.path.commonpath([place, other])
+        if common in (place, other):
+            how = "lies in" if common == other else "holds"
+            raise UserError(
+                f"{output}: {how} {source}, which is read; give another {instead}, apart from it"
+            )
 
 
 def is_empty_folder(path: Path) -> bool:

@@ -266,7 +266,7 @@ def test_what_is_no_weight_file_is_refused(tmp_path):
     (tmp_path / "half.safetensors").write_bytes(path.read_bytes()[:200])
     for name, reason in [
         ("none", "no such weight file"),
-        ("", "a folder without detector.json"),
+        ("", "neither a run, with config.json, nor converted weights, with detector.json"),
         ("empty.safetensors", "is empty"),
         ("half.safetensors", "damaged"),
         ("picture.pth", "neither a safetensors file"),

@@ -44,7 +44,8 @@ def test_synth_by_a_method(tmp_path):
         (("synth", "--root=set", "--method=dip", "--steps=3"), "it has --photos, --seed, --size"),
         (("synth", "--root=set", "--method=dcgan", "--size=72"), "must be one of 32, 64"),
         (("synth", "--root=set", "--photos=missing"), "no such folder"),
-        (("synth", "--root=set", "--photos=."), "6 or more are needed"),
+        (("synth", "--root=../set", "--photos=."), "6 or more are needed"),
+        (("synth", "--root=set", "--photos=."), "set: lies in ., which is read"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(arguments, word, tmp_path, monkeypatch):

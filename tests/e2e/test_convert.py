@@ -164,11 +164,11 @@ def test_a_run_goes_to_torch_and_starts_another(finish, convert, dataset, tmp_pa
         (["to-jax", "none.pth", "b"], "none.pth: no such weight file"),
         (["to-jax", "--arch=alexnet", "{w}", "{t}/b"], "alexnet is not one of resnet18"),
         (["to-jax", "--arch=vgg11", "{w}", "{t}/b"], "not the weights of vgg11"),
-        (["to-jax", "{t}", "{t}/b"], "a folder, not a weight file"),
+        (["to-jax", "{t}", "{t}.b"], "a folder, not a weight file"),
         (["to-jax", "{w}", "{w}"], "w.pth: exists already"),
         (["to-torch", "{w}", "{t}/b.bin"], "name it .pth or .safetensors"),
         (["to-torch", "{w}", "{w}"], "w.pth: exists already"),
-        (["check", "{w}", "{t}"], "a folder without detector.json"),
+        (["check", "{w}", "{t}"], "neither a run, with config.json, nor converted weights"),
         (["check", "--size=0", "{w}", "{w}"], "--size: '0': give a whole number, at least 1"),
         (
             ["export", "--size=1000000", "{w}", "{t}/b"],

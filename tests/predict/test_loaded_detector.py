@@ -1,6 +1,8 @@
 """What `jaxdet.load_detector` gives to a program of one's own."""
 
 import functools
+import io
+from pathlib import Path
 
 import jax
 import jax.monitoring
@@ -12,8 +14,10 @@ from scipy.special import expit
 import jaxdet
 from jaxdet.config import Model
 from jaxdet.convert.card import Card
+from jaxdet.data import ops
 from jaxdet.data.pieces import MAX_WHOLE_PIXELS, Protocol, cut
-from jaxdet.errors import UserError
+from jaxdet.errors import BadArgumentError, UserError
+from jaxdet.metrics import average_precision
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
 from jaxdet.results import Calibration
@@ -53,18 +57,85 @@ def test_one_image_counts_as_a_list_of_one(detector, image):
     assert detector.score([Image.fromarray(image).convert("RGBA")]) == expected
 
 
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [
-        ("photo.jpg", "photo.jpg: give pixels"),
-        (["photo.jpg"], "photo.jpg: give pixels"),
-        ([np.zeros((4, 4))], r"not float64 \(4, 4\)"),
-        (np.zeros((4, 4), np.uint8), r"not uint8 \(4, 4\)"),
-    ],
-)
-def test_what_is_no_image_is_answered_with_what_is_one(detector, wrong, says):
-    with pytest.raises(ValueError, match=says):
-        detector.score(wrong)
+PNG = io.BytesIO()
+Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)).save(PNG, "png")
+SECRET = b"the content of a file"
+WRONG = [
+    ("photo.jpg", "photo.jpg: give pixels"),
+    (["photo.jpg"], "photo.jpg: give pixels"),
+    (Path("photo.jpg"), "photo.jpg: give pixels"),
+    ([np.zeros((4, 4))], r"not float64 \(4, 4\)"),
+    (np.zeros((4, 4), np.uint8), r"not uint8 \(4, 4\)"),
+    (np.uint8(3), r"not uint8 \(\)"),
+    (np.zeros((1, 1, 4, 4, 3), np.uint8), r"not uint8 \(1, 1, 4, 4, 3\)"),
+    ([[[1, 2], [3]]], "not list"),
+    (None, "or one of Pillow's, not NoneType"),
+    ([None], "not NoneType"),
+    ({"a": np.zeros((4, 4, 3), np.uint8)}, "not dict"),
+    (SECRET, "bytes given; open it first: PIL.Image.open"),
+    ([bytearray(SECRET)], "bytearray given; open"),
+    (memoryview(SECRET), "memoryview given; open"),
+    (io.BytesIO(SECRET), "BytesIO given; open"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "says"), WRONG)
+@pytest.mark.parametrize("call", ["score", "probability", "evidence"])
+def test_what_is_no_image_is_answered_with_what_is_one(detector, call, wrong, says):
+    with pytest.raises(BadArgumentError, match=says) as raised:
+        getattr(detector, call)(wrong)
+    assert SECRET.decode() not in str(raised.value)
+
+
+def test_images_of_pillow_that_cannot_be_read_are_named(detector, tmp_path):
+    (tmp_path / "half.png").write_bytes(PNG.getvalue()[:3000])
+    with pytest.raises(BadArgumentError, match=r"half\.png: cannot be read: image file is trunc"):
+        detector.score([Image.open(tmp_path / "half.png")])
+    with pytest.raises(BadArgumentError, match="an image: cannot be read: image file is trunc"):
+        detector.score(Image.open(io.BytesIO(PNG.getvalue()[:3000])))
+    closed = Image.open(PNG)
+    closed.close()
+    with pytest.raises(BadArgumentError, match="an image: cannot be read: "):
+        detector.score(closed)
+
+
+IMAGE = np.zeros((8, 8, 3), np.uint8)
+CALLS = {
+    "load_detector takes the path of weights, not None": lambda: jaxdet.load_detector(None),
+    "takes the path of weights, not ''": lambda: jaxdet.load_detector(""),
+    "takes the path of weights, not b'w'": lambda: jaxdet.load_detector(b"w"),
+    "checkpoint=3: not one of best": lambda: jaxdet.load_detector("w", checkpoint=3),
+    "arch=5: give a name": lambda: jaxdet.load_detector("w", arch=5),
+    "state_dict=.*: give a name": lambda: jaxdet.load_detector("w", state_dict=[]),
+    "labels and scores must be numbers": lambda: average_precision([0, 1], ["a", "b"]),
+    r"labels \(\) and scores": lambda: average_precision(None, None),
+    "must be numbers .N.": lambda: average_precision([0, 1], {}),
+    "an image must be uint8 .* not NoneType": lambda: ops.gaussian_blur(None, sigma=1),
+    "not float64 .8, 8, 3.": lambda: ops.gaussian_blur(IMAGE / 255, sigma=1),
+    "sigma='a': give a number": lambda: ops.gaussian_blur(IMAGE, sigma="a"),
+    "sigma=nan: give": lambda: ops.gaussian_blur(IMAGE, sigma=float("nan")),
+    "sigma=-1: give": lambda: ops.gaussian_blur(IMAGE, sigma=-1),
+    "backend None": lambda: ops.gaussian_blur(IMAGE, sigma=1, backend=None),
+    "not str": lambda: ops.jpeg("a", quality=5),
+    "quality=5.5: give a whole number": lambda: ops.jpeg(IMAGE, quality=5.5),
+    "quality=0: give": lambda: ops.jpeg(IMAGE, quality=0),
+    r"codec \[\] is neither": lambda: ops.jpeg(IMAGE, quality=5, codec=[]),
+}
+
+
+@pytest.mark.parametrize("says", CALLS)
+def test_public_calls_say_what_they_take(says):
+    with pytest.raises(BadArgumentError, match=says) as raised:
+        CALLS[says]()
+    assert "\n" not in str(raised.value)
+
+
+def test_a_crop_that_the_network_cannot_take_is_refused_by_its_option():
+    model = Model(name="forensic_transfer", width=4)
+    small = LoadedDetector(model, {}, card=Card(protocol=Protocol(crop=32)))
+    says = "--crop=8: forensic_transfer takes crops of multiples of 16, 16 pixels or more"
+    with pytest.raises(UserError, match=says):
+        small.score(IMAGE, crop=8)
 
 
 def test_its_own_protocol_resizes_and_an_asked_crop_does_not(detector, image):

@@ -19,7 +19,7 @@ from jaxdet.errors import RunFailedError, UserError
 from jaxdet.predict import load_detector
 from jaxdet.predict.__main__ import main
 from jaxdet.predict.inputs import ImageFiles, ParquetColumn
-from jaxdet.predict.parts import Stamp
+from jaxdet.predict.parts import Stamp, read_errors
 from jaxdet.predict.rows import Scoring, score_files
 from jaxdet.predict.shards import Shard, parse_shard, score_shard
 from tests.conftest import killed_while_writing
@@ -67,7 +67,7 @@ def score(detector, inputs, out, *, shard="0/1", part_rows=8):
         detector, inputs, engine="plain", scoring=Scoring.of(detector, crop=32, max_pixels=10**6),
         shards=one.count, part_rows=part_rows,
     )  # fmt: skip
-    return score_shard(detector, inputs, one, stamp, out)
+    return score_shard(detector, inputs, stamp, out, one)
 
 
 def rows_below(out):
@@ -95,6 +95,28 @@ def test_the_command_gives_every_row_and_does_nothing_the_second_time(place, exp
     said = capsys.readouterr().out
     assert said.startswith(f"finished before: {COUNT} images, 3 of them without a score, in ")
     assert {part: part.stat().st_mtime_ns for part in before} == before
+
+
+def test_images_without_a_score_are_counted_and_named(place, expected, tmp_path, capsys):
+    assert run(place, f"--out={tmp_path}/out", place / "images") == 1
+    written = capsys.readouterr()
+    assert written.out.startswith(f"{COUNT} images: {COUNT - 3} with a score, 3 without; in ")
+    named = [f"{row['path']}: {row['error']}" for row in expected if "error" in row]
+    assert written.err.splitlines()[-3:] == named
+    (part,) = (tmp_path / "out").glob("*.parquet")
+    other = part.with_name(part.name.replace("000000", "000001"))
+    shutil.copy(part, other)
+    assert list(read_errors([part, other])) == named * 2
+
+
+@pytest.mark.parametrize("options", [("--crop=1",), ("--crop=none", "--resize=8")])
+def test_parts_of_few_pixels_are_warned_of(place, options, capsys):
+    image = place / "images/00000.png"
+    assert run(place, image) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert run(place, *options, image) == 0
+    side = options[-1].partition("=")[2]
+    assert f"\nwarning: {side} pixels show little of a generator, and" in capsys.readouterr().err
 
 
 def test_shards_in_parts_give_every_row(detector, place, expected, tmp_path):

@@ -21,7 +21,7 @@ def _mistake(capsys, *arguments):
 
 
 def test_one_run_is_reported_in_its_folder(make_run, capsys):
-    run = make_run("a", trained=False)
+    run = make_run("a")
     main([str(run)])
     assert (run / "report" / "index.html").read_text().startswith("<!doctype html>")
     printed = capsys.readouterr()

@@ -90,8 +90,8 @@ def copy(place, monkeypatch):
 
 
 def score(place, monkeypatch):
-    monkeypatch.setattr(shards, "_score_rest", reach)
-    shards.score_shard(None, None, shards.Shard(1, 4), None, place)
+    monkeypatch.setattr(shards, "_check_neighbours", reach)
+    shards.score_shard(None, None, None, place, shards.Shard(1, 4))
 
 
 # Each with the lock file that it takes for the place.

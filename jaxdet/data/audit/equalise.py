@@ -37,7 +37,7 @@ from jaxdet.data.regular import read_image_file
 from jaxdet.errors import RunFailedError, UserError, writing_to
 from jaxdet.progress import ProgressLine
 from jaxdet.workdir.drafts import clear_leftovers
-from jaxdet.workdir.files import read_json, within, write_bytes, write_json
+from jaxdet.workdir.files import check_apart, read_json, within, write_bytes, write_json
 from jaxdet.workdir.lock import claimed
 
 RECORD, _LOCK = "equalise.json", ".lock"
@@ -207,9 +207,7 @@ def check_place(root: Path, dst: Path) -> None:
     Raises:
       UserError: where one lies in the other, or `dst` holds something else.
     """
-    one, other = root.resolve(), dst.resolve()
-    if one.is_relative_to(other) or other.is_relative_to(one):
-        raise UserError(f"{dst}: the copy and its source must not lie in one another")
+    check_apart(dst, root, instead="--equalise")
     if dst.exists() and not dst.is_dir():
         raise UserError(f"{dst}: is a file; name a new folder for the copy")
     with writing_to(dst):

@@ -12,6 +12,7 @@ from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.data.regular import listing
 from jaxdet.data.store.layout import is_store
 from jaxdet.errors import UserError
+from jaxdet.workdir.files import check_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,8 +100,7 @@ def list_root(root: Path) -> Listing:
       UserError: where there is no such folder, or it has another layout.
     """
     with listing(root):
-        if not root.is_dir():
-            raise UserError(f"{root}: no such folder; see docs/data.md for the layout")
+        check_folder(root, advice="; see docs/data.md for the layout")
         if is_store(root):
             raise UserError(f"{root}: is a packed store; audit the folder that it was made of")
         sets, left_aside = load_sets(root), look_at_layout(root)

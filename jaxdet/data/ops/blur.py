@@ -10,6 +10,8 @@ import numpy as np
 from scipy import ndimage
 
 from jaxdet.data.opencv import cv2
+from jaxdet.data.ops.arguments import check_number, check_pixels
+from jaxdet.errors import BadArgumentError
 
 # SciPy's default: the kernel ends at four standard deviations.
 _TRUNCATE = 4.0
@@ -33,10 +35,12 @@ def gaussian_blur(image: np.ndarray, *, sigma: float, backend: str = "faithful")
       u8 [H, W, 3].
 
     Raises:
-      ValueError: where the backend is unknown.
+      BadArgumentError: where the image is none, or there is no such sigma or backend.
     """
+    image = check_pixels(image)
+    check_number("sigma", sigma, "[0, 1e4]")
     if backend not in ("faithful", "fast"):
-        raise ValueError(f"backend {backend!r} is neither 'faithful' nor 'fast'")
+        raise BadArgumentError(f"backend {backend!r} is neither 'faithful' nor 'fast'")
     if blur_radius(sigma) == 0:
         return image.copy()
     if backend == "fast":

@@ -8,11 +8,13 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from jaxdet.data.opencv import cv2
+from jaxdet.data.ops.arguments import check_number, check_pixels
 from jaxdet.data.ops.grey import grey_of, is_wide_grey
 from jaxdet.data.ops.opening import open_image
 from jaxdet.data.ops.png import decode_plain_png
 from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.data.plugins import plugin_formats
+from jaxdet.errors import BadArgumentError
 
 # Whether pixels are read as they are stored, or turned as EXIF says.
 Exif = Literal["ignore", "apply"]
@@ -124,11 +126,15 @@ def jpeg(image: np.ndarray, *, quality: int, codec: str = "cv2", order: str = "r
       u8 [H, W, 3].
 
     Raises:
-      ValueError: where the codec is unknown.
+      BadArgumentError: where the image is none, or there is no such quality or codec.
       RefusedSizeError: where a side is longer than that of any JPEG.
     """
-    if codec not in _JPEG:
-        raise ValueError(f"codec {codec!r} is neither 'cv2' nor 'pil'")
+    image = check_pixels(image)
+    check_number("quality", quality, "[1, 100]", whole=True)
+    if order not in ("rgb", "bgr"):
+        raise BadArgumentError(f"order {order!r} is neither 'rgb' nor 'bgr'")
+    if codec not in tuple(_JPEG):
+        raise BadArgumentError(f"codec {codec!r} is neither 'cv2' nor 'pil'")
     if max(image.shape) > _LONGEST_JPEG:
         raise RefusedSizeError(f"a side of {max(image.shape)} pixels is too long for a JPEG")
     through, native = _JPEG[codec]

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from jaxdet.data.store.layout import is_store
 from jaxdet.data.store.listing import list_files
-from jaxdet.data.store.pack import check_place, pack, say_left_aside
+from jaxdet.data.store.pack import pack, say_left_aside
 from jaxdet.errors import UserError
 from jaxdet.streams import answer
+from jaxdet.workdir.files import check_apart, check_folder
 
 HELP = "put a folder of data into a few large files that are read by memory map"
 
@@ -33,17 +34,17 @@ def run(arguments: argparse.Namespace) -> None:
     """Packs, or goes on packing."""
     if arguments.format not in FORMATS:
         raise UserError(f"--format={arguments.format}: not one of {', '.join(FORMATS)}")
-    if not arguments.src.is_dir():
-        raise UserError(f"{arguments.src}: no such folder")
+    check_folder(arguments.src)
     if is_store(arguments.src):
         raise UserError(f"{arguments.src}: is a packed store; pack the folder that it was made of")
-    check_place(arguments.dst, arguments.src)
     if arguments.format == "store":
         if arguments.name is not None:
             raise UserError("--name belongs to --format=tfds")
         pack(arguments.src, arguments.dst, say=answer)
         return
     name = "forensynths" if arguments.name is None else arguments.name
+    # What tfds makes below DST; that may hold SRC.
+    check_apart(arguments.dst / name, arguments.src, instead="DST")
     # tensorflow_datasets takes a second to import.
     from jaxdet.data.arrayrecord import write_tfds
 

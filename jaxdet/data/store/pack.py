@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdet.data.images import SPLITS
 from jaxdet.data.store.draft import Draft, npy
 from jaxdet.data.store.encode import encode, header_of, may_be_raw
 from jaxdet.data.store.layout import (
@@ -29,7 +28,7 @@ from jaxdet.errors import UserError, writing_to
 from jaxdet.progress import ProgressLine
 from jaxdet.streams import printable
 from jaxdet.workdir.drafts import replacing
-from jaxdet.workdir.files import is_empty_folder, sha256, write_bytes, write_json
+from jaxdet.workdir.files import check_apart, is_empty_folder, sha256, write_bytes, write_json
 from jaxdet.workdir.lock import claimed
 
 # A shard is closed when it has this many bytes: what a stopped start does again.
@@ -52,7 +51,7 @@ def pack(src: Path, dst: Path, *, say: Say) -> None:
       RunFailedError: where the disk is full.
     """
     listing = list_files(src)
-    check_place(dst, src)
+    check_apart(dst, src, instead="DST")
     with claimed(dst, instead="DST"):
         if os.path.lexists(dst) and not is_empty_folder(dst):
             _check_same(dst, listing)
@@ -73,17 +72,6 @@ def say_left_aside(listing: Listing, say: Say) -> None:
     """Says what else lies below the folder that is packed, if anything."""
     if listing.left_aside:
         say(f"{listing.root}: {listing.left_aside}")
-
-
-def check_place(dst: Path, src: Path) -> None:
-    """Sees that `dst` does not lie below a split, where it would be taken for a set of images.
-
-    Raises:
-      UserError: where it does.
-    """
-    for split in SPLITS:
-        if dst.resolve().is_relative_to((src / split).resolve()):
-            raise UserError(f"{dst}: lies among the images of {src / split}; give another place")
 
 
 def _check_same(dst: Path, listing: Listing) -> None:

@@ -14,7 +14,7 @@ from jaxdet.data.verify.tree import Expect, is_tree, verify_tree
 from jaxdet.data.verify.weights import has_weights, verify_weights
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.streams import answer
-from jaxdet.workdir.files import check_writable, write_json
+from jaxdet.workdir.files import check_folder, check_writable, write_json
 
 # What an earlier result begins with.
 JSON = r'\{\n  "root": "[^\n]*",\n  "ok": '
@@ -46,10 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     root: Path = arguments.root
     check_writable((arguments.json, JSON))
     with listing(root):
-        if not root.is_dir():
-            raise UserError(
-                f"{root}: {'is a file, not a folder' if root.exists() else 'no such folder'}"
-            )
+        check_folder(root)
         report = join([look() for look in _looks(root, expect=Expect(arguments.expect))])
     for line in to_lines(report):
         answer(line)

@@ -115,8 +115,8 @@ def test_a_copy_made_otherwise_or_a_used_folder_is_refused(make_tree, audit, tmp
     audit(root, f"--equalise={copy}")
     for flags, words in [
         ((f"--equalise={copy}", "--equalise-size=40"), "made in another way"),
-        ((f"--equalise={root / 'inside'}",), "in one another"),
-        ((f"--equalise={tmp_path}",), "in one another"),
+        ((f"--equalise={root / 'inside'}",), f"lies in {root}, which is read"),
+        ((f"--equalise={tmp_path}",), f"holds {root}, which is read"),
         ((f"--equalise={copy / 'train'}",), "is not empty"),
         ((f"--equalise={tmp_path / 'new'}", "--equalise-size=99"), "no image is as large"),
         (("--equalise-size=40",), "--equalise=DST"),
