@@ -12,7 +12,7 @@ import pytest
 
 from jaxdet.config import Runtime
 from jaxdet.data import shared_blocks
-from jaxdet.data.pipeline import open_batches
+from jaxdet.data.pipeline import _kind, open_batches
 from tests.data.test_loaders import same, train_loader
 
 REPOSITORY = Path(__file__).parents[2]
@@ -30,6 +30,27 @@ if __name__ == "__main__":
         for batch in all:
             print("batch", flush=True)
 """
+
+
+@pytest.mark.parametrize(("given", "workers", "batches", "room", "kind"), [
+    ("auto", 16, 10**9, 2**40, "processes"),
+    ("auto", 4, 10**9, 2**40, "threads"),  # these keep up
+    ("auto", 16, 50, 2**40, "threads"),  # over before processes have started
+    ("auto", 16, 10**9, 64 * 2**20, "threads"),  # Docker's shared memory
+    ("threads", 16, 10**9, 2**40, "threads"),
+    ("processes", 1, 1, 0, "processes"),
+])  # fmt: skip
+def test_many_workers_are_processes_where_it_pays(given, workers, batches, room, kind, monkeypatch):
+    monkeypatch.setattr(shared_blocks, "room", lambda: room)
+    runtime = Runtime(worker_kind=given)
+    # pytest was started by -m, or by a script that says what it is.
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", object(), raising=False)
+    size = 256 * 224**2 * 3
+    assert _kind(runtime, workers, batches=batches, batch_bytes=size) == kind
+    if given == "auto":
+        # A script without a guard would run anew in each worker.
+        monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+        assert _kind(runtime, workers, batches=batches, batch_bytes=size) == "threads"
 
 
 def children(pid):

@@ -79,7 +79,8 @@ def test_evaluation_uses_the_running_statistics_of_each_image_alone():
 @pytest.mark.parametrize(
     ("stride", "shape"), [(1, (2, 5, 4, 6)), (2, (2, 5, 4, 6)), (2, (3, 8, 8, 1))]
 )
-def test_a_pointwise_convolution_is_flax_s_with_its_gradients(stride, shape):
+def test_a_pointwise_convolution_is_flax_s_with_its_gradients(stride, shape, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     variables = flax_conv(3, 1, stride=stride, name=None).init(jax.random.key(0), x)
 
