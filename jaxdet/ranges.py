@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import functools
 import re
 import reprlib
 from collections.abc import Callable
@@ -25,6 +26,7 @@ class Range:
     below_high: bool = False
 
     @classmethod
+    @functools.cache  # public image operations ask for each image
     def of(cls, notation: str) -> Self:
         """Returns the range of an interval in mathematical notation, as `(0, 1]`.
 

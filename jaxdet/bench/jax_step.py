@@ -53,6 +53,7 @@ def prepare(settings: Settings) -> Ready:
         "peak_flop_per_second": None if most is None else most * mesh.size,
         "peak_source": source,
         "devices": mesh.size,
+        "platform": mesh.devices.flat[0].platform,
     }
     return Ready(
         step=one,

@@ -99,9 +99,17 @@ def _measure_batch(
     flax = [REFERENCE] if settings.arch in ARCHITECTURES else []
     ways = [*flax, "jaxdet", *(["torch", "torch_fast"] if plan.torch else [])]
     say(f"{settings.arch}, batch {settings.batch_size}: {', '.join(ways)}; each compiles first")
-    workers = [Worker(_of_way(settings, way, plan.profile)) for way in ways]
+    workers: list[Worker] = []
     try:
-        for turn in range(plan.rounds):
+        for way in ways:
+            workers.append(Worker(_of_way(settings, way, plan.profile)))
+            if _need_device_alone(workers):
+                for _ in range(plan.rounds):
+                    workers[-1].turn(plan.steps)
+                workers[-1].finish()
+                workers[-1].end()
+                say(f"{way}: {plan.rounds} turns")
+        for turn in range(0 if _need_device_alone(workers) else plan.rounds):
             for worker in workers:
                 worker.turn(plan.steps)
             say(f"turn {turn + 1} of {plan.rounds}")
@@ -109,6 +117,11 @@ def _measure_batch(
     finally:
         for worker in workers:
             worker.end()
+
+
+def _need_device_alone(workers: Sequence["Worker"]) -> bool:
+    """Whether ways of training come one after another: an accelerator's memory holds no four."""
+    return any(worker.facts.get("platform", "cpu") != "cpu" for worker in workers)
 
 
 def _of_way(settings: Settings, way: str, profile: Path | None) -> Settings:
@@ -137,6 +150,7 @@ class Worker:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
         )  # fmt: skip
         self.facts = self._read() or {}
+        self.last: dict[str, Any] | None = None
 
     def turn(self, steps: int) -> None:
         """Lets it make some steps; nothing where it has failed."""
@@ -151,11 +165,11 @@ class Worker:
 
     def finish(self) -> dict[str, Any]:
         """What it says at its end."""
-        if self.failure:
-            return {}
-        assert self.process.stdin
-        self.process.stdin.close()
-        return self._read() or {}
+        if self.last is None and not self.failure:
+            assert self.process.stdin
+            self.process.stdin.close()
+            self.last = self._read()
+        return self.last or {}
 
     def _read(self) -> dict[str, Any] | None:
         assert self.process.stdout

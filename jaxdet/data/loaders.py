@@ -129,14 +129,18 @@ class TrainLoader:
     def _fill(self, batch: Batch, row: int, index: int, epoch: int, place: int) -> None:
         used, pixels = self._readable(index)
         rng = order.random_generator(self.seed, stream=order.TRAIN, epoch=epoch, index=index)
-        # Made anew for each image: all of a batch, on every host, draw the same from it.
-        batch_rng = order.random_generator(self.seed, stream=order.BATCH, epoch=epoch, index=place)
-        plan = draw_plan(self.augment, rng, batch_rng)
+        plan = draw_plan(self.augment, rng, self._of_batch(epoch, place))
         _carry_out(self.read, used, plan, pixels, self.augment, out=batch["image"][row])
         batch["label"][row] = self.read.images.labels[used]
         batch["index"][row] = used
         batch["valid"][row] = True
         batch["bad"][row] = -1 if used == index else index
+
+    def _of_batch(self, epoch: int, place: int) -> np.random.Generator | None:
+        """Returns, made anew for each image, what all of a batch draw the same from."""
+        if self.augment.scope == "image":
+            return None
+        return order.random_generator(self.seed, stream=order.BATCH, epoch=epoch, index=place)
 
     def _readable(self, index: int) -> tuple[int, np.ndarray]:
         """The image, or the next readable one of the same label: which one, and its pixels."""

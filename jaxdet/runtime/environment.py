@@ -25,14 +25,24 @@ _MODES = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_im
 
 
 def describe() -> dict[str, Any]:
-    """Command, commit, machine and versions, as plain values."""
+    """Command, code, machine and versions, as plain values."""
     return {
         "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": commit(),
+        "code": code(),
         "machine": machine(),
         "versions": {"python": platform.python_version(), **_versions()},
     }
+
+
+def code() -> str:
+    """Returns a digest of jaxdet's code, which a copy without a commit has, too."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def software() -> dict[str, Any]:
@@ -40,15 +50,11 @@ def software() -> dict[str, Any]:
 
     The code is told by a digest: a checkout may have changes, and an installation has no commit.
     """
-    root = Path(__file__).parents[1]
-    code = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        code.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     versions = _versions()
     # One module under several names.
     opencv = [versions.pop(name) for name in _OPENCV if name in versions]
     return {
-        "code of jaxdet": code.hexdigest()[:16],
+        "code of jaxdet": code(),
         "python": platform.python_version(),
         **versions,
         "opencv": opencv,

@@ -78,7 +78,7 @@ class StepFunctions:
         stepped = TrainState(state.step + 1, variables, moments)
         scalars = {
             "loss": found.loss,
-            "grad_norm": optax.global_norm(found.gradients),
+            "grad_norm": optax.tree.norm(found.gradients),
             "logit": found.logit,
             "label": label,
         }

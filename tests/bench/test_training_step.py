@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdet.bench import jax_step
+from jaxdet.bench import jax_step, step
 from jaxdet.bench.__main__ import JSON, main
 from jaxdet.bench.stepper import Settings, make_batch
 from jaxdet.config import Model
@@ -47,6 +47,24 @@ def test_step_has_a_row_a_way_with_what_it_cost(tmp_path, capsys):
     losses = [row["loss"] for row in rows.values()]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert "resnet18/jaxdet/batch 4" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_on_accelerators_one_way_after_another_has_the_device(tmp_path, monkeypatch):
+    alive = []
+    start = step.Worker.__init__
+
+    def alone(self, settings):
+        assert all(worker.process.poll() is not None for worker in alive)
+        start(self, settings)
+        alive.append(self)
+
+    monkeypatch.setattr(step, "_need_device_alone", lambda workers: True)
+    monkeypatch.setattr(step.Worker, "__init__", alone)
+    main(["step", *TINY, "--batch-size", "4", f"--json={tmp_path / 'step.json'}"])
+    rows = json.loads((tmp_path / "step.json").read_text())["rows"]
+    assert [row["platform"] for row in rows] == ["cpu", "cpu"]
+    assert all(row["images_per_second"] > 0 for row in rows)
 
 
 @pytest.mark.slow

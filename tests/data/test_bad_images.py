@@ -26,6 +26,7 @@ from jaxdet.data.verify.tree import Expect, verify_tree
 from jaxdet.errors import BadImageError, UserError
 from jaxdet.predict.files import find_images, read_ahead
 from tests.conftest import draw_image, write_images
+from tests.environment import importing
 from tests.fuzz import build
 
 REPOSITORY = Path(__file__).parents[2]
@@ -304,7 +305,7 @@ def test_folders_and_files_that_may_not_be_read_are_named(tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=root, timeout=120,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env=importing(REPOSITORY),
     )  # fmt: skip
     lines = done.stdout.splitlines()
     assert len(lines) == 3, done.stdout + done.stderr

@@ -1,11 +1,11 @@
 """OpenCV that cannot be loaded, as in a container without libGL: one line says what to install."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from jaxdet.runtime import environment
+from tests.environment import importing
 
 REPOSITORY = Path(__file__).parents[2]
 # What the loader says where the library is not there.
@@ -19,7 +19,7 @@ def test_commands_end_in_one_line_and_an_import_raises_the_same(tmp_path):
         subprocess.Popen(
             [sys.executable, *arguments], cwd=REPOSITORY, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            env=importing(tmp_path),
         )
         for arguments in (
             ["-m", "jaxdet.predict", "--weights=w.pth", "photo.jpg"],

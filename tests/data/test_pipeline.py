@@ -14,6 +14,7 @@ from jaxdet.config import Runtime
 from jaxdet.data import shared_blocks
 from jaxdet.data.pipeline import _kind, open_batches
 from tests.data.test_loaders import same, train_loader
+from tests.environment import importing
 
 REPOSITORY = Path(__file__).parents[2]
 # Loads for ever with two worker processes, and tells each batch.
@@ -88,7 +89,7 @@ def test_no_worker_and_no_shared_memory_outlives_the_trainer(dataset, tmp_path, 
     script.write_text(ENDLESS)
     trainer = subprocess.Popen(
         [sys.executable, script, dataset / "train"],
-        cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        cwd=REPOSITORY, env=importing(REPOSITORY),
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     for _ in range(5):

@@ -23,6 +23,7 @@ from jaxdet.predict.parts import Stamp, read_errors
 from jaxdet.predict.rows import Scoring, score_files
 from jaxdet.predict.shards import Shard, parse_shard, score_shard
 from tests.conftest import killed_while_writing
+from tests.environment import importing
 from tests.predict.samples import write_images, write_weights
 
 REPOSITORY = Path(__file__).parents[2]
@@ -409,7 +410,7 @@ def command(place, out, *options, path=""):
         [sys.executable, "-m", "jaxdet.predict", f"--weights={place}/w.safetensors", "--crop=32",
          f"--out={out}", *options, str(place / "images")],
         cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": f"{path}:{REPOSITORY}"},
+        env=importing(path, REPOSITORY),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jaxdet.runtime.determinism import make_deterministic
+from tests.environment import importing
 
 REPOSITORY = Path(__file__).parents[2]
 # XLA ends the process over a flag that it does not know, once it reads them.
@@ -27,7 +28,7 @@ jax.devices()
 def test_xla_reads_the_flags_after_all_imports_and_knows_them():
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], cwd=REPOSITORY, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env=importing(REPOSITORY),
     )  # fmt: skip
     assert done.stdout == "not read yet\n"
     assert done.returncode != 0
@@ -63,7 +64,7 @@ main(sys.argv)
     ]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env=importing(REPOSITORY),
     )  # fmt: skip
     assert done.returncode != 0
     assert "--xla_no_such_flag" in done.stderr

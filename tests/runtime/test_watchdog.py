@@ -1,6 +1,5 @@
 """The watch over a process, in processes of their own: it ends them, or rightly does not."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from tests.environment import importing
 
 REPOSITORY = Path(__file__).parents[2]
 HEAD = """
@@ -25,7 +26,7 @@ def start(tmp_path):
         script.write_text(HEAD + body)
         return subprocess.Popen(
             [sys.executable, script, tmp_path],
-            cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            cwd=REPOSITORY, env=importing(REPOSITORY),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
