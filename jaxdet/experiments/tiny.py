@@ -1,6 +1,7 @@
 """Any experiment scaled down to minutes on two cores, through the same code."""
 
 import dataclasses
+from types import MappingProxyType
 
 from jaxdet.config import Config
 from jaxdet.errors import UserError
@@ -10,6 +11,7 @@ from jaxdet.experiments.table import Row, Table
 _CLASSES = 20
 # The built-in dataset has images of 72 pixels.
 _CROP = 64
+_SMALLER = MappingProxyType({"resnet50": "resnet18", "dct_resnet50": "dct_resnet18"})
 
 
 def sized(table: Table, arg: str) -> Table:
@@ -52,7 +54,7 @@ def tiny(config: Config) -> Config:
         augment=dataclasses.replace(config.augment, crop=_CROP, resize=0),
         model=dataclasses.replace(
             model,
-            name="resnet18" if model.name == "resnet50" else model.name,
+            name=_SMALLER.get(model.name, model.name),
             init="",
             width=max(model.width // 4, 4),
         ),
