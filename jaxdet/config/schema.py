@@ -76,9 +76,10 @@ class Data:
     )
     validation: str = option(
         "auto",
-        "auto: val/ where it exists, else a share of train/; train: that share in any case",
-        source=f"train: {FRANK}",
-        choices=("auto", "train"),
+        "auto: val/ where it exists, else a share of train/; train: that share in any case; none: "
+        "all of train/ is trained on and the latest checkpoint is scored, without thresholds",
+        source=f"train: {FRANK}; none: {XUAN}",
+        choices=("auto", "train", "none"),
     )
     val_fraction: float = option(
         0.1,
@@ -484,7 +485,8 @@ class Evaluation:
     weights: str = option(
         "auto",
         "checkpoint that is scored: best of all epochs, best of the last phase as published, or "
-        "the latest; auto: where model.init is a run, that run's own choice, else best",
+        "the latest; auto: where model.init is a run, that run's own choice, else best, or the "
+        "latest without validation",
         source="best_of_last_phase: CNNDetection",
         choices=("auto", *CHECKPOINTS),
     )
@@ -577,7 +579,9 @@ class Config:
     @property
     def checkpoint_choice(self) -> str:
         """Which of its own checkpoints the run is measured by, one of CHECKPOINTS."""
-        return "best" if self.evaluation.weights == "auto" else self.evaluation.weights
+        if self.evaluation.weights != "auto":
+            return self.evaluation.weights
+        return "latest" if self.data.validation == "none" else "best"
 
     @property
     def eval_batch_size(self) -> int:

@@ -54,6 +54,14 @@ def _joint_problems(config: Config) -> Iterator[str]:
         )
     if optim.schedule != "plateau" and optim.max_epochs == 0:
         yield f"optim.schedule={optim.schedule!r} needs optim.max_epochs"
+    if config.task != "eval" and config.data.validation == "none":
+        if optim.schedule == "plateau":
+            yield "optim.schedule='plateau' needs validation, but data.validation='none'"
+        if config.evaluation.weights not in ("auto", "latest"):
+            yield (
+                f"evaluation.weights={config.evaluation.weights!r} is chosen by validation, but "
+                "data.validation='none'"
+            )
     yield from _part_problems(optim, config.model.norm_groups)
     if config.task == "eval" and not config.model.init:
         yield "task='eval' needs weights: --config.model.init=PATH"

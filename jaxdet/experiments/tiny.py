@@ -39,6 +39,7 @@ def tiny(config: Config) -> Config:
     rate falls and which epoch is chosen stays.
     """
     data, model, optim = config.data, config.model, config.optim
+    protocols = tuple(p for p in config.evaluation.protocols if p != "resize") or ("crop",)
     classes = len(data.classes) or data.num_classes or _CLASSES
     return dataclasses.replace(
         config,
@@ -64,7 +65,13 @@ def tiny(config: Config) -> Config:
         ),
         plateau=dataclasses.replace(config.plateau, patience=min(config.plateau.patience, 2)),
         evaluation=dataclasses.replace(
-            config.evaluation, sets=(), crop=0, batch_size=0, analyses=(), bootstrap=200
+            config.evaluation,
+            sets=(),
+            protocols=protocols,
+            crop=0,
+            batch_size=0,
+            analyses=(),
+            bootstrap=200,
         ),
         runtime=dataclasses.replace(config.runtime, log_every=10),
     )
