@@ -107,7 +107,8 @@ def zhang() -> tuple[Row, ...]:
             _zhang(model, f"data/{images}"),
             published=[_table2(f"Zhang et al. {setting}")],
             unverified="""which images the compared detectors were trained on, and how many, is not
-            stated; one logit here for their two; their checkpoint is of the epoch before the
+            stated; all of train/ trains, since no choice of theirs needs validation; one logit here
+            for their two; their checkpoint is of the epoch before the
             last, ours of the last""",
         )
         for name, setting, model, images in rows
@@ -117,7 +118,7 @@ def zhang() -> tuple[Row, ...]:
 def _zhang(model: str, train_root: str) -> Config:
     """AutoGAN's code/GAN_Detection_Train.py as it stands, without its option --data_augment."""
     return Config(
-        data=Data(train_root=train_root),
+        data=Data(train_root=train_root, validation="none"),
         # 205-237: a fixed crop 16:240 of 256 pixels, nothing else.
         augment=Augment(resize=256, crop=224, corner="centre", flip_probability=0.0),
         # 418-428: torchvision's ResNet-34 with ImageNet weights.
@@ -138,14 +139,17 @@ def other_images() -> tuple[Row, ...]:
             "biggan_blur_jpeg_0.5",
             train(blur=0.5, jpeg=0.5, train_root="data/biggan"),
             published=[_table4("Blur+JPEG (Big)")],
-            unverified="""the chance of blur and JPEG, taken as 0.5; how many images, and which""",
+            images=2 * 400_000,
+            unverified="which images of ImageNet; patience, taken as 5",
         ),
         make_row(
             "dip_blur_jpeg_0.5",
             train(blur=0.5, jpeg=0.5, train_root="data/dip"),
             published=[_table4("DIP")],
-            unverified="""augmentation, taken as Blur+JPEG (0.5), patience and how many images; the
-            images themselves are described in A.4""",
+            # A.4: 44,000 reals, each over-sampled six times.
+            images=2 * 6 * 44_000,
+            unverified="""that as many fakes stand against the over-sampled reals is concluded;
+            patience, taken as 5""",
         ),
     )
 
@@ -153,10 +157,10 @@ def other_images() -> tuple[Row, ...]:
 def other_detectors() -> tuple[Row, ...]:
     """Table 4: co-occurrence matrices of Nataraj et al., and ForensicTransfer of Cozzolino et al.
 
-    The paper compares with detectors that others had trained; no recipe of theirs is known here
-    beyond the networks.
+    The paper compares with detectors that others had trained; it says on which generator's images,
+    and that both look at 256 pixels, larger images being cropped in the centre (A.5).
     """
-    plain = Augment(resize=256, crop=224, flip_probability=0.0)
+    plain = Augment(resize=256, crop=256, flip_probability=0.0)
     return (
         make_row(
             "nataraj",
@@ -167,21 +171,19 @@ def other_detectors() -> tuple[Row, ...]:
                 optim=Optim(schedule="constant", max_epochs=50),
             ),
             published=[_table4("Nataraj et al.")],
-            unverified="""optimiser, rate, batch and epochs are assumed; that it was trained on
-            CycleGAN's images is concluded from its AP of 100 there; its matrices were of whole
-            images, here of 224 x 224 pixels as the table is scored; the
-            scale of the matrices is ours""",
+            unverified="""optimiser, rate, batch and epochs are assumed, and that the best epoch is
+            scored; the scale of the matrices is ours""",
         ),
         make_row(
             "forensic_transfer",
             Config(
-                data=Data(train_root="data/forensic_transfer"),
                 augment=plain,
                 model=Model(name="forensic_transfer", width=8),
                 optim=Optim(learning_rate=1e-3, schedule="constant", max_epochs=50),
             ),
             published=[_table4("Cozzolino et al. ForensicTransfer")],
-            unverified="""training images, rate, batch and epochs are not known; channels and
+            unverified="""which of ProGAN's images it was trained on, those of ForenSynths here;
+            rate, batch and epochs are assumed, and that the best epoch is scored; channels and
             strides are those of a third party's adaptation""",
         ),
     )
