@@ -32,6 +32,12 @@ class Row:
     images: int | None = None
     unverified: str = ""
 
+    @property
+    def training(self) -> Config:
+        """Returns what is trained and scored, without the names of the row."""
+        evaluation = dataclasses.replace(self.config.evaluation, published="")
+        return dataclasses.replace(self.config, name="", evaluation=evaluation)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
