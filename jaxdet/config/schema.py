@@ -106,13 +106,25 @@ class Data:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Augment:
-    """What happens to a training image, in this order: resize, blur, JPEG, crop, flip."""
+    """What happens to a training image: resize, rescale, blur, JPEG, crop, noise, flip, in turn."""
 
     resize: int = option(
         0,
         "shorter side after resizing, Pillow's bilinear; 0: no resizing",
         unit="pixels",
         within="[0, 16384]",
+    )
+    rescale_probability: float = option(
+        0.0,
+        "chance that the image is scaled by a random factor and back to its size",
+        source=f"Zhang et al.'s rows of {WANG}, 4.4; what is drawn is assumed",
+        within="[0, 1]",
+    )
+    rescale_factor: tuple[float, float] = option(
+        (0.5, 1.0),
+        "range of that factor, Pillow's antialiased bilinear",
+        source="assumed",
+        within="[0.01, 2]",
     )
     blur_probability: float = option(
         0.0, "chance of a Gaussian blur", source=f"{WANG}, 4.1", within="[0, 1]"
@@ -176,7 +188,8 @@ class Augment:
     )
     scope: str = option(
         "image",
-        "what blur, JPEG and noise are drawn for: each image, or once for all of a batch",
+        "what rescaling, blur, JPEG and noise are drawn for: each image, or once for all of a "
+        "batch",
         source=f"image: {WANG}; batch: {XUAN}",
         choices=("image", "batch"),
     )

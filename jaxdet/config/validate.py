@@ -38,7 +38,7 @@ def _value_problems(config: Config) -> Iterator[str]:
 
 def _joint_problems(config: Config) -> Iterator[str]:
     augment, optim = config.augment, config.optim
-    for key in ("jpeg_quality", "blur_sigma", "noise_sigma"):
+    for key in ("jpeg_quality", "blur_sigma", "noise_sigma", "rescale_factor"):
         low, high = getattr(augment, key)
         if low > high:
             yield f"augment.{key}=({low}, {high}) is no range: its first number is the larger"

@@ -106,21 +106,29 @@ def zhang() -> tuple[Row, ...]:
             name,
             _zhang(model, f"data/{images}"),
             published=[_table2(f"Zhang et al. {setting}")],
-            unverified="""which images the compared detectors were trained on, and how many, is not
-            stated; all of train/ trains, since no choice of theirs needs validation; one logit here
-            for their two; their checkpoint is of the epoch before the
-            last, ours of the last""",
+            unverified="""chance and range of JPEG and of resizing, taken as 0.5, qualities of 30 to
+            100 and factors of 0.5 to 1 with the size restored; which images the compared detectors
+            were trained on, and how many, is not stated; all of train/ trains, since no choice of
+            theirs needs validation; one logit here for their two; their checkpoint is of the epoch
+            before the last, ours of the last""",
         )
         for name, setting, model, images in rows
     )
 
 
 def _zhang(model: str, train_root: str) -> Config:
-    """AutoGAN's code/GAN_Detection_Train.py as it stands, without its option --data_augment."""
+    """Returns AutoGAN's code/GAN_Detection_Train.py as it stands, with Wang et al.'s augmentation.
+
+    Its option --data_augment is off. Wang et al. 4.4: all four variants were trained with JPEG and
+    resize augmentation, which that code has not; the paper whose numbers these are is followed.
+    """
     return Config(
         data=Data(train_root=train_root, validation="none"),
         # 205-237: a fixed crop 16:240 of 256 pixels, nothing else.
-        augment=Augment(resize=256, crop=224, corner="centre", flip_probability=0.0),
+        augment=Augment(
+            resize=256, crop=224, corner="centre", flip_probability=0.0,
+            rescale_probability=0.5, rescale_factor=(0.5, 1.0), jpeg_probability=0.5,
+        ),
         # 418-428: torchvision's ResNet-34 with ImageNet weights.
         model=Model(name=model, init="weights/resnet34-333f7ec4.pth"),
         # 352-363: the line that would decay the rate is commented out.
