@@ -59,6 +59,12 @@ class Data:
         "folder whose train/ and val/ are used in place of those of root; empty: root",
         source=f"images of other generators: {WANG}, table 4; {FRANK}, supplement B",
     )
+    generator: str = option(
+        "",
+        "test set of the generator whose fakes are trained on; reports mark it, as the papers do. "
+        "Empty: none is marked",
+        source=WANG,
+    )
     classes: tuple[str, ...] = option(
         (), "training class folders to use; empty: all that are there", source=WANG
     )

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from jaxdet.config import Config
 from jaxdet.evals.published import published_rows
 from jaxdet.experiments.table import Row, Table
-from jaxdet.metrics import USUAL_NAMES
+from jaxdet.metrics import USUAL_NAMES, family_heads
 from jaxdet.pages import spreadsheet_safe
 from jaxdet.report.markdown import escaped, markdown_table
+from jaxdet.report.rows import TRAINED_MARK, TRAINED_NOTE
 from jaxdet.results import Results, SetResult
 
 _FOLDERS = {usual: folder for folder, usual in USUAL_NAMES.items()}
@@ -66,12 +67,17 @@ def _measured(results: Results, metric: str, column: str, columns: Sequence[str]
 
 
 def _score(results: Results, metric: str, column: str) -> float | None:
-    folder = _FOLDERS.get(column, column.lower())
+    folder = _folder(column)
     # "WGAN-GP" may lie in wgan-gp or in wgan_gp, as our maker names it.
     names = (folder, folder.replace("-", "_"))
     one: SetResult | None = next((results.sets[n] for n in names if n in results.sets), None)
     value = None if one is None else getattr(one, _FIELDS[metric])
     return _percent(value)
+
+
+def _folder(column: str) -> str:
+    """Returns the folder of a set that a paper's column is of."""
+    return _FOLDERS.get(column, column.lower())
 
 
 def csv_text(pairs: Sequence[Pair]) -> str:
@@ -95,6 +101,7 @@ def markdown_text(table: Table, measured: Sequence[tuple[Row, Results]]) -> str:
     for metric in dict.fromkeys(pair.metric for pair in pairs):
         chosen = [pair for pair in pairs if pair.metric == metric]
         parts += [f"## {escaped(metric)}, percent", _measure(metric, chosen, measured)]
+    parts += [f"{TRAINED_NOTE}."] if any(row.config.data.generator for row, _ in measured) else []
     notes = _notes([row for row, _ in measured])
     parts += ["## Not verified, or otherwise here", "\n".join(notes)] if notes else []
     return "\n\n".join(parts) + "\n"
@@ -114,9 +121,16 @@ def _measure(metric: str, pairs: Sequence[Pair], measured: Sequence[tuple[Row, R
     cells = {(pair.row, pair.column): pair for pair in pairs}
     # Of one decimal or, where a source prints more, of two.
     digits = 1 if all(pair.published == round(pair.published, 1) for pair in pairs) else 2
-    body = []
+    heads = family_heads([_folder(column) for column in columns])
+    body = [["", "", *heads, ""]] if any(heads) else []
     for row, results in measured:
-        printed, ours = _lines([row.name], columns, cells, digits)
+        printed, ours = (
+            [
+                cell + TRAINED_MARK * (_folder(column) == row.config.data.generator)
+                for cell, column in zip(line, columns, strict=True)
+            ]
+            for line in _lines([row.name], columns, cells, digits)
+        )
         values = [_percent(getattr(one, _FIELDS[metric])) for one in results.sets.values()]
         body.append([row.name, "published", *printed, ""])
         how = f"measured, seed {row.config.seed}, {results.protocol} {row.config.eval_crop}"

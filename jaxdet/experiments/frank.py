@@ -91,6 +91,8 @@ def train(
             num_classes=classes,
             classes=named,
             train_root=train_root,
+            # Theirs of StyleGAN2 are the images of another root.
+            generator="stylegan2" if train_root else "progan",
             validation="train",
             val_fraction=_VAL,
             fraction=_TRAIN / (1 - _VAL),

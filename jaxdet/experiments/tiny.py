@@ -48,6 +48,7 @@ def tiny(config: Config) -> Config:
             data,
             root="data/synth",
             train_root="",
+            generator="",
             classes=(),
             num_classes=0,
             fraction=data.fraction * classes / _CLASSES,

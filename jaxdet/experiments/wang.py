@@ -21,6 +21,7 @@ def train(
     fraction: float = 1.0,
     patience: int = 5,
     train_root: str = "",
+    generator: str = "progan",
 ) -> Config:
     """ResNet-50 from ImageNet weights as CNNDetection trains it.
 
@@ -31,9 +32,12 @@ def train(
       fraction: share of each class.
       patience: epochs without improvement that end a phase.
       train_root: where train/ and val/ lie; "": where test/ does.
+      generator: the test set of the generator whose fakes are trained on; "" where there is none.
     """
     return Config(
-        data=Data(num_classes=classes, fraction=fraction, train_root=train_root),
+        data=Data(
+            num_classes=classes, fraction=fraction, train_root=train_root, generator=generator
+        ),
         # data/datasets.py:40-49: the shorter side to 256 before all else.
         augment=Augment(resize=256, crop=224, blur_probability=blur, jpeg_probability=jpeg),
         model=Model(name="resnet50", init="weights/resnet50-19c8e357.pth"),
@@ -104,7 +108,7 @@ def zhang() -> tuple[Row, ...]:
     return tuple(
         make_row(
             name,
-            _zhang(model, f"data/{images}"),
+            _zhang(model, images),
             published=[_table2(f"Zhang et al. {setting}")],
             unverified="""chance and range of JPEG and of resizing, taken as 0.5, qualities of 30 to
             100 and factors of 0.5 to 1 with the size restored; which images the compared detectors
@@ -116,14 +120,17 @@ def zhang() -> tuple[Row, ...]:
     )
 
 
-def _zhang(model: str, train_root: str) -> Config:
+def _zhang(model: str, images: str) -> Config:
     """Returns AutoGAN's code/GAN_Detection_Train.py as it stands, with Wang et al.'s augmentation.
 
     Its option --data_augment is off. Wang et al. 4.4: all four variants were trained with JPEG and
     resize augmentation, which that code has not; the paper whose numbers these are is followed.
     """
     return Config(
-        data=Data(train_root=train_root, validation="none"),
+        data=Data(
+            train_root=f"data/{images}", validation="none",
+            generator="" if images == "autogan" else images,
+        ),
         # 205-237: a fixed crop 16:240 of 256 pixels, nothing else.
         augment=Augment(
             resize=256, crop=224, corner="centre", flip_probability=0.0,
@@ -145,14 +152,14 @@ def other_images() -> tuple[Row, ...]:
     return (
         make_row(
             "biggan_blur_jpeg_0.5",
-            train(blur=0.5, jpeg=0.5, train_root="data/biggan"),
+            train(blur=0.5, jpeg=0.5, train_root="data/biggan", generator="biggan"),
             published=[_table4("Blur+JPEG (Big)")],
             images=2 * 400_000,
             unverified="which images of ImageNet; patience, taken as 5",
         ),
         make_row(
             "dip_blur_jpeg_0.5",
-            train(blur=0.5, jpeg=0.5, train_root="data/dip"),
+            train(blur=0.5, jpeg=0.5, train_root="data/dip", generator=""),
             published=[_table4("DIP")],
             # A.4: 44,000 reals, each over-sampled six times.
             images=2 * 6 * 44_000,
@@ -173,7 +180,7 @@ def other_detectors() -> tuple[Row, ...]:
         make_row(
             "nataraj",
             Config(
-                data=Data(train_root="data/cyclegan"),
+                data=Data(train_root="data/cyclegan", generator="cyclegan"),
                 augment=plain,
                 model=Model(name="cooccurrence", width=32),
                 optim=Optim(schedule="constant", max_epochs=50),
@@ -185,6 +192,7 @@ def other_detectors() -> tuple[Row, ...]:
         make_row(
             "forensic_transfer",
             Config(
+                data=Data(generator="progan"),
                 augment=plain,
                 model=Model(name="forensic_transfer", width=8),
                 optim=Optim(learning_rate=1e-3, schedule="constant", max_epochs=50),

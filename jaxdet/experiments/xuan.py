@@ -34,7 +34,7 @@ def _train(augment: Augment) -> Config:
     """DCGAN's discriminator on 10,000 faces of CelebA-HQ and as many of a progressive GAN."""
     return Config(
         # train/ of PGGAN, all of which trains; test/pggan, test/wgan-gp and test/dcgan.
-        data=Data(root="data/xuan", validation="none"),
+        data=Data(root="data/xuan", validation="none", generator="pggan"),
         augment=augment,
         model=Model(name="dcgan"),
         optim=Optim(learning_rate=2e-4, beta1=0.5, schedule="constant", max_epochs=50),
