@@ -18,7 +18,7 @@ def get_config(arg: str = "") -> ConfigDict:
     return schema.to_config_dict(
         schema.Config(
             name="npr",
-            data=schema.Data(classes=("car", "cat", "chair", "horse")),
+            data=schema.Data(classes=("car", "cat", "chair", "horse"), generator="progan"),
             augment=schema.Augment(resize=256, crop=224),
             # From scratch, as torchvision starts at random; its last layer, of 512 inputs, evenly
             # within 1/sqrt(512), which has this deviation.

@@ -16,6 +16,7 @@ def get_config(arg: str = "") -> ConfigDict:
     return schema.to_config_dict(
         schema.Config(
             name="resnet_20cls_blur_jpeg_01",
+            data=schema.Data(generator="progan"),
             augment=schema.Augment(
                 resize=256, crop=224, blur_probability=0.1, jpeg_probability=0.1
             ),

@@ -16,6 +16,7 @@ def get_config(arg: str = "") -> ConfigDict:
     return schema.to_config_dict(
         schema.Config(
             name="resnet_20cls_noaug",
+            data=schema.Data(generator="progan"),
             augment=schema.Augment(resize=256, crop=224),
             model=schema.Model(name="resnet50", init="weights/resnet50-19c8e357.pth"),
             validation=schema.Validation(augment="published"),

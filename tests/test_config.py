@@ -121,6 +121,7 @@ def test_a_mistyped_option_is_one_line_without_escapes(argument, says):
         ("augment.jpeg_quality", (90, 30)),
         ("augment.jpeg_codecs", ("gif",)),
         ("augment.blur_sigma", (2.0, 1.0)),
+        ("augment.rescale_factor", (1.0, 0.5)),
         ("augment.resize", 200),
         ("augment.coupling", "both"),
         ("data.fraction", 0.0),

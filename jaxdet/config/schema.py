@@ -59,6 +59,12 @@ class Data:
         "folder whose train/ and val/ are used in place of those of root; empty: root",
         source=f"images of other generators: {WANG}, table 4; {FRANK}, supplement B",
     )
+    generator: str = option(
+        "",
+        "test set of the generator whose fakes are trained on; reports mark it, as the papers do. "
+        "Empty: none is marked",
+        source=WANG,
+    )
     classes: tuple[str, ...] = option(
         (), "training class folders to use; empty: all that are there", source=WANG
     )
@@ -76,9 +82,10 @@ class Data:
     )
     validation: str = option(
         "auto",
-        "auto: val/ where it exists, else a share of train/; train: that share in any case",
-        source=f"train: {FRANK}",
-        choices=("auto", "train"),
+        "auto: val/ where it exists, else a share of train/; train: that share in any case; none: "
+        "all of train/ is trained on and the latest checkpoint is scored, without thresholds",
+        source=f"train: {FRANK}; none: {XUAN}",
+        choices=("auto", "train", "none"),
     )
     val_fraction: float = option(
         0.1,
@@ -105,13 +112,25 @@ class Data:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Augment:
-    """What happens to a training image, in this order: resize, blur, JPEG, crop, flip."""
+    """What happens to a training image: resize, rescale, blur, JPEG, crop, noise, flip, in turn."""
 
     resize: int = option(
         0,
         "shorter side after resizing, Pillow's bilinear; 0: no resizing",
         unit="pixels",
         within="[0, 16384]",
+    )
+    rescale_probability: float = option(
+        0.0,
+        "chance that the image is scaled by a random factor and back to its size",
+        source=f"Zhang et al.'s rows of {WANG}, 4.4; what is drawn is assumed",
+        within="[0, 1]",
+    )
+    rescale_factor: tuple[float, float] = option(
+        (0.5, 1.0),
+        "range of that factor, Pillow's antialiased bilinear",
+        source="assumed",
+        within="[0.01, 2]",
     )
     blur_probability: float = option(
         0.0, "chance of a Gaussian blur", source=f"{WANG}, 4.1", within="[0, 1]"
@@ -175,7 +194,8 @@ class Augment:
     )
     scope: str = option(
         "image",
-        "what blur, JPEG and noise are drawn for: each image, or once for all of a batch",
+        "what rescaling, blur, JPEG and noise are drawn for: each image, or once for all of a "
+        "batch",
         source=f"image: {WANG}; batch: {XUAN}",
         choices=("image", "batch"),
     )
@@ -484,7 +504,8 @@ class Evaluation:
     weights: str = option(
         "auto",
         "checkpoint that is scored: best of all epochs, best of the last phase as published, or "
-        "the latest; auto: where model.init is a run, that run's own choice, else best",
+        "the latest; auto: where model.init is a run, that run's own choice, else best, or the "
+        "latest without validation",
         source="best_of_last_phase: CNNDetection",
         choices=("auto", *CHECKPOINTS),
     )
@@ -577,7 +598,9 @@ class Config:
     @property
     def checkpoint_choice(self) -> str:
         """Which of its own checkpoints the run is measured by, one of CHECKPOINTS."""
-        return "best" if self.evaluation.weights == "auto" else self.evaluation.weights
+        if self.evaluation.weights != "auto":
+            return self.evaluation.weights
+        return "latest" if self.data.validation == "none" else "best"
 
     @property
     def eval_batch_size(self) -> int:

@@ -38,7 +38,7 @@ def _value_problems(config: Config) -> Iterator[str]:
 
 def _joint_problems(config: Config) -> Iterator[str]:
     augment, optim = config.augment, config.optim
-    for key in ("jpeg_quality", "blur_sigma", "noise_sigma"):
+    for key in ("jpeg_quality", "blur_sigma", "noise_sigma", "rescale_factor"):
         low, high = getattr(augment, key)
         if low > high:
             yield f"augment.{key}=({low}, {high}) is no range: its first number is the larger"
@@ -54,6 +54,14 @@ def _joint_problems(config: Config) -> Iterator[str]:
         )
     if optim.schedule != "plateau" and optim.max_epochs == 0:
         yield f"optim.schedule={optim.schedule!r} needs optim.max_epochs"
+    if config.task != "eval" and config.data.validation == "none":
+        if optim.schedule == "plateau":
+            yield "optim.schedule='plateau' needs validation, but data.validation='none'"
+        if config.evaluation.weights not in ("auto", "latest"):
+            yield (
+                f"evaluation.weights={config.evaluation.weights!r} is chosen by validation, but "
+                "data.validation='none'"
+            )
     yield from _part_problems(optim, config.model.norm_groups)
     if config.task == "eval" and not config.model.init:
         yield "task='eval' needs weights: --config.model.init=PATH"

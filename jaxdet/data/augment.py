@@ -2,7 +2,8 @@
 
 Drawing and doing are apart so that a plan can be looked at, tested, and made without
 random numbers for validation. Order, ranges and coins are CNNDetection's
-(data/datasets.py): resize, blur, JPEG on the whole image, then crop, then flip.
+(data/datasets.py): resize, blur, JPEG on the whole image, then crop, then flip. Rescaling, which
+CNNDetection has not, comes before the blur.
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ class Plan:
     """The operations on one image. A number of None leaves its operation out.
 
     Attributes:
+      factor: the image is scaled by it and back.
       sigma: blur by a deviation, pixels.
       taps: the kernel's side where the blur has one of its own: 3 for the blurs of three taps, any
         odd number for OpenCV's; None for one that follows from `sigma`.
@@ -36,6 +38,7 @@ class Plan:
       flip: whether to mirror.
     """
 
+    factor: float | None = None
     sigma: float | None = None
     taps: int | None = None
     vertical: bool = False
@@ -50,25 +53,31 @@ class Plan:
 def draw_plan(
     augment: Augment, rng: np.random.Generator, batch_rng: np.random.Generator | None = None
 ) -> Plan:
-    """A training plan. Ten numbers are drawn whatever the coins say, so none shifts another.
+    """A training plan. As many numbers are drawn whatever the coins say, so none shifts another.
 
     Args:
       augment: the settings.
       rng: of the image.
       batch_rng: of its batch, equal for all of its images; what `scope="batch"` draws from.
     """
+    shared_rng = rng if augment.scope == "image" or batch_rng is None else batch_rng
     own = rng.random(10)
-    shared = own if augment.scope == "image" or batch_rng is None else batch_rng.random(10)
+    shared = own if shared_rng is rng else shared_rng.random(10)
+    noise_seed = int(rng.integers(2**32))
+    # Drawn last: other numbers are what they were before there was any rescaling.
+    rescale_coin, factor = shared_rng.random(2)
     blur_coin, sigma, jpeg_coin, quality, codec, _, _, _, noise_coin, noise = shared
     _, _, _, _, _, top, left, flip_coin, _, _ = own
     blurred, compressed = _coins(augment, blur_coin, jpeg_coin)
     noisy = noise_coin < augment.noise_probability
+    rescaled = rescale_coin < augment.rescale_probability
     return Plan(
+        factor=float(np.interp(factor, (0, 1), augment.rescale_factor)) if rescaled else None,
         **(_blur(augment, sigma) if blurred else {}),
         quality=_quality(augment, quality) if compressed else None,
         codec=augment.jpeg_codecs[int(codec * len(augment.jpeg_codecs))],
         noise=float(np.interp(noise, (0, 1), augment.noise_sigma)) if noisy else None,
-        noise_seed=int(rng.integers(2**32)) if noisy else 0,
+        noise_seed=noise_seed if noisy else 0,
         corner=(top, left) if augment.corner == "random" else None,
         flip=bool(flip_coin < augment.flip_probability),
     )
@@ -141,6 +150,8 @@ def carry_out(
     """
     if resize:
         image = ops.resize_shorter(image, size=resize)
+    if plan.factor is not None:
+        image = ops.rescale(image, factor=plan.factor)
     if plan.quality is None:
         image = _blurred_crop(plan, image, len(out), backend)
     else:

@@ -80,7 +80,8 @@ class FolderSet(ImageSet):
         chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
         # Network file systems take a while for each; several at once take no longer.
         with ThreadPoolExecutor(_THREADS) as pool:
-            return np.array([one for chunk in pool.map(_stat, chunks) for one in chunk], np.uint64)
+            stats = [one for chunk in pool.map(_stat, chunks) for one in chunk]
+        return np.array(stats, np.uint64).reshape(-1, 3)
 
     def file_marks(self, compare: str) -> str:
         """Returns the mark of each file; see ImageSet."""

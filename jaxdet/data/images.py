@@ -111,7 +111,8 @@ class ImageSet(abc.ABC):
         Sizes and checksums are quick to see; where all images have the same size the bytes tell.
         """
         hashed = hashlib.sha256(self.content_fingerprint.encode())
-        for index in np.unique(np.linspace(0, len(self) - 1, _SAMPLED).astype(np.int64)):
+        count = _SAMPLED if len(self) else 0
+        for index in np.unique(np.linspace(0, len(self) - 1, count).astype(np.int64)):
             with contextlib.suppress(OSError, ValueError):
                 content = self.content(int(index), max_pixels=Data.max_pixels)
                 hashed.update(hashlib.sha256(content).digest())

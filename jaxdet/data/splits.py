@@ -11,10 +11,10 @@ from jaxdet.progress import say
 
 
 def load_train_and_val(config: schema.Config) -> tuple[ImageSet, ImageSet]:
-    """The images to train on and the images to validate on.
+    """Returns the images to train on and the images to validate on.
 
-    `val/` where it exists, else (or with `data.validation="train"`) a share of `train/`, drawn
-    with the seed and held out.
+    The latter are `val/` where it exists, else (or with `data.validation="train"`) a share of
+    `train/`, drawn with the seed and held out; none with `data.validation="none"`.
 
     Raises:
       UserError: where a folder or class is missing or empty.
@@ -23,7 +23,9 @@ def load_train_and_val(config: schema.Config) -> tuple[ImageSet, ImageSet]:
     root = open_root(config.train_root, option=option)
     classes = _chosen_classes(config.data, root)
     train = root.load("train", name="train", categories=classes)
-    if config.data.validation == "auto" and root.has("val"):
+    if config.data.validation == "none":
+        val = train.take(np.zeros(0, np.int64), name="val")
+    elif config.data.validation == "auto" and root.has("val"):
         val = root.load("val", name="val", categories=classes)
     else:
         train, val = _hold_out(train, config)
@@ -51,8 +53,8 @@ def left_aside(config: schema.Config) -> list[str]:
     """Returns a line for each data root of a run in which files are left aside."""
     splits: dict[str, list[str]] = {}
     if config.task != "eval":
-        held_out = config.data.validation != "auto"
-        splits[config.train_root] = ["train"] if held_out else ["train", "val"]
+        has_val = config.data.validation == "auto"
+        splits[config.train_root] = ["train", "val"] if has_val else ["train"]
     if config.task != "train":
         splits.setdefault(config.data.root, []).append("test")
     found = {root: open_root(root).left_aside(names) for root, names in splits.items()}

@@ -51,7 +51,7 @@ def evaluate(
       config: the run's.
       sets: what to score.
       validation: images of the training generator, scored as the sets are, from which the
-        temperature and the thresholds come; None where there are none.
+        temperature and the thresholds come; None or an empty set where there are none.
       detector: the network.
       variables: its weights, on the host.
       weights: what to say of them; "digest" enters the fingerprint of the predictions.
@@ -66,7 +66,7 @@ def evaluate(
     engine = Engine(config, detector, variables, digest=weights["digest"], run=run, mesh=mesh)
     view = headline(config)
     calibration = None
-    if validation is not None:
+    if validation:
         held_out = engine.predictions(validation, view, run.validation)
         calibration = calibrate(held_out, source=validation.name)
     rows, found = {}, {}

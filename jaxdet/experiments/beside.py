@@ -7,13 +7,16 @@ whatever was scored, and says where numbers cannot be compared.
 import csv
 import dataclasses
 import io
-from collections.abc import Iterator, Sequence
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
 
+from jaxdet.config import Config
 from jaxdet.evals.published import published_rows
 from jaxdet.experiments.table import Row, Table
-from jaxdet.metrics import USUAL_NAMES
+from jaxdet.metrics import USUAL_NAMES, family_heads
 from jaxdet.pages import spreadsheet_safe
 from jaxdet.report.markdown import escaped, markdown_table
+from jaxdet.report.rows import TRAINED_MARK, TRAINED_NOTE
 from jaxdet.results import Results, SetResult
 
 _FOLDERS = {usual: folder for folder, usual in USUAL_NAMES.items()}
@@ -60,18 +63,21 @@ def _measured(results: Results, metric: str, column: str, columns: Sequence[str]
     """Ours in percent; a mean only where all sets that the paper's is over were scored."""
     if column not in _MEANS:
         return _score(results, metric, column)
-    values = [_score(results, metric, one) for one in columns]
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
+    return _mean([_score(results, metric, one) for one in columns])
 
 
 def _score(results: Results, metric: str, column: str) -> float | None:
-    folder = _FOLDERS.get(column, column.lower())
+    folder = _folder(column)
     # "WGAN-GP" may lie in wgan-gp or in wgan_gp, as our maker names it.
     names = (folder, folder.replace("-", "_"))
     one: SetResult | None = next((results.sets[n] for n in names if n in results.sets), None)
     value = None if one is None else getattr(one, _FIELDS[metric])
-    return None if value is None else 100 * value
+    return _percent(value)
+
+
+def _folder(column: str) -> str:
+    """Returns the folder of a set that a paper's column is of."""
+    return _FOLDERS.get(column, column.lower())
 
 
 def csv_text(pairs: Sequence[Pair]) -> str:
@@ -85,13 +91,17 @@ def csv_text(pairs: Sequence[Pair]) -> str:
 
 
 def markdown_text(table: Table, measured: Sequence[tuple[Row, Results]]) -> str:
-    """A table a measure: two lines a row, printed and measured, a column a set."""
+    """Returns a table a measure: two lines a row, printed and measured, a column a set.
+
+    Rows that differ by their seed alone have two lines more, mean and standard deviation.
+    """
     pairs = [pair for row, results in measured for pair in pairs_of(row, results)]
     parts = [f"# {escaped(table.title)}", f"Source: {escaped(table.source)}."]
     parts += [_TINY] if table.tiny else []
     for metric in dict.fromkeys(pair.metric for pair in pairs):
         chosen = [pair for pair in pairs if pair.metric == metric]
-        parts += [f"## {escaped(metric)}, percent", _measure(chosen, measured)]
+        parts += [f"## {escaped(metric)}, percent", _measure(metric, chosen, measured)]
+    parts += [f"{TRAINED_NOTE}."] if any(row.config.data.generator for row, _ in measured) else []
     notes = _notes([row for row, _ in measured])
     parts += ["## Not verified, or otherwise here", "\n".join(notes)] if notes else []
     return "\n\n".join(parts) + "\n"
@@ -106,19 +116,70 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     return [f"- {', '.join(own)}: {escaped(note)}" for note, own in names.items()]
 
 
-def _measure(pairs: Sequence[Pair], measured: Sequence[tuple[Row, Results]]) -> str:
+def _measure(metric: str, pairs: Sequence[Pair], measured: Sequence[tuple[Row, Results]]) -> str:
     columns = list(dict.fromkeys(pair.column for pair in pairs))
-    body = []
+    cells = {(pair.row, pair.column): pair for pair in pairs}
+    # Of one decimal or, where a source prints more, of two.
+    digits = 1 if all(pair.published == round(pair.published, 1) for pair in pairs) else 2
+    heads = family_heads([_folder(column) for column in columns])
+    body = [["", "", *heads, ""]] if any(heads) else []
     for row, results in measured:
-        own = {pair.column: pair for pair in pairs if pair.row == row.name}
-        printed = [own[c].published if c in own else None for c in columns]
-        ours = [own[c].measured if c in own else None for c in columns]
-        mean_ap = f"{100 * results.mean_ap:.1f} ({len(results.sets)})"
-        body.append([row.name, "published", *map(_cell, printed), ""])
+        printed, ours = (
+            [
+                cell + TRAINED_MARK * (_folder(column) == row.config.data.generator)
+                for cell, column in zip(line, columns, strict=True)
+            ]
+            for line in _lines([row.name], columns, cells, digits)
+        )
+        values = [_percent(getattr(one, _FIELDS[metric])) for one in results.sets.values()]
+        body.append([row.name, "published", *printed, ""])
         how = f"measured, seed {row.config.seed}, {results.protocol} {row.config.eval_crop}"
-        body.append(["", how, *map(_cell, ours), mean_ap])
-    return markdown_table(["row", "", *columns, "mean AP (sets scored)"], body)
+        body.append(["", how, *ours, f"{_cell([_mean(values)], digits)} ({len(values)})"])
+    for names in _repeats([row for row, _ in measured]):
+        printed, ours = _lines(names, columns, cells, digits)
+        how = f"mean \N{PLUS-MINUS SIGN} deviation of {len(names)} runs"
+        body.append([", ".join(names), f"published, {how}", *printed, ""])
+        body.append(["", f"measured, {how}", *ours, ""])
+    return markdown_table(["row", "", *columns, f"mean {metric} (sets scored)"], body)
 
 
-def _cell(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:.1f}"
+def _repeats(rows: Sequence[Row]) -> list[list[str]]:
+    """Returns the names of rows that differ by their seed alone, for each such training."""
+    names: dict[Config, list[str]] = {}
+    for row in rows:
+        names.setdefault(dataclasses.replace(row.training, seed=0), []).append(row.name)
+    return [alike for alike in names.values() if len(alike) > 1]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known and len(known) == len(values) else None
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _lines(
+    names: Sequence[str],
+    columns: Sequence[str],
+    cells: Mapping[tuple[str, str], Pair],
+    digits: int,
+) -> tuple[list[str], list[str]]:
+    """Returns the cells of what is printed of some rows, and of what was measured of them."""
+    own = [[cells.get((name, column)) for name in names] for column in columns]
+    return (
+        [_cell([pair.published if pair else None for pair in pairs], digits) for pairs in own],
+        [_cell([pair.measured if pair else None for pair in pairs], digits) for pairs in own],
+    )
+
+
+def _cell(values: Sequence[float | None], digits: int) -> str:
+    """Returns a value, or of several mean and deviation; a dash where one is not known."""
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return "\N{EN DASH}"
+    mean = f"{statistics.fmean(known):.{digits}f}"
+    if len(known) == 1:
+        return mean
+    return f"{mean} \N{PLUS-MINUS SIGN} {statistics.stdev(known):.{digits}f}"

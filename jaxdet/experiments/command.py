@@ -96,20 +96,14 @@ def with_options(table: Table, arguments: Sequence[str]) -> tuple[Table, flags.F
 def _refuse_alike(before: Sequence[Row], after: Sequence[Row]) -> None:
     """Rows that differ by an option alone, as repeats do by their seed, are to stay different."""
     for one, other in itertools.combinations(range(len(before)), 2):
-        if _training(after[one]) == _training(after[other]) and (
-            _training(before[one]) != _training(before[other])
+        if after[one].training == after[other].training and (
+            before[one].training != before[other].training
         ):
             raise UserError(
                 f"rows {before[one].name} and {before[other].name} would be one training: they "
                 "differ by nothing but an option that is given for all; give it with --row, for "
                 "one row"
             )
-
-
-def _training(row: Row) -> schema.Config:
-    """What is trained and scored, without the names of the row."""
-    evaluation = dataclasses.replace(row.config.evaluation, published="")
-    return dataclasses.replace(row.config, name="", evaluation=evaluation)
 
 
 def _speed(values: flags.FlagValues) -> float | None:

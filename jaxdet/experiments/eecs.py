@@ -1,9 +1,13 @@
 """Recipes of EECS6322 (York University): a course's reproduction of Wang et al. on few classes.
 
 Its notebooks run CNNDetection's own code, with its patience of 5 whatever the number of classes.
-Tables 1 and 2 score the same five runs by accuracy and by AP, tables 3 and 4 three runs.
+Tables 1 and 2 score the same five runs by accuracy and by AP, tables 3 and 4 three runs. Classes
+and validation are those of the report.
 """
 
+import dataclasses
+
+from jaxdet.config import Config
 from jaxdet.experiments.table import Row, make_row
 from jaxdet.experiments.wang import CLASS_IMAGES, train
 
@@ -15,6 +19,13 @@ _COINS = (
     ("1cls_blur_jpeg_0.1", "Blur+JPEG(0.1)", 0.1, 0.1),
 )
 _BOTH = "Blur+JPEG(0.5)"
+# The classes that the report names, in its order, by ForenSynths' folders.
+_CLASSES = ("airplane", "person", "cat", "pottedplant", "tvmonitor")
+_VAL = 0.1
+_ALL_ROWS = """the report's learning rate of "10e-4" is 1e-3 to the letter; its notebooks ran
+CNNDetection at that code's 1e-4, which is followed, since it gave the numbers. The report validates
+on 10 % of the training images, the code of its notebooks on val/: the report is followed, and the
+share is drawn from each class and label, which it does not say"""
 
 
 def tables_1_and_2() -> tuple[Row, ...]:
@@ -22,10 +33,10 @@ def tables_1_and_2() -> tuple[Row, ...]:
     return tuple(
         make_row(
             name,
-            # Airplane is the first class in sorted order.
-            train(blur=blur, jpeg=jpeg, classes=1),
+            _train(1, blur=blur, jpeg=jpeg),
             published=[*_printed(2, 1, setting), *(_classes(1) if setting == _BOTH else ())],
-            images=CLASS_IMAGES,
+            images=_images(1),
+            unverified=_ALL_ROWS,
         )
         for name, setting, blur, jpeg in _COINS
     )
@@ -39,14 +50,27 @@ def tables_3_and_4() -> tuple[Row, ...]:
         *(
             make_row(
                 f"{classes}cls_blur_jpeg_0.5",
-                train(blur=0.5, jpeg=0.5, classes=classes),
+                _train(classes, blur=0.5, jpeg=0.5),
                 published=_classes(classes),
-                images=classes * CLASS_IMAGES,
-                unverified="which classes is not stated; the first in sorted order here",
+                images=_images(classes),
+                unverified=_ALL_ROWS,
             )
             for classes in (3, 5)
         ),
     )
+
+
+def _train(classes: int, *, blur: float, jpeg: float) -> Config:
+    """Returns CNNDetection's training on the first of the report's classes."""
+    config = train(blur=blur, jpeg=jpeg)
+    data = dataclasses.replace(
+        config.data, classes=_CLASSES[:classes], validation="train", val_fraction=_VAL
+    )
+    return dataclasses.replace(config, data=data)
+
+
+def _images(classes: int) -> int:
+    return round((1 - _VAL) * classes * CLASS_IMAGES)
 
 
 def _classes(number: int) -> tuple[str, str]:

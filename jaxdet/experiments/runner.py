@@ -95,7 +95,7 @@ def _raise_for(failed: dict[str, UserError | RunFailedError], asked: int) -> Non
     if not failed:
         return
     what = "; ".join(f"{name}: {error}" for name, error in failed.items())
-    message = f"{len(failed)} of {asked} rows failed: {what}"
+    message = f"row {what}" if asked == 1 else f"{len(failed)} of {asked} rows failed: {what}"
     if all(isinstance(error, UserError) for error in failed.values()):
         raise UserError(message)
     raise RunFailedError(message)

@@ -32,6 +32,12 @@ class Row:
     images: int | None = None
     unverified: str = ""
 
+    @property
+    def training(self) -> Config:
+        """Returns what is trained and scored, without the names of the row."""
+        evaluation = dataclasses.replace(self.config.evaluation, published="")
+        return dataclasses.replace(self.config, name="", evaluation=evaluation)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
@@ -83,7 +89,14 @@ def make_row(
     images: int | None = None,
     unverified: str = "",
 ) -> Row:
-    """A row whose config carries its name and the first of its published rows."""
+    """Returns a row whose config carries its name and the first of its published rows.
+
+    What becomes of training images for want of a `val/` is added to what the row says of itself.
+    """
+    data = config.data
+    if data.train_root and data.validation == "auto":
+        held_out = f"where {data.train_root} has no val/, {data.val_fraction:.0%} of its train/"
+        unverified += f"{'; ' * bool(unverified)}{held_out} is held out for validation"
     evaluation = dataclasses.replace(
         config.evaluation, published=published[0] if published else "none"
     )

@@ -1,6 +1,7 @@
 """Any experiment scaled down to minutes on two cores, through the same code."""
 
 import dataclasses
+from types import MappingProxyType
 
 from jaxdet.config import Config
 from jaxdet.errors import UserError
@@ -10,6 +11,7 @@ from jaxdet.experiments.table import Row, Table
 _CLASSES = 20
 # The built-in dataset has images of 72 pixels.
 _CROP = 64
+_SMALLER = MappingProxyType({"resnet50": "resnet18", "dct_resnet50": "dct_resnet18"})
 
 
 def sized(table: Table, arg: str) -> Table:
@@ -37,6 +39,7 @@ def tiny(config: Config) -> Config:
     rate falls and which epoch is chosen stays.
     """
     data, model, optim = config.data, config.model, config.optim
+    protocols = tuple(p for p in config.evaluation.protocols if p != "resize") or ("crop",)
     classes = len(data.classes) or data.num_classes or _CLASSES
     return dataclasses.replace(
         config,
@@ -45,6 +48,7 @@ def tiny(config: Config) -> Config:
             data,
             root="data/synth",
             train_root="",
+            generator="",
             classes=(),
             num_classes=0,
             fraction=data.fraction * classes / _CLASSES,
@@ -52,7 +56,7 @@ def tiny(config: Config) -> Config:
         augment=dataclasses.replace(config.augment, crop=_CROP, resize=0),
         model=dataclasses.replace(
             model,
-            name="resnet18" if model.name == "resnet50" else model.name,
+            name=_SMALLER.get(model.name, model.name),
             init="",
             width=max(model.width // 4, 4),
         ),
@@ -62,7 +66,13 @@ def tiny(config: Config) -> Config:
         ),
         plateau=dataclasses.replace(config.plateau, patience=min(config.plateau.patience, 2)),
         evaluation=dataclasses.replace(
-            config.evaluation, sets=(), crop=0, batch_size=0, analyses=(), bootstrap=200
+            config.evaluation,
+            sets=(),
+            protocols=protocols,
+            crop=0,
+            batch_size=0,
+            analyses=(),
+            bootstrap=200,
         ),
         runtime=dataclasses.replace(config.runtime, log_every=10),
     )

@@ -21,6 +21,7 @@ def train(
     fraction: float = 1.0,
     patience: int = 5,
     train_root: str = "",
+    generator: str = "progan",
 ) -> Config:
     """ResNet-50 from ImageNet weights as CNNDetection trains it.
 
@@ -31,9 +32,12 @@ def train(
       fraction: share of each class.
       patience: epochs without improvement that end a phase.
       train_root: where train/ and val/ lie; "": where test/ does.
+      generator: the test set of the generator whose fakes are trained on; "" where there is none.
     """
     return Config(
-        data=Data(num_classes=classes, fraction=fraction, train_root=train_root),
+        data=Data(
+            num_classes=classes, fraction=fraction, train_root=train_root, generator=generator
+        ),
         # data/datasets.py:40-49: the shorter side to 256 before all else.
         augment=Augment(resize=256, crop=224, blur_probability=blur, jpeg_probability=jpeg),
         model=Model(name="resnet50", init="weights/resnet50-19c8e357.pth"),
@@ -104,22 +108,34 @@ def zhang() -> tuple[Row, ...]:
     return tuple(
         make_row(
             name,
-            _zhang(model, f"data/{images}"),
+            _zhang(model, images),
             published=[_table2(f"Zhang et al. {setting}")],
-            unverified="""which images the compared detectors were trained on, and how many, is not
-            stated; one logit here for their two; their checkpoint is of the epoch before the
-            last, ours of the last""",
+            unverified="""chance and range of JPEG and of resizing, taken as 0.5, qualities of 30 to
+            100 and factors of 0.5 to 1 with the size restored; which images the compared detectors
+            were trained on, and how many, is not stated; all of train/ trains, since no choice of
+            theirs needs validation; one logit here for their two; their checkpoint is of the epoch
+            before the last, ours of the last""",
         )
         for name, setting, model, images in rows
     )
 
 
-def _zhang(model: str, train_root: str) -> Config:
-    """AutoGAN's code/GAN_Detection_Train.py as it stands, without its option --data_augment."""
+def _zhang(model: str, images: str) -> Config:
+    """Returns AutoGAN's code/GAN_Detection_Train.py as it stands, with Wang et al.'s augmentation.
+
+    Its option --data_augment is off. Wang et al. 4.4: all four variants were trained with JPEG and
+    resize augmentation, which that code has not; the paper whose numbers these are is followed.
+    """
     return Config(
-        data=Data(train_root=train_root),
+        data=Data(
+            train_root=f"data/{images}", validation="none",
+            generator="" if images == "autogan" else images,
+        ),
         # 205-237: a fixed crop 16:240 of 256 pixels, nothing else.
-        augment=Augment(resize=256, crop=224, corner="centre", flip_probability=0.0),
+        augment=Augment(
+            resize=256, crop=224, corner="centre", flip_probability=0.0,
+            rescale_probability=0.5, rescale_factor=(0.5, 1.0), jpeg_probability=0.5,
+        ),
         # 418-428: torchvision's ResNet-34 with ImageNet weights.
         model=Model(name=model, init="weights/resnet34-333f7ec4.pth"),
         # 352-363: the line that would decay the rate is commented out.
@@ -136,16 +152,19 @@ def other_images() -> tuple[Row, ...]:
     return (
         make_row(
             "biggan_blur_jpeg_0.5",
-            train(blur=0.5, jpeg=0.5, train_root="data/biggan"),
+            train(blur=0.5, jpeg=0.5, train_root="data/biggan", generator="biggan"),
             published=[_table4("Blur+JPEG (Big)")],
-            unverified="""the chance of blur and JPEG, taken as 0.5; how many images, and which""",
+            images=2 * 400_000,
+            unverified="which images of ImageNet; patience, taken as 5",
         ),
         make_row(
             "dip_blur_jpeg_0.5",
-            train(blur=0.5, jpeg=0.5, train_root="data/dip"),
+            train(blur=0.5, jpeg=0.5, train_root="data/dip", generator=""),
             published=[_table4("DIP")],
-            unverified="""augmentation, taken as Blur+JPEG (0.5), patience and how many images; the
-            images themselves are described in A.4""",
+            # A.4: 44,000 reals, each over-sampled six times.
+            images=2 * 6 * 44_000,
+            unverified="""that as many fakes stand against the over-sampled reals is concluded;
+            patience, taken as 5""",
         ),
     )
 
@@ -153,35 +172,34 @@ def other_images() -> tuple[Row, ...]:
 def other_detectors() -> tuple[Row, ...]:
     """Table 4: co-occurrence matrices of Nataraj et al., and ForensicTransfer of Cozzolino et al.
 
-    The paper compares with detectors that others had trained; no recipe of theirs is known here
-    beyond the networks.
+    The paper compares with detectors that others had trained; it says on which generator's images,
+    and that both look at 256 pixels, larger images being cropped in the centre (A.5).
     """
-    plain = Augment(resize=256, crop=224, flip_probability=0.0)
+    plain = Augment(resize=256, crop=256, flip_probability=0.0)
     return (
         make_row(
             "nataraj",
             Config(
-                data=Data(train_root="data/cyclegan"),
+                data=Data(train_root="data/cyclegan", generator="cyclegan"),
                 augment=plain,
                 model=Model(name="cooccurrence", width=32),
                 optim=Optim(schedule="constant", max_epochs=50),
             ),
             published=[_table4("Nataraj et al.")],
-            unverified="""optimiser, rate, batch and epochs are assumed; that it was trained on
-            CycleGAN's images is concluded from its AP of 100 there; its matrices were of whole
-            images, here of 224 x 224 pixels as the table is scored; the
-            scale of the matrices is ours""",
+            unverified="""optimiser, rate, batch and epochs are assumed, and that the best epoch is
+            scored; the scale of the matrices is ours""",
         ),
         make_row(
             "forensic_transfer",
             Config(
-                data=Data(train_root="data/forensic_transfer"),
+                data=Data(generator="progan"),
                 augment=plain,
                 model=Model(name="forensic_transfer", width=8),
                 optim=Optim(learning_rate=1e-3, schedule="constant", max_epochs=50),
             ),
             published=[_table4("Cozzolino et al. ForensicTransfer")],
-            unverified="""training images, rate, batch and epochs are not known; channels and
+            unverified="""which of ProGAN's images it was trained on, those of ForenSynths here;
+            rate, batch and epochs are assumed, and that the best epoch is scored; channels and
             strides are those of a third party's adaptation""",
         ),
     )

@@ -13,8 +13,10 @@ from jaxdet.metrics.calibration import calibration_error as calibration_error
 from jaxdet.metrics.calibration import calibration_error_of as calibration_error_of
 from jaxdet.metrics.calibration import fit_temperature as fit_temperature
 from jaxdet.metrics.calibration import log_loss as log_loss
+from jaxdet.metrics.protocols import FAMILIES as FAMILIES
 from jaxdet.metrics.protocols import PROTOCOLS as PROTOCOLS
 from jaxdet.metrics.protocols import USUAL_NAMES as USUAL_NAMES
+from jaxdet.metrics.protocols import family_heads as family_heads
 from jaxdet.metrics.protocols import missing_sets as missing_sets
 from jaxdet.metrics.protocols import protocol_mean as protocol_mean
 from jaxdet.metrics.ranking import ap_of as ap_of

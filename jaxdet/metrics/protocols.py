@@ -1,6 +1,6 @@
 """Which test sets a published mean is over. Means over other sets cannot be compared."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 # ForenSynths' folders to what tables call the sets, in the order of the papers.
@@ -21,6 +21,15 @@ USUAL_NAMES: Mapping[str, str] = MappingProxyType(
         "whichfaceisreal": "WhichFaceIsReal",
     }
 )
+# What kind of generator made the fakes of ForenSynths' folders, as the papers group them.
+FAMILIES: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(USUAL_NAMES, "GAN"),
+        **dict.fromkeys(("crn", "imle"), "perceptual loss"),
+        **dict.fromkeys(("seeingdark", "san"), "low-level vision"),
+        "deepfake": "deepfake",
+    }
+)
 # Names of ForenSynths' folders.
 _ELEVEN = ("progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle",
            "seeingdark", "san", "deepfake")  # fmt: skip
@@ -33,6 +42,15 @@ PROTOCOLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "eight": _EIGHT,  # NPR, FreqNet, FatFormer, C2P-CLIP, which train on four classes
     }
 )
+
+
+def family_heads(names: Sequence[str]) -> list[str]:
+    """Returns the family of each set where it differs from that of the set before, else ""."""
+    families = [FAMILIES.get(name, "") for name in names]
+    return [
+        "" if place and family == families[place - 1] else family
+        for place, family in enumerate(families)
+    ]
 
 
 def protocol_mean(values: Mapping[str, float], protocol: str) -> float | None:

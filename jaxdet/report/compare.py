@@ -12,8 +12,8 @@ from jaxdet.report.rows import set_names
 from jaxdet.results import Predictions
 from jaxdet.streams import printable
 
-# Options in which repeated runs may differ.
-_FREE = ("name", "seed")
+# Options in which repeated runs may differ; the last one is what stands beside the numbers.
+_FREE = ("name", "seed", "evaluation.published")
 # A config that asks for more was not that of a run.
 _MOST_DRAWS = 100_000
 MEAN_OF_BOTH = "mean over sets of both"

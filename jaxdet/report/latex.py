@@ -25,6 +25,7 @@ _SIGNS = MappingProxyType(
         **{sign: f"\\{sign}" for sign in "&%$#_{}"},
         rows.NONE: "--",
         rows.FLOOR_MARK: r"\dag{}",
+        rows.TRAINED_MARK: r"\ddag{}",
         "[": "{[}",  # after the end of a line LaTeX would take it for an option
         "*": "{*}",
         "\N{PLUS-MINUS SIGN}": r"$\pm$",
@@ -55,6 +56,7 @@ def table(
     caption: str,
     label: str,
     text_columns: int = 1,
+    above: Sequence[str] = (),
 ) -> str:
     """A table of cells that are LaTeX already.
 
@@ -64,12 +66,13 @@ def table(
       caption: plain text.
       label: of the table.
       text_columns: how many columns, from the left, are words.
+      above: a line above the titles; () for none.
     """
     layout = "l" * text_columns + "r" * (len(head) - text_columns)
     lines = [
         r"\begin{table}", r"  \centering", f"  \\caption{{{escaped(caption)}}}",
         f"  \\label{{tab:{label}}}", f"  \\begin{{tabular}}{{{layout}}}", r"    \toprule",
-        f"    {_line(head)}", r"    \midrule",
+        *([f"    {_line(above)}"] if above else []), f"    {_line(head)}", r"    \midrule",
         *(f"    {RULE if list(one) == [RULE] else _line(one)}" for one in body),
         r"    \bottomrule", r"  \end{tabular}", r"\end{table}",
     ]  # fmt: skip

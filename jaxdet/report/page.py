@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from jaxdet import __version__
+from jaxdet.metrics import FAMILIES
 from jaxdet.pages import render
 from jaxdet.report import conditions, measures, pictures, published, rows
 from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, checkpoints, validations
@@ -44,6 +45,8 @@ _FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "difference_text": published.difference_text,
         "mark_class": published.mark_class,
         "at_floor": rows.at_floor,
+        "trained_set": rows.trained_set,
+        "family": lambda name: FAMILIES.get(name, ""),
         "mean_ends": rows.mean_ends,
         "spread": rows.spread,
         "points": rows.difference,

@@ -2,7 +2,8 @@
 
 A row a run, or three where something is published: printed, measured, difference; and the
 sharpness baseline, once where it is the same for all runs. A column a generator by its usual name,
-in the order of the papers, then the mean.
+in the order of the papers and below its family, then the mean. The generator that a run was trained
+on is marked in its rows.
 """
 
 import csv
@@ -11,7 +12,7 @@ import io
 import itertools
 from collections.abc import Mapping, Sequence
 
-from jaxdet.metrics import PROTOCOLS, USUAL_NAMES
+from jaxdet.metrics import PROTOCOLS, USUAL_NAMES, family_heads
 from jaxdet.pages import spreadsheet_safe
 from jaxdet.report import latex
 from jaxdet.report.labels import differences_line
@@ -21,10 +22,13 @@ from jaxdet.report.published import NOTE, difference, difference_text, has_publi
 from jaxdet.report.rows import (
     FLOOR_MARK,
     MARK_NOTE,
+    TRAINED_MARK,
+    TRAINED_NOTE,
     at_floor,
     percent,
     set_names,
     shared_baselines,
+    trained_set,
 )
 from jaxdet.streams import printable
 
@@ -42,20 +46,26 @@ class Line:
       kind: PUBLISHED, MEASURED, DIFFERENCE or SHARPNESS.
       values: by set and then the mean; AP 0..1, a difference in points; None where there is none.
       at_floor: places of the values that do not clearly exceed the sharpness baseline.
+      trained: places of the values of the generator that was trained on.
     """
 
     run: str
     kind: str
     values: tuple[float | None, ...]
     at_floor: frozenset[int] = frozenset()
+    trained: frozenset[int] = frozenset()
 
     @property
     def cells(self) -> list[str]:
         """Returns the values as text: AP in percent, marked if it does not exceed the baseline."""
         if self.kind == DIFFERENCE:
             return [difference_text(value) for value in self.values]
-        marks = [FLOOR_MARK if place in self.at_floor else "" for place in range(len(self.values))]
-        return [percent(value) + mark for value, mark in zip(self.values, marks, strict=True)]
+        return [
+            percent(value)
+            + FLOOR_MARK * (place in self.at_floor)
+            + TRAINED_MARK * (place in self.trained)
+            for place, value in enumerate(self.values)
+        ]
 
 
 def columns(runs: Sequence[Run]) -> list[str]:
@@ -105,7 +115,8 @@ def latex_text(runs: Sequence[Run]) -> str:
         body.append([latex.escaped(line.run) if first else "", line.kind, *cells])
     head = ["Run", "AP", *map(latex.escaped, titles(runs))]
     caption = _caption(runs, latex.NOTE)
-    return latex.table(head, body, caption=caption, label="comparison", text_columns=2)
+    above = list(map(latex.escaped, _families(runs)))
+    return latex.table(head, body, caption=caption, label="comparison", text_columns=2, above=above)
 
 
 def csv_text(runs: Sequence[Run]) -> str:
@@ -119,10 +130,17 @@ def csv_text(runs: Sequence[Run]) -> str:
 
 def markdown_text(runs: Sequence[Run]) -> str:
     """The table for Markdown."""
-    body = [[line.run, line.kind, *line.cells] for line in lines(runs)]
+    families = [cells] if (cells := _families(runs)) else []
+    body = [*families, *([line.run, line.kind, *line.cells] for line in lines(runs))]
     return (
         markdown_table(["run", "AP", *titles(runs)], body) + f"\n{escaped(_caption(runs, NOTE))}\n"
     )
+
+
+def _families(runs: Sequence[Run]) -> list[str]:
+    """Returns a line with the family of the columns, and nothing above the others; or []."""
+    heads = family_heads(columns(runs))
+    return ["", "", *heads, ""] if any(heads) else []
 
 
 def _lines(run: Run, names: Sequence[str], mean_over: Sequence[str]) -> list[Line]:
@@ -131,11 +149,15 @@ def _lines(run: Run, names: Sequence[str], mean_over: Sequence[str]) -> list[Lin
     marked = frozenset(
         place for place, name in enumerate(names) if name in sets and at_floor(sets[name])
     )
+    trained = frozenset(
+        place for place, name in enumerate(names) if name in sets and name == trained_set(run)
+    )
     measured = _line(run.label, MEASURED, ours, names, mean_over)
-    found = [dataclasses.replace(measured, at_floor=marked)]
+    found = [dataclasses.replace(measured, at_floor=marked, trained=trained)]
     if has_published(run.results):
         theirs = {n: one.published_ap for n, one in sets.items() if one.published_ap is not None}
-        found.insert(0, _line(run.label, PUBLISHED, theirs, names, mean_over))
+        printed = _line(run.label, PUBLISHED, theirs, names, mean_over)
+        found.insert(0, dataclasses.replace(printed, trained=trained))
         pairs = zip(found[1].values, found[0].values, strict=True)
         gaps = tuple(difference(one, other) for one, other in pairs)
         found.append(Line(run=run.label, kind=DIFFERENCE, values=gaps))
@@ -159,6 +181,8 @@ def _caption(runs: Sequence[Run], note: str) -> str:
         f"Average precision in percent; mAP: plain mean over {which}. "
         f"{SHARPNESS}: the sharpness baseline, AP of the images' sharpness alone; {MARK_NOTE}."
     )
+    if any(trained_set(run) in run.results.sets for run in runs):
+        said += f" {TRAINED_NOTE}."
     differs = differences_line([(run.label, run.differs) for run in runs])
     said += f" Runs: {differs}." if differs else ""
     return f"{said} Published: {' | '.join(sources)}. {note}." if sources else said

@@ -22,6 +22,9 @@ MEAN = "mean over sets"
 NONE = "\N{EN DASH}"
 # Marks a row whose detector is not shown to see more than sharpness.
 FLOOR_MARK = "\N{DAGGER}"
+# Marks the generator whose fakes were trained on: what it scores is no transfer.
+TRAINED_MARK = "\N{DOUBLE DAGGER}"
+TRAINED_NOTE = f"{TRAINED_MARK} the generator whose fakes were trained on"
 MARK_NOTE = (
     f"{FLOOR_MARK} AP does not clearly exceed it, and is no evidence that the detector works"
 )
@@ -56,6 +59,11 @@ class Row:
     def at_floor(self) -> bool:
         """True where sharpness alone is not clearly worse than the detector."""
         return at_floor(self.scores)
+
+
+def trained_set(run: Run) -> str:
+    """Returns the set of the generator whose fakes were trained on; "" where none is named."""
+    return str(run.options.get("data.generator", ""))
 
 
 def at_floor(scores: Scores) -> bool:

@@ -259,7 +259,14 @@ class Trainer:
             self.logbook.write(position.step, position.step / self.steps, {**values, **bad})
 
     def finish_epoch(self, position: Position) -> Position:
-        """Validates, decides on the learning rate, writes the metrics and saves."""
+        """Validates, decides on the learning rate, writes the metrics and saves.
+
+        Without validation images it saves alone.
+        """
+        if not len(self.val_set):
+            self._save(position, ranks=None)
+            say(f"epoch {position.epoch} without validation; {self._next_rate(position)}")
+            return position
         try:
             scores = self._validate(position)
         except Stopped as stop:
@@ -268,8 +275,11 @@ class Trainer:
         position = dataclasses.replace(position, plateau=plateau)
         self.logbook.write(position.step, position.epoch, scores)
         self._save(position, ranks=_ranks(position, scores))
-        say(_epoch_line(position, scores, next_rate=self._rate(position)))
+        say(f"{_epoch_line(position, scores)}; {self._next_rate(position)}")
         return position
+
+    def _next_rate(self, position: Position) -> str:
+        return f"next learning rate {self._rate(position):.3g}"
 
     def _rate(self, position: Position) -> float:
         return schedule.learning_rate(
@@ -375,9 +385,8 @@ def _ranks(position: Position, scores: dict[str, float]) -> dict[str, list[float
     }
 
 
-def _epoch_line(position: Position, scores: dict[str, float], *, next_rate: float) -> str:
+def _epoch_line(position: Position, scores: dict[str, float]) -> str:
     return (
         f"epoch {position.epoch}: val accuracy {scores['val/accuracy']:.4f}, "
-        f"AP {scores['val/ap']:.4f}, loss {scores['val/loss']:.4f}; "
-        f"next learning rate {next_rate:.3g}"
+        f"AP {scores['val/ap']:.4f}, loss {scores['val/loss']:.4f}"
     )

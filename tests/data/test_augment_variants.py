@@ -1,7 +1,10 @@
 """The augmentations of the reproductions, against their descriptions."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxdet.config import Augment
 from jaxdet.data import ops
@@ -53,6 +56,44 @@ def test_the_joint_rows_blur_down_the_columns_and_never_along_the_rows():
     plan = Plan(sigma=plans[0].sigma, taps=3, vertical=True)
     carry_out(plan, picture(), out=out)
     assert np.abs(out[..., ::-1] - expected).max() <= 0.5 + 0.2
+
+
+def test_rescaling_keeps_the_size_and_no_other_draw_depends_on_it():
+    augment = Augment(crop=24, noise_probability=0.5, blur_probability=0.5, jpeg_probability=0.5)
+    rescaled = dataclasses.replace(
+        augment, rescale_probability=0.5, rescale_factor=(0.25, 0.75), scope="image"
+    )
+    plain, plans = drawn(augment), drawn(rescaled)
+    assert [dataclasses.replace(plan, factor=None) for plan in plans] == plain
+    factors = [plan.factor for plan in plans if plan.factor is not None]
+    assert 900 < len(factors) < 1100
+    assert (min(factors), max(factors)) == (pytest.approx(0.25, abs=0.01),
+                                            pytest.approx(0.75, abs=0.01))  # fmt: skip
+    assert np.mean(factors) == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("backend", ["faithful", "fast"])
+def test_a_rescaled_image_is_pillows_there_and_back(backend):
+    image = picture(side=40)[:, :33]
+    small = Image.fromarray(image).resize((16, 20), Image.Resampling.BILINEAR)
+    expected = np.asarray(small.resize((33, 40), Image.Resampling.BILINEAR))
+    assert expected.std() < 0.7 * image.std()
+    out = np.zeros((24, 24, 3), np.uint8)
+    carry_out(Plan(factor=0.5, corner=(0.0, 0.0)), image, out=out, backend=backend)
+    assert np.array_equal(out[..., ::-1], expected[:24, :24])
+
+
+def test_a_batch_is_rescaled_by_one_factor():
+    augment = Augment(scope="batch", rescale_probability=1.0)
+    factors = {
+        draw_plan(
+            augment,
+            random_generator(5, stream=TRAIN, index=index),
+            random_generator(5, stream=BATCH, index=3),
+        ).factor
+        for index in range(4)
+    }
+    assert len(factors) == 1
 
 
 def test_three_taps_blur_far_less_than_the_published_blur():

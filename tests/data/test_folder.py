@@ -60,6 +60,12 @@ def test_validation_can_be_taken_from_train_beside_a_val_folder(dataset):
     assert not set(train.ids) & set(val.ids)
 
 
+def test_without_validation_all_of_train_is_trained_on_beside_a_val_folder(dataset):
+    train, val = load_train_and_val(data_config(dataset, validation="none"))
+    assert (len(train), len(val)) == (48, 0)
+    assert val.sampled_fingerprint() == val.sampled_fingerprint() != train.sampled_fingerprint()
+
+
 def test_training_images_come_from_train_root_and_tests_from_root(dataset, tmp_path):
     write_images(tmp_path / "other" / "train" / "face", count=8)
     config = data_config(dataset, train_root=str(tmp_path / "other"), val_fraction=0.25)

@@ -125,6 +125,31 @@ def test_skipped_images_and_tests_that_are_trained_on_are_told(dataset, tmp_path
 
 
 @pytest.mark.slow
+def test_without_validation_all_images_train_and_the_last_weights_are_scored(
+    dataset, tmp_path, finish
+):
+    options = {"data__validation": "none", "evaluation__sets": "alpha"}
+    run = RunFolder(tmp_path / "run")
+    arguments = main_arguments(dataset, run.path, **options, optim__schedule="plateau")
+    status, _, err = finish("jaxdet.main", *arguments)
+    assert (status, err.splitlines()[-1]) == (
+        2,
+        "error: config: optim.schedule='plateau' needs validation, but data.validation='none'",
+    )
+    arguments = main_arguments(dataset, run.path, **options, optim__schedule="constant")
+    status, _, err = finish("jaxdet.main", *arguments)
+    assert status == 0, err
+    assert "epoch 2 without validation; next learning rate 0.001" in err
+    lines = read_metrics(run.metrics)
+    assert [name for line in lines for name in line if name.startswith("val/")] == []
+    results = read_results(run.results)
+    assert results.calibration is None
+    assert (results.weights["choice"], results.weights["step"]) == ("latest", lines[-1]["step"])
+    assert lines[-1]["step"] == 2 * 48 // 8
+    assert not run.validation.exists()
+
+
+@pytest.mark.slow
 def test_one_and_four_devices_log_the_same_losses(dataset, tmp_path, finish):
     def losses(devices):
         workdir = tmp_path / f"run{devices}"

@@ -14,6 +14,7 @@ from jaxdet.report.contents import contents_of
 from jaxdet.report.load import load_runs
 from jaxdet.report.markdown import markdown_text
 from jaxdet.report.page import page_html
+from tests.golden import tables
 
 DRAWS = 40
 
@@ -120,6 +121,17 @@ def test_repeated_runs_are_those_with_other_seeds_alone(runs, make_predictions):
         "a": (pytest.approx(np.mean(values)), pytest.approx(np.std(values, ddof=1)))
     }
     assert group.mean_ap == group.ap["a"]
+
+
+def test_the_runs_of_supplement_c_are_put_together(make_run, make_predictions):
+    a = make_predictions("a")
+    paths = [
+        make_run(row.name, {"a": _noisy(a, i)}, trained=False, settings=vars(row.config))
+        for i, row in enumerate(tables.load("re_supplement_c").rows)
+    ]
+    (group,) = compare(load_runs(paths)).repeats
+    assert group.seeds == ("0", "1", "2")
+    assert group.ap["a"][1] > 0
 
 
 def test_the_mean_of_repeated_runs_is_that_of_their_means(runs, make_predictions):

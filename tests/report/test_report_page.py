@@ -83,6 +83,12 @@ def test_a_full_page(write, make_predictions, generators, tmp_path):
     ]  # fmt: skip
 
 
+def test_the_foot_says_what_the_numbers_do_not_tell(write, make_predictions):
+    foot = write({"progan": make_predictions("progan")}).words.split("do not tell.")[1]
+    for limit in ("face-aware liquify", "An adversary chooses", "Generators to come", "near 100 %"):
+        assert limit in foot
+
+
 def test_nothing_is_fetched_or_run(write, make_predictions):
     page = write({"a": make_predictions("a")})
     assert not {"img", "link", "iframe", "object"} & set(page.tags)

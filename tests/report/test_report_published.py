@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from jaxdet.config import Data
 from jaxdet.report import latex, papers, rows, tables
 from jaxdet.report.compare import compare
 from jaxdet.report.contents import contents_of
@@ -108,7 +109,10 @@ def _body(text):
 def test_the_layout_of_table_1_in_latex(table_1):
     text = papers.latex_text(table_1)
     head, first, second, own, baseline = _body(text.replace(r"\& a", r"\x a"))
-    assert head == [["Run", "AP", *ELEVEN, "mAP"]]
+    families = [cell for cell in head[0] if cell]
+    assert families == ["GAN", "perceptual loss", "low-level vision", "deepfake"]
+    assert [head[0].index(name) - 2 for name in families] == [0, 6, 8, 10]
+    assert head[1:] == [["Run", "AP", *ELEVEN, "mAP"]]
     assert [line[:2] for line in first] == [
         ["No Aug.", "published"], ["", "measured"], ["", "difference"],
     ]  # fmt: skip
@@ -166,7 +170,26 @@ def test_the_same_table_as_csv_and_markdown(table_1):
     assert lines[2][2] == repr(table_1[0].results.sets["progan"].ap)
     markdown = papers.markdown_text(table_1).splitlines()
     assert markdown[0] == f"| run | AP | {' | '.join(ELEVEN)} | mAP |"
-    assert len(markdown[2].replace(r"\|", "").split("|")) == 14 + 2
+    assert markdown[2].startswith("|  |  | GAN |  |")
+    assert len(markdown[3].replace(r"\|", "").split("|")) == 14 + 2
+
+
+def test_the_generator_that_was_trained_on_is_marked_in_every_form(make_run, make_predictions):
+    sets = {name: make_predictions(name, strength=3) for name in ("progan", "crn")}
+    settings = {"data": Data(generator="progan")}
+    path = make_run("a", sets, trained=False, settings=settings, published={"progan": 0.9})
+    runs = load_runs([path])
+    own, other = (rows.percent(runs[0].results.sets[name].ap) for name in sets)
+    markdown, tex = papers.markdown_text(runs), papers.latex_text(runs)
+    assert f" | measured | {own}\N{DOUBLE DAGGER} | {other} |" in markdown
+    assert " | published | 90.0\N{DOUBLE DAGGER} |" in markdown
+    assert f" & {own}\\ddag{{}} & {other} & " in tex
+    for text in (markdown, tex):
+        assert "the generator whose fakes were trained on" in text
+    page = " ".join(page_html(contents_of(runs)).split())
+    assert '<th scope="row">progan <small>GAN, trained on</small>' in page
+    assert '<th scope="row">crn <small>perceptual loss</small>' in page
+    assert page.count('class="set trained"') == 1
 
 
 def test_sets_of_ones_own_come_last_and_are_averaged_over(run):

@@ -8,6 +8,7 @@ from jaxdet.data.ops.geometry import (
     crop_at,
     flip,
     pad_to,
+    rescale,
     resize_shorter,
     scale,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "laplacian_variance",
     "open_image",
     "pad_to",
+    "rescale",
     "resize_shorter",
     "scale",
     "swap_channels",

@@ -82,6 +82,13 @@ def scale(image: np.ndarray, *, factor: float) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
+def rescale(image: np.ndarray, *, factor: float) -> np.ndarray:
+    """Returns the image scaled by the factor and back to its size, u8 [H, W, 3]; see `scale`."""
+    height, width = image.shape[:2]
+    scaled = Image.fromarray(scale(image, factor=factor))
+    return np.asarray(scaled.resize((width, height), Image.Resampling.BILINEAR))
+
+
 def center_corner(length: int, size: int) -> int:
     """Where the middle `size` of `length` pixels begin, rounded to even as torchvision does."""
     return round((length - size) / 2)
