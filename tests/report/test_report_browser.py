@@ -63,7 +63,7 @@ def _sorted_rows(browser, click):
         const title = [...table.tHead.querySelectorAll("th")].find(
             (th) => th.textContent === {click!r} && th.scope === "col");
         title.querySelector("button").click();
-        return [[...table.tBodies[0].rows].map((row) => row.cells[0].textContent),
+        return [[...table.tBodies[0].rows].map((row) => row.cells[0].firstChild.data.trim()),
                 title.getAttribute("aria-sort"), table.tFoot.rows.length];
         }})()"""
     )
@@ -73,7 +73,7 @@ def test_tables_are_sorted_by_number_and_categories_stay(opened):
     browser = opened("single")
     before = browser.run(
         "[...document.querySelector('table.scores').tBodies[0].rows].map((r) => [r.className, "
-        "r.cells[0].textContent, parseFloat(r.cells[1].textContent)])"
+        "r.cells[0].firstChild.data.trim(), parseFloat(r.cells[1].textContent)])"
     )
     sets = [row for row in before if row[0] == "set"]
     categories = [row for row in before if row[0] == "category"]

@@ -6,6 +6,7 @@ import pytest
 
 from jaxdet import config
 from jaxdet.errors import UserError
+from jaxdet.metrics import FAMILIES
 from jaxdet.report import write_report
 from jaxdet.report.contents import read_contents
 from jaxdet.report.labels import shown
@@ -64,7 +65,8 @@ def test_a_full_page(write, make_predictions, generators, tmp_path):
     stored = json.loads((tmp_path / "run0" / "results.json").read_text())
     for name, one in stored["sets"].items():
         low, high = one["ap_ci95"]
-        assert f"{name} {100 * one['ap']:.1f} {100 * low:.1f}{DASH}{100 * high:.1f}" in page.words
+        shown = f"{name} {FAMILIES[name]} {100 * one['ap']:.1f}"
+        assert f"{shown} {100 * low:.1f}{DASH}{100 * high:.1f}" in page.words
     assert f"Mean AP {100 * stored['mean_ap']:.1f} %" in page.words
     assert "Mean over 13 sets" in page.words
     assert "augment.blur_probability 0.5 0.0 chance of a Gaussian blur" in page.words
