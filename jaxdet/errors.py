@@ -37,7 +37,7 @@ class UserError(Exception):
 
 
 class BadArgumentError(UserError, ValueError, TypeError):
-    """What a Python call is given and cannot take; the message says what may be given."""
+    """Says that a Python call was given what it cannot take, and what may be given."""
 
 
 class BadImageError(UserError):

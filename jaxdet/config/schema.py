@@ -112,7 +112,7 @@ class Data:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Augment:
-    """What happens to a training image: resize, rescale, blur, JPEG, crop, noise, flip, in turn."""
+    """Lists what happens to a training image: resize, rescale, blur, JPEG, crop, noise, flip."""
 
     resize: int = option(
         0,

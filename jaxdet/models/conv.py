@@ -9,7 +9,7 @@ from flax.linen.dtypes import promote_dtype
 _init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 # Side of a ResNet's first kernel.
 _STEM = 7
-# Channels that cuDNN's kernels for tensor cores read at a time, 16 bytes of bfloat16, twice.
+# The blocks' channels are filled up to a multiple of this, the fastest of 12 and 16 on an H200.
 _ALIGNED = 16
 
 

@@ -12,7 +12,7 @@ EPSILON = 1e-5
 
 
 class Norm(nn.Module):
-    """What all forms of batch normalisation keep: parameters and running statistics by one name.
+    """Holds what all forms of batch normalisation keep: parameters and running statistics.
 
     Attributes:
       unbiased: whether the running variance is n / (n - 1) times the batch's.
