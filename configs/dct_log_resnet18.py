@@ -1,7 +1,6 @@
 """ResNet-18 on log cosine transforms, each coefficient scaled by the training images.
 
-Command:  python -m jaxdet.main --config=configs/dct_log_resnet18.py \
-              --config.data.root=ForenSynths --workdir=RUN
+Command:  python -m jaxdet.main --config=configs/dct_log_resnet18.py
 Source:   Frank et al., ICML 2020, GANDCTAnalysis (src/image_np.py, src/math.py,
           prepare_dataset.py): transform, logarithm, scale, Adam 1e-3, batch 32, patience 5.
           Otherwise here: ResNet-18 for their Keras networks, validation accuracy for their loss

@@ -1,7 +1,7 @@
 """Evaluation only, on the 13 test sets of ForenSynths: centre crop 224, no resizing.
 
 Command:  python -m jaxdet.main --config=configs/eval_forensynths.py \
-              --config.data.root=ForenSynths --config.model.init=RUN_OR_FILE --workdir=RUN
+              --config.model.init=RUN_OR_FILE
 Source:   Wang et al., CVPR 2020; sets and order of CNNDetection's eval_config.py
 Expected: published for the released Blur+JPEG(0.5) weights: mean AP 91.16 over these 13 sets;
           here: not measured

@@ -1,10 +1,9 @@
 """ForensicTransfer taught a new generator by few images: goes on from a run with others.
 
 Command:  python -m jaxdet.main --config=configs/papers/wang_table4.py --row=forensic_transfer \
-              --config.data.root=ForenSynths --workdir=runs
+              --workdir=runs
           python -m jaxdet.main --config=configs/forensic_transfer_adapt.py \
-              --config.model.init=runs/forensic_transfer --config.data.train_root=FEW \
-              --config.data.root=ForenSynths --workdir=RUN
+              --config.model.init=runs/forensic_transfer --config.data.train_root=FEW
           FEW/train/<class>/{0_real,1_fake} has the images of the new generator; all of them train
           where FEW has a val/ too, else half of them validate. --config.data.fraction=0.1 takes a
           tenth of those that train.

@@ -1,6 +1,6 @@
 """NPR: residuals of neighbouring pixels before two stages of a ResNet-50, on four classes.
 
-Command:  python -m jaxdet.main --config=configs/npr.py --config.data.root=ForenSynths --workdir=RUN
+Command:  python -m jaxdet.main --config=configs/npr.py
 Source:   Tan et al., CVPR 2024, and its code (networks/resnet.py, data/datasets.py, train.py):
           256 pixels, of which a random 224 train and are mirrored by a coin; all 256 are scored.
           Otherwise here: the shorter side becomes 256 and the middle is scored, there images are

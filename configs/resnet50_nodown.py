@@ -1,7 +1,6 @@
 """ResNet-50 that does not halve its first maps, scored on whole images too.
 
-Command:  python -m jaxdet.main --config=configs/resnet50_nodown.py \
-              --config.data.root=ForenSynths --workdir=RUN
+Command:  python -m jaxdet.main --config=configs/resnet50_nodown.py
 Source:   Gragnaniello et al., ICME 2021: the network, with published code (resnet50nodown.py).
           Its training code is not published: the recipe here is Wang et al.'s Blur+JPEG(0.5), and
           ImageNet weights at the start are assumed. Maps are 16 times as large as those of a

@@ -1,7 +1,6 @@
 """No augmentation of Wang et al.: ResNet-50 on ProGAN, 20 classes.
 
-Command:  python -m jaxdet.main --config=configs/resnet_20cls_noaug.py \
-              --config.data.root=ForenSynths --workdir=RUN
+Command:  python -m jaxdet.main --config=configs/resnet_20cls_noaug.py
 Source:   Wang et al., CVPR 2020, section 4.1 and table 2; CNNDetection at ea0b562
 Expected: published mean AP 90.1 over 11 sets; here: not measured
 """

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,6 +34,15 @@ _LONGEST = 5000
 
 class UserError(Exception):
     """A mistake in what was asked for: names the file or option and what to do."""
+
+
+class ListedError(UserError):
+    """A mistake of several parts, each of which gets a line of its own on a terminal."""
+
+    def __init__(self, head: str, parts: Sequence[str]):
+        """Takes what holds for all parts, and the parts."""
+        super().__init__(f"{head} {'; '.join(parts)}")
+        self.lines = (head, *parts)
 
 
 class BadArgumentError(UserError, ValueError, TypeError):
@@ -162,6 +171,8 @@ def guard() -> Iterator[None]:
     try:
         with _raising_stopped(), _flushed():
             yield
+    except ListedError as error:
+        _end(*error.lines, status=2)
     except UserError as error:
         _end(str(error), status=2)
     except RunFailedError as error:
@@ -259,10 +270,12 @@ def repeats_request() -> bool:
     return False
 
 
-def _end(message: str, *, status: int) -> NoReturn:
-    line = "error: " + " ".join(message.split())
+def _end(message: str, *parts: str, status: int) -> NoReturn:
+    lines = [" ".join(one.split()) for one in (f"error: {message}", *parts)]
     with contextlib.suppress(BrokenPipeError):
-        streams.tell(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}\N{HORIZONTAL ELLIPSIS}")
+        for line in (lines[0], *(f"  {part}" for part in lines[1:])):
+            short = len(line) <= _LONGEST
+            streams.tell(line if short else f"{line[:_LONGEST]}\N{HORIZONTAL ELLIPSIS}")
     with contextlib.suppress(OSError):
         streams.flush()
     sys.exit(status)

@@ -1,6 +1,6 @@
 """The main command: train, evaluate or both, as a config file says.
 
-    python -m jaxdet.main --config=FILE[:ARG] --workdir=DIR [--config.key=value ...]
+    python -m jaxdet.main --config=FILE[:ARG] [--workdir=DIR] [--config.key=value ...]
 
 Started again on the same folder it goes on; on a finished run it says so and does nothing.
 """
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from absl import flags
 
 _HELP = """\
-usage: python -m jaxdet.main --config=FILE[:ARG] --workdir=DIR [--config.key=value ...]
+usage: python -m jaxdet.main --config=FILE[:ARG] [--workdir=DIR] [--config.key=value ...]
 
 Trains and evaluates a detector of generated images, as the config file says.
 
   --config=FILE[:ARG]   a file of configs/, or one's own with get_config(arg)
-  --workdir=DIR         the run's folder; a run that is there goes on
+  --workdir=DIR         the run's folder, runs/NAME where none is given, by the config's name or a
+                        table's file; a run that is there goes on
   --config.key=value    any option of docs/configuration.md, such as --config.data.root=DIR
   --accept-config-changes
                         go on with a run of another config under this one: the old one stays as
@@ -58,13 +59,14 @@ def main(argv: list[str]) -> None:
         file, others = _take_file(argv)
         experiment = schema.load_file(file)
         if not isinstance(experiment, ConfigDict):
-            run_table(experiment, others)
+            path, _, argument = file.partition(":")
+            run_table(experiment, others, name="_".join(filter(None, (Path(path).stem, argument))))
             return
         config, values = schema.parse_options(experiment, others, _define)
-        if not values.workdir:
-            raise errors.UserError("--workdir is missing; see --help")
+        workdir = schema.chosen_workdir(values.workdir, config.name)
         # Imported late: a mistake on the command line is answered without waiting for JAX.
         from jaxdet import run
+        from jaxdet.progress import say
         from jaxdet.results import RunFolder
         from jaxdet.runtime.determinism import make_deterministic
         from jaxdet.runtime.distributed import joined
@@ -74,8 +76,10 @@ def main(argv: list[str]) -> None:
         if config.runtime.deterministic:
             make_deterministic()
         told = {**schema.common_options(config), "--accept-config-changes": accept}
-        folder = RunFolder(Path(values.workdir))
+        folder = RunFolder(workdir)
         with joined(told, [folder.lock]):
+            if values.workdir is None:
+                say(f"{workdir}: the run's folder, since no --workdir is given")
             keep_freed_memory()
             run.run(config, folder.path, accept_changes=accept)
 

@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 from jaxdet import config as schema
 from jaxdet.data.images import SPLITS, ImageSet
 from jaxdet.data.leaks import find_leaks
+from jaxdet.data.missing import check_present
 from jaxdet.data.names import check_utf8
 from jaxdet.data.splits import check_sizes, left_aside, load_test_sets, load_train_and_val
 from jaxdet.errors import RunFailedError, UserError
@@ -110,6 +111,8 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     check_config(config, folder, accept_changes=accept_changes)
     if _is_finished(config, folder):
         return None
+    needs_init = config.task == "eval" or not has_begun(folder)
+    check_present([config], needs_init=needs_init)
     for root in {config.data.root, config.train_root} - {""}:
         splits = (Path(root) / split for split in SPLITS)
         check_apart(folder.path, *splits, instead="--workdir")
@@ -122,7 +125,7 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     use_compile_cache(config.runtime.compile_cache)
     devices = mesh.make_mesh(config.runtime.devices)
     _check_batches(config, devices)
-    if config.task == "eval" or not has_begun(folder):
+    if needs_init:
         check_init(config)
     if config.task != "eval":
         training_detector(config)  # refuses what it cannot be

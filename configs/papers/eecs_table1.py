@@ -1,7 +1,6 @@
 """EECS6322, tables 1 (accuracy) and 2 (AP): augmentations, one class.
 
-Command:  python -m jaxdet.main --config=configs/papers/eecs_table1.py \
-              --config.data.root=ForenSynths --workdir=RUNS
+Command:  python -m jaxdet.main --config=configs/papers/eecs_table1.py
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
 Source:   EECS6322 (York University); CNNDetection at ea0b562
 Expected: published mean AP 75.6 to 88.1 over 13 sets; here: not measured

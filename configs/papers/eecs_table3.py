@@ -1,7 +1,6 @@
 """EECS6322, tables 3 (accuracy) and 4 (AP): 1, 3 and 5 classes.
 
-Command:  python -m jaxdet.main --config=configs/papers/eecs_table3.py \
-              --config.data.root=ForenSynths --workdir=RUNS
+Command:  python -m jaxdet.main --config=configs/papers/eecs_table3.py
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
 Source:   EECS6322 (York University); CNNDetection at ea0b562
 Expected: published mean AP 75.6 to 87.3 over 13 sets; here: not measured

@@ -1,7 +1,6 @@
 """Frank and Holz 2020, supplement A: classes with and without augmentation.
 
-Command:  python -m jaxdet.main --config=configs/papers/re_supplement_a.py \
-              --config.data.root=ForenSynths --workdir=RUNS
+Command:  python -m jaxdet.main --config=configs/papers/re_supplement_a.py
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
 Source:   Frank and Holz, ML Reproducibility Challenge 2020; their code at 47d3971
 Expected: published mean AP 84.3 to 93.8 over 11 sets; here: not measured

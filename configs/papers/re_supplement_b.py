@@ -1,7 +1,6 @@
 """Frank and Holz 2020, supplement B: trained on ProGAN or on StyleGAN2.
 
-Command:  python -m jaxdet.main --config=configs/papers/re_supplement_b.py \
-              --config.data.root=ForenSynths --workdir=RUNS
+Command:  python -m jaxdet.main --config=configs/papers/re_supplement_b.py
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
           The rows of StyleGAN2 train on data/stylegan2/train/{cat,horse};
           --row=NAME --config.data.train_root=DIR names another place.

@@ -1,7 +1,6 @@
 """Frank and Holz 2020, table 3: ResNet-50, VGG-11 and DCT-ResNet, 8 classes.
 
-Command:  python -m jaxdet.main --config=configs/papers/re_table3.py \
-              --config.data.root=ForenSynths --workdir=RUNS
+Command:  python -m jaxdet.main --config=configs/papers/re_table3.py
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
 Source:   Frank and Holz, ML Reproducibility Challenge 2020; their code at 47d3971
 Expected: published mean AP 74.5 to 93.1 over 11 sets; here: not measured

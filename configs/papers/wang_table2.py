@@ -1,7 +1,6 @@
 """Wang et al. 2020, table 2: augmentations, numbers of classes, Zhang et al.
 
-Command:  python -m jaxdet.main --config=configs/papers/wang_table2.py \
-              --config.data.root=ForenSynths --workdir=RUNS
+Command:  python -m jaxdet.main --config=configs/papers/wang_table2.py
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
           The rows of Zhang et al. train on data/cyclegan and data/autogan, each with a train/;
           --row=NAME --config.data.train_root=DIR names another place. For AutoGAN's:

@@ -1,7 +1,6 @@
 """Wang et al. 2020, table 4: other detectors, other images, shares of the data.
 
-Command:  python -m jaxdet.main --config=configs/papers/wang_table4.py \
-              --config.data.root=ForenSynths --workdir=RUNS
+Command:  python -m jaxdet.main --config=configs/papers/wang_table4.py
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
           Three of the first rows train on data/cyclegan, data/biggan and data/dip;
           --row=NAME --config.data.train_root=DIR names another place. For the last:

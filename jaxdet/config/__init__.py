@@ -18,7 +18,7 @@ from jaxdet.config.forms import (
     to_config_dict,
     to_json_dict,
 )
-from jaxdet.config.options import parse_options
+from jaxdet.config.options import chosen_workdir, parse_options
 from jaxdet.config.saved import read_config
 from jaxdet.config.schema import (
     Augment,
@@ -45,6 +45,7 @@ __all__ = [
     "Plateau",
     "Runtime",
     "Validation",
+    "chosen_workdir",
     "common_options",
     "config_hash",
     "differences",

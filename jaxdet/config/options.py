@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +14,7 @@ from jaxdet.config.forms import flatten, from_config_dict
 from jaxdet.config.schema import Config
 from jaxdet.config.validate import validate
 from jaxdet.errors import UserError
+from jaxdet.workdir.files import is_step
 
 
 def parse_options(
@@ -54,6 +56,21 @@ def parse_options(
     config = from_config_dict(overridden.value)
     validate(config)
     return config, values
+
+
+def chosen_workdir(given: str | None, name: str) -> Path:
+    """Returns the folder of a run or table: the one given, else `runs/NAME`.
+
+    Raises:
+      UserError: where the option is empty, or the name cannot be a folder's.
+    """
+    if given is not None:
+        if not given:
+            raise UserError("--workdir is empty; give a folder, or leave it out for runs/NAME")
+        return Path(given)
+    if not is_step(name):
+        raise UserError(f"{name!r:.80} is no name of a folder; give one with --workdir=DIR")
+    return Path("runs", name)
 
 
 def _check_name(name: str, known: Mapping[str, Any]) -> None:

@@ -64,7 +64,10 @@ def _joint_problems(config: Config) -> Iterator[str]:
             )
     yield from _part_problems(optim, config.model.norm_groups)
     if config.task == "eval" and not config.model.init:
-        yield "task='eval' needs weights: --config.model.init=PATH"
+        yield (
+            "task='eval' needs weights: --config.model.init=RUN_OR_FILE; released ones: "
+            "`python -m jaxdet.data fetch cnndetection-weights --root=weights`"
+        )
 
 
 def _part_problems(optim: Optim, groups: int) -> Iterator[str]:

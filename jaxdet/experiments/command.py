@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from absl import flags
 
@@ -12,6 +11,7 @@ from jaxdet import config as schema
 from jaxdet.errors import UserError
 from jaxdet.experiments.listing import listing
 from jaxdet.experiments.table import Row, Table
+from jaxdet.progress import say
 from jaxdet.ranges import parse_number
 from jaxdet.streams import show
 
@@ -20,13 +20,18 @@ _ARRAY = "SLURM_ARRAY_TASK_ID"
 
 
 def run_table(
-    table: object, arguments: Sequence[str], environment: Mapping[str, str] = os.environ
+    table: object,
+    arguments: Sequence[str],
+    *,
+    name: str,
+    environment: Mapping[str, str] = os.environ,
 ) -> None:
     """Lists the rows of a table or runs them, as a command line says.
 
     Args:
       table: what a config file's get_table gave.
       arguments: of the command, the program's name first, without --config.
+      name: of the folder below runs/ where no --workdir is given.
       environment: where a job of an array finds its number.
 
     Raises:
@@ -37,13 +42,11 @@ def run_table(
     if not isinstance(table, Table):
         raise UserError("--config: get_table gives no jaxdet.experiments.Table")
     table, values = with_options(table, arguments)
-    workdir = Path(values.workdir) if values.workdir else None
+    workdir = schema.chosen_workdir(values.workdir, name)
     if values.list:
         show(listing(table, workdir, _speed(values)))
         return
     rows = _chosen(table, values.row, environment)
-    if workdir is None:
-        raise UserError("--workdir is missing; see --help")
     # Imported late: a mistake on the command line is answered without waiting for JAX.
     from jaxdet.experiments.runner import run_rows
     from jaxdet.results import RunFolder
@@ -62,6 +65,8 @@ def run_table(
     }
     locks = [RunFolder(workdir / row.name).lock for row in rows]
     with joined({**told, "--accept-config-changes": accept}, locks):
+        if values.workdir is None:
+            say(f"{workdir}: the table's folder, since no --workdir is given")
         keep_freed_memory()
         run_rows(table, rows, workdir, accept_changes=accept)
 

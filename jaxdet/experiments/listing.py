@@ -13,18 +13,18 @@ _HEAD = ("row", "", "seed", "state", "GPU hours", "published")
 _INDENT = "   = "
 
 
-def listing(table: Table, workdir: Path | None, images_per_second: float | None) -> str:
+def listing(table: Table, workdir: Path, images_per_second: float | None) -> str:
     """The text.
 
     Args:
       table: with the rows as they would run.
-      workdir: where its runs lie; None: nobody knows their state.
+      workdir: where its runs lie.
       images_per_second: training speed to reckon with; None: hours are not known.
     """
     cells = [
         (
             str(number), row.name, str(row.config.seed),
-            "" if workdir is None else state_of(row, workdir),
+            state_of(row, workdir),
             _hours(row, images_per_second), "".join(row.published[:1]),
         )
         for number, row in enumerate(table.rows, start=1)

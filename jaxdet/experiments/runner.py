@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 
+from jaxdet.data.missing import check_present, find_missing
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.experiments import beside
 from jaxdet.experiments.state import FINISHED, state_of
@@ -35,10 +36,19 @@ def run_rows(
     with comparing("the folder of a table"):
         if RunFolder(workdir).config.exists():
             raise UserError(f"{workdir}: holds a run, not a table; give another --workdir")
+        _see_that_one_can_start(rows, workdir)
     with signals.deferred():
         failed = dict(_failures(rows, workdir, accept_changes=accept_changes))
     _report(table, workdir, all_asked=len(rows) == len(table.rows))
     _raise_for(failed, len(rows))
+
+
+def _see_that_one_can_start(rows: Sequence[Row], workdir: Path) -> None:
+    """Raises UserError that names once what all rows lack, where none has what it begins with."""
+    configs = [row.config for row in rows]
+    begun = any(RunFolder(workdir / row.name).config.exists() for row in rows)
+    if not begun and all(any(find_missing(config)) for config in configs):
+        check_present(configs)
 
 
 def _failures(

@@ -38,11 +38,6 @@ def check_init(config: schema.Config) -> None:
     path = Path(config.model.init)
     if not config.model.init:
         return
-    if not path.exists():
-        way = "" if config.task == "eval" else ", or start at random with --config.model.init="
-        raise UserError(
-            f"model.init={path}: no such file or run; see docs/training.md for weights{way}"
-        )
     if find_run(path)[0] is None:
         _load_weights(path, config)
     else:

@@ -23,7 +23,8 @@ def mistake(finish):
     ("arguments", "says"),
     [
         ([], "--config=FILE is missing"),
-        (["--config=configs/small.py"], "--workdir is missing"),
+        (["--config=configs/small.py", "--workdir="], "--workdir is empty"),
+        (["--config=configs/small.py", "--config.name=a/b"], "'a/b' is no name of a folder"),
         (["--config=configs/none.py", "--workdir=w"], "configs/none.py"),
         (["--config=configs/small.py:huge", "--workdir=w"], "small.py:huge"),
         (["--config=configs/small.py", "--workdir=w", "--config.no_such_key=1"], "no_such_key"),

@@ -102,7 +102,7 @@ def test_repeats_are_not_given_one_seed(command, monkeypatch, array):
     [
         ((RE, "--workdir=w", "--row=foo"), "--row=foo: no such row; give 1 to 7, or 20cls_noaug"),
         ((RE, "--workdir=w", "--row=0"), "--row=0: no such row"),
-        ((RE, "--row=1"), "--workdir is missing"),
+        ((RE, "--row=1", "--workdir="), "--workdir is empty"),
         ((RE, "--workdir=w", "--config.nope=1"), "nope"),
         ((RE, "--workdir=w", "surplus"), "surplus: not an option"),
         (("--config=configs/small.py", "--workdir=w", "--list"), "list"),
@@ -210,10 +210,9 @@ def test_rows_that_differ_by_their_seed_have_mean_and_deviation():
 
 
 def test_one_row_that_fails_is_one_line(command, tmp_path):
+    (tmp_path / "train" / "cat").mkdir(parents=True)
+    (tmp_path / "test").mkdir()
     options = (f"--config.data.root={tmp_path}", f"--workdir={tmp_path / 'runs'}")
-    status, _, err = command(RE, "--row=1", *options)
+    status, _, err = command(RE, "--row=1", "--config.model.init=", *options)
     assert (status, err.count("\n")) == (2, 1)
-    assert err == (
-        f"error: row 20cls_noaug: {tmp_path}/train: no such folder; it holds the images to "
-        "train on\n"
-    )
+    assert err.startswith(f"error: row 20cls_noaug: {tmp_path}/train/cat")
