@@ -130,8 +130,9 @@ def _measure_dip(options: argparse.Namespace) -> list[dict[str, Any]]:
     from jaxdet.generators.dip import DipSettings
 
     settings = DipSettings(
-        size=options.size, width=options.width, levels=options.levels, at_once=options.at_once
-    )
+        size=options.size, network="hourglass", width=options.width, levels=options.levels,
+        at_once=options.at_once,
+    )  # fmt: skip
     plan = Plan(settings=settings, updates=options.updates, rounds=options.rounds)
     return measure_prior(plan, say=answer)
 

@@ -42,10 +42,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="autogan (default 0.5)",
     )
     parser.add_argument(
+        "--network",
+        default=left_out,
+        metavar="NAME",
+        help="dip: progan (default), the generator that Wang et al. used, or hourglass",
+    )
+    parser.add_argument(
         "--upsampling",
         default=left_out,
         metavar="NAME",
-        help="dip: bilinear (default) or nearest; autogan: transposed (default) or nearest",
+        help="hourglass of dip: bilinear (default) or nearest; autogan: transposed (default) or "
+        "nearest",
     )
 
 
@@ -110,10 +117,10 @@ NUMBERS: Mapping[str, str] = MappingProxyType(
         "test-images": "per label and generator (default 200; dip 40)",
         "steps": "builtin: updates per round of a generator's training (default 300); "
         "dcgan, wgan_gp: updates of the generator (default 20000)",
-        "width": "channels of the first layers (default 64; dip 128)",
+        "width": "channels of the first layers (default 64; dip 512, its hourglass 128)",
         "batch-size": "autogan, dcgan, wgan_gp (default 8, 128, 64)",
         "iterations": "dip: per image (default 6000)",
-        "levels": "dip: halvings of the network (default 5)",
+        "levels": "dip: halvings of the hourglass (default 5)",
         "at-once": "dip: images trained at once, spread over the devices (default 8)",
         "epochs": "autogan (default 200)",
         "blocks": "autogan: residual blocks (default 9)",

@@ -1,7 +1,8 @@
 """Deep image prior as a maker of fakes (Wang et al., CVPR 2020, appendix A.4).
 
-One network for each image learns to draw it from fixed noise; what it draws on the way are the
-fakes. Images are independent, so many networks are trained at once, on one device or on many.
+One network for each image, the generator of ProGAN in the paper, learns to draw it from fixed
+noise; what it draws on the way are the fakes. Images are independent, so many networks are trained
+at once, on one device or on many.
 """
 
 import functools
@@ -18,11 +19,12 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from jaxdet.data.images import SPLITS
-from jaxdet.errors import RunFailedError
+from jaxdet.errors import RunFailedError, UserError
 from jaxdet.generators.fit import Say, to_pixels
 from jaxdet.generators.grid import write_grid
 from jaxdet.generators.hourglass import NOISE, UPSAMPLINGS, Hourglass
 from jaxdet.generators.photos import Crops
+from jaxdet.generators.progan import START, Generator
 from jaxdet.generators.sets import CutSettings, fidelity, set_folder, write_images
 from jaxdet.generators.snapshots import load_snapshot, save_snapshot
 from jaxdet.runtime.mesh import batch_sharding, make_even_mesh
@@ -30,7 +32,8 @@ from jaxdet.workdir.files import read_json, write_json
 
 SNAPSHOTS = 6  # evenly over the iterations: 1000, 2000 ... 6000
 RATES = (1e-2, 1e-3, 1e-4)  # each for a third of the iterations
-_NOISE_RANGE = 0.1  # uniform from 0, Ulyanov et al.
+NETWORKS = ("progan", "hourglass")
+_NOISE_RANGE = 0.1  # of an hourglass: uniform from 0, Ulyanov et al.
 _SHEET = 8  # images on a sheet, in columns: the photograph, then its snapshots
 
 State = Any  # of one network, or of many: the same tree with one more axis in front
@@ -47,19 +50,40 @@ class DipSettings(CutSettings):
     val_images: int = 40
     test_images: int = 40
     iterations: int = 6000
-    upsampling: str = "bilinear"  # or nearest
-    width: int = 128  # channels
-    levels: int = 5
+    network: str = "progan"  # or hourglass, the one of Ulyanov et al.
+    width: int = 0  # channels; 0: 512 of progan, 128 of hourglass
+    upsampling: str = ""  # of hourglass: bilinear, or nearest; empty: bilinear
+    levels: int = 0  # of hourglass; 0: 5
     at_once: int = 8  # networks; their number, like that of devices, changes the rounding alone
 
     def __post_init__(self) -> None:
         """Raises UserError for a value that cannot be."""
         super().__post_init__()
-        self.one_of("upsampling", UPSAMPLINGS)
-        self.at_least(1, "width", "levels", "at_once")
+        self.one_of("network", NETWORKS)
+        self.at_least(1, "at_once")
         self.at_least(SNAPSHOTS, "iterations")
-        # Two pixels a side are left at the bottom, of which normalisation can take a deviation.
-        self.multiple_of(2**self.levels, least=2 ** (self.levels + 1))
+        if self.network == "hourglass":
+            self.one_of("upsampling", ("", *UPSAMPLINGS))
+            # Two pixels a side are left at the bottom, for normalisation to take a deviation of.
+            levels = self.make_network().levels
+            self.multiple_of(2**levels, least=2 ** (levels + 1))
+            return
+        for name in ("upsampling", "levels"):
+            if getattr(self, name):
+                given = f"--{name}={getattr(self, name)}"
+                raise UserError(f"{given}: --network=progan has its own; use --network=hourglass")
+        if self.size < 2 * START or self.size & (self.size - 1):
+            raise UserError(f"--size={self.size}: --network=progan draws a power of 2, 8 or more")
+
+    def make_network(self) -> Generator | Hourglass:
+        """Returns the untrained network."""
+        if self.network == "progan":
+            return Generator(size=self.size, width=self.width or 512)
+        return Hourglass(
+            width=self.width or 128,
+            levels=self.levels or 5,
+            upsampling=self.upsampling or "bilinear",
+        )
 
     @property
     def snapshots(self) -> tuple[int, ...]:
@@ -87,15 +111,16 @@ class Prior:
 @functools.cache
 def make_prior(settings: DipSettings, mesh: Mesh) -> Prior:
     """The functions of these settings, for groups that lie evenly on the mesh's devices."""
-    network = Hourglass(
-        width=settings.width, levels=settings.levels, upsampling=settings.upsampling
-    )
+    network = settings.make_network()
     adam = optax.adam(make_rate(settings.iterations))
-    shape = (settings.size, settings.size, NOISE)
 
     def init(row: jax.Array) -> State:
         keys = jax.random.split(jax.random.fold_in(jax.random.key(settings.seed), row))
-        noise = jax.random.uniform(keys[0], shape, maxval=_NOISE_RANGE)
+        if isinstance(network, Generator):
+            noise = jax.random.normal(keys[0], (network.width,))
+        else:
+            shape = (settings.size, settings.size, NOISE)
+            noise = jax.random.uniform(keys[0], shape, maxval=_NOISE_RANGE)
         variables = network.init(keys[1], noise)
         return {"noise": noise, "variables": variables, "moments": adam.init(variables)}
 

@@ -35,7 +35,8 @@ class Conv(nn.Module):
         bound = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform", -1, -2)
         weights = self.param("kernel", bound, (self.channels, fan_in))
         bias = self.param("bias", _uniform(fan_in**-0.5), (self.channels,))
-        return _neighbours(x, kernel=self.kernel, strides=self.strides) @ weights.T + bias
+        around = neighbours(x, kernel=self.kernel, strides=self.strides, border="reflect")
+        return around @ weights.T + bias
 
 
 class Norm(nn.Module):
@@ -76,7 +77,7 @@ class Hourglass(nn.Module):
         """f32 [H, W, C] -> f32 [2H, 2W, C]."""
         h, w, c = x.shape
         if self.upsampling == "nearest":
-            return x.repeat(2, axis=0).repeat(2, axis=1)
+            return repeat_pixels(x)
         return jax.image.resize(x, (2 * h, 2 * w, c), "bilinear")
 
 
@@ -84,12 +85,24 @@ def _layer(x: jax.Array, *, channels: int, kernel: int, strides: int = 1) -> jax
     return nn.leaky_relu(Norm()(Conv(channels, kernel, strides)(x)), _SLOPE)
 
 
-def _neighbours(x: jax.Array, *, kernel: int, strides: int) -> jax.Array:
-    """The pixels under the kernel at each place: f32 [H', W', kernel * kernel * C]."""
+def repeat_pixels(x: jax.Array) -> jax.Array:
+    """Doubles both sides by nearest neighbours: f32 [H, W, C] -> f32 [2H, 2W, C]."""
+    return x.repeat(2, axis=0).repeat(2, axis=1)
+
+
+def neighbours(x: jax.Array, *, kernel: int, strides: int = 1, border: str) -> jax.Array:
+    """Returns the pixels under a kernel at each place, f32 [H', W', kernel * kernel * C].
+
+    Args:
+      x: f32 [H, W, C].
+      kernel: pixels a side, odd.
+      strides: between places.
+      border: what lies beyond the map, a mode of `jnp.pad`: "reflect", or "constant" for zeros.
+    """
     if kernel == 1:
         return x[::strides, ::strides]
     reach, (h, w, _) = kernel // 2, x.shape
-    padded = jnp.pad(x, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
+    padded = jnp.pad(x, ((reach, reach), (reach, reach), (0, 0)), mode=border)
     shifts = [(dy, dx) for dy in range(kernel) for dx in range(kernel)]
     shifted = [padded[dy : dy + h : strides, dx : dx + w : strides] for dy, dx in shifts]
     return jnp.concatenate(shifted, axis=-1)

@@ -7,7 +7,7 @@ from jaxdet.generators.dip import DipSettings
 @pytest.mark.slow
 def test_rows_and_ratio_of_two_networks():
     # Inside, the losses of both ways are held against each other.
-    settings = DipSettings(size=32, levels=1, width=4, at_once=2)
+    settings = DipSettings(size=32, network="hourglass", levels=1, width=4, at_once=2)
     rows = measure_prior(Plan(settings=settings, updates=2, rounds=1), say=lambda line: None)
     assert [row["what"] for row in rows] == ["dip, 2 at once", "reference: dip, one by one"]
     assert rows[1]["ratio_to_reference"] == 1

@@ -23,9 +23,8 @@ def test_synth_makes_the_dataset_then_says_that_it_is_there(tmp_path):
 
 def test_synth_by_a_method(tmp_path):
     few = ["--size=32", "--train-images=2", "--val-images=1", "--test-images=1", "--width=2"]
-    done = run(
-        "synth", "--method=dip", f"--root={tmp_path}/set", "--levels=1", "--iterations=6", *few
-    )
+    made = ["--method=dip", "--network=hourglass", "--levels=1", "--iterations=6"]
+    done = run("synth", f"--root={tmp_path}/set", *made, *few)
     assert (done.returncode, done.stderr) == (0, "")
     assert "psnr" in done.stdout
     assert len(list(tmp_path.glob("set/test/dip/iteration_*/1_fake/*.png"))) == 6

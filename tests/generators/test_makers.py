@@ -21,7 +21,7 @@ from tests.generators.test_photos import save_photographs
 COUNTS = {"train_images": 6, "val_images": 2, "test_images": 3}
 SMALL = {"size": 32, "width": 4, **COUNTS}
 TINY = {
-    "dip": DipSettings(levels=1, iterations=12, at_once=4, **SMALL),
+    "dip": DipSettings(iterations=12, at_once=4, **SMALL),
     "autogan": AutoganSettings(blocks=1, epochs=2, batch_size=2, **SMALL),
     "dcgan": DcganSettings(steps=4, batch_size=4, **SMALL),
     "wgan_gp": WganGpSettings(steps=4, batch_size=4, critic_steps=2, **SMALL),
@@ -202,10 +202,15 @@ def check_record_tells_what_was_measured(method, root):
 @pytest.mark.parametrize(
     ("kind", "wrong"),
     [
-        (DipSettings, {"size": 96, "levels": 6}),
-        (DipSettings, {"size": 32}),
+        (DipSettings, {"size": 96}),
+        (DipSettings, {"size": 4}),
+        (DipSettings, {"levels": 4}),
+        (DipSettings, {"upsampling": "nearest"}),
+        (DipSettings, {"network": "stylegan"}),
+        (DipSettings, {"size": 96, "levels": 6, "network": "hourglass"}),
+        (DipSettings, {"size": 32, "network": "hourglass"}),
+        (DipSettings, {"upsampling": "transposed", "network": "hourglass"}),
         (DipSettings, {"iterations": 5}),
-        (DipSettings, {"upsampling": "transposed"}),
         (DipSettings, {"at_once": 0}),
         (AutoganSettings, {"size": 33}),
         (AutoganSettings, {"blocks": -1}),
