@@ -22,8 +22,8 @@ _README = "cnndetection_readme; readme; Blur+JPEG ({}); released weights"
 _RELEASED = MappingProxyType(
     {f"blur_jpg_prob{p}.pth": _README.format(p) for p in ("0.1", "0.5")},
 )
-# The settings of Wang et al., A.7, that are not the papers' protocol.
-_RESIZED = "resize 256, center crop 224"
+# The setting of Wang et al., A.7, that is not the papers' protocol.
+RESIZED = "resize 256, center crop 224"
 # Detectors that they scored at another crop than their own (A.5).
 _CROP, _OTHER_CROPS = (
     224,
@@ -99,7 +99,7 @@ def _metrics(row: str, config: schema.Config) -> set[str]:
     without resizing, but for two detectors to 224.
     """
     protocol, crop = config.evaluation.protocols[0], config.eval_crop
-    if _RESIZED in row:
+    if RESIZED in row:
         same = (protocol, config.evaluation.resize, crop) == ("resize", 256, 224)
         return {"AP"} if same else set()
     if protocol == "full":

@@ -6,27 +6,34 @@ whatever was scored, and says where numbers cannot be compared.
 
 import csv
 import dataclasses
+import functools
 import io
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TypeVar
 
 from jaxdet.config import Config
-from jaxdet.evals.published import published_rows
+from jaxdet.evals.published import RESIZED, published_rows
 from jaxdet.experiments.table import Row, Table
 from jaxdet.metrics import USUAL_NAMES, family_heads
 from jaxdet.pages import spreadsheet_safe
 from jaxdet.report.markdown import escaped, markdown_table
 from jaxdet.report.rows import TRAINED_MARK, TRAINED_NOTE
-from jaxdet.results import Results, SetResult
+from jaxdet.results import Results, Scores
 
 _FOLDERS = {usual: folder for folder, usual in USUAL_NAMES.items()}
 # The papers' measures to fields of a set's result.
-_FIELDS = {
-    "AP": "ap",
-    "accuracy": "accuracy",
-    "TPR (positive = real)": "accuracy_real",
-    "TNR": "accuracy_fake",
-}
+_FIELDS = MappingProxyType(
+    {
+        "AP": "ap",
+        "accuracy": "accuracy",
+        "TPR (positive = real)": "accuracy_real",
+        "TNR": "accuracy_fake",
+    }
+)
+# Whose categories Wang et al.'s table 6 has.
+_BY_CATEGORY = "cyclegan"
 _MEANS = ("mAP", "mean")
 _TINY = "Tiny form: other images, sizes and epochs. These numbers cannot be compared."
 
@@ -43,36 +50,97 @@ class Pair:
     measured: float | None
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A measure that a paper prints.
+
+    Attributes:
+      title: what it is called beside others.
+      value: of a column of the paper's table, 0..1; None where it was not measured.
+    """
+
+    title: str
+    value: Callable[[Results, str], float | None]
+
+
+def _measure(source: str, metric: str) -> Measure | None:
+    """Returns what a row of published.csv measures; None for what no result holds."""
+    if metric not in _FIELDS:
+        return None
+    _, table, setting, _ = source.split("; ")
+    if setting.endswith("/ Oracle"):
+        return Measure(title="accuracy at the best threshold", value=_oracle)
+    if setting.endswith("/ Two-shot"):
+        return Measure(title="two-shot accuracy", value=_two_shot)
+    if table == "table6":
+        return Measure(title="accuracy by category of CycleGAN", value=_of_category)
+    if RESIZED in setting:
+        field = _FIELDS[metric]
+        return Measure(title=f"{metric}, resized", value=functools.partial(_resized, field=field))
+    return Measure(title=metric, value=functools.partial(_plain, field=_FIELDS[metric]))
+
+
+def _plain(results: Results, column: str, *, field: str) -> float | None:
+    return getattr(_named(results.sets, column), field, None)
+
+
+def _oracle(results: Results, column: str) -> float | None:
+    one = _named(results.sets, column)
+    return None if one is None else one.measures.get("oracle_accuracy")
+
+
+def _two_shot(results: Results, column: str) -> float | None:
+    one = _named(results.sets, column)
+    return None if one is None or one.two_shot is None else one.two_shot.accuracy
+
+
+def _of_category(results: Results, column: str) -> float | None:
+    one = results.sets.get(_BY_CATEGORY)
+    found = None if one is None else one.categories.get(column.lower())
+    return None if found is None else found.accuracy
+
+
+def _resized(results: Results, column: str, *, field: str) -> float | None:
+    condition = results.conditions.get("resize")
+    return None if condition is None else getattr(_named(condition.sets, column), field, None)
+
+
+_Scored = TypeVar("_Scored", bound=Scores)
+
+
+def _named(sets: Mapping[str, _Scored], column: str) -> _Scored | None:
+    folder = _folder(column)
+    # "WGAN-GP" may lie in wgan-gp or in wgan_gp, as our maker names it.
+    return sets.get(folder) or sets.get(folder.replace("-", "_"))
+
+
 def pairs_of(row: Row, results: Results) -> Iterator[Pair]:
-    """Every number of the row's published rows; a measure that two of them print, once."""
-    told: set[str] = set()
+    """Yields every number of the row's published rows; what two of them print, once."""
+    told: set[tuple[str, str]] = set()
     for source in row.published:
-        printed = published_rows().get(source, [])
-        new = [one for one in printed if one[0] not in told and one[0] in _FIELDS]
-        told |= {metric for metric, _, _ in new}
-        for metric, column, value in new:
-            columns = [name for kind, name, _ in new if kind == metric and name not in _MEANS]
-            ours = _measured(results, metric, column, columns)
+        printed = [
+            (measure, column, value)
+            for metric, column, value in published_rows().get(source, [])
+            if (measure := _measure(source, metric))
+        ]
+        for measure, column, value in printed:
+            if (measure.title, column) in told:
+                continue
+            told.add((measure.title, column))
+            columns = [c for m, c, _ in printed if m.title == measure.title and c not in _MEANS]
             yield Pair(
-                row=row.name, source=source, metric=metric, column=column,
-                published=value, measured=ours,
+                row=row.name, source=source, metric=measure.title, column=column,
+                published=value, measured=_measured(results, measure, column, columns),
             )  # fmt: skip
 
 
-def _measured(results: Results, metric: str, column: str, columns: Sequence[str]) -> float | None:
-    """Ours in percent; a mean only where all sets that the paper's is over were scored."""
+def _measured(
+    results: Results, measure: Measure, column: str, columns: Sequence[str]
+) -> float | None:
+    """Returns ours in percent; a mean only where all that the paper's is over was scored."""
     if column not in _MEANS:
-        return _score(results, metric, column)
-    return _mean([_score(results, metric, one) for one in columns])
-
-
-def _score(results: Results, metric: str, column: str) -> float | None:
-    folder = _folder(column)
-    # "WGAN-GP" may lie in wgan-gp or in wgan_gp, as our maker names it.
-    names = (folder, folder.replace("-", "_"))
-    one: SetResult | None = next((results.sets[n] for n in names if n in results.sets), None)
-    value = None if one is None else getattr(one, _FIELDS[metric])
-    return _percent(value)
+        return _percent(measure.value(results, column))
+    return _mean([_percent(measure.value(results, one)) for one in columns])
 
 
 def _folder(column: str) -> str:
@@ -100,7 +168,7 @@ def markdown_text(table: Table, measured: Sequence[tuple[Row, Results]]) -> str:
     parts += [_TINY] if table.tiny else []
     for metric in dict.fromkeys(pair.metric for pair in pairs):
         chosen = [pair for pair in pairs if pair.metric == metric]
-        parts += [f"## {escaped(metric)}, percent", _measure(metric, chosen, measured)]
+        parts += [f"## {escaped(metric)}, percent", _table(metric, chosen, measured)]
     parts += [f"{TRAINED_NOTE}."] if any(row.config.data.generator for row, _ in measured) else []
     notes = _notes([row for row, _ in measured])
     parts += ["## Not verified, or otherwise here", "\n".join(notes)] if notes else []
@@ -116,7 +184,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     return [f"- {', '.join(own)}: {escaped(note)}" for note, own in names.items()]
 
 
-def _measure(metric: str, pairs: Sequence[Pair], measured: Sequence[tuple[Row, Results]]) -> str:
+def _table(metric: str, pairs: Sequence[Pair], measured: Sequence[tuple[Row, Results]]) -> str:
     columns = list(dict.fromkeys(pair.column for pair in pairs))
     cells = {(pair.row, pair.column): pair for pair in pairs}
     # Of one decimal or, where a source prints more, of two.
@@ -131,16 +199,23 @@ def _measure(metric: str, pairs: Sequence[Pair], measured: Sequence[tuple[Row, R
             ]
             for line in _lines([row.name], columns, cells, digits)
         )
-        values = [_percent(getattr(one, _FIELDS[metric])) for one in results.sets.values()]
         body.append([row.name, "published", *printed, ""])
         how = f"measured, seed {row.config.seed}, {results.protocol} {row.config.eval_crop}"
-        body.append(["", how, *ours, f"{_cell([_mean(values)], digits)} ({len(values)})"])
+        body.append(["", how, *ours, _mean_of_sets(results, metric, digits)])
     for names in _repeats([row for row, _ in measured]):
         printed, ours = _lines(names, columns, cells, digits)
         how = f"mean \N{PLUS-MINUS SIGN} deviation of {len(names)} runs"
         body.append([", ".join(names), f"published, {how}", *printed, ""])
         body.append(["", f"measured, {how}", *ours, ""])
     return markdown_table(["row", "", *columns, f"mean {metric} (sets scored)"], body)
+
+
+def _mean_of_sets(results: Results, metric: str, digits: int) -> str:
+    """Returns the mean over all sets that were scored, and how many, of a field of theirs."""
+    if metric not in _FIELDS:
+        return ""
+    values = [_percent(getattr(one, _FIELDS[metric])) for one in results.sets.values()]
+    return f"{_cell([_mean(values)], digits)} ({len(values)})"
 
 
 def _repeats(rows: Sequence[Row]) -> list[list[str]]:

@@ -1,6 +1,7 @@
 """Any experiment scaled down to minutes on two cores, through the same code."""
 
 import dataclasses
+import re
 from types import MappingProxyType
 
 from jaxdet.config import Config
@@ -11,6 +12,8 @@ from jaxdet.experiments.table import Row, Table
 _CLASSES = 20
 # The built-in dataset has images of 72 pixels.
 _CROP = 64
+# The folder of a table's runs, as the main command names it.
+_TABLE = re.compile(r"^(runs/\w+)/")
 _SMALLER = MappingProxyType({"resnet50": "resnet18", "dct_resnet50": "dct_resnet18"})
 
 
@@ -39,6 +42,8 @@ def tiny(config: Config) -> Config:
     rate falls and which epoch is chosen stays.
     """
     data, model, optim = config.data, config.model, config.optim
+    if config.task == "eval":
+        return _tiny_evaluation(config)
     protocols = tuple(p for p in config.evaluation.protocols if p != "resize") or ("crop",)
     classes = len(data.classes) or data.num_classes or _CLASSES
     return dataclasses.replace(
@@ -75,4 +80,23 @@ def tiny(config: Config) -> Config:
             bootstrap=200,
         ),
         runtime=dataclasses.replace(config.runtime, log_every=10),
+    )
+
+
+def _tiny_evaluation(config: Config) -> Config:
+    """Returns the same evaluation on the built-in dataset, of a run of a tiny table."""
+    narrow = max(config.model.width // 4, 4)
+    return dataclasses.replace(
+        config,
+        name=f"{config.name}_tiny",
+        data=dataclasses.replace(config.data, root="data/synth", generator=""),
+        model=dataclasses.replace(
+            config.model,
+            name=_SMALLER.get(config.model.name, config.model.name),
+            width=narrow,
+            init=_TABLE.sub(r"\1_tiny/", config.model.init),
+        ),
+        evaluation=dataclasses.replace(
+            config.evaluation, crop=_CROP, resize=_CROP, two_shot=2, bootstrap=200
+        ),
     )

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -6,7 +7,7 @@ from jaxdet import config as schema
 from jaxdet import main
 from jaxdet.experiments.beside import csv_text, markdown_text, pairs_of
 from jaxdet.experiments.state import state_of
-from jaxdet.results import Results, SetResult
+from jaxdet.results import Condition, Results, Scores, SetResult, TwoShot
 from tests.golden import tables
 
 RE = "--config=configs/papers/re_table1.py:tiny"
@@ -166,6 +167,38 @@ def test_ap_and_accuracy_of_one_run_come_from_both_tables():
     (mean,) = [p for p in every if p.column == "mean"]
     assert mean.measured == pytest.approx((12 * 50 + 76) / 13)
     assert csv_text(every).count("\n") == 1 + 13 + 14
+
+
+def test_further_protocols_stand_beside_what_was_printed_of_them():
+    (row,) = tables.load("wang_protocols").rows
+    two_shot = TwoShot(
+        accuracy=0.8, accuracy_sd=0.1, threshold=0.0, threshold_sd=0.1, pairs=4, crops=2
+    )
+    horse = Scores(ap=0.9, accuracy=0.6, accuracy_real=0.6, accuracy_fake=0.6, auc=0.9,
+                   n_real=5, n_fake=5, ap_ci95=None, sharpness_ap=0.5)  # fmt: skip
+    measured = dataclasses.replace(
+        results(
+            stylegan=result(accuracy=0.7, measures={"oracle_accuracy": 0.75}, two_shot=two_shot),
+            cyclegan=result(categories={"horse": horse}),
+            whichfaceisreal=result(ap=0.4),
+        ),
+        conditions={
+            "resize": Condition(
+                kind="protocol", level=None, sets={"whichfaceisreal": horse}, mean_ap=0.9
+            )
+        },
+    )
+    pairs = {(p.metric, p.column): (p.published, p.measured) for p in pairs_of(row, measured)}
+    assert pairs["accuracy", "StyleGAN"] == (87.1, pytest.approx(70))
+    assert pairs["accuracy at the best threshold", "StyleGAN"] == (96.8, pytest.approx(75))
+    assert pairs["two-shot accuracy", "StyleGAN"] == (91.9, pytest.approx(80))
+    assert pairs["accuracy by category of CycleGAN", "Horse"] == (62.1, pytest.approx(60))
+    assert pairs["accuracy by category of CycleGAN", "mean"] == (80.8, None)
+    assert pairs["AP", "WhichFaceIsReal"] == (93.2, pytest.approx(40))
+    assert pairs["AP, resized", "WhichFaceIsReal"] == (82.6, pytest.approx(90))
+    assert pairs["two-shot accuracy", "SAN"] == (54.8, None)
+    text = markdown_text(tables.load("wang_protocols"), [(row, measured)])
+    assert "## two-shot accuracy, percent" in text
 
 
 def test_the_tables_of_a_paper_show_what_was_measured_and_say_where_tiny():

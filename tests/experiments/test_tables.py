@@ -16,10 +16,6 @@ from tests.golden import configs, tables
 EXCEPTIONS = {
     "cnndetection_readme; readme; ": "released weights, scored by configs/eval_forensynths.py",
     "wang2020; table1; ": "counts of images",
-    "wang2020; table3; ": "20cls_blur_jpeg_0.1 of wang_table2 on further sets",
-    "wang2020; table5; ": "the same at other thresholds",
-    "wang2020; table6; ": "the same by category of CycleGAN",
-    "wang2020; appendixA.7; ": "the same with and without resizing",
 }
 # Printed by Frank and Holz from table 2 of Wang et al.
 COPIED = tuple(f"frank2020re; table{n}; " for n in (1, 2))
