@@ -15,6 +15,7 @@ def get_table(arg: str = "") -> Table:
             title="EECS6322, tables 1 (accuracy) and 2 (AP): augmentations, one class",
             source="EECS6322 (York University); CNNDetection at ea0b562",
             rows=eecs.tables_1_and_2(),
+            figures=(eecs.FIGURE_1,),
         ),
         arg,
     )

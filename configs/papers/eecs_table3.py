@@ -15,6 +15,7 @@ def get_table(arg: str = "") -> Table:
             title="EECS6322, tables 3 (accuracy) and 4 (AP): 1, 3 and 5 classes",
             source="EECS6322 (York University); CNNDetection at ea0b562",
             rows=eecs.tables_3_and_4(),
+            figures=(eecs.FIGURE_3,),
         ),
         arg,
     )

@@ -15,6 +15,7 @@ def get_table(arg: str = "") -> Table:
             title="Frank and Holz 2020, supplement A: classes with and without augmentation",
             source="Frank and Holz, ML Reproducibility Challenge 2020; their code at 47d3971",
             rows=frank.supplement_a(),
+            figures=(frank.FIGURE_1,),
         ),
         arg,
     )

@@ -17,6 +17,7 @@ def get_table(arg: str = "") -> Table:
             title="Frank and Holz 2020, supplement B: trained on ProGAN or on StyleGAN2",
             source="Frank and Holz, ML Reproducibility Challenge 2020; their code at 47d3971",
             rows=frank.supplement_b(),
+            figures=(frank.FIGURE_2,),
         ),
         arg,
     )

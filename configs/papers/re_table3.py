@@ -15,6 +15,7 @@ def get_table(arg: str = "") -> Table:
             title="Frank and Holz 2020, table 3: ResNet-50, VGG-11 and DCT-ResNet, 8 classes",
             source="Frank and Holz, ML Reproducibility Challenge 2020; their code at 47d3971",
             rows=frank.table3(),
+            figures=(frank.FIGURE_3,),
         ),
         arg,
     )

@@ -18,6 +18,7 @@ def get_table(arg: str = "") -> Table:
             title="Wang et al. 2020, table 2: augmentations, numbers of classes, Zhang et al.",
             source="Wang et al., CVPR 2020, 4 and B.2; CNNDetection at ea0b562; AutoGAN's code",
             rows=(*wang.zhang(), *wang.numbers_of_classes(), *wang.augmentations()),
+            figures=wang.FIGURES,
         ),
         arg,
     )

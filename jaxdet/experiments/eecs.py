@@ -8,7 +8,7 @@ and validation are those of the report.
 import dataclasses
 
 from jaxdet.config import Config
-from jaxdet.experiments.table import Row, make_row
+from jaxdet.experiments.table import PaperFigure, Row, make_row
 from jaxdet.experiments.wang import CLASS_IMAGES, train
 
 _COINS = (
@@ -19,6 +19,19 @@ _COINS = (
     ("1cls_blur_jpeg_0.1", "Blur+JPEG(0.1)", 0.1, 0.1),
 )
 _BOTH = "Blur+JPEG(0.5)"
+# Figures 1 and 3 of the report, of accuracies.
+FIGURE_1 = PaperFigure(
+    name="eecs_figure1",
+    title="EECS6322, figure 1: augmentations",
+    metric="accuracy",
+    panels=(("One class", tuple(name for name, _, _, _ in _COINS)),),
+)
+FIGURE_3 = PaperFigure(
+    name="eecs_figure3",
+    title="EECS6322, figure 3: numbers of classes",
+    metric="accuracy",
+    panels=(("Blur+JPEG (0.5)", tuple(f"{n}cls_blur_jpeg_0.5" for n in (1, 3, 5))),),
+)
 # The classes that the report names, in its order, by ForenSynths' folders.
 _CLASSES = ("airplane", "person", "cat", "pottedplant", "tvmonitor")
 _VAL = 0.1

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from jaxdet.config import Augment, Config, Data, Evaluation, Model, Optim, Plateau, Validation
-from jaxdet.experiments.table import Row, make_row
+from jaxdet.experiments.table import PaperFigure, Row, make_row
 from jaxdet.experiments.wang import CLASS_IMAGES, CLASSES
 
 # dataloader.py:133 and training.py:92-94: 85 % of each class, of which 90 % train: 76.5 and 8.5 %
@@ -59,6 +59,35 @@ _TITLES = MappingProxyType(
         "blur_jpeg_0.5": "Blur + JPEG (0.5)",
         "blur_jpeg_0.1": "Blur + JPEG (0.1)",
     }
+)
+_CLASSES = (2, 4, 8, 16, 20)
+# Their figures 1 to 3, of the rows of supplements A and B and of table 3.
+FIGURE_1 = PaperFigure(
+    name="re_figure1",
+    title="Frank and Holz, figure 1: numbers of classes",
+    panels=(
+        ("Blur+JPEG (0.5)", tuple(f"{n}cls_blur_jpeg_0.5" for n in _CLASSES)),
+        ("No augmentation", tuple(f"{n}cls_noaug" for n in _CLASSES)),
+    ),
+)
+FIGURE_2 = PaperFigure(
+    name="re_figure2",
+    title="Frank and Holz, figure 2: trained on ProGAN or on StyleGAN2",
+    panels=(
+        ("Trained on ProGAN", tuple(f"cat_horse_{name}" for name in _TITLES)),
+        ("Trained on StyleGAN2", tuple(f"stylegan2_{name}" for name in _TITLES)),
+    ),
+)
+FIGURE_3 = PaperFigure(
+    name="re_figure3",
+    title="Frank and Holz, figure 3: classifiers",
+    panels=(
+        ("ResNet-50", ("8cls_table3_noaug", "8cls_blur", "8cls_jpeg", "8cls_blur_jpeg_0.5")),
+        *(
+            (title, tuple(f"8cls_{name}_{a}" for a in _TITLES if a != "blur_jpeg_0.1"))
+            for title, name in (("VGG-11", "vgg11"), ("DCT-ResNet", "dct"))
+        ),
+    ),
 )
 _ALL_ROWS = """every image is augmented by a draw of its own, theirs by a generator that was
 copied into each worker anew every epoch; validation images are drawn from each class and label,

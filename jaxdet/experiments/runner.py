@@ -8,6 +8,7 @@ import jax
 from jaxdet.data.missing import check_present, find_missing
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.experiments import beside
+from jaxdet.experiments.figures import drawings_of
 from jaxdet.experiments.state import FINISHED, state_of
 from jaxdet.experiments.table import Row, Table
 from jaxdet.progress import say
@@ -96,7 +97,8 @@ def _report(table: Table, workdir: Path, *, all_asked: bool) -> None:
         "published.csv": beside.csv_text(pairs).encode(),
         "published.md": beside.markdown_text(table, measured).encode(),
     }
-    page = write_report([workdir / row.name for row in finished], out, more=more)
+    figures = drawings_of(table, measured)
+    page = write_report([workdir / row.name for row in finished], out, more=more, figures=figures)
     say(f"report of {len(finished)} of {len(table.rows)} rows: {page}")
     say(f"measured beside published: {out / 'published.md'}")
 

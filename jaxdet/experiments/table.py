@@ -40,6 +40,23 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class PaperFigure:
+    """A figure of a paper: groups of bars by test set.
+
+    Attributes:
+      name: of its files.
+      title: what it shows.
+      metric: what its bars are, as the paper's tables call it.
+      panels: the title of each and the names of its rows.
+    """
+
+    name: str
+    title: str
+    panels: tuple[tuple[str, tuple[str, ...]], ...]
+    metric: str = "AP"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
     """Rows that a paper prints together.
 
@@ -47,22 +64,27 @@ class Table:
       title: paper, table and what its rows differ in.
       source: where its facts are from.
       rows: in the paper's order.
+      figures: what the paper draws of them.
       tiny: whether the rows are scaled down, and their numbers not the paper's to compare with.
     """
 
     title: str
     source: str
     rows: tuple[Row, ...]
+    figures: tuple[PaperFigure, ...] = ()
     tiny: bool = False
 
     def __post_init__(self) -> None:
-        """Raises ValueError where there is no row, or a name is no folder or is there twice."""
+        """Raises ValueError without rows, and for names that are no folder's, twice or unknown."""
         names = [row.name for row in self.rows]
         if not names:
             raise ValueError(f"{self.title}: a table without rows")
         wrong = [name for name in names if not _NAME.fullmatch(name)]
         if wrong or len(set(names)) < len(names):
             raise ValueError(f"names of rows: {wrong or names}")
+        drawn = {name for one in self.figures for _, rows in one.panels for name in rows}
+        if drawn - set(names):
+            raise ValueError(f"figures of rows that are not there: {sorted(drawn - set(names))}")
 
     def pick(self, row: str) -> Row:
         """The row of a name, or of a place counted from 1.

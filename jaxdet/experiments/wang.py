@@ -6,12 +6,45 @@ own detectors but not of those it compares with.
 
 from jaxdet.config import Augment, Config, Data, Evaluation, Model, Optim, Plateau, Validation
 from jaxdet.evals.published import RESIZED
-from jaxdet.experiments.table import Row, make_row
+from jaxdet.experiments.table import PaperFigure, Row, make_row
 
 # Real and fake images of one training class; there are 20.
 CLASS_IMAGES, CLASSES = 36_006, 20
 # B.2: epochs without improvement that end a phase, by the share of the training images in percent.
 _PATIENCE = {10: 50, 20: 25, 40: 13, 80: 7, 100: 5}
+
+# Figures 2 to 4, of the rows of table 2.
+FIGURES = (
+    PaperFigure(
+        name="wang_figure2",
+        title="Wang et al., figure 2: augmentations",
+        panels=(
+            (
+                "20 classes",
+                ("20cls_noaug", "20cls_blur", "20cls_jpeg", "20cls_blur_jpeg_0.5",
+                 "20cls_blur_jpeg_0.1"),
+            ),
+        ),
+    ),
+    PaperFigure(
+        name="wang_figure3",
+        title="Wang et al., figure 3: numbers of classes",
+        panels=(
+            ("Blur+JPEG (0.5)", tuple(f"{n}cls_blur_jpeg_0.5" for n in (2, 4, 8, 16, 20))),
+        ),
+    ),
+    PaperFigure(
+        name="wang_figure4",
+        title="Wang et al., figure 4: detectors of Zhang et al. and theirs",
+        panels=(
+            (
+                "Detectors",
+                ("zhang_cyc_im", "zhang_cyc_spec", "zhang_auto_im", "zhang_auto_spec",
+                 "20cls_blur_jpeg_0.5", "20cls_blur_jpeg_0.1"),
+            ),
+        ),
+    ),
+)  # fmt: skip
 
 _END = """the paper ends the training at a rate of 1e-6, its code below that: the code, which gave
 the released weights, is followed"""

@@ -20,7 +20,7 @@ from jaxdet.report.figures.bars import ap_bars
 from jaxdet.report.figures.panels import Panel, alone
 from jaxdet.report.figures.precision_recall import MOST_STEPS
 from jaxdet.report.figures.robustness import robustness_panels
-from jaxdet.report.figures.style import DASHES, LIGHT, to_svg
+from jaxdet.report.figures.style import DASHES, LIGHT, Drawing, to_svg
 from jaxdet.report.figures.training import training_panels
 from jaxdet.report.labels import shown
 from jaxdet.report.load import OUTDATED, Begun, Run, flatten, options_of
@@ -33,6 +33,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 # Widths of the bar chart on a screen and on a telephone, and of a small panel, pixels.
 _BARS_WIDE, _BARS_NARROW = 970, 360
 _SMALL = (200, 170)
+# More runs than that are the rows of a table, and the sets its columns.
+_MOST_COLUMNS = 6
 _FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "percent": rows.percent,
@@ -62,9 +64,10 @@ _FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
 )  # fmt: skip
 
 
-def page_html(contents: Contents) -> str:
-    """The page as text; equal runs give equal text."""
+def page_html(contents: Contents, figures: Sequence[Drawing] = ()) -> str:
+    """Returns the page as text; equal runs and further figures give equal text."""
     context = {
+        "further": [(drawing.title, Markup(to_svg(drawing))) for drawing in figures],
         **_tables(contents),
         **_figures(contents),
         **_training(contents.all_runs),
@@ -86,6 +89,7 @@ def _frame() -> dict[str, Any]:
         "mark": rows.FLOOR_MARK,
         "protocol_titles": measures.PROTOCOL_TITLES,
         "colours": len(LIGHT.series),
+        "most_columns": _MOST_COLUMNS,
         "dashes": ["" if dash == "-" else _dash_array(dash) for dash in DASHES],
         "most_steps": MOST_STEPS,
         "thumbnail": pictures.THUMBNAIL,

@@ -10,7 +10,7 @@ from jaxdet.progress import say
 from jaxdet.report import conditions, latex, markdown, papers, tables
 from jaxdet.report.contents import Contents, read_contents
 from jaxdet.report.figures.sheets import sheets
-from jaxdet.report.figures.style import to_files
+from jaxdet.report.figures.style import Drawing, to_files
 from jaxdet.report.load import OUTDATED, file_of
 from jaxdet.report.page import MARK, page_html
 from jaxdet.workdir.files import read_json, read_text, within, write_bytes, write_json
@@ -20,7 +20,11 @@ LIST = ".files.json"
 
 
 def write_report(
-    runs: Sequence[Path], out: Path, *, more: Mapping[str, bytes] = MappingProxyType({})
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    more: Mapping[str, bytes] = MappingProxyType({}),
+    figures: Sequence[Drawing] = (),
 ) -> Path:
     """Writes the page, its tables and its figures into `out`; gives the page's path.
 
@@ -28,13 +32,14 @@ def write_report(
       runs: run folders; several are put side by side.
       out: folder for the report, made where it is missing.
       more: further files of the report, by name.
+      figures: further figures of the page, whose files are written too.
 
     Raises:
       UserError: where a run cannot be read or `out` cannot be written.
     """
     written = _written_before(out)
     contents = read_contents(runs)
-    files = {**more, **dict(_files(contents))}
+    files = {**more, **dict(_files(contents, figures))}
     for name in files:
         _check_target(out, name, written)
     _tell_missing(contents)
@@ -92,14 +97,14 @@ def _check_target(out: Path, name: str, written: list[str] | None) -> None:
         raise UserError(f"{path}: is there already and not of this report; move it away")
 
 
-def _files(contents: Contents) -> Iterator[tuple[str, bytes]]:
+def _files(contents: Contents, figures: Sequence[Drawing]) -> Iterator[tuple[str, bytes]]:
     """(name below the folder, content) of each file; the page last, when its links exist."""
     for name, text in _texts(contents).items():
         yield name, text.encode("utf-8", "replace")
-    for sheet in sheets(contents):
+    for sheet in [*sheets(contents), *figures]:
         for suffix, content in to_files(sheet).items():
             yield f"figures/{sheet.name}.{suffix}", content
-    yield "index.html", page_html(contents).encode("utf-8", "replace")
+    yield "index.html", page_html(contents, figures).encode("utf-8", "replace")
 
 
 def _texts(contents: Contents) -> dict[str, str]:

@@ -6,7 +6,9 @@ import pytest
 from jaxdet import config as schema
 from jaxdet import main
 from jaxdet.experiments.beside import csv_text, markdown_text, pairs_of
+from jaxdet.experiments.figures import drawings_of
 from jaxdet.experiments.state import state_of
+from jaxdet.report.figures.style import drawn
 from jaxdet.results import Condition, Results, Scores, SetResult, TwoShot
 from tests.golden import tables
 
@@ -199,6 +201,37 @@ def test_further_protocols_stand_beside_what_was_printed_of_them():
     assert pairs["two-shot accuracy", "SAN"] == (54.8, None)
     text = markdown_text(tables.load("wang_protocols"), [(row, measured)])
     assert "## two-shot accuracy, percent" in text
+
+
+def test_a_papers_figure_has_the_rows_that_are_finished():
+    table = tables.load("wang_table2")
+    names = ("20cls_noaug", "20cls_blur", "zhang_cyc_im")
+    measured = [(table.pick(n), results(progan=result(ap=0.7), san=result(ap=0.6))) for n in names]
+    drawings = {one.name: one for one in drawings_of(table, measured)}
+    assert list(drawings) == ["wang_figure2", "wang_figure4"]  # of figure 3 there is no row
+    with drawn(drawings["wang_figure2"]) as figure:
+        (axes,) = figure.axes
+        assert [t.get_text() for t in axes.get_legend().get_texts()] == [
+            "20cls_noaug",
+            "20cls_blur",
+        ]
+        assert axes.get_xticklabels()[0].get_text() == "ProGAN"
+        bars = [(bar.get_hatch(), bar.get_y() + bar.get_height()) for bar in axes.patches]
+    # Measured ones of two sets, and twelve that are printed; of both rows.
+    assert len(bars) == 2 * (2 + 12)
+    assert [top for hatch, top in bars if not hatch] == pytest.approx([70, 60, 70, 60])
+    printed = {pair.column: pair.published for pair in pairs_of(*measured[0])}
+    assert [top for hatch, top in bars if hatch][:12] == pytest.approx(list(printed.values()))
+
+
+@pytest.mark.parametrize("name", tables.NAMES)
+def test_every_row_of_a_figure_has_numbers_of_its_measure(name):
+    table = tables.load(name)
+    for figure in table.figures:
+        for _, rows in figure.panels:
+            for row in rows:
+                metrics = {pair.metric for pair in pairs_of(table.pick(row), results(a=result()))}
+                assert figure.metric in metrics, (figure.name, row)
 
 
 def test_the_tables_of_a_paper_show_what_was_measured_and_say_where_tiny():

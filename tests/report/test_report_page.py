@@ -23,7 +23,8 @@ class _Page(html.parser.HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.open, self.tags, self.attributes, self.text = [], [], [], []
-        self.feed(path.read_text())
+        self.html = path.read_text()
+        self.feed(self.html)
         assert self.open == []
         self.words = " ".join(" ".join(self.text).split())
 
@@ -209,8 +210,16 @@ def test_several_runs_side_by_side(write, make_predictions, tmp_path):
 
 def test_more_runs_than_colours(write, make_predictions):
     page = write(*[{"a": make_predictions("a", per_label=5)}] * 9)
-    styles = {value for tag, name, value in page.attributes if (tag, name) == ("span", "style")}
-    assert styles == {f"background: var(--series-{i})" for i in range(8)}
+    spans = [(name, value) for tag, name, value in page.attributes if tag == "span"]
+    styles = {value for name, value in spans if name == "style"}
+    assert styles == {f"background-color: var(--series-{i})" for i in range(8)}
+    # The ninth has the first one's colour, and stripes; so has its bar, in colours of the page.
+    assert ("class", "swatch h1") in spans
+    patterns = re.findall(r"<pattern.*?</pattern>", page.html, re.DOTALL)
+    assert patterns
+    assert all("var(--series-0)" in one and "#0102" not in one for one in patterns)
+    # So many runs are rows, and the sets columns.
+    assert re.search(r" Run a Mean .* run8 [\d.]+ ", page.words), page.words[:300]
 
 
 def test_a_place_that_cannot_be_written(make_run, tmp_path):

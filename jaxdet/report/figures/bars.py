@@ -57,7 +57,8 @@ def _draw_bars(
     places, scores = [place for place, _ in there], [one for _, one in there]
     starts = np.array([100 * _start(one) for one in scores])
     values = np.array([100 * one.ap for one in scores])
-    axes.barh(places, values - starts, 0.86 * thickness, starts, color=palette.colour(number))
+    axes.barh(places, values - starts, 0.86 * thickness, starts, color=palette.colour(number),
+              edgecolor=palette.paper, linewidth=0, hatch=palette.hatch(number))  # fmt: skip
     axes.vlines(starts, np.subtract(places, thickness / 2), np.add(places, thickness / 2),
                 color=palette.ink, linestyle=CHANCE, linewidth=1)  # fmt: skip
     axes.errorbar(values, places, xerr=_whiskers(scores), fmt="none", color=palette.ink,

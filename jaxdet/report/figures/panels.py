@@ -3,9 +3,11 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from jaxdet.report.figures.style import CHANCE, DASHES, Drawing, Palette, new_figure
 
@@ -88,9 +90,15 @@ def draw_chance(axes: Axes, shares: Iterable[float | None], palette: Palette) ->
 
 def add_legend(figure: Figure, labels: Sequence[str], palette: Palette, *, dashed: bool) -> None:
     """What the series are called, one below the other, under the figure."""
-    dashes = DASHES if dashed else DASHES[:1]
-    keys = [
-        Line2D([], [], color=palette.colour(i), linestyle=dashes[i % len(dashes)], linewidth=2.5)
-        for i in range(len(labels))
-    ]
+    keys = [_line(i, palette) if dashed else _patch(i, palette) for i in range(len(labels))]
     figure.legend(keys, list(labels), loc="outside lower left", handlelength=4.5)
+
+
+def _line(number: int, palette: Palette) -> Artist:
+    dash = DASHES[number % len(DASHES)]
+    return Line2D([], [], color=palette.colour(number), linestyle=dash, linewidth=2.5)
+
+
+def _patch(number: int, palette: Palette) -> Artist:
+    return Patch(facecolor=palette.colour(number), edgecolor=palette.paper, linewidth=0,
+                 hatch=palette.hatch(number))  # fmt: skip

@@ -35,8 +35,12 @@ class Palette:
     series: tuple[str, ...]
 
     def colour(self, number: int) -> str:
-        """That of the series of this number."""
+        """Returns the colour of the series of this number."""
         return self.series[number % len(self.series)]
+
+    def hatch(self, number: int) -> str | None:
+        """Returns what tells a series from the others of its colour."""
+        return HATCHES[number // len(self.series) % len(HATCHES)]
 
 
 # Matplotlib wants numbers for colours; these stand for what the page decides.
@@ -61,6 +65,9 @@ _CSS = {
 # Series differ in dash and marker as well, in print and for the colour-blind.
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)), (0, (9, 2, 3, 2)))
 MARKERS = "os^Dv"
+# Colours come again after the last one, then with another of these: of bars, and of their keys.
+HATCHES = (None, "////", "....")
+PRINTED = "//////"  # hatch of what a paper prints
 CHANCE: Any = (0, (1, 1.5))  # dots, of what a guess would reach
 _PIXELS = 96  # CSS pixels an inch
 _POINTS = 72  # SVG units an inch, as matplotlib writes them
@@ -83,6 +90,7 @@ _STYLE: dict[Any, Any] = {  # matplotlib's stubs know each key as a literal
     "legend.fontsize": 8,
     "lines.linewidth": 1.4,
     "lines.markersize": 3.5,
+    "hatch.linewidth": 0.8,
 }
 
 
@@ -166,4 +174,6 @@ def _bare(svg: str) -> str:
     # These ids would occur once for every figure of the page, and nothing refers to them.
     svg = re.sub(r'<g id="[^"]*"(/?)>', r"<g\1>", svg).replace("<g/>", "")
     svg = svg.replace("xlink:href=", "href=")  # what SVG 2 calls it, without a namespace
+    # The ground of a hatch is an attribute, which knows no variables.
+    svg = re.sub(r'(fill|stroke)="(#0102\w\w)"', r'style="\1: \2"', svg)
     return re.sub(r"(fill|stroke): (#0102\w\w)", lambda m: f"{m[1]}: {_CSS[m[2]]}", svg)

@@ -22,6 +22,7 @@ _LINES: Mapping[str, dict[str, Any]] = MappingProxyType(
         "lr": {},
     }
 )
+_AGAIN = DASHES[2]  # of runs whose colour an earlier one has
 _SHARES = ("val/accuracy", "val/ap")  # 0..1, drawn in percent
 # A curve of more points is drawn as means of equal runs of them.
 _MOST_POINTS = 300
@@ -65,9 +66,12 @@ def _draw_curve(axes: Axes, run: Begun, name: str, number: int, palette: Palette
     steps, values = np.transpose(points)
     line = {"color": palette.colour(number), **_LINES[name]}
     if name == "lr":
+        line["linestyle"] = DASHES[number % len(DASHES)]
         # Not thinned: a mean over a step down is no learning rate that the run had.
-        axes.step(steps, values, where="post", linestyle=DASHES[number % len(DASHES)], **line)
+        axes.step(steps, values, where="post", **line)
         return
+    if palette.hatch(number):
+        line["linestyle"] = _AGAIN
     values = 100 * values if name in _SHARES else values
     steps, values = _thinned(steps), _thinned(values)
     every = -(-len(values) // _MOST_MARKERS)
