@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from jaxdet.data.builders import ImageFolderRoot, paths_of_records
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
 from jaxdet.data.names import check_utf8
 from jaxdet.data.ops import decode_bgr
@@ -29,12 +30,7 @@ from jaxdet.errors import RunFailedError, UserError
 from jaxdet.workdir.files import LARGEST_LISTING, check_regular, read_json, within, write_json
 
 _VERSION = "1.0.0"
-# The features that `pack` writes. tfds would import whatever module features.json names.
-_FEATURES = frozenset(
-    f"tensorflow_datasets.core.features.{name}"
-    for name in ("features_dict.FeaturesDict", "image_feature.Image",
-                 "class_label_feature.ClassLabel", "text_feature.Text")
-)  # fmt: skip
+_OURS = {"image", "label", "id"}  # features that `pack` writes
 
 
 class Forensics(tfds.core.GeneratorBasedBuilder):
@@ -141,7 +137,7 @@ def _splits(listing: Listing) -> dict[str, list[str]]:
 
 
 class TfdsSet(ImageSet):
-    """Some records of one split of a dataset that `write_tfds` wrote."""
+    """Some records of one split of a dataset in ArrayRecord files."""
 
     def __init__(
         self, folder: Path, split: str, records: np.ndarray, files: Sequence[str], *, name: str
@@ -157,7 +153,7 @@ class TfdsSet(ImageSet):
 
     @functools.cached_property
     def _source(self) -> Any:
-        builder = tfds.builder_from_directory(self.folder)
+        builder = _builder(self.folder)
         return builder.as_data_source(self.split, decoders={"image": tfds.decode.SkipDecoding()})
 
     def __getstate__(self) -> dict[str, Any]:
@@ -193,7 +189,8 @@ class TfdsSet(ImageSet):
     def content_marks(self) -> bytes:
         """Which files the dataset was written from, and the bytes of the files of its records."""
         sizes = sorted((path.name, path.stat().st_size) for path in self.folder.iterdir())
-        return repr((read_ids(self.folder)["source"], sizes)).encode()
+        written = _ids_of(self.folder).is_file()
+        return repr((read_ids(self.folder)["source"] if written else "", sizes)).encode()
 
     def file_marks(self, compare: str) -> str:
         """Returns the mark of each file of records; see ImageSet."""
@@ -216,6 +213,18 @@ class TfdsSet(ImageSet):
         return TfdsSet(self.folder, self.split, self._records[chosen], files, name=name)
 
 
+def open_dataset(name: str) -> "TfdsRoot | ImageFolderRoot":
+    """Opens the dataset of this name below TFDS_DATA_DIR, or in this folder.
+
+    Raises:
+      UserError: where there is none, or it holds no real and generated images.
+    """
+    path = Path(name)
+    if path.is_dir() and not (path / "dataset_info.json").exists():
+        return ImageFolderRoot(path)
+    return TfdsRoot(name)
+
+
 class TfdsRoot(PathTable):
     """A dataset in the place of a folder of data; see `sources.Root`."""
 
@@ -223,14 +232,23 @@ class TfdsRoot(PathTable):
         """Opens the dataset of this name, as tfds finds it, or in this folder.
 
         Raises:
-          UserError: where there is none, or `pack` did not write it.
+          UserError: where there is none, or no label of it says real or fake.
         """
         self._folder = _find(name)
         self.place = f"tfds:{name}"
-        self._splits: dict[str, list[str]] = read_ids(self._folder)["splits"]
+        # By the folder that a split's paths lie below: tfds's name of the split, and the paths.
+        self._splits: dict[str, tuple[str, list[str]]] = {}
+        builder = _builder(self._folder)
+        if set(builder.info.features) == _OURS or _ids_of(self._folder).is_file():
+            for split, paths in read_ids(self._folder)["splits"].items():
+                self._splits[split] = split, paths
+        else:
+            self._splits = paths_of_records(builder, place=self.place)
         super().__init__(
             dict.fromkeys(
-                f"{s}/{i}".rsplit("/", 1)[0] for s, ids in self._splits.items() for i in ids
+                f"{top}/{path}".rsplit("/", 1)[0]
+                for top, (_, paths) in self._splits.items()
+                for path in paths
             )
         )
 
@@ -241,10 +259,10 @@ class TfdsRoot(PathTable):
     def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> TfdsSet:
         """The images of a folder, of the named categories only where any are named."""
         chosen = set(self.label_folders(folder, categories))
-        split = folder.split("/")[0]
-        paths = self._splits[split]
-        records = [n for n, i in enumerate(paths) if f"{split}/{i}".rsplit("/", 1)[0] in chosen]
-        cut = len(folder) - len(split)
+        top = max((t for t in self._splits if f"{folder}/".startswith(f"{t}/")), key=len)
+        split, paths = self._splits[top]
+        records = [n for n, i in enumerate(paths) if f"{top}/{i}".rsplit("/", 1)[0] in chosen]
+        cut = len(folder) - len(top)
         files = [paths[record][cut:] for record in records]
         return TfdsSet(self._folder, split, np.array(records, np.int64), files, name=name)
 
@@ -272,17 +290,32 @@ def read_ids(folder: Path) -> dict[str, Any]:
     return dict(about)
 
 
+def _builder(folder: Path) -> Any:
+    return tfds.builder_from_directory(folder)
+
+
 def _find(name: str) -> Path:
-    """The folder of the dataset's version: the one named, or that of the name below TFDS_DATA_DIR.
+    """The folder of the dataset's version: the one named, or the newest of the name's.
 
     tfds itself is not asked: it would look for the name in the network and in code.
+
+    Raises:
+      UserError: where there is none, or its files cannot be read.
     """
     below = Path(os.environ.get("TFDS_DATA_DIR", tfds.core.constants.DATA_DIR))
-    folder = Path(name) if os.path.isdir(name) else below.expanduser() / name / _VERSION
-    if not (folder / "dataset_info.json").is_file():
+    folder = Path(name) if os.path.isdir(name) else _newest(below.expanduser() / name)
+    about = folder / "dataset_info.json"
+    if not about.is_file():
         raise UserError(
             f"data.root=tfds:{name}: no such dataset in {folder}; set TFDS_DATA_DIR or give the "
             "folder of its version"
+        )
+    kind = read_json(about)
+    kept_as = kind.get("fileFormat", "tfrecord") if isinstance(kind, dict) else None
+    if kept_as != "array_record":
+        raise UserError(
+            f"{folder}: kept as {kept_as!s:.40}, which needs TensorFlow; prepare it with "
+            "file_format='array_record'"
         )
     _check_features(folder / "features.json")
     for path in folder.iterdir():
@@ -293,15 +326,29 @@ def _find(name: str) -> Path:
     return folder
 
 
+def _newest(folder: Path) -> Path:
+    """Returns the folder of the highest version in one of a dataset."""
+    versions = [
+        path for path in (folder.iterdir() if folder.is_dir() else ()) if _IS_VERSION(path.name)
+    ]
+    return max(versions, key=lambda v: [int(n) for n in v.name.split(".")], default=folder)
+
+
+_IS_VERSION = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}").fullmatch
+
+
 def _check_features(path: Path) -> None:
-    """Sees that no module is named that tfds would import, since a module is code."""
+    """Sees that no module is named but tfds's own: it imports what is, and a module is code."""
     level = [read_json(path)]
     while level:
         held = [one for one in level if isinstance(one, dict)]
         named = [one["pythonClassName"] for one in held if "pythonClassName" in one]
-        if not all(isinstance(one, str) and one in _FEATURES for one in named):
-            raise UserError(f"{path}: not the features of a dataset of `jaxdet.data pack`")
+        if not all(isinstance(one, str) and _IS_FEATURE(one) for one in named):
+            raise UserError(f"{path}: names features that are not tfds's own")
         level = [value for one in held for value in one.values()]
+
+
+_IS_FEATURE = re.compile(r"tensorflow_datasets\.core\.features\.[a-z_]+\.[A-Za-z]+").fullmatch
 
 
 def first_line(error: Exception) -> str:

@@ -49,7 +49,7 @@ class Root(Protocol):
 
 
 def open_root(root: str, *, option: str = "data.root") -> Root:
-    """What `data.root` names: a folder, a packed store, or `tfds:NAME`.
+    """Opens what `data.root` names: a folder, a packed store, or `tfds:NAME`.
 
     Args:
       root: the option's value.
@@ -60,9 +60,9 @@ def open_root(root: str, *, option: str = "data.root") -> Root:
     """
     if root.startswith(TFDS):
         # tensorflow_datasets takes a second to import, which nobody else should wait for.
-        from jaxdet.data.arrayrecord import TfdsRoot
+        from jaxdet.data.arrayrecord import open_dataset
 
-        return TfdsRoot(root.removeprefix(TFDS))
+        return open_dataset(root.removeprefix(TFDS))
     if not root:
         raise UserError(f"{option} is empty; give a folder with --config.{option}=DIR")
     path = Path(root)
