@@ -26,7 +26,7 @@ def get_config(arg: str = "") -> ConfigDict:
                 blur_sigmas=(0.5, 1.0, 2.0, 3.0, 4.0),
                 jpeg_qualities=(90, 75, 60, 45, 30),
                 two_shot=10,
-                analyses=("spectra", "ranking"),
+                analyses=("spectra", "ranking", "lineup"),
             ),
         )
     )

@@ -177,6 +177,13 @@ def test_predictions_come_back_as_they_were(tmp_path):
             evidence=np.ones((1, 2, 2), np.float32),
             fingerprint="cd",
         ),
+        results.Lineup(
+            id=np.array(["1_fake/a.png"]),
+            label=np.ones(1, np.int32),
+            logit=np.ones(1, np.float32),
+            image=np.zeros((1, 8, 8, 3), np.uint8),
+            fingerprint="ef",
+        ),
     ],
     ids=lambda record: type(record).__name__,
 )

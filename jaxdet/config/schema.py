@@ -19,7 +19,7 @@ ARCHITECTURES = (
 )  # fmt: skip
 # What evaluation.protocols and evaluation.analyses may name.
 PROTOCOLS = ("crop", "full", "resize", "five_crops")
-ANALYSES = ("spectra", "ranking")
+ANALYSES = ("spectra", "ranking", "lineup")
 # The checkpoints of a run that may be asked for.
 CHECKPOINTS = ("best", "best_of_last_phase", "latest")
 # How files are known again, the default first.
@@ -491,8 +491,8 @@ class Evaluation:
         ("spectra", "ranking"),
         "what to look at besides scores: spectra, average spectra after a high pass; ranking, the "
         "images at the quartiles of their label's scores and the most mistaken, with maps of "
-        "the evidence",
-        source=f"{WANG}, figures 6 and 7",
+        "the evidence; lineup, 20 real and 20 fake images drawn at random, by their score",
+        source=f"{WANG}, figures 6, 7 and A.1",
     )
     spectrum_images: int = option(
         2000,

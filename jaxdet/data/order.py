@@ -10,7 +10,7 @@ import numpy as np
 
 # Streams keep the random numbers of different purposes apart.
 (ORDER, TRAIN, VALIDATION, SUBSET, HOLD_OUT, NOISE, TWO_SHOT, RANDOM_CROPS, BATCH,
- VALIDATION_BATCH) = range(10)  # fmt: skip
+ VALIDATION_BATCH, LINEUP) = range(11)  # fmt: skip
 
 
 def random_generator(

@@ -8,11 +8,13 @@ import jax
 
 from jaxdet.config import Config
 from jaxdet.data.images import ImageSet
+from jaxdet.evals.lineup import line_up, lineup_fingerprint
 from jaxdet.evals.ranking import rank, ranking_fingerprint
 from jaxdet.evals.spectra import average_spectrum, spectrum_fingerprint
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import say
 from jaxdet.results import (
+    Lineup,
     Predictions,
     Ranked,
     RunFolder,
@@ -32,7 +34,7 @@ def analyse(
     weights: str,
     run: RunFolder,
 ) -> None:
-    """Writes the spectra and rankings of the sets; what is there already stays.
+    """Writes the spectra, line-ups and rankings of the sets; what is there already stays.
 
     The first of several hosts does it all, on one of its devices: a few images a set.
 
@@ -53,6 +55,9 @@ def analyse(
     if "spectra" in config.evaluation.analyses:
         for images in sets:
             _write_spectrum(config, images, run.spectrum(images.name))
+    if "lineup" in config.evaluation.analyses:
+        for images in sets:
+            _write_lineup(config, images, run)
     if "ranking" in config.evaluation.analyses:
         placed = jax.device_put(variables, jax.local_devices()[0])
         step = jax.jit(detector.evidence)
@@ -69,7 +74,7 @@ def analyse(
 
 def is_analysed(config: Config, names: Iterable[str], run: RunFolder) -> bool:
     """Whether every file that `analyse` writes for the named sets exists."""
-    places = {"spectra": run.spectrum, "ranking": run.ranking}
+    places = {"spectra": run.spectrum, "ranking": run.ranking, "lineup": run.lineup}
     return all(
         places[analysis](name).exists() for analysis in config.evaluation.analyses for name in names
     )
@@ -79,6 +84,14 @@ def _write_spectrum(config: Config, images: ImageSet, path: Path) -> None:
     expected = spectrum_fingerprint(config, images)
     if not _is_there(path, Spectrum, expected, f"{images.name}: spectrum"):
         write_arrays(path, average_spectrum(config, images))
+
+
+def _write_lineup(config: Config, images: ImageSet, run: RunFolder) -> None:
+    signals.check()
+    scored = read_arrays(run.predictions(images.name), Predictions)
+    path, expected = run.lineup(images.name), lineup_fingerprint(config, scored)
+    if not _is_there(path, Lineup, expected, f"{images.name}: line-up"):
+        write_arrays(path, line_up(config, images, scored))
 
 
 def _is_there(path: Path, kind: type[Any], fingerprint: str, what: str) -> bool:

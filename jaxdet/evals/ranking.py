@@ -52,7 +52,7 @@ def rank(
         *pick(predictions.logit, predictions.label, which=0),
         *pick(predictions.logit, predictions.label, which=1),
     ]
-    crops = _crops(config, images, predictions.id[[row for row, _ in picked]])
+    crops = read_crops(config, images, predictions.id[[row for row, _ in picked]])
     # An image that was readable when it was scored and no longer is has nothing to show.
     shown = [(*one, c) for one, c in zip(picked, crops, strict=True) if c is not None]
     rows = np.array([row for row, _, _ in shown], np.int64)
@@ -103,8 +103,8 @@ def pick(logit: np.ndarray, label: np.ndarray, *, which: int) -> list[tuple[int,
     return [(row, ", ".join(found)) for row, found in roles.items()]
 
 
-def _crops(config: Config, images: ImageSet, ids: np.ndarray) -> list[np.ndarray | None]:
-    """The centre crop u8 [S, S, 3] in RGB of each image, resized before where that is scored.
+def read_crops(config: Config, images: ImageSet, ids: np.ndarray) -> list[np.ndarray | None]:
+    """Reads the centre crop u8 [S, S, 3] in RGB of each image, resized before where that is scored.
 
     None where an image cannot be read.
     """

@@ -249,7 +249,7 @@ def other_detectors() -> tuple[Row, ...]:
 
 
 def protocols() -> tuple[Row, ...]:
-    """Tables 3, 5 and 6, A.7 and figure 5: a finished detector, scored by every protocol."""
+    """Tables 3, 5 and 6, A.7, figures 5 and A.1: a finished detector, scored by every protocol."""
     setting = "Blur+JPEG (0.1)"
     rows = (
         ("table2", setting),
@@ -268,7 +268,7 @@ def protocols() -> tuple[Row, ...]:
                 evaluation=Evaluation(
                     crop=224, protocols=("crop", "resize"), resize=256, two_shot=10,
                     blur_sigmas=(0.5, 1.0, 2.0, 3.0, 4.0), jpeg_qualities=(90, 75, 60, 45, 30),
-                    scales=(0.5, 0.75, 1.5, 2.0),
+                    scales=(0.5, 0.75, 1.5, 2.0), analyses=("spectra", "ranking", "lineup"),
                 ),
             ),
             published=[f"wang2020; {table}; {name}; Wang et al." for table, name in rows],

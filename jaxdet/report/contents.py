@@ -10,6 +10,7 @@ from jaxdet.report.compare import Comparison, compare
 from jaxdet.report.figures.panels import Panel
 from jaxdet.report.figures.precision_recall import precision_recall_panels
 from jaxdet.report.gallery import Gallery, gallery_of
+from jaxdet.report.lineup import Sheet, sheets_of
 from jaxdet.report.load import Begun, Run, load_runs
 from jaxdet.report.spectra import SpectrumPair, spectra_of
 
@@ -25,6 +26,7 @@ class Contents:
       precision_recall: a panel a set that has predictions.
       spectra: of the sets that have them.
       gallery: images that rankings picked.
+      lineups: of the sets that have them.
     """
 
     runs: tuple[Run, ...]
@@ -33,6 +35,7 @@ class Contents:
     precision_recall: tuple[Panel, ...]
     spectra: tuple[SpectrumPair, ...]
     gallery: Gallery
+    lineups: tuple[Sheet, ...]
 
     @property
     def all_runs(self) -> list[Begun]:
@@ -69,4 +72,5 @@ def contents_of(runs: Sequence[Begun]) -> Contents:
         precision_recall=tuple(precision_recall_panels(scored)),
         spectra=tuple(spectra_of(scored)),
         gallery=gallery_of(scored),
+        lineups=tuple(sheets_of(scored)),
     )

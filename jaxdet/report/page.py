@@ -23,6 +23,7 @@ from jaxdet.report.figures.robustness import robustness_panels
 from jaxdet.report.figures.style import DASHES, LIGHT, Drawing, to_svg
 from jaxdet.report.figures.training import training_panels
 from jaxdet.report.labels import shown
+from jaxdet.report.lineup import addresses
 from jaxdet.report.load import OUTDATED, Begun, Run, flatten, options_of
 from jaxdet.report.spectra import SpectrumPair
 from jaxdet.report.weights import weights_line
@@ -150,6 +151,8 @@ def _figures(contents: Contents) -> dict[str, Any]:
         "precision_recall": _svgs(contents.precision_recall, "precision recall", size=_SMALL),
         "spectra": [_spectrum(pair) for pair in contents.spectra],
         "gallery": gallery,
+        "lineups": addresses(contents.lineups),
+        "n_lineups": len(contents.lineups),
         "has_evidence": any(scale is not None for scale in gallery.scales),
         "scales": [(label, f"{scale:.3g}") for label, scale in scales if scale is not None],
     }

@@ -20,8 +20,13 @@ def thumbnail(image: np.ndarray) -> bytes:
     """JPEG of a picture u8 [H, W, 3], RGB, its longer side at most `THUMBNAIL`."""
     picture = Image.fromarray(image)
     picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    return jpeg(np.asarray(picture))
+
+
+def jpeg(image: np.ndarray) -> bytes:
+    """Returns a picture u8 [H, W, 3], RGB, as a JPEG."""
     content = io.BytesIO()
-    picture.save(content, "JPEG", quality=_QUALITY, optimize=True)
+    Image.fromarray(image).save(content, "JPEG", quality=_QUALITY, optimize=True)
     return content.getvalue()
 
 

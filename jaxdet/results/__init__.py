@@ -1,6 +1,7 @@
 """What a run writes, and how it is read again. Nothing here needs a model."""
 
 from jaxdet.results.arrays import CropScores as CropScores
+from jaxdet.results.arrays import Lineup as Lineup
 from jaxdet.results.arrays import Predictions as Predictions
 from jaxdet.results.arrays import Ranked as Ranked
 from jaxdet.results.arrays import Spectrum as Spectrum

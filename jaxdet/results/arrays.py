@@ -109,6 +109,25 @@ class Ranked:
     fingerprint: str
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lineup:
+    """Holds images of a set that were drawn at random, from most real to most fake.
+
+    Attributes:
+      id: str [N].
+      label: i32 [N], 1 = fake.
+      logit: f32 [N], rising, of the set's predictions.
+      image: u8 [N, S, S, 3], thumbnails of the centre crop, RGB.
+      fingerprint: hex digest of what they follow from.
+    """
+
+    id: np.ndarray
+    label: np.ndarray
+    logit: np.ndarray
+    image: np.ndarray
+    fingerprint: str
+
+
 # The kind of each array, as numpy names it, and its axes.
 _FORMS: Mapping[type, Mapping[str, tuple[str, int]]] = MappingProxyType({
     Predictions: {"id": ("U", 1), "label": ("i", 1), "logit": ("f", 1), "sharpness": ("f", 1),
@@ -117,6 +136,7 @@ _FORMS: Mapping[type, Mapping[str, tuple[str, int]]] = MappingProxyType({
     Spectrum: {"real": ("f", 2), "fake": ("f", 2)},
     Ranked: {"id": ("U", 1), "label": ("i", 1), "logit": ("f", 1), "role": ("U", 1),
              "image": ("u", 4), "evidence": ("f", 3)},
+    Lineup: {"id": ("U", 1), "label": ("i", 1), "logit": ("f", 1), "image": ("u", 4)},
 })  # fmt: skip
 # What a file of arrays by name begins with.
 _ZIP = b"PK\x03\x04"

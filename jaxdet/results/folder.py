@@ -120,6 +120,10 @@ class RunFolder:
         """Images of a set picked by their score, npz; see `Ranked`."""
         return within(self.path, "analysis", "ranking", f"{name}.npz")
 
+    def lineup(self, name: str) -> Path:
+        """Returns where a few images of a set lie in the order of their score; see `Lineup`."""
+        return within(self.path, "analysis", "lineup", f"{name}.npz")
+
     @property
     def validation(self) -> Path:
         """The same of the validation set; apart, since a set of tests may have any name."""

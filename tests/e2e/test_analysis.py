@@ -14,7 +14,7 @@ from jaxdet.data.folder import load_set
 from jaxdet.evals.analysis import is_analysed
 from jaxdet.evals.ranking import ranking_fingerprint
 from jaxdet.evals.spectra import average_spectrum, spectrum_fingerprint
-from jaxdet.results import Predictions, Ranked, RunFolder, Spectrum, read_arrays
+from jaxdet.results import Lineup, Predictions, Ranked, RunFolder, Spectrum, read_arrays
 from jaxdet.run import run
 
 SETS = ("alpha", "beta", "gamma")
@@ -37,7 +37,7 @@ def config(dataset, tmp_path):
         augment=Augment(crop=24),
         model=dataclasses.replace(model, init=str(tmp_path / "w.safetensors")),
         optim=Optim(batch_size=8),
-        evaluation=Evaluation(bootstrap=10),
+        evaluation=Evaluation(bootstrap=10, analyses=("spectra", "ranking", "lineup")),
         runtime=Runtime(workers=2, devices=1),
     )
 
@@ -54,6 +54,8 @@ def test_each_set_has_its_files_and_none_is_made_twice(config, tmp_path, capfd):
         scored = read_arrays(folder.predictions(name), Predictions)
         spectrum = read_arrays(folder.spectrum(name), Spectrum)
         assert spectrum.n_real + spectrum.n_fake + spectrum.n_small == len(scored.id)
+        lineup = read_arrays(folder.lineup(name), Lineup)
+        assert set(lineup.id) <= set(scored.id)
         ranked = read_arrays(folder.ranking(name), Ranked)
         logits = dict(zip(scored.id, scored.logit, strict=True))
         assert ranked.logit.tolist() == [logits[i] for i in ranked.id]
@@ -68,14 +70,15 @@ def test_each_set_has_its_files_and_none_is_made_twice(config, tmp_path, capfd):
     # Killed after the results, before the last of these files.
     folder.ranking("beta").unlink()
     folder.spectrum("gamma").unlink()
+    folder.lineup("alpha").unlink()
     capfd.readouterr()
     run(config, folder.path)
     after = stamps(folder.path)
     assert after.keys() == before.keys()
     assert {path for path in after if after[path] != before[path]} == {
-        folder.ranking("beta"), folder.spectrum("gamma"),
+        folder.ranking("beta"), folder.spectrum("gamma"), folder.lineup("alpha"),
     }  # fmt: skip
-    assert capfd.readouterr().err.count("is there already") == 4
+    assert capfd.readouterr().err.count("is there already") == 6
     # All there: nothing is done.
     run(config, folder.path)
     assert "this run is finished" in capfd.readouterr().err

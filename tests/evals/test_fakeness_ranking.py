@@ -4,7 +4,9 @@ import pytest
 
 from jaxdet.config import Augment, Config, Data
 from jaxdet.data.folder import load_set
+from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.data.ops import center_crop
+from jaxdet.evals.lineup import line_up
 from jaxdet.evals.ranking import pick, rank
 from jaxdet.models import resnet
 from jaxdet.models.architectures import ARCHITECTURES
@@ -58,6 +60,45 @@ def test_no_image_twice_and_the_ends_first_in_a_small_set(count):
 def test_equal_logits_stay_in_the_order_of_the_set():
     found = picked(np.zeros(9), np.ones(9, int), 1)
     assert found == {f"percentile {25 * i}": 2 * i for i in range(5)}
+
+
+def test_a_lineup_is_drawn_at_random_and_ordered_by_score(dataset):
+    images = load_set(dataset / "test" / "beta", name="beta")
+    rng = np.random.default_rng(0)
+    predictions = Predictions(
+        id=np.array(images.ids), label=images.labels,
+        logit=rng.normal(0, 1, len(images)).astype(np.float32),
+        sharpness=np.zeros(len(images), np.float32), skipped=np.array([], str), fingerprint="f",
+    )  # fmt: skip
+    (images.folder / images.ids[0]).write_text("no image any more")
+    config = Config(augment=Augment(crop=24), data=Data(on_bad_image="skip"))
+    found = line_up(config, images, predictions)
+    # Fewer than twenty of each label: all of them, but for the one that broke.
+    assert sorted(found.id) == sorted(set(images.ids) - {images.ids[0]})
+    assert (np.diff(found.logit) >= 0).all()
+    places = [images.ids.index(i) for i in found.id]
+    assert found.logit.tolist() == predictions.logit[places].tolist()
+    assert found.label.tolist() == images.labels[places].tolist()
+    crops = [center_crop(images.read(i, max_pixels=10**6), size=24)[..., ::-1] for i in places]
+    assert np.array_equal(found.image, np.stack(crops))
+
+
+def test_a_lineup_of_many_images_has_twenty_of_each_label(monkeypatch):
+    ids = np.array([f"{label}/{i:03}.png" for label in LABEL_FOLDERS for i in range(30 + 15)])
+    label = np.array([int(i.startswith("1")) for i in ids], np.int32)
+    predictions = Predictions(
+        id=ids, label=label, logit=np.arange(90, dtype=np.float32), sharpness=np.zeros(90, "f4"),
+        skipped=np.array([], str), fingerprint="f",
+    )  # fmt: skip
+    black = np.zeros((128, 128, 3), np.uint8)
+    monkeypatch.setattr("jaxdet.evals.lineup.read_crops", lambda *a: [black] * len(a[2]))
+    drawn = {}
+    for seed in (0, 0, 1):
+        found = line_up(Config(seed=seed, augment=Augment(crop=128)), None, predictions)
+        assert found.label.sum() == 20 == len(set(found.id)) - 20
+        assert found.image.shape == (40, 96, 96, 3)
+        drawn.setdefault(seed, []).append(tuple(found.id))
+    assert drawn[0][0] == drawn[0][1] != drawn[1][0]
 
 
 def test_pixels_and_evidence_are_those_of_the_scored_crop(dataset):

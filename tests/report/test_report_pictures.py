@@ -15,7 +15,7 @@ from jaxdet.report.figures.style import to_files
 from jaxdet.report.gallery import gallery_of
 from jaxdet.report.load import load_runs
 from jaxdet.report.page import page_html
-from jaxdet.results import Ranked, RunFolder, Spectrum, read_arrays, write_arrays
+from jaxdet.results import Lineup, Ranked, RunFolder, Spectrum, read_arrays, write_arrays
 
 
 @pytest.fixture
@@ -232,9 +232,33 @@ def test_names_of_images_are_text(path):
     assert "0_real/&lt;script&gt;&#34;&amp;\ufffd.png" in page
 
 
-@pytest.mark.parametrize("kind", ["spectrum", "ranking"])
+def _write_lineup(path, name="own", labels=(1, 0, 0, 1)):
+    image = np.stack([np.full((8, 8, 3), 50 * i, np.uint8) for i in range(len(labels))])
+    ids = np.array([f"{label}/{i}.png" for i, label in enumerate(labels)])
+    logit = np.arange(len(labels), dtype=np.float32)
+    record = Lineup(id=ids, label=np.array(labels, np.int32), logit=logit, image=image,
+                    fingerprint="f")  # fmt: skip
+    write_arrays(RunFolder(path).lineup(name), record)
+
+
+def test_a_lineup_stands_in_the_order_of_its_scores_with_frames_by_label(path):
+    _write_lineup(path)
+    contents = contents_of(load_runs([path]))
+    (sheet,) = contents.lineups
+    side = 8 + 2 * 4 + 2
+    assert sheet.picture.shape == (side, 10 * side, 3)
+    frames = [tuple(sheet.picture[1, i * side + 1]) for i in range(4)]
+    assert frames == [pictures.FAKE, pictures.REAL, pictures.REAL, pictures.FAKE]
+    assert [sheet.picture[9, i * side + 9, 0] for i in range(4)] == [0, 50, 100, 150]
+    page = page_html(contents)
+    assert "own, from the most real to the most fake by score: fake, real, real, fake" in page
+    assert "lineups" in [drawing.name for drawing in sheets(contents)]
+
+
+@pytest.mark.parametrize("kind", ["spectrum", "ranking", "lineup"])
 def test_damaged_files_are_named(path, kind):
     place = getattr(RunFolder(path), kind)("own")
+    place.parent.mkdir(exist_ok=True)
     place.write_bytes(b"no npz")
     with pytest.raises(UserError, match=re.escape(str(place))):
         contents_of(load_runs([path]))

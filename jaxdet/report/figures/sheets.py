@@ -3,6 +3,7 @@
 from jaxdet.report import conditions
 from jaxdet.report.contents import Contents
 from jaxdet.report.figures.bars import ap_bars
+from jaxdet.report.figures.lineup import lineup_panels
 from jaxdet.report.figures.panels import together
 from jaxdet.report.figures.robustness import robustness_panels
 from jaxdet.report.figures.spectra import spectrum_panels
@@ -35,4 +36,8 @@ def sheets(contents: Contents) -> list[Drawing]:
         found.append(together(spectrum_panels(contents.spectra), name="spectra",
                               title="Average spectra", columns=4, width=200,
                               height=220))  # fmt: skip
+    if contents.lineups:
+        found.append(together(lineup_panels(contents.lineups, labels), name="lineups",
+                              title="Images by their score", columns=1, width=840,
+                              height=360))  # fmt: skip
     return found
