@@ -72,6 +72,7 @@ def test_text_file_named_png(mistake, dataset, tmp_path):
     mistake(*main_arguments(dataset, tmp_path / "w"), says="003.png: not an image")
 
 
+@pytest.mark.slow
 def test_truncated_jpeg(mistake, dataset, tmp_path):
     path = dataset / "test" / "beta" / "x" / "1_fake" / "001.jpg"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

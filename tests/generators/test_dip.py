@@ -45,6 +45,7 @@ def test_many_networks_at_once_draw_what_each_draws_alone(settings):
     assert not np.allclose(together[0], together[1], atol=0.05)
 
 
+@pytest.mark.slow
 def test_each_device_has_its_own_networks():
     mesh = make_even_mesh(6)
     assert mesh.size == 3  # of four devices

@@ -32,6 +32,7 @@ def test_training_brings_the_fakes_near_the_reals(crops):
     assert 0 < errors[1] < errors[0] / 2
 
 
+@pytest.mark.slow
 def test_the_fake_of_a_gray_crop_is_gray(crops):
     settings = small(2)
     variables = fit(crops, settings=settings, say=lambda line: None)

@@ -67,6 +67,7 @@ def test_record_tells_how_it_was_made(made):
     assert "jax" in record["versions"]
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes_and_another_seed_others(made, tmp_path):
     synthesise(tmp_path / "again", settings=TINY, say=quiet)
     assert contents(tmp_path / "again") == contents(made)
@@ -98,6 +99,7 @@ def test_a_foreign_folder_is_left_untouched(tmp_path):
     assert [f.name for f in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 def test_own_photographs(tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()

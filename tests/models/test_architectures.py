@@ -85,6 +85,7 @@ def test_without_early_downsampling_maps_are_sixteen_times_as_large():
     assert jax.eval_shape(maps)["intermediates"]["layer4"][0].shape == (1, 8, 8, 128)
 
 
+@pytest.mark.slow
 def test_npr_scores_images_of_odd_sizes_in_one_array_as_by_themselves():
     detector, variables = made("npr")
     rng = np.random.default_rng(0)
@@ -108,6 +109,7 @@ def test_zhang_reads_blue_first():
     )
 
 
+@pytest.mark.slow
 def test_measured_statistics_change_scores_and_training_leaves_them():
     detector, variables = made("dct_log_resnet18")
     measured = jax.jit(detector.measure)(variables, images(8), np.ones(8, bool))

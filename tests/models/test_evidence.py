@@ -3,6 +3,7 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxdet.models import resnet, vgg
 from jaxdet.models.architectures import ARCHITECTURES
@@ -56,6 +57,7 @@ def test_a_bfloat16_resnet_s_map_adds_up_to_the_logit_but_for_the_rounding_of_it
     assert np.abs(found.sum((1, 2))).min() > 4 * allowed
 
 
+@pytest.mark.slow
 def test_a_vgg_s_map_is_the_first_order_part():
     logit, found, last, params = look(VGG, "classifier_6")
     np.testing.assert_allclose(_classify(params, last), logit, atol=1e-5)

@@ -68,6 +68,7 @@ def test_loss_gradients_and_statistics_are_those_of_the_layers_apart(sides):
             assert _distance(found[name], expected[name]) < 1e-12
 
 
+@pytest.mark.slow
 def test_two_devices_give_what_one_gives():
     with jax.enable_x64(True):
         variables, x = _random((32, 32), np.float64)
@@ -78,6 +79,7 @@ def test_two_devices_give_what_one_gives():
         assert _distance(jax.device_get(found), jax.device_get(expected)) < 1e-12
 
 
+@pytest.mark.slow
 def test_bfloat16_is_as_near_as_the_layers_apart():
     variables, x = _random((32, 32), np.float32)
     expected = jax.device_get(_differentiate(APART, variables, x))["gradients"]

@@ -27,6 +27,7 @@ def test_adaptive_mean_is_torch_s(shape):
     np.testing.assert_allclose(found, adaptive_mean_by_hand(x, 7), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vgg11", "vgg11_bn"])
 def test_an_image_in_a_larger_array_scores_as_by_itself(name):
     detector = get_detector(Model(name=name, width=4))

@@ -21,6 +21,7 @@ def test_the_transfer_loss_is_that_worked_out_by_hand():
     assert transfer_loss(activation, reconstruction, residual, label) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_the_decoder_sees_the_half_of_the_true_class_alone():
     detector = get_detector(Model(name="forensic_transfer", width=4))
     variables = jax.jit(detector.init, static_argnames="size")(jax.random.key(0), size=32)

@@ -78,6 +78,7 @@ def test_parts_give_the_gradients_of_groups_that_are_normalised_apart(devices):
     assert_close(gradients(in_parts), gradients(whole), tolerance=1e-4)
 
 
+@pytest.mark.slow
 def test_running_statistics_take_the_parts_in_one_by_one():
     in_parts, _ = one_step(accumulate=2)
 

@@ -60,6 +60,7 @@ def vgg_stepper(seed):
     return go
 
 
+@pytest.mark.slow
 def test_dropout_follows_from_the_seed_and_the_step_alone():
     config = dataclasses.replace(CONFIG, model=VGG)
     variables = initial_variables(config, get_detector(VGG), make_mesh(1))
