@@ -195,9 +195,14 @@ def _change_folders(folder, rng):
         for _ in range(rng.integers(0, 4)):
             path = folder / place / STEP_NAMES[rng.integers(len(STEP_NAMES))]
             path.parent.mkdir(exist_ok=True)
-            path.mkdir(exist_ok=True) if rng.random() < 0.7 else path.unlink(missing_ok=True) if (
-                path.is_file()
-            ) else path.exists() or path.write_bytes(b"")
+            # A name may be drawn twice, once for a folder and once for a file.
+            if rng.random() < 0.7:
+                if not path.exists():
+                    path.mkdir()
+            elif path.is_file():
+                path.unlink()
+            elif not path.exists():
+                path.write_bytes(b"")
     names = sorted(path.relative_to(folder) for path in folder.rglob("*"))
     for _ in range(rng.integers(0, 3)):
         path = folder / names[rng.integers(len(names))]
