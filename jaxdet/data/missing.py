@@ -129,6 +129,6 @@ def _missing_weights(path: Path, config: Config) -> Missing:
             only = path.name.split("-")[0]
             return Missing(f"model.init={path}", "file or run", f"{fetch} --only={only}")
     if path.parts[0] == "runs":
-        source = "a run that is trained before this one"
+        source = "see docs/training.md for weights, or train that run first"
     way = "" if config.task == "eval" else ", or start at random with --config.model.init="
     return Missing(f"model.init={path}", "file or run", source + way)

@@ -6,12 +6,11 @@ whatever was scored, and says where numbers cannot be compared.
 
 import csv
 import dataclasses
-import functools
 import io
+import operator
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TypeVar
 
 from jaxdet.config import Config
 from jaxdet.evals.published import RESIZED, published_rows
@@ -20,7 +19,7 @@ from jaxdet.metrics import USUAL_NAMES, family_heads
 from jaxdet.pages import spreadsheet_safe
 from jaxdet.report.markdown import escaped, markdown_table
 from jaxdet.report.rows import TRAINED_MARK, TRAINED_NOTE
-from jaxdet.results import Results, Scores
+from jaxdet.results import Results, Scores, SetResult
 
 _FOLDERS = {usual: folder for folder, usual in USUAL_NAMES.items()}
 # The papers' measures to fields of a set's result.
@@ -56,11 +55,25 @@ class Measure:
 
     Attributes:
       title: what it is called beside others.
-      value: of a column of the paper's table, 0..1; None where it was not measured.
+      scored: what of the results it is of, by the name of a set or category.
+      read: the measure of one of these, 0..1; None where it was not measured.
     """
 
     title: str
-    value: Callable[[Results, str], float | None]
+    scored: Callable[[Results], Mapping[str, Scores]]
+    read: Callable[[Scores], float | None]
+
+    def value(self, results: Results, column: str) -> float | None:
+        """Returns the measure of a column of the paper's table, 0..1."""
+        scored, folder = self.scored(results), _folder(column)
+        # "WGAN-GP" may lie in wgan-gp or in wgan_gp, as our maker names it.
+        one = scored.get(folder) or scored.get(folder.replace("-", "_"))
+        return None if one is None else self.read(one)
+
+    def mean(self, results: Results) -> tuple[float | None, int]:
+        """Returns the mean over all that was scored, 0..1, and how many these are."""
+        values = [self.read(one) for one in self.scored(results).values()]
+        return _mean(values), len(values)
 
 
 def _measure(source: str, metric: str) -> Measure | None:
@@ -68,50 +81,39 @@ def _measure(source: str, metric: str) -> Measure | None:
     if metric not in _FIELDS:
         return None
     _, table, setting, _ = source.split("; ")
+    field = operator.attrgetter(_FIELDS[metric])
     if setting.endswith("/ Oracle"):
-        return Measure(title="accuracy at the best threshold", value=_oracle)
+        return Measure(title="accuracy at the best threshold", scored=_sets, read=_oracle)
     if setting.endswith("/ Two-shot"):
-        return Measure(title="two-shot accuracy", value=_two_shot)
+        return Measure(title="two-shot accuracy", scored=_sets, read=_two_shot)
     if table == "table6":
-        return Measure(title="accuracy by category of CycleGAN", value=_of_category)
+        return Measure(title="accuracy by category of CycleGAN", scored=_categories, read=field)
     if RESIZED in setting:
-        field = _FIELDS[metric]
-        return Measure(title=f"{metric}, resized", value=functools.partial(_resized, field=field))
-    return Measure(title=metric, value=functools.partial(_plain, field=_FIELDS[metric]))
+        return Measure(title=f"{metric}, resized", scored=_resized, read=field)
+    return Measure(title=metric, scored=_sets, read=field)
 
 
-def _plain(results: Results, column: str, *, field: str) -> float | None:
-    return getattr(_named(results.sets, column), field, None)
+def _sets(results: Results) -> Mapping[str, Scores]:
+    return results.sets
 
 
-def _oracle(results: Results, column: str) -> float | None:
-    one = _named(results.sets, column)
-    return None if one is None else one.measures.get("oracle_accuracy")
-
-
-def _two_shot(results: Results, column: str) -> float | None:
-    one = _named(results.sets, column)
-    return None if one is None or one.two_shot is None else one.two_shot.accuracy
-
-
-def _of_category(results: Results, column: str) -> float | None:
-    one = results.sets.get(_BY_CATEGORY)
-    found = None if one is None else one.categories.get(column.lower())
-    return None if found is None else found.accuracy
-
-
-def _resized(results: Results, column: str, *, field: str) -> float | None:
+def _resized(results: Results) -> Mapping[str, Scores]:
     condition = results.conditions.get("resize")
-    return None if condition is None else getattr(_named(condition.sets, column), field, None)
+    return {} if condition is None else condition.sets
 
 
-_Scored = TypeVar("_Scored", bound=Scores)
+def _categories(results: Results) -> Mapping[str, Scores]:
+    one = results.sets.get(_BY_CATEGORY)
+    return {} if one is None else one.categories
 
 
-def _named(sets: Mapping[str, _Scored], column: str) -> _Scored | None:
-    folder = _folder(column)
-    # "WGAN-GP" may lie in wgan-gp or in wgan_gp, as our maker names it.
-    return sets.get(folder) or sets.get(folder.replace("-", "_"))
+def _oracle(scores: Scores) -> float | None:
+    return scores.measures.get("oracle_accuracy")
+
+
+def _two_shot(scores: Scores) -> float | None:
+    found = scores.two_shot if isinstance(scores, SetResult) else None
+    return None if found is None else found.accuracy
 
 
 def pairs_of(row: Row, results: Results) -> Iterator[Pair]:
@@ -200,8 +202,7 @@ def _table(metric: str, pairs: Sequence[Pair], measured: Sequence[tuple[Row, Res
             for line in _lines([row.name], columns, cells, digits)
         )
         body.append([row.name, "published", *printed, ""])
-        how = f"measured, seed {row.config.seed}, {results.protocol} {row.config.eval_crop}"
-        body.append(["", how, *ours, _mean_of_sets(results, metric, digits)])
+        body.append(["", _how(row, results), *ours, _mean_of_sets(row, results, metric, digits)])
     for names in _repeats([row for row, _ in measured]):
         printed, ours = _lines(names, columns, cells, digits)
         how = f"mean \N{PLUS-MINUS SIGN} deviation of {len(names)} runs"
@@ -210,12 +211,22 @@ def _table(metric: str, pairs: Sequence[Pair], measured: Sequence[tuple[Row, Res
     return markdown_table(["row", "", *columns, f"mean {metric} (sets scored)"], body)
 
 
-def _mean_of_sets(results: Results, metric: str, digits: int) -> str:
-    """Returns the mean over all sets that were scored, and how many, of a field of theirs."""
-    if metric not in _FIELDS:
-        return ""
-    values = [_percent(getattr(one, _FIELDS[metric])) for one in results.sets.values()]
-    return f"{_cell([_mean(values)], digits)} ({len(values)})"
+def _mean_of_sets(row: Row, results: Results, metric: str, digits: int) -> str:
+    """Returns the mean of a measure over all that was scored, and over how many."""
+    for source in row.published:
+        for printed, _, _ in published_rows().get(source, []):
+            measure = _measure(source, printed)
+            if measure and measure.title == metric:
+                mean, count = measure.mean(results)
+                return f"{_cell([_percent(mean)], digits)} ({count})"
+    return ""
+
+
+def _how(row: Row, results: Results) -> str:
+    """Returns what was measured: a training by its seed, else the weights that were given."""
+    config = row.config
+    of = config.model.init if config.task == "eval" else f"seed {config.seed}"
+    return f"measured, {escaped(of)}, {results.protocol} {config.eval_crop}"
 
 
 def _repeats(rows: Sequence[Row]) -> list[list[str]]:

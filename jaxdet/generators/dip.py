@@ -231,8 +231,9 @@ def fit_group(
         drawn = np.asarray(prior.draw(state))[: len(rows)]
         fakes[number] = to_pixels(2 * drawn - 1, crops=group.images)
         save_snapshot(path, {"row": row, "count": number + 1, "state": state, "fakes": fakes})
-        told = fidelity(group.images, fakes[number])
-        numbers = f"l1 {told['l1']:.2f}  psnr {told['psnr_db']:.1f} dB"
+        each = [fidelity(r, f) for r, f in zip(group.images, fakes[number], strict=True)]
+        l1, psnr = (np.mean([one[name] for one in each]) for name in ("l1", "psnr_db"))
+        numbers = f"l1 {l1:.2f}  psnr {psnr:.1f} dB"
         say(f"  iteration {end}/{settings.iterations}  {numbers}")
     return fakes
 

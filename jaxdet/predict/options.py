@@ -155,7 +155,12 @@ def read_scoring(options: argparse.Namespace) -> tuple[LoadedDetector, Scoring, 
     names = ("crop", "resize", "threshold", "raw", "max_pixels", "exif")
     scoring = Scoring.of(detector, **{name: getattr(options, name) for name in names})
     other = "" if scoring.protocol == detector.protocol else f", here by {scoring.protocol}"
-    lines = [*notes, f"scoring with {detector!r}{other}"]
+    # What the calibration was measured by is not what is done here, or it is not wanted.
+    plain = ", probabilities not calibrated" if detector.card.calibration else ""
+    lines = [
+        *notes,
+        f"scoring with {detector!r}{other}{'' if scoring.judgement.temperature else plain}",
+    ]
     side = scoring.protocol.least_side
     if other and 0 < side < _SMALL:
         lines.append(

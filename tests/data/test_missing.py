@@ -77,7 +77,10 @@ def test_what_is_there_is_not_named(start, tmp_path):
             "fetch cnndetection-weights --root=w --only=blur_jpg_prob0.5.pth",
         ),
         (["eval_full.py", "--config.model.init=w/mine.pth"], "w/mine.pth: see docs/training.md"),
-        (["forensic_transfer_adapt.py"], "runs/forensic_transfer: a run that is trained before"),
+        (
+            ["forensic_transfer_adapt.py"],
+            "runs/forensic_transfer: see docs/training.md for weights, or train",
+        ),
     ],
 )
 def test_each_thing_comes_with_its_own_source(start, arguments, says):
