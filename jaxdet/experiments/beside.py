@@ -150,6 +150,19 @@ def _folder(column: str) -> str:
     return _FOLDERS.get(column, column.lower())
 
 
+def measured_elsewhere(row: Row, results: Results, metric: str) -> dict[str, float | None]:
+    """Returns a measure in percent of the sets that were scored and have no printed number."""
+    measure = _titled(row, metric)
+    if measure is None:
+        return {}
+    printed = {_folder(pair.column) for pair in pairs_of(row, results) if pair.metric == metric}
+    printed |= {name.replace("-", "_") for name in printed}
+    scored = measure.scored(results)
+    return {
+        name: _percent(measure.read(one)) for name, one in scored.items() if name not in printed
+    }
+
+
 def csv_text(pairs: Sequence[Pair]) -> str:
     """A line a number."""
     text = io.StringIO()
@@ -213,13 +226,21 @@ def _table(metric: str, pairs: Sequence[Pair], measured: Sequence[tuple[Row, Res
 
 def _mean_of_sets(row: Row, results: Results, metric: str, digits: int) -> str:
     """Returns the mean of a measure over all that was scored, and over how many."""
-    for source in row.published:
-        for printed, _, _ in published_rows().get(source, []):
-            measure = _measure(source, printed)
-            if measure and measure.title == metric:
-                mean, count = measure.mean(results)
-                return f"{_cell([_percent(mean)], digits)} ({count})"
-    return ""
+    measure = _titled(row, metric)
+    if measure is None:
+        return ""
+    mean, count = measure.mean(results)
+    return f"{_cell([_percent(mean)], digits)} ({count})"
+
+
+def _titled(row: Row, title: str) -> Measure | None:
+    """Returns the measure of this title that a row's published rows print, if any does."""
+    measures = (
+        _measure(source, metric)
+        for source in row.published
+        for metric, _, _ in published_rows().get(source, [])
+    )
+    return next((one for one in measures if one and one.title == title), None)
 
 
 def _how(row: Row, results: Results) -> str:

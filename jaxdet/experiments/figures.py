@@ -1,8 +1,8 @@
 """The figures of the papers, drawn of the runs of a table: printed values beside measured ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from jaxdet.experiments.beside import Pair, pairs_of
+from jaxdet.experiments.beside import measured_elsewhere, pairs_of
 from jaxdet.experiments.table import PaperFigure, Row, Table
 from jaxdet.report.figures.grouped import Bars, grouped_panel
 from jaxdet.report.figures.panels import Panel, together
@@ -15,10 +15,10 @@ _TINY = "tiny form, not to be compared"
 
 def drawings_of(table: Table, measured: Sequence[tuple[Row, Results]]) -> list[Drawing]:
     """Returns the table's figures as far as runs of theirs are finished."""
-    pairs = {row.name: list(pairs_of(row, results)) for row, results in measured}
+    runs = {row.name: (row, results) for row, results in measured}
     found = []
     for figure in table.figures:
-        panels = list(filter(None, (_panel(figure, *one, pairs) for one in figure.panels)))
+        panels = list(filter(None, (_panel(figure, *one, runs) for one in figure.panels)))
         if panels:
             tiny = f" ({_TINY})" if table.tiny else ""
             found.append(together(
@@ -29,23 +29,31 @@ def drawings_of(table: Table, measured: Sequence[tuple[Row, Results]]) -> list[D
 
 
 def _panel(
-    figure: PaperFigure, title: str, names: Sequence[str], pairs: dict[str, list[Pair]]
+    figure: PaperFigure, title: str, names: Sequence[str], runs: Mapping[str, tuple[Row, Results]]
 ) -> Panel | None:
-    """Returns a panel of the rows that are finished; None where none is."""
-    rows = {
-        name: {pair.column: pair for pair in pairs[name] if pair.metric == figure.metric}
-        for name in names
-        if name in pairs
+    """Returns a panel of the rows that are finished; None where none is.
+
+    Sets that the paper does not print stand behind its columns.
+    """
+    there = [name for name in names if name in runs]
+    pairs = {
+        name: {p.column: p for p in pairs_of(*runs[name]) if p.metric == figure.metric}
+        for name in there
     }
-    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    more = {name: measured_elsewhere(*runs[name], figure.metric) for name in there}
+    columns = list(dict.fromkeys(c for own in (pairs, more) for row in own.values() for c in row))
     if not columns:
         return None
     bars = [
         Bars(
             label=name,
-            measured=tuple(row[c].measured if c in row else None for c in columns),
-            published=tuple(row[c].published if c in row else None for c in columns),
+            measured=tuple(
+                pairs[name][c].measured if c in pairs[name] else more[name].get(c) for c in columns
+            ),
+            published=tuple(
+                pairs[name][c].published if c in pairs[name] else None for c in columns
+            ),
         )
-        for name, row in rows.items()
+        for name in there
     ]
     return grouped_panel(title, columns, bars, axis=f"{figure.metric}, %")

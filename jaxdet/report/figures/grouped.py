@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 
 from jaxdet.report.figures.bars import shortened
 from jaxdet.report.figures.panels import Panel
@@ -56,7 +57,6 @@ def grouped_panel(title: str, columns: Sequence[str], bars: Sequence[Bars], *, a
                     [v - low for _, v in there], 0.92 * width, low, edgecolor=colour,
                     color=colour if kind == "measured" else palette.paper, linewidth=0.8,
                     hatch=None if kind == "measured" else PRINTED,
-                    label=shortened(printable(one.label), _LABEL) if kind == "measured" else None,
                 )  # fmt: skip
         axes.axhline(_CHANCE, color=palette.ink, linestyle=CHANCE, linewidth=1)
         axes.set_xticks(range(len(columns)), [printable(name) for name in columns], rotation=30,
@@ -66,6 +66,8 @@ def grouped_panel(title: str, columns: Sequence[str], bars: Sequence[Bars], *, a
         axes.set_ylabel(axis)
         axes.grid(axis="x", visible=False)
         axes.tick_params(length=0)
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        keys = [Patch(color=palette.colour(number)) for number in range(len(bars))]
+        names = [shortened(printable(one.label), _LABEL) for one in bars]
+        axes.legend(keys, names, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
     return Panel(title=title, draw=draw)
