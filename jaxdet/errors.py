@@ -37,7 +37,7 @@ class UserError(Exception):
 
 
 class ListedError(UserError):
-    """A mistake of several parts, each of which gets a line of its own on a terminal."""
+    """Names a mistake of several parts, each of which gets a line of its own on a terminal."""
 
     def __init__(self, head: str, parts: Sequence[str]):
         """Takes what holds for all parts, and the parts."""

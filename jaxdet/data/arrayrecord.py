@@ -137,7 +137,7 @@ def _splits(listing: Listing) -> dict[str, list[str]]:
 
 
 class TfdsSet(ImageSet):
-    """Some records of one split of a dataset in ArrayRecord files."""
+    """Holds some records of one split of a dataset in ArrayRecord files."""
 
     def __init__(
         self, folder: Path, split: str, records: np.ndarray, files: Sequence[str], *, name: str
@@ -295,7 +295,7 @@ def _builder(folder: Path) -> Any:
 
 
 def _find(name: str) -> Path:
-    """The folder of the dataset's version: the one named, or the newest of the name's.
+    """Returns the folder of the dataset's version: the one named, or the newest of the name's.
 
     tfds itself is not asked: it would look for the name in the network and in code.
 

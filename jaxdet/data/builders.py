@@ -1,4 +1,4 @@
-"""Datasets of tensorflow_datasets that jaxdet did not write, in the layout that a run knows.
+"""Reads datasets of tensorflow_datasets that jaxdet did not write, in the layout of ForenSynths.
 
 A builder's records have an image and a label, a generator or both. Labels go by their names and
 never by their numbers: `REAL`, `nature` or `0_real` are real, `FAKE`, `ai` or `1_fake` are fake.
@@ -126,7 +126,7 @@ def _paths(rows: Sequence[tuple[str, int]], *, name: str) -> Iterator[str]:
 
 
 class ImageFolderSet(FolderSet):
-    """Some images of a tree in the layout of tfds.ImageFolder, by the paths they would have."""
+    """Holds images of a tree in the layout of tfds.ImageFolder, by the paths they would have."""
 
     @property
     def ids(self) -> tuple[str, ...]:

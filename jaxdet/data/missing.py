@@ -1,4 +1,4 @@
-"""What a run begins with and does not find, each with the command that fetches or makes it."""
+"""Finds what a run begins with and is not there, each with the command that fetches or makes it."""
 
 import dataclasses
 import os
@@ -30,7 +30,7 @@ _TEST_SETS = frozenset(folder.name for folder in DATASETS["forensynths-test"].fo
 
 @dataclasses.dataclass(frozen=True)
 class Missing:
-    """One folder or file that is not there.
+    """Describes one folder or file that is not there.
 
     Attributes:
       place: its path, with the option that names it where that is all there is to mend.

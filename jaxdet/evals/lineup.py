@@ -1,4 +1,4 @@
-"""A few real and generated images of a set, drawn at random and ordered by their score.
+"""Draws a few real and generated images of a set at random, and orders them by their score.
 
 Wang et al., CVPR 2020, figure A.1. Unlike a ranking's, they are not picked by their score: what one
 sees is what the detector meets.

@@ -51,7 +51,7 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measure:
-    """A measure that a paper prints.
+    """Describes a measure that a paper prints.
 
     Attributes:
       title: what it is called beside others.

@@ -1,4 +1,4 @@
-"""The figures of the papers, drawn of the runs of a table: printed values beside measured ones."""
+"""Draws the figures of the papers of the runs of a table: printed values beside measured ones."""
 
 from collections.abc import Mapping, Sequence
 

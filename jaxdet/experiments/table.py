@@ -41,7 +41,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PaperFigure:
-    """A figure of a paper: groups of bars by test set.
+    """Describes a figure of a paper: groups of bars by test set.
 
     Attributes:
       name: of its files.

@@ -249,7 +249,7 @@ def other_detectors() -> tuple[Row, ...]:
 
 
 def protocols() -> tuple[Row, ...]:
-    """Tables 3, 5 and 6, A.7, figures 5 and A.1: a finished detector, scored by every protocol."""
+    """Returns the row of tables 3, 5, 6, A.7 and figures 5 and A.1: further protocols."""
     setting = "Blur+JPEG (0.1)"
     rows = (
         ("table2", setting),

@@ -1,4 +1,4 @@
-"""The generator of progressive GANs (Karras et al., ICLR 2018, arXiv 1710.10196, table 2).
+"""Builds the generator of progressive GANs (Karras et al., ICLR 2018, arXiv 1710.10196, table 2).
 
 At its full size, without fading: Wang et al. (A.4) use it as a deep image prior. One image at a
 time, as `hourglass.py` says, with convolutions as products of matrices.
@@ -28,7 +28,7 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, latent: jax.Array) -> jax.Array:
-        """f32 [width] -> f32 [size, size, 3], in 0..1 as far as the last layer, which is linear."""
+        """Returns f32 [size, size, 3] of f32 [width], in 0..1 once it is trained."""
         # A dense layer in the place of a convolution over one pixel, with the source's gain.
         flat = Equalised(START * START * self.width, gain=_HE / START, bias=False)(_scaled(latent))
         x = flat.reshape(START, START, self.width)
@@ -42,7 +42,7 @@ class Generator(nn.Module):
 
 
 class Equalised(nn.Module):
-    """A product with weights that start at N(0, 1) and are scaled where they are used."""
+    """Multiplies by weights that start at N(0, 1) and are scaled where they are used."""
 
     channels: int
     gain: float
@@ -50,7 +50,7 @@ class Equalised(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """f32 [..., C] -> f32 [..., channels]."""
+        """Returns f32 [..., channels] of f32 [..., C]."""
         shape = (self.channels, x.shape[-1])
         kernel = self.param("kernel", nn.initializers.normal(1.0), shape)
         y: Any = x @ (kernel.T * (self.gain / math.sqrt(x.shape[-1])))

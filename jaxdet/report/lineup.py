@@ -1,4 +1,4 @@
-"""Line-ups of the sets, each as one picture; Wang et al., CVPR 2020, figure A.1."""
+"""Puts each line-up of a set into one picture; Wang et al., CVPR 2020, figure A.1."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _MOST_BYTES = 3_000_000
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """A line-up of a set by a run.
+    """Holds a line-up of a set by a run.
 
     Attributes:
       set: its name.

@@ -1,4 +1,4 @@
-"""Bars grouped by test set, a printed one beside each measured one; as papers draw their tables."""
+"""Draws bars grouped by test set, as papers do: a printed one beside each measured one."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _LABEL = 28
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bars:
-    """What is drawn in one colour, a value a column; percent, None where there is none.
+    """Holds what is drawn in one colour, a value a column; percent, None where there is none.
 
     Attributes:
       label: what the legend says.

@@ -1,4 +1,4 @@
-"""Line-ups as a sheet: one below the other."""
+"""Draws line-ups on a sheet, one below the other."""
 
 from collections.abc import Sequence
 
