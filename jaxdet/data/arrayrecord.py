@@ -26,11 +26,10 @@ from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.regular import file_mark, reason
 from jaxdet.data.store.layout import is_label_path
 from jaxdet.data.store.listing import Listing, content_to_pack
-from jaxdet.errors import RunFailedError, UserError
+from jaxdet.errors import RunFailedError, UserError, first_line
 from jaxdet.workdir.files import LARGEST_LISTING, check_regular, read_json, within, write_json
 
 _VERSION = "1.0.0"
-_OURS = {"image", "label", "id"}  # features that `pack` writes
 
 
 class Forensics(tfds.core.GeneratorBasedBuilder):
@@ -166,7 +165,7 @@ class TfdsSet(ImageSet):
         try:
             content = self._source[int(self._records[index])]["image"]
         except Exception as error:  # array_record, protobuf and tfds raise many kinds
-            raise ValueError(f"damaged ArrayRecord file: {first_line(error)}") from None
+            raise ValueError(f"damaged ArrayRecord file: {first_line(error):.200}") from None
         if not isinstance(content, bytes):
             raise ValueError("damaged ArrayRecord file: no image in its record")
         return content
@@ -188,7 +187,7 @@ class TfdsSet(ImageSet):
 
     def content_marks(self) -> bytes:
         """Which files the dataset was written from, and the bytes of the files of its records."""
-        sizes = sorted((path.name, path.stat().st_size) for path in self.folder.iterdir())
+        sizes = [(name, size) for name, size, _ in _files_of(self.folder)]
         written = _ids_of(self.folder).is_file()
         return repr((read_ids(self.folder)["source"] if written else "", sizes)).encode()
 
@@ -219,6 +218,8 @@ def open_dataset(name: str) -> "TfdsRoot | ImageFolderRoot":
     Raises:
       UserError: where there is none, or it holds no real and generated images.
     """
+    if not name:
+        raise UserError("data.root=tfds: names no dataset; give tfds:NAME or tfds:FOLDER")
     path = Path(name)
     if path.is_dir() and not (path / "dataset_info.json").exists():
         return ImageFolderRoot(path)
@@ -238,12 +239,11 @@ class TfdsRoot(PathTable):
         self.place = f"tfds:{name}"
         # By the folder that a split's paths lie below: tfds's name of the split, and the paths.
         self._splits: dict[str, tuple[str, list[str]]] = {}
-        builder = _builder(self._folder)
-        if set(builder.info.features) == _OURS or _ids_of(self._folder).is_file():
+        if _ids_of(self._folder).is_file() or _is_ours(self._folder):
             for split, paths in read_ids(self._folder)["splits"].items():
                 self._splits[split] = split, paths
         else:
-            self._splits = paths_of_records(builder, place=self.place)
+            self._splits = _paths_of(self._folder, _files_of(self._folder), self.place)
         super().__init__(
             dict.fromkeys(
                 f"{top}/{path}".rsplit("/", 1)[0]
@@ -291,7 +291,41 @@ def read_ids(folder: Path) -> dict[str, Any]:
 
 
 def _builder(folder: Path) -> Any:
-    return tfds.builder_from_directory(folder)
+    """Opens a prepared dataset.
+
+    Raises:
+      UserError: where what it says of itself cannot be read.
+    """
+    try:
+        builder = tfds.builder_from_directory(folder)
+        dict(builder.info.features)
+    except Exception as error:  # protobuf and tfds raise many kinds
+        raise UserError(f"{folder}: cannot be read: {first_line(error):.200}") from None
+    return builder
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tells a dataset that `pack` wrote, without the list of its paths, from others'."""
+    info = _builder(folder).info
+    if set(info.features) != {"image", "label", "id"} or not info.disable_shuffling:
+        return False
+    label = info.features["label"]
+    return isinstance(label, tfds.features.ClassLabel) and label.names == ["real", "fake"]
+
+
+def _files_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Returns name, bytes and time of change of each file."""
+    stats = sorted((path.name, path.stat()) for path in folder.iterdir())
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+
+
+@functools.lru_cache(maxsize=4)  # a run opens its dataset several times, and it may be large
+def _paths_of(
+    folder: Path, files: tuple[tuple[str, int, int], ...], place: str
+) -> dict[str, tuple[str, list[str]]]:
+    """Returns the paths of records as `paths_of_records` does, once for the same files."""
+    del files
+    return paths_of_records(_builder(folder), place=place)
 
 
 def _find(name: str) -> Path:
@@ -349,8 +383,3 @@ def _check_features(path: Path) -> None:
 
 
 _IS_FEATURE = re.compile(r"tensorflow_datasets\.core\.features\.[a-z_]+\.[A-Za-z]+").fullmatch
-
-
-def first_line(error: Exception) -> str:
-    """The beginning of what an error says; some print whole records."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -4,6 +4,7 @@ A builder's records have an image and a label, a generator or both. Labels go by
 never by their numbers: `REAL`, `nature` or `0_real` are real, `FAKE`, `ai` or `1_fake` are fake.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -17,12 +18,16 @@ from jaxdet.data.images import LABEL_FOLDERS, SPLITS, PathTable
 from jaxdet.data.names import is_hidden
 from jaxdet.data.regular import listing
 from jaxdet.data.walk import walk
-from jaxdet.errors import UserError
+from jaxdet.errors import UserError, first_line
 from jaxdet.progress import say
+from jaxdet.workdir.files import is_step
 
 _REAL = frozenset({"0_real", "real", "nature", "natural", "authentic", "human", "photo"})
 _FAKE = frozenset({"1_fake", "fake", "ai", "generated", "synthetic", "gan"})
 _SPLITS = MappingProxyType({"validation": "val", "valid": "val", "dev": "val"})
+
+# Gives the name in a feature of a record.
+_Reader = Callable[[Any], str]
 
 
 def label_of(name: str, *, place: str) -> int:
@@ -49,16 +54,17 @@ def paths_of_records(builder: Any, *, place: str) -> dict[str, tuple[str, list[s
     another split beside train, validation and test is a test set of its name.
 
     Args:
-      builder: of a dataset in ArrayRecord files; all of its records are read once.
+      builder: of a dataset in ArrayRecord files; all of its records are read.
       place: what messages call the dataset.
 
     Raises:
-      UserError: where its features are no image with a label or a generator.
+      UserError: where its features are no image with a label or a generator, a name of these says
+        nothing, or two splits would lie in one place.
     """
     features = dict(builder.info.features)
     label = _reader(features, "label", place)
     generator = _reader(features, "generator", place)
-    if "image" not in features or not isinstance(features["image"], tfds.features.Image):
+    if not isinstance(features.get("image"), tfds.features.Image):
         raise UserError(f"{place}: has no feature `image`; its features are {', '.join(features)}")
     if label is None and generator is None:
         raise UserError(
@@ -69,13 +75,32 @@ def paths_of_records(builder: Any, *, place: str) -> dict[str, tuple[str, list[s
     found: dict[str, tuple[str, list[str]]] = {}
     for split in builder.info.splits:
         rows = [
-            _row(record, label=label, generator=generator, place=place)
+            _row(record, label=label, generator=generator, place=f"{place}, split {split}")
             for record in _records(builder, split, place)
         ]
-        usual = _SPLITS.get(split, split)
-        paths = list(_paths(rows, name=builder.name if usual == "test" else ""))
-        found[usual if usual in SPLITS else f"test/{usual}"] = split, paths
+        top = _top(split)
+        paths = list(_paths(rows, name=builder.name if top == "test" else ""))
+        _check_alone(found, top, paths, place)
+        found[top] = split, paths
     return found
+
+
+def _top(split: str) -> str:
+    """Returns the folder that a split of tfds is: train, val, test, or a test set of its name."""
+    usual = _SPLITS.get(split, split)
+    return usual if usual in SPLITS else f"test/{usual}"
+
+
+def _check_alone(
+    found: Mapping[str, tuple[str, Sequence[str]]], top: str, paths: Sequence[str], place: str
+) -> None:
+    """Raises UserError where a split would lie where another one does."""
+    taken = {f"{other}/{path}".split("/")[1] for other, (_, own) in found.items()
+             if other.startswith("test") for path in own}  # fmt: skip
+    named = {f"{top}/{path}".split("/")[1] for path in paths} if top.startswith("test") else set()
+    if top in found or taken & named:
+        what = top if top in found else f"test/{min(taken & named)}"
+        raise UserError(f"{place}: two of its splits hold {what}; give it another name in one")
 
 
 def _records(builder: Any, split: str, place: str) -> Iterator[Any]:
@@ -83,33 +108,45 @@ def _records(builder: Any, split: str, place: str) -> Iterator[Any]:
         source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
         yield from (source[i] for i in range(len(source)))
     except Exception as error:  # array_record, protobuf and tfds raise many kinds
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{place}: split {split} cannot be read: {first:.200}") from None
+        raise UserError(
+            f"{place}: split {split} cannot be read: {first_line(error):.200}"
+        ) from None
 
 
-def _reader(features: Any, name: str, place: str) -> Callable[[Any], str] | None:
+def _reader(features: Mapping[str, Any], name: str, place: str) -> _Reader | None:
     """Returns what gives the name in a feature of a record; None where there is none."""
     feature = features.get(name)
     if feature is None:
         return None
     if isinstance(feature, tfds.features.ClassLabel):
-        return lambda value: str(feature.int2str(int(value)))
+        return functools.partial(_name_of_class, feature, place)
     if isinstance(feature, tfds.features.Text):
-        return lambda value: value.decode() if isinstance(value, bytes) else str(value)
+        return lambda value: value.decode(errors="replace") if isinstance(value, bytes) else value
     raise UserError(f"{place}: its feature `{name}` is neither a ClassLabel nor a Text")
 
 
+def _name_of_class(feature: Any, place: str, value: Any) -> str:
+    number = int(value)
+    # tfds numbers what nobody labelled -1, which would be the last name.
+    if not 0 <= number < feature.num_classes:
+        raise UserError(f"{place}: a record's label is {number}, which is none of its names")
+    return str(feature.int2str(number))
+
+
 def _row(
-    record: Mapping[str, Any],
-    *,
-    label: Callable[[Any], str] | None,
-    generator: Callable[[Any], str] | None,
-    place: str,
+    record: Mapping[str, Any], *, label: _Reader | None, generator: _Reader | None, place: str
 ) -> tuple[str, int]:
     """Returns the generator of a record, "" where none is named, and its label."""
     made_by = generator(record["generator"]).strip().replace("/", "_") if generator else ""
+    if made_by and (not is_step(made_by) or is_hidden(made_by) or made_by in LABEL_FOLDERS):
+        raise UserError(f"{place}: a generator is called {made_by!r:.60}, which cannot be a folder")
     if label is not None:
         return made_by, label_of(label(record["label"]), place=place)
+    if made_by.lower() in ("", "none", "null", "nan", "n_a"):
+        raise UserError(
+            f"{place}: a record has no label and its generator is {made_by!r}; name what is real "
+            f"by one of {', '.join(sorted(_REAL))}"
+        )
     return made_by, 0 if made_by.lower() in _REAL else 1
 
 
@@ -128,10 +165,10 @@ def _paths(rows: Sequence[tuple[str, int]], *, name: str) -> Iterator[str]:
 class ImageFolderSet(FolderSet):
     """Holds images of a tree in the layout of tfds.ImageFolder, by the paths they would have."""
 
-    @property
+    @functools.cached_property
     def ids(self) -> tuple[str, ...]:
         """Returns the paths in ForenSynths layout, in the order of `files`."""
-        return tuple(_forensynths_path(file) for file in self.files)
+        return tuple(map(_forensynths_path, self.files))
 
     def take(self, indices: Any, *, name: str = "") -> "ImageFolderSet":
         """Returns the images at the given places, in their order."""
@@ -146,22 +183,34 @@ class ImageFolderRoot(PathTable):
         """Lists the images.
 
         Raises:
-          UserError: where there are none, or a label's folder says neither real nor fake.
+          UserError: where there are none, they lie elsewhere, a label's folder says neither real
+            nor fake, or two folders would be one.
         """
         self.place, self._path = f"tfds:{path}", path
         with listing(path):
-            self._files = tuple(sorted(_image_files(path)))
-        if not self._files:
+            files = list(_image_files(path))
+        if not files:
             raise UserError(f"{self.place}: no dataset of tfds, and no <split>/<label>/<image>")
-        super().__init__(dict.fromkeys(f.rsplit("/", 1)[0] for f in map(self._where, self._files)))
+        folders = sorted({file.rsplit("/", 1)[0] for file in files})
+        where: dict[str, str] = {}
+        for folder in folders:
+            split, label = folder.split("/")
+            usual = self._folder_of(split, label)
+            if usual in where:
+                raise UserError(f"{path}: {where[usual]} and {folder} would both be {usual}")
+            where[usual] = folder
+        # In the order of the plain layout.
+        self._files = {
+            usual: sorted(file for file in files if file.startswith(f"{folder}/"))
+            for usual, folder in sorted(where.items())
+        }
+        super().__init__(self._files)
 
-    def _where(self, file: str) -> str:
-        split, rest = file.split("/", 1)
-        usual = _SPLITS.get(split, split)
+    def _folder_of(self, split: str, label: str) -> str:
+        top = _top(split)
         # One test set, by the name of the tree, unless splits name more of them.
-        head = {"test": f"test/{self._path.name}"}.get(usual, usual)
-        head = head if usual in SPLITS else f"test/{usual}"
-        return f"{head}/{_forensynths_path(rest)}"
+        head = f"test/{self._path.resolve().name}" if top == "test" else top
+        return f"{head}/{LABEL_FOLDERS[label_of(label, place=f'{self.place}/{split}')]}"
 
     def left_aside(self, splits: Sequence[str]) -> str:
         """Returns "": what is no image in a label's folder is not counted here."""
@@ -169,8 +218,7 @@ class ImageFolderRoot(PathTable):
 
     def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> ImageFolderSet:
         """Returns the images of a folder, of the named categories only where any are named."""
-        chosen = set(self.label_folders(folder, categories))
-        files = [f for f in self._files if self._where(f).rsplit("/", 1)[0] in chosen]
+        files = [f for own in self.label_folders(folder, categories) for f in self._files[own]]
         split = files[0].split("/", 1)[0]
         own = tuple(file.split("/", 1)[1] for file in files)
         return ImageFolderSet(name=name, folder=self._path / split, files=own)
@@ -186,7 +234,12 @@ def _image_files(path: Path) -> Iterator[str]:
         if visit.error:
             raise visit.error
         folders = visit.path.split("/")
-        if len(folders) < 2 or any(map(is_hidden, folders)):
+        images = [name for name in visit.names if is_image_name(name)]
+        if not images or any(map(is_hidden, folders)):
             continue
-        label_of(folders[1], place=f"tfds:{path}/{folders[0]}")
-        yield from (f"{visit.path}/{name}" for name in visit.names if is_image_name(name))
+        if len(folders) != 2:
+            raise UserError(
+                f"{path / visit.path / images[0]}: not in <split>/<label>/, where tfds.ImageFolder "
+                "looks; move it there"
+            )
+        yield from (f"{visit.path}/{name}" for name in images)

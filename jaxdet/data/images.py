@@ -163,7 +163,7 @@ class PathTable:
         """The label folders below, of the named categories only where any are named.
 
         Raises:
-          UserError: naming the category that is not there.
+          UserError: naming the category or label that is not there.
         """
         folder = folder.strip("/")
         found = self.categories(folder)
@@ -173,11 +173,16 @@ class PathTable:
                 f"{self.place}: {folder} has no class {missing[0]}; there are {', '.join(found)}"
             )
         cut = len(folder) + 1
-        return [
+        chosen = [
             path
             for path in self._below(folder)
             if not set(categories) - {""} or path[cut:].split("/")[0] in categories
         ]
+        for above in dict.fromkeys(path.rsplit("/", 1)[0] for path in chosen):
+            for label in LABEL_FOLDERS:
+                if f"{above}/{label}" not in chosen:
+                    raise UserError(f"{self.place}: {above} has no {label}; both are needed")
+        return chosen
 
     def _below(self, folder: str) -> list[str]:
         return [path for path in self._folders if path.startswith(f"{folder}/")]

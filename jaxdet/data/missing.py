@@ -4,6 +4,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import quote
 
 from jaxdet.config import Config
 from jaxdet.data.catalog import DATASETS, Container
@@ -91,8 +92,9 @@ def _missing_splits(
     source = _SOURCES.get(root.rstrip("/"), "")
     if not source and option == "data.root" and _is_forensynths(config):
         for split in splits:
-            command = f"python -m jaxdet.data fetch forensynths-{split} --root={root}"
-            yield Missing(f"{root}/{split}", "folder", command)
+            if not _has(root, split):
+                command = f"python -m jaxdet.data fetch forensynths-{split} --root={quote(root)}"
+                yield Missing(f"{root}/{split}", "folder", command)
     elif os.path.lexists(root):
         holds = "the sets to evaluate on" if splits == ("test",) else "the images to train on"
         yield Missing(f"{root}/{splits[0]}", "folder", source or f"it holds {holds}")
@@ -122,13 +124,13 @@ def _is_forensynths(config: Config) -> bool:
 
 def _missing_weights(path: Path, config: Config) -> Missing:
     """Returns a file that is not there, with the command where the catalogue knows its name."""
-    source = "see docs/training.md for weights"
     for dataset in DATASETS.values():
         if dataset.container is Container.PLAIN and path.name in {f.name for f in dataset.files}:
-            fetch = f"python -m jaxdet.data fetch {dataset.name} --root={path.parent}"
+            fetch = f"python -m jaxdet.data fetch {dataset.name} --root={quote(str(path.parent))}"
             only = path.name.split("-")[0]
             return Missing(f"model.init={path}", "file or run", f"{fetch} --only={only}")
+    source = "see docs/training.md for weights"
     if path.parts[0] == "runs":
-        source = "see docs/training.md for weights, or train that run first"
+        source += ", or train that run first"
     way = "" if config.task == "eval" else ", or start at random with --config.model.init="
     return Missing(f"model.init={path}", "file or run", source + way)

@@ -71,8 +71,8 @@ class Measure:
         return None if one is None else self.read(one)
 
     def mean(self, results: Results) -> tuple[float | None, int]:
-        """Returns the mean over all that was scored, 0..1, and how many these are."""
-        values = [self.read(one) for one in self.scored(results).values()]
+        """Returns the mean over all that were measured, 0..1, and how many these are."""
+        values = [v for one in self.scored(results).values() if (v := self.read(one)) is not None]
         return _mean(values), len(values)
 
 
@@ -230,7 +230,7 @@ def _mean_of_sets(row: Row, results: Results, metric: str, digits: int) -> str:
     if measure is None:
         return ""
     mean, count = measure.mean(results)
-    return f"{_cell([_percent(mean)], digits)} ({count})"
+    return "" if mean is None else f"{_cell([_percent(mean)], digits)} ({count})"
 
 
 def _titled(row: Row, title: str) -> Measure | None:
@@ -247,7 +247,7 @@ def _how(row: Row, results: Results) -> str:
     """Returns what was measured: a training by its seed, else the weights that were given."""
     config = row.config
     of = config.model.init if config.task == "eval" else f"seed {config.seed}"
-    return f"measured, {escaped(of)}, {results.protocol} {config.eval_crop}"
+    return f"measured, {of}, {results.protocol} {config.eval_crop}"
 
 
 def _repeats(rows: Sequence[Row]) -> list[list[str]]:

@@ -51,27 +51,29 @@ class DipSettings(CutSettings):
     test_images: int = 40
     iterations: int = 6000
     network: str = "progan"  # or hourglass, the one of Ulyanov et al.
-    width: int = 0  # channels; 0: 512 of progan, 128 of hourglass
-    upsampling: str = ""  # of hourglass: bilinear, or nearest; empty: bilinear
-    levels: int = 0  # of hourglass; 0: 5
+    width: int | None = None  # channels; None: 512 of progan, 128 of hourglass
+    upsampling: str | None = None  # of hourglass: bilinear, or nearest; None: bilinear
+    levels: int | None = None  # of hourglass; None: 5
     at_once: int = 8  # networks; their number, like that of devices, changes the rounding alone
 
     def __post_init__(self) -> None:
         """Raises UserError for a value that cannot be."""
         super().__post_init__()
         self.one_of("network", NETWORKS)
-        self.at_least(1, "at_once")
+        given = (name for name in ("width", "levels") if getattr(self, name) is not None)
+        self.at_least(1, "at_once", *given)
         self.at_least(SNAPSHOTS, "iterations")
         if self.network == "hourglass":
-            self.one_of("upsampling", ("", *UPSAMPLINGS))
+            if self.upsampling is not None:
+                self.one_of("upsampling", UPSAMPLINGS)
             # Two pixels a side are left at the bottom, for normalisation to take a deviation of.
             levels = self.make_network().levels
             self.multiple_of(2**levels, least=2 ** (levels + 1))
             return
         for name in ("upsampling", "levels"):
-            if getattr(self, name):
-                given = f"--{name}={getattr(self, name)}"
-                raise UserError(f"{given}: --network=progan has its own; use --network=hourglass")
+            if getattr(self, name) is not None:
+                option = f"--{name}={getattr(self, name)}"
+                raise UserError(f"{option}: --network=progan has its own; use --network=hourglass")
         if self.size < 2 * START or self.size & (self.size - 1):
             raise UserError(f"--size={self.size}: --network=progan draws a power of 2, 8 or more")
 

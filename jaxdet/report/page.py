@@ -20,7 +20,7 @@ from jaxdet.report.figures.bars import ap_bars
 from jaxdet.report.figures.panels import Panel, alone
 from jaxdet.report.figures.precision_recall import MOST_STEPS
 from jaxdet.report.figures.robustness import robustness_panels
-from jaxdet.report.figures.style import DASHES, LIGHT, Drawing, to_svg
+from jaxdet.report.figures.style import DASHES, HATCHES, LIGHT, Drawing, to_svg
 from jaxdet.report.figures.training import training_panels
 from jaxdet.report.labels import shown
 from jaxdet.report.lineup import addresses
@@ -90,6 +90,7 @@ def _frame() -> dict[str, Any]:
         "mark": rows.FLOOR_MARK,
         "protocol_titles": measures.PROTOCOL_TITLES,
         "colours": len(LIGHT.series),
+        "hatches": len(HATCHES),
         "most_columns": _MOST_COLUMNS,
         "dashes": ["" if dash == "-" else _dash_array(dash) for dash in DASHES],
         "most_steps": MOST_STEPS,

@@ -190,6 +190,8 @@ def _check(record: Any) -> None:
         odd = array.dtype.kind != kind or array.ndim != axes or (len(array) and not array.size)
         if odd or (name == "image" and (array.itemsize, array.shape[3]) != (1, 3)):
             raise ValueError(f"{name} is {array.dtype} {array.shape}")
+        if name == "image" and array.shape[1] != array.shape[2]:
+            raise ValueError(f"{name} is not square: {array.shape}")
     if len({len(getattr(record, name)) for name in forms if name not in _APART}) > 1:
         raise ValueError("its arrays are not of one length")
     if not np.isin(getattr(record, "label", 0), (0, 1)).all():

@@ -77,6 +77,55 @@ class Generators(tfds.core.GeneratorBasedBuilder):
             }  # fmt: skip
 
 
+class Unlabelled(Cifake):
+    """Whose test images nobody labelled: tfds says -1."""
+
+    def _generate_examples(self, first, count):
+        for number in range(first, first + count):
+            yield number, {"image": png(number), "label": number % 2 if first == 0 else -1}
+
+
+class Fakes(Cifake):
+    """A test split without real images."""
+
+    def _generate_examples(self, first, count):
+        for number in range(first, first + count):
+            yield number, {"image": png(number), "label": number % 2 if first == 0 else 0}
+
+
+class Twice(Generators):
+    """Two splits that are both validation."""
+
+    def _split_generators(self, dl_manager):
+        names = ("train", "validation", "dev")
+        return {name: self._generate_examples(0, ("adm",)) for name in names}
+
+
+class Odd(Generators):
+    """A generator whose name leads out of its folder."""
+
+    def _split_generators(self, dl_manager):
+        return {"test": self._generate_examples(0, ("..",))}
+
+
+class Identified(Cifake):
+    """Somebody's image, label and id."""
+
+    def _info(self):
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(),
+                "label": tfds.features.ClassLabel(names=self.LABELS),
+                "id": tfds.features.Text(),
+            }
+        )
+        return tfds.core.DatasetInfo(builder=self, features=features)
+
+    def _generate_examples(self, first, count):
+        for number, record in super()._generate_examples(first, count):
+            yield number, {**record, "id": b"\xff" + str(number).encode()}
+
+
 class Alone(Generators):
     """No labels: what no generator made is real."""
 
@@ -87,9 +136,17 @@ class Alone(Generators):
     def _split_generators(self, dl_manager):
         return {"test": self._generate_examples()}
 
+    NAMES = ("real", "adm", "adm", "real", "flux")
+
     def _generate_examples(self):
-        for number, name in enumerate(("real", "adm", "adm", "real", "flux")):
+        for number, name in enumerate(self.NAMES):
             yield number, {"image": png(number), "generator": name}
+
+
+class Nobody(Alone):
+    """No labels, and no generator for what may be real."""
+
+    NAMES = ("none", "adm")
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +208,70 @@ def test_without_labels_what_no_generator_made_is_real(prepared):
     assert seeds_of(images) == {0: 0, 1: 1, 2: 1, 3: 0, 4: 1}
 
 
+def test_an_id_of_others_is_not_our_path(prepared):
+    images = open_root(f"tfds:{prepared(Identified).data_path}").load("train", name="train")
+    assert seeds_of(images) == {seed: int(seed % 3 != 0) for seed in range(12)}
+
+
+def test_records_are_read_once_for_their_labels(prepared, capfd):
+    place = f"tfds:{prepared(Cifake).data_path}"
+    for _ in range(3):
+        assert len(open_root(place).load("test/cifake", name="a")) == 8
+    assert capfd.readouterr().err.count("reading the labels of 20 records") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        (Unlabelled, "split test: a record's label is -1|: a record's label is -1"),
+        (Twice, "two of its splits hold val"),
+        (Odd, r"a generator is called '\.\.', which cannot be a folder"),
+        (Nobody, "no label and its generator is 'none'"),
+    ],
+)
+def test_what_no_name_decides_is_refused(prepared, kind, says):
+    with pytest.raises(UserError, match=says):
+        open_root(f"tfds:{prepared(kind).data_path}")
+
+
+def test_a_set_of_one_label_is_refused(prepared):
+    root = open_root(f"tfds:{prepared(Fakes).data_path}")
+    root.load("train", name="train")
+    with pytest.raises(UserError, match="test/fakes has no 0_real; both are needed"):
+        root.load("test/fakes", name="fakes")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"), [("dataset_info.json", '{"fileFormat": "array_record"}'),
+                          ("features.json", "{}"), ("features.json", "[]")],
+)  # fmt: skip
+def test_a_dataset_that_says_nothing_of_itself_is_refused(prepared, file, content):
+    folder = prepared(Cifake).data_path
+    (folder / file).write_text(content)
+    with pytest.raises(UserError, match=r"2\.10\.0: cannot be read"):
+        open_root(f"tfds:{folder}")
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (("train/REAL/a/b.png",), "not in <split>/<label>/"),
+        (("train/a.png",), "not in <split>/<label>/"),
+        (("val/REAL/a.png", "validation/REAL/a.png"), "would both be val/0_real"),
+        (("train/REAL/a.png", "train/nature/a.png"), "would both be train/0_real"),
+        ((), "no dataset of tfds, and no <split>/<label>/<image>"),
+    ],
+)
+def test_a_tree_of_another_form_is_refused(tmp_path, files, says):
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(png(0))
+    with pytest.raises(UserError, match=says):
+        open_root(f"tfds:{tmp_path}")
+    with pytest.raises(UserError, match="names no dataset"):
+        open_root("tfds:")
+
+
 def test_what_cannot_be_read_or_understood_is_one_line(prepared, tmp_path):
     digits = prepared(Digits).data_path
     with pytest.raises(
@@ -209,7 +330,7 @@ def test_a_tree_of_imagefolder_is_the_plain_layout_of_the_same_images(tmp_path):
     assert root.categories("test") == same.categories("test") == ["cifake", "hard"]
     for place in ("train", "val", "test/cifake", "test/hard"):
         images, wanted = root.load(place, name="x"), same.load(place, name="x")
-        assert sorted(images.ids) == sorted(wanted.ids)
+        assert list(images.ids) == list(wanted.ids)
         assert seeds_of(images) == seeds_of(wanted)
         assert images.take([1, 0]).ids == (images.ids[1], images.ids[0])
     assert images.path(0).exists()

@@ -49,6 +49,11 @@ def test_the_missions_command_names_all_that_is_missing_and_its_folder(start, tm
 
 
 def test_what_is_there_is_not_named(start, tmp_path):
+    write_images(tmp_path / "data" / "val" / "cat", count=2)
+    status, err = start("--config=configs/resnet_20cls.py")
+    assert [line.strip().partition(":")[0] for line in err.splitlines()[2:4]] == [
+        "data/train", "data/test",
+    ]  # fmt: skip
     write_images(tmp_path / "data" / "train" / "cat", count=2)
     status, err = start("--config=configs/resnet_20cls.py", "--config.model.init=")
     assert (status, err.splitlines()[1:]) == (

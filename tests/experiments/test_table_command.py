@@ -201,6 +201,8 @@ def test_further_protocols_stand_beside_what_was_printed_of_them():
     assert pairs["two-shot accuracy", "SAN"] == (54.8, None)
     text = markdown_text(tables.load("wang_protocols"), [(row, measured)])
     assert "## two-shot accuracy, percent" in text
+    assert r"| measured, runs/wang\_table2/20cls\_blur\_jpeg\_0.1, crop 224 |" in text
+    assert "| 80.0 (1) |" in text  # of the one set that two shots were measured on
 
 
 def test_a_papers_figure_has_the_rows_that_are_finished():

@@ -205,6 +205,8 @@ def check_record_tells_what_was_measured(method, root):
         (DipSettings, {"size": 96}),
         (DipSettings, {"size": 4}),
         (DipSettings, {"levels": 4}),
+        (DipSettings, {"width": 0}),
+        (DipSettings, {"levels": -1, "network": "hourglass"}),
         (DipSettings, {"upsampling": "nearest"}),
         (DipSettings, {"network": "stylegan"}),
         (DipSettings, {"size": 96, "levels": 6, "network": "hourglass"}),

@@ -42,7 +42,7 @@ def grouped_panel(title: str, columns: Sequence[str], bars: Sequence[Bars], *, a
       axis: label of the vertical axis.
     """
     values = [v for one in bars for v in (*one.measured, *one.published) if v is not None]
-    low = 10 * np.floor(0.1 * min([_CHANCE, *values]) - 0.2)
+    low = max(0.0, 10 * np.floor(0.1 * min([_CHANCE, *values]) - 0.2))
 
     def draw(axes: Axes, palette: Palette) -> None:
         width = _GROUP / (2 * len(bars))
