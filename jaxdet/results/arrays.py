@@ -190,7 +190,8 @@ def _check(record: Any) -> None:
         odd = array.dtype.kind != kind or array.ndim != axes or (len(array) and not array.size)
         if odd or (name == "image" and (array.itemsize, array.shape[3]) != (1, 3)):
             raise ValueError(f"{name} is {array.dtype} {array.shape}")
-        if name == "image" and array.shape[1] != array.shape[2]:
+        sides = {"image": array.shape[1:3], "real": array.shape, "fake": array.shape}.get(name, ())
+        if len(set(sides)) > 1:
             raise ValueError(f"{name} is not square: {array.shape}")
     if len({len(getattr(record, name)) for name in forms if name not in _APART}) > 1:
         raise ValueError("its arrays are not of one length")

@@ -255,10 +255,15 @@ def test_a_lineup_stands_in_the_order_of_its_scores_with_frames_by_label(path):
     assert "lineups" in [drawing.name for drawing in sheets(contents)]
 
 
-def test_a_lineup_of_no_squares_is_refused(path):
+def test_pictures_that_are_not_square_are_refused(path):
     _write_lineup(path)
     _change(RunFolder(path).lineup("own"), Lineup, image=np.zeros((4, 8, 4, 3), np.uint8))
     with pytest.raises(UserError, match="image is not square"):
+        contents_of(load_runs([path]))
+    RunFolder(path).lineup("own").unlink()
+    place = RunFolder(path).spectrum("own")
+    _change(place, Spectrum, fake=read_arrays(place, Spectrum).fake[:, :2])
+    with pytest.raises(UserError, match="fake is not square"):
         contents_of(load_runs([path]))
 
 
