@@ -20,7 +20,7 @@ def check(kind, *, seed, count, folder):
 
 @pytest.mark.parametrize(
     ("kind", "count"),
-    [("images", 20), ("nested", 20), ("inside", 20), ("places", 8), ("runs", 6)],
+    [("images", 20), ("nested", 20), ("inside", 20), ("places", 20), ("runs", 15)],
 )
 def test_a_few_of_each_kind(tmp_path, kind, count):
     check(kind, seed=1, count=count, folder=tmp_path)

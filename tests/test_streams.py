@@ -129,7 +129,9 @@ def test_no_name_steers_the_terminal_or_forges_a_line(place, name, capfd, monkey
         assert not {sign for sign in text if not sign.isprintable()} - {"\n"}
         assert not [line for line in text.splitlines() if line.startswith("error forged")]
     if status == 2:
-        assert written.err.splitlines()[-1].startswith("error: ")
+        lines = written.err.splitlines()
+        (head,) = [n for n, line in enumerate(lines) if line.startswith("error: ")]
+        assert all(line.startswith("  ") for line in lines[head + 1 :])
     if name == "predict":
         paths = {Path(row["path"]).name for row in json.loads((place / "p.json").read_text())}
         assert f"{EVIL}.png" in paths  # files for machines have it exactly

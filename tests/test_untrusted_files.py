@@ -94,7 +94,7 @@ def test_no_module_is_imported_for_a_dataset(tmp_path, monkeypatch):
     path = folder / "features.json"
     text = path.read_text().replace("tensorflow_datasets.core.features.text", "evil")
     path.write_text(text.replace("evil_feature.Text", "evil_features.Text"))
-    with pytest.raises(UserError, match=r"features\.json: not the features of a dataset"):
+    with pytest.raises(UserError, match=r"features\.json: names features that are not"):
         open_root(f"tfds:{folder}")
     assert "evil_features" not in sys.modules
 

@@ -76,6 +76,7 @@ def test_what_is_there_is_not_named(start, tmp_path):
         (["papers/wang_table4.py", "--row=dip_blur_jpeg_0.5"], "--method=dip --root=data/dip"),
         (["papers/re_supplement_b.py"], "StyleGAN2"),
         (["papers/xuan_table1.py"], "faces of CelebA-HQ"),
+        (["papers/xuan_table1.py", "--config.data.root=x"], "error: data.root=x: no such folder"),
         (["eval_forensynths.py"], "fetch cnndetection-weights --root=weights"),
         (
             ["eval_forensynths.py", "--config.model.init=w/blur_jpg_prob0.5.pth"],

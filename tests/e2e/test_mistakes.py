@@ -56,6 +56,7 @@ def test_empty_class(mistake, dataset, tmp_path):
 
 def test_class_without_fakes(mistake, tmp_path):
     root = tmp_path / "root"
+    write_images(root / "test" / "x", count=2)
     folder = write_images(root / "train" / "a", count=2)
     (folder / "1_fake").rename(root / "x")
     mistake(*main_arguments(root, tmp_path / "w"), says="a/1_fake: no such folder")

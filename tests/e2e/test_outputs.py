@@ -202,7 +202,7 @@ ONE_LINE = [
     (jaxdet_main, f"{SMALL} --config.model.init=@/run --workdir=@/new", "asks for resnet"),
     (jaxdet_main, "main --config=configs/eval_full.py --config.data.root=@/set --workdir=@/new "
      "--config.model.init=@/bad.pth", "@/bad.pth: neither"),
-    (jaxdet_main, "main --config=configs/papers/wang_table2.py --config.data.root=@/none --row=1 "
+    (jaxdet_main, "main --config=configs/papers/xuan_table1.py --config.data.root=@/none --row=1 "
      "--workdir=@/new", "no such f"),
     (predict, "--weights=@/bad.pth @/set/train", "@/bad.pth: neither"),
     (predict, "--weights=@/set/w.safetensors --threshold=fpr_1 @/set/train", "fpr_1"),

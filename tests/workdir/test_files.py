@@ -238,7 +238,7 @@ def test_lists_of_fetched_files_never_lead_out_of_the_root(line, tmp_path):
 def run(tmp_path, monkeypatch):
     """A run with a short report, and a folder of somebody else's with a table of that name."""
     short = {"table.csv": b"ours", "figures/ap.pdf": b"ours", "index.html": b"Written by jaxdet"}
-    monkeypatch.setattr(write, "_files", lambda contents: short.items())
+    monkeypatch.setattr(write, "_files", lambda *contents: short.items())
     shutil.copytree(sound()[1] / "run", tmp_path / "run")
     (tmp_path / "theirs" / "figures").mkdir(parents=True)
     (tmp_path / "theirs" / "table.csv").write_text("theirs")
