@@ -28,6 +28,7 @@ _AS_COMMANDS = ("e2e", "eval", "dip")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures what the command line names, prints the rows and writes them."""
     parser = Parser(prog="python -m jaxdet.bench", description=__doc__)
+    parser.set_defaults(table=_table)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_commands(subparsers)
     with guard():
@@ -40,14 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # The commit and the time are those of the start.
         facts = environment.describe()
         rows = options.measure(options)
-        show(_table(rows))
+        show(options.table(rows))
         if options.json:
             write_json(options.json, {"options": _plain(options), **facts, "rows": rows})
 
 
 def _plain(options: argparse.Namespace) -> dict[str, Any]:
     return {
-        key: str(value) for key, value in vars(options).items() if key not in ("json", "measure")
+        key: str(value)
+        for key, value in vars(options).items()
+        if key not in ("json", "measure", "table")
     }
 
 

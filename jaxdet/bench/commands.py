@@ -10,6 +10,7 @@ from jaxdet.bench import input as bench_input
 from jaxdet.bench import training_commands as training
 from jaxdet.bench.arguments import ARCHITECTURES, given_images
 from jaxdet.bench.pictures import write_pictures
+from jaxdet.bench.roofline_command import ROOFLINE, add_roofline, roofline_rows
 from jaxdet.config import Model
 from jaxdet.ranges import SIDE, whole_number
 from jaxdet.streams import answer
@@ -27,6 +28,7 @@ def add_commands(subparsers: Any) -> None:
         ("eval", _EVAL, _add_eval, _measure_eval),
         ("dip", _DIP, _add_dip, _measure_dip),
         ("scaling", training.SCALING, training.add_scaling, training.scaling_rows),
+        ("roofline", ROOFLINE, add_roofline, roofline_rows),
     ):
         parser = subparsers.add_parser(name, help=text, description=text)
         parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows as JSON")

@@ -14,11 +14,12 @@ from jaxdet.data.ahead import in_order
 from jaxdet.data.buckets import Buckets, PieceBatch, batch_pixels, batches, exact
 from jaxdet.data.parts import PieceLoader
 from jaxdet.data.pieces import Piece
-from jaxdet.evals.predict import one_step_late
+from jaxdet.evals.predict import fetch
 from jaxdet.evals.rows import RowKeeper, finished_images, gather, make_rows
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
-from jaxdet.runtime.mesh import own_mesh, put_batch, put_replicated
+from jaxdet.runtime.memory import device_memory
+from jaxdet.runtime.mesh import one_step_late, own_mesh, put_batch, put_replicated
 from jaxdet.runtime.signals import requested
 from jaxdet.runtime.watchdog import expect_compilation, stage, waited
 
@@ -45,14 +46,16 @@ class PieceScorer:
 
     def __call__(self, pieces: Iterable[Piece]) -> Iterator[tuple[PieceBatch, np.ndarray]]:
         """Batches as they fill up, each with the logits f32 [n] of its pieces."""
+        device = self._mesh.devices.flat[0]
         filled = batches(
             pieces,
-            pixels=batch_pixels(self._mesh.devices.flat[0].platform),
+            pixels=batch_pixels(device.platform, device_memory(device)),
             find=self._find,
             devices=self._mesh.size,
             full=True,
         )
-        for batch, logits in one_step_late((batch, self._launch(batch)) for batch in filled):
+        launched = ((batch, self._launch(batch)) for batch in filled)
+        for batch, logits in one_step_late(launched, fetch):
             yield batch, logits[: len(batch.pieces)]
 
     @functools.cached_property

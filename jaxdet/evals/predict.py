@@ -1,6 +1,6 @@
 """Scoring one crop of each image: every one exactly once, whatever the batch size and devices."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from jaxdet.evals.rows import RowKeeper, make_rows, to_predictions
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Predictions
-from jaxdet.runtime.mesh import batch_sharding, put_batch, replicated
+from jaxdet.runtime.mesh import batch_sharding, one_step_late, put_batch, replicated
 from jaxdet.runtime.signals import StopPoint
 from jaxdet.runtime.watchdog import expect_compilation, stage, waited
 
@@ -97,7 +97,7 @@ def score_crops(
     ):
         named = waited(batches, f"waiting for images to {title}")
         launched = _launch(named, step, variables, mesh)
-        for number, scored in enumerate(one_step_late(launched), first):
+        for number, scored in enumerate(one_step_late(launched, fetch), first):
             keeper.add(_rows(scored, number * size), position=(number + 1) * size)
             progress.advance(int(scored["valid"].sum()))
             if signum := stop.reached():
@@ -122,18 +122,8 @@ def _launch(
         yield launched
 
 
-def one_step_late(results: Iterable[Any]) -> Iterator[Any]:
-    """Fetches the arrays of each result while the next is computed."""
-    waiting = None
-    for result in results:
-        if waiting is not None:
-            yield _fetch(waiting)
-        waiting = result
-    if waiting is not None:
-        yield _fetch(waiting)
-
-
-def _fetch(arrays: Any) -> Any:
+def fetch(arrays: Any) -> Any:
+    """Returns a batch's results on the host, under the watchdog."""
     with stage("a batch on the device"):
         return jax.device_get(arrays)
 

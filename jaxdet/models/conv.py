@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
+from jaxdet.models.platform import is_cpu
+
 # torchvision: kaiming_normal_(mode="fan_out", nonlinearity="relu").
 _init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 # Side of a ResNet's first kernel.
@@ -36,7 +38,7 @@ def conv(features: int, size: int, *, stride: int = 1, name: str | None) -> nn.M
     needs none of that (docs/benchmarks/step.md). On accelerators a stem of 7x7 looks at blocks of
     pixels, and all others go to the vendor's library as they are.
     """
-    on_cpu = jax.default_backend() == "cpu"
+    on_cpu = is_cpu()
     if size == 1 and on_cpu:
         return _Pointwise(features, stride, name=name)
     if (size, stride) == (_STEM, 2) and not on_cpu:

@@ -17,6 +17,7 @@ from jaxdet.models.evidence import last_map
 from jaxdet.models.extent import halve, keep_inside, mean_inside
 from jaxdet.models.folded_norm import FoldedNorm
 from jaxdet.models.norm import BatchNorm
+from jaxdet.models.platform import is_cpu
 from jaxdet.models.pooled_norm import PooledNorm
 from jaxdet.models.pooling import MaxPool, max_pool
 
@@ -178,7 +179,7 @@ class ResNet(nn.Module):
 
     def _is_folded(self) -> bool:
         if self.folded is None:
-            return self.norm_groups == 1 and jax.default_backend() != "cpu"
+            return self.norm_groups == 1 and not is_cpu()
         return self.folded
 
 

@@ -24,6 +24,8 @@ from jaxdet.models.architectures import ARCHITECTURES, check_sides
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.predict.judgement import Judgement, make_judgement
 from jaxdet.progress import say
+from jaxdet.runtime.memory import device_memory
+from jaxdet.runtime.mesh import one_step_late
 from jaxdet.train.weights import digest, open_weights
 
 # u8 [B, H, W, 3], several images of any sizes, or one: arrays u8 [H, W, 3] or Pillow's images.
@@ -204,10 +206,14 @@ class LoadedDetector:
         """Yields each piece with its logit, in the order in which batches fill up."""
         platform, whole = jax.default_backend(), not protocol.in_crops
         # Whole images have one program a shape: of one row on a CPU, else of as many as fill it.
-        pixels = 0 if whole and platform == "cpu" else batch_pixels(platform)
+        on_cpu, memory = platform == "cpu", device_memory(jax.local_devices()[0])
+        pixels = 0 if whole and on_cpu else batch_pixels(platform, memory)
         find = self._shapes if whole and self._any_size else exact
-        for batch in batches(pieces, pixels=pixels, find=find, full=whole):
-            logits = jax.device_get(self._apply(self._variables, *self._arguments(batch)))
+        filled = batches(pieces, pixels=pixels, find=find, full=whole)
+        launched = (
+            (batch, self._apply(self._variables, *self._arguments(batch))) for batch in filled
+        )
+        for batch, logits in one_step_late(launched):
             yield from zip(batch.pieces, logits[: len(batch.pieces)].tolist(), strict=True)
 
     def _arguments(self, batch: PieceBatch) -> tuple[Any, ...]:

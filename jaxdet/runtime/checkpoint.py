@@ -19,6 +19,7 @@ from jaxdet.errors import DiskFullError, RunFailedError, UserError, first_line, 
 from jaxdet.progress import say
 from jaxdet.runtime import room, steps
 from jaxdet.runtime.hosts import agreed, meet
+from jaxdet.runtime.layouts import as_saved
 from jaxdet.runtime.manifest import Manifest, Ranks, is_sealed, seal
 from jaxdet.runtime.quiet import hush_orbax
 from jaxdet.runtime.sound import SoundSteps
@@ -167,7 +168,7 @@ class Checkpoints:
         return True
 
     def _begin(self, step: int, state: Any, host: dict[str, Any], ranks: Ranks | None) -> None:
-        items = {"state": ocp.args.StandardSave(state), "host": ocp.args.JsonSave(host)}
+        items = {"state": ocp.args.StandardSave(as_saved(state)), "host": ocp.args.JsonSave(host)}
         if ranks is not None:
             # They are in the manifest as well. orbax's other tools, and earlier versions of this
             # program, find them here.

@@ -22,6 +22,12 @@ def check_fits(option: str, size: int) -> None:
         )
 
 
+def device_memory(device: jax.Device) -> int | None:
+    """Returns the bytes that JAX may take of a device's memory; None where it does not say."""
+    limits: dict[str, int] = device.memory_stats() or {}
+    return limits.get("bytes_limit")
+
+
 def keep_freed_memory() -> None:
     """Lets malloc hand large blocks out again that were given back, on CPUs under glibc.
 

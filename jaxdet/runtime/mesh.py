@@ -1,6 +1,6 @@
 """Devices as one row, batches cut across it, everything else on each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -82,3 +82,21 @@ def put_replicated(mesh: Mesh, tree: Any) -> Any:
     """
     sharding = replicated(mesh)
     return jax.tree.map(lambda leaf: jax.device_put(np.array(leaf), sharding), tree)
+
+
+def one_step_late(
+    results: Iterable[Any], fetch: Callable[[Any], Any] = jax.device_get
+) -> Iterator[Any]:
+    """Yields each result on the host while the devices compute the next.
+
+    Args:
+      results: trees of arrays, each launched as it is asked for.
+      fetch: gives a tree on the host.
+    """
+    waiting = None
+    for result in results:
+        if waiting is not None:
+            yield fetch(waiting)
+        waiting = result
+    if waiting is not None:
+        yield fetch(waiting)

@@ -9,6 +9,7 @@ import optax
 from jax.sharding import Mesh
 
 from jaxdet.models.detector import Detector
+from jaxdet.runtime.layouts import as_stepped, stepped
 from jaxdet.runtime.mesh import batch_sharding, replicated
 from jaxdet.runtime.watchdog import expect_compilation
 from jaxdet.train.state import TrainState
@@ -43,10 +44,43 @@ def make_train_step(
     functions = StepFunctions(
         detector=detector, optimizer=optimizer, seed=seed, skip_nonfinite=skip_nonfinite
     )
-    return _in_parts(functions, mesh, accumulate) if accumulate > 1 else _at_once(functions, mesh)
+    if accumulate > 1:
+        return _laid_out(mesh, lambda of_state: _in_parts(functions, mesh, accumulate, of_state))
+    return _laid_out(mesh, lambda of_state: _at_once(functions, mesh, of_state))
 
 
-def _at_once(functions: StepFunctions, mesh: Mesh) -> TrainStep:
+def _laid_out(mesh: Mesh, build: Callable[[Any], TrainStep]) -> TrainStep:
+    """The step for the layout of the first state; it takes a state in any."""
+    step: TrainStep | None = None
+    own: TrainState | None = None
+
+    def call(
+        state: TrainState, image: jax.Array, label: jax.Array, rate: float
+    ) -> tuple[TrainState, Scalars]:
+        nonlocal step, own
+        step = step or build(stepped(mesh, state))
+        # One that the step gave lies right.
+        placed = state if state is own else as_stepped(mesh, state)
+        own, scalars = step(placed, image, label, rate)
+        return own, scalars
+
+    return call
+
+
+def _at_once(functions: StepFunctions, mesh: Mesh, of_state: Any) -> TrainStep:
+    compiled = whole_step(functions, mesh, of_state)
+    return lambda state, image, label, rate: compiled(state, image, label, jnp.float32(rate))
+
+
+def whole_step(functions: StepFunctions, mesh: Mesh, of_state: Any) -> Any:
+    """The program of a step that takes a batch at once, as `jax.jit` gives it.
+
+    Args:
+      functions: what it is made of.
+      mesh: the devices.
+      of_state: where and how the state lies, from `layouts.stepped`.
+    """
+
     def step(
         state: TrainState, image: jax.Array, label: jax.Array, learning_rate: jax.Array
     ) -> tuple[TrainState, Scalars]:
@@ -56,16 +90,15 @@ def _at_once(functions: StepFunctions, mesh: Mesh) -> TrainStep:
         return functions.apply(state, found, label, learning_rate)
 
     whole, cut = replicated(mesh), batch_sharding(mesh)
-    compiled = jax.jit(
+    return jax.jit(
         step,
-        in_shardings=(whole, cut, cut, whole),
-        out_shardings=(whole, whole),
+        in_shardings=(of_state, cut, cut, whole),
+        out_shardings=(of_state, whole),
         donate_argnums=0,
     )
-    return lambda state, image, label, rate: compiled(state, image, label, jnp.float32(rate))
 
 
-def _in_parts(functions: StepFunctions, mesh: Mesh, count: int) -> TrainStep:
+def _in_parts(functions: StepFunctions, mesh: Mesh, count: int, of_state: Any) -> TrainStep:
     """A program that is called for each part, and one for the update.
 
     No loop inside one program: XLA for CPUs computes convolutions in loops many times slower, and
@@ -103,18 +136,18 @@ def _in_parts(functions: StepFunctions, mesh: Mesh, count: int) -> TrainStep:
 
     whole: Any = replicated(mesh)
     cut: Any = batch_sharding(mesh)
-    of_sums = Differentiated(whole, whole, whole, cut)
-    beginning = jax.jit(begin, in_shardings=(whole, cut), out_shardings=of_sums)
+    of_sums = Differentiated(of_state.variables["params"], whole, whole, cut)
+    beginning = jax.jit(begin, in_shardings=(of_state, cut), out_shardings=of_sums)
     adding = jax.jit(
         add,
-        in_shardings=(whole, of_sums, cut, cut, whole),
+        in_shardings=(of_state, of_sums, cut, cut, whole),
         out_shardings=of_sums,
         donate_argnums=1,
     )
     finishing = jax.jit(
         finish,
-        in_shardings=(whole, of_sums, cut, whole),
-        out_shardings=(whole, whole),
+        in_shardings=(of_state, of_sums, cut, whole),
+        out_shardings=(of_state, whole),
         donate_argnums=0,
     )
 

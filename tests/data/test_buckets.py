@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxdet.data.ahead import in_order
-from jaxdet.data.buckets import Buckets, batches, bucket
+from jaxdet.data.buckets import Buckets, batch_pixels, batches, bucket
 from jaxdet.data.pieces import MAX_WHOLE_PIXELS, Piece
 from jaxdet.errors import RunFailedError
 
@@ -36,6 +36,17 @@ def test_shapes_are_the_fine_ones_up_to_the_bound():
     assert find(190, 260) == (224, 320)  # held by one that is known
     assert find(40, 40) == (64, 64)  # held by none at less than four times its pixels
     assert find(500, 20) == (512, 32)
+
+
+@pytest.mark.parametrize(
+    ("gibibytes", "crops"),
+    [(None, 32), (3, 32), (9, 32), (18, 64), (60, 256), (105, 512), (999, 512)],
+)
+def test_an_accelerator_scores_as_many_crops_as_its_memory_suggests(gibibytes, crops):
+    pixels = batch_pixels("gpu", gibibytes and gibibytes * 2**30)
+    crop = np.zeros((224, 224, 3), np.uint8)
+    given = (Piece(owner, crop) for owner in range(crops + 1))
+    assert [len(b.image) for b in batches(given, pixels=pixels)] == [crops, 1]
 
 
 @pytest.mark.parametrize("devices", [1, 4])

@@ -83,6 +83,7 @@ def small_batches():
     """Four pieces a batch: a set of ten images has several."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(buckets, "_MAX_BATCH", 4)
+        patch.setattr(buckets, "_CROP_PIXELS", 2**18)
         yield
 
 

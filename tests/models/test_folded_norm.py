@@ -10,6 +10,7 @@ from jaxdet.config import Model
 from jaxdet.models import conv
 from jaxdet.models.conv import BlockedStem, flax_conv
 from jaxdet.models.detector import _cast_layers, get_detector
+from jaxdet.models.platform import written_for
 from jaxdet.models.pooled_norm import PooledNorm
 from jaxdet.models.resnet import FLAX_LAYERS, Bottleneck, ResNet
 from jaxdet.runtime.mesh import make_mesh, put_batch, put_replicated
@@ -123,12 +124,13 @@ def test_the_first_of_equal_values_takes_the_pool_s_gradient():
     assert np.array_equal(pull(jnp.ones_like(out))[0]["bias"], [16.0, 0.0])
 
 
-def test_accelerators_take_them_where_the_batch_is_normalised_as_one(monkeypatch):
+def test_accelerators_take_them_where_the_batch_is_normalised_as_one():
     whole, groups = (get_detector(Model(name="resnet50", norm_groups=n)).network for n in (1, 2))
-    assert not whole._is_folded()
-    assert type(conv.conv(4, 7, stride=2, name="a")) is nn.Conv
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert whole._is_folded()
-    assert not groups._is_folded()
-    assert type(conv.conv(4, 7, stride=2, name="a")) is BlockedStem
-    assert type(conv.conv(4, 1, name="a")) is nn.Conv
+    with written_for("cpu"):
+        assert not whole._is_folded()
+        assert type(conv.conv(4, 7, stride=2, name="a")) is nn.Conv
+    with written_for("gpu"):
+        assert whole._is_folded()
+        assert not groups._is_folded()
+        assert type(conv.conv(4, 7, stride=2, name="a")) is BlockedStem
+        assert type(conv.conv(4, 1, name="a")) is nn.Conv

@@ -1,0 +1,137 @@
+"""The options of `bench roofline`."""
+
+import argparse
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxdet import config
+from jaxdet.config import Config, Model, Optim, schema
+from jaxdet.errors import UserError
+from jaxdet.ranges import SIDE, number, whole_number
+from jaxdet.streams import printable
+
+ROOFLINE = (
+    "no measurement: a step compiled for a described card, on a machine that needs none; its "
+    "operations by kind of work, bytes, FLOPs, memory, and the least time at the card's ceilings"
+)
+_TARGETS = ("h100", "h200")
+
+
+def add_roofline(parser: argparse.ArgumentParser) -> None:
+    """Adds the options to a parser."""
+    parser.add_argument("--target", choices=_TARGETS, default="h100", help="default h100")
+    parser.add_argument(
+        "--cards", type=whole_number("[1, 1024]"), default=1, metavar="N",
+        help="that share the batch (default 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--link", type=number("(0, 1e30]"), metavar="X",
+        help="bytes/s that one card sends to another (default 4.5e11, NVLink 4)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--config", metavar="FILE[:ARG]", help="a preset, in place of --arch, --width and --size"
+    )
+    parser.add_argument(
+        "--arch", choices=schema.ARCHITECTURES, metavar="NAME", help="a detector (default resnet50)"
+    )
+    parser.add_argument(
+        "--width",
+        type=whole_number("[1, 1024]"),
+        metavar="N",
+        help="channels of the first layer (default 64)",
+    )
+    parser.add_argument(
+        "--size", type=whole_number(SIDE), metavar="N", help="pixels a side (default 224)"
+    )
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), help="default float32, or the preset's"
+    )
+    parser.add_argument(
+        "--batch-size", type=whole_number("[1, 1e6]"), metavar="N",
+        help="images over all cards (default 256, or the preset's)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--score", action="store_true", help="the step that scores crops, not the one that trains"
+    )
+    parser.add_argument(
+        "--deterministic", action="store_true", help="compiled as runtime.deterministic has it"
+    )
+    parser.set_defaults(table=roofline_table)
+
+
+def roofline_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Returns the one row."""
+    preset = _preset(options)
+    # Looked at before JAX is imported.
+    if preset.optim.batch_size % options.cards:
+        raise UserError(f"--cards={options.cards} does not divide {preset.optim.batch_size} images")
+    from jaxdet.bench.roofline import Plan, measure_roofline
+
+    plan = Plan(
+        target=options.target,
+        cards=options.cards,
+        model=preset.model,
+        optim=preset.optim,
+        batch_size=preset.optim.batch_size,
+        size=preset.augment.crop,
+        scoring=options.score,
+        link=options.link,
+        deterministic=options.deterministic or preset.runtime.deterministic,
+    )
+    return [measure_roofline(plan)]
+
+
+def _preset(options: argparse.Namespace) -> Config:
+    """The config that the options name.
+
+    Raises:
+      UserError: where a preset stands beside what it settles, or is a table.
+    """
+    if options.config is None:
+        model = Model(name=options.arch or "resnet50", width=options.width or 64)
+        found = Config(model=model, optim=Optim(batch_size=256))
+        crop = options.size or 224
+        found = dataclasses.replace(found, augment=dataclasses.replace(found.augment, crop=crop))
+    else:
+        for name in ("arch", "width", "size"):
+            if getattr(options, name) is not None:
+                raise UserError(f"--{name} beside --config={options.config}, which settles it")
+        loaded = config.load_file(options.config)
+        if not isinstance(loaded, ConfigDict):
+            raise UserError(f"--config={options.config}: a table of experiments; name one config")
+        found = config.from_config_dict(loaded)
+    if options.dtype:
+        model = dataclasses.replace(found.model, dtype=options.dtype)
+        found = dataclasses.replace(found, model=model)
+    if options.batch_size:
+        optim = dataclasses.replace(found.optim, batch_size=options.batch_size)
+        found = dataclasses.replace(found, optim=optim)
+    return found
+
+
+def roofline_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the rows as they are shown: the whole in three lines, then each kind of work."""
+    lines = []
+    for row in rows:
+        rates = {name: f"{rate / 1e12:.0f}" for name, rate in row["flop_rates"].items()}
+        lines += [
+            row["what"],
+            f"{row['operations']:,} operations ({row['below_a_mebibyte']:,} below 1 MiB), "
+            f"{row['gib']:.1f} GiB moved, {row['tflop']:.2f} TFLOP, "
+            f"{row['memory_gib']:.2f} GiB of memory a card",
+            f"at {row['bandwidth'] / 1e12:.1f} TB/s and {rates['bf16']} TFLOP/s (float32: "
+            f"{rates['f32']}) at least {row['least_ms']:.1f} ms, at most "
+            f"{row['images_per_second']:,.0f} images/s",
+            "",
+            f"{'kind of work':<52}{'operations':>12}{'GiB':>8}{'TFLOP':>8}{'least ms':>10}  share",
+        ]
+        for kind in row["kinds"]:
+            lines.append(
+                f"{kind['kind']:<52}{kind['operations']:>12,}{kind['gib']:>8.2f}"
+                f"{kind['tflop']:>8.3f}{kind['least_ms']:>10.3f}"
+                f"{kind['least_ms'] / row['least_ms']:>7.1%}"
+            )
+    return "\n".join(map(printable, lines))

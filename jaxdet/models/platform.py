@@ -1,0 +1,28 @@
+"""The kind of device that networks are written for."""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
+import jax
+
+_named: contextvars.ContextVar[str | None] = contextvars.ContextVar("platform", default=None)
+
+
+def is_cpu() -> bool:
+    """Returns whether a network takes the form that suits CPUs."""
+    return (_named.get() or jax.default_backend()) == "cpu"
+
+
+@contextlib.contextmanager
+def written_for(platform: str) -> Iterator[None]:
+    """Networks that are called here take the form for another platform than this machine's.
+
+    Args:
+      platform: as `jax.default_backend()` names it.
+    """
+    token = _named.set(platform)
+    try:
+        yield
+    finally:
+        _named.reset(token)

@@ -1,0 +1,112 @@
+import importlib.util
+
+import jax
+import numpy as np
+import pytest
+
+from jaxdet.bench.__main__ import main
+from jaxdet.bench.hlo import operations
+from jaxdet.bench.roofline import Plan, measure_roofline
+from jaxdet.config import Model, Optim, schema
+
+needs_plugin = pytest.mark.skipif(
+    not importlib.util.find_spec("jax_cuda13_plugin"), reason="needs jaxdet[roofline]"
+)
+
+
+def counted(function, *shapes, dtype=np.float32):
+    arguments = [jax.ShapeDtypeStruct(shape, dtype) for shape in shapes]
+    found = operations(jax.jit(function).lower(*arguments).compile().as_text())
+    return {one.kind: (one.moved, one.flop) for one in found}
+
+
+def test_a_product_reads_its_operands_once_and_has_two_flops_a_place():
+    found = counted(lambda a, b: a @ b, (96, 160), (160, 224))
+    assert found == {
+        "product of matrices": (4 * (96 * 160 + 160 * 224 + 96 * 224), 2 * 96 * 160 * 224)
+    }
+
+
+def test_a_convolution_has_the_flops_of_its_kernel_at_each_place():
+    def convolve(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x, kernel, (2, 2), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+
+    found = counted(convolve, (2, 17, 17, 8), (3, 3, 8, 24))
+    assert found["convolution: forward"] == (
+        4 * (2 * 17 * 17 * 8 + 3 * 3 * 8 * 24 + 2 * 8 * 8 * 24),
+        2 * 2 * 8 * 8 * 24 * 3 * 3 * 8,
+    )
+
+
+def test_what_is_fused_moves_its_ends_alone():
+    found = counted(lambda x: jax.numpy.tanh(x * 2 + 1), (1000,))
+    assert list(found.values()) == [(8000, 0)]
+
+
+def plan(name, **options):
+    width, size = options.pop("width", 64), options.pop("size", 224)
+    dtype, batch = options.pop("dtype", "float32"), options.pop("batch_size", 256)
+    model = Model(name=name, width=width, dtype=dtype)
+    return Plan(
+        target="h100", model=model, optim=Optim(batch_size=batch), batch_size=batch, size=size,
+        **options,
+    )  # fmt: skip
+
+
+@needs_plugin
+def test_resnet50_moves_and_keeps_no_more_than_it_did():
+    found = measure_roofline(plan("resnet50", dtype="bfloat16"))
+    # As measured, with a little room: what XLA undoes by itself costs more than that.
+    assert found["operations"] <= 1000
+    assert found["gib"] <= 66
+    assert found["least_ms"] <= 26
+    assert found["memory_gib"] <= 7.2
+    kinds = {row["kind"]: row for row in found["kinds"]}
+    assert sum(row["operations"] for row in kinds.values()) == found["operations"]
+    # Forward and both gradients of 4.1 billion multiplications an image, a third each.
+    forward, gradient = (
+        kinds[f"convolution: {part}"]["tflop"] for part in ("forward", "input gradient")
+    )
+    assert forward == pytest.approx(256 * 2 * 4.1e9 / 1e12, rel=0.05)
+    assert gradient == pytest.approx(forward, rel=0.05)
+
+
+@needs_plugin
+@pytest.mark.slow
+def test_resnet50_in_float32_and_resnet18_move_no_more_than_they_did():
+    assert measure_roofline(plan("resnet50"))["least_ms"] <= 51
+    found = measure_roofline(plan("resnet18", dtype="bfloat16"))
+    assert found["least_ms"] <= 99
+
+
+@needs_plugin
+@pytest.mark.slow
+@pytest.mark.parametrize("name", schema.ARCHITECTURES)
+def test_every_detector_compiles_for_the_card_in_deterministic_mode(name):
+    found = measure_roofline(plan(name, width=8, size=64, batch_size=8, deterministic=True))
+    assert found["operations"] > 10
+
+
+@needs_plugin
+def test_the_processes_of_several_cards_sum_their_gradients(capsys):
+    main(["roofline", "--arch=resnet18", "--width=8", "--size=32", "--batch-size=16", "--cards=8"])
+    out = capsys.readouterr().out
+    assert "training, resnet18 float32, 16 images of 32 pixels, 8 x h100" in out
+    assert "collective" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--cards=3"], "--cards=3 does not divide 256 images"),
+        (["--config=configs/small.py", "--arch=vgg11"], "--arch beside --config"),
+        (["--config=configs/papers/wang_table2.py"], "a table of experiments"),
+    ],
+)
+def test_what_cannot_be_compiled_is_one_line(options, complaint, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["roofline", *options])
+    assert ended.value.code == 2
+    assert complaint in capsys.readouterr().err
