@@ -123,6 +123,7 @@ def test_a_mistyped_option_is_one_line_without_escapes(argument, says):
         ("augment.blur_sigma", (2.0, 1.0)),
         ("augment.rescale_factor", (1.0, 0.5)),
         ("augment.resize", 200),
+        ("augment.decode", "scaled"),
         ("augment.coupling", "both"),
         ("data.fraction", 0.0),
         ("data.on_bad_image", "ignore"),

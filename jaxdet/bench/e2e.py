@@ -157,7 +157,7 @@ def _loader(plan: Plan) -> TrainLoader:
     config = Config(data=Data(root=str(plan.root)))
     images, _ = load_train_and_val(config)
     return TrainLoader(
-        read=training_reader(config.data, images),
+        read=training_reader(config.data, config.augment, images),
         augment=dataclasses.replace(AUGMENT, crop=plan.size, backend=plan.backend),
         seed=0,
         batch_size=plan.batch_size,

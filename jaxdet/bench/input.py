@@ -1,9 +1,10 @@
 """Images per second of the input pipeline, by source and back-end, beside the published way.
 
 Every row does Blur+JPEG(0.5) of Wang et al. on the same images: 256 pixels, random crops of 224,
-batches ready for the device. The rows take turns for some rounds, so that what else the machine
-does hits all of them; a row's figure is the median of its rounds, with the kind and number of
-workers that was fastest for it in a trial. The reference runs in processes, as published, by
+batches ready for the device. The rows "jpeg" have photographs of mixed sizes, resized to 256 before
+that, and a reference of their own. The rows take turns for some rounds, so that what else the
+machine does hits all of them; a row's figure is the median of its rounds, with the kind and number
+of workers that was fastest for it in a trial. The reference runs in processes, as published, by
 PyTorch's DataLoader where that is installed; its trials in threads stand beside.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxdet.bench.pictures import write_jpegs
 from jaxdet.bench.reference import (
     AUGMENT,
     ENDLESS,
@@ -25,17 +27,19 @@ from jaxdet.bench.reference import (
     has_torch,
     open_torch_batches,
 )
-from jaxdet.config import Runtime
+from jaxdet.config import Augment, Data, Runtime
 from jaxdet.data.folder import load_set
-from jaxdet.data.loaders import Reader, TrainLoader
+from jaxdet.data.loaders import TrainLoader, training_reader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.data.sources import open_root
 from jaxdet.data.store.listing import list_files
 from jaxdet.data.store.pack import pack
 from jaxdet.errors import UserError
 
-_MAX_PIXELS = 10**8
 REFERENCE = "reference"
+_JPEG_REFERENCE = "jpeg/reference"
+# JPEGs under each label, enough that no two batches are alike.
+_JPEGS = 128
 
 Load = TrainLoader | ReferenceLoader
 # Opens a stream of batches; each counts as `batch_size` images.
@@ -101,7 +105,7 @@ def measure_input(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, A
         {
             "what": what,
             "images_per_second": round(median, 1),
-            "ratio_to_reference": round(median / medians[REFERENCE], 3),
+            "ratio_to_reference": round(median / medians[_reference_of(what)], 3),
             "workers": str(best[what]),
             "trials": {str(setting): round(speed, 1) for setting, speed in trials[what].items()},
             "rounds": [round(one, 1) for one in speeds[what]],
@@ -111,7 +115,7 @@ def measure_input(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, A
 
 
 def _loaders(plan: Plan, say: Callable[[str], None]) -> dict[str, Load]:
-    """Row to its loader, over all sources."""
+    """Returns the loader of each row, over all sources."""
     # tensorflow_datasets takes a second to import.
     from jaxdet.data.arrayrecord import write_tfds
 
@@ -122,13 +126,37 @@ def _loaders(plan: Plan, say: Callable[[str], None]) -> dict[str, Load]:
     roots = {"folder": str(root), "packed": str(plan.scratch / "store"),
              "arrayrecord": f"tfds:{records}"}  # fmt: skip
     rows: dict[str, Load] = {
-        f"{source}/{backend}": _ours(root, backend, plan)
+        f"{source}/{backend}": _ours(root, dataclasses.replace(AUGMENT, backend=backend), plan)
         for source, root in roots.items()
         for backend in ("fast", "faithful")
     }
+    return {**_jpegs(plan, say), **rows, REFERENCE: _published(root, AUGMENT, plan)}
+
+
+def _jpegs(plan: Plan, say: Callable[[str], None]) -> dict[str, Load]:
+    """Returns the rows of JPEGs of mixed sizes, whole and by libjpeg's scaled decoding."""
+    root = plan.scratch / "jpegs"
+    say("writing JPEGs of mixed sizes")
+    write_jpegs(root, count=_JPEGS)
+    augment = dataclasses.replace(AUGMENT, resize=256)
+    rows: dict[str, Load] = {
+        f"jpeg/{backend}/{decode}": _ours(
+            str(root), dataclasses.replace(augment, backend=backend, decode=decode), plan
+        )
+        for backend in ("fast", "faithful")
+        for decode in ("scaled", "whole")
+    }
+    return {**rows, _JPEG_REFERENCE: _published(root, augment, plan)}
+
+
+def _published(root: Path, augment: Augment, plan: Plan) -> ReferenceLoader:
     images = load_set(root / "train", name="train")
-    dataset = PublishedDataset(images=images, augment=AUGMENT, seed=0, length=ENDLESS)
-    return {**rows, REFERENCE: ReferenceLoader(dataset=dataset, batch_size=plan.batch_size)}
+    dataset = PublishedDataset(images=images, augment=augment, seed=0, length=ENDLESS)
+    return ReferenceLoader(dataset=dataset, batch_size=plan.batch_size)
+
+
+def _reference_of(what: str) -> str:
+    return _JPEG_REFERENCE if what.startswith("jpeg/") else REFERENCE
 
 
 def _training_part(plan: Plan) -> Path:
@@ -143,11 +171,11 @@ def _training_part(plan: Plan) -> Path:
     return root
 
 
-def _ours(root: str, backend: str, plan: Plan) -> TrainLoader:
+def _ours(root: str, augment: Augment, plan: Plan) -> TrainLoader:
     images = open_root(root).load("train", name="train")
     return TrainLoader(
-        read=Reader(images=images, max_pixels=_MAX_PIXELS, skip_bad=False),
-        augment=dataclasses.replace(AUGMENT, backend=backend),
+        read=training_reader(Data(), augment, images),
+        augment=augment,
         seed=0,
         batch_size=plan.batch_size,
     )
@@ -175,7 +203,8 @@ def _try(what: str, load: Load, plan: Plan, say: Callable[[str], None]) -> dict[
 def _fastest(what: str, trials: dict[Setting, float]) -> Setting:
     # The published loader is PyTorch's, with worker processes; threads are our way.
     published = {s: speed for s, speed in trials.items() if s.kind == "processes"}
-    allowed = published if what == REFERENCE and published else trials
+    is_published = what in (REFERENCE, _JPEG_REFERENCE)
+    allowed = published if is_published and published else trials
     return max(allowed, key=lambda setting: allowed[setting])
 
 

@@ -28,6 +28,24 @@ def write_mixed(folder: Path, *, count: int) -> None:
         _write_crops(folder / label, sizes[number::2].tolist())
 
 
+def write_jpegs(root: Path, *, count: int) -> None:
+    """Writes JPEGs of mixed sizes, `count` under each label of one class.
+
+    The built-in photographs with 400 to 1,200 pixels on the shorter side, at qualities from 75 to
+    96: sizes as in GenImage and Community Forensics.
+    """
+    rng = np.random.default_rng(2)
+    views = _views(256)
+    for label in LABEL_FOLDERS:
+        folder = root / "train" / "photographs" / label
+        folder.mkdir(parents=True)
+        for number in range(count):
+            view = views[number % len(views)]
+            factor = rng.integers(400, 1201) / min(view.size)
+            picture = view.resize((round(view.width * factor), round(view.height * factor)))
+            picture.save(folder / f"{number:05d}.jpg", quality=int(rng.integers(75, 97)))
+
+
 def _write_crops(folder: Path, sizes: Sequence[Sequence[int]]) -> None:
     """One crop of each (width, height), pixels, from the photographs in turn."""
     rng = np.random.default_rng(0)

@@ -53,6 +53,8 @@ class PublishedDataset:
         index = int(order.epoch_order(n, seed=self.seed, epoch=epoch, batch_size=1)[place, 0])
         rng = order.random_generator(self.seed, stream=order.TRAIN, epoch=epoch, index=index)
         picture = Image.open(self.images.path(index), formats=tuple(FORMATS)).convert("RGB")
+        if size := self.augment.resize:
+            picture = _resized(picture, size)
         return self._augmented(picture, draw_plan(self.augment, rng)), self.images.labels[index]
 
     def _augmented(self, picture: Image.Image, plan: Plan) -> np.ndarray:
@@ -144,6 +146,13 @@ def open_torch_batches(load: ReferenceLoader, *, workers: int) -> Iterator[Itera
     finally:
         # Its iterator ends the workers when it goes.
         del batches
+
+
+def _resized(picture: Image.Image, shorter: int) -> Image.Image:
+    """Resizes as torchvision does, which truncates the longer side."""
+    least = min(picture.size)
+    width, height = (int(shorter * side / least) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def _blurred(picture: Image.Image, sigma: float) -> Image.Image:

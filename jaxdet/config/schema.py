@@ -120,6 +120,13 @@ class Augment:
         unit="pixels",
         within="[0, 16384]",
     )
+    decode: str = option(
+        "whole",
+        "whole: every image at its own size; scaled: a training JPEG at a half, a quarter or an "
+        "eighth of it, by libjpeg, where `augment.resize` leaves fewer pixels anyway: faster, "
+        "other pixels (docs/data.md)",
+        choices=("whole", "scaled"),
+    )
     rescale_probability: float = option(
         0.0,
         "chance that the image is scaled by a random factor and back to its size",

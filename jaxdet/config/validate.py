@@ -52,6 +52,8 @@ def _joint_problems(config: Config) -> Iterator[str]:
             f"augment.resize={augment.resize} leaves images smaller than "
             f"augment.crop={augment.crop}"
         )
+    if augment.decode == "scaled" and not augment.resize:
+        yield "augment.decode='scaled' needs augment.resize: no pixels are spared without it"
     if optim.schedule != "plateau" and optim.max_epochs == 0:
         yield f"optim.schedule={optim.schedule!r} needs optim.max_epochs"
     if config.task != "eval" and config.data.validation == "none":

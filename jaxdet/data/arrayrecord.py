@@ -170,9 +170,10 @@ class TfdsSet(ImageSet):
             raise ValueError("damaged ArrayRecord file: no image in its record")
         return content
 
-    def read(self, index: int, *, max_pixels: int) -> np.ndarray:
+    def read(self, index: int, *, max_pixels: int, least_side: int = 0) -> np.ndarray:
         """The decoded file; see ImageSet."""
-        return decode_bgr(self.content(index, max_pixels=max_pixels), max_pixels=max_pixels)
+        content = self.content(index, max_pixels=max_pixels)
+        return decode_bgr(content, max_pixels=max_pixels, least_side=least_side)
 
     def size(self, index: int) -> tuple[int, int] | None:
         """By the file's header; see ImageSet."""

@@ -52,9 +52,10 @@ class FolderSet(ImageSet):
         """Returns where the image lies."""
         return self.folder / self.files[index]
 
-    def read(self, index: int, *, max_pixels: int) -> np.ndarray:
+    def read(self, index: int, *, max_pixels: int, least_side: int = 0) -> np.ndarray:
         """Returns the decoded file; see ImageSet."""
-        return decode_bgr(self.content(index, max_pixels=max_pixels), max_pixels=max_pixels)
+        content = self.content(index, max_pixels=max_pixels)
+        return decode_bgr(content, max_pixels=max_pixels, least_side=least_side)
 
     def content(self, index: int, *, max_pixels: int) -> bytes:
         """Returns the file; see ImageSet."""

@@ -36,8 +36,13 @@ class ImageSet(abc.ABC):
         """Path of each image below its set, `[<category>/]{0_real,1_fake}/<file>`."""
 
     @abc.abstractmethod
-    def read(self, index: int, *, max_pixels: int) -> np.ndarray:
-        """The pixels u8 [H, W, 3] in BGR, OpenCV's order; perhaps read-only.
+    def read(self, index: int, *, max_pixels: int, least_side: int = 0) -> np.ndarray:
+        """Returns the pixels u8 [H, W, 3] in BGR, OpenCV's order; perhaps read-only.
+
+        Args:
+          index: place in the set.
+          max_pixels: images with more are refused.
+          least_side: pixels of the shorter side that are enough; see `codec.decode`.
 
         Raises:
           OSError: where the file cannot be opened.

@@ -48,11 +48,13 @@ class Reader:
       images: the set.
       max_pixels: images with more cannot be read.
       skip_bad: whether an unreadable image is passed over; else it is an error.
+      least_side: pixels of the shorter side that are enough; 0 for whole images.
     """
 
     images: ImageSet
     max_pixels: int
     skip_bad: bool
+    least_side: int = 0
 
     def __call__(self, index: int) -> np.ndarray | None:
         """u8 [H, W, 3] in BGR, or None for an unreadable image that is passed over.
@@ -61,7 +63,7 @@ class Reader:
           BadImageError: for an unreadable image that is not.
         """
         try:
-            return self.images.read(index, max_pixels=self.max_pixels)
+            return self.images.read(index, max_pixels=self.max_pixels, least_side=self.least_side)
         except (OSError, ValueError) as error:
             self.pass_over(index, error)
             return None
@@ -75,10 +77,15 @@ class Reader:
             ) from None
 
 
-def training_reader(data: Data, images: ImageSet) -> Reader:
+def training_reader(data: Data, augment: Augment, images: ImageSet) -> Reader:
     """Passes over unreadable images, for others to take their places, unless they stop the run."""
     skip_bad = data.on_bad_image in ("skip", "replace")
-    return Reader(images=images, max_pixels=data.max_pixels, skip_bad=skip_bad)
+    return Reader(
+        images=images,
+        max_pixels=data.max_pixels,
+        skip_bad=skip_bad,
+        least_side=augment.resize if augment.decode == "scaled" else 0,
+    )
 
 
 def evaluation_reader(data: Data, images: ImageSet) -> Reader:

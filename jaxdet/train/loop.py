@@ -333,7 +333,7 @@ class Trainer:
 
 def _train_loader(config: schema.Config, images: ImageSet) -> TrainLoader:
     return TrainLoader(
-        read=training_reader(config.data, images),
+        read=training_reader(config.data, config.augment, images),
         augment=config.augment,
         seed=config.seed,
         batch_size=config.optim.batch_size,

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from PIL import Image
 
-from jaxdet.config import Augment, Runtime
+from jaxdet.config import Augment, Data, Runtime
 from jaxdet.data.folder import load_set
-from jaxdet.data.loaders import EvalLoader, Reader, Share, TrainLoader
+from jaxdet.data.loaders import EvalLoader, Reader, Share, TrainLoader, training_reader
 from jaxdet.data.ops import center_crop, kernel_blur
 from jaxdet.data.order import epoch_order, steps_per_epoch
 from jaxdet.data.pipeline import open_batches
@@ -28,6 +29,19 @@ def train_loader(folder, *, share=None, skip=False, augment=AUGMENT, batch_size=
 
 def same(a, b):
     return all(np.array_equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize(("decode", "side"), [("whole", 400), ("scaled", 100)])
+def test_training_images_are_decoded_as_far_as_resizing_needs(tmp_path, decode, side):
+    for label in ("0_real", "1_fake"):
+        (tmp_path / label).mkdir()
+        Image.new("RGB", (480, 400)).save(tmp_path / label / "a.jpg")
+    images = load_set(tmp_path, name="set")
+    augment = Augment(crop=64, resize=96, decode=decode)
+    read = training_reader(Data(), augment, images)
+    assert read(0).shape[0] == side
+    batch = TrainLoader(read=read, augment=augment, seed=0, batch_size=2)(0)
+    assert batch["image"].shape == (2, 64, 64, 3)
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,25 @@ def test_decode_converts_every_mode_as_pillow_does():
 
 
 @pytest.mark.parametrize(
+    ("least_side", "shape"),
+    [(0, (600, 902)), (601, (600, 902)), (300, (300, 451)), (140, (150, 226)), (10, (75, 113))],
+)
+def test_jpegs_are_decoded_at_the_part_of_their_size_that_is_enough(least_side, shape):
+    photograph = Image.fromarray(skimage.data.astronaut()).resize((902, 600))
+    content = encode(photograph, format="jpeg", quality=90)
+    found = ops.decode(content, max_pixels=10**6, least_side=least_side)
+    assert found.shape == (*shape, 3)
+    # The same picture: what the half of it loses is noise of the compression.
+    scaled, whole = (
+        ops.resize_shorter(pixels, size=32).astype(int)
+        for pixels in (found, ops.decode(content, max_pixels=10**6))
+    )
+    assert np.abs(scaled[:, :45] - whole[:, :45]).mean() < 2
+    plain = encode(photograph, format="png")
+    assert ops.decode(plain, max_pixels=10**6, least_side=least_side).shape == (600, 902, 3)
+
+
+@pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b"", "not an image"),

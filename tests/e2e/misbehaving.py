@@ -37,10 +37,10 @@ class Misbehaving(FolderSet):
     # Read first, so that batches before it are whole.
     at: int
 
-    def read(self, index: int, *, max_pixels: int) -> np.ndarray:
+    def read(self, index: int, **options: int) -> np.ndarray:
         if index == self.at:
             misbehave(self.how)
-        return super().read(index, max_pixels=max_pixels)
+        return super().read(index, **options)
 
 
 def misbehave(how):

@@ -110,11 +110,11 @@ class CountedSet(FolderSet):
     reads: list
     end_after: int | None = None
 
-    def read(self, index, *, max_pixels):
+    def read(self, index, **options):
         if self.end_after is not None and len(self.reads) >= self.end_after:
             raise KeyboardInterrupt
         self.reads.append(index)
-        return super().read(index, max_pixels=max_pixels)
+        return super().read(index, **options)
 
 
 def counted(folder):

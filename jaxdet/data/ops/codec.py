@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from jaxdet.data.opencv import cv2
 from jaxdet.data.ops.arguments import check_number, check_pixels
@@ -28,7 +28,9 @@ _TURNS = {
 _BACK = {**_TURNS, 6: _Turn.ROTATE_90, 8: _Turn.ROTATE_270}
 
 
-def decode(content: bytes, *, max_pixels: int, exif: Exif = "ignore") -> np.ndarray:
+def decode(
+    content: bytes, *, max_pixels: int, exif: Exif = "ignore", least_side: int = 0
+) -> np.ndarray:
     """Returns the pixels of an image file, by Pillow's conversion to RGB as the published loaders.
 
     Palettes and grey become RGB, an alpha channel is dropped, of an animation the first frame
@@ -38,6 +40,8 @@ def decode(content: bytes, *, max_pixels: int, exif: Exif = "ignore") -> np.ndar
       content: a whole file in one of `formats.FORMATS`.
       max_pixels: files with more pixels are refused before they are decoded.
       exif: "ignore" for the pixels as every format stores them, "apply" to turn them.
+      least_side: JPEGs are decoded at a half, a quarter or an eighth of their size by libjpeg
+        where the shorter side keeps so many pixels; 0 for all at their whole size.
 
     Returns:
       u8 [H, W, 3].
@@ -46,13 +50,17 @@ def decode(content: bytes, *, max_pixels: int, exif: Exif = "ignore") -> np.ndar
       ValueError: where the file is no image, is damaged, or is too large.
     """
     with open_image(content, max_pixels=max_pixels) as image:
+        if least_side and isinstance(image, JpegImagePlugin.JpegImageFile):
+            image.draft(image.mode, (least_side, least_side))
         return to_rgb(image, exif=exif)
 
 
-def decode_bgr(content: bytes, *, max_pixels: int) -> np.ndarray:
+def decode_bgr(content: bytes, *, max_pixels: int, least_side: int = 0) -> np.ndarray:
     """Returns the pixels of `decode` in OpenCV's order, and quicker for the commonest PNG."""
     pixels = decode_plain_png(content, max_pixels=max_pixels)
-    return swap_channels(decode(content, max_pixels=max_pixels)) if pixels is None else pixels
+    if pixels is not None:
+        return pixels
+    return swap_channels(decode(content, max_pixels=max_pixels, least_side=least_side))
 
 
 def to_rgb(image: Image.Image, *, exif: Exif = "ignore") -> np.ndarray:

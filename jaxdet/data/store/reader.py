@@ -90,11 +90,11 @@ class Store:
         first = int(one["offset"])
         return self._shards[int(one["shard"])][first : first + int(one["size"])]
 
-    def read(self, record: int, *, max_pixels: int) -> np.ndarray:
+    def read(self, record: int, *, max_pixels: int, least_side: int = 0) -> np.ndarray:
         """Pixels u8 [H, W, 3] in BGR; see ImageSet."""
         one, content = self.index[record], self.content(record)
         if not one["raw"]:
-            return decode_bgr(content.tobytes(), max_pixels=max_pixels)
+            return decode_bgr(content.tobytes(), max_pixels=max_pixels, least_side=least_side)
         height, width = int(one["height"]), int(one["width"])
         check_sides(width, height, max_pixels=max_pixels)
         return content.reshape(height, width, 3)
@@ -118,9 +118,10 @@ class StoreSet(ImageSet):
         of_folder = [LABEL_FOLDERS.index(f.rsplit("/", 1)[1]) for f in self.store.folders]
         return np.array(of_folder, np.int32)[self.store.index["folder"][self.records]]
 
-    def read(self, index: int, *, max_pixels: int) -> np.ndarray:
+    def read(self, index: int, *, max_pixels: int, least_side: int = 0) -> np.ndarray:
         """A view into the store for a raw image; see ImageSet."""
-        return self.store.read(int(self.records[index]), max_pixels=max_pixels)
+        record = int(self.records[index])
+        return self.store.read(record, max_pixels=max_pixels, least_side=least_side)
 
     def content(self, index: int, *, max_pixels: int) -> bytes:
         """Returns the record; see ImageSet."""
