@@ -5,12 +5,14 @@ RUN ?= runs/quickstart
 VENV := $${VIRTUAL_ENV:-.venv}
 PY := "$(VENV)/bin/python"
 
-.PHONY: help environment environment-dev quickstart test test-slow check format
+.PHONY: help environment environment-dev quickstart test test-slow test-next check format
 
 help:
 	@echo "make quickstart   environment, built-in dataset, then train, evaluate, report"
 	@echo "make test         environment, all tests that need no accelerator and no network"
 	@echo "make test-slow    the same, with the tests that take minutes"
+	@echo "make test-next    networks, training and programs for described GPUs, on another Python:"
+	@echo "                  PYTHON=python3.13 VIRTUAL_ENV=.venv-next make test-next"
 	@echo "make check        environment, then format, lint, types, import rules, shell"
 	@echo "make format       environment, then rewrite files as the formatter wants them"
 
@@ -23,6 +25,12 @@ test: environment-dev
 
 test-slow: environment-dev
 	$(PY) -m pytest -n 2
+
+# What differs between generations of JAX. Compiling for GPUs takes a plug-in, which complains in each
+# process where there is none: it has an environment of its own.
+test-next:
+	$(call install,.jaxdet-next,.[dev$(COMMA)roofline])
+	$(PY) -m pytest -n 2 -m "not slow" tests/models tests/train tests/bench/test_roofline.py
 
 check: environment-dev
 	$(PY) -m ruff format --check .
@@ -42,6 +50,7 @@ environment:
 environment-dev:
 	$(call install,.jaxdet-dev,.[dev])
 
+COMMA := ,
 install = @set -e; [ -x $(PY) ] || $(PYTHON) -m venv "$(VENV)"; \
   [ "$(VENV)/$(1)" -nt pyproject.toml ] || { \
   $(PY) -m pip install --quiet --disable-pip-version-check --editable "$(2)"; touch "$(VENV)/$(1)"; }

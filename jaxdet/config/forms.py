@@ -106,19 +106,19 @@ def differences(old: Config, new: Config) -> list[str]:
 
 
 def load_file(name: str) -> Any:
-    """What `get_table(ARG)` or else `get_config(ARG)` of FILE gives, for the name FILE[:ARG].
+    """Returns what `get_table(ARG)` or else `get_config(ARG)` of FILE gives, for FILE[:ARG].
 
-    The file runs as code. A table of experiments is for `jaxdet.experiments`, a ConfigDict for
+    FILE is a path, or the name of a preset without its ending, `small` or `papers/wang_table2`. It
+    runs as code. A table of experiments is for `jaxdet.experiments`, a ConfigDict for
     `parse_options`.
 
     Raises:
       UserError: where there is no such file or it gives neither.
     """
     file, _, argument = name.partition(":")
-    if not Path(file).is_file():
-        raise UserError(f"--config={file}: no such file")
+    path = _find_config(file)
     try:
-        defined = runpy.run_path(file)
+        defined = runpy.run_path(str(path))
         made = defined.get("get_table") or defined["get_config"]
         given = made(*([argument] if argument else []))
     except UserError:
@@ -130,6 +130,17 @@ def load_file(name: str) -> Any:
     if "get_table" not in defined and not isinstance(given, ml_collections.ConfigDict):
         raise UserError(f"--config={file}: get_config gives no ConfigDict")
     return given
+
+
+def _find_config(name: str) -> Path:
+    """Returns the path that is given, or the preset's of that name."""
+    package = Path(__file__).parents[1]
+    # An installed package has them inside, a checkout beside it.
+    folders = (package / "presets", package.parent / "configs")
+    for path in (Path(name), *(folder / f"{name}.py" for folder in folders)):
+        if path.is_file():
+            return path
+    raise UserError(f"--config={name}: no such file, nor a preset of that name, such as small")
 
 
 def _build(cls: Any, values: Any, prefix: str) -> Any:
