@@ -37,6 +37,7 @@ class ProgressLine:
         self._total, self._done = total, done
         self._began, self._first = time.monotonic(), done
         self._told = self._began
+        self._is_first = unit == "steps"
         self._bar = _bar(unit) if sys.stderr.isatty() and not _hushed else None
 
     def __enter__(self) -> "ProgressLine":
@@ -66,6 +67,10 @@ class ProgressLine:
 
     def advance(self, count: int = 1, *, note: str = "") -> None:
         """Moves on by `count`; `note` stands at the end of the line."""
+        if self._is_first:
+            # It waits for a program to be compiled: no pace to go by.
+            self._began, self._first = time.monotonic(), self._done + count
+            self._is_first = False
         self._done += count
         if self._bar is not None:
             self._bar.update(self._task, advance=count, note=printable(note))

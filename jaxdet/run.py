@@ -27,6 +27,7 @@ from jaxdet.runtime.changes import check_config, find_changes, has_begun, note_c
 from jaxdet.runtime.compile_cache import use_compile_cache
 from jaxdet.runtime.hosts import are_several, comparing
 from jaxdet.runtime.lock import locked, refuse_if_locked
+from jaxdet.runtime.trackers import check_installed
 from jaxdet.train.loop import train
 from jaxdet.train.start import (
     check_init,
@@ -118,6 +119,7 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
         check_apart(folder.path, *splits, instead="--workdir")
     if config.task != "eval":
         check_utf8(folder.path, "checkpoints")
+        check_installed(config)
     refuse_if_locked(folder.lock)
     _refuse_foreign(folder)
     check_writable((folder.config, ""), (folder.env, ""))

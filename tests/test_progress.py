@@ -37,6 +37,18 @@ def test_without_a_terminal_a_line_now_and_then(capsys, monkeypatch, total, form
     assert re.fullmatch(form, capsys.readouterr().err)
 
 
+def test_the_time_of_compiling_is_no_pace(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress, "_PLAIN_EVERY", 1.5)
+    with ProgressLine("epoch 1 of 12", total=10) as line:
+        for now[0] in (100.0, 102.0):
+            line.advance()
+    assert capsys.readouterr().err.splitlines() == [
+        "epoch 1 of 12: 1/10 steps", "epoch 1 of 12: 2/10 steps, 16 s left",
+    ]  # fmt: skip
+
+
 def test_progress_away_from_a_terminal_is_plain_text(capsys, monkeypatch):
     monkeypatch.setattr("jaxdet.progress._PLAIN_EVERY", 0.0)
     with ProgressLine("score x", total=4, unit="images") as line:

@@ -543,6 +543,11 @@ class Runtime:
     log_every: int = option(
         50, "steps between lines in metrics.jsonl", unit="steps", within="[1, 1e9]"
     )
+    trackers: tuple[str, ...] = option(
+        (),
+        "who else is given the lines of metrics.jsonl: tensorboard, event files in the run's "
+        "folder tensorboard; wandb, Weights & Biases, whose WANDB_MODE and WANDB_PROJECT hold",
+    )
     hang_seconds: float = option(
         1800.0,
         "end the run with a diagnosis where nothing moves for so long; where the stage is known "

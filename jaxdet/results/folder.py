@@ -12,8 +12,8 @@ from jaxdet.workdir.files import parse_json, read_text, within
 
 _NAMES = (
     ".lock", "analysis", "changes.jsonl", "checkpoints", "conditions", "config.json", "env.json",
-    "metrics.jsonl", "nonfinite", "predictions", "report", "results.json", "two_shot",
-    "unvalidated", "validation.npz",
+    "metrics.jsonl", "nonfinite", "predictions", "report", "results.json", "tensorboard",
+    "two_shot", "unvalidated", "validation.npz",
 )  # fmt: skip
 # By any of them a run is known that has lost its config.
 _SIGNS = ("checkpoints", "metrics.jsonl", "env.json")
@@ -65,6 +65,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """One JSON object a line: step, epoch, then named scalars."""
         return within(self.path, "metrics.jsonl")
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files of TensorBoard."""
+        return within(self.path, "tensorboard")
 
     @property
     def checkpoints(self) -> Path:

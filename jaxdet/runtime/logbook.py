@@ -8,6 +8,7 @@ import jax
 
 from jaxdet.results import read_metrics
 from jaxdet.runtime.room import keep_trying
+from jaxdet.runtime.trackers import Trackers
 from jaxdet.workdir.files import append_line, write_bytes
 
 
@@ -21,6 +22,7 @@ class Logbook:
         keep_to_step: int,
         validated: bool = True,
         wait_for_room: bool = False,
+        trackers: Trackers | None = None,
     ):
         """Opens the file for going on after a step: later lines, of lost work, are cut off.
 
@@ -29,7 +31,9 @@ class Logbook:
           keep_to_step: the last step whose lines stay.
           validated: whether this step's validation is behind the run too, and its line is kept.
           wait_for_room: on a full disk wait for room instead of ending the run.
+          trackers: are given each line, too.
         """
+        self._trackers = trackers
         kept = [line for line in read_metrics(path) if line["step"] <= keep_to_step]
         if not validated:
             lost = [x for x in kept if x["step"] == keep_to_step and "val/accuracy" in x]
@@ -50,3 +54,5 @@ class Logbook:
             return
         line = json.dumps({"step": step, "epoch": epoch, **values}, allow_nan=False) + "\n"
         keep_trying(lambda: append_line(self._path, line), self._path, wait=self._waits)
+        if self._trackers is not None:
+            self._trackers.write(step, {"epoch": epoch, **values})

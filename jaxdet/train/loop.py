@@ -6,6 +6,7 @@ on from the newest one and repeats the lost part bit by bit. A run that a signal
 saves after the step or the batch of validation that it is at, and loses none.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -35,6 +36,7 @@ from jaxdet.runtime.hosts import are_several, comparing
 from jaxdet.runtime.logbook import Logbook
 from jaxdet.runtime.mesh import put_batch
 from jaxdet.runtime.signals import StopPoint
+from jaxdet.runtime.trackers import Trackers
 from jaxdet.runtime.watchdog import stage
 from jaxdet.train import schedule
 from jaxdet.train.measure import measure_inputs
@@ -72,7 +74,7 @@ def train(
         with stage("waiting for the last checkpoint to be written"):
             trainer.checkpoints.wait()
     finally:
-        trainer.checkpoints.close()
+        trainer.closing.close()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -125,6 +127,9 @@ class Trainer:
         self.val_set = val_set
         self.steps = steps_per_epoch(len(train_set), batch_size=config.optim.batch_size)
         self.checkpoints: Checkpoints = open_checkpoints(run, config, read_only=read_only)
+        # Closes what the run holds open, the last first.
+        self.closing = contextlib.ExitStack()
+        self.closing.callback(self.checkpoints.close)
         self.stop = StopPoint(mesh)
         self.nonfinite = NonFinite(
             config,
@@ -139,11 +144,14 @@ class Trainer:
         like = abstract_state(self.config, self.detector, self.mesh)
         stopped = find_unvalidated(self.run, like, after=self.checkpoints.latest_step() or 0)
         position = self.newest() if stopped is None else self._position(stopped)
+        trackers = Trackers(self.config, self.run, step=position.step)
+        self.closing.callback(trackers.close)
         self.logbook = Logbook(
             self.run.metrics,
             keep_to_step=position.step,
             validated=stopped is None,
             wait_for_room=self.config.checkpoint.on_full_disk == "wait",
+            trackers=trackers,
         )
         if stopped is not None:
             return self.finish_epoch(position)
@@ -208,7 +216,8 @@ class Trainer:
     def train_epoch(self, position: Position, batches: Iterator[Batch]) -> Position:
         """Trains to the end of the epoch: the rest of it where the position is within."""
         end = (position.epoch + 1) * self.steps
-        title = f"epoch {position.epoch + 1}"
+        last = self.config.optim.max_epochs
+        title = f"epoch {position.epoch + 1}" + (f" of {last}" if last else "")
         window = Window(self.nonfinite, position.window)
         position = dataclasses.replace(position, window=None)
         with ProgressLine(title, total=self.steps, done=self.steps - end + position.step) as line:

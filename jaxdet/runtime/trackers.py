@@ -1,0 +1,138 @@
+"""The lines of `metrics.jsonl` for those who watch elsewhere: TensorBoard, Weights & Biases.
+
+Alone in knowing either library. `metrics.jsonl` stays what a run goes on from: a tracker that fails
+while the run trains is left out from then on, and the run logs why.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import jax
+
+from jaxdet.config import Config, to_json_dict
+from jaxdet.errors import MissingLibraryError, first_line
+from jaxdet.progress import say
+from jaxdet.results import RunFolder
+
+
+class Tracker(Protocol):
+    """Takes the numbers of a run as it goes."""
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Takes the numbers of a step."""
+
+    def close(self) -> None:
+        """Writes out what waits."""
+
+
+class Trackers:
+    """All trackers that a config names, of the first of several processes."""
+
+    def __init__(self, config: Config, run: RunFolder, *, step: int):
+        """Opens them.
+
+        Args:
+          config: of the run.
+          run: its folder.
+          step: from which it goes on; TensorBoard drops what an earlier start wrote beyond it.
+        """
+        self._open: dict[str, Tracker] = {}
+        for name in config.runtime.trackers if jax.process_index() == 0 else ():
+            with self._kept(name):
+                self._open[name] = _TRACKERS[name](config, run, step)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Gives each the numbers of a step."""
+        for name, tracker in list(self._open.items()):
+            with self._kept(name):
+                tracker.write(step, values)
+
+    def close(self) -> None:
+        """Closes each."""
+        for name, tracker in list(self._open.items()):
+            with self._kept(name):
+                tracker.close()
+        self._open.clear()
+
+    @contextlib.contextmanager
+    def _kept(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # of a library, a disk or a network
+            self._open.pop(name, None)
+            say(f"{name}: left out from now on ({first_line(error):.200}); the run goes on")
+
+
+class _TensorBoard:
+    """Event files in RUN/tensorboard, by the writer that TensorBoard itself brings."""
+
+    def __init__(self, config: Config, run: RunFolder, step: int):
+        del config
+        events = importlib.import_module("tensorboard.summary.writer.event_file_writer")
+        self._event = importlib.import_module("tensorboard.compat.proto.event_pb2")
+        self._summary = importlib.import_module("tensorboard.compat.proto.summary_pb2").Summary
+        self._writer = events.EventFileWriter(str(run.tensorboard))
+        start = self._event.SessionLog(status=self._event.SessionLog.START)
+        self._add(step + 1, session_log=start)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Adds a scalar for each number, and has them on disk."""
+        scalars = [self._summary.Value(tag=tag, simple_value=v) for tag, v in values.items()]
+        self._add(step, summary=self._summary(value=scalars))
+
+    def _add(self, step: int, **what: Any) -> None:
+        self._writer.add_event(self._event.Event(step=step, wall_time=time.time(), **what))
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._writer.close()
+
+
+class _Wandb:
+    """A run of Weights & Biases; WANDB_MODE, WANDB_PROJECT and the like hold."""
+
+    def __init__(self, config: Config, run: RunFolder, step: int):
+        del step
+        wandb = importlib.import_module("wandb")
+        self._run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "jaxdet"),
+            name=run.path.name,
+            dir=run.path,
+            config=to_json_dict(config),
+        )
+        # A run that goes on repeats steps, which its own counter does not take.
+        self._run.define_metric("*", step_metric="step")
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Logs the numbers by their step."""
+        self._run.log({"step": step, **values})
+
+    def close(self) -> None:
+        """Ends the run there."""
+        self._run.finish()
+
+
+# By the names of the libraries, which are those of the options and of the extras.
+_TRACKERS: Mapping[str, Callable[[Config, RunFolder, int], Tracker]] = MappingProxyType(
+    {"tensorboard": _TensorBoard, "wandb": _Wandb}
+)
+
+
+def check_installed(config: Config) -> None:
+    """Sees that the trackers of a config are there.
+
+    Raises:
+      MissingLibraryError: naming the one that is not.
+    """
+    for name in config.runtime.trackers:
+        if importlib.util.find_spec(name) is None:
+            raise MissingLibraryError(
+                f"runtime.trackers: {name} is not installed: pip install 'jaxdet[{name}]'"
+            )
