@@ -5,7 +5,7 @@ RUN ?= runs/quickstart
 VENV := $${VIRTUAL_ENV:-.venv}
 PY := "$(VENV)/bin/python"
 
-.PHONY: help environment environment-dev quickstart test test-slow test-next check format
+.PHONY: help environment environment-dev quickstart test test-slow test-next check format docs
 
 help:
 	@echo "make quickstart   environment, built-in dataset, then train, evaluate, report"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-next    networks, training and programs for described GPUs, on another Python:"
 	@echo "                  PYTHON=python3.13 VIRTUAL_ENV=.venv-next make test-next"
 	@echo "make check        environment, then format, lint, types, import rules, shell"
+	@echo "make docs         environment, then the site of the documentation, docs/_build"
 	@echo "make format       environment, then rewrite files as the formatter wants them"
 
 quickstart: environment
@@ -38,6 +39,11 @@ check: environment-dev
 	$(PY) -m mypy
 	$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 	"$(VENV)/bin/shellcheck" -x launch/*.sh launch/*.sbatch launch/*.bash
+
+docs:
+	$(call install,.jaxdet-docs,.[docs])
+	$(PY) -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build
+	@echo "docs/_build/index.html"
 
 format: environment-dev
 	$(PY) -m ruff format .

@@ -39,11 +39,12 @@ def brier_of(counts: Tally, *, temperature: float = 1.0) -> np.ndarray:
 
 
 def calibration_error(label: np.ndarray, logit: np.ndarray, *, temperature: float = 1.0) -> float:
-    """Expected calibration error, 0..1, over 15 equal bins of P(fake) = sigmoid(logit / T).
+    """Returns the expected calibration error, 0..1, over 15 bins of P(fake) = sigmoid(logit / T).
 
-    The mean over the images of |mean P(fake) - share of fakes| in their bin; Naeini et al.
-    2015, with the probability of one class, fake, as in a reliability diagram. It depends on
-    the share of fakes in the set, and in small sets it is too large by chance.
+    The mean over the images of how far the mean of P(fake) and the share of fakes lie apart in
+    their bin; Naeini et al. 2015, with the probability of one class, fake, as in a reliability
+    diagram. It depends on the share of fakes in the set, and in small sets it is too large by
+    chance.
 
     Raises:
       ValueError: as `log_loss`.
