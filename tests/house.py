@@ -1,0 +1,122 @@
+"""Counts what the plan of the code promises: `python -m tests.house [--fragments]`."""
+
+import argparse
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "jaxdet"
+_LONG_FUNCTION, _LONG_FILE = 40, 300
+# Plural nouns that a fragment may open with; all other words in -s are taken for verbs.
+_NOUNS = frozenset({
+    "Accuracies", "Activations", "Arrays", "As", "Augmentations", "Batches", "Bytes", "Chunks",
+    "Crops", "Epochs", "Fakes", "Fields", "Files", "Floats", "Folders", "Gradients", "Groups",
+    "Hours", "Images", "Indices", "Its", "Kinds", "Lengths", "Levels", "Lines", "Logits",
+    "Magnitudes", "Means", "Networks", "Numbers", "Pairs", "Parts", "Percentiles", "Pieces",
+    "Pixels", "Points", "Reals", "Records", "Results", "Rows", "Seconds", "Sets", "Shapes",
+    "Shares", "Steps", "Texts", "This", "Those", "Threads", "Thresholds", "Values", "Variables",
+    "Weights", "Words",
+})  # fmt: skip
+
+
+def main() -> None:
+    """Prints the counts, or each fragment with its place."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fragments", action="store_true", help="list them")
+    if parser.parse_args().fragments:
+        for path, line, text in fragments():
+            print(f"{path.relative_to(ROOT)}:{line}: {text}")
+        return
+    files = sources()
+    lengths = {path: len(path.read_text().splitlines()) for path in files}
+    closure = imported("jaxdet.train.loop")
+    for what, count in {
+        "files": len(files),
+        "lines": sum(lengths.values()),
+        f"files above {_LONG_FILE} lines": sum(n > _LONG_FILE for n in lengths.values()),
+        f"functions above {_LONG_FUNCTION} lines": sum(1 for _ in long_functions()),
+        "docstrings of functions and classes that open with no verb": sum(1 for _ in fragments()),
+        "files that jaxdet.train.loop imports": len(closure),
+        "lines of them": sum(lengths[path] for path in closure),
+        "files that name the whole Config": len(config_files()),
+    }.items():
+        print(f"{count:>7,}  {what}")
+
+
+def sources() -> list[Path]:
+    """Returns the Python files of the package."""
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def definitions() -> Iterator[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:
+    """Yields each function and class of the package."""
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                yield path, node
+
+
+def fragments() -> Iterator[tuple[Path, int, str]]:
+    """Yields file, line and first line of each docstring that does not open with a verb."""
+    for path, node in definitions():
+        text = ast.get_docstring(node)
+        if text and not opens_with_verb(text):
+            yield path, node.lineno, text.splitlines()[0]
+
+
+def opens_with_verb(text: str) -> bool:
+    """Returns whether a text opens as "Returns the loss" does."""
+    match = re.match(r"([A-Z][a-z]+s|Does|Goes|Has)\b,?( \w+)?", text)
+    return bool(match) and match[1] not in _NOUNS and match[2] != " of"
+
+
+def long_functions() -> Iterator[tuple[Path, str]]:
+    """Yields file and name of each function that is too long, its docstring not counted."""
+    for path, node in definitions():
+        if isinstance(node, ast.ClassDef):
+            continue
+        body = node.body[1:] if ast.get_docstring(node) else node.body
+        if body and (node.end_lineno or 0) - body[0].lineno + 1 > _LONG_FUNCTION:
+            yield path, node.name
+
+
+def imported(module: str) -> set[Path]:
+    """Returns the files of the package that a module imports, and theirs, at its top level."""
+    seen: set[Path] = set()
+    todo = [module]
+    while todo:
+        path = file_of(todo.pop())
+        if path is None or path in seen:
+            continue
+        seen.add(path)
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Import):
+                todo += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                todo += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return seen
+
+
+def file_of(module: str) -> Path | None:
+    """Returns the file of a module of the package; None of any other."""
+    if module.split(".")[0] != PACKAGE.name:
+        return None
+    path = ROOT.joinpath(*module.split("."))
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((one for one in candidates if one.is_file()), None)
+
+
+def config_files() -> list[Path]:
+    """Returns the files outside the room of configs that have a parameter of type Config."""
+    pattern = re.compile(r": (?:schema\.)?Config\b")
+    return [
+        path
+        for path in sources()
+        if path.parent.name != "config" and pattern.search(path.read_text())
+    ]
+
+
+if __name__ == "__main__":
+    main()
