@@ -152,5 +152,5 @@ def test_the_same_command_once_more_does_not_end_the_run(root, tmp_path):
     again = [start(arguments, address, index, 2) for index in range(2)]
     for status, err in ends(again):
         assert status == 2
-        assert "another process works on this run (pid " in err
+        assert "another process works on it (pid " in err
     assert [status for status, _ in ends(processes)] == [0, 0]

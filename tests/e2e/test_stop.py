@@ -170,7 +170,7 @@ def test_a_second_trainer_is_refused_and_readers_are_not(root, tmp_path, command
         status, _, err = finish("jaxdet.main", *arguments)
         assert status == 2
         assert err.startswith(
-            f"error: {run.path}: another process works on this run (pid {first.pid} on "
+            f"error: {run.path}: another process works on it (pid {first.pid} on "
         )
         assert len(err.splitlines()) == 1
 
