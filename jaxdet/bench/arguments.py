@@ -10,7 +10,7 @@ ARCHITECTURES = ("resnet18", "resnet34", "resnet50")
 
 
 def given_images(options: argparse.Namespace) -> Path | None:
-    """The folder of --images, None where it is left out.
+    """Returns the folder of --images, None where it is left out.
 
     Raises:
       UserError: where it is not there.

@@ -33,7 +33,7 @@ _READY, _TIMED = 24, 32
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to measure.
+    """Describes what to measure.
 
     Attributes:
       root: images with train/, a folder or a packed store.
@@ -44,7 +44,7 @@ class Plan:
       runtime: input workers and their kind.
       steps: in a turn.
       rounds: turns of each row.
-      profile: folder that gets one of the whole line; none where it is None.
+      profile: folder that gets one of the whole pipeline; none where it is None.
       torch_root: the same images as a folder, for PyTorch's line; none where it is None.
     """
 
@@ -61,9 +61,9 @@ class Plan:
 
 
 def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Rows of `bench e2e`: the step alone (the reference), the input alone, the whole line.
+    """Returns the rows of `bench e2e`: step alone (the reference), input alone, whole pipeline.
 
-    And PyTorch's whole line where asked for: as published, eager in float32.
+    PyTorch's whole pipeline too where asked for: as published, eager in float32.
     """
     if plan.torch_root is None:
         return _measure(plan, None, say)
@@ -105,7 +105,7 @@ def _measure(
 
 
 class _Trainer:
-    """The state between steps."""
+    """Holds the training state between steps."""
 
     def __init__(self, plan: Plan):
         self.mesh = make_mesh(0)
@@ -117,7 +117,7 @@ class _Trainer:
         self.step = make_train_step(detector, make_optimizer(config.optim), self.mesh, seed=0)
 
     def first_step(self, batch: Batch) -> float:
-        """Seconds of compiling and of one step."""
+        """Compiles and makes one step on a batch; returns the seconds of both together."""
         began = time.perf_counter()
         self.batch = self._place(batch)
         self._advance(self.batch)
@@ -125,7 +125,7 @@ class _Trainer:
         return time.perf_counter() - began
 
     def train(self, batches: Iterator[Batch], steps: int) -> dict[str, float]:
-        """Steps on new batches; how long the host waited for them."""
+        """Makes steps on new batches; returns how long the host waited for them, seconds."""
         waited, late = 0.0, None
         for _ in range(steps):
             began = time.perf_counter()
@@ -139,7 +139,7 @@ class _Trainer:
         return {"waited": waited}
 
     def repeat(self, steps: int) -> dict[str, float]:
-        """Steps on the batch that lies there."""
+        """Makes steps on the batch of the first step again and again."""
         for _ in range(steps):
             self._advance(self.batch)
         jax.block_until_ready(self.state)

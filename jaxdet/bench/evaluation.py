@@ -41,7 +41,7 @@ Score = Callable[[], np.ndarray]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to measure.
+    """Describes what to measure.
 
     Attributes:
       scratch: empty folder for the pictures.
@@ -62,7 +62,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Contest:
-    """Two ways of scoring one set.
+    """Holds two ways of scoring one set.
 
     Attributes:
       what: the row's name.
@@ -78,7 +78,7 @@ class Contest:
 
 
 def measure_evaluation(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Rows of `bench eval`, each reference after the row it belongs to.
+    """Returns the rows of `bench eval`, each reference after the row it belongs to.
 
     Raises:
       AssertionError: where the two ways do not give the same logits.
@@ -117,7 +117,7 @@ def _write_sets(plan: Plan) -> tuple[FolderSet, FolderSet]:
 
 
 def _measure(contest: Contest, *, rounds: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Four rows: both ways from the first image on, and both with everything compiled."""
+    """Returns four rows: both ways from the first image on, and both with everything compiled."""
     ours, reference = contest.ours(), contest.reference()
     (our_first, found), (their_first, expected) = _timed(ours), _timed(reference)
     # Accelerators multiply in TF32, and other shapes take other algorithms: on an H200 logits were

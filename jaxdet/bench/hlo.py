@@ -36,7 +36,7 @@ Arrays = list[tuple[str, tuple[int, ...]]]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One operation of a program.
+    """Describes one operation of a program.
 
     Attributes:
       name: in the program.

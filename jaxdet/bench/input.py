@@ -48,7 +48,7 @@ Open = Callable[[], Any]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Setting:
-    """How a row's loader is run: kind and number of workers."""
+    """Describes how a row's loader is run: kind and number of workers."""
 
     kind: str
     workers: int
@@ -59,7 +59,7 @@ class Setting:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to measure.
+    """Describes what to measure.
 
     Attributes:
       root: folder in ForenSynths layout with `train/`.
@@ -79,7 +79,7 @@ class Plan:
 
 
 def default_settings() -> tuple[Setting, ...]:
-    """Threads and processes, one alone and one for each core."""
+    """Returns threads and processes, each with one worker and with one for each core."""
     counts = sorted({1, os.cpu_count() or 1})
     return tuple(
         Setting(kind=kind, workers=count) for kind in ("threads", "processes") for count in counts
@@ -87,7 +87,7 @@ def default_settings() -> tuple[Setting, ...]:
 
 
 def measure_input(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Rows of `bench input`, the reference last; see the contract of bench's JSON.
+    """Returns the rows of `bench input`, each reference last; see the contract of bench's JSON.
 
     Raises:
       UserError: where the images are missing or smaller than the crop.
@@ -160,7 +160,7 @@ def _reference_of(what: str) -> str:
 
 
 def _training_part(plan: Plan) -> Path:
-    """A root with `train/` alone: nothing else is measured, so nothing else is packed."""
+    """Makes a root with `train/` alone: nothing else is measured, so nothing else is packed."""
     images = load_set(plan.root / "train", name="train")
     size = images.size(0)
     if size is None or min(size) < AUGMENT.crop:
@@ -189,7 +189,7 @@ def _opener(load: Load, setting: Setting) -> Open:
 
 
 def _try(what: str, load: Load, plan: Plan, say: Callable[[str], None]) -> dict[Setting, float]:
-    """Each setting twice, half as long: the better images per second of the two."""
+    """Runs each setting twice, half as long; returns the better images per second of the two."""
     short = dataclasses.replace(plan, seconds=plan.seconds / 2)
     passes = [
         {setting: _speed(_opener(load, setting), short) for setting in plan.settings}
@@ -209,7 +209,7 @@ def _fastest(what: str, trials: dict[Setting, float]) -> Setting:
 
 
 def _speed(opened: Open, plan: Plan) -> float:
-    """Images per second over the time, once two batches have come."""
+    """Returns the images per second over the plan's time, once two batches have come."""
     with opened() as batches:
         _take(batches, 2)
         began, count = time.perf_counter(), 0

@@ -65,7 +65,7 @@ def prepare(settings: Settings) -> Ready:
 
 
 def start(settings: Settings) -> tuple[Detector, TrainState]:
-    """The detector of a way of training and its state before the first step."""
+    """Returns the detector of a way of training and its state before the first step."""
     model = Model(name=settings.arch, width=settings.width, dtype=settings.dtype)
     detector = get_detector(model)
     if settings.way == "flax":

@@ -22,7 +22,7 @@ _ROUNDS = 5
 
 
 def peak(dtype: str) -> tuple[float | None, str]:
-    """FLOP/s of the first device and where the figure is from; None where nobody says.
+    """Returns the peak FLOP/s of the first device, None where unknown, and the figure's source.
 
     Args:
       dtype: float32 or bfloat16.
@@ -37,7 +37,7 @@ def peak(dtype: str) -> tuple[float | None, str]:
 
 
 def _measured(dtype: str) -> float:
-    """The best of a few products on all cores."""
+    """Returns the best FLOP/s of a few matrix products on all cores."""
     matrix = jnp.ones((_SIDE, _SIDE), dtype)
     product = jax.jit(jnp.matmul).lower(matrix, matrix).compile()
     seconds = []

@@ -47,7 +47,7 @@ def write_jpegs(root: Path, *, count: int) -> None:
 
 
 def _write_crops(folder: Path, sizes: Sequence[Sequence[int]]) -> None:
-    """One crop of each (width, height), pixels, from the photographs in turn."""
+    """Writes one crop of each (width, height), pixels, from the photographs in turn."""
     rng = np.random.default_rng(0)
     views = _views(max(side for size in sizes for side in size))
     folder.mkdir(parents=True)
@@ -59,6 +59,6 @@ def _write_crops(folder: Path, sizes: Sequence[Sequence[int]]) -> None:
 
 
 def _views(size: int) -> list[Image.Image]:
-    """The built-in photographs that have at least `size` pixels a side."""
+    """Returns the built-in photographs that have at least `size` pixels a side."""
     views = [load_view(one.views[0]) for part in built_in_photographs().values() for one in part]
     return [view for view in views if min(view.size) >= size]

@@ -19,7 +19,7 @@ from jaxdet.runtime.mesh import batch_sharding, make_even_mesh
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to measure.
+    """Describes what to measure.
 
     Attributes:
       settings: of the networks; `at_once` of them are trained.
@@ -33,7 +33,7 @@ class Plan:
 
 
 def measure_prior(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Rows of `bench dip`: vmap, then its reference; medians of turns taken alternately.
+    """Returns the rows of `bench dip`: vmap, then its reference; medians of alternating turns.
 
     Raises:
       AssertionError: where the two ways do not end with the same losses.
@@ -64,7 +64,7 @@ def measure_prior(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, A
 
 
 def _timed(plan: Plan, groups: list[np.ndarray], target: np.ndarray) -> tuple[float, np.ndarray]:
-    """Seconds of the updates alone, and the last loss of each network."""
+    """Returns the seconds of the updates alone, and the last loss of each network."""
     mesh = make_even_mesh(len(groups[0]))
     prior = make_prior(plan.settings, mesh)
     states = [jax.block_until_ready(prior.init(rows)) for rows in groups]

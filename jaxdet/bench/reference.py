@@ -37,7 +37,7 @@ _STD = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PublishedDataset:
-    """Place in a shuffled, endless order -> f32 [3, crop, crop] and label."""
+    """Maps a place in a shuffled, endless order to f32 [3, crop, crop] and its label."""
 
     images: FolderSet
     augment: Augment
@@ -74,18 +74,18 @@ class PublishedDataset:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReferenceLoader:
-    """Step -> batch of floats, put together as PyTorch's DataLoader does it."""
+    """Maps a step to a batch of floats, put together as PyTorch's DataLoader does it."""
 
     dataset: PublishedDataset
     batch_size: int
 
     @property
     def batch_bytes(self) -> int:
-        """Bytes of one batch: floats."""
+        """Returns the size of one batch of floats, bytes."""
         return self.batch_size * self.dataset.augment.crop**2 * 3 * 4
 
     def __call__(self, step: int) -> dict[str, np.ndarray]:
-        """f32 [b, 3, crop, crop] and i64 [b]."""
+        """Returns the images, f32 [b, 3, crop, crop], and the labels, i64 [b], of a step."""
         first = step * self.batch_size
         rows = [self.dataset[place] for place in range(first, first + self.batch_size)]
         pictures, labels = zip(*rows, strict=True)
@@ -94,7 +94,7 @@ class ReferenceLoader:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PublishedImages:
-    """Step -> a batch of whole images or centre crops in the order of the set, as eval.py loads.
+    """Maps a step to whole images or centre crops in the order of the set, as eval.py loads.
 
     Attributes:
       images: the set.
@@ -110,13 +110,13 @@ class PublishedImages:
 
     @property
     def batch_bytes(self) -> int:
-        """Bytes of one batch: floats."""
+        """Returns the size of one batch of floats, bytes."""
         width, height = self.images.size(0) or (0, 0)
         pixels = self.crop**2 if self.crop else width * height
         return self.batch_size * pixels * 3 * 4
 
     def __call__(self, step: int) -> dict[str, np.ndarray]:
-        """f32 [b, 3, H, W]."""
+        """Returns the images of a step, f32 [b, 3, H, W]."""
         first, n = step * self.batch_size, len(self.images)
         places = [place % n for place in range(first, first + self.batch_size)]
         return {"image": np.stack([self._tensor(place) for place in places])}
@@ -130,13 +130,13 @@ class PublishedImages:
 
 
 def has_torch() -> bool:
-    """Whether PyTorch is installed, whose DataLoader the published code runs on."""
+    """Returns whether PyTorch is installed, whose DataLoader the published code runs on."""
     return importlib.util.find_spec("torch") is not None
 
 
 @contextlib.contextmanager
 def open_torch_batches(load: ReferenceLoader, *, workers: int) -> Iterator[Iterator[Any]]:
-    """The batches of the reference by PyTorch's DataLoader with worker processes."""
+    """Yields the batches of the reference by PyTorch's DataLoader with worker processes."""
     # By name: nothing of jaxdet needs PyTorch, and the import rules hold that.
     data = importlib.import_module("torch.utils.data")
     loader = data.DataLoader(load.dataset, batch_size=load.batch_size, num_workers=workers)

@@ -62,7 +62,7 @@ _SLOWEST = 15
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Card:
-    """A card as XLA is told of it, and what it reaches.
+    """Describes a card as XLA is given it, and the rates that it reaches.
 
     Attributes:
       name: as its driver gives it.
@@ -97,7 +97,7 @@ CARDS = MappingProxyType({
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is compiled.
+    """Describes what is compiled.
 
     Attributes:
       target: name of a card.

@@ -85,7 +85,7 @@ def roofline_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _preset(options: argparse.Namespace) -> Config:
-    """The config that the options name.
+    """Returns the config that the options name.
 
     Raises:
       UserError: where a preset stands beside what it settles, or is a table.

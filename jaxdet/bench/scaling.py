@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is to be done.
+    """Describes the run whose time is predicted.
 
     Attributes:
       images: of training, an epoch.
@@ -36,7 +36,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What was measured of it.
+    """Describes the machine by what was measured of it.
 
     Attributes:
       step_rate: images/s that one device trains on (`bench step`).
@@ -62,7 +62,7 @@ class Machine:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """Of a run on a number of devices.
+    """Holds the predicted speed, time and cost of a run on a number of devices.
 
     Attributes:
       devices: their number.
@@ -82,7 +82,7 @@ class Prediction:
 
 
 def predict(run: Run, machine: Machine, devices: int) -> Prediction:
-    """The model, for a number of devices that divides the batch."""
+    """Predicts the speed, time and cost of a run on a number of devices that divides the batch."""
     compute = run.batch_size / devices / machine.step_rate
     links = 2 * (devices - 1) / devices * run.gradient_bytes / machine.link
     hosts = -(-devices // machine.devices_per_host)
@@ -110,7 +110,7 @@ def predict(run: Run, machine: Machine, devices: int) -> Prediction:
 
 
 def rows(run: Run, machine: Machine, counts: Sequence[int]) -> list[dict[str, Any]]:
-    """Rows of `bench scaling`, one for each number of devices; the first is the reference."""
+    """Returns the rows of `bench scaling`, one a number of devices; the first is the reference."""
     found = [predict(run, machine, count) for count in counts]
     return [
         {

@@ -31,7 +31,7 @@ _MISTAKE = f"{UserError.__module__}.{UserError.__qualname__}: "
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to measure.
+    """Describes what to measure.
 
     Attributes:
       settings: of the row jaxdet; the others differ in `way`.
@@ -53,7 +53,7 @@ class Plan:
 
 
 def measure_step(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Rows of `bench step`, batch size by batch size.
+    """Returns the rows of `bench step`, detector by detector and batch size by batch size.
 
     Raises:
       UserError: where PyTorch is asked for and not installed, or has no such network here, or
@@ -135,7 +135,7 @@ def _of_way(settings: Settings, way: str, profile: Path | None) -> Settings:
 
 
 class Worker:
-    """One way of training in its process, and what it told."""
+    """Runs one way of training in its own process, and keeps what that reported."""
 
     def __init__(self, settings: Settings):
         """Starts it and waits for its first step."""
@@ -164,7 +164,7 @@ class Worker:
             self.turns.append(told)
 
     def finish(self) -> dict[str, Any]:
-        """What it says at its end."""
+        """Ends the process's input and returns its last report; {} where it failed."""
         if self.last is None and not self.failure:
             assert self.process.stdin
             self.process.stdin.close()
@@ -198,7 +198,7 @@ class Worker:
 
 
 def _rows(workers: Sequence[Worker], steps: int) -> list[dict[str, Any]]:
-    """A row a way: medians over its turns, and the ratio to the reference's."""
+    """Returns a row for each way: medians over its turns, and the ratio to the reference's."""
     ended = [worker.finish() for worker in workers]
     images = steps * workers[0].settings.batch_size
     # Ours where Flax's layers failed: their memory may not do for a batch that ours cuts in parts.

@@ -28,7 +28,7 @@ Step = Callable[[], None]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is trained and how.
+    """Describes what is trained and how.
 
     Attributes:
       way: jaxdet; flax, the same with Flax's own convolutions and pooling, and memory and threads
@@ -60,7 +60,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ready:
-    """A way of training after its first step.
+    """Holds a way of training after its first step.
 
     Attributes:
       step: makes one more.
@@ -78,7 +78,7 @@ class Ready:
 
 
 def make_batch(settings: Settings) -> tuple[np.ndarray, np.ndarray]:
-    """u8 [B, H, W, 3] of noise and i32 [B] of labels, the same for all ways."""
+    """Returns noise, u8 [B, H, W, 3], and labels, i32 [B], the same for all ways."""
     rng = np.random.default_rng(0)
     shape = (settings.batch_size, settings.size, settings.size, 3)
     image = rng.integers(0, 256, shape, np.uint8)

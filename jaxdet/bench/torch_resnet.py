@@ -9,10 +9,10 @@ from torch import nn
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions and a shortcut."""
+    """Applies 1x1, 3x3 and 1x1 convolutions and a shortcut."""
 
     def __init__(self, channels: int, width: int, stride: int):
-        """From `channels` to 4 * width channels."""
+        """Makes the layers from `channels` to 4 * width channels."""
         super().__init__()
         self.conv1 = nn.Conv2d(channels, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -25,7 +25,7 @@ class Bottleneck(nn.Module):
         self.downsample = None if same else nn.Sequential(shortcut, nn.BatchNorm2d(4 * width))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Float [B, channels, H, W] to [B, 4 * width, H/stride, W/stride]."""
+        """Maps float [B, channels, H, W] to [B, 4 * width, H/stride, W/stride]."""
         y = torch.relu(self.bn1(self.conv1(x)))
         y = torch.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
@@ -33,10 +33,10 @@ class Bottleneck(nn.Module):
 
 
 class ResNet50(nn.Module):
-    """Normalised float [B, 3, H, W] to one logit each, [B]."""
+    """Maps normalised float [B, 3, H, W] to one logit each, [B]."""
 
     def __init__(self, width: int = 64):
-        """`width`: channels of the first stage."""
+        """Makes the layers; `width`: channels of the first stage."""
         super().__init__()
         self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -51,7 +51,7 @@ class ResNet50(nn.Module):
         self.fc = nn.Linear(channels, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Returns the logits; see the class."""
         x = torch.max_pool2d(torch.relu(self.bn1(self.conv1(x))), 3, 2, 1)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(x.mean((2, 3)))[:, 0]

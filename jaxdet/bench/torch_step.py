@@ -39,7 +39,7 @@ def prepare(settings: Settings) -> Ready:
 
 @contextlib.contextmanager
 def _traced(folder: Path) -> Iterator[None]:
-    """PyTorch's profile of what is done, as `trace.json` in the format of Chrome."""
+    """Profiles the body by PyTorch and writes `trace.json` in the format of Chrome."""
     with torch.profiler.profile() as profile:
         yield
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def _traced(folder: Path) -> Iterator[None]:
 
 
 class _Trainer:
-    """ResNet-50, Adam and one batch."""
+    """Trains ResNet-50 by Adam, on one batch or on those of a loader."""
 
     def __init__(self, settings: Settings, place: torch.device):
         self.place = place
@@ -78,7 +78,7 @@ class _Trainer:
         return nn.functional.binary_cross_entropy_with_logits(logits.float(), self.label)
 
     def step(self) -> None:
-        """Forward, backward, Adam; on a new batch where there is a loader."""
+        """Runs forward, backward and Adam; on a new batch where there is a loader."""
         if self.loaded is not None:
             # The published loader normalises on the host.
             image, label = next(self.loaded)
@@ -89,7 +89,10 @@ class _Trainer:
 
 
 def _loaded(settings: Settings) -> Iterator[Any]:
-    """f32 [B, 3, H, W] and i64 [B] without end, by PyTorch's DataLoader as CNNDetection has it."""
+    """Returns batches without end, f32 [B, 3, H, W] and i64 [B].
+
+    PyTorch's DataLoader makes them, as CNNDetection has it.
+    """
     images, _ = load_train_and_val(Config(data=Data(root=settings.root)))
     assert isinstance(images, FolderSet)
     augment = dataclasses.replace(AUGMENT, crop=settings.size)

@@ -24,7 +24,7 @@ STEP = (
 
 
 def add_step(parser: argparse.ArgumentParser) -> None:
-    """The options of `bench step`."""
+    """Adds the options of `bench step`."""
     parser.add_argument(
         "--arch", choices=schema.ARCHITECTURES, nargs="+", default=["resnet50"], metavar="NAME",
         help="detectors (default resnet50); those that are no ResNet have no row of Flax's layers",
@@ -80,7 +80,7 @@ def _add_turns(parser: argparse.ArgumentParser) -> None:
 
 
 def _profile(options: argparse.Namespace) -> Path | None:
-    """The folder of --profile, looked at now: after the measurements would be too late.
+    """Returns the folder of --profile, checked now: after the measurements would be too late.
 
     Raises:
       UserError: where it holds others' files or cannot be written.
@@ -100,7 +100,7 @@ def _profile(options: argparse.Namespace) -> Path | None:
 
 
 def step_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Its rows."""
+    """Measures and returns the rows of `bench step`."""
     from jaxdet.bench.step import Plan, measure_step
     from jaxdet.bench.stepper import Settings
 
@@ -127,7 +127,7 @@ E2E = (
 
 
 def add_e2e(parser: argparse.ArgumentParser) -> None:
-    """The options of `bench e2e`."""
+    """Adds the options of `bench e2e`."""
     parser.add_argument("--arch", choices=ARCHITECTURES, default="resnet50")
     _add_network(parser)
     parser.add_argument(
@@ -153,7 +153,7 @@ def add_e2e(parser: argparse.ArgumentParser) -> None:
 
 
 def e2e_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Its rows."""
+    """Measures and returns the rows of `bench e2e`."""
     from jaxdet.bench.e2e import Plan, measure_e2e
     from jaxdet.bench.step import check_torch
 
@@ -196,7 +196,7 @@ SCALING = (
 
 
 def add_scaling(parser: argparse.ArgumentParser) -> None:
-    """The options of `bench scaling`."""
+    """Adds the options of `bench scaling`."""
     for flag, default, text in (
         ("images", 720_000, "of training"), ("epochs", 20, "passes over them"),
         ("validation", 8_000, "images scored after each epoch"),
@@ -236,7 +236,7 @@ def add_scaling(parser: argparse.ArgumentParser) -> None:
 
 
 def scaling_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Its rows, each told in words too."""
+    """Returns the rows of `bench scaling`, and prints each in words too."""
     from jaxdet.bench.scaling import Machine, Run, rows
 
     if options.images < options.batch_size:

@@ -44,13 +44,13 @@ def flatten(config: Config) -> dict[str, Any]:
 
 
 def to_json_dict(config: Config) -> dict[str, Any]:
-    """What `config.json` holds: nested, with lists for tuples."""
+    """Returns what `config.json` holds: nested, with lists for tuples."""
     nested: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
     return nested
 
 
 def from_json_dict(nested: dict[str, Any]) -> Config:
-    """The config of a saved run.
+    """Returns the config of a saved run.
 
     Raises:
       UserError: where an option is unknown or of another type.
@@ -59,14 +59,14 @@ def from_json_dict(nested: dict[str, Any]) -> Config:
 
 
 def to_config_dict(config: Config) -> ml_collections.ConfigDict:
-    """A locked ConfigDict for `--config.key=value`; the end of every `get_config`."""
+    """Returns a locked ConfigDict for `--config.key=value`; the end of every `get_config`."""
     config_dict = ml_collections.ConfigDict(dataclasses.asdict(config))
     config_dict.lock()
     return config_dict
 
 
 def from_config_dict(config_dict: ml_collections.ConfigDict) -> Config:
-    """The frozen config behind a ConfigDict.
+    """Returns the frozen config behind a ConfigDict.
 
     Raises:
       UserError: where an option is unknown or of another type.
@@ -75,7 +75,7 @@ def from_config_dict(config_dict: ml_collections.ConfigDict) -> Config:
 
 
 def refuse_argument(arg: str) -> None:
-    """For config files that take no `:ARG`.
+    """Checks that a config file which takes no `:ARG` is given none.
 
     Raises:
       UserError: where one is given.
@@ -85,7 +85,7 @@ def refuse_argument(arg: str) -> None:
 
 
 def config_hash(config: Config) -> str:
-    """16 hex digits over all options that can change a result."""
+    """Returns 16 hex digits over all options that can change a result."""
     kept = {k: v for k, v in flatten(config).items() if not k.startswith(_NOT_HASHED)}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -96,7 +96,7 @@ def common_options(config: Config) -> dict[str, Any]:
 
 
 def differences(old: Config, new: Config) -> list[str]:
-    """Lines `option: old -> new` for every option behind the hash that differs."""
+    """Returns lines `option: old -> new` for every option behind the hash that differs."""
     before, after = flatten(old), flatten(new)
     return [
         f"{key}: {before[key]} -> {after[key]}"
@@ -144,7 +144,7 @@ def _find_config(name: str) -> Path:
 
 
 def _build(cls: Any, values: Any, prefix: str) -> Any:
-    """A dataclass of type `cls` from nested plain values, every type checked."""
+    """Returns a dataclass of type `cls` from nested plain values, every type checked."""
     if not isinstance(values, dict):
         raise UserError(f"config: {prefix.rstrip('.')} is a section, not a value")
     hints = typing.get_type_hints(cls)

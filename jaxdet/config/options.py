@@ -22,7 +22,7 @@ def parse_options(
     arguments: Sequence[str],
     define: Callable[[flags.FlagValues], None] = lambda values: None,
 ) -> tuple[Config, flags.FlagValues]:
-    """The config with the options of a command line, and the values of the other flags.
+    """Returns the config with the options of a command line, and the values of the other flags.
 
     Args:
       options: of the config file; changed by this.

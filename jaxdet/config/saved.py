@@ -10,7 +10,7 @@ from jaxdet.workdir.files import read_json
 
 
 def read_config(path: Path) -> Config:
-    """The config that a `config.json` holds.
+    """Returns the config that a `config.json` holds.
 
     Raises:
       UserError: where it is missing, damaged, or has options that this jaxdet does not know.

@@ -51,7 +51,7 @@ def option(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
-    """Where the images lie and which of them are used."""
+    """Describes where the images lie and which of them are used."""
 
     root: str = option("data", "folder in ForenSynths layout: train/, val/ and test/", source=WANG)
     train_root: str = option(
@@ -232,7 +232,7 @@ class Augment:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model:
-    """The detector: a network and what it starts from."""
+    """Describes the detector: a network and what it starts from."""
 
     name: str = option(
         "resnet50",
@@ -282,7 +282,7 @@ class Model:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Optim:
-    """How the parameters follow the gradients."""
+    """Describes how the parameters follow the gradients."""
 
     name: str = option(
         "adam",
@@ -361,7 +361,7 @@ class Optim:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plateau:
-    """The published early stopping, which divides the learning rate before it stops."""
+    """Describes the published early stopping, which divides the learning rate before it stops."""
 
     patience: int = option(
         5,
@@ -400,7 +400,7 @@ class Plateau:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Validation:
-    """What the plateau rule and the choice of the best checkpoint see after each epoch."""
+    """Describes what the plateau rule and the choice of the best checkpoint see after an epoch."""
 
     augment: str = option(
         "clean",
@@ -414,7 +414,7 @@ class Validation:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """When the run is saved and how much of it is kept."""
+    """Describes when the run is saved and how much of it is kept."""
 
     every_steps: int = option(
         2000,
@@ -433,7 +433,7 @@ class Checkpoint:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Which sets are scored, on what part of each image, and with which weights."""
+    """Describes which sets are scored, on what part of each image, and with which weights."""
 
     sets: tuple[str, ...] = option((), "folders under test/ to score; empty: all that are there")
     crop: int = option(
@@ -526,7 +526,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """The machine. Nothing here changes a result; it may differ when a run goes on."""
+    """Describes the machine: nothing here changes a result; it may differ when a run goes on."""
 
     devices: int = option(
         0, "accelerators (or simulated CPU devices) to use; 0: all", within="[0, 1e6]"
@@ -578,7 +578,7 @@ class Runtime:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """One experiment."""
+    """Describes one experiment."""
 
     name: str = option("unnamed", "title of the run in its report")
     task: str = option(
@@ -599,22 +599,22 @@ class Config:
 
     @property
     def train_root(self) -> str:
-        """Where train/ and val/ lie."""
+        """Returns the folder where train/ and val/ lie."""
         return self.data.train_root or self.data.root
 
     @property
     def eval_crop(self) -> int:
-        """Side of the centre crop that is scored, pixels."""
+        """Returns the side of the centre crop that is scored, pixels."""
         return self.evaluation.crop or self.augment.crop
 
     @property
     def checkpoint_choice(self) -> str:
-        """Which of its own checkpoints the run is measured by, one of CHECKPOINTS."""
+        """Returns which of its own checkpoints the run is measured by, one of CHECKPOINTS."""
         if self.evaluation.weights != "auto":
             return self.evaluation.weights
         return "latest" if self.data.validation == "none" else "best"
 
     @property
     def eval_batch_size(self) -> int:
-        """Images a scoring step."""
+        """Returns the number of images in a scoring step."""
         return self.evaluation.batch_size or self.optim.batch_size

@@ -76,7 +76,7 @@ def _joint_problems(config: Config) -> Iterator[str]:
 
 
 def _part_problems(optim: Optim, groups: int) -> Iterator[str]:
-    """The batch's parts by optim.accumulate, and the groups of each by model.norm_groups."""
+    """Yields what is wrong with the parts of optim.accumulate and their model.norm_groups."""
     whole = f"optim.batch_size={optim.batch_size}"
     part = optim.batch_size // optim.accumulate
     if optim.batch_size % optim.accumulate:

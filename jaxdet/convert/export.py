@@ -35,7 +35,7 @@ _PROGRAM, _TEXT = "detector.stablehlo", "card.md"
 
 
 def is_export(path: Path) -> bool:
-    """Whether the folder holds an exported detector."""
+    """Returns whether the folder holds an exported detector."""
     return (path / _PROGRAM).is_file()
 
 
@@ -59,7 +59,7 @@ def write_export(folder: Path, loaded: LoadedWeights, *, size: int, card: Card) 
 
 
 def read_export(folder: Path) -> tuple[Side, int]:
-    """An exported detector as a side of a comparison, and the size of its images in pixels.
+    """Returns an exported detector as a side of a comparison, and its images' size in pixels.
 
     Raises:
       UserError: where a file is missing or damaged.
@@ -134,7 +134,7 @@ def _about(
 
 
 def _text(about: dict[str, Any], card: Card) -> str:
-    """The card for people."""
+    """Returns the text of the card for people."""
     size, model = about["input"]["shape"][1], about["model"]
     file = f" (file of SHA-256 {card.file_sha256})" if card.file_sha256 else ""
     return f"""\

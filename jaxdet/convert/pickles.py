@@ -14,19 +14,19 @@ from typing import Any
 
 
 class RefusedError(ValueError):
-    """What is in the file is not what a state dict is made of."""
+    """Signals that what is in the file is not what a state dict is made of."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Maker:
-    """A function that a pickle may call, of plain values to a plain value."""
+    """Holds a function that a pickle may call, of plain values to a plain value."""
 
     make: Callable[..., Any]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Opaque:
-    """Something that a pickle holds beside plain values: a class, or what would be made by it.
+    """Represents what a pickle holds beside plain values: a class, or what it would make.
 
     Attributes:
       name: of the class or function, as "module.name".
@@ -47,7 +47,7 @@ _MARK = object()
 def load(
     content: bytes, start: int, *, names: Names, persistent: Callable[[Any], Any]
 ) -> tuple[Any, int]:
-    """The value of the pickle that begins at `start`, and where it ends.
+    """Returns the value of the pickle that begins at `start`, and where it ends.
 
     Args:
       content: bytes around the pickle.
@@ -72,7 +72,7 @@ def load(
 
 
 class _Machine:
-    """The stack, the memo and the place in the bytes."""
+    """Holds the stack, the memo and the place in the bytes."""
 
     def __init__(
         self, content: bytes, start: int, names: Names, persistent: Callable[[Any], Any]
@@ -84,7 +84,7 @@ class _Machine:
         self.left = len(content)
 
     def take(self, count: int) -> bytes:
-        """The next bytes."""
+        """Returns the next bytes."""
         piece = self.content[self.position : self.position + count]
         if len(piece) < count:
             raise RefusedError("it ends in the middle")
@@ -92,11 +92,11 @@ class _Machine:
         return piece
 
     def number(self, form: str) -> Any:
-        """The next number, in a form of `struct`."""
+        """Returns the next number, in a form of `struct`."""
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
 
     def line(self) -> str:
-        """Text up to the next line feed."""
+        """Returns the text up to the next line feed."""
         end = self.content.index(b"\n", self.position)
         text = self.content[self.position : end].decode()
         self.position = end + 1
@@ -112,7 +112,7 @@ class _Machine:
         return value
 
     def pop_to_mark(self) -> list[Any]:
-        """What was pushed since the last mark."""
+        """Returns what was pushed since the last mark."""
         values = []
         while (value := self.stack.pop()) is not _MARK:
             values.append(value)
@@ -190,17 +190,17 @@ class _Machine:
 
 
 def _text(form: str) -> Callable[[_Machine], None]:
-    """Text whose length stands before it in this form of `struct`."""
+    """Returns an operation that pushes text behind its length in this form of `struct`."""
     return lambda m: m.push(m.take(m.number(form)).decode("utf-8"))
 
 
 def _bytes(form: str) -> Callable[[_Machine], None]:
-    """What Python 2 wrote for text."""
+    """Returns an operation that pushes what Python 2 wrote for text."""
     return lambda m: m.push(m.take(m.number(form)).decode("latin-1"))
 
 
 def _skipped(form: str, kind: str) -> Callable[[_Machine], None]:
-    """A value whose length stands before it in this form of `struct`, passed over."""
+    """Returns an operation that skips a value behind its length in this form of `struct`."""
     return lambda m: m.skip(m.number(form), kind)
 
 

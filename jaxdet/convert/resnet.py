@@ -4,7 +4,7 @@ from jaxdet.convert.rules import CONV, DENSE, MAP, Rule, Table, norm
 
 
 def _rules(*, key: str = "", place: str = "", head: str = "fc") -> tuple[Rule, ...]:
-    """The rules of a ResNet, below a key and a place, whose last layer has a name of its own."""
+    """Returns the rules of a ResNet, below a key and a place, whose last layer has its own name."""
     block = f"{place}layer{{s}}_{{b}}"
     return (
         Rule(f"{key}conv1.weight", f"params/{place}conv1/kernel", CONV),

@@ -54,7 +54,7 @@ DENSE = Layout(np.transpose, np.transpose)
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """Pairs the key of an array in torch with its place in our variables.
+    """Maps the key of an array in torch to its place in our variables.
 
     Attributes:
       key: torch's name; `{x}` stands for a number.

@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Arrays of a file that may be the weights to read.
+    """Describes arrays of a file that may be the weights to read.
 
     Attributes:
       name: what --state-dict calls them; "" for the top of the file.

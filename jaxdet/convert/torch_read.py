@@ -85,7 +85,7 @@ def _read_zip(content: bytes, choose: Choose) -> StateDict:
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> tuple[str, dict[str, zipfile.ZipInfo]]:
-    """The folder of torch.save in an archive, and the members by name.
+    """Returns the folder of torch.save in an archive, and the members by name.
 
     None unpacks to more than the file is large.
     """
@@ -131,7 +131,7 @@ def _read_stream(content: bytes, choose: Choose) -> StateDict:
 
 
 def _pieces(content: memoryview, storages: list[Storage]) -> dict[str, memoryview]:
-    """The bytes of each storage: they follow one another, each behind its length."""
+    """Returns the bytes of each storage: they follow one another, each behind its length."""
     pieces, position = {}, 0
     for storage in storages:
         if int.from_bytes(content[position : position + 8], "little") != storage.length:
@@ -151,7 +151,7 @@ def _elements(raw: Any, storage: Storage, *, big_endian: bool) -> np.ndarray:
 
 
 def _chosen(root: Any, choose: Choose, fetch: _Fetch) -> StateDict:
-    """The arrays of the state dict that is chosen among those of a file."""
+    """Returns the arrays of the state dict that is chosen among those of a file."""
     if isinstance(root, Opaque):
         raise RefusedError(f"it is an object of {_whole(root)}")
     if not isinstance(root, dict):
@@ -170,7 +170,7 @@ def _is_array(key: Any, value: Any) -> bool:
 
 
 def _describe(root: dict[Any, Any]) -> str:
-    """The first entries of a dictionary without a state dict, and the first object among them."""
+    """Describes the first entries of a dictionary without a state dict, and its first object."""
     names = [shorten(str(key)) for key in list(root)[:5]]
     objects = [(key, value) for key, value in root.items() if isinstance(value, Opaque)]
     what = [f"{shorten(str(key))} is an object of {_whole(value)}" for key, value in objects[:1]]
@@ -178,7 +178,7 @@ def _describe(root: dict[Any, Any]) -> str:
 
 
 def _whole(thing: Opaque) -> str:
-    """Says of an object that it is no state dict, and what to do."""
+    """Returns a message that an object is no state dict, and what to do."""
     return (
         f"{shorten(thing.name)!r}, which is code and not weights; "
         "save model.state_dict() by itself with torch"
@@ -186,7 +186,7 @@ def _whole(thing: Opaque) -> str:
 
 
 def _arrays(state_dict: Mapping[str, Any], fetch: _Fetch) -> dict[str, np.ndarray]:
-    """Only the storages of the state dict are fetched, each once: tensors may share one."""
+    """Returns the arrays; fetches only their storages, each once: tensors may share one."""
     for key, value in state_dict.items():
         if isinstance(value, Opaque):
             raise RefusedError(
@@ -199,7 +199,7 @@ def _arrays(state_dict: Mapping[str, Any], fetch: _Fetch) -> dict[str, np.ndarra
 
 
 def _view(key: str, tensor: Tensor, elements: np.ndarray) -> np.ndarray:
-    """The tensor's elements, in bounds."""
+    """Returns the tensor's elements, in bounds."""
     count = math.prod(tensor.size)
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.size, tensor.stride, strict=True))
     # A stride of 0 could make a huge array of one element.

@@ -38,7 +38,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def _describe(state_dict: Mapping[str, np.ndarray]) -> bytes:
-    """The pickle, protocol 2."""
+    """Returns the pickle that describes the tensors, protocol 2."""
     entries = [
         _text(key) + _tensor(number, value)
         for number, (key, value) in enumerate(state_dict.items())
@@ -47,7 +47,10 @@ def _describe(state_dict: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _tensor(number: int, value: np.ndarray) -> bytes:
-    """torch._utils._rebuild_tensor_v2(storage, 0, size, stride, False, OrderedDict())."""
+    """Returns the opcodes that call torch._utils._rebuild_tensor_v2.
+
+    Its arguments are (storage, 0, size, stride, False, OrderedDict()).
+    """
     strides = [stride // value.itemsize for stride in np.empty(value.shape, value.dtype).strides]
     storage = _tuple(
         _text("storage"), _name("torch", _STORAGES[value.dtype]), _text(str(number)), _text("cpu"),
@@ -69,7 +72,7 @@ def _text(text: str) -> bytes:
 
 
 def _whole(number: int) -> bytes:
-    """LONG1, which takes numbers of any size used here."""
+    """Returns a number as LONG1, which takes numbers of any size used here."""
     content = number.to_bytes(number.bit_length() // 8 + 1, "little", signed=True)
     return b"\x8a" + bytes([len(content)]) + content
 

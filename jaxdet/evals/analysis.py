@@ -73,7 +73,7 @@ def analyse(
 
 
 def is_analysed(config: Config, names: Iterable[str], run: RunFolder) -> bool:
-    """Whether every file that `analyse` writes for the named sets exists."""
+    """Returns whether every file that `analyse` writes for the named sets exists."""
     places = {"spectra": run.spectrum, "ranking": run.ranking, "lineup": run.lineup}
     return all(
         places[analysis](name).exists() for analysis in config.evaluation.analyses for name in names

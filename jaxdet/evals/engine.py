@@ -42,7 +42,7 @@ class Engine:
         self._scorer = PieceScorer(detector, variables, mesh)
 
     def predictions(self, images: ImageSet, view: View, path: Path) -> Predictions:
-        """The scores of a set under a view, which lie in the file afterwards.
+        """Returns the scores of a set under a view, which lie in the file afterwards.
 
         Raises:
           RunFailedError: where a logit is not finite, or an image was scored twice or never.
@@ -68,7 +68,7 @@ class Engine:
         return predictions
 
     def crop_scores(self, images: ImageSet, predictions: Predictions) -> CropScores:
-        """The scores of random crops of a few images that could be read; see `CropScores`."""
+        """Returns the scores of random crops of a few readable images; see `CropScores`."""
         evaluation, path = self._config.evaluation, self._run.two_shot(images.name)
         shots = f"two-shot {evaluation.two_shot} {evaluation.two_shot_crops}"
         seed = self._config.seed
@@ -138,14 +138,14 @@ def _counts(predictions: Predictions) -> str:
 
 
 def _cached(path: Path, kind: type[Any], fingerprint: str) -> Any:
-    """The scores in the file where they still hold, on every host or on none."""
+    """Returns the scores in the file where they still hold, on every host or on none."""
     scores = read_arrays(path, kind) if path.exists() else None
     holds = scores is not None and scores.fingerprint == fingerprint
     return scores if on_all_hosts(holds) else None
 
 
 def _write(path: Path, scores: Any) -> None:
-    """By the first of several hosts: all of them have all scores."""
+    """Writes scores on the first of several hosts: all of them have all scores."""
     if jax.process_index() == 0:
         write_arrays(path, scores)
 

@@ -28,7 +28,7 @@ _AHEAD_PIXELS = 2**25
 
 
 class PieceScorer:
-    """Pieces of any size to logits, on this host's devices.
+    """Maps pieces of any size to logits, on this host's devices.
 
     Attributes:
       shapes: of the batches so far, each compiled once.
@@ -45,7 +45,7 @@ class PieceScorer:
         self.shapes: set[tuple[int, ...]] = set()
 
     def __call__(self, pieces: Iterable[Piece]) -> Iterator[tuple[PieceBatch, np.ndarray]]:
-        """Batches as they fill up, each with the logits f32 [n] of its pieces."""
+        """Yields batches as they fill up, each with the logits f32 [n] of its pieces."""
         device = self._mesh.devices.flat[0]
         filled = batches(
             pieces,
@@ -89,7 +89,7 @@ def score_pieces(
     runtime: Runtime,
     title: str,
 ) -> np.ndarray:
-    """The rows, ROW [n], of the pieces of the images at the given places of the set.
+    """Returns rows, ROW [n], of the pieces of the images at the given places of the set.
 
     Pieces whose rows the keeper has are not scored again, nor are images read of which it has
     all. Several hosts score an image each in turn, and each gets all rows. A signal ends the work

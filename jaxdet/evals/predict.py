@@ -26,7 +26,7 @@ PredictStep = Callable[[Variables, dict[str, jax.Array]], dict[str, jax.Array]]
 
 
 def make_predict_step(detector: Detector, mesh: Mesh) -> PredictStep:
-    """A function (variables, batch) -> logit f32 [B], valid and sharpness, whole on each device."""
+    """Returns a function (variables, batch) -> logit f32 [B], valid and sharpness, replicated."""
 
     def step(variables: Variables, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
         expect_compilation()
@@ -40,7 +40,7 @@ def make_predict_step(detector: Detector, mesh: Mesh) -> PredictStep:
 def predict(
     loader: EvalLoader, step: PredictStep, variables: Variables, *, mesh: Mesh, runtime: Runtime
 ) -> Predictions:
-    """The scores of all images of the loader's set, in its order; nothing goes to disk.
+    """Returns the scores of all images of the loader's set, in its order; nothing goes to disk.
 
     Args:
       loader: gives the batches.
@@ -70,7 +70,7 @@ def score_crops(
     runtime: Runtime,
     title: str,
 ) -> np.ndarray:
-    """A row, ROW [n], for each image of the loader's set that can be read, in order.
+    """Returns a row, ROW [n], for each readable image of the loader's set, in order.
 
     Batches whose rows the keeper has are neither read nor scored again. A signal ends the work
     after a batch.
@@ -106,7 +106,7 @@ def score_crops(
 
 
 def _begin(position: int) -> int:
-    """The position from which all hosts go on: the least of theirs."""
+    """Returns the position from which all hosts go on: the least of theirs."""
     if jax.process_count() == 1:
         return position
     return int(np.min(multihost_utils.process_allgather(np.array([position], np.int32))))

@@ -100,7 +100,7 @@ def evaluate(
 def _conditions(
     config: schema.Config, sets: Sequence[ImageSet], engine: Engine, run: RunFolder
 ) -> Iterator[tuple[str, Condition]]:
-    """The sets under each further view, by its name."""
+    """Yields the scores of the sets under each further view, by its name."""
     for view in further_views(config):
         scores = {}
         for images in sets:

@@ -38,7 +38,7 @@ _CROP, _OTHER_CROPS = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Published:
-    """One row of a published table.
+    """Holds one row of a published table.
 
     Attributes:
       row: "source; table; setting; result", or "" where none is known.
@@ -50,7 +50,7 @@ class Published:
 
 
 def find_published(config: schema.Config) -> Published:
-    """The row that `evaluation.published` names; with "auto" that of released weights, if any.
+    """Returns the row of `evaluation.published`; with "auto" that of released weights, if any.
 
     Raises:
       UserError: where there is no such row.
@@ -71,7 +71,7 @@ def find_published(config: schema.Config) -> Published:
 
 
 def _file_name(init: str) -> str:
-    """The name of the file that weights come from, through a conversion too."""
+    """Returns the name of the file that weights come from, through a conversion too."""
     path = Path(init)
     if is_detector(path):
         return detector_card(path).source
@@ -93,7 +93,7 @@ def _ap(row: str, config: schema.Config) -> dict[str, float]:
 
 
 def _metrics(row: str, config: schema.Config) -> set[str]:
-    """What the sources call an AP of the row that was measured as the headline is.
+    """Returns the sources' names of an AP of the row that was measured as the headline is.
 
     Where a source has several protocols, its metric or setting says which; elsewhere all crop
     without resizing, but for two detectors to 224.
@@ -111,7 +111,10 @@ def _metrics(row: str, config: schema.Config) -> set[str]:
 
 @functools.cache
 def published_rows() -> dict[str, list[tuple[str, str, float]]]:
-    """Each row, "source; table; setting; result", to its (metric, column, value) as printed."""
+    """Returns for each row, "source; table; setting; result", its printed values.
+
+    A value is (metric, column, value).
+    """
     rows: dict[str, list[tuple[str, str, float]]] = {}
     with _FILE.open(newline="") as file:
         for line in csv.DictReader(file):

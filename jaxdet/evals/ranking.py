@@ -35,7 +35,7 @@ def rank(
     variables: Variables,
     weights: str,
 ) -> Ranked:
-    """The picked images of a set, with pixels and evidence of their centre crop.
+    """Returns the picked images of a set, with pixels and activation maps of their centre crops.
 
     Args:
       config: the run's.
@@ -79,7 +79,7 @@ def ranking_fingerprint(config: Config, predictions: Predictions, weights: str) 
 
 
 def pick(logit: np.ndarray, label: np.ndarray, *, which: int) -> list[tuple[int, str]]:
-    """Rows of the images of a label that are worth a look, and why.
+    """Picks the images of a label that are worth a look; returns their rows, and why.
 
     First those at the percentiles of the label's logits, from most real to most fake, each image
     under one of them; then the five most mistaken, by falling distance from 0. An image that is

@@ -33,7 +33,7 @@ ROW = np.dtype(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PartialScores:
-    """What of a set was scored when it was last saved.
+    """Describes what of a set was scored when it was last saved.
 
     Attributes:
       rows: ROW [n].
@@ -71,7 +71,7 @@ class RowKeeper:
 
     @property
     def rows(self) -> np.ndarray:
-        """All rows so far, ROW [n]."""
+        """Returns all rows so far, ROW [n]."""
         self._chunks = [np.concatenate(self._chunks)]
         return self._chunks[0]
 
@@ -126,19 +126,19 @@ class RowKeeper:
 
 
 def make_rows(pieces: Iterable[tuple[int, int, int, float, float, float]]) -> np.ndarray:
-    """ROW [n] of (image, piece, of, share, logit, sharpness)."""
+    """Returns rows, ROW [n], of (image, piece, of, share, logit, sharpness)."""
     return np.array(list(pieces), ROW)
 
 
 def on_all_hosts(flag: bool) -> bool:
-    """Whether the flag is set on every host; they must go the same way at a collective."""
+    """Returns whether the flag is set on every host; at a collective all must go the same way."""
     if jax.process_count() == 1:
         return flag
     return bool(np.all(multihost_utils.process_allgather(np.array([flag]))))
 
 
 def gather(rows: np.ndarray) -> np.ndarray:
-    """The rows of all hosts, ROW [n], on each of them."""
+    """Gathers the rows of all hosts, ROW [n], on each of them."""
     if jax.process_count() == 1:
         return rows
     counts = np.asarray(multihost_utils.process_allgather(np.array([len(rows)], np.int32)))
@@ -154,7 +154,7 @@ def gather(rows: np.ndarray) -> np.ndarray:
 def to_predictions(
     images: ImageSet, rows: np.ndarray, *, skip_bad: bool, fingerprint: str
 ) -> Predictions:
-    """One row an image, in the order of the set.
+    """Returns predictions with one row for each image, in the order of the set.
 
     Args:
       images: what was scored.
@@ -197,7 +197,7 @@ def _whole_images(images: ImageSet, rows: np.ndarray, *, skip_bad: bool) -> np.n
 
 
 def _sums(rows: np.ndarray, column: str) -> np.ndarray:
-    """Each image's mean by shares, f32 [N], of rows sorted by image."""
+    """Returns each image's mean weighted by shares, f32 [N], of rows sorted by image."""
     if not len(rows):
         return np.zeros(0, np.float32)
     starts = np.flatnonzero(np.diff(rows["image"], prepend=-1))
@@ -205,6 +205,6 @@ def _sums(rows: np.ndarray, column: str) -> np.ndarray:
 
 
 def finished_images(rows: np.ndarray) -> Iterator[int]:
-    """Places of the images of which every piece has its row."""
+    """Yields the places of the images of which every piece has its row."""
     images, first, counts = np.unique(rows["image"], return_index=True, return_counts=True)
     yield from images[counts == rows["of"][first]].tolist()

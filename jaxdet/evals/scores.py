@@ -46,7 +46,7 @@ def score_set(
     calibration: Calibration | None = None,
     two_shot: TwoShot | None = None,
 ) -> SetResult:
-    """The scores of a set, pooled over its categories, and of each category by itself.
+    """Scores a set, pooled over its categories, and each category by itself.
 
     Args:
       predictions: one row an image.
@@ -79,7 +79,7 @@ def score_set(
 
 
 def score_condition(predictions: Predictions, *, draws: int, seed: int) -> Scores:
-    """The scores of a set under a further protocol or disturbance, pooled over its categories.
+    """Scores a set under a further protocol or disturbance, pooled over its categories.
 
     As `score_set`, but intervals are of AP and accuracy alone, nothing is calibrated, and
     categories are left out: there may be hundreds of these.
@@ -95,7 +95,7 @@ def score_condition(predictions: Predictions, *, draws: int, seed: int) -> Score
 
 
 def mean_ap(sets: Mapping[str, Scores]) -> float:
-    """The mean over sets of their pooled AP, as the published tables have it.
+    """Returns the mean over sets of their pooled AP, as the published tables have it.
 
     Raises:
       ValueError: where there are no sets.
@@ -106,7 +106,7 @@ def mean_ap(sets: Mapping[str, Scores]) -> float:
 
 
 def protocol_means(sets: Mapping[str, SetResult]) -> dict[str, dict[str, float | None]]:
-    """Mean AP and accuracy over the sets of each protocol; None where one of them is missing."""
+    """Returns each protocol's mean AP and accuracy over its sets; None where one is missing."""
     values = {
         "ap": {name: one.ap for name, one in sets.items()},
         "accuracy": {name: one.accuracy for name, one in sets.items()},
@@ -120,7 +120,7 @@ def protocol_means(sets: Mapping[str, SetResult]) -> dict[str, dict[str, float |
 def mean_intervals(
     sets: Mapping[str, Predictions], *, draws: int, seed: int
 ) -> dict[str, dict[str, tuple[float, float]]]:
-    """95 % intervals of the mean AP and accuracy over all sets and over each protocol's.
+    """Returns 95 % intervals of the mean AP and accuracy over all and over each protocol's sets.
 
     Those of means that there are not, and of sets with one class, are left out.
 
@@ -150,7 +150,7 @@ def mean_intervals(
 
 
 def calibrate(predictions: Predictions, *, source: str) -> Calibration:
-    """Temperature and thresholds from the scores of validation images.
+    """Fits temperature and thresholds to the scores of validation images.
 
     Args:
       predictions: of validation images; their labels are used.
@@ -174,7 +174,7 @@ def calibrate(predictions: Predictions, *, source: str) -> Calibration:
 
 
 def _calibrated(calibration: Calibration | None) -> dict[str, Measure]:
-    """The measures that need validation images; none where there are none."""
+    """Returns the measures that need validation images; none where there are none."""
     if calibration is None:
         return {}
     found: dict[str, Measure] = {}
@@ -200,7 +200,7 @@ def _scores(
     seed: int,
     drawn: Mapping[str, Measure] | None = None,
 ) -> Scores:
-    """The numbers of the chosen images; of all of them, or of those in `drawn`, with intervals."""
+    """Returns the numbers of the chosen images; all have intervals, or those in `drawn` alone."""
     label, logit = predictions.label[chosen], predictions.logit[chosen]
     counts = metrics.tally(label, logit)
     resampled = {"ap": metrics.ap_of, **_FIELDS, **measures} if drawn is None else drawn

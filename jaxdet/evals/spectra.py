@@ -20,7 +20,7 @@ _VERSION = 1  # raise it when the same images begin to give other spectra
 
 
 def average_spectrum(config: Config, images: ImageSet) -> Spectrum:
-    """Mean magnitudes over at most `evaluation.spectrum_images` images of each label.
+    """Returns the mean magnitudes over up to `evaluation.spectrum_images` images of each label.
 
     Raises:
       BadImageError: for an unreadable image under `data.on_bad_image=stop`.
@@ -41,7 +41,7 @@ def average_spectrum(config: Config, images: ImageSet) -> Spectrum:
 
 
 def spectrum_fingerprint(config: Config, images: ImageSet) -> str:
-    """16 hex digits over the images and the settings that a spectrum follows from."""
+    """Returns 16 hex digits over the images and the settings that a spectrum follows from."""
     settings = f"{config.evaluation.spectrum_images} {config.eval_crop}"
     identity = images.identity(config.runtime.compare_images)
     facts = f"spectrum {_VERSION} {identity} {settings}"

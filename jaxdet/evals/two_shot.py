@@ -15,7 +15,7 @@ from jaxdet.results import CropScores, Predictions, TwoShot
 
 
 def draw_shots(predictions: Predictions, *, count: int, seed: int) -> np.ndarray:
-    """Rows i64 [at most 2 * count] of images drawn from each label: reals, then fakes."""
+    """Samples images of each label, reals first; returns their rows, i64 [at most 2 * count]."""
     drawn = []
     for label in (0, 1):
         rng = order.random_generator(seed, stream=order.TWO_SHOT, index=label)
@@ -24,7 +24,7 @@ def draw_shots(predictions: Predictions, *, count: int, seed: int) -> np.ndarray
 
 
 def shot_loader(config: schema.Config, images: ImageSet) -> PieceLoader:
-    """The random crops of an image, undisturbed."""
+    """Returns a loader of the random crops of an image, undisturbed."""
     return PieceLoader(
         read=make_reader(config, images),
         parts="random_crops",
@@ -37,7 +37,7 @@ def shot_loader(config: schema.Config, images: ImageSet) -> PieceLoader:
 def to_crop_scores(
     images: ImageSet, places: np.ndarray, rows: np.ndarray, *, fingerprint: str
 ) -> CropScores:
-    """The logits of the crops of the images at the given places, from rows ROW [n].
+    """Returns the logits of the crops of the images at the given places, from rows ROW [n].
 
     Raises:
       RunFailedError: where a logit is not finite, or a crop was scored twice or never.
@@ -62,7 +62,7 @@ def to_crop_scores(
 
 
 def summarise(predictions: Predictions, shots: CropScores) -> TwoShot | None:
-    """What thresholds learned from every pair of a real and a fake are worth on the other images.
+    """Measures the threshold learned from every pair of a real and a fake on the other images.
 
     None where a pair leaves no image to measure on.
     """

@@ -16,7 +16,7 @@ from jaxdet.models.architectures import ARCHITECTURES
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class View:
-    """What of each image is scored, after which disturbance.
+    """Describes what of each image is scored, after which disturbance.
 
     Attributes:
       name: the protocol's, or that of the disturbance with its level ("jpeg-65").
@@ -30,28 +30,28 @@ class View:
 
     @property
     def kind(self) -> str:
-        """That of the disturbance, or "protocol"."""
+        """Returns the kind of the disturbance, or "protocol"."""
         return self.disturb.kind if self.disturb else "protocol"
 
     @property
     def level(self) -> float | None:
-        """That of the disturbance."""
+        """Returns the level of the disturbance, None without one."""
         return self.disturb.level if self.disturb else None
 
     @property
     def in_pieces(self) -> bool:
-        """Whether images are scored in pieces, rather than one crop each."""
+        """Returns whether images are scored in pieces, rather than one crop each."""
         return self.protocol in ("full", "five_crops")
 
 
 def headline(config: schema.Config) -> View:
-    """The first protocol, on images as they are."""
+    """Returns the view of the first protocol, on images as they are."""
     first = config.evaluation.protocols[0]
     return View(name=first, protocol=first)
 
 
 def further_views(config: schema.Config) -> Iterator[View]:
-    """The other protocols, then the disturbances."""
+    """Yields the views of the other protocols, then those of the disturbances."""
     evaluation = config.evaluation
     first, *others = evaluation.protocols
     yield from (View(name=protocol, protocol=protocol) for protocol in others)
@@ -68,12 +68,12 @@ def further_views(config: schema.Config) -> Iterator[View]:
 
 
 def make_reader(config: schema.Config, images: ImageSet) -> Reader:
-    """The images with the policy for unreadable ones."""
+    """Returns a reader of the images with the policy for unreadable ones."""
     return evaluation_reader(config.data, images)
 
 
 def crop_loader(config: schema.Config, images: ImageSet, view: View) -> EvalLoader:
-    """The batches of a view with one crop of each image."""
+    """Returns a loader of the batches of a view with one crop of each image."""
     return EvalLoader(
         read=make_reader(config, images),
         crop=config.eval_crop,
@@ -85,7 +85,7 @@ def crop_loader(config: schema.Config, images: ImageSet, view: View) -> EvalLoad
 
 
 def piece_loader(config: schema.Config, images: ImageSet, view: View) -> PieceLoader:
-    """The pieces of each image of a view."""
+    """Returns a loader of the pieces of each image of a view."""
     return PieceLoader(
         read=make_reader(config, images),
         parts=view.protocol,
@@ -96,7 +96,7 @@ def piece_loader(config: schema.Config, images: ImageSet, view: View) -> PieceLo
 
 
 def describe(config: schema.Config, view: View) -> str:
-    """Everything of a view that scores follow from, for their fingerprint."""
+    """Returns everything of a view that scores follow from, for their fingerprint."""
     of_protocol = {
         "crop": f"{config.eval_crop}",
         "resize": f"{config.evaluation.resize} {config.eval_crop}",

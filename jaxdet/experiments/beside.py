@@ -39,7 +39,7 @@ _TINY = "Tiny form: other images, sizes and epochs. These numbers cannot be comp
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pair:
-    """One printed number and ours, in percent; None where nothing was measured for it."""
+    """Holds a printed number and ours, in percent; None where nothing was measured for it."""
 
     row: str
     source: str
@@ -164,7 +164,7 @@ def measured_elsewhere(row: Row, results: Results, metric: str) -> dict[str, flo
 
 
 def csv_text(pairs: Sequence[Pair]) -> str:
-    """A line a number."""
+    """Returns the CSV text of pairs, a line for each number."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in dataclasses.fields(Pair)])
@@ -191,7 +191,7 @@ def markdown_text(table: Table, measured: Sequence[tuple[Row, Results]]) -> str:
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
-    """Each note once, with the names of its rows."""
+    """Returns each note once, with the names of its rows."""
     names: dict[str, list[str]] = {}
     for row in rows:
         if row.unverified:

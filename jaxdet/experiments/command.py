@@ -79,7 +79,7 @@ def _define(values: flags.FlagValues) -> None:
 
 
 def with_options(table: Table, arguments: Sequence[str]) -> tuple[Table, flags.FlagValues]:
-    """The table with the options of a command line in every row, and the other flags.
+    """Returns the table with a command line's options in every row, and the other flags.
 
     Raises:
       UserError: naming the first row whose options cannot be or cannot work, or, where all rows
@@ -99,7 +99,7 @@ def with_options(table: Table, arguments: Sequence[str]) -> tuple[Table, flags.F
 
 
 def _refuse_alike(before: Sequence[Row], after: Sequence[Row]) -> None:
-    """Rows that differ by an option alone, as repeats do by their seed, are to stay different."""
+    """Raises UserError where rows that differ by an option alone, as repeats by seed, are alike."""
     for one, other in itertools.combinations(range(len(before)), 2):
         if after[one].training == after[other].training and (
             before[one].training != before[other].training
@@ -122,7 +122,7 @@ def _speed(values: flags.FlagValues) -> float | None:
 
 
 def _chosen(table: Table, row: str, environment: Mapping[str, str]) -> tuple[Row, ...]:
-    """The row that is asked for, by the option or by the array; else all."""
+    """Returns the row that is asked for, by the option or by the array; else all."""
     if row:
         return (table.pick(row),)
     if not environment.get(_ARRAY):

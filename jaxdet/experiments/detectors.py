@@ -15,7 +15,7 @@ _MOMENTS = {"dcgan": 0.5}
 
 
 def all_detectors() -> tuple[Row, ...]:
-    """A row for each architecture: 128 px crops, Blur+JPEG left out, Adam with cosine decay.
+    """Returns a row for each architecture: 128 px crops, no Blur+JPEG, Adam with cosine decay.
 
     The recipe is that of configs/small.py, but for two things. Residual blocks start as their
     shortcuts: the deeper networks are steadier so. And the last weights are scored, where the rate
@@ -26,7 +26,7 @@ def all_detectors() -> tuple[Row, ...]:
 
 
 def themselves(table: Table) -> Table:
-    """The table with each detector itself again after the tiny form.
+    """Returns the table with each detector itself again after the tiny form.
 
     That makes ResNet-50 an 18 and raises all rates to 1e-3; DCGAN's discriminator keeps its
     optimiser whole, its epochs too.

@@ -42,7 +42,7 @@ is followed; that share is drawn from each class and label, which it does not sa
 
 
 def tables_1_and_2() -> tuple[Row, ...]:
-    """Augmentations on airplanes alone."""
+    """Returns rows of augmentations on airplanes alone."""
     return tuple(
         make_row(
             name,
@@ -56,7 +56,7 @@ def tables_1_and_2() -> tuple[Row, ...]:
 
 
 def tables_3_and_4() -> tuple[Row, ...]:
-    """1, 3 and 5 classes; that of one is a run of tables 1 and 2."""
+    """Returns rows of 1, 3 and 5 classes; that of one is a run of tables 1 and 2."""
     one = next(row for row in tables_1_and_2() if row.name == "1cls_blur_jpeg_0.5")
     return (
         one,
@@ -91,7 +91,7 @@ def _classes(number: int) -> tuple[str, str]:
 
 
 def _printed(ap_table: int, accuracy_table: int, setting: str) -> tuple[str, str]:
-    """The rows with AP, which stands beside ours in the report, and with accuracy."""
+    """Returns the rows with AP, which stands beside ours in the report, and with accuracy."""
     return (
         f"tan2021eecs6322; table{ap_table}; {setting}; Reproduced",
         f"tan2021eecs6322; table{accuracy_table}; {setting}; Reproduced",

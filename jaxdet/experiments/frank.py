@@ -30,7 +30,7 @@ _VERTICAL = MappingProxyType({"blur": "three_tap_vertical"})
 
 
 def _both(probability: float, coupling: str) -> Mapping[str, Any]:
-    """Blur and JPEG (transforms.py:133-141), whose blur is a fixed one down the columns."""
+    """Returns blur and JPEG (transforms.py:133-141), whose blur is a fixed one down the columns."""
     return _VERTICAL | {
         "blur_probability": probability,
         "jpeg_probability": probability,
@@ -107,7 +107,7 @@ def train(
     train_root: str = "",
     model: str = "resnet50",
 ) -> Config:
-    """A detector as their train_network.py trains it.
+    """Returns the config of a detector as their train_network.py trains it.
 
     Args:
       augmentation: a name of this file.
@@ -150,7 +150,7 @@ def train(
 
 
 def table1() -> tuple[Row, ...]:
-    """Augmentations at 20 classes, as the report has them and corrected."""
+    """Returns rows of augmentations at 20 classes, as the report has them and corrected."""
     plain = (_at_classes(20, name) for name in ("noaug", "blur", "jpeg"))
     return (
         *plain,
@@ -162,12 +162,12 @@ def table1() -> tuple[Row, ...]:
 
 
 def table2() -> tuple[Row, ...]:
-    """Numbers of classes with blur and JPEG by one coin."""
+    """Returns rows of numbers of classes with blur and JPEG by one coin."""
     return tuple(_at_classes(classes, "blur_jpeg_0.5") for classes in (2, 4, 8, 16, 20))
 
 
 def supplement_a() -> tuple[Row, ...]:
-    """The same without augmentation too."""
+    """Returns the rows of table 2, and the same without augmentation."""
     return tuple(
         _at_classes(classes, augmentation)
         for classes in (2, 4, 8, 16, 20)
@@ -176,7 +176,7 @@ def supplement_a() -> tuple[Row, ...]:
 
 
 def _at_classes(classes: int, augmentation: str) -> Row:
-    """ResNet-50 on the first classes, with every row of their tables that prints it."""
+    """Returns ResNet-50 on the first classes, with every row of their tables that prints it."""
     title = _TITLES[augmentation]
     published = []
     if classes == 20:
@@ -197,7 +197,7 @@ def _at_classes(classes: int, augmentation: str) -> Row:
 
 
 def corrected(probability: str, *, run: int = 1) -> Row:
-    """Blur and JPEG by two coins at 20 classes; run 1 is that of table 1."""
+    """Returns blur and JPEG by two coins at 20 classes; run 1 is that of table 1."""
     printed = f"Blur + JPEG ({probability})"
     published = [f"frank2020re; table1; {printed}; Corrected"] if run == 1 else []
     if probability == "0.5":
@@ -213,7 +213,7 @@ def corrected(probability: str, *, run: int = 1) -> Row:
 
 
 def table3() -> tuple[Row, ...]:
-    """ResNet-50, VGG-11 and ResNet-50 on cosine transforms, 8 classes."""
+    """Returns rows of ResNet-50, VGG-11 and ResNet-50 on cosine transforms, 8 classes."""
     augmentations = ("noaug", "blur", "jpeg", "blur_jpeg_0.5")
     networks = (
         ("resnet50", "", "ResNet50", ""),
@@ -249,7 +249,7 @@ def _at_eight(
 
 
 def supplement_b() -> tuple[Row, ...]:
-    """ProGAN's cats and horses against StyleGAN2's."""
+    """Returns rows of ProGAN's cats and horses against StyleGAN2's."""
     return tuple(
         make_row(
             f"{name}_{augmentation}",
@@ -267,7 +267,7 @@ def supplement_b() -> tuple[Row, ...]:
 
 
 def supplement_c() -> tuple[Row, ...]:
-    """Three runs with other seeds of blur and JPEG by two coins."""
+    """Returns three runs of blur and JPEG by two coins, each with another seed."""
     return tuple(corrected("0.5", run=run) for run in (1, 2, 3))
 
 

@@ -14,7 +14,7 @@ _INDENT = "   = "
 
 
 def listing(table: Table, workdir: Path, images_per_second: float | None) -> str:
-    """The text.
+    """Returns the text of the table's rows and how far they are.
 
     Args:
       table: with the rows as they would run.
@@ -56,7 +56,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _unverified(table: Table) -> Iterator[str]:
-    """Each note once, with the places of its rows."""
+    """Yields each note once, with the places of its rows."""
     places: dict[str, list[str]] = {}
     for number, row in enumerate(table.rows, start=1):
         places.setdefault(row.unverified, []).append(str(number))

@@ -12,7 +12,7 @@ FINISHED = "finished"
 
 
 def state_of(row: Row, workdir: Path) -> str:
-    """FINISHED, "begun at step N", "not begun", or what is wrong with the row's folder."""
+    """Returns FINISHED, "begun at step N", "begun", "not begun", or what is wrong with a folder."""
     folder = RunFolder(workdir / row.name)
     try:
         if not folder.config.exists():
@@ -32,7 +32,7 @@ def _state(config: schema.Config, folder: RunFolder) -> str:
 
 
 def least_epochs(config: schema.Config) -> int:
-    """Epochs of a run whose accuracy is best in the first one: no run has fewer."""
+    """Returns the epochs of a run whose accuracy is best in the first one: no run has fewer."""
     state, epochs = schedule.first_state(config), 0
     while not schedule.is_over(config, state, epochs_done=epochs):
         state, epochs = schedule.next_state(config, state, 0.5), epochs + 1
@@ -40,7 +40,7 @@ def least_epochs(config: schema.Config) -> int:
 
 
 def least_hours(row: Row, images_per_second: float) -> float | None:
-    """Hours of the least epochs' training at a speed; None where the images are unknown."""
+    """Returns the hours of the least epochs' training at a speed; None if images are unknown."""
     if row.images is None:
         return None
     return row.images * least_epochs(row.config) / images_per_second / 3600

@@ -14,7 +14,7 @@ _NAME = re.compile(r"(?!\d+$|report$)[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """One training and its evaluation.
+    """Describes one training and its evaluation.
 
     Attributes:
       name: of the run and its folder below the table's.
@@ -58,7 +58,7 @@ class PaperFigure:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows that a paper prints together.
+    """Holds rows that a paper prints together.
 
     Attributes:
       title: paper, table and what its rows differ in.
@@ -87,7 +87,7 @@ class Table:
             raise ValueError(f"figures of rows that are not there: {sorted(drawn - set(names))}")
 
     def pick(self, row: str) -> Row:
-        """The row of a name, or of a place counted from 1.
+        """Returns the row of a name, or of a place counted from 1.
 
         Raises:
           UserError: where there is none.

@@ -18,7 +18,7 @@ _SMALLER = MappingProxyType({"resnet50": "resnet18", "dct_resnet50": "dct_resnet
 
 
 def sized(table: Table, arg: str) -> Table:
-    """The table for the argument of its config file: "" for all of it, "tiny" scaled down.
+    """Returns the table for its config file's argument: "" for all, "tiny" scaled down.
 
     Raises:
       UserError: for another argument.
@@ -35,7 +35,7 @@ def _tiny_row(row: Row) -> Row:
 
 
 def tiny(config: Config) -> Config:
-    """The same experiment on the built-in dataset with a narrow network and few epochs.
+    """Returns the same experiment on the built-in dataset with a narrow network and few epochs.
 
     A number of classes becomes that share of the images, so that it works on any dataset; other
     training roots, initial weights and resizing are left out. All of what is augmented, how the

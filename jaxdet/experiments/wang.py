@@ -62,7 +62,7 @@ def train(
     train_root: str = "",
     generator: str = "progan",
 ) -> Config:
-    """ResNet-50 from ImageNet weights as CNNDetection trains it.
+    """Returns the config of ResNet-50 from ImageNet weights as CNNDetection trains it.
 
     Args:
       blur: chance of a blur.
@@ -89,7 +89,7 @@ def train(
 
 
 def augmentations() -> tuple[Row, ...]:
-    """Table 2: 20 classes without, with blur, with JPEG, and with both by two coins."""
+    """Returns rows of table 2: 20 classes without, with blur, with JPEG, with both by two coins."""
     coins = (
         ("20cls_noaug", "No aug", 0.0, 0.0),
         ("20cls_blur", "Blur only", 0.5, 0.0),
@@ -110,7 +110,7 @@ def augmentations() -> tuple[Row, ...]:
 
 
 def numbers_of_classes() -> tuple[Row, ...]:
-    """Table 2 and figure 3: 2, 4, 8 and 16 classes; 20 are the row Blur+JPEG (0.5)."""
+    """Returns rows of table 2 and figure 3: 2, 4, 8, 16 classes; row Blur+JPEG (0.5) has 20."""
     return tuple(
         make_row(
             f"{classes}cls_blur_jpeg_0.5",
@@ -125,7 +125,7 @@ def numbers_of_classes() -> tuple[Row, ...]:
 
 
 def shares_of_the_data() -> tuple[Row, ...]:
-    """Table 4: 10 to 80 % of the images of all 20 classes."""
+    """Returns rows of table 4: 10 to 80 % of the images of all 20 classes."""
     return tuple(
         make_row(
             f"{share}percent_blur_jpeg_0.5",
@@ -140,7 +140,7 @@ def shares_of_the_data() -> tuple[Row, ...]:
 
 
 def zhang() -> tuple[Row, ...]:
-    """Table 2: the detectors of Zhang et al., on CycleGAN's images or AutoGAN's."""
+    """Returns rows of table 2: Zhang et al.'s detectors, on CycleGAN's images or AutoGAN's."""
     rows = (
         ("zhang_cyc_im", "Cyc-Im", "image_resnet34", "cyclegan"),
         ("zhang_cyc_spec", "Cyc-Spec", "spectrum_resnet34", "cyclegan"),
@@ -190,7 +190,7 @@ def _zhang(model: str, images: str) -> Config:
 
 
 def other_images() -> tuple[Row, ...]:
-    """Table 4: the detector trained on BigGAN's images, and on those of a deep image prior."""
+    """Returns rows of table 4: training on BigGAN's images, and on those of a deep image prior."""
     return (
         make_row(
             "biggan_blur_jpeg_0.5",
@@ -213,7 +213,9 @@ def other_images() -> tuple[Row, ...]:
 
 
 def other_detectors() -> tuple[Row, ...]:
-    """Table 4: co-occurrence matrices of Nataraj et al., and ForensicTransfer of Cozzolino et al.
+    """Returns rows of table 4: the detectors of Nataraj et al. and of Cozzolino et al.
+
+    The first is of co-occurrence matrices, the second is ForensicTransfer.
 
     The paper compares with detectors that others had trained; it says on which generator's images,
     and that both look at 256 pixels, larger images being cropped in the centre (A.5).

@@ -13,7 +13,7 @@ _SIDE = 128
 
 
 def table1() -> tuple[Row, ...]:
-    """Nothing, blur or noise, each drawn once for a whole batch."""
+    """Returns rows of nothing, blur or noise, each drawn once for a whole batch."""
     plain = Augment(resize=_SIDE, crop=_SIDE, corner="centre", flip_probability=0.0, scope="batch")
     # A kernel of one pixel, or noise of no deviation, leaves the batch as it is.
     blurred = dataclasses.replace(plain, blur="kernel", blur_probability=1.0)
@@ -31,7 +31,10 @@ def table1() -> tuple[Row, ...]:
 
 
 def _train(augment: Augment) -> Config:
-    """DCGAN's discriminator on 10,000 faces of CelebA-HQ and as many of a progressive GAN."""
+    """Returns the config of DCGAN's discriminator.
+
+    It trains on 10,000 faces of CelebA-HQ and as many of a progressive GAN.
+    """
     return Config(
         # train/ of PGGAN, all of which trains; test/pggan, test/wgan-gp and test/dcgan.
         data=Data(root="data/xuan", validation="none", generator="pggan"),

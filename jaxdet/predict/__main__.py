@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _score_few(options: argparse.Namespace) -> bool:
-    """All rows at once, in memory and in the order given; whether some are errors."""
+    """Scores all rows at once, in memory and in the given order; returns whether some failed."""
     check_writable((options.json, JSON), (options.csv, CSV))
     paths, left_aside = find_images(options.path)
     detector, scoring, lines = read_scoring(options)
@@ -95,12 +95,12 @@ def _csv(rows: Sequence[Row]) -> str:
 
 
 def _cell(value: str | float) -> str | float:
-    """Texts alone are made safe: many numbers begin with a minus."""
+    """Makes texts alone safe for spreadsheets: many numbers begin with a minus."""
     return spreadsheet_safe(value) if isinstance(value, str) else value
 
 
 def _table(rows: Sequence[Row]) -> str:
-    """Plain lines: probability of being fake, the verdict, the logit, the path."""
+    """Returns plain lines: probability of being fake, the verdict, the logit, the path."""
     lines = [f"{'P(fake)':>8}  verdict  {'logit':>8}  path"]
     for row in rows:
         path = printable(row["path"])

@@ -29,7 +29,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
 
 @dataclasses.dataclass(frozen=True)
 class ParquetRows:
-    """Rows `start` to before `stop` of a file, counted from 0."""
+    """Represents rows `start` to before `stop` of a file, counted from 0."""
 
     path: str
     column: str
@@ -37,7 +37,7 @@ class ParquetRows:
     stop: int
 
     def read(self) -> Iterator[tuple[int, Encoded]]:
-        """Each row's number with its image, of the row groups that hold them alone.
+        """Yields each row's number with its image, reading only the row groups that hold them.
 
         Raises:
           RunFailedError: where the file is damaged, or gone since it was looked at.
@@ -52,7 +52,7 @@ class ParquetRows:
             raise RunFailedError(f"{self.path}: holds fewer rows than its footer says")
 
     def _groups(self, file: pq.ParquetFile) -> Iterator[tuple[int, int]]:
-        """Row groups with rows of ours, and the number of each one's first row."""
+        """Yields the row groups with rows of ours, and the number of each one's first row."""
         first = 0
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows

@@ -61,12 +61,12 @@ class LoadedDetector:
 
     @property
     def variables(self) -> Variables:
-        """{"params", "batch_stats"} on the host."""
+        """Returns the variables {"params", "batch_stats"} on the host."""
         return jax.device_get(self._variables)
 
     @functools.cached_property
     def digest(self) -> str:
-        """16 hex digits over all of `variables`, as `results.json` has them."""
+        """Returns 16 hex digits over all of `variables`, as `results.json` has them."""
         return self.card.digest or digest(self.variables)
 
     @property

@@ -34,7 +34,7 @@ Encoded = Path | bytes | str | None
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """An image to be scored.
+    """Describes an image to be scored.
 
     Attributes:
       name: what its row calls it.

@@ -19,7 +19,7 @@ PART_ROWS = 1000
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """The parser of the command line."""
+    """Returns the parser of the command line."""
     parser = Parser(
         prog="python -m jaxdet.predict",
         description="Scores images: how likely each is generated. Probabilities are calibrated on "

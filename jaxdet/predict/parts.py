@@ -41,7 +41,7 @@ SCHEMA = pa.schema(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stamp:
-    """What the scores of a work follow from; parts of another one are never mixed in.
+    """Describes what the scores of a work follow from; parts of another one are never mixed in.
 
     Attributes:
       engine: what divided the work: "plain" or "ray".
@@ -69,7 +69,7 @@ class Stamp:
 
     @classmethod
     def of(cls, detector: LoadedDetector, inputs: Inputs, **others: Any) -> "Stamp":
-        """The stamp of a detector's scores of some inputs."""
+        """Returns the stamp of a detector's scores of some inputs."""
         model = json.loads(json.dumps(dataclasses.asdict(detector.model)))
         return cls(
             weights=detector.digest, checkpoint=detector.card.origin, model=model,
@@ -79,7 +79,7 @@ class Stamp:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """What the footer of a part tells.
+    """Holds what the footer of a part reports.
 
     Attributes:
       path: where it lies.
@@ -124,7 +124,7 @@ def write_part(path: Path, numbers: Iterable[int], rows: Sequence[Row], stamp: S
 
 
 def write_table(path: Path, table: pa.Table, stamp: Stamp) -> None:
-    """`write_part` of a table of SCHEMA."""
+    """Writes a table of SCHEMA as `write_part` does its rows."""
     kept = {
         "schema_version": SCHEMA_VERSION,
         "jaxdet": jaxdet.__version__,
@@ -137,7 +137,7 @@ def write_table(path: Path, table: pa.Table, stamp: Stamp) -> None:
 
 
 def to_table(numbers: Iterable[int], rows: Sequence[Row]) -> pa.Table:
-    """Rows as a table of SCHEMA."""
+    """Returns rows as a table of SCHEMA."""
     numbered = [
         {**row, "number": number, "path": utf8(row["path"])}
         for number, row in zip(numbers, rows, strict=True)
@@ -161,7 +161,7 @@ def check_out(folder: Path, sources: Sequence[Path]) -> None:
 
 
 def read_part(path: Path) -> Part | None:
-    """What a part's footer tells; None where it is no sound Parquet file with a stamp."""
+    """Returns what a part's footer holds; None where it is no intact Parquet file with a stamp."""
     try:
         with open_regular(path) as file:
             metadata = pq.read_metadata(file)
@@ -220,5 +220,5 @@ def _values(then: Any, now: Any) -> str:
 
 
 def utf8(name: str) -> str:
-    """A name as Parquet can hold it: bytes that are no UTF-8 are written as hex escapes."""
+    """Returns a name as Parquet can hold it: bytes that are no UTF-8 become hex escapes."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -121,7 +121,7 @@ def _score_rest(
 
 
 def _scored(folder: Path, stamp: Stamp) -> np.ndarray:
-    """How many rows each input has on disk, i64 [count]."""
+    """Returns how many rows each input has on disk, i64 [count]."""
     counts = np.zeros(stamp.count, np.int64)
     for path in folder.glob("*.parquet"):
         part = read_part(path)
@@ -136,7 +136,7 @@ def _scored(folder: Path, stamp: Stamp) -> np.ndarray:
 
 
 def _missing(inputs: Inputs, scored: np.ndarray) -> Iterator[Chunk]:
-    """Runs of inputs without a row, of at most _CHUNK each."""
+    """Yields runs of inputs without a row, of at most _CHUNK each."""
     numbers = np.flatnonzero(scored == 0)
     gaps = np.flatnonzero(np.diff(numbers) > 1) + 1
     for run in np.split(numbers, gaps):
@@ -172,7 +172,7 @@ def _run(
 
 
 def _batch_size(protocol: Protocol) -> int:
-    """Images that an actor is given at once."""
+    """Returns the number of images that an actor is given at once."""
     if protocol.parts != "crop":
         return _WHOLE_IMAGES
     return min(max(_WHOLE_IMAGES, _CROP_BYTES // (3 * protocol.crop**2)), _CHUNK)
@@ -184,7 +184,7 @@ def _default_actors() -> int:
 
 
 def _resources(actors: int) -> dict[str, float]:
-    """What each actor reserves: a GPU where there are any, and a share of the CPUs.
+    """Returns what each actor reserves: a GPU where there are any, and a share of the CPUs.
 
     Half of them stay for reading: without, a small machine would wait for ever. Never a whole one,
     as tasks of reading have: Ray would fuse these into the actors.
@@ -196,7 +196,7 @@ def _resources(actors: int) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _cluster() -> Iterator[None]:
-    """The cluster of RAY_ADDRESS, or one of this machine for as long as the body runs."""
+    """Joins the cluster of RAY_ADDRESS, or starts one on this machine, while the body runs."""
     here: dict[str, Any] = {"address": "local", "include_dashboard": False}
     with _one_line(), warnings.catch_warnings(), keeping_handlers():
         # JAX warns of forks; what Ray forks becomes another program at once.

@@ -69,7 +69,7 @@ def _pixels(one: Input, scoring: Scoring) -> dict[str, Any]:
 
 
 class Scorer:
-    """The actor: a detector, made once and asked for one table after the other."""
+    """Scores in a Ray actor, by a detector made once and asked for one table after the other."""
 
     def __init__(self, model: Model, variables: list[Any], stamp: Stamp):
         """Takes the network, a reference to its variables (in a list: Ray looks into none)."""
@@ -77,7 +77,7 @@ class Scorer:
         self._detector, self._stamp = LoadedDetector(model, fetched), stamp
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """Rows of parts.SCHEMA of a table of _PIXELS, in its order."""
+        """Returns rows of parts.SCHEMA of a table of _PIXELS, in its order."""
         scoring = self._stamp.scoring
         answers = score_pixels(self._detector, _images(table), scoring.protocol.reduced)
         names = table["path"].to_pylist()
@@ -120,5 +120,5 @@ class PartSink(Datasink):  # type: ignore[misc, valid-type, unused-ignore]
 
     @property
     def min_rows_per_write(self) -> int:
-        """Rows that Ray brings together for a file, where there are as many."""
+        """Returns how many rows Ray brings together for a file, where there are as many."""
         return _FILE_ROWS

@@ -23,24 +23,24 @@ from jaxdet.workdir.lock import claimed
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """Share `index`, from 0, of `count`."""
+    """Represents shard `index`, from 0, of `count`."""
 
     index: int = 0
     count: int = 1
 
     def share(self, inputs: int) -> tuple[int, int]:
-        """Numbers of the first input of this share and of the first behind it."""
+        """Returns the numbers of the first input of this shard and of the first behind it."""
         return self.index * inputs // self.count, (self.index + 1) * inputs // self.count
 
     @property
     def name(self) -> str:
-        """What the names of its parts begin with."""
+        """Returns what the names of the shard's parts begin with."""
         return f"shard-{self.index:05d}-of-{self.count:05d}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a work came to.
+    """Describes what a work came to.
 
     Attributes:
       rows: inputs with a row on disk, before and now.
@@ -60,7 +60,7 @@ class Outcome:
 
 
 def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard:
-    """The shard that `i/N` names, or `auto`: this task of a SLURM array.
+    """Returns the shard that `i/N` names, or `auto`: this task of a SLURM array.
 
     Raises:
       UserError: where it names none.
@@ -151,7 +151,7 @@ def _score_rest(
 
 
 def _spans(folder: Path, shard: Shard, stamp: Stamp) -> Iterator[tuple[Path, tuple[int, int]]]:
-    """Each part of a shard with the numbers of its first input and of the first behind it."""
+    """Yields each part of a shard, and the numbers of its first input and the first behind it."""
     first, behind = shard.share(stamp.count)
     for part, start in enumerate(range(first, behind, stamp.part_rows)):
         path = folder / f"{shard.name}.part-{part:06d}.parquet"
@@ -159,7 +159,7 @@ def _spans(folder: Path, shard: Shard, stamp: Stamp) -> Iterator[tuple[Path, tup
 
 
 def _finished(path: Path, rows: int, stamp: Stamp) -> Part | None:
-    """The part where it is there; None where it must be scored, for the first time or again."""
+    """Returns the part where it is there; None where it must be scored, anew or again."""
     if not path.exists():
         return None
     part = read_part(path)
