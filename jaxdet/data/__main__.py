@@ -19,7 +19,7 @@ from jaxdet.generators import command as synth  # starts without JAX
 
 @dataclass(frozen=True)
 class Command:
-    """One subcommand: a line of help, its flags, and what it does."""
+    """Describes one subcommand: a line of help, its flags, and what it does."""
 
     help: str
     add_flags: Callable[[argparse.ArgumentParser], None]

@@ -23,7 +23,7 @@ def in_order(
     budget: int,
     workers: int = -1,
 ) -> Iterator[Result]:
-    """work(place) for each place, in order; errors come out where their result would.
+    """Yields work(place) for each place, in order; errors come out where their result would.
 
     Ours come out as they are, others as RunFailedError.
 

@@ -33,7 +33,7 @@ _VERSION = "1.0.0"
 
 
 class Forensics(tfds.core.GeneratorBasedBuilder):
-    """A folder in ForenSynths layout as a tfds dataset with the splits train, val and test."""
+    """Builds a tfds dataset of a folder in ForenSynths layout: the splits train, val and test."""
 
     VERSION = tfds.core.Version(_VERSION)
 
@@ -113,7 +113,7 @@ def _build(listing: Listing, data_dir: Path, name: str) -> None:
 
 
 def _ids_of(folder: Path) -> Path:
-    """The list of paths beside a version's folder, which is tfds's own."""
+    """Returns where the list of paths lies: beside a version's folder, which is tfds's own."""
     return within(folder.parent, f"ids-{folder.name}.json")
 
 
@@ -127,7 +127,7 @@ def _check_names(listing: Listing, splits: Mapping[str, Sequence[str]]) -> None:
 
 
 def _splits(listing: Listing) -> dict[str, list[str]]:
-    """Split to the paths below it, in order."""
+    """Returns the paths below each split, in order, by split."""
     found: dict[str, list[str]] = {}
     for folder, name in listing.files:
         split, rest = listing.folders[folder].split("/", 1)
@@ -147,7 +147,7 @@ class TfdsSet(ImageSet):
 
     @property
     def ids(self) -> Sequence[str]:
-        """See ImageSet."""
+        """Returns the path of each image below its set; see ImageSet."""
         return self._files
 
     @functools.cached_property
@@ -171,12 +171,12 @@ class TfdsSet(ImageSet):
         return content
 
     def read(self, index: int, *, max_pixels: int, least_side: int = 0) -> np.ndarray:
-        """The decoded file; see ImageSet."""
+        """Returns the decoded file; see ImageSet."""
         content = self.content(index, max_pixels=max_pixels)
         return decode_bgr(content, max_pixels=max_pixels, least_side=least_side)
 
     def size(self, index: int) -> tuple[int, int] | None:
-        """By the file's header; see ImageSet."""
+        """Returns the size by the file's header; see ImageSet."""
         try:
             return size_by_header(io.BytesIO(self.content(index, max_pixels=0)))
         except ValueError:
@@ -187,7 +187,7 @@ class TfdsSet(ImageSet):
         return np.zeros((len(self), 2), np.uint64)
 
     def content_marks(self) -> bytes:
-        """Which files the dataset was written from, and the bytes of the files of its records."""
+        """Returns which files the dataset was written from, and the sizes of its files, bytes."""
         sizes = [(name, size) for name, size, _ in _files_of(self.folder)]
         written = _ids_of(self.folder).is_file()
         return repr((read_ids(self.folder)["source"] if written else "", sizes)).encode()
@@ -197,16 +197,16 @@ class TfdsSet(ImageSet):
         return " ".join(file_mark(path, compare) for path in sorted(self.folder.iterdir()))
 
     def where(self, index: int) -> str:
-        """The dataset, and the path that was written."""
+        """Returns the dataset and the path that was written."""
         return f"{self.place}/{self._files[index]}"
 
     @property
     def place(self) -> str:
-        """The dataset and the split."""
+        """Returns the dataset and the split."""
         return f"{self.folder}:{self.split}"
 
     def take(self, indices: Sequence[int] | np.ndarray, *, name: str = "") -> "TfdsSet":
-        """The images at the given places, in their order."""
+        """Returns the images at the given places, in their order."""
         chosen = np.asarray(indices, np.int64)
         files = [self._files[i] for i in chosen]
         name = name or self.name
@@ -228,7 +228,7 @@ def open_dataset(name: str) -> "TfdsRoot | ImageFolderRoot":
 
 
 class TfdsRoot(PathTable):
-    """A dataset in the place of a folder of data; see `sources.Root`."""
+    """Reads a dataset in the place of a folder of data; see `sources.Root`."""
 
     def __init__(self, name: str):
         """Opens the dataset of this name, as tfds finds it, or in this folder.
@@ -258,7 +258,7 @@ class TfdsRoot(PathTable):
         return ""
 
     def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> TfdsSet:
-        """The images of a folder, of the named categories only where any are named."""
+        """Returns the images of a folder, of the named categories only where any are named."""
         chosen = set(self.label_folders(folder, categories))
         top = max((t for t in self._splits if f"{folder}/".startswith(f"{t}/")), key=len)
         split, paths = self._splits[top]
@@ -269,7 +269,7 @@ class TfdsRoot(PathTable):
 
 
 def read_ids(folder: Path) -> dict[str, Any]:
-    """The paths of all records by split, and what they were made of, checked.
+    """Returns the paths of all records by split, and what they were made of, checked.
 
     Raises:
       UserError: where `pack` did not write the dataset, or its files are not as they were.

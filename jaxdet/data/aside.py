@@ -24,7 +24,7 @@ _HIDDEN, _OWN = "hidden", "of jaxdet itself"
 
 @dataclasses.dataclass(kw_only=True)
 class LeftAside:
-    """Counts of the files that a command passes over.
+    """Counts the files that a command passes over.
 
     Attributes:
       others: files that are no images by name, by the ending, "" for none, or "hidden".

@@ -21,7 +21,7 @@ _VERTICAL_SIGMA = 3.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The operations on one image. A number of None leaves its operation out.
+    """Describes the operations on one image; a number of None leaves its operation out.
 
     Attributes:
       factor: the image is scaled by it and back.
@@ -53,7 +53,9 @@ class Plan:
 def draw_plan(
     augment: Augment, rng: np.random.Generator, batch_rng: np.random.Generator | None = None
 ) -> Plan:
-    """A training plan. As many numbers are drawn whatever the coins say, so none shifts another.
+    """Samples a training plan.
+
+    As many numbers are drawn whatever the coins say, so none shifts another.
 
     Args:
       augment: the settings.
@@ -84,7 +86,7 @@ def draw_plan(
 
 
 def _blur(augment: Augment, drawn: float) -> dict[str, Any]:
-    """The fields of a plan that blurs, from a number in [0, 1)."""
+    """Returns the fields of a plan that blurs, from a number in [0, 1)."""
     sigma = float(np.interp(drawn, (0, 1), augment.blur_sigma))
     match augment.blur:
         case "kernel":
@@ -104,7 +106,7 @@ def _quality(augment: Augment, drawn: float) -> int:
 
 
 def draw_validation_plan(augment: Augment, rng: np.random.Generator) -> Plan:
-    """A plan of CNNDetection's validation (train.py:17-33).
+    """Samples a plan of CNNDetection's validation (train.py:17-33).
 
     The coins fall as in training, but sigma and quality are the middle of their ranges, the
     encoder is Pillow's and the crop is the centre.
@@ -178,7 +180,7 @@ def _blurred(plan: Plan, image: np.ndarray, backend: str) -> np.ndarray:
 
 
 def _radius(plan: Plan) -> int:
-    """How far a blurred pixel looks, pixels; 0 where nothing is blurred."""
+    """Returns the radius of the blur's kernel, pixels; 0 where nothing is blurred."""
     if plan.taps is not None:
         return plan.taps // 2
     return 0 if plan.sigma is None else ops.blur_radius(plan.sigma)
@@ -191,7 +193,7 @@ def _compressed(plan: Plan, image: np.ndarray, backend: str) -> np.ndarray:
 
 
 def _blurred_crop(plan: Plan, image: np.ndarray, crop: int, backend: str) -> np.ndarray:
-    """The crop of the blurred image; pixels that it does not depend on are not blurred."""
+    """Returns the crop of the blurred image; pixels that it does not depend on are not blurred."""
     radius = _radius(plan)
     if not radius or min(image.shape[:2]) < crop:
         return _crop(plan, _blurred(plan, image, backend), crop)
@@ -209,7 +211,7 @@ def _crop(plan: Plan, image: np.ndarray, crop: int) -> np.ndarray:
 
 
 def _corner(plan: Plan, shape: tuple[int, ...], crop: int) -> tuple[int, int]:
-    """Top and left of the crop in an image that holds it, pixels."""
+    """Returns top and left of the crop in an image that holds it, pixels."""
     room_y, room_x = shape[0] - crop, shape[1] - crop
     if plan.corner is None:
         return ops.center_corner(shape[0], crop), ops.center_corner(shape[1], crop)

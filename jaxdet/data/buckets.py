@@ -30,7 +30,7 @@ Shape = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class PieceBatch:
-    """Pieces in the upper left corners of one array.
+    """Holds pieces, each in the upper left corner of its row of one array.
 
     Attributes:
       pieces: n of them.
@@ -44,17 +44,20 @@ class PieceBatch:
 
 
 def bucket(height: int, width: int) -> Shape:
-    """The sides rounded up: by 32 to 256, then in steps of an eighth to a quarter of the side."""
+    """Returns the sides of the array for a piece: its own, rounded up.
+
+    In steps of 32 up to 256, then of an eighth to a quarter of the side.
+    """
     return _side(height), _side(width)
 
 
 def exact(height: int, width: int) -> Shape:
-    """The sides as they are, for networks that take no filled up arrays."""
+    """Returns the sides as they are, for networks that take no padded arrays."""
     return height, width
 
 
 class Buckets:
-    """`bucket` with an end: beyond MAX_SHAPES shapes, pieces are put in those that are there.
+    """Finds sides as `bucket` does, but beyond MAX_SHAPES shapes among those that are there.
 
     What no such array holds at less than four times its pixels gets sides that are powers of
     two, of which there are few. Scores do not depend on it beyond rounding.
@@ -66,7 +69,7 @@ class Buckets:
         self._most = most
 
     def __call__(self, height: int, width: int) -> Shape:
-        """The sides of the array for a piece."""
+        """Returns the sides of the array for a piece."""
         fine = bucket(height, width)
         if len(self.shapes) >= self._most and fine not in self.shapes:
             fine = self._coarse(fine)
@@ -137,7 +140,7 @@ def batches(
     devices: int = 1,
     full: bool = False,
 ) -> Iterator[PieceBatch]:
-    """Pieces of about the same size together, each as soon as a batch is full.
+    """Yields batches of pieces of about the same size, each as soon as it is full.
 
     The batches of a shape are consecutive runs of the pieces of that shape. So the rest of an
     interrupted work, begun with the first piece that has no score, makes the same batches.
@@ -168,7 +171,7 @@ def _side(length: int) -> int:
 
 
 def _power_of_two(number: int) -> int:
-    """The least that is not smaller."""
+    """Returns the least power of two that is not smaller."""
     return 1 << (number - 1).bit_length()
 
 

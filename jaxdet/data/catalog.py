@@ -16,7 +16,7 @@ PYTORCH = "https://download.pytorch.org/models/"
 
 
 class Container(enum.Enum):
-    """What the files of a set are, and so what is done with them."""
+    """Describes what the files of a set are, and so what is done with them."""
 
     PLAIN = "plain"  # kept as they are
     ZIP = "zip"
@@ -25,7 +25,7 @@ class Container(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """One file to download.
+    """Describes one file to download.
 
     Attributes:
       name: its name here.
@@ -42,7 +42,7 @@ class Address:
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """The images that a folder below a split should hold, pooled over its categories.
+    """Describes the images that a folder below a split should hold, pooled over its categories.
 
     Attributes:
       name: of the class or generator.
@@ -61,7 +61,7 @@ class Folder:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One name that `fetch` knows.
+    """Describes one name that `fetch` knows.
 
     Attributes:
       title: a line for those who choose.
@@ -117,7 +117,10 @@ def _hugging_face(name: str, size: int | None = None, sha256: str | None = None)
 
 
 def _pytorch(name: str, size: int | None = None) -> Address:
-    """Torchvision writes the first 8 hex digits of the SHA-256 into the name."""
+    """Returns the address of a file of weights that torchvision publishes.
+
+    Torchvision writes the first 8 hex digits of the SHA-256 into the name.
+    """
     digest = name.removesuffix(".pth").rsplit("-", 1)[1]
     return Address(name=name, url=PYTORCH + name, size=size, sha256=digest)
 

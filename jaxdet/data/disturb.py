@@ -17,7 +17,7 @@ _ROWS = 512
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Disturbance:
-    """One way to disturb every image of a set, by the same amount.
+    """Disturbs every image of a set in one way and by the same amount.
 
     Attributes:
       kind: "blur" (the published arithmetic), "jpeg" (Pillow, as CNNDetection's `--jpg_method
@@ -32,7 +32,7 @@ class Disturbance:
     seed: int = 0
 
     def __call__(self, image: np.ndarray, index: int) -> np.ndarray:
-        """The whole image disturbed.
+        """Disturbs the whole image.
 
         Args:
           image: u8 [H, W, 3] in BGR; left as it is.
@@ -57,7 +57,10 @@ class Disturbance:
 
 
 def blurred_part(image: np.ndarray, box: Box, *, sigma: float) -> np.ndarray:
-    """A copy of a part of the blurred image, u8 [h, w, 3]; no more than it needs is blurred."""
+    """Returns a copy of a part of the blurred image, u8 [h, w, 3].
+
+    No more than it needs is blurred.
+    """
     radius = ops.blur_radius(sigma)
     rows, columns = box
     up, before = min(rows.start, radius), min(columns.start, radius)

@@ -14,7 +14,7 @@ _DIED = "terminated unexpectedly with exit code "
 
 
 def named_failures(items: Iterator[Item]) -> Iterator[Item]:
-    """The items; an exception that is not ours becomes a RunFailedError of one line.
+    """Yields the items; an exception that is not ours becomes a RunFailedError of one line.
 
     The input is never gone on with after an exception: grain would leave out the batches of the
     worker that raised it.
@@ -39,7 +39,7 @@ def _describe(error: Exception) -> str:
 
 
 def _describe_death(rest: str) -> str:
-    """For a rest like '-9. Search the logs above'."""
+    """Describes a worker's death by the rest of a message, such as '-9. Search the logs above'."""
     code = int(rest.split(".")[0])
     if code >= 0:
         return f"an input worker process ended with status {code}; its own words stand above"

@@ -116,11 +116,11 @@ class FolderRoot:
             return (self._path / split).is_dir()
 
     def categories(self, folder: str) -> list[str]:
-        """See `find_categories`."""
+        """Returns the categories of a folder; see `find_categories`."""
         return find_categories(self._path / folder)
 
     def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> FolderSet:
-        """See `load_set`."""
+        """Returns the images of a folder; see `load_set`."""
         return load_set(self._path / folder, name=name, categories=categories)
 
     def left_aside(self, splits: Sequence[str]) -> str:

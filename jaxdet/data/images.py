@@ -22,7 +22,9 @@ _SAMPLED = 64
 
 
 class ImageSet(abc.ABC):
-    """Labelled images in a fixed order. Pickles, so that worker processes can have it.
+    """Holds labelled images in a fixed order.
+
+    It pickles, so that worker processes can have it.
 
     Attributes:
       name: what reports call it.
@@ -33,7 +35,7 @@ class ImageSet(abc.ABC):
     @property
     @abc.abstractmethod
     def ids(self) -> Sequence[str]:
-        """Path of each image below its set, `[<category>/]{0_real,1_fake}/<file>`."""
+        """Returns the path of each image below its set, `[<category>/]{0_real,1_fake}/<file>`."""
 
     @abc.abstractmethod
     def read(self, index: int, *, max_pixels: int, least_side: int = 0) -> np.ndarray:
@@ -55,20 +57,20 @@ class ImageSet(abc.ABC):
 
     @abc.abstractmethod
     def size(self, index: int) -> tuple[int, int] | None:
-        """Width and height by the header, pixels; None where it cannot be read."""
+        """Returns width and height by the header, pixels; None where it cannot be read."""
 
     @abc.abstractmethod
     def where(self, index: int) -> str:
-        """What a message calls the image."""
+        """Returns what a message calls the image."""
 
     @property
     @abc.abstractmethod
     def place(self) -> str:
-        """What a message calls the set."""
+        """Returns what a message calls the set."""
 
     @abc.abstractmethod
     def take(self, indices: Sequence[int] | np.ndarray, *, name: str = "") -> "ImageSet":
-        """The images at the given places, in their order."""
+        """Returns the images at the given places, in their order."""
 
     @abc.abstractmethod
     def marks(self) -> np.ndarray:
@@ -80,7 +82,10 @@ class ImageSet(abc.ABC):
 
     @abc.abstractmethod
     def content_marks(self) -> bytes:
-        """What changes with the content of the images and is quick to see: sizes or checksums."""
+        """Returns what changes with the content of the images and is quick to see.
+
+        Those are sizes or checksums.
+        """
 
     def file_marks(self, compare: str) -> str:
         """Returns what `file_mark` gives for the files behind the images; "" where checksums do."""
@@ -92,20 +97,24 @@ class ImageSet(abc.ABC):
 
     @functools.cached_property
     def labels(self) -> np.ndarray:
-        """i32 [N], 1 = fake."""
+        """Returns the label of each image, i32 [N], 1 = fake."""
         return np.array([LABEL_FOLDERS.index(i.split("/")[-2]) for i in self.ids], np.int32)
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """16 hex digits over the ids: two sets that differ in any name or place differ here."""
+        """Returns 16 hex digits over the ids.
+
+        Two sets that differ in any name or place differ here.
+        """
         text = "\n".join(self.ids).encode("utf8", "surrogateescape")
         return hashlib.sha256(text).hexdigest()[:16]
 
     @functools.cached_property
     def content_fingerprint(self) -> str:
-        """16 hex digits over the ids and `content_marks`: which pixels there are, as far as seen.
+        """Returns 16 hex digits over the ids and `content_marks`.
 
-        Not over times of change: a copy of the files has the same.
+        They stand for the pixels there are, as far as seen. Not over times of change: a copy of the
+        files has the same.
         """
         content = self.fingerprint.encode() + self.content_marks()
         return hashlib.sha256(content).hexdigest()[:16]
@@ -137,7 +146,7 @@ class ImageSet(abc.ABC):
 
 
 class PathTable:
-    """Which label folders there are, for sources that are not folders themselves.
+    """Holds the label folders of sources that are not folders themselves.
 
     Attributes:
       place: what messages call the source; set by subclasses.
@@ -150,11 +159,11 @@ class PathTable:
         self._folders = tuple(folders)
 
     def has(self, split: str) -> bool:
-        """Whether there is anything of the split."""
+        """Returns whether there is anything of the split."""
         return any(folder.split("/")[0] == split for folder in self._folders)
 
     def categories(self, folder: str) -> list[str]:
-        """Folders below, sorted; [''] where `folder` holds the two labels itself.
+        """Returns the folders below, sorted; [''] where `folder` holds the two labels itself.
 
         Raises:
           UserError: where there is nothing below.
@@ -165,7 +174,7 @@ class PathTable:
         return [""] if below <= set(LABEL_FOLDERS) else sorted(below)
 
     def label_folders(self, folder: str, categories: Sequence[str]) -> list[str]:
-        """The label folders below, of the named categories only where any are named.
+        """Returns the label folders below, of the named categories only where any are named.
 
         Raises:
           UserError: naming the category or label that is not there.
@@ -194,9 +203,10 @@ class PathTable:
 
 
 def draw_subset(images: ImageSet, *, share: float, seed: int, stream: int) -> np.ndarray:
-    """Indices, sorted, of a share of each label folder of each class: at least one image of each.
+    """Samples a share of each label folder of each class, and returns the indices, sorted.
 
-    Each folder is drawn by itself, so that labels and classes keep their proportions.
+    At least one image of each folder. Each is sampled by itself, so that labels and classes keep
+    their proportions.
     """
     folders = np.array([i.rsplit("/", 1)[0] for i in images.ids])
     taken = []

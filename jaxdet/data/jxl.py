@@ -38,7 +38,7 @@ def jxl_size(content: bytes) -> tuple[int, int]:
 
 
 class _Bits:
-    """A number read from its lowest bit on."""
+    """Reads the bits of a number from the lowest on."""
 
     def __init__(self, value: int):
         self._value = value

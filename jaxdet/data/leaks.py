@@ -56,7 +56,7 @@ def _across(
 
 
 class _Images:
-    """The images of several sets as one row: role, label and marks of each."""
+    """Holds the images of several sets as one sequence: role, label and marks of each."""
 
     def __init__(self, sets: Sequence[ImageSet], *, first_role: int):
         self._sets = sets

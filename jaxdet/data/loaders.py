@@ -21,7 +21,7 @@ from jaxdet.errors import BadImageError, UserError
 
 
 class Batch(TypedDict):
-    """What the loaders give: one host's share of a global batch, b images.
+    """Holds what the loaders give: one host's shard of a global batch, b images.
 
     Attributes:
       image: u8 [b, crop, crop, 3], RGB.
@@ -42,7 +42,7 @@ class Batch(TypedDict):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reader:
-    """Pixels of one image of a set, with the policy for those that cannot be read.
+    """Reads the pixels of one image of a set, with the policy for those that cannot be read.
 
     Attributes:
       images: the set.
@@ -57,7 +57,7 @@ class Reader:
     least_side: int = 0
 
     def __call__(self, index: int) -> np.ndarray | None:
-        """u8 [H, W, 3] in BGR, or None for an unreadable image that is passed over.
+        """Returns the pixels, u8 [H, W, 3] in BGR; None for an unreadable image passed over.
 
         Raises:
           BadImageError: for an unreadable image that is not.
@@ -96,20 +96,20 @@ def evaluation_reader(data: Data, images: ImageSet) -> Reader:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Share:
-    """Which rows of each global batch this host loads: an equal run of rows each."""
+    """Describes this host's shard of each global batch: an equal run of rows for each host."""
 
     host: int = 0
     hosts: int = 1
 
     def rows(self, batch_size: int) -> slice:
-        """This host's rows of a global batch."""
+        """Returns this host's shard of a global batch, as rows."""
         share = batch_size // self.hosts
         return slice(self.host * share, (self.host + 1) * share)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainLoader:
-    """Step -> training batch: shuffled anew each epoch, augmented anew each epoch."""
+    """Makes the training batch of each step, shuffled and augmented anew each epoch."""
 
     read: Reader
     augment: Augment
@@ -119,11 +119,11 @@ class TrainLoader:
 
     @property
     def batch_bytes(self) -> int:
-        """Bytes of the pixels of one batch, this host's rows."""
+        """Returns the size of the pixels in this host's shard of one batch, bytes."""
         return self.batch_size // self.share.hosts * self.augment.crop**2 * 3
 
     def __call__(self, step: int) -> Batch:
-        """The batch of a step, this host's rows."""
+        """Returns this host's shard of the batch of a step."""
         n = len(self.read.images)
         epoch, place = divmod(step, order.steps_per_epoch(n, batch_size=self.batch_size))
         epoch_order = order.epoch_order(n, seed=self.seed, epoch=epoch, batch_size=self.batch_size)
@@ -150,7 +150,7 @@ class TrainLoader:
         return order.random_generator(self.seed, stream=order.BATCH, epoch=epoch, index=place)
 
     def _readable(self, index: int) -> tuple[int, np.ndarray]:
-        """The image, or the next readable one of the same label: which one, and its pixels."""
+        """Returns the image, or the next readable one of its label: which one, and its pixels."""
         labels = self.read.images.labels
         for offset in range(len(labels)):
             candidate = (index + offset) % len(labels)
@@ -166,7 +166,9 @@ class TrainLoader:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvalLoader:
-    """Batch number -> images in the order of the set, each exactly once, the last batch padded.
+    """Makes the batch of each number: the images in the order of the set, each exactly once.
+
+    The last batch is padded.
 
     Attributes:
       resize: shorter side, pixels; 0 for none.
@@ -192,16 +194,16 @@ class EvalLoader:
 
     @property
     def batch_bytes(self) -> int:
-        """Bytes of the pixels of one batch, this host's rows."""
+        """Returns the size of the pixels in this host's shard of one batch, bytes."""
         return self.batch_size // self.share.hosts * self.crop**2 * 3
 
     @property
     def steps(self) -> int:
-        """Batches that hold all images."""
+        """Returns the number of batches that hold all images."""
         return order.steps_per_epoch(len(self.read.images), batch_size=self.batch_size)
 
     def __call__(self, step: int) -> Batch:
-        """The batch of a number, this host's rows."""
+        """Returns this host's shard of the batch of a number."""
         rows = self.share.rows(self.batch_size)
         batch = _empty_batch(rows.stop - rows.start, self.crop)
         first = step * self.batch_size + rows.start
@@ -246,7 +248,10 @@ class EvalLoader:
         return draw_plan(augment, rng, batch_rng)
 
     def _disturbed(self, pixels: np.ndarray, index: int) -> tuple[Plan, np.ndarray]:
-        """The image disturbed; a blur is left to the plan, which blurs the crop alone."""
+        """Returns the plan for an image, and the image disturbed.
+
+        A blur is left to the plan, which blurs the crop alone.
+        """
         if self.disturb is None:
             return Plan(), pixels
         if self.disturb.kind == "blur" and not self.resize:
@@ -257,7 +262,7 @@ class EvalLoader:
 def _carry_out(
     read: Reader, index: int, plan: Plan, pixels: np.ndarray, augment: Augment, *, out: np.ndarray
 ) -> None:
-    """An image of `read` by its plan; one that a random crop does not fit in is named."""
+    """Applies a plan to an image of `read`; names one that a random crop does not fit in."""
     try:
         carry_out(plan, pixels, out=out, resize=augment.resize, backend=augment.backend)
     except ValueError as error:

@@ -16,7 +16,7 @@ import numpy as np
 def random_generator(
     seed: int, *, stream: int, epoch: int = 0, index: int = 0
 ) -> np.random.Generator:
-    """A generator that no other (seed, stream, epoch, index) shares.
+    """Returns a generator that no other (seed, stream, epoch, index) shares.
 
     Philox counts blocks of numbers in the lowest word of its counter; the names stand in
     the words above, so that streams cannot run into one another.
@@ -26,13 +26,13 @@ def random_generator(
 
 
 def steps_per_epoch(n: int, *, batch_size: int) -> int:
-    """Steps that show every one of n images at least once."""
+    """Returns the number of steps that show every one of n images at least once."""
     return -(-n // batch_size)
 
 
 @functools.lru_cache(maxsize=2)  # workers stand in one epoch or at the edge of two
 def epoch_order(n: int, *, seed: int, epoch: int, batch_size: int) -> np.ndarray:
-    """The indices of an epoch's images, i64 [steps_per_epoch, batch_size].
+    """Returns the indices of an epoch's images, i64 [steps_per_epoch, batch_size].
 
     A permutation of 0..n-1; the last batch is filled up from the beginning of the
     permutation (CNNDetection's last batch is short, which a compiled step cannot be).

@@ -13,7 +13,7 @@ from jaxdet.data.pieces import Box, Piece, areas, five_boxes, random_boxes, whol
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PieceLoader:
-    """Place in a set -> the pieces of the image there, in RGB, with their sharpness.
+    """Makes the pieces of the image at a place in a set, in RGB, with their sharpness.
 
     Attributes:
       read: the images.
@@ -34,7 +34,7 @@ class PieceLoader:
     seed: int = 0
 
     def __call__(self, index: int) -> list[Piece]:
-        """The pieces; none of an unreadable image under the policy "skip".
+        """Returns the pieces of an image; none of an unreadable one under the policy "skip".
 
         Raises:
           BadImageError: for an unreadable image under the policy "stop".
@@ -59,7 +59,10 @@ class PieceLoader:
         ]
 
     def cost(self, index: int) -> int:
-        """Pixels that the image takes by its header, enlarged or not; 0 where it has none."""
+        """Returns the pixels that an image takes by its header; 0 where it has none.
+
+        The image counts enlarged where the disturbance enlarges it.
+        """
         width, height = self.read.images.size(index) or (0, 0)
         scaled = self.disturb is not None and self.disturb.kind == "scale"
         factor = max(1.0, self.disturb.level) if self.disturb and scaled else 1.0
@@ -67,11 +70,11 @@ class PieceLoader:
 
     @property
     def _least(self) -> int:
-        """Side that an image is padded to, pixels."""
+        """Returns the side that an image is padded to, pixels."""
         return self.smallest if self.parts == "full" else self.crop
 
     def _disturbed(self, image: np.ndarray, index: int) -> tuple[np.ndarray, float]:
-        """The image after the disturbance, and the sigma of a blur that is left for its pieces.
+        """Returns the disturbed image, and the sigma of a blur that is left for its pieces.
 
         Piece by piece takes less memory, but not where black is put around the blurred image.
         """
@@ -92,6 +95,9 @@ class PieceLoader:
 
 
 def _piece(pixels: np.ndarray, owner: int, share: float, number: int, of: int) -> Piece:
-    """The piece in RGB, in memory of its own: none that waits keeps its whole image."""
+    """Returns the piece in RGB, in memory of its own.
+
+    So none that waits keeps its whole image.
+    """
     rgb = ops.swap_channels(np.ascontiguousarray(pixels))
     return Piece(owner, rgb, share, number, of, ops.laplacian_variance(rgb))

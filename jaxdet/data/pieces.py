@@ -132,7 +132,7 @@ DEFAULT_PROTOCOL = Protocol()
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """A part of an image that goes through the network as one.
+    """Represents a part of an image that goes through the network as one.
 
     Attributes:
       owner: number of the image it belongs to.
@@ -185,7 +185,7 @@ def whole_boxes(height: int, width: int) -> list[Box]:
 
 
 def five_boxes(height: int, width: int, *, size: int) -> list[Box]:
-    """The four corners and the centre, in the order of torchvision's FiveCrop.
+    """Returns the four corners and the centre, in the order of torchvision's FiveCrop.
 
     Args:
       height: of the image, at least `size` pixels.
@@ -200,19 +200,19 @@ def five_boxes(height: int, width: int, *, size: int) -> list[Box]:
 def random_boxes(
     height: int, width: int, *, size: int, count: int, rng: np.random.Generator
 ) -> list[Box]:
-    """Squares of `size` pixels at random places of an image that holds them."""
+    """Samples squares of side `size`, pixels, at random places of an image that holds them."""
     tops = rng.integers(0, height - size + 1, count)
     lefts = rng.integers(0, width - size + 1, count)
     return [square(int(top), int(left), size) for top, left in zip(tops, lefts, strict=True)]
 
 
 def square(top: int, left: int, size: int) -> Box:
-    """The box of `size` x `size` pixels with this upper left corner."""
+    """Returns the box of `size` x `size` pixels with this upper left corner."""
     return slice(top, top + size), slice(left, left + size)
 
 
 def areas(boxes: list[Box]) -> list[float]:
-    """Each box's share of the area of all."""
+    """Returns each box's share of the area of all."""
     pixels = [(y.stop - y.start) * (x.stop - x.start) for y, x in boxes]
     return [one / sum(pixels) for one in pixels]
 
@@ -222,6 +222,9 @@ def _tiles(height: int, width: int) -> list[Box]:
 
 
 def _spans(length: int) -> list[slice]:
-    """The length in the fewest parts of at most TILE, as equal as whole pixels allow."""
+    """Cuts a length into the fewest parts of at most TILE.
+
+    They are as equal as whole pixels allow.
+    """
     edges = np.linspace(0, length, math.ceil(length / TILE) + 1).round().astype(int)
     return [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]

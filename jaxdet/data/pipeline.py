@@ -44,21 +44,21 @@ _started: dict[int, BaseProcess] = {}
 
 
 class Loader(Protocol):
-    """Step -> batch."""
+    """Makes the batch of each step."""
 
     @property
     def batch_bytes(self) -> int:
-        """Bytes of the pixels of one batch."""
+        """Returns the size of one batch's pixels, bytes."""
 
     def __call__(self, step: int) -> Any:
-        """The batch of a step: arrays by name."""
+        """Returns the batch of a step: arrays by name."""
 
 
 @contextlib.contextmanager
 def open_batches(
     load: Loader, *, start: int, stop: int, runtime: Runtime
 ) -> Iterator[Iterator[Batch]]:
-    """The batches load(start), …, load(stop - 1) in this order, made ahead.
+    """Opens the batches load(start), …, load(stop - 1) in this order, made ahead, and closes them.
 
     Number and kind of workers change the speed and nothing else. Errors raised by `load`
     come out of the iterator, ours as they are, others as RunFailedError; it is not to be used
@@ -85,7 +85,7 @@ def open_batches(
 
 
 def worker_processes() -> dict[int, BaseProcess]:
-    """The worker processes of the open input by their id, with those that have ended already.
+    """Returns the worker processes of the open input by their id, those that have ended too.
 
     To be asked now and then: a process that begins and ends between two calls is not seen.
     """
@@ -137,7 +137,7 @@ def _dataset(load: Loader, start: int, stop: int, workers: int, kind: str) -> gr
 
 
 def _prepare_worker(worker_index: int, worker_count: int) -> None:
-    """What a worker does first: among others it starts a watch that ends it with its parent.
+    """Prepares a worker process; among others, starts a watch that ends it with its parent.
 
     grain would leave it running. On SIGUSR2, from `runtime/watchdog.py`, the worker tells where it
     is.

@@ -67,7 +67,10 @@ def file_mark(path: str | Path, compare: str) -> str:
 
 @contextlib.contextmanager
 def listing(folder: Path) -> Iterator[None]:
-    """Around a look into folders: one that may not be read ends in a line that names it."""
+    """Turns an OSError in the body into a UserError of one line that names the folder.
+
+    For a look into folders, which may not be readable.
+    """
     try:
         yield
     except OSError as error:

@@ -12,7 +12,7 @@ PLACE = "/dev/shm"
 
 
 def room() -> int:
-    """Free bytes for blocks; no limit is known where there is no such place."""
+    """Returns the free bytes for shared-memory blocks; sys.maxsize where there is no such place."""
     try:
         there = os.statvfs(PLACE)
     except OSError:
@@ -38,7 +38,7 @@ def start_tracker() -> None:
 
 
 def track_before_making() -> None:
-    """From here on this process tells the tracker of each block before it makes the block.
+    """Registers, from here on, each block of this process with the tracker before it is made.
 
     Python tells it after, and waking it up takes a while on busy cores: a worker killed between the
     two would leave its block for good. The name is Python's own choice, made in a function that

@@ -19,7 +19,10 @@ Element = TypeVar("Element")
 
 
 def started_deaf(elements: Iterator[Element]) -> Iterator[Element]:
-    """The elements of an iterator that starts its workers when it is asked for the first."""
+    """Yields the elements of an iterator that starts its workers when asked for the first.
+
+    The workers are started with signals blocked.
+    """
     with signals_blocked():
         first = list(itertools.islice(elements, 1))
     yield from first
@@ -28,7 +31,7 @@ def started_deaf(elements: Iterator[Element]) -> Iterator[Element]:
 
 @contextlib.contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Threads and processes that are started in the body do not hear STOP_SIGNALS.
+    """Blocks STOP_SIGNALS in threads and processes that are started in the body.
 
     This process goes on hearing them in its other threads.
     """

@@ -16,7 +16,7 @@ TFDS = "tfds:"
 
 
 class Root(Protocol):
-    """Splits, sets and classes in ForenSynths layout, by their folders ("train", "test/progan").
+    """Gives splits, sets and classes in ForenSynths layout by folder ("train", "test/progan").
 
     Attributes:
       place: what messages call it.
@@ -25,17 +25,19 @@ class Root(Protocol):
     place: str
 
     def has(self, split: str) -> bool:
-        """Whether there is a folder of this name."""
+        """Returns whether there is a folder of this name."""
 
     def categories(self, folder: str) -> list[str]:
-        """Folders below, sorted; [''] where `folder` holds `0_real` and `1_fake` itself.
+        """Returns the folders below, sorted; [''] where `folder` itself holds the labels.
+
+        Those are `0_real` and `1_fake`.
 
         Raises:
           UserError: where there is neither.
         """
 
     def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> ImageSet:
-        """All images of a folder; of the named categories only, where any are named.
+        """Returns all images of a folder; of the named categories only, where any are named.
 
         Raises:
           UserError: naming what is missing or empty.

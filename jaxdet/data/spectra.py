@@ -24,7 +24,7 @@ _MEDIAN = 5
 
 
 class Sums(TypedDict):
-    """Sums over some images, the reals first, the fakes second.
+    """Holds sums over some images, the reals first, the fakes second.
 
     Attributes:
       magnitude: f64 [2, S, S], frequency 0 in the middle.
@@ -41,7 +41,7 @@ class Sums(TypedDict):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpectrumLoader:
-    """Batch number -> `Sums` over a few of the chosen images.
+    """Makes `Sums` over a few of the chosen images for each batch number.
 
     Attributes:
       read: gives their pixels.
@@ -55,16 +55,16 @@ class SpectrumLoader:
 
     @property
     def batch_bytes(self) -> int:
-        """Bytes of one batch."""
+        """Returns the size of one batch, bytes."""
         return 2 * self.side**2 * 8
 
     @property
     def steps(self) -> int:
-        """Batches that hold all chosen images."""
+        """Returns the number of batches that hold all chosen images."""
         return -(-len(self.chosen) // _BATCH)
 
     def __call__(self, step: int) -> Sums:
-        """The batch of a number."""
+        """Returns the batch of a number."""
         sums = Sums(
             magnitude=np.zeros((2, self.side, self.side)),
             count=np.zeros(2, np.int64),
@@ -88,7 +88,7 @@ class SpectrumLoader:
 
 
 def high_pass_magnitude(image: np.ndarray) -> np.ndarray:
-    """Magnitudes f32 [S, S] of the transform of what a median filter takes away.
+    """Returns the magnitudes f32 [S, S] of the transform of what a median filter takes away.
 
     The grey image (Rec. 601, whole levels) minus its 5 x 5 median, through the discrete Fourier
     transform without a factor, frequency 0 in the middle.
@@ -102,7 +102,7 @@ def high_pass_magnitude(image: np.ndarray) -> np.ndarray:
 
 
 def choose_images(images: ImageSet, *, most: int) -> np.ndarray:
-    """Places i64 of at most `most` images of each label, evenly spaced over the set's order.
+    """Returns the places, i64, of at most `most` images of each label, spread evenly over the set.
 
     A set is in the order of its categories, so that each has its share.
     """
@@ -115,7 +115,7 @@ def choose_images(images: ImageSet, *, most: int) -> np.ndarray:
 
 
 def choose_side(images: ImageSet, chosen: Sequence[int] | np.ndarray, *, crop: int) -> int:
-    """The largest multiple of 8 up to `crop` that nine in ten of the chosen images reach, pixels.
+    """Returns the largest multiple of 8 up to `crop` that nine in ten chosen images reach, pixels.
 
     Images whose header cannot be read have no say. At least 8, however small the images are.
     """

@@ -33,7 +33,7 @@ def load_train_and_val(config: schema.Config) -> tuple[ImageSet, ImageSet]:
 
 
 def load_test_sets(config: schema.Config) -> list[ImageSet]:
-    """Every set under `test/`, or those the config names, in its order.
+    """Returns every set under `test/`, or those the config names, in its order.
 
     Raises:
       UserError: where a set is missing or empty.

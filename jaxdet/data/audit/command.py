@@ -29,7 +29,7 @@ _PAGE = r"(?s)<!doctype html>.{0,500}<title>Audit of "
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of `audit`."""
+    """Adds the flags of `audit`."""
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder with train, val or test")
     parser.add_argument(
         "--threshold", type=number("(0.5, 1]"), default=THRESHOLD, metavar="AP",

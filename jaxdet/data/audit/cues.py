@@ -44,7 +44,7 @@ _PRIOR = 0.02  # pulls groups of few images toward one half
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cue:
-    """One fact that every file has.
+    """Describes one fact that every file has.
 
     Attributes:
       name: in JSON.
@@ -61,7 +61,7 @@ class Cue:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CueScore:
-    """What one cue tells about one set.
+    """Holds how well one cue separates real from fake in one set.
 
     Attributes:
       cue: which.
@@ -88,7 +88,7 @@ class CueScore:
     typical: tuple[str, str] = ("", "")
 
     def bound(self, tests: int) -> float:
-        """What the AP must exceed to be more than chance among `tests` scores."""
+        """Returns what the AP must exceed to be more than chance among `tests` scores."""
         freedom = 2 * (min(self.n_real, self.n_fake) - 1)
         t = -float(special.stdtrit(freedom, FALSE_ALARMS / max(tests, 1)))
         return max(self.chance_most, self.chance_mean + t * self.chance_spread)
@@ -113,7 +113,7 @@ CUES = (
 
 
 def cue_values(cue: Cue, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values of a cue [N], and which rows have it [N], from rows of the scan's table."""
+    """Returns the values of a cue [N] and which rows have it [N], from rows of the scan's table."""
     if cue.name == "aspect":
         values = table["width"] / np.maximum(table["height"], 1)
     elif cue.name == "bytes_per_pixel":
@@ -130,7 +130,7 @@ def cue_values(cue: Cue, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def score_cue(
     cue: Cue, *, values: np.ndarray, label: np.ndarray, name: str, shuffles: int = SHUFFLES
 ) -> CueScore:
-    """The AP of a cue by itself, and what chance gives.
+    """Returns the AP of a cue by itself, and what chance gives.
 
     Args:
       cue: which.
@@ -156,7 +156,7 @@ def score_cue(
 def _against_chance(
     told: CueScore, group: np.ndarray, label: np.ndarray, rng: np.random.Generator, shuffles: int
 ) -> CueScore:
-    """The score with its AP and with what shuffled labels give."""
+    """Returns the score with its AP and with what shuffled labels give."""
     fold = rng.permutation(len(label)) % FOLDS
     shuffled = (rng.permutation(label) for _ in range(shuffles))
     ap, *by_chance = (
@@ -175,7 +175,7 @@ def _against_chance(
 
 
 def held_out_scores(group: np.ndarray, label: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """f64 [N]: for each image the share of fakes in its group, over the other folds.
+    """Returns for each image the share of fakes in its group, over the other folds, f64 [N].
 
     Each label counts as one in total, so that one half means "no difference".
 
@@ -196,7 +196,7 @@ def held_out_scores(group: np.ndarray, label: np.ndarray, fold: np.ndarray) -> n
 
 
 def balanced_ap(label: np.ndarray, score: np.ndarray) -> float:
-    """AP of the better ranked label, the rarer one repeated until both are equally many."""
+    """Returns the AP of the better ranked label, the rarer one repeated until both are as many."""
     places = [np.flatnonzero(label == which) for which in (0, 1)]
     most = max(map(len, places))
     even = np.concatenate([np.resize(one, most) for one in places])
@@ -205,7 +205,7 @@ def balanced_ap(label: np.ndarray, score: np.ndarray) -> float:
 
 
 def typical_value(values: np.ndarray) -> str:
-    """The median of numbers, or the commonest word with its share."""
+    """Returns the median of numbers, or the commonest word with its share."""
     distinct, count = np.unique(values, return_counts=True)
     top = distinct[count.argmax()]
     if not isinstance(top, str):
@@ -214,7 +214,7 @@ def typical_value(values: np.ndarray) -> str:
 
 
 def _draw(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Places of all images, or of MOST_PER_LABEL of a label that has more, in random order.
+    """Samples up to MOST_PER_LABEL images of each label and returns their places in random order.
 
     The order matters where images of the rarer label are repeated: not the same ones more often.
     """
@@ -223,7 +223,7 @@ def _draw(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _group(values: np.ndarray, *, ordered: bool) -> np.ndarray:
-    """The group of each value, int [N]; made without a look at the labels."""
+    """Returns the group of each value, int [N]; made without a look at the labels."""
     distinct, place = np.unique(values, return_inverse=True)
     most = int(np.clip(len(values) // _IMAGES_PER_GROUP, 2, _MOST_GROUPS))
     if not ordered or len(distinct) <= most:

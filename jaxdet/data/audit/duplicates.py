@@ -30,7 +30,7 @@ _CHUNK = 1 << 16  # pairs compared at a time
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Found:
-    """One kind of duplicates.
+    """Holds the duplicates of one kind.
 
     Attributes:
       total: how many there are.
@@ -43,7 +43,7 @@ class Found:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Duplicates:
-    """What occurs again. Exact ones are groups of files, near ones pairs.
+    """Holds the images that occur again: exact ones as groups of files, near ones as pairs.
 
     Attributes:
       exact_across_splits: groups of equal images in more than one split. A fault.
@@ -61,7 +61,10 @@ class Duplicates:
 
 
 def find_duplicates(scan: Scan) -> Duplicates:
-    """All images that occur again across splits or labels; time grows little more than linearly."""
+    """Returns all images that occur again across splits or labels.
+
+    Time grows little more than linearly.
+    """
     rows = np.flatnonzero(scan.table["read"])
     side = scan.listing.split[rows].astype(np.int64) * 2 + scan.listing.label[rows]
     image = _same_digest(scan.table["digest"][rows])
@@ -84,7 +87,7 @@ def find_duplicates(scan: Scan) -> Duplicates:
 
 
 def hash_pairs(hashes: np.ndarray, *, side: np.ndarray) -> np.ndarray:
-    """All pairs of different sides whose hashes differ in at most MOST_BITS bits, int [P, 2].
+    """Returns all pairs of different sides whose hashes differ in up to MOST_BITS bits, int [P, 2].
 
     Six changed bits leave at least two of the eight bytes alone. So for each two of the bytes
     the hashes are sorted by those two, and only those that agree in them are compared: 28
@@ -105,7 +108,7 @@ def hash_pairs(hashes: np.ndarray, *, side: np.ndarray) -> np.ndarray:
 
 
 def _equal_keys(keys: np.ndarray) -> Iterator[np.ndarray]:
-    """Pairs of places with equal keys, int [*, 2], in portions."""
+    """Yields pairs of places with equal keys, int [*, 2], in portions."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     start, distance = np.arange(len(keys)), 0
@@ -119,7 +122,10 @@ def _equal_keys(keys: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _near_pairs(table: np.ndarray, *, side: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Near pairs of different sides that are not the same image, int [P, 2], rows of `table`."""
+    """Returns near pairs of different sides that are not the same image, int [P, 2].
+
+    Places are rows of `table`.
+    """
     contrast = _contrast(table["thumb"])
     told_apart = np.flatnonzero(contrast >= LEAST_CONTRAST)
     pairs = hash_pairs(np.ascontiguousarray(table["hash"][told_apart]), side=side[told_apart])
@@ -133,7 +139,10 @@ def _near_pairs(table: np.ndarray, *, side: np.ndarray, image: np.ndarray) -> np
 
 
 def _contrast(thumb: np.ndarray) -> np.ndarray:
-    """Standard deviation of each thumbnail, f32 [N]; in portions: floats take more."""
+    """Returns the standard deviation of each thumbnail, f32 [N].
+
+    In portions, since floats take more memory.
+    """
     portions = [
         thumb[start : start + _CHUNK].std(axis=1, dtype=np.float32)
         for start in range(0, len(thumb), _CHUNK)
@@ -142,20 +151,20 @@ def _contrast(thumb: np.ndarray) -> np.ndarray:
 
 
 def _alike(thumb: np.ndarray, contrast: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Bool [P]: thumbnails that differ by little of their contrast."""
+    """Returns which pairs of thumbnails differ by little of their contrast, bool [P]."""
     one, other = thumb[pairs[:, 0]].astype(np.float32), thumb[pairs[:, 1]].astype(np.float32)
     difference = np.sqrt(np.mean((one - other) ** 2, axis=1))
     return difference < MOST_DIFFERENCE * contrast[pairs].max(axis=1)
 
 
 def _same_digest(digest: np.ndarray) -> np.ndarray:
-    """A number for each distinct digest: u64 [N, 2] -> int [N]."""
+    """Returns a number for each distinct digest: u64 [N, 2] -> int [N]."""
     whole = np.ascontiguousarray(digest).view("V16").ravel()
     return np.unique(whole, return_inverse=True)[1]
 
 
 def _groups(image: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
-    """The rows of each image that has more than one, in the order of their first."""
+    """Returns the rows of each image that has more than one, in the order of their first."""
     order = np.argsort(image, kind="stable")
     edges = np.flatnonzero(np.diff(image[order])) + 1
     groups = [group for group in np.split(rows[order], edges) if len(group) > 1]

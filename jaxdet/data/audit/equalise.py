@@ -50,7 +50,7 @@ _UNKNOWN_QUALITY = 75
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What every image of a unit becomes.
+    """Describes what every image of a unit becomes.
 
     Attributes:
       height: pixels.
@@ -65,7 +65,7 @@ class Plan:
     before: tuple[tuple[int, str], ...] = dataclasses.field(default=(), repr=False)
 
     def __str__(self) -> str:
-        """Its sides and container, for people."""
+        """Returns the plan's sides and container, for people."""
         kind = "PNG" if self.quality is None else f"JPEG of quality {self.quality}"
         return f"{self.width} x {self.height} pixels, {kind}"
 
@@ -101,7 +101,7 @@ def equalise(scan: Scan, dst: Path, *, size: int | None, say: Callable[[str], No
 
 
 def plan(table: np.ndarray, label: np.ndarray, *, name: str, size: int | None) -> Plan:
-    """What the images of a unit become.
+    """Returns what the images of a unit become.
 
     Args:
       table: the unit's rows of the scan.
@@ -127,7 +127,7 @@ def plan(table: np.ndarray, label: np.ndarray, *, name: str, size: int | None) -
 
 
 def equal(image: np.ndarray, plan: Plan, *, compressed: bool, draw: int) -> bytes:
-    """The content of the copy's file.
+    """Returns the content of the file that an image becomes in the copy.
 
     Args:
       image: u8 [H, W, 3], no smaller than the plan's sides.
@@ -151,7 +151,7 @@ def equal(image: np.ndarray, plan: Plan, *, compressed: bool, draw: int) -> byte
 
 
 def _plan_units(scan: Scan, size: int | None) -> dict[str, Plan]:
-    """The plan of each unit."""
+    """Returns the plan of each unit."""
     rows: dict[str, list[np.ndarray]] = {}
     for name in scan.listing.sets:
         rows.setdefault(_unit(name), []).append(scan.listing.rows(name))
@@ -163,7 +163,7 @@ def _plan_units(scan: Scan, size: int | None) -> dict[str, Plan]:
 
 
 def _unit(name: str) -> str:
-    """The unit that a set belongs to."""
+    """Returns the unit that a set belongs to."""
     return name if name.startswith("test/") else "train and val"
 
 
@@ -172,7 +172,7 @@ def _common_side(readable: list[np.ndarray], side: str) -> int:
 
 
 def _large_enough(scan: Scan, plans: dict[str, Plan]) -> list[tuple[int, Plan]]:
-    """Places of the images that the copy will hold, each with its plan.
+    """Returns the places of the images that the copy will hold, each with its plan.
 
     Raises:
       UserError: where a folder would have none.
@@ -235,7 +235,7 @@ def _begin(scan: Scan, dst: Path, plans: dict[str, Plan]) -> None:
 
 
 def _copy(scan: Scan, index: int, dst: Path, plan: Plan) -> bool:
-    """Writes one image; False where it is there already."""
+    """Writes one image; returns False where it is there already."""
     path = PurePosixPath(scan.listing.ids[index])
     name = hashlib.blake2b(str(path).encode("utf8", "surrogateescape"), digest_size=8).digest()
     suffix = "png" if plan.quality is None else "jpg"

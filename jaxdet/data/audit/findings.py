@@ -16,7 +16,7 @@ SCHEMA_VERSION = 1
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Count:
-    """Images of one label of a set or category: files, and those that can be decoded."""
+    """Counts the images of one label of a set or category: files, and those that can be decoded."""
 
     files: int
     read: int
@@ -24,7 +24,7 @@ class Count:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Group:
-    """A set, pooled over its categories, or one category of it.
+    """Describes a set, pooled over its categories, or one category of it.
 
     Attributes:
       set: "train", "val" or "test/<name>".
@@ -42,13 +42,13 @@ class Group:
 
     @property
     def name(self) -> str:
-        """Set and category as one path."""
+        """Returns set and category as one path."""
         return self.set if self.category is None else f"{self.set}/{self.category}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Findings:
-    """All that an audit found.
+    """Holds all that an audit found.
 
     Attributes:
       root: as given.
@@ -70,29 +70,29 @@ class Findings:
 
     @property
     def tests(self) -> int:
-        """How many scores of leak cues could have raised an alarm."""
+        """Returns how many scores of leak cues could have raised an alarm."""
         scores = [score for group in self.groups for score in group.scores]
         return sum(s.cue.leak and s.ap is not None and not s.constant for s in scores)
 
     def stands_out(self, score: CueScore) -> bool:
-        """Whether the AP reaches the threshold and is more than chance."""
+        """Returns whether the AP reaches the threshold and is more than chance."""
         if score.ap is None or score.constant:
             return False
         return score.ap >= self.threshold and score.ap > score.bound(self.tests)
 
     @property
     def leaks(self) -> list[tuple[Group, CueScore]]:
-        """What tells real from fake without the pixels, the strongest first."""
+        """Returns what separates real from fake without the pixels, the strongest first."""
         return self._standing_out(leak=True)
 
     @property
     def hints(self) -> list[tuple[Group, CueScore]]:
-        """What tells real from fake, perhaps through the pixels, the strongest first."""
+        """Returns what separates real from fake, perhaps by the pixels, the strongest first."""
         return self._standing_out(leak=False)
 
     @property
     def faults(self) -> list[str]:
-        """One line each for what makes the audit fail; empty for a clean dataset."""
+        """Returns one line for each thing that makes the audit fail; none for a clean dataset."""
         d = self.duplicates
         counted = {
             "leaks": len(self.leaks),
@@ -138,14 +138,14 @@ def find(scan: Scan, *, threshold: float, advance: Callable[[], None]) -> Findin
 
 
 def group_names(listing: Listing) -> list[tuple[str, str | None]]:
-    """Every set, followed by its categories where it has several."""
+    """Returns every set, followed by its categories where it has several."""
     return [
         (name, category) for name in listing.sets for category in [None, *listing.categories(name)]
     ]
 
 
 def as_json(findings: Findings) -> dict:
-    """The findings as plain values, for `results.write_json`."""
+    """Returns the findings as plain values, for `workdir.files.write_json`."""
     return {
         "schema_version": SCHEMA_VERSION,
         "root": findings.root,

@@ -29,7 +29,7 @@ _PNG_DEPTH_AT = 24  # offset of the bit depth in a PNG: signature 8, chunk head 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Header:
-    """The facts of one file that do not follow from its pixels.
+    """Holds the facts of one file that do not follow from its pixels.
 
     Attributes:
       container: Pillow's name of the format found in the content, such as "PNG".
@@ -55,7 +55,7 @@ class Header:
 
 
 def read_header(image: Image.Image, content: bytes) -> Header:
-    """The facts of an image that has been opened from `content` and loaded.
+    """Returns the facts of an image that has been opened from `content` and loaded.
 
     It must be loaded, because metadata may stand behind the pixels.
     """
@@ -75,12 +75,14 @@ def read_header(image: Image.Image, content: bytes) -> Header:
 
 
 def container_of_name(suffix: str) -> str:
-    """The container that the ending of a name (such as ".jpg") promises; "" where unknown."""
+    """Returns the container that a name's ending (".jpg") promises; "" where unknown."""
     return FORMAT_OF_SUFFIX.get(suffix.lower()) or plugin_format(suffix)
 
 
 def quality_of_table(table: list[int]) -> float:
-    """Quality 1..100 of the IJG luminance table nearest to this one, by mean absolute difference.
+    """Returns the quality, 1..100, of the IJG luminance table nearest to this one.
+
+    Nearest is by mean absolute difference.
 
     Args:
       table: the 64 steps of the quantisation table of the first channel.
@@ -91,7 +93,7 @@ def quality_of_table(table: list[int]) -> float:
 
 @functools.cache
 def _ijg_tables() -> np.ndarray:
-    """f64 [100, 64]: the luminance table of each quality, asked of the encoder itself."""
+    """Returns the luminance table of each quality, asked of the encoder itself, f64 [100, 64]."""
     return np.array([_tables_of(quality)[0] for quality in range(1, 101)], np.float64)
 
 

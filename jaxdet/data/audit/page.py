@@ -16,13 +16,13 @@ _MOST_OPEN = 15  # leaks shown without a click
 
 
 def page_html(findings: Findings) -> str:
-    """The page as text; equal findings give equal text."""
+    """Returns the page as text; equal findings give equal text."""
     filters = {"percent": text.percent, "chance": chance}
     return render(Path(__file__).with_name(_TEMPLATE), _context(findings), filters=filters)
 
 
 def chance(score: CueScore) -> str:
-    """The interval of chance in percent."""
+    """Returns the interval of chance in percent."""
     if score.chance is None:
         return ""
     low, high = score.chance

@@ -15,7 +15,7 @@ _STEEPEST = 24.0  # grey levels; edges of objects count as no more than this
 
 
 def pixel_digest(image: np.ndarray) -> bytes:
-    """16 bytes; equal for two images exactly where sides and pixels are equal.
+    """Returns 16 bytes, equal for two images exactly where sides and pixels are equal.
 
     Args:
       image: u8 [H, W, 3].
@@ -25,12 +25,12 @@ def pixel_digest(image: np.ndarray) -> bytes:
 
 
 def perceptual_hash(grey: np.ndarray) -> int:
-    """64 bits that survive re-encoding and small resizes: signs of the lowest DCT coefficients.
+    """Returns 64 bits that survive re-encoding and small resizes.
 
-    The 64 lowest frequencies of the image at 32x32, without the mean. Measured on 400 images of
-    144 to 256 pixels, 99 in 100 stay within 6 bits of themselves through JPEG at quality 40 or a
-    change of size between a half and one and a half; of 80,000 pairs of unlike images none came
-    nearer than 14 bits.
+    They are the signs of the lowest DCT coefficients: the 64 lowest frequencies of the image at
+    32x32, without the mean. Measured on 400 images of 144 to 256 pixels, 99 in 100 stay within 6
+    bits of themselves through JPEG at quality 40 or a change of size between a half and one and a
+    half; of 80,000 pairs of unlike images none came nearer than 14 bits.
 
     Args:
       grey: u8 [H, W].
@@ -41,13 +41,13 @@ def perceptual_hash(grey: np.ndarray) -> int:
 
 
 def thumbnail(grey: np.ndarray) -> np.ndarray:
-    """u8 [16 * 16]: the grey image at 16x16, row by row."""
+    """Returns the grey image at 16x16, row by row, u8 [16 * 16]."""
     side = (THUMB_SIDE, THUMB_SIDE)
     return cv2.resize(grey, side, interpolation=cv2.INTER_AREA).ravel()
 
 
 def blocking(grey: np.ndarray) -> float:
-    """How much more the image breaks at every eighth pixel than elsewhere; about 0 for none.
+    """Returns how much more an image breaks at every eighth pixel than elsewhere; about 0 for none.
 
     Across each pair of neighbouring columns (then rows) the third difference is taken, which a
     smooth gradient does not move, and averaged for each of the eight phases. Earlier JPEG leaves
@@ -66,7 +66,10 @@ def blocking(grey: np.ndarray) -> float:
 
 
 def _excess(grey: np.ndarray) -> float:
-    """Over columns; in bands of rows, since the differences take many times the image's room."""
+    """Returns by what share the strongest of the eight phases of columns exceeds the others' mean.
+
+    In bands of rows, since the differences take many times the image's memory.
+    """
     profile = np.zeros(grey.shape[1] - 3)
     for first in range(0, len(grey), _BAND):
         steps = np.diff(grey[first : first + _BAND].astype(np.float32), n=3, axis=1)
@@ -79,7 +82,7 @@ def _excess(grey: np.ndarray) -> float:
 
 
 def _lowest_frequencies() -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the 64 DCT coefficients nearest to the mean, which is left out."""
+    """Returns rows and columns of the 64 DCT coefficients nearest to the mean, without it."""
     row, column = np.indices((_HASH_SIDE, _HASH_SIDE)).reshape(2, -1)
     order = np.lexsort((column, row, row**2 + column**2))[1:65]
     return row[order], column[order]

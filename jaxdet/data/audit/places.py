@@ -17,7 +17,7 @@ from jaxdet.workdir.files import check_folder
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Folder:
-    """One folder of images: those from `start` up to `stop` of the listing.
+    """Describes one folder of images: those from `start` up to `stop` of the listing.
 
     Attributes:
       split: "train", "val" or "test".
@@ -38,7 +38,7 @@ class Folder:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Listing:
-    """All images of a data root; a set's images stand together, folder after folder.
+    """Lists all images of a data root; a set's images stand together, folder after folder.
 
     Attributes:
       root: the data root.
@@ -57,21 +57,21 @@ class Listing:
 
     @functools.cached_property
     def label(self) -> np.ndarray:
-        """u8 [N], 1 = fake."""
+        """Returns the label of each image, u8 [N], 1 = fake."""
         return self._spread([folder.label for folder in self.folders])
 
     @functools.cached_property
     def split(self) -> np.ndarray:
-        """u8 [N], places in SPLITS."""
+        """Returns the split of each image, u8 [N], places in SPLITS."""
         return self._spread([SPLITS.index(folder.split) for folder in self.folders])
 
     @functools.cached_property
     def sets(self) -> tuple[str, ...]:
-        """Names of the sets, in order."""
+        """Returns the names of the sets, in order."""
         return tuple(dict.fromkeys(folder.set for folder in self.folders))
 
     def rows(self, name: str, category: str | None = None) -> np.ndarray:
-        """Places of the images of a set, or of one category of it, sorted."""
+        """Returns the places of the images of a set, or of one category of it, sorted."""
         chosen = [
             np.arange(folder.start, folder.stop)
             for folder in self.folders
@@ -80,12 +80,12 @@ class Listing:
         return np.concatenate(chosen)
 
     def categories(self, name: str) -> list[str]:
-        """The categories of a set, in order; [] where it has fewer than two."""
+        """Returns the categories of a set, in order; [] where it has fewer than two."""
         found = list(dict.fromkeys(f.category for f in self.folders if f.set == name))
         return found if len(found) > 1 else []
 
     def path(self, index: int) -> Path:
-        """Where the image lies."""
+        """Returns the path of an image."""
         return self.root / self.ids[index]
 
     def _spread(self, values: list[int]) -> np.ndarray:
@@ -94,7 +94,7 @@ class Listing:
 
 
 def list_root(root: Path) -> Listing:
-    """Every image below `train`, `val` and `test` of a data root; one of the three is enough.
+    """Returns every image below `train`, `val` and `test` of a root; one of the three is enough.
 
     Raises:
       UserError: where there is no such folder, or it has another layout.
@@ -115,7 +115,10 @@ def list_root(root: Path) -> Listing:
 
 
 def _folders(images: FolderSet, *, start: int) -> list[Folder]:
-    """The runs of images that share a folder; `start` is the first one's place in the listing."""
+    """Returns the runs of images that share a folder.
+
+    `start` is the first one's place in the listing.
+    """
     parents = np.array([i.rsplit("/", 1)[0] for i in images.ids])
     edges = np.flatnonzero(parents[1:] != parents[:-1]) + 1
     found = []

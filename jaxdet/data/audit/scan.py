@@ -40,7 +40,7 @@ _CUT_SHORT = ("truncated", "Truncated", "unexpected end", "cut off")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A file that cannot be used, or whose name misleads.
+    """Describes a file that cannot be used, or whose name misleads.
 
     Attributes:
       path: below the data root.
@@ -55,7 +55,7 @@ class Fault:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scan:
-    """What all files of a listing are.
+    """Holds the facts about all files of a listing.
 
     Attributes:
       listing: the images.
@@ -95,7 +95,7 @@ def scan(listing: Listing, *, max_pixels: int, advance: Callable[[], None]) -> S
 
 
 def in_threads(work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
-    """Results of `work` in the order of the tasks; few are in flight at any time."""
+    """Yields the results of `work` in the order of the tasks; few are in flight at any time."""
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
         for start in range(0, len(tasks), _CHUNK):
             yield from pool.map(work, tasks[start : start + _CHUNK])
@@ -117,7 +117,7 @@ def _measured(listing: Listing, index: int, *, max_pixels: int) -> tuple | Fault
 
 
 def _facts(content: bytes, *, max_pixels: int) -> tuple:
-    """A row of the table."""
+    """Returns the row of the table for a file's content."""
     with open_image(content, max_pixels=max_pixels) as image:
         rgb = to_rgb(image)
         header = read_header(image, content)
@@ -139,7 +139,10 @@ def _facts(content: bytes, *, max_pixels: int) -> tuple:
 
 
 def _shared(value: Any) -> Any:
-    """The value; of equal words always the same object, since a table holds each very often."""
+    """Returns the value; of equal words always the same object.
+
+    A table holds each word very often.
+    """
     return sys.intern(value) if isinstance(value, str) else value
 
 

@@ -35,19 +35,19 @@ def print_findings(findings: Findings, file: TextIO | None = None) -> None:
 
 
 def verdict(findings: Findings) -> str:
-    """The end of the matter in one line."""
+    """Returns the verdict of an audit in one line."""
     return "FAULTS: " + ", ".join(findings.faults) if findings.faults else "clean"
 
 
 def percent(score: CueScore) -> str:
-    """The AP in percent; a sign where it says nothing."""
+    """Returns the AP in percent; a sign where it means nothing."""
     if score.ap is None:
         return DASH
     return SAME if score.constant else f"{100 * score.ap:.0f}"
 
 
 def told(group: Group, score: CueScore) -> str:
-    """One line about what a cue tells."""
+    """Returns one line about what a cue reveals."""
     low, high = (f"{100 * end:.1f}" for end in score.chance or (0.5, 0.5))
     real, fake = map(printable, score.typical)
     return (
@@ -57,7 +57,7 @@ def told(group: Group, score: CueScore) -> str:
 
 
 def duplicate_kinds(findings: Findings) -> list[tuple[str, Found, bool]]:
-    """Each kind of duplicates: its title, what was found, whether it is a fault."""
+    """Returns each kind of duplicates: its title, what was found, whether it is a fault."""
     d = findings.duplicates
     return [
         ("exact duplicates across splits", d.exact_across_splits, True),
@@ -68,7 +68,7 @@ def duplicate_kinds(findings: Findings) -> list[tuple[str, Found, bool]]:
 
 
 def shown_cues(findings: Findings) -> list[int]:
-    """Places in CUES of those that differ between images of some group."""
+    """Returns the places in CUES of those that differ between images of some group."""
     return [
         place
         for place in range(len(CUES))

@@ -18,7 +18,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One entry of the archive's directory, as it says itself: nothing here is to be trusted.
+    """Describes one entry of the archive's directory, as stored: nothing of it is to be trusted.
 
     Attributes:
       name: path with forward slashes; that of a folder ends with one.
@@ -42,12 +42,12 @@ class Member:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it stands for a folder."""
+        """Returns whether the entry stands for a folder."""
         return self.name.endswith("/")
 
 
 class Archive:
-    """A zip in a file of parts."""
+    """Reads a zip in a file of parts."""
 
     def __init__(self, file: JoinedFile):
         """Reads the directory.
@@ -63,7 +63,7 @@ class Archive:
         self.members = tuple(self._members())
 
     def chunks(self, member: Member) -> Iterator[bytes]:
-        """The bytes of a member, its size and CRC-32 checked at the end.
+        """Yields the bytes of a member, its size and CRC-32 checked at the end.
 
         Raises:
           DamagedError: where they are not what the directory says.

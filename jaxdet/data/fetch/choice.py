@@ -11,7 +11,7 @@ from jaxdet.errors import UserError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to fetch.
+    """Describes how to fetch.
 
     Attributes:
       classes: classes or generators wanted; empty for all.
@@ -33,7 +33,7 @@ class Options:
 
 
 def choose_files(dataset: Dataset, options: Options) -> list[Address]:
-    """The files wanted, with the addresses to use.
+    """Returns the files wanted, with the addresses to use.
 
     Raises:
       UserError: where --only names none of them.
@@ -51,7 +51,7 @@ def choose_files(dataset: Dataset, options: Options) -> list[Address]:
 
 
 def choose_folders(dataset: Dataset, options: Options) -> tuple[str, ...]:
-    """Names of the classes or generators wanted.
+    """Returns the names of the classes or generators wanted.
 
     Raises:
       UserError: where --classes names one that the set has not.

@@ -17,7 +17,7 @@ HELP = "download a set of the catalogue, check it and unpack it; start again aft
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of `fetch`."""
+    """Adds the flags of `fetch`."""
     patience = Patience()
     parser.add_argument("name", nargs="?", metavar="NAME", help="what to fetch; see --list")
     parser.add_argument("--root", type=Path, metavar="DIR", help="where to put it")
@@ -88,7 +88,7 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 def _sorted(error: OSError, root: Path) -> UserError | RunFailedError:
-    """What the disk refused: the network's own errors never come this far."""
+    """Returns what to raise where the disk refused; the network's errors never come this far."""
     told = f"{error.filename or root}: {error.strerror or error}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
         return RunFailedError(f"{told}; start the same command again when it is mended")

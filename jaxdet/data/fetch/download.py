@@ -70,7 +70,7 @@ def discard(draft: Path) -> None:
 
 
 def _fill(file: "_Draft", address: Address, patience: Patience, meter: ProgressLine) -> str:
-    """SHA-256 of the draft, when all of it has come."""
+    """Receives the rest of the draft and returns its SHA-256, when all of it has come."""
     tries = Tries(patience, meter.say)
     meter.set(file.length)
     while not file.whole:
@@ -87,7 +87,7 @@ def _fill(file: "_Draft", address: Address, patience: Patience, meter: ProgressL
 def _receive(
     file: "_Draft", address: Address, tries: Tries, timeout: float, meter: ProgressLine
 ) -> None:
-    """What one answer brings."""
+    """Adds what one answer brings to the draft."""
     with open_at(address.url, file.length, timeout=timeout, only=file.version) as answer:
         file.take_up(answer, meter)
         for chunk in answer.chunks():
@@ -98,10 +98,10 @@ def _receive(
 
 
 class _Draft:
-    """The growing file, its running digest, and the version that it is a part of."""
+    """Holds the growing file, its running digest, and the version that it is a part of."""
 
     def __init__(self, path: Path, address: Address):
-        """Nothing is touched before the context is entered."""
+        """Touches nothing before the context is entered."""
         self._path, self._address = path, address
         self.version: Version | None = None
         self.length = self._furthest = 0
@@ -125,7 +125,7 @@ class _Draft:
 
     @property
     def whole(self) -> bool:
-        """Whether all bytes are there."""
+        """Returns whether all bytes are there."""
         return self.version is not None and self.length == self.version.size
 
     def take_up(self, answer: Answer, meter: ProgressLine) -> None:
@@ -157,7 +157,7 @@ class _Draft:
         meter.set(0)
 
     def append(self, chunk: bytes, meter: ProgressLine) -> bool:
-        """Adds bytes; whether there are more now than ever.
+        """Adds bytes and returns whether there are more now than ever.
 
         A server without ranges starts at zero each time: that alone is no progress.
 
@@ -177,7 +177,7 @@ class _Draft:
         return farther
 
     def finish(self) -> str:
-        """The digest, when all bytes are on disk."""
+        """Flushes all bytes to disk and returns the digest."""
         self._file.flush()
         os.fsync(self._file.fileno())
         return self._digest.hexdigest()
@@ -188,7 +188,7 @@ def _notes(draft: Path) -> Path:
 
 
 def _read_notes(draft: Path, address: Address) -> Version | None:
-    """The version that the draft is a part of; None where it must not be continued."""
+    """Returns the version that the draft is a part of; None where it must not be continued."""
     try:
         raw: dict[str, Any] = read_json(_notes(draft))
         version = Version(**{field.name: raw[field.name] for field in dataclasses.fields(Version)})

@@ -17,7 +17,7 @@ from jaxdet.workdir.files import check_regular, sha256
 
 
 class Files:
-    """The files of one root. Use as a context: it closes what it opened.
+    """Opens the files of one root; used as a context, closes what it opened.
 
     `downloaded` tells whether archives had to be brought as a whole.
     """
@@ -35,7 +35,7 @@ class Files:
         self._open.close()
 
     def place(self, address: Address) -> Path:
-        """Where an archive lies until it is unpacked."""
+        """Returns where an archive lies until it is unpacked."""
         return self._record.folder / address.name
 
     def bring(self, address: Address, target: Path) -> None:
@@ -63,18 +63,18 @@ class Files:
         self._say(f"{target}: fetched")
 
     def under_way(self, addresses: Sequence[Address]) -> bool:
-        """Whether a download of one of them broke off."""
+        """Returns whether a download of one of the files broke off."""
         return any(self._draft(address).exists() for address in addresses)
 
     def local_parts(self, addresses: Sequence[Address]) -> list[Part]:
-        """All of them on disk, downloaded where they were not."""
+        """Returns all of the files on disk, downloaded where they were not."""
         self.downloaded = True
         for address in addresses:
             self.bring(address, self.place(address))
         return [self._local_part(address) for address in addresses]
 
     def ranged_parts(self, addresses: Sequence[Address]) -> list[Part] | None:
-        """Each where it lies; None where the server gives whole files only."""
+        """Returns each file where it lies; None where the server gives whole files only."""
         parts: list[Part] = []
         for address in addresses:
             if os.path.lexists(self.place(address)):
@@ -96,7 +96,7 @@ class Files:
                 (self._record.folder / f"{address.name}{suffix}").unlink(missing_ok=True)
 
     def remove_damaged(self, addresses: Sequence[Address]) -> list[str]:
-        """Names of the archives removed, so that the next start fetches them anew.
+        """Removes damaged archives so that the next start fetches them anew; returns their names.
 
         One whose SHA-256 the catalogue knows is as published, and stays.
         """
@@ -113,7 +113,10 @@ class Files:
         return self._open.enter_context(contextlib.closing(LocalPart(self.place(address))))
 
     def _accept_existing(self, address: Address, path: Path) -> None:
-        """A file that fetch put there is known by its size; any other one is read."""
+        """Raises UserError unless a file that is there is the one that is wanted.
+
+        A file that fetch put there is known by its size; any other one is read.
+        """
         try:
             size = check_regular(path)
         except (OSError, ValueError) as error:

@@ -17,7 +17,7 @@ _LONGEST_PATH = 4096  # letters; PATH_MAX of Linux
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What is absurd for an archive of images.
+    """Describes the limits beyond which an archive of images is absurd.
 
     The largest real one holds 720,119 members; the largest image, of 17.5 megapixels, takes some
     50 MB; images hardly shrink when packed again.
@@ -33,7 +33,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A member and its path below the root."""
+    """Holds a member and its path below the root."""
 
     member: Member
     path: str
@@ -92,7 +92,10 @@ def _bad_name(name: str) -> str:
 
 
 def _refuse_collisions(members: Iterable[Member]) -> None:
-    """No two members under one name, nor one that differs in case or composition only."""
+    """Raises RunFailedError where two members would be one file, or one file and folder.
+
+    That holds for members under one name, and under names that differ in case or composition only.
+    """
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
     for member in members:
@@ -118,7 +121,9 @@ def _refuse_collisions(members: Iterable[Member]) -> None:
 def place_members(
     members: Iterable[Member], dataset: Dataset, *, chosen: Collection[str]
 ) -> list[Placed]:
-    """The images of the chosen folders with their places in the layout, in the archive's order.
+    """Returns the images of the chosen folders with their places in the layout.
+
+    They stand in the archive's order.
 
     Archives begin with the class or generator itself, or with one folder around them all. What
     lies in no label folder or is no image, and hidden files, stay behind.
@@ -142,7 +147,10 @@ def place_members(
 
 
 def _refuse_doubles(placed: Sequence[Placed]) -> None:
-    """Two folders around the same class could still send two members to one place."""
+    """Raises RunFailedError where two members would lie in one place.
+
+    Two folders around the same class could still send them there.
+    """
     seen: dict[str, Placed] = {}
     for one in placed:
         other = seen.setdefault(unicodedata.normalize("NFC", one.path).casefold(), one)
@@ -154,14 +162,17 @@ def _refuse_doubles(placed: Sequence[Placed]) -> None:
 
 
 def _homes(dataset: Dataset) -> Iterator[tuple[str, str]]:
-    """Where images lie below the split, `<folder>[/<category>]`, and in which folder that is."""
+    """Yields where images lie below the split, and in which folder that is.
+
+    The place is `<folder>[/<category>]`.
+    """
     for folder in dataset.folders:
         for category in folder.categories or ("",):
             yield f"{folder.name}/{category}".removesuffix("/"), folder.name
 
 
 def _home(member: Member, homes: Collection[str], dataset: Dataset) -> str:
-    """The member's home; '' where it is no image of the layout."""
+    """Returns the member's folder below the split; '' where it is no image of the layout."""
     steps = member.name.split("/")
     hidden = any(step.startswith(".") for step in steps) or steps[0] == "__MACOSX"
     if hidden or len(steps) < 3 or steps[-2] not in LABEL_FOLDERS or not is_image_name(steps[-1]):

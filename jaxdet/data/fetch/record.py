@@ -22,7 +22,10 @@ from jaxdet.workdir.lock import claimed
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Finished:
-    """What an earlier start unpacked: folders of the split, and whether archives were to stay."""
+    """Describes what an earlier start unpacked.
+
+    That is folders of the split, and whether archives were to stay.
+    """
 
     folders: tuple[str, ...]
     keep_archives: bool
@@ -48,12 +51,12 @@ class Record:
             yield
 
     def known_hash(self, name: str) -> str | None:
-        """SHA-256 under which a file was accepted before."""
+        """Returns the SHA-256 under which a file was accepted before; None where it was not."""
         entry = self._hashes().get(name)
         return entry["sha256"] if entry else None
 
     def known_size(self, name: str) -> int | None:
-        """Bytes of a file that was accepted before."""
+        """Returns the size of a file that was accepted before, bytes; None where it was not."""
         entry = self._hashes().get(name)
         return entry["size"] if entry else None
 
@@ -91,7 +94,7 @@ class Record:
         write_json(self._hashes_path, {k: v for k, v in self._hashes().items() if k != name})
 
     def finished(self, name: str) -> Finished | None:
-        """What is unpacked of a set; None where no start came to its end."""
+        """Returns what is unpacked of a set; None where no start came to its end."""
         path = within(self.folder, f"{name}.json")
         if not path.exists():
             return None
@@ -109,7 +112,7 @@ class Record:
         write_json(self.folder / f"{name}.json", finished)
 
     def manifest(self, name: str) -> dict[str, str]:
-        """SHA-256 by path below the root, of a set; empty where there is none."""
+        """Returns the SHA-256 by path below the root, of a set; empty where there is none."""
         return read_manifest(within(self.folder, f"{name}.sha256"))
 
     def keep_manifest(self, name: str, digests: Mapping[str, str]) -> None:
@@ -135,7 +138,7 @@ class Record:
 
 
 def read_manifest(path: Path) -> dict[str, str]:
-    """SHA-256 by path; empty where the file is missing.
+    """Returns the SHA-256 by path; empty where the file is missing.
 
     Raises:
       UserError: where it is no manifest.

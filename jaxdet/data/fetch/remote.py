@@ -25,7 +25,10 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523
 
 
 class TransientError(Exception):
-    """A failure that another try may mend; `wait` is how long the server asks to wait, seconds."""
+    """Signals a failure that another try may mend.
+
+    `wait` is how long the server asks to wait, seconds.
+    """
 
     def __init__(self, message: str, *, wait: float = 0.0):
         """Takes what the user reads in the end, should no try mend it."""
@@ -34,12 +37,12 @@ class TransientError(Exception):
 
 
 class RangeRefusedError(Exception):
-    """The server has nothing from that place on (416)."""
+    """Signals that the server has nothing from that place on (416)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long to bear with a server.
+    """Describes how long to bear with a server.
 
     Attributes:
       tries: in a row without one new byte before giving up.
@@ -54,7 +57,7 @@ class Patience:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Version:
-    """Which file an address gave, as far as the server tells; size in bytes."""
+    """Describes which file an address gave, as far as the server reports it; size in bytes."""
 
     url: str
     size: int
@@ -63,27 +66,30 @@ class Version:
 
     @property
     def validator(self) -> str | None:
-        """What If-Range may carry: a strong ETag, else the date (RFC 9110, 13.1.5)."""
+        """Returns what If-Range may carry: a strong ETag, else the date (RFC 9110, 13.1.5)."""
         if self.etag and not self.etag.startswith("W/"):
             return self.etag
         return self.last_modified
 
     def may_be(self, other: "Version") -> bool:
-        """Whether nothing tells the two apart; a partial answer may leave out the date."""
+        """Returns whether nothing sets two versions apart.
+
+        A partial answer may leave out the date.
+        """
         pairs = ((self.etag, other.etag), (self.last_modified, other.last_modified))
         return self.size == other.size and all(a == b for a, b in pairs if a and b)
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """An open answer: its body begins at byte `start` of the file `version`."""
+    """Holds an open answer: its body begins at byte `start` of the file `version`."""
 
     body: Any
     start: int
     version: Version
 
     def chunks(self) -> Iterator[bytes]:
-        """The body in pieces; ends where the connection ends.
+        """Yields the body in pieces; ends where the connection ends.
 
         Raises:
           TransientError: where the connection breaks.
@@ -102,11 +108,11 @@ class Tries:
     """Counts failures in a row, waits between them, gives up after the last."""
 
     def __init__(self, patience: Patience, say: Callable[[str], None]):
-        """`say` takes a line about each failure."""
+        """Takes the patience with a server, and `say`, which shows a line about each failure."""
         self._patience, self._say, self._failed = patience, say, 0
 
     def progressed(self) -> None:
-        """There are new bytes: failures before them are forgiven."""
+        """Forgives the failures so far, since there are new bytes."""
         self._failed = 0
 
     def failed(self, error: TransientError) -> None:
@@ -137,7 +143,9 @@ def open_at(
     only: Version | None = None,
     ranged: bool = False,
 ) -> Iterator[Answer]:
-    """The file's bytes from `start` up to `stop`, or all of it where the server will not part it.
+    """Opens the bytes of a file from `start` up to `stop`, and closes the connection at the end.
+
+    It is all of the file where the server will not part it.
 
     Args:
       url: http or https.
@@ -165,7 +173,7 @@ def open_at(
 
 
 def _place(url: str, body: Any, start: int, stop: int | None) -> tuple[int, int]:
-    """First byte and whole size, by the headers."""
+    """Returns the first byte of an answer and the file's whole size, by the headers."""
     kind = body.headers.get_content_type()
     if kind == "text/html":
         raise RunFailedError(f"{url}: answers with a web page instead of the file")

@@ -44,7 +44,7 @@ def fetch(dataset: Dataset, root: Path, *, options: Options, say: Callable[[str]
 
 
 def _is_there(dataset: Dataset, folders: Sequence[str], record: Record) -> bool:
-    """Whether an earlier start unpacked all of it and all of it still lies there."""
+    """Returns whether an earlier start unpacked all of it and all of it still lies there."""
     finished = record.finished(dataset.name)
     if finished is None or not set(folders) <= set(finished.folders):
         return False
@@ -93,7 +93,7 @@ def _unpack_parts(
 def _surprises(
     dataset: Dataset, folders: Sequence[str], digests: Mapping[str, str]
 ) -> Iterator[str]:
-    """Lines about folders that hold another number of images than was published."""
+    """Yields lines about folders that hold another number of images than was published."""
     counts = Counter(path.split("/")[1] for path in digests)
     for folder in dataset.folders:
         if folder.name in folders and counts[folder.name] != folder.real + folder.fake:
@@ -104,14 +104,14 @@ def _surprises(
 
 
 def _blame(error: DamagedError, addresses: Sequence[Address], files: Files) -> RunFailedError:
-    """The failure to report, after the files that are to blame were removed."""
+    """Removes the files that are to blame and returns the failure to report."""
     names = files.remove_damaged([addresses[number] for number in error.parts])
     removed = f"{', '.join(names)} proved damaged and was removed; " if names else ""
     return RunFailedError(f"{error}; {removed}start the same command again to continue")
 
 
 def _finished(folders: Sequence[str], keep_archives: bool, earlier: Finished | None) -> Finished:
-    """What is unpacked by now; archives once asked to stay go on staying."""
+    """Returns what is unpacked by now; archives once asked to stay go on staying."""
     if earlier is None:
         return Finished(folders=tuple(folders), keep_archives=keep_archives)
     both = sorted({*folders, *earlier.folders})

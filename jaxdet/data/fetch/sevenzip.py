@@ -17,7 +17,7 @@ _ZIP_MEMBER = b"PK\x03\x04"
 
 
 def open_stored_zip(parts: Sequence[Part]) -> JoinedFile:
-    """The zip inside the volumes of a 7z, as a file, without a copy of it.
+    """Opens the zip inside the volumes of a 7z as a file, without a copy of it.
 
     Raises:
       DamagedError: where the volumes are no such archive, or not all of it.
@@ -40,7 +40,7 @@ def open_stored_zip(parts: Sequence[Part]) -> JoinedFile:
 
 
 def _start_header(header: bytes) -> tuple[int, int, int]:
-    """Length of the packed stream; length and CRC-32 of the trailer behind it."""
+    """Returns the length of the packed stream, and length and CRC-32 of the trailer behind it."""
     if len(header) < _HEADER or header[:6] != _SIGNATURE:
         raise DamagedError("the first volume is not the beginning of a 7z archive", parts=[0])
     if zlib.crc32(header[12:]) != struct.unpack_from("<I", header, 8)[0]:

@@ -20,7 +20,7 @@ _CHUNK = 2**20
 def unpack(
     archive: Archive, placed: Sequence[Placed], root: Path, *, meter: ProgressLine
 ) -> dict[str, str]:
-    """SHA-256 of each file by its path below the root, now that all of them are there.
+    """Unpacks files below a root; returns the SHA-256 of each by its path, once all are there.
 
     A file that is there already is read instead of written.
 
@@ -63,7 +63,7 @@ def require_space(folder: Path, needed: int) -> None:
 
 
 def _holds_bytes(path: Path) -> bool:
-    """Whether something lies there that could be somebody's."""
+    """Returns whether something lies at a path that could be somebody's."""
     return os.path.lexists(path) and (not path.is_file() or path.stat().st_size > 0)
 
 

@@ -26,16 +26,16 @@ _AHEAD = 16 * 2**20
 
 
 class Part(Protocol):
-    """Bytes that can be read from any place."""
+    """Reads bytes from any place."""
 
     size: int
 
     def read_at(self, start: int, stop: int) -> bytes:
-        """Exactly the bytes from `start` up to `stop`, both within the part."""
+        """Returns exactly the bytes from `start` up to `stop`, both within the part."""
 
 
 class LocalPart:
-    """A file on disk."""
+    """Reads a file on disk."""
 
     def __init__(self, path: Path):
         """Opens it."""
@@ -43,7 +43,7 @@ class LocalPart:
         self.size = os.fstat(self._file.fileno()).st_size
 
     def read_at(self, start: int, stop: int) -> bytes:
-        """See Part."""
+        """Returns the bytes of a range; see Part."""
         content = bytearray()
         while len(content) < stop - start:
             piece = os.pread(self._file.fileno(), stop - start - len(content), start + len(content))
@@ -58,7 +58,7 @@ class LocalPart:
 
 
 class DamagedError(Exception):
-    """An archive that is not what it says; `parts` are the numbers of those to blame."""
+    """Signals that an archive is not what it claims; `parts` are the numbers of those to blame."""
 
     def __init__(self, message: str, *, parts: Sequence[int]):
         """Takes what the user reads."""
@@ -67,11 +67,11 @@ class DamagedError(Exception):
 
 
 class NoRangesError(Exception):
-    """The server gives whole files only."""
+    """Signals that the server gives whole files only."""
 
 
 class RemotePart:
-    """A file behind an address, read by ranges."""
+    """Reads a file behind an address by ranges."""
 
     _version: Version | None = None  # of the first answer; all others must be the same
 
@@ -87,7 +87,10 @@ class RemotePart:
         self.size = self._version.size
 
     def read_at(self, start: int, stop: int) -> bytes:
-        """See Part; broken connections are taken up where they broke."""
+        """Returns the bytes of a range; see Part.
+
+        Broken connections are taken up where they broke.
+        """
         content = bytearray()
         tries = Tries(self._patience, self._say)
         while len(content) < stop - start:
@@ -125,10 +128,13 @@ class RemotePart:
 
 
 class JoinedFile(io.RawIOBase):
-    """A read-only, seekable file: bytes [start, start + length) of parts laid end to end."""
+    """Reads parts laid end to end as one seekable file.
+
+    It is read-only and holds the parts' bytes [start, start + length).
+    """
 
     def __init__(self, parts: Sequence[Part], *, start: int = 0, length: int | None = None):
-        """`length` None reaches to the end of the last part."""
+        """Joins the parts; a `length` of None reaches to the end of the last part."""
         super().__init__()
         self._parts = parts
         self._ends = list(accumulate(part.size for part in parts))
@@ -149,20 +155,20 @@ class JoinedFile(io.RawIOBase):
         self._spans = merged
 
     def parts_of(self, start: int, stop: int) -> range:
-        """Numbers of the parts that hold the bytes from `start` up to `stop`."""
+        """Returns the numbers of the parts that hold the bytes from `start` up to `stop`."""
         first = bisect_right(self._ends, self._start + start)
         return range(first, bisect_right(self._ends, self._start + stop - 1) + 1)
 
     def readable(self) -> bool:
-        """Yes."""
+        """Returns True: it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Yes."""
+        """Returns True: it can go to any place."""
         return True
 
     def tell(self) -> int:
-        """The place of the next read."""
+        """Returns the place of the next read."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -174,7 +180,7 @@ class JoinedFile(io.RawIOBase):
         return self._position
 
     def read(self, size: int | None = -1) -> bytes:
-        """All the bytes asked for, up to the end of the file."""
+        """Returns all the bytes asked for, up to the end of the file."""
         wanted = self.length if size is None or size < 0 else size
         stop = max(self._position, min(self._position + wanted, self.length))
         if stop - self._position > _LARGEST_READ:
@@ -191,14 +197,14 @@ class JoinedFile(io.RawIOBase):
         return self._ahead[offset : offset + stop - start]
 
     def _reach(self, start: int, stop: int) -> int:
-        """How far to read: into the span that is expected here, as far as one request goes."""
+        """Returns where to read to: into the span expected here, as far as one request goes."""
         place = bisect_right(self._spans, (start, self.length)) - 1
         if place < 0:
             return stop
         return max(stop, min(self._spans[place][1], start + _AHEAD))
 
     def _gather(self, start: int, stop: int) -> bytes:
-        """The bytes out of one part or several."""
+        """Returns the bytes of a range out of one part or several."""
         content = bytearray()
         for number in self.parts_of(start, stop) if stop > start else ():
             part = self._parts[number]

@@ -22,7 +22,7 @@ _MOST_DOUBTS = 0.1
 
 
 def gaussian_blur(image: np.ndarray, *, sigma: float, backend: str = "faithful") -> np.ndarray:
-    """The image blurred channel by channel.
+    """Blurs an image channel by channel.
 
     Args:
       image: u8 [H, W, 3], channels in any order.
@@ -51,7 +51,7 @@ def gaussian_blur(image: np.ndarray, *, sigma: float, backend: str = "faithful")
 
 
 def blur_radius(sigma: float) -> int:
-    """How far a blurred pixel looks, pixels."""
+    """Returns the radius of the blur's kernel, pixels."""
     return int(_TRUNCATE * sigma + 0.5)
 
 
@@ -69,7 +69,7 @@ def _blur_once(image: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _kernel(sigma: float) -> np.ndarray:
-    """SciPy's weights, f64 [2 * radius + 1] (ndimage/_filters.py, `_gaussian_kernel1d`)."""
+    """Returns SciPy's weights, f64 [2 * radius + 1] (ndimage/_filters.py, `_gaussian_kernel1d`)."""
     radius = blur_radius(sigma)
     places = np.arange(-radius, radius + 1)
     weights = np.exp(-0.5 / (sigma * sigma) * places**2)
@@ -77,7 +77,7 @@ def _kernel(sigma: float) -> np.ndarray:
 
 
 def _truncated(image: np.ndarray, sigma: float, *, axis: int) -> np.ndarray:
-    """One axis filtered and truncated, bit for bit SciPy's.
+    """Returns the image filtered along one axis and truncated, bit for bit SciPy's.
 
     A filter in float32 settles every level that it does not leave within its own rounding of a
     whole number; only the others are summed again in SciPy's float64 and order.
@@ -102,9 +102,10 @@ def _axis_by_scipy(image: np.ndarray, sigma: float, axis: int) -> np.ndarray:
 
 
 def _sums(image: np.ndarray, weights: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
-    """Filtered levels f64 [N] at places of the flat image, in the order in which SciPy adds.
+    """Returns filtered levels f64 [N] at places of the flat image.
 
-    The centre, then pairs from the outermost in (ndimage/src/ni_filters.c, NI_Correlate1D).
+    In the order in which SciPy adds: the centre, then pairs from the outermost in
+    (ndimage/src/ni_filters.c, NI_Correlate1D).
     """
     radius = len(weights) // 2
     down, along = (radius, 0) if axis == 0 else (0, radius)
@@ -121,7 +122,10 @@ def _sums(image: np.ndarray, weights: np.ndarray, places: np.ndarray, axis: int)
 
 @functools.cache
 def _is_exact_here() -> bool:
-    """Whether SciPy on this machine adds as assumed; a compiler that fuses operations may not."""
+    """Returns whether SciPy on this machine adds as assumed.
+
+    A compiler that fuses operations may not.
+    """
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (48, 40, 3), dtype=np.uint8)
     flat = np.repeat(np.repeat(noise[::8, ::8], 8, axis=0), 8, axis=1)

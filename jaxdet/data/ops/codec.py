@@ -121,7 +121,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def jpeg(image: np.ndarray, *, quality: int, codec: str = "cv2", order: str = "rgb") -> np.ndarray:
-    """The image compressed to JPEG in memory and decoded again, chroma at half resolution.
+    """Compresses an image to JPEG in memory and decodes it again, chroma at half resolution.
 
     Args:
       image: u8 [H, W, 3].
@@ -152,7 +152,7 @@ def jpeg(image: np.ndarray, *, quality: int, codec: str = "cv2", order: str = "r
 
 
 def swap_channels(image: np.ndarray) -> np.ndarray:
-    """A copy u8 [H, W, 3] with red and blue exchanged."""
+    """Returns a copy u8 [H, W, 3] with red and blue exchanged."""
     swapped: np.ndarray = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     return swapped
 

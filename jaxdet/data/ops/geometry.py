@@ -8,9 +8,10 @@ from jaxdet.data.ops.sides import check_made
 
 
 def resize_shorter(image: np.ndarray, *, size: int) -> np.ndarray:
-    """The image with its shorter side at `size` pixels, by Pillow's antialiased bilinear filter.
+    """Resizes an image so that its shorter side has `size` pixels.
 
-    The longer side is truncated to whole pixels, as torchvision does.
+    By Pillow's antialiased bilinear filter. The longer side is truncated to whole pixels, as
+    torchvision does.
 
     Args:
       image: u8 [H, W, 3].
@@ -33,14 +34,15 @@ def resize_shorter(image: np.ndarray, *, size: int) -> np.ndarray:
 
 
 def crop_at(image: np.ndarray, *, top: int, left: int, size: int) -> np.ndarray:
-    """The square u8 [size, size, 3] whose upper left corner is (top, left)."""
+    """Returns the square u8 [size, size, 3] whose upper left corner is (top, left)."""
     return image[top : top + size, left : left + size]
 
 
 def center_crop(image: np.ndarray, *, size: int) -> np.ndarray:
-    """The middle u8 [size, size, 3]; a smaller image is first padded with black on both sides.
+    """Returns the middle of an image, u8 [size, size, 3].
 
-    See `pad_to`. No more than the middle is padded: a strip would become a large square.
+    A smaller image is first padded with black on both sides; see `pad_to`. No more than the middle
+    is padded: a strip would become a large square.
     """
     height, width = image.shape[:2]
     top, left = (max(center_corner(side, size), 0) for side in (height, width))
@@ -48,7 +50,7 @@ def center_crop(image: np.ndarray, *, size: int) -> np.ndarray:
 
 
 def pad_to(image: np.ndarray, *, size: int) -> np.ndarray:
-    """The image u8 [H, W, 3] with black around it where a side is shorter than `size` pixels.
+    """Pads an image, u8 [H, W, 3], with black where a side is shorter than `size` pixels.
 
     The odd pixel of padding is at the bottom and right, as in torchvision's centre crop.
 
@@ -65,7 +67,7 @@ def pad_to(image: np.ndarray, *, size: int) -> np.ndarray:
 
 
 def scale(image: np.ndarray, *, factor: float) -> np.ndarray:
-    """Both sides times the factor, by Pillow's antialiased bilinear filter.
+    """Scales both sides by the factor, by Pillow's antialiased bilinear filter.
 
     Args:
       image: u8 [H, W, 3].
@@ -90,10 +92,13 @@ def rescale(image: np.ndarray, *, factor: float) -> np.ndarray:
 
 
 def center_corner(length: int, size: int) -> int:
-    """Where the middle `size` of `length` pixels begin, rounded to even as torchvision does."""
+    """Returns where the middle `size` of `length` pixels begin.
+
+    Rounded to even, as torchvision does.
+    """
     return round((length - size) / 2)
 
 
 def flip(image: np.ndarray) -> np.ndarray:
-    """The image mirrored left to right."""
+    """Mirrors an image left to right."""
     return cv2.flip(image, 1)

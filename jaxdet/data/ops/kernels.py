@@ -9,7 +9,7 @@ _BORDER = cv2.BORDER_REFLECT_101
 
 
 def three_tap_blur(image: np.ndarray, *, sigma_x: float, sigma_y: float) -> np.ndarray:
-    """The gaussian_blur of torchvision with a kernel of 3 x 3, whatever the deviation.
+    """Applies torchvision's gaussian_blur with a kernel of 3 x 3, whatever the deviation.
 
     Frank and Holz (transforms.py) blur so: three taps are a far weaker blur than Wang et al.'s.
 
@@ -28,7 +28,7 @@ def three_tap_blur(image: np.ndarray, *, sigma_x: float, sigma_y: float) -> np.n
 
 
 def kernel_blur(image: np.ndarray, *, size: int) -> np.ndarray:
-    """OpenCV's Gaussian blur by the side of its kernel, whose deviation follows from it.
+    """Applies OpenCV's Gaussian blur by the side of its kernel, from which the deviation follows.
 
     Xuan et al. 2019 draw 1, 3, 5 or 7; 1 leaves the image as it is.
 
@@ -43,6 +43,6 @@ def kernel_blur(image: np.ndarray, *, size: int) -> np.ndarray:
 
 
 def _three_taps(sigma: float) -> np.ndarray:
-    """f32 [3], the density at -1, 0 and 1, to sum 1."""
+    """Returns the three taps, f32 [3]: the density at -1, 0 and 1, to sum 1."""
     side = np.exp(-0.5 / (sigma * sigma)) if sigma > 1e-3 else 0.0
     return np.array([side, 1.0, side], np.float32) / np.float32(1 + 2 * side)

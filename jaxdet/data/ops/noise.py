@@ -7,7 +7,7 @@ _ROWS = 512
 
 
 def add_noise(image: np.ndarray, *, sigma: float, rng: np.random.Generator) -> np.ndarray:
-    """The image with independent Gaussian noise on each channel of each pixel.
+    """Adds independent Gaussian noise to each channel of each pixel of an image.
 
     Args:
       image: u8 [H, W, 3], channels in any order.

@@ -15,15 +15,15 @@ _ONE_LARGE = threading.RLock()
 
 
 class RefusedError(ValueError):
-    """An image that is perhaps intact, but not read here; the text says why."""
+    """Signals that an image, perhaps intact, is not read here; the text gives the reason."""
 
 
 class RefusedSizeError(RefusedError):
-    """An image that is perhaps intact, but too large or of an absurd shape."""
+    """Signals that an image, perhaps intact, is too large or of an absurd shape."""
 
 
 class LimitError(RefusedSizeError):
-    """An image that is larger than an option allows.
+    """Signals that an image is larger than an option allows.
 
     Attributes:
       what: is too large, up to the option's name.
