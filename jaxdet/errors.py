@@ -33,7 +33,7 @@ _LONGEST = 5000
 
 
 class UserError(Exception):
-    """A mistake in what was asked for: names the file or option and what to do."""
+    """Reports a mistake in what was asked for: names the file or option and what to do."""
 
 
 class ListedError(UserError):
@@ -50,19 +50,21 @@ class BadArgumentError(UserError, ValueError, TypeError):
 
 
 class BadImageError(UserError):
-    """An image file that cannot be read; the message names it and says why."""
+    """Reports an image file that cannot be read; the message names it and gives the reason."""
 
 
 class MissingLibraryError(UserError, ImportError):
-    """A library that is not installed or cannot be loaded; the message says what to install."""
+    """Reports a library that is missing or cannot be loaded; the message names what to install."""
 
 
 class RunFailedError(Exception):
-    """A run that cannot go on, through no mistake in the command (NaN loss, lost data)."""
+    """Signals that a run cannot go on, through no mistake in the command (NaN loss, lost data)."""
 
 
 class Stopped(BaseException):
-    """The process was asked by a signal to end. No `except Exception` takes it for an error.
+    """Signals that the process was asked by a signal to end.
+
+    No `except Exception` takes it for an error.
 
     Attributes:
       signum: the signal.
@@ -81,7 +83,7 @@ class Stopped(BaseException):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, as every other mistake's."""
+    """Parses a command line and reports a mistake in one line, as every other mistake is."""
 
     def __init__(self, *args: Any, **options: Any):
         """Takes what ArgumentParser takes; options are never abbreviated, paths never empty."""
@@ -107,11 +109,11 @@ _KINDS = {"int": "whole number", "float": "number"}
 
 
 class DiskFullError(RunFailedError):
-    """What could not be written since the disk, or the user's share of it, is full."""
+    """Reports what could not be written since the disk, or the user's quota, is full."""
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Whether the disk, or this user's share of it, is full."""
+    """Returns whether the disk, or this user's quota, is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -142,7 +144,7 @@ def writing_to(path: os.PathLike[str]) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, without the details that libraries put below."""
+    """Returns the first line of an error, without the details that libraries put below."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 

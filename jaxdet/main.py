@@ -91,7 +91,7 @@ def _define(values: "flags.FlagValues") -> None:
 
 
 def _take_file(argv: list[str]) -> tuple[str, list[str]]:
-    """The value of --config and the other arguments."""
+    """Returns the value of --config and the other arguments."""
     files, others = [], []
     arguments = iter(argv)
     for argument in arguments:

@@ -12,7 +12,7 @@ from jaxdet.streams import printable
 def render(
     template: Path, context: Mapping[str, Any], *, filters: Mapping[str, Callable[..., Any]]
 ) -> str:
-    """The page as text; equal contexts give equal text.
+    """Returns the page as text; equal contexts give equal text.
 
     Whatever the context holds is escaped, and a name that it lacks is an error.
 
@@ -33,7 +33,7 @@ def render(
 
 
 def spreadsheet_safe(text: str) -> str:
-    """The text for a cell of CSV, printable, behind an apostrophe where it could be a formula.
+    """Returns the printable text for a CSV cell, behind an apostrophe if it could be a formula.
 
     Spreadsheets run what begins so, whoever wrote it (OWASP, CSV injection).
     """

@@ -29,7 +29,10 @@ _hushed = False
 
 
 class ProgressLine:
-    """How far a long work is, and what is left of it. Use as a context."""
+    """Reports how far a long task is, and what is left of it.
+
+    Use as a context manager.
+    """
 
     def __init__(self, title: str, *, total: int | None, done: int = 0, unit: str = "steps"):
         """Begins at `done` of `total` (None where nobody knows); bytes are told in MB and GB."""
@@ -79,7 +82,7 @@ class ProgressLine:
             say(f"{self._title}: {self._line()} {note}")
 
     def say(self, line: str) -> None:
-        """A line that stays, above the bar where there is one."""
+        """Logs a line that stays, above the bar where there is one."""
         if self._bar is not None:
             self._bar.console.print(printable(line), markup=False, highlight=False)
         else:
@@ -100,19 +103,19 @@ class ProgressLine:
 
 
 def say(line: str) -> None:
-    """One line to whoever watches, on stderr: results alone go to stdout."""
+    """Logs one line to stderr: results alone go to stdout."""
     if not _hushed:
         streams.tell(line)
 
 
 def hush(flag: bool) -> None:
-    """Whether this process says nothing from now on, as all but the first of a run."""
+    """Silences this process, as all but the first of a run are, or lets it log again."""
     global _hushed
     _hushed = flag
 
 
 def size_text(count: float) -> str:
-    """Bytes in the unit that suits them: '74.9 GB'."""
+    """Returns a number of bytes in the unit that suits it: '74.9 GB'."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -11,7 +11,7 @@ from typing import Self
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """A range of numbers, each end included or left out.
+    """Describes a range of numbers, each end included or left out.
 
     Attributes:
       low: its lower end.

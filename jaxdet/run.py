@@ -189,7 +189,7 @@ def _work(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> None
 
 
 def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
-    """Whether the results of this config are there, and what was asked for besides them."""
+    """Returns whether the results of this config are there, and what was asked for besides them."""
     if not folder.results.exists() or not has_begun(folder) or find_changes(config, folder):
         return False
     results = read_results(folder.results)
@@ -273,7 +273,7 @@ def _weights(
     folder: RunFolder,
     devices: Mesh,
 ) -> tuple[Variables, dict[str, Any]]:
-    """The variables that are scored, and what `results.json` says of them."""
+    """Returns the variables that are scored, and what `results.json` reports of them."""
     if training is None:
         return evaluated_variables(config, detector, devices)
     found = restore_variables(folder, config, config.checkpoint_choice, devices)

@@ -16,29 +16,35 @@ MULTIPLE = 4  # two halvings: sides must be multiples of this to come out at the
 
 
 def get_upsampler(name: str) -> Callable[[int], nn.Module]:
-    """The factory `channels -> module` of an upsampling; KeyError names the known ones."""
+    """Returns the factory `channels -> module` of an upsampling; KeyError names the known ones."""
     if name not in UPSAMPLERS:
         raise KeyError(f"unknown upsampling {name!r}; known: {', '.join(UPSAMPLERS)}")
     return UPSAMPLERS[name]
 
 
 def transposed4(channels: int) -> nn.Module:
-    """Transposed convolution 4x4, stride 2, as in DCGAN: the stride divides the kernel."""
+    """Returns a transposed convolution 4x4, stride 2, as in DCGAN.
+
+    The stride divides the kernel.
+    """
     return nn.ConvTranspose(channels, (4, 4), strides=(2, 2))
 
 
 def transposed3(channels: int) -> nn.Module:
-    """Transposed convolution 3x3, stride 2: the stride does not divide the kernel."""
+    """Returns a transposed convolution 3x3, stride 2.
+
+    The stride does not divide the kernel.
+    """
     return nn.ConvTranspose(channels, (3, 3), strides=(2, 2))
 
 
 def nearest(channels: int) -> nn.Module:
-    """Each pixel repeated 2x2, then a convolution 3x3, as in ProGAN."""
+    """Returns a layer that repeats each pixel 2x2, then convolves 3x3, as in ProGAN."""
     return ResizeConv(channels, method="nearest")
 
 
 def bilinear(channels: int) -> nn.Module:
-    """Bilinear resize, then a convolution 3x3."""
+    """Returns a layer that resizes bilinearly to twice the size, then convolves 3x3."""
     return ResizeConv(channels, method="bilinear")
 
 
@@ -50,7 +56,7 @@ class ResizeConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """f32 [B, H, W, C] -> f32 [B, 2H, 2W, channels]."""
+        """Doubles both sides: f32 [B, H, W, C] -> f32 [B, 2H, 2W, channels]."""
         b, h, w, c = x.shape
         x = jax.image.resize(x, (b, 2 * h, 2 * w, c), self.method)
         return nn.Conv(self.channels, (3, 3))(x)
@@ -66,7 +72,7 @@ class PixelShuffle(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """f32 [B, H, W, C] -> f32 [B, 2H, 2W, channels]."""
+        """Doubles both sides: f32 [B, H, W, C] -> f32 [B, 2H, 2W, channels]."""
         b, h, w, _ = x.shape
         x = nn.Conv(4 * self.channels, (3, 3))(x)
         x = x.reshape(b, h, w, 2, 2, self.channels)
@@ -74,7 +80,7 @@ class PixelShuffle(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """An image squeezed to a quarter of its sides and drawn again from there."""
+    """Encodes an image to a quarter of its sides and decodes it from there."""
 
     upsampling: str  # a name in UPSAMPLERS
     channels: int = 32  # at half size
@@ -82,7 +88,7 @@ class Autoencoder(nn.Module):
 
     @nn.compact
     def __call__(self, image: jax.Array) -> jax.Array:
-        """f32 [B, H, W, 3] in -1..1 -> f32 of the same shape, about -1..1.
+        """Reconstructs images: f32 [B, H, W, 3] in -1..1 -> f32 of the same shape, about -1..1.
 
         H and W are multiples of MULTIPLE.
         """

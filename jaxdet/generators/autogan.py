@@ -28,7 +28,10 @@ _NORMAL = nn.initializers.normal(0.02)
 
 @dataclass(frozen=True)
 class AutoganSettings(CutSettings):
-    """What the dataset is a function of. All but the numbers of images is the source's."""
+    """Holds the settings that the dataset is a function of.
+
+    All but the size and the numbers of images is the source's.
+    """
 
     method: str = "autogan"
     size: int = 128  # 256 in the source, for photographs of 512 pixels and more
@@ -49,12 +52,15 @@ class AutoganSettings(CutSettings):
 
     @property
     def steps(self) -> int:
-        """Updates of the generator."""
+        """Returns the number of updates of the generator."""
         return self.epochs * max(self.train_images // self.batch_size, 1)
 
 
 class ResidualGenerator(nn.Module):
-    """An image through two halvings, residual blocks and two doublings; instance normalisation."""
+    """Translates an image by two halvings, residual blocks and two doublings.
+
+    Normalisation is by instance.
+    """
 
     width: int
     blocks: int
@@ -62,7 +68,7 @@ class ResidualGenerator(nn.Module):
 
     @nn.compact
     def __call__(self, image: jax.Array) -> jax.Array:
-        """f32 [B, S, S, 3] in -1..1 -> the same; S a multiple of 4."""
+        """Translates images: f32 [B, S, S, 3] in -1..1 -> the same; S is a multiple of 4."""
         x = _normalised(_conv(self.width, 7)(_reflected(image, 3)))
         for times in (2, 4):
             x = _normalised(_conv(times * self.width, 3, strides=2, padding=1)(x))
@@ -74,7 +80,7 @@ class ResidualGenerator(nn.Module):
         return jnp.tanh(_conv(3, 7, use_bias=True)(_reflected(x, 3)))
 
     def double(self, x: jax.Array, *, channels: int) -> jax.Array:
-        """f32 [B, S, S, C] -> f32 [B, 2S, 2S, channels]."""
+        """Doubles both sides: f32 [B, S, S, C] -> f32 [B, 2S, 2S, channels]."""
         if self.upsampling == "nearest":
             x = x.repeat(2, axis=1).repeat(2, axis=2)
             return _conv(channels, 3, padding=1)(x)
@@ -86,13 +92,13 @@ class ResidualGenerator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """One number for each patch of 70x70 pixels."""
+    """Scores each patch of 70x70 pixels by one number."""
 
     width: int
 
     @nn.compact
     def __call__(self, image: jax.Array) -> jax.Array:
-        """f32 [B, S, S, 3] -> f32 [B, S / 8 - 2, S / 8 - 2], 1 = real."""
+        """Scores the patches: f32 [B, S, S, 3] -> f32 [B, S / 8 - 2, S / 8 - 2], 1 = real."""
         x = nn.leaky_relu(_conv(self.width, 4, strides=2, padding=1, use_bias=True)(image), 0.2)
         for times, strides in ((2, 2), (4, 2), (8, 1)):
             x = _conv(times * self.width, 4, strides=strides, padding=1)(x)
@@ -130,24 +136,27 @@ def _normalised(x: jax.Array) -> jax.Array:
 
 
 def discriminator_loss(real: jax.Array, fake: jax.Array) -> jax.Array:
-    """LSGAN: half of the mean squares of real - 1 and of fake, maps of any shape."""
+    """Returns the LSGAN loss of the discriminator on maps of any shape.
+
+    Half the sum of the mean squares of real - 1 and of fake.
+    """
     return 0.5 * (((real - 1) ** 2).mean() + (fake**2).mean())
 
 
 def generator_loss(fake: jax.Array) -> jax.Array:
-    """LSGAN: the mean square of fake - 1."""
+    """Returns the LSGAN loss of the generator: the mean square of fake - 1."""
     return ((fake - 1) ** 2).mean()
 
 
 def make_rate(settings: AutoganSettings) -> optax.Schedule:
-    """The learning rate: constant for the first half of the updates, then linear to 0."""
+    """Returns the learning rate: constant for the first half of the updates, then linear to 0."""
     half = settings.steps // 2
     return optax.linear_schedule(RATE, 0.0, settings.steps - half, half)
 
 
 @functools.cache
 def make_autogan(settings: AutoganSettings) -> Game:
-    """The game of these settings."""
+    """Returns the training of an AutoGAN with these settings, as a `Game`."""
     generator = ResidualGenerator(settings.width, settings.blocks, settings.upsampling)
     discriminator = PatchDiscriminator(settings.width)
     adam = optax.adam(make_rate(settings), b1=0.5)

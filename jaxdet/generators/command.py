@@ -18,7 +18,7 @@ METHODS = (BUILT_IN, "dip", "autogan", "dcgan", "wgan_gp")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of all methods; those left out have the defaults of the method's settings."""
+    """Adds the flags of all methods; those left out have the defaults of the method's settings."""
     left_out = argparse.SUPPRESS
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="where to make it")
     parser.add_argument(

@@ -31,7 +31,10 @@ def _around_one(key: jax.Array, shape: Any, dtype: Any = jnp.float32) -> jax.Arr
 
 @dataclass(frozen=True)
 class DcganSettings(CutSettings):
-    """What the dataset is a function of. Rates and batch are the paper's, steps ours."""
+    """Holds the settings that the dataset is a function of.
+
+    Rates and batch are the paper's, steps ours.
+    """
 
     method: str = "dcgan"
     size: int = 128  # as Xuan et al.
@@ -48,14 +51,17 @@ class DcganSettings(CutSettings):
 
 
 class Generator(nn.Module):
-    """Noise to an image through transposed convolutions; halves the channels as sides double."""
+    """Turns noise into an image by transposed convolutions; halves the channels as sides double."""
 
     size: int
     width: int  # channels before the last layer
 
     @nn.compact
     def __call__(self, noise: jax.Array, *, train: bool) -> jax.Array:
-        """f32 [B, NOISE] -> f32 [B, size, size, 3] in -1..1; `train` normalises by the batch."""
+        """Generates images: f32 [B, NOISE] -> f32 [B, size, size, 3] in -1..1.
+
+        `train` normalises by the batch.
+        """
         channels = self.width * self.size // 8  # 4x4 pixels, then size / 8 halvings of channels
         x = nn.ConvTranspose(
             channels, (4, 4), padding="VALID", use_bias=False, kernel_init=_NORMAL
@@ -69,13 +75,16 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Convolutions 4x4 of stride 2 down to 4x4 pixels, then one number; normalised by the batch."""
+    """Scores an image by one number, normalised by the batch.
+
+    Convolutions 4x4 of stride 2 lead down to 4x4 pixels, one more to the number.
+    """
 
     width: int
 
     @nn.compact
     def __call__(self, image: jax.Array) -> jax.Array:
-        """f32 [B, S, S, 3] -> logits f32 [B], above 0 = real."""
+        """Scores images: f32 [B, S, S, 3] -> logits f32 [B], above 0 = real."""
         x, channels = nn.leaky_relu(_halved(self.width)(image), 0.2), self.width
         while x.shape[1] > 4:
             channels *= 2
@@ -101,18 +110,18 @@ def _halved(channels: int, *, use_bias: bool = True) -> nn.Conv:
 
 
 def discriminator_loss(real: jax.Array, fake: jax.Array) -> jax.Array:
-    """Cross-entropy of logits [B] on reals (1) and on fakes (0), the sum of both means."""
+    """Returns the cross-entropy of logits [B] on reals (1) and fakes (0), the sum of both means."""
     return jax.nn.softplus(-real).mean() + jax.nn.softplus(fake).mean()
 
 
 def generator_loss(fake: jax.Array) -> jax.Array:
-    """Cross-entropy of logits [B] on fakes, taken for reals: the form that does not saturate."""
+    """Returns the non-saturating loss: cross-entropy of logits [B] on fakes, taken for reals."""
     return jax.nn.softplus(-fake).mean()
 
 
 @functools.cache
 def make_dcgan(settings: DcganSettings) -> Game:
-    """The game of these settings."""
+    """Returns the training of a DCGAN with these settings, as a `Game`."""
     generator = Generator(settings.size, settings.width)
     discriminator = Discriminator(settings.width)
     adam = optax.adam(RATE, b1=0.5)
@@ -161,7 +170,7 @@ def make_dcgan(settings: DcganSettings) -> Game:
 
 
 def start(*, generator: Any, discriminator: Any, adam: optax.GradientTransformation) -> State:
-    """The state before the first update: both networks' variables, their moments, the step."""
+    """Returns the state before the first update: both networks' variables and moments, the step."""
     return {
         "step": jnp.zeros((), jnp.int32),
         "generator": generator,
@@ -174,12 +183,12 @@ def start(*, generator: Any, discriminator: Any, adam: optax.GradientTransformat
 
 
 def update_key(seed: int, step: jax.Array) -> jax.Array:
-    """The key from which all randomness of one update comes."""
+    """Returns the key from which all randomness of one update comes."""
     return jax.random.fold_in(jax.random.key(seed + 1), step)
 
 
 def generate(generator: Generator, state: State, params: Any, noise: jax.Array) -> Any:
-    """Fakes of noise [B, NOISE] by the batch's statistics, and the running ones after it."""
+    """Returns fakes of noise [B, NOISE] by batch statistics, and the running ones after it."""
     variables = {**state["generator"], "params": params}
     return generator.apply(variables, noise, train=True, mutable=["batch_stats"])
 
@@ -192,7 +201,10 @@ def descend(
     adam: optax.GradientTransformation,
     stats: Any = None,
 ) -> State:
-    """The state after one step of Adam of one network; `stats` are its new running statistics."""
+    """Returns the state after one step of Adam of one network.
+
+    `stats` are its new running statistics.
+    """
     params = state[network]["params"]
     change, moments = adam.update(gradient, state["moments"][network], params)
     variables = {**state[network], **(stats or {}), "params": optax.apply_updates(params, change)}
@@ -200,12 +212,15 @@ def descend(
 
 
 def finish(state: State) -> State:
-    """The state with its update counted."""
+    """Returns the state with its update counted."""
     return {**state, "step": state["step"] + 1}
 
 
 def make_draw(generator: Generator, seed: int) -> Any:
-    """The compiled samples of given rows, by the running statistics: each a function of its row."""
+    """Returns the compiled sampler of given rows, by the running statistics.
+
+    Each sample is a function of its row.
+    """
 
     @jax.jit
     def draw(state: State, crops: np.ndarray, rows: np.ndarray) -> Any:

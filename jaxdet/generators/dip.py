@@ -42,7 +42,10 @@ Numbers = dict[str, list[float]]  # snapshot -> one number an image
 
 @dataclass(frozen=True)
 class DipSettings(CutSettings):
-    """What the dataset is a function of. Images times SNAPSHOTS are made."""
+    """Holds the settings that the dataset is a function of.
+
+    For each image SNAPSHOTS fakes are made.
+    """
 
     method: str = "dip"
     size: int = 128
@@ -89,13 +92,13 @@ class DipSettings(CutSettings):
 
     @property
     def snapshots(self) -> tuple[int, ...]:
-        """The iterations whose images are kept."""
+        """Returns the iterations whose images are kept."""
         return tuple(self.iterations * (k + 1) // SNAPSHOTS for k in range(SNAPSHOTS))
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Compiled functions over a group of networks, the group in the first axis.
+    """Holds compiled functions over a group of networks, the group in the first axis.
 
     Attributes:
         init: i32 [G] rows of the data -> the state; a row's network and noise follow from its
@@ -112,7 +115,7 @@ class Prior:
 
 @functools.cache
 def make_prior(settings: DipSettings, mesh: Mesh) -> Prior:
-    """The functions of these settings, for groups that lie evenly on the mesh's devices."""
+    """Returns the functions of these settings, for groups sharded evenly over the mesh."""
     network = settings.make_network()
     adam = optax.adam(make_rate(settings.iterations))
 
@@ -151,7 +154,7 @@ def make_prior(settings: DipSettings, mesh: Mesh) -> Prior:
 
 
 def make_rate(iterations: int) -> optax.Schedule:
-    """The learning rate of an iteration: RATES, each for a third."""
+    """Returns the learning rate of an iteration: RATES, each for a third."""
     ends = [iterations * k // len(RATES) for k in range(1, len(RATES))]
     return optax.join_schedules([optax.constant_schedule(rate) for rate in RATES], ends)
 
@@ -159,7 +162,7 @@ def make_rate(iterations: int) -> optax.Schedule:
 def make_dip(
     folder: Path, *, crops: Mapping[str, Crops], settings: DipSettings, say: Say
 ) -> dict[str, Any]:
-    """Writes the fakes of all splits; PSNR and loss of each snapshot for the record.
+    """Writes the fakes of all splits; returns PSNR and loss of each snapshot for the record.
 
     Raises:
         RunFailedError: a loss is not finite.
@@ -177,7 +180,7 @@ def make_dip(
 
 
 def _groups(crops: Crops, *, first: int, size: int) -> list[tuple[Crops, np.ndarray]]:
-    """Crops a few at a time, with their rows in the whole data."""
+    """Returns the crops in groups of a few, each with its rows in the whole data."""
     parts = [slice(k, k + size) for k in range(0, len(crops.names), size)]
     rows = np.arange(first, first + len(crops.names), dtype=np.int32)
     return [(Crops(crops.names[p], crops.images[p]), rows[p]) for p in parts]
@@ -186,7 +189,7 @@ def _groups(crops: Crops, *, first: int, size: int) -> list[tuple[Crops, np.ndar
 def make_group(
     folder: Path, split: str, group: Crops, *, rows: np.ndarray, settings: DipSettings, say: Say
 ) -> dict[str, Numbers]:
-    """Writes the fakes of one group, unless they are there; its PSNR (dB) and l1 (0..255)."""
+    """Writes the fakes of one group, unless they are there; returns PSNR (dB) and l1 (0..255)."""
     done = folder / "snapshots" / f"{split}_{rows[0]:06d}.json"
     if done.exists():
         numbers: dict[str, Numbers] = read_json(done)
@@ -208,14 +211,14 @@ def make_group(
 
 
 def kind_of(iteration: int) -> str:
-    """The folder of a snapshot's images."""
+    """Returns the name of the folder of a snapshot's images."""
     return f"iteration_{iteration:04d}"
 
 
 def fit_group(
     folder: Path, group: Crops, *, rows: np.ndarray, settings: DipSettings, say: Say
 ) -> np.ndarray:
-    """The fakes u8 [SNAPSHOTS, N, S, S, 3], taken up after the last snapshot that is kept."""
+    """Returns the fakes u8 [SNAPSHOTS, N, S, S, 3], resumed from the last snapshot that is kept."""
     mesh, path = make_even_mesh(settings.at_once), folder / "snapshots" / "group.msgpack"
     prior = make_prior(settings, mesh)
     missing = settings.at_once - len(rows)  # the last group is filled up: one compilation
@@ -249,7 +252,7 @@ def _advance(prior: Prior, state: State, target: jax.Array, *, steps: int) -> St
 
 
 def summarise(groups: Sequence[Mapping[str, Numbers]]) -> dict[str, dict[str, float]]:
-    """Snapshot -> mean, least and greatest PSNR over a split's images, and the mean l1."""
+    """Returns each snapshot's mean, least and greatest PSNR over a split's images, and mean l1."""
     told = {}
     for snapshot in groups[0]["psnr_db"]:
         psnr, l1 = (

@@ -8,7 +8,7 @@ _DIRECTIONS = 128
 
 
 def patch_distance(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> float:
-    """Sliced Wasserstein distance of 7 x 7 patches, grey levels; 0 for the same images.
+    """Returns the sliced Wasserstein distance of 7 x 7 patches, grey levels; 0 for the same images.
 
     Patches from random places are projected on random directions of length 1; the distance is
     the mean over directions of the mean difference between sorted projections. After Karras et
@@ -29,7 +29,7 @@ def patch_distance(real: np.ndarray, fake: np.ndarray, *, seed: int = 0) -> floa
 
 
 def _patches(images: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The patches [P, 7 * 7 * 3] at relative places [P, 3] (image, row, column) in 0..1."""
+    """Returns patches [P, 7 * 7 * 3] at relative places [P, 3] (image, row, column) in 0..1."""
     last = images.shape[1] - _PATCH + 1
     numbers = (places * (len(images), last, last)).astype(int)
     cut = [images[i, y : y + _PATCH, x : x + _PATCH].ravel() for i, y, x in numbers]

@@ -21,7 +21,10 @@ Step = Callable[[Variables, Any, np.ndarray], tuple[Variables, Any, jax.Array]]
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How one autoencoder is trained. The rates were found by trial: 1e-2 diverges."""
+    """Describes how one autoencoder is trained.
+
+    The rates were found by trial: 1e-2 diverges.
+    """
 
     upsampling: str  # a name in UPSAMPLERS
     steps: int  # updates
@@ -33,7 +36,7 @@ class FitSettings:
 
 
 def fit(crops: np.ndarray, *, settings: FitSettings, say: Say = print) -> Variables:
-    """The variables of an autoencoder trained with L1 loss on u8 crops [N, S, S, 3].
+    """Trains an autoencoder with L1 loss on u8 crops [N, S, S, 3]; returns its variables.
 
     Raises:
         RunFailedError: the loss is not finite at the end.
@@ -57,19 +60,22 @@ def fit(crops: np.ndarray, *, settings: FitSettings, say: Say = print) -> Variab
 
 
 def get_model(settings: FitSettings) -> Autoencoder:
-    """The untrained network of these settings."""
+    """Returns the untrained autoencoder of these settings."""
     return Autoencoder(settings.upsampling, channels=settings.channels)
 
 
 def make_optimizer(settings: FitSettings) -> optax.GradientTransformation:
-    """Adam with a warm-up and a cosine; the shorter memory (b2) suits so few steps."""
+    """Returns Adam with a warm-up and a cosine; the shorter memory (b2) suits so few steps."""
     warmup = min(50, settings.steps // 4)
     rate = optax.warmup_cosine_decay_schedule(0.0, settings.peak_rate, warmup, settings.steps)
     return optax.adam(rate, b2=0.99)
 
 
 def make_step(model: Autoencoder, optimizer: optax.GradientTransformation) -> Step:
-    """The compiled update `(variables, state, u8 [B, H, W, 3]) -> (variables, state, loss)`."""
+    """Returns the compiled update of an autoencoder.
+
+    `(variables, state, u8 [B, H, W, 3]) -> (variables, state, loss)`.
+    """
 
     def l1(variables: Variables, image: jax.Array) -> jax.Array:
         drawn: Any = model.apply(variables, image)
@@ -87,7 +93,7 @@ def make_step(model: Autoencoder, optimizer: optax.GradientTransformation) -> St
 def draw_patches(
     crops: np.ndarray, *, settings: FitSettings, rng: np.random.Generator
 ) -> np.ndarray:
-    """u8 [B, patch, patch, 3] from random crops, in random colours and orientation.
+    """Samples u8 [B, patch, patch, 3] from random crops, in random colours and orientation.
 
     Exchanged channels and random contrast keep the colours of photographs that the
     generator has not seen: otherwise a colour cast, not the upsampling, gives its fakes away.
@@ -105,7 +111,7 @@ def draw_patches(
 def reconstruct(
     crops: np.ndarray, *, variables: Variables, settings: FitSettings, batch_size: int = 50
 ) -> np.ndarray:
-    """The fakes: u8 [N, S, S, 3] drawn by a trained autoencoder of u8 crops of that shape.
+    """Returns the fakes u8 [N, S, S, 3] that a trained autoencoder makes of u8 crops of that shape.
 
     A gray crop's fake is made gray too: a tint would give it away without any trace.
     """
@@ -118,7 +124,7 @@ def reconstruct(
 
 
 def to_pixels(drawn: np.ndarray, *, crops: np.ndarray) -> np.ndarray:
-    """U8 of f32 [N, S, S, 3] in -1..1, made gray where the u8 crop of the same row is gray."""
+    """Converts f32 [N, S, S, 3] in -1..1 to u8, made gray where the same row's u8 crop is gray."""
     gray = (crops == crops[..., :1]).all(axis=(1, 2, 3))
     drawn = np.where(gray[:, None, None, None], drawn.mean(axis=-1, keepdims=True), drawn)
     return np.rint((drawn + 1) * 127.5).clip(0, 255).astype(np.uint8)
@@ -126,7 +132,7 @@ def to_pixels(drawn: np.ndarray, *, crops: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def make_draw(model: Autoencoder) -> Callable[[Variables, np.ndarray], jax.Array]:
-    """The compiled `(variables, u8 [B, S, S, 3]) -> f32 [B, S, S, 3]`."""
+    """Returns the compiled forward pass `(variables, u8 [B, S, S, 3]) -> f32 [B, S, S, 3]`."""
 
     @jax.jit
     def draw(variables: Any, image: jax.Array) -> Any:
@@ -136,5 +142,5 @@ def make_draw(model: Autoencoder) -> Callable[[Variables, np.ndarray], jax.Array
 
 
 def to_unit(image: jax.Array | np.ndarray) -> jax.Array:
-    """F32 in -1..1 of u8."""
+    """Converts u8 to f32 in -1..1."""
     return jnp.asarray(image, jnp.float32) / 127.5 - 1

@@ -36,7 +36,7 @@ Row = dict[str, float]
 
 @dataclass(frozen=True)
 class Game:
-    """A generator and what trains it.
+    """Holds a generator and what trains it.
 
     Attributes:
         name: the method.
@@ -55,7 +55,7 @@ class Game:
 
 
 def make_fakes(folder: Path, *, crops: Mapping[str, Crops], game: Game, say: Say) -> dict[str, Any]:
-    """Trains on the crops of `train`, writes the fakes of all splits; its history for the record.
+    """Trains on `train`, writes the fakes of all splits and returns the history for the record.
 
     Raises:
         RunFailedError: a loss is not finite.
@@ -71,7 +71,7 @@ def make_fakes(folder: Path, *, crops: Mapping[str, Crops], game: Game, say: Say
 
 
 def train(game: Game, images: np.ndarray, *, folder: Path, say: Say) -> tuple[State, list[Row]]:
-    """The state after all updates and a row for each window, from the last snapshot on."""
+    """Trains from the last snapshot on; returns the final state and a row for each window."""
     path = folder / "snapshots" / "training.msgpack"
     saved = load_snapshot(path, like={"state": game.init(), "step": 0, "history": ""})
     saved = saved or {"state": game.init(), "step": 0, "history": "[]"}
@@ -93,7 +93,7 @@ def train(game: Game, images: np.ndarray, *, folder: Path, say: Say) -> tuple[St
 
 
 def play(game: Game, state: State, images: jax.Array, *, steps: int) -> tuple[State, Row]:
-    """The state after some updates and the mean of each loss over them.
+    """Applies some updates; returns the state after them and the mean of each loss over them.
 
     Raises:
         RunFailedError: a loss is not finite.
@@ -109,7 +109,7 @@ def play(game: Game, state: State, images: jax.Array, *, steps: int) -> tuple[St
 
 
 def draw_all(game: Game, state: State, crops: np.ndarray, *, first: int) -> np.ndarray:
-    """The fakes u8 [N, S, S, 3] of rows `first` and on; gray where their crop is gray."""
+    """Returns the fakes u8 [N, S, S, 3] of rows `first` and on; gray where their crop is gray."""
     rows = np.arange(first, first + len(crops), dtype=np.int32)
     missing = -len(crops) % DRAWN_AT_ONCE  # the last batch is filled up: one compilation
     rows, padded = np.pad(rows, (0, missing)), np.pad(crops, ((0, missing), *[(0, 0)] * 3))
@@ -119,7 +119,10 @@ def draw_all(game: Game, state: State, crops: np.ndarray, *, first: int) -> np.n
 
 
 def draw_batch(images: jax.Array, *, key: jax.Array, batch_size: int) -> jax.Array:
-    """F32 [batch_size, S, S, 3] in -1..1 of random rows of u8 [N, S, S, 3], mirrored by a coin."""
+    """Samples a batch, f32 [batch_size, S, S, 3] in -1..1, from u8 [N, S, S, 3].
+
+    Each image is mirrored with probability 1/2.
+    """
     choose, mirror = jax.random.split(key)
     batch = to_unit(images[jax.random.randint(choose, (batch_size,), 0, len(images))])
     mirrored = jax.random.bernoulli(mirror, 0.5, (batch_size, 1, 1, 1))

@@ -17,7 +17,7 @@ def write_grid(path: Path, images: np.ndarray, *, columns: int = 8) -> None:
 
 
 def make_grid(images: np.ndarray, *, columns: int) -> np.ndarray:
-    """The sheet u8 [H, W, 3] of images u8 [N, S, S, 3]."""
+    """Returns the sheet u8 [H, W, 3] of images u8 [N, S, S, 3]."""
     rows, cell = -(-len(images) // columns), images.shape[1] + _GAP
     sheet = np.full((rows * cell + _GAP, columns * cell + _GAP, 3), 255, np.uint8)
     for place, image in enumerate(images):

@@ -19,7 +19,7 @@ _SLOPE = 0.2
 
 
 class Conv(nn.Module):
-    """A convolution with reflected borders, of odd kernel size."""
+    """Convolves with reflected borders and an odd kernel size."""
 
     channels: int
     kernel: int
@@ -27,7 +27,10 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """f32 [H, W, C] -> f32 [H / strides, W / strides, channels]; both sides divide."""
+        """Convolves f32 [H, W, C] to f32 [H / strides, W / strides, channels].
+
+        `strides` divides both sides.
+        """
         fan_in = self.kernel**2 * x.shape[-1]
         # torch's default, as the source leaves it: uniform up to 1 / sqrt(fan in), for both.
         # Output channels first: of many networks XLA's CPU compiler then forms the gradient by its
@@ -40,11 +43,11 @@ class Conv(nn.Module):
 
 
 class Norm(nn.Module):
-    """Normalisation by the map itself, with gain and offset: the source's batch is one image."""
+    """Normalises by the map itself, with gain and offset: the source's batch is one image."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """f32 [H, W, C] -> the same."""
+        """Normalises each channel: f32 [H, W, C] -> the same."""
         gain = self.param("scale", nn.initializers.ones, x.shape[-1:])
         offset = self.param("bias", nn.initializers.zeros, x.shape[-1:])
         mean, variance = x.mean(axis=(0, 1)), x.var(axis=(0, 1))
@@ -52,7 +55,7 @@ class Norm(nn.Module):
 
 
 class Hourglass(nn.Module):
-    """Noise to an image; every level has half the side of the one before."""
+    """Turns noise into an image; every level has half the side of the one before."""
 
     width: int = 128
     skip: int = 4
@@ -61,7 +64,10 @@ class Hourglass(nn.Module):
 
     @nn.compact
     def __call__(self, noise: jax.Array) -> jax.Array:
-        """f32 [S, S, NOISE] -> f32 [S, S, 3] in 0..1; S is a multiple of 2^levels."""
+        """Generates an image: f32 [S, S, NOISE] -> f32 [S, S, 3] in 0..1.
+
+        S is a multiple of 2^levels.
+        """
         x, skips = noise, []
         for _ in range(self.levels):
             skips.append(_layer(x, channels=self.skip, kernel=1))
@@ -74,7 +80,7 @@ class Hourglass(nn.Module):
         return nn.sigmoid(Conv(3, 1)(x))
 
     def double(self, x: jax.Array) -> jax.Array:
-        """f32 [H, W, C] -> f32 [2H, 2W, C]."""
+        """Doubles both sides: f32 [H, W, C] -> f32 [2H, 2W, C]."""
         h, w, c = x.shape
         if self.upsampling == "nearest":
             return repeat_pixels(x)

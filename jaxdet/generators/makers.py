@@ -30,7 +30,7 @@ Settings = DipSettings | AutoganSettings | DcganSettings | WganGpSettings
 
 @dataclass(frozen=True)
 class Maker:
-    """One method.
+    """Describes one method of making a dataset.
 
     Attributes:
         settings: its kind of settings.
@@ -76,7 +76,7 @@ def make_dataset(root: Path, *, settings: Any, say: Say = print) -> None:
 
 
 def make_sets(root: Path, *, crops: Mapping[str, Crops], settings: Any, say: Say) -> dict[str, Any]:
-    """Writes all sets under `root`; what was measured on the way, for the record."""
+    """Writes all sets under `root`; returns what was measured on the way, for the record."""
     maker = MAKERS[settings.method]
     for split in SPLITS:
         for kind in maker.kinds(settings):

@@ -59,7 +59,7 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Photograph:
-    """One photograph: a name fit for a file name, and the files of its views."""
+    """Describes a photograph: a name fit for a file name, and the files of its views."""
 
     name: str
     views: tuple[Path, ...]
@@ -67,7 +67,7 @@ class Photograph:
 
 @dataclass(frozen=True)
 class Crops:
-    """Crops and their file names, in step."""
+    """Holds crops and their file names, in the same order."""
 
     names: tuple[str, ...]  # `<photograph>_<k>.png`
     images: np.ndarray  # u8 [N, size, size, 3]
@@ -76,7 +76,7 @@ class Crops:
 def find_photographs(
     folder: Path | None, *, seed: int, size: int
 ) -> dict[str, tuple[Photograph, ...]]:
-    """Split -> photographs, from a folder of the user's or, for None, from scikit-image.
+    """Returns each split's photographs, from the user's folder or, for None, from scikit-image.
 
     Raises:
         UserError: the folder or scikit-image is missing, or too few photographs are at least
@@ -92,7 +92,7 @@ def find_photographs(
 
 
 def built_in_photographs() -> dict[str, tuple[Photograph, ...]]:
-    """Split -> the photographs that came with scikit-image."""
+    """Returns each split's photographs that came with scikit-image."""
     spec = importlib.util.find_spec("skimage")
     if spec is None or spec.origin is None:
         raise UserError("scikit-image is not installed: install it, or give --photos=DIR")
@@ -104,7 +104,7 @@ def built_in_photographs() -> dict[str, tuple[Photograph, ...]]:
 
 
 def own_photographs(folder: Path, *, seed: int, size: int) -> dict[str, tuple[Photograph, ...]]:
-    """Split -> the photographs under a folder, shuffled by the seed: 60, 15 and 25 percent."""
+    """Splits the photographs under a folder, shuffled by the seed: 60, 15 and 25 percent."""
     check_folder(folder, option="--photos=")
     files = sorted(f for f in folder.rglob("*") if is_image_name(f.name) and f.is_file())
     large = [f for f in files if shorter_side(f) >= 2 * size]
@@ -127,7 +127,11 @@ def _name(path: Path, number: int, folder: Path) -> str:
 
 
 def shorter_side(path: Path) -> int:
-    """Pixels, from the header alone; BadImageError where Pillow cannot read the file."""
+    """Returns an image's shorter side in pixels, from the header alone.
+
+    Raises:
+        BadImageError: Pillow cannot read the file.
+    """
     try:
         with open_image(_content(path), max_pixels=Data.max_pixels) as image:
             return min(image.size)
@@ -136,7 +140,7 @@ def shorter_side(path: Path) -> int:
 
 
 def load_view(path: Path) -> Image.Image:
-    """The photograph as RGB; BadImageError where it cannot be decoded."""
+    """Returns the photograph as RGB; BadImageError where it cannot be decoded."""
     try:
         return Image.fromarray(decode(_content(path), max_pixels=Data.max_pixels))
     except (OSError, ValueError) as error:
@@ -154,7 +158,10 @@ def _content(path: Path) -> bytes:
 def cut_crops(
     photographs: Sequence[Photograph], *, count: int, size: int, seed: Sequence[int]
 ) -> Crops:
-    """`count` random crops, evenly from the photographs and their views; one file at a time."""
+    """Samples `count` crops, evenly from the photographs and their views.
+
+    One photograph is loaded at a time.
+    """
     names, images = [], []
     for i, photograph in enumerate(photographs[:count]):
         rng = np.random.default_rng([*seed, i])
@@ -166,7 +173,7 @@ def cut_crops(
 
 
 def cut_textured_crop(view: Image.Image, *, size: int, rng: np.random.Generator) -> np.ndarray:
-    """One random crop that is not flat, if the photograph has one within reach."""
+    """Samples a crop that is not flat, if the photograph has one within reach."""
     for _ in range(TRIES):
         crop = cut_crop(view, size=size, rng=rng)
         if crop.mean(axis=-1).std() >= FLAT:
@@ -175,7 +182,7 @@ def cut_textured_crop(view: Image.Image, *, size: int, rng: np.random.Generator)
 
 
 def cut_crop(view: Image.Image, *, size: int, rng: np.random.Generator) -> np.ndarray:
-    """u8 [size, size, 3] at a random place, scale (never enlarged) and focus.
+    """Samples a crop u8 [size, size, 3] at a random place, scale (never enlarged) and focus.
 
     The random focus is what makes the dataset honest: autoencoders lose a little sharpness,
     and among photographs that are all sharp this alone would tell their fakes.

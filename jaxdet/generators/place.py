@@ -16,7 +16,7 @@ RECORD = "synth.json"  # also the mark by which a folder is known as ours
 
 
 def read_record(root: Path) -> dict[str, Any] | None:
-    """The record in a folder; None where there is no folder yet or an empty one.
+    """Returns the record in a folder; None where there is no folder yet or an empty one.
 
     Raises:
         UserError: something else is there already.
@@ -39,7 +39,7 @@ def write_record(folder: Path, *, record: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def making(root: Path, *, asked: Mapping[str, Any] | None = None) -> Iterator[Path]:
-    """A folder beside `root`, renamed to it where the body ends without an exception.
+    """Makes a folder beside `root` and renames it to `root` unless the body raises an exception.
 
     What a killed run left there is replaced; or kept, to go on from, where it was begun with the
     same `asked`, or was finished and lacks only its name. One that is still running is not
@@ -62,7 +62,7 @@ def making(root: Path, *, asked: Mapping[str, Any] | None = None) -> Iterator[Pa
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether the record in a folder says that nothing is missing."""
+    """Returns whether the record in a folder states that nothing is missing."""
     record = read_record(folder)
     return record is not None and record.get("status") == "finished"
 

@@ -12,12 +12,12 @@ Pool = dict[str, jax.Array]
 
 
 def init_pool(size: int, shape: tuple[int, ...]) -> Pool:
-    """An empty pool for `size` images f32 of a shape."""
+    """Returns an empty pool for `size` images f32 of a shape."""
     return {"images": jnp.zeros((size, *shape)), "count": jnp.zeros((), jnp.int32)}
 
 
 def swap(pool: Pool, fakes: jax.Array, *, key: jax.Array) -> tuple[Pool, jax.Array]:
-    """The pool after new fakes f32 [B, ...], and what is shown in their place.
+    """Returns the pool after new fakes f32 [B, ...], and what is shown in their place.
 
     While the pool has room an image goes in and is shown. Then, by a coin, it is shown itself, or
     takes the place of a random one of the pool, which is shown.

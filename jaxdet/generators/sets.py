@@ -17,7 +17,7 @@ TRAIN_CLASS = "photo"  # the training class, where a method makes one kind of fa
 
 @dataclass(frozen=True)
 class CutSettings:
-    """What the real images are a function of."""
+    """Holds the settings that the real images are a function of."""
 
     photos: str | None = None  # folder of the user's own photographs; None: scikit-image's
     seed: int = 0
@@ -54,7 +54,7 @@ class CutSettings:
 def cut_splits(
     settings: CutSettings, *, photographs: Mapping[str, tuple[Photograph, ...]]
 ) -> dict[str, Crops]:
-    """Split -> crops."""
+    """Samples the crops of each split from its photographs."""
     counts = (settings.train_images, settings.val_images, settings.test_images)
     return {
         split: cut_crops(
@@ -65,7 +65,7 @@ def cut_splits(
 
 
 def set_folder(split: str, *, method: str, kind: str = "") -> str:
-    """Where a method's images of a split lie, below the root: `kind` tells its fakes apart.
+    """Returns the folder of a method's images, below the root; `kind` tells its fakes apart.
 
     In `train` and `val` a kind is a class, in `test` a category of the method's set.
     """
@@ -82,7 +82,7 @@ def write_images(folder: Path, *, names: Sequence[str], images: np.ndarray) -> N
 
 
 def fidelity(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
-    """How near u8 fakes are to their reals: `l1` in 0..255 levels, `psnr_db` over all pixels."""
+    """Returns how near u8 fakes are to reals: `l1` in 0..255 levels, `psnr_db` over all pixels."""
     difference = fake.astype(np.float64) - real
     mse = max(float((difference**2).mean()), 1e-9)  # no infinities in JSON
     psnr = 10 * np.log10(255**2 / mse)

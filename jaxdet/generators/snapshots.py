@@ -16,7 +16,7 @@ def save_snapshot(path: Path, tree: Any) -> None:
 
 
 def load_snapshot(path: Path, *, like: Any) -> Any:
-    """The tree in a file, built as `like` is, its arrays on the devices where they are in `like`.
+    """Returns the tree in a file, built as `like` is, its arrays on the devices of those of `like`.
 
     None where there is no file.
 

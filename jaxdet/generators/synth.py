@@ -36,7 +36,7 @@ ROUNDS: Mapping[str, int] = MappingProxyType(
 
 @dataclass(frozen=True)
 class SynthSettings(CutSettings):
-    """What the dataset is a function of."""
+    """Holds the settings that the dataset is a function of."""
 
     steps: int = 300  # updates per round of a generator's training
 
@@ -72,7 +72,7 @@ def synthesise(root: Path, *, settings: SynthSettings, say: Say = print) -> None
 def describe(
     settings: CutSettings, *, photographs: Mapping[str, tuple[Photograph, ...]]
 ) -> dict[str, Any]:
-    """What decides whether a dataset is the one asked for, as it stands in its record."""
+    """Returns what decides whether a dataset is the one asked for, as it stands in its record."""
     names = {split: sorted(p.name for p in photographs[split]) for split in SPLITS}
     views = [view for split in SPLITS for p in photographs[split] for view in p.views]
     content = " ".join(file_mark(view, "bytes") for view in views)
@@ -85,7 +85,7 @@ def describe(
 
 
 def is_there(root: Path, *, asked: Mapping[str, Any]) -> bool:
-    """Whether `root` is the dataset asked for; UserError where it is anything else."""
+    """Returns whether `root` is the dataset asked for; UserError where it is anything else."""
     record = read_record(root)
     if record is None:
         return False
@@ -113,7 +113,7 @@ def make_sets(
     photographs: Mapping[str, tuple[Photograph, ...]],
     say: Say,
 ) -> dict[str, Any]:
-    """Writes all sets under `root`; what was measured on the way, for the record."""
+    """Writes all sets under `root`; returns what was measured on the way, for the record."""
     crops = cut_splits(settings, photographs=photographs)
     generators = {}
     for number, name in enumerate(ROUNDS):
@@ -142,6 +142,6 @@ def write_set(folder: Path, *, real: Crops, fake: np.ndarray) -> None:
 
 
 def versions() -> dict[str, str]:
-    """The releases that the pixels depend on."""
+    """Returns the releases that the pixels depend on."""
     names = ("jax", "flax", "optax", "numpy", "pillow", "scikit-image")
     return {name: version(name) for name in names}

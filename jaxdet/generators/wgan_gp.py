@@ -30,7 +30,10 @@ PENALTY = 10.0  # weight of the gradient penalty, algorithm 1 of the paper
 
 @dataclass(frozen=True)
 class WganGpSettings(CutSettings):
-    """What the dataset is a function of. Rates, batch and critic steps are the source's."""
+    """Holds the settings that the dataset is a function of.
+
+    Rates, batch and critic steps are the source's.
+    """
 
     method: str = "wgan_gp"
     size: int = 128  # as Xuan et al.
@@ -48,13 +51,16 @@ class WganGpSettings(CutSettings):
 
 
 class Critic(nn.Module):
-    """DCGAN's discriminator with layer normalisation, which the penalty of each image needs."""
+    """Scores images as DCGAN's discriminator does, but with layer normalisation.
+
+    The penalty of each image needs it.
+    """
 
     width: int
 
     @nn.compact
     def __call__(self, image: jax.Array) -> jax.Array:
-        """f32 [B, S, S, 3] -> f32 [B], greater for reals."""
+        """Scores images: f32 [B, S, S, 3] -> f32 [B], greater for reals."""
         x, channels = nn.leaky_relu(_halved(self.width)(image), 0.2), self.width
         while x.shape[1] > 4:
             channels *= 2
@@ -73,7 +79,7 @@ def gradient_penalty(
     *,
     share: jax.Array,
 ) -> jax.Array:
-    """Mean of (|gradient| - 1)^2 at points between each real [B, ...] and fake [B, ...].
+    """Returns the mean of (|gradient| - 1)^2 at points between each real and fake [B, ...].
 
     Args:
         critic: images -> f32 [B], each image by itself.
@@ -91,7 +97,7 @@ def gradient_penalty(
 
 @functools.cache
 def make_wgan_gp(settings: WganGpSettings) -> Game:
-    """The game of these settings."""
+    """Returns the training of a WGAN-GP with these settings, as a `Game`."""
     generator, critic = Generator(settings.size, settings.width), Critic(settings.width)
     adam = optax.adam(RATE, b1=0.5, b2=0.9)
 
@@ -108,7 +114,7 @@ def make_wgan_gp(settings: WganGpSettings) -> Game:
         return critic.apply({"params": params}, image)
 
     def teach(state: State, images: jax.Array, number: int) -> tuple[State, Losses]:
-        """The critic's step of a number within one update."""
+        """Applies one step of the critic, by its number within an update."""
         key = jax.random.fold_in(update_key(settings.seed, state["step"]), number)
         keys = jax.random.split(key, 3)
         batch = draw_batch(images, key=keys[0], batch_size=settings.batch_size)
@@ -126,7 +132,7 @@ def make_wgan_gp(settings: WganGpSettings) -> Game:
         return descend(state, "discriminator", gradient, adam=adam), told
 
     def learn(state: State) -> State:
-        """One step of the generator, which ends an update."""
+        """Applies one step of the generator, which ends an update."""
         key = jax.random.fold_in(update_key(settings.seed, state["step"]), settings.critic_steps)
         noise = jax.random.normal(key, (settings.batch_size, NOISE))
 

@@ -13,7 +13,7 @@ _COLDEST, _HOTTEST = 0.01, 100.0
 
 
 def log_loss(label: np.ndarray, logit: np.ndarray, *, temperature: float = 1.0) -> float:
-    """Mean binary cross-entropy of sigmoid(logit / temperature), nats.
+    """Returns the mean binary cross-entropy of sigmoid(logit / temperature), nats.
 
     Raises:
       ValueError: where the two are empty, differ in shape, hold NaN or labels besides 0 and 1.
@@ -22,7 +22,9 @@ def log_loss(label: np.ndarray, logit: np.ndarray, *, temperature: float = 1.0) 
 
 
 def brier_score(label: np.ndarray, logit: np.ndarray, *, temperature: float = 1.0) -> float:
-    """Mean squared distance of sigmoid(logit / temperature) from the label, 0..1; Brier 1950.
+    """Returns the Brier score, 0..1; Brier 1950.
+
+    The mean squared distance of sigmoid(logit / temperature) from the label.
 
     Raises:
       ValueError: as `log_loss`.
@@ -31,7 +33,7 @@ def brier_score(label: np.ndarray, logit: np.ndarray, *, temperature: float = 1.
 
 
 def brier_of(counts: Tally, *, temperature: float = 1.0) -> np.ndarray:
-    """`brier_score`."""
+    """Returns the Brier score of each resample, f64 [...]; see `brier_score`."""
     scaled = counts.score / temperature
     # 1 - expit(x) is expit(-x), which keeps its digits.
     lost = counts.fakes @ expit(-scaled) ** 2 + counts.reals @ expit(scaled) ** 2
@@ -53,7 +55,7 @@ def calibration_error(label: np.ndarray, logit: np.ndarray, *, temperature: floa
 
 
 def calibration_error_of(counts: Tally, *, temperature: float = 1.0) -> np.ndarray:
-    """`calibration_error`."""
+    """Returns the expected calibration error of each resample; see `calibration_error`."""
     probability = expit(counts.score / temperature)
     place = np.minimum(probability * BINS, BINS - 1).astype(int)
     # The scores are sorted: each bin is a run of them.
@@ -64,7 +66,7 @@ def calibration_error_of(counts: Tally, *, temperature: float = 1.0) -> np.ndarr
 
 
 def fit_temperature(label: np.ndarray, logit: np.ndarray) -> float | None:
-    """T with the smallest log loss of sigmoid(logit / T); Guo et al. 2017, arXiv 1706.04599.
+    """Returns the T of least log loss of sigmoid(logit / T); Guo et al. 2017, arXiv 1706.04599.
 
     Fit it on validation images, never on those that are then measured. It changes no ranking.
     None where no T within 0.01..100 is best: one class, scores without information, or a set
@@ -87,7 +89,7 @@ def fit_temperature(label: np.ndarray, logit: np.ndarray) -> float | None:
 
 
 def _signed(label: np.ndarray, logit: np.ndarray) -> np.ndarray:
-    """Logits of the true label, f64 [N]: above 0 where the image is on its side."""
+    """Returns the logits of the true label, f64 [N]: above 0 where the image is on its side."""
     label, logit = checked(label, logit)
     return np.where(label == 1, logit, -logit)
 

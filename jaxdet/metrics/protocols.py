@@ -54,7 +54,7 @@ def family_heads(names: Sequence[str]) -> list[str]:
 
 
 def protocol_mean(values: Mapping[str, float], protocol: str) -> float | None:
-    """The plain mean over the protocol's sets; None where one of them is missing."""
+    """Returns the plain mean over the protocol's sets; None where one of them is missing."""
     names = PROTOCOLS[protocol]
     if missing_sets(values, protocol):
         return None
@@ -62,5 +62,5 @@ def protocol_mean(values: Mapping[str, float], protocol: str) -> float | None:
 
 
 def missing_sets(values: Mapping[str, object], protocol: str) -> list[str]:
-    """The protocol's sets that are not among the values, in its order."""
+    """Returns the protocol's sets that are not among the values, in its order."""
     return [name for name in PROTOCOLS[protocol] if name not in values]

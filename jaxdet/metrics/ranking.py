@@ -6,9 +6,10 @@ from jaxdet.metrics.tally import Tally, checked, tally, value
 
 
 def average_precision(label: np.ndarray, score: np.ndarray) -> float:
-    """Area under precision over recall as a sum of steps, 0..1; 0 where nothing is fake.
+    """Returns the average precision, 0..1; 0 where nothing is fake.
 
-    The sum over the distinct scores of (gain in recall) * precision, without interpolation:
+    The area under precision over recall as a sum of steps: over the distinct scores, the sum of
+    (gain in recall) * precision, without interpolation. It is
     `sklearn.metrics.average_precision_score`, which the published tables use.
 
     Raises:
@@ -18,7 +19,7 @@ def average_precision(label: np.ndarray, score: np.ndarray) -> float:
 
 
 def ap_of(counts: Tally) -> np.ndarray:
-    """`average_precision`; NaN where nothing is fake."""
+    """Returns the average precision of each resample, f64 [...]; NaN where nothing is fake."""
     reached = counts.fakes_reached + counts.reals_reached
     # A resample may lack the first images: 0 of 0.
     precision = counts.fakes_reached / np.maximum(reached, 1)
@@ -26,7 +27,7 @@ def ap_of(counts: Tally) -> np.ndarray:
 
 
 def precision_recall(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(recall, precision), f64 [G] each, at the distinct scores that fakes have, largest first.
+    """Returns (recall, precision), f64 [G] each, at the fakes' distinct scores, largest first.
 
     A step ends at each recall, and its precision is its height: the area is `average_precision`.
 
@@ -42,7 +43,9 @@ def precision_recall(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, 
 
 
 def auc(label: np.ndarray, score: np.ndarray) -> float | None:
-    """Chance that a fake outscores a real image, ties counting half; None for one class.
+    """Returns the area under the ROC curve, 0..1; None for one class.
+
+    The chance that a fake outscores a real image, ties counting half.
 
     Raises:
       ValueError: as `average_precision`.
@@ -51,15 +54,16 @@ def auc(label: np.ndarray, score: np.ndarray) -> float | None:
 
 
 def auc_of(counts: Tally) -> np.ndarray:
-    """`auc`."""
+    """Returns the area under the ROC curve of each resample, f64 [...]; see `auc`."""
     below = counts.n_real[..., None] - counts.reals_reached
     return _dot(counts.fakes, below + counts.reals / 2) / (counts.n_fake * counts.n_real)
 
 
 def eer(label: np.ndarray, score: np.ndarray) -> float | None:
-    """Equal error rate, 0..1: where as many reals as fakes are mistaken; None for one class.
+    """Returns the equal error rate, 0..1; None for one class.
 
-    The crossing of the ROC curve, straight between its points, with FPR = 1 - TPR.
+    The share of the reals and of the fakes that is mistaken where both are equal: at the crossing
+    of the ROC curve, straight between its points, with FPR = 1 - TPR.
 
     Raises:
       ValueError: as `average_precision`.
@@ -68,7 +72,7 @@ def eer(label: np.ndarray, score: np.ndarray) -> float | None:
 
 
 def eer_of(counts: Tally) -> np.ndarray:
-    """`eer`."""
+    """Returns the equal error rate of each resample, f64 [...]; see `eer`."""
     false_positive = counts.reals_reached / counts.n_real[..., None]
     false_negative = 1 - counts.fakes_reached / counts.n_fake[..., None]
     gap = false_positive - false_negative  # rises from -1, before the first score, to 1
@@ -81,7 +85,7 @@ def eer_of(counts: Tally) -> np.ndarray:
 
 
 def tpr_at_fpr(label: np.ndarray, score: np.ndarray, *, fpr: float) -> float | None:
-    """Largest share of fakes found while at most `fpr` of the reals are called fake.
+    """Returns the largest share of fakes found while at most `fpr` of the reals are called fake.
 
     The thresholds are the scores that occur; nothing is interpolated, so that of fewer than
     1 / fpr reals none may be mistaken. None for one class.
@@ -93,13 +97,13 @@ def tpr_at_fpr(label: np.ndarray, score: np.ndarray, *, fpr: float) -> float | N
 
 
 def tpr_at_fpr_of(counts: Tally, *, fpr: float) -> np.ndarray:
-    """`tpr_at_fpr`."""
+    """Returns the TPR at a given FPR of each resample, f64 [...]; see `tpr_at_fpr`."""
     found = _at(counts.fakes_reached, scores_within(counts, fpr=fpr) - 1, before=0.0)
     return counts.with_both(found / counts.n_fake)
 
 
 def scores_within(counts: Tally, *, fpr: float) -> np.ndarray:
-    """How many of the distinct scores, from the largest, are reached by `fpr` of the reals."""
+    """Counts the distinct scores, from the largest, that at most `fpr` of the reals reach."""
     # The product may fall short of a whole number by rounding.
     allowed = np.floor(fpr * counts.n_real + 1e-9)
     return np.sum(counts.reals_reached <= allowed[..., None], axis=-1)
@@ -122,6 +126,6 @@ def _dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _at(values: np.ndarray, place: np.ndarray, *, before: float = np.nan) -> np.ndarray:
-    """Of each row [..., G] the value at its place [...]; `before` at place -1."""
+    """Returns the value of each row [..., G] at its place [...]; `before` at place -1."""
     taken = np.take_along_axis(values, np.maximum(place, 0)[..., None], axis=-1)[..., 0]
     return np.where(place < 0, before, taken)

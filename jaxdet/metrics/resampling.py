@@ -23,7 +23,7 @@ def bootstrap(
     draws: int,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """Each measure in each draw, f64 [draws]; {} for one class or without draws.
+    """Returns each measure in each draw, f64 [draws]; {} for one class or without draws.
 
     All measures are taken of the same draws.
 
@@ -56,7 +56,7 @@ def paired_differences(
     draws: int,
     seed: int,
 ) -> np.ndarray | None:
-    """`measure` of the second scores less that of the first in each draw, f64 [draws].
+    """Returns `measure` of the second scores less that of the first in each draw, f64 [draws].
 
     Both scores are of the same images, and so are those of each draw: what makes an image easy
     or hard for both cancels. None for one class or without draws.
@@ -73,7 +73,7 @@ def paired_differences(
 
 
 def interval(values: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
-    """The ends between which the middle `level` of the draws lies."""
+    """Returns the ends between which the middle `level` of the draws lies."""
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -81,7 +81,7 @@ def interval(values: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
 def _resampled(
     label: np.ndarray, scores: Sequence[np.ndarray], *, draws: int, seed: int
 ) -> Iterator[tuple[Tally, ...]]:
-    """Chunks of draws: of each list of scores the counts, of the same images for all.
+    """Yields chunks of draws: the counts of each list of scores, of the same images for all.
 
     A draw only changes how often each image counts; nothing is sorted again.
     """
@@ -99,7 +99,7 @@ def _resampled(
 
 
 def _draws(n_real: int, n_fake: int, draws: int, seed: int) -> Iterator[tuple[np.ndarray, ...]]:
-    """Chunks of (rows into the reals [c, n_real], rows into the fakes [c, n_fake])."""
+    """Yields chunks of (rows into the reals [c, n_real], rows into the fakes [c, n_fake])."""
     rng = np.random.default_rng(seed)
     chunk = max(1, _CHUNK // (n_real + n_fake))
     for start in range(0, draws, chunk):
@@ -108,7 +108,7 @@ def _draws(n_real: int, n_fake: int, draws: int, seed: int) -> Iterator[tuple[np
 
 
 def _counted(group: np.ndarray, groups: int) -> np.ndarray:
-    """How often each group occurs in each row: int [c, n] -> f64 [c, groups]."""
+    """Counts how often each group occurs in each row: int [c, n] -> f64 [c, groups]."""
     rows = len(group)
     flat = (group + groups * np.arange(rows)[:, None]).ravel()
     return np.bincount(flat, minlength=rows * groups).reshape(rows, groups).astype(np.float64)

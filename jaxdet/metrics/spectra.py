@@ -20,7 +20,7 @@ _NOTHING = 1e-6
 
 
 def periodic_peaks(magnitude: np.ndarray) -> dict[int, float]:
-    """How far the frequencies of each period stand out of their surroundings, on average.
+    """Returns how far each period's frequencies stand out of their surroundings, on average.
 
     A ratio of 1 is no trace. For each frequency (i / period, j / period) that is not of a shorter
     period, the magnitude there over the larger one of two medians: of the bins beside it in its
@@ -43,7 +43,7 @@ def periodic_peaks(magnitude: np.ndarray) -> dict[int, float]:
 
 
 def _places(side: int, period: int) -> list[tuple[int, int]]:
-    """Rows and columns of the frequencies of a period and of no shorter one."""
+    """Returns the row and column of each frequency of a period and of no shorter one."""
     bins = [(side // 2 + round(i * side / period)) % side for i in range(period)]
     return [
         (bins[i], bins[j])

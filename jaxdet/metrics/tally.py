@@ -15,7 +15,7 @@ from jaxdet.errors import BadArgumentError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tally:
-    """Counts at each distinct score; leading axes, where there are any, are resamples.
+    """Holds the counts at each distinct score; leading axes, where there are any, are resamples.
 
     Attributes:
       score: f64 [G], the distinct scores, largest first.
@@ -29,26 +29,26 @@ class Tally:
 
     @functools.cached_property
     def fakes_reached(self) -> np.ndarray:
-        """Fakes with this score or a larger one, f64 [..., G]."""
+        """Returns how many fakes have this score or a larger one, f64 [..., G]."""
         return np.cumsum(self.fakes, axis=-1)
 
     @functools.cached_property
     def reals_reached(self) -> np.ndarray:
-        """Reals with this score or a larger one, f64 [..., G]."""
+        """Returns how many reals have this score or a larger one, f64 [..., G]."""
         return np.cumsum(self.reals, axis=-1)
 
     @property
     def n_fake(self) -> np.ndarray:
-        """All fakes, f64 [...]."""
+        """Returns the number of all fakes, f64 [...]."""
         return self.fakes_reached[..., -1]
 
     @property
     def n_real(self) -> np.ndarray:
-        """All reals, f64 [...]."""
+        """Returns the number of all reals, f64 [...]."""
         return self.reals_reached[..., -1]
 
     def with_both(self, values: np.ndarray) -> np.ndarray:
-        """The values [...], NaN where there are no fakes or no reals to compare."""
+        """Returns the values [...], NaN where there are no fakes or no reals to compare."""
         return np.where((self.n_fake > 0) & (self.n_real > 0), values, np.nan)
 
 
@@ -57,7 +57,7 @@ Measure = Callable[[Tally], np.ndarray]
 
 
 def tally(label: np.ndarray, score: np.ndarray) -> Tally:
-    """The counts of a list of scores.
+    """Counts the fakes and the reals at each distinct score of a list.
 
     Raises:
       ValueError: where the two are empty, differ in shape, hold NaN or labels besides 0 and 1.
@@ -70,7 +70,7 @@ def tally(label: np.ndarray, score: np.ndarray) -> Tally:
 
 
 def value(measure: Measure, counts: Tally) -> float | None:
-    """The number for one list of scores; None where it is not defined."""
+    """Returns the measure of one list of scores; None where it is not defined."""
     with np.errstate(invalid="ignore", divide="ignore"):  # 0 of 0 images
         number = float(measure(counts))
     return None if np.isnan(number) else number

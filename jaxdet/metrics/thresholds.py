@@ -14,7 +14,7 @@ _ROUNDING = 1e-5
 
 
 def accuracy(label: np.ndarray, logit: np.ndarray) -> float:
-    """Share of images on their side of logit 0, where "above 0" means fake.
+    """Returns the share of images on their side of logit 0, where "above 0" means fake.
 
     Raises:
       ValueError: where the two are empty, differ in shape, hold NaN or labels besides 0 and 1.
@@ -23,7 +23,7 @@ def accuracy(label: np.ndarray, logit: np.ndarray) -> float:
 
 
 def accuracy_of(label: np.ndarray, logit: np.ndarray, *, which: Literal[0, 1]) -> float | None:
-    """Accuracy over the images of one label alone; None where there are none.
+    """Returns the accuracy over the images of one label alone; None where there are none.
 
     Raises:
       ValueError: as `accuracy`.
@@ -34,7 +34,7 @@ def accuracy_of(label: np.ndarray, logit: np.ndarray, *, which: Literal[0, 1]) -
 def true_rates(
     label: np.ndarray, logit: np.ndarray, *, positive: Literal["fake", "real"]
 ) -> tuple[float | None, float | None]:
-    """(TPR, TNR) at logit 0, None where there are no such images.
+    """Returns (TPR, TNR) at logit 0, None where there are no such images.
 
     With fakes as the positive class TPR is the accuracy on fakes. Xuan et al. 2019, "On the
     generalization of GAN image forensics", call real positive: theirs is that on real images.
@@ -48,28 +48,28 @@ def true_rates(
 
 
 def accuracy_at(counts: Tally, *, threshold: float = _ABOVE_ZERO) -> np.ndarray:
-    """Share of images on their side of the threshold, [...]."""
+    """Returns the share of images on their side of the threshold, [...]."""
     fakes, reals = _called_fake(counts, threshold)
     return (fakes + counts.n_real - reals) / (counts.n_fake + counts.n_real)
 
 
 def tpr_at(counts: Tally, *, threshold: float = _ABOVE_ZERO) -> np.ndarray:
-    """Share of the fakes that is called fake, [...]; NaN without fakes."""
+    """Returns the share of the fakes that is called fake, [...]; NaN without fakes."""
     return _called_fake(counts, threshold)[0] / counts.n_fake
 
 
 def fpr_at(counts: Tally, *, threshold: float = _ABOVE_ZERO) -> np.ndarray:
-    """Share of the reals that is called fake, [...]; NaN without reals."""
+    """Returns the share of the reals that is called fake, [...]; NaN without reals."""
     return _called_fake(counts, threshold)[1] / counts.n_real
 
 
 def tnr_at(counts: Tally, *, threshold: float = _ABOVE_ZERO) -> np.ndarray:
-    """Share of the reals that is called real, [...]; NaN without reals."""
+    """Returns the share of the reals that is called real, [...]; NaN without reals."""
     return (counts.n_real - _called_fake(counts, threshold)[1]) / counts.n_real
 
 
 def _called_fake(counts: Tally, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """How many fakes and how many reals have the threshold or more, [...]."""
+    """Counts the fakes and the reals that have the threshold or more, [...] each."""
     reached = int(np.sum(counts.score >= threshold))
     if not reached:
         return np.zeros_like(counts.n_fake), np.zeros_like(counts.n_real)
@@ -77,10 +77,10 @@ def _called_fake(counts: Tally, threshold: float) -> tuple[np.ndarray, np.ndarra
 
 
 def oracle(label: np.ndarray, logit: np.ndarray) -> tuple[float, float] | None:
-    """(accuracy, threshold): the best accuracy that any threshold gives; None for one class.
+    """Returns the best accuracy that any threshold gives, and the threshold; None for one class.
 
-    It is chosen with the labels of the very images it is measured on: an upper bound, which
-    tells how much of the accuracy a wrong threshold loses, and no result. Of equally good
+    The threshold is chosen with the labels of the very images it is measured on: an upper bound,
+    which tells how much of the accuracy a wrong threshold loses, and no result. Of equally good
     thresholds the largest; where calling nothing fake is best, just above all scores.
 
     Raises:
@@ -93,14 +93,14 @@ def oracle(label: np.ndarray, logit: np.ndarray) -> tuple[float, float] | None:
 
 
 def oracle_accuracy_of(counts: Tally) -> np.ndarray:
-    """The accuracy of `oracle`."""
+    """Returns the best accuracy that any threshold gives each resample; see `oracle`."""
     gain = np.max(counts.fakes_reached - counts.reals_reached, axis=-1)
     right = counts.n_real + np.maximum(gain, 0)
     return counts.with_both(right / (counts.n_fake + counts.n_real))
 
 
 def oracle_threshold_of(counts: Tally) -> np.ndarray:
-    """The threshold of `oracle`."""
+    """Returns the threshold of the best accuracy of each resample; see `oracle`."""
     gain = counts.fakes_reached - counts.reals_reached
     best = np.argmax(gain, axis=-1)
     # In a resample the largest score is the first that was drawn.

@@ -8,7 +8,7 @@ from jaxdet.metrics.thresholds import accuracy
 
 
 def fit_bias(real: np.ndarray, fake: np.ndarray) -> float:
-    """The b with the smallest log loss of P(fake) = sigmoid(logit + b) over crops of two images.
+    """Returns the b of least log loss of P(fake) = sigmoid(logit + b) over crops of two images.
 
     The paper's logistic regression on random crops of both, of which only the bias is learned, is
     read here as one whose weight on the logit stays 1. The loss is
@@ -33,7 +33,7 @@ def fit_bias(real: np.ndarray, fake: np.ndarray) -> float:
 def two_shot_accuracy(
     label: np.ndarray, logit: np.ndarray, *, threshold: float, without: np.ndarray
 ) -> float | None:
-    """Accuracy at a learned threshold over the images that it was not learned from.
+    """Returns the accuracy at a learned threshold over the images it was not learned from.
 
     Args:
       label: i [N], 1 = fake.

@@ -19,7 +19,7 @@ Record = TypeVar("Record")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """One row an image, in the order of the set.
+    """Holds one row for each image, in the order of the set.
 
     Attributes:
       id: str [N], path below the set's folder with forward slashes,
@@ -41,13 +41,13 @@ class Predictions:
 
     @property
     def category(self) -> np.ndarray:
-        """The folder, str [N], of each image: between the set and its label, or ''."""
+        """Returns the folder, str [N], of each image: between the set and its label, or ''."""
         return np.array([i.rsplit("/", 2)[0] if i.count("/") > 1 else "" for i in self.id])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CropScores:
-    """Logits of random crops of a few images of a set, from which a threshold can be learned.
+    """Holds logits of random crops of a few images of a set, to learn a threshold from.
 
     Attributes:
       id: str [N].
@@ -64,7 +64,7 @@ class CropScores:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Spectrum:
-    """Average spectra of the images of a set after a high pass, frequency 0 in the middle.
+    """Holds average spectra of the images of a set after a high pass, frequency 0 in the middle.
 
     Attributes:
       real: f32 [S, S], mean magnitude over the real images; NaN where there are none.
@@ -85,7 +85,7 @@ class Spectrum:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ranked:
-    """Images of a set picked by their score, with where in them the evidence lies.
+    """Holds images of a set picked by their score, with their activation maps (CAM).
 
     Attributes:
       id: str [N].
@@ -152,7 +152,7 @@ def write_arrays(path: Path, record: Any) -> None:
 
 
 def read_arrays(path: Path, kind: type[Record]) -> Record:
-    """The dataclass of arrays that a file holds.
+    """Reads the dataclass of arrays that a file holds.
 
     Raises:
       UserError: where the file is missing, damaged or of another kind.
@@ -174,7 +174,7 @@ def _fields(kind: Any) -> tuple[dataclasses.Field[Any], ...]:
 
 
 def _plain(kind: Any, array: np.ndarray) -> Any:
-    """Numbers and texts come back from a file as arrays without axes."""
+    """Returns a field's value; numbers and texts come back from a file as arrays without axes."""
     if kind is np.ndarray:
         return array
     if array.ndim or not isinstance(array[()].item(), kind):

@@ -53,76 +53,82 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
-        """The resolved config, JSON."""
+        """Returns the path of the resolved config, JSON."""
         return within(self.path, "config.json")
 
     @property
     def env(self) -> Path:
-        """Machine, versions and commit, JSON."""
+        """Returns the path of the record of machine, versions and commit, JSON."""
         return within(self.path, "env.json")
 
     @property
     def metrics(self) -> Path:
-        """One JSON object a line: step, epoch, then named scalars."""
+        """Returns the path of the metrics; each line is JSON: step, epoch, then named scalars."""
         return within(self.path, "metrics.jsonl")
 
     @property
     def tensorboard(self) -> Path:
-        """Event files of TensorBoard."""
+        """Returns the folder of TensorBoard's event files."""
         return within(self.path, "tensorboard")
 
     @property
     def checkpoints(self) -> Path:
-        """One folder a saved step."""
+        """Returns the folder of the checkpoints, one folder for each saved step."""
         return within(self.path, "checkpoints")
 
     @property
     def unvalidated(self) -> Path:
-        """The checkpoint of an epoch whose validation a signal ended."""
+        """Returns the path of the checkpoint of an epoch whose validation a signal ended."""
         return within(self.path, "unvalidated")
 
     @property
     def lock(self) -> Path:
-        """Held by the process that works on the run; see `jaxdet.runtime.lock`."""
+        """Returns the lock file of the process that works on the run; see `jaxdet.runtime.lock`."""
         return within(self.path, ".lock")
 
     @property
     def changes(self) -> Path:
-        """One JSON object for each change of the config that was accepted."""
+        """Returns the path of the accepted changes of the config, one JSON object for each."""
         return within(self.path, "changes.jsonl")
 
     def earlier_config(self, number: int) -> Path:
-        """The config before the change of this number, from 1."""
+        """Returns the path of the config before the change of this number, from 1."""
         return within(self.path, f"config.{number}.json")
 
     @property
     def results(self) -> Path:
-        """The scores of every set, JSON."""
+        """Returns the path of the scores of every set, JSON."""
         return within(self.path, "results.json")
 
     @property
     def report(self) -> Path:
-        """Folder of the page and its tables."""
+        """Returns the folder of the page and its tables."""
         return within(self.path, "report")
 
     def predictions(self, name: str) -> Path:
-        """The scores of every image of one set, npz."""
+        """Returns the path of the scores of every image of one set, npz."""
         return within(self.path, "predictions", f"{name}.npz")
 
     def condition(self, condition: str, name: str) -> Path:
-        """The same under another condition: another protocol, or disturbed images."""
+        """Returns the path of the scores of a set's images under another condition, npz.
+
+        That is another protocol, or disturbed images.
+        """
         return within(self.path, "conditions", condition, f"{name}.npz")
 
     def two_shot(self, name: str) -> Path:
-        """Logits of random crops of a few images of a set, npz; see `CropScores`."""
+        """Returns the path of the crop scores of a set, npz; see `CropScores`.
+
+        Logits of random crops of a few images of the set.
+        """
         return within(self.path, "two_shot", f"{name}.npz")
 
     def spectrum(self, name: str) -> Path:
-        """Average spectra of a set, npz; see `Spectrum`."""
+        """Returns the path of the average spectra of a set, npz; see `Spectrum`."""
         return within(self.path, "analysis", "spectra", f"{name}.npz")
 
     def ranking(self, name: str) -> Path:
-        """Images of a set picked by their score, npz; see `Ranked`."""
+        """Returns the path of images of a set picked by their score, npz; see `Ranked`."""
         return within(self.path, "analysis", "ranking", f"{name}.npz")
 
     def lineup(self, name: str) -> Path:
@@ -131,7 +137,10 @@ class RunFolder:
 
     @property
     def validation(self) -> Path:
-        """The same of the validation set; apart, since a set of tests may have any name."""
+        """Returns the path of the scores of every image of the validation set, npz.
+
+        It lies apart, since a set of tests may have any name.
+        """
         return within(self.path, "validation.npz")
 
 

@@ -22,7 +22,7 @@ _LARGEST = 2**53
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scores:
-    """What the images of a set (or of one category) amount to; shares are 0..1.
+    """Holds the scores of a set (or of one category); shares are 0..1.
 
     `auc`, `ap_ci95` and the accuracy of a missing label are None where they are not defined.
 
@@ -46,7 +46,9 @@ class Scores:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TwoShot:
-    """Accuracy on a set at a threshold learned from one of its real and one of its fake images.
+    """Holds the accuracy on a set at a threshold learned from two of its images.
+
+    One of them is real and one is fake.
 
     Attributes:
       accuracy: mean over the pairs, 0..1.
@@ -67,7 +69,7 @@ class TwoShot:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SetResult(Scores):
-    """A test set, pooled over its categories, and each category by itself.
+    """Holds the scores of a test set, pooled over its categories, and of each category by itself.
 
     `published_ap` is what the row named in `Results.weights["published"]` reports for the set,
     `two_shot` what a threshold learned from two of its images gives; None where not asked for.
@@ -81,7 +83,7 @@ class SetResult(Scores):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Condition:
-    """The sets scored by another protocol, or on disturbed images.
+    """Holds the scores of the sets by another protocol, or on disturbed images.
 
     Attributes:
       kind: "protocol", "blur", "jpeg", "scale" or "noise".
@@ -99,7 +101,7 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What was learned on validation images, and never on test images.
+    """Holds what was learned on validation images, and never on test images.
 
     Attributes:
       source: name of the set.
@@ -119,7 +121,7 @@ class Calibration:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Results:
-    """`results.json`.
+    """Holds the contents of `results.json`.
 
     `calibration` is None where there was no validation set; `means` holds AP and accuracy over
     the sets of each protocol of `metrics.PROTOCOLS`, None where one of its sets is missing, and
@@ -147,7 +149,7 @@ class Results:
 
 
 def read_results(path: Path) -> Results:
-    """`results.json` of a run folder as dataclasses.
+    """Reads `results.json` of a run folder as dataclasses.
 
     Raises:
       UserError: where it is missing, damaged, or of a newer schema.

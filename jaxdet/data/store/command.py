@@ -16,7 +16,7 @@ FORMATS = ("store", "tfds")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of `pack`."""
+    """Adds the flags of `pack`."""
     parser.add_argument("src", type=Path, metavar="SRC", help="folder with train/, val/ or test/")
     parser.add_argument("dst", type=Path, metavar="DST", help="the store to make")
     parser.add_argument(

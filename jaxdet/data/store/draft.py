@@ -23,7 +23,7 @@ from jaxdet.workdir.files import (
 
 
 class Draft:
-    """`DST.partial`: shards, the parts of the index that go with them, and what is packed."""
+    """Holds the unfinished `DST.partial`: shards, their parts of the index, and what is packed."""
 
     def __init__(self, dst: Path, listing: Listing):
         """Makes it, or takes up one of the same files.
@@ -43,12 +43,12 @@ class Draft:
 
     @property
     def is_whole(self) -> bool:
-        """Whether an earlier start wrote everything and was stopped before the renaming."""
+        """Returns whether an earlier start wrote everything and was stopped before the renaming."""
         return is_store(self.path)
 
     @property
     def sizes(self) -> list[int]:
-        """Bytes of each shard that counts."""
+        """Returns the size in bytes of each shard that counts."""
         return [os.path.getsize(self.paths.shard(number)) for number in range(len(self.done))]
 
     def add(self, records: np.ndarray) -> None:
@@ -79,7 +79,7 @@ class Draft:
             )
 
     def _sound_parts(self) -> Iterator[np.ndarray]:
-        """Parts whose shards are whole, up to the first that is not; all after it are redone."""
+        """Yields parts with intact shards up to the first damaged one; the rest are redone."""
         number = 0
         while (records := self._sound_part(number)) is not None:
             yield records
@@ -105,7 +105,7 @@ class Draft:
 
 
 def npy(array: np.ndarray) -> bytes:
-    """The array as a .npy file."""
+    """Returns the bytes of a .npy file that holds the array."""
     content = io.BytesIO()
     np.save(content, array, allow_pickle=False)
     return content.getvalue()

@@ -33,7 +33,7 @@ def encode(content: bytes, raw_size: tuple[int, int] | None) -> tuple[np.ndarray
 
 
 def header_of(content: bytes) -> tuple[str, tuple[int, int]] | None:
-    """Format with mode, and size, or None for what is no image."""
+    """Returns an image's format with its mode, and its size; None for what is no image."""
     try:
         with open_image(content, max_pixels=sys.maxsize) as image:
             return f"{image.format} {image.mode}", stored_size(image)
@@ -42,7 +42,7 @@ def header_of(content: bytes) -> tuple[str, tuple[int, int]] | None:
 
 
 def may_be_raw(kind: str, size: tuple[int, int]) -> bool:
-    """Whether nothing is lost by keeping the pixels alone."""
+    """Returns whether the pixels alone may be kept: nothing is lost, and they are few enough."""
     lossless = kind in [f"{container} RGB" for container in _LOSSLESS]
     return lossless and size[0] * size[1] <= _MOST_RAW_PIXELS
 

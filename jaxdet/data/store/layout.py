@@ -43,35 +43,35 @@ class StorePaths:
 
     @property
     def about(self) -> Path:
-        """What the store holds, JSON; written last."""
+        """Returns the path of the JSON file that describes the store; it is written last."""
         return within(self.path, "store.json")
 
     @property
     def index(self) -> Path:
-        """RECORD [N]."""
+        """Returns the path of the index, RECORD [N]."""
         return within(self.path, "index.npy")
 
     @property
     def names(self) -> Path:
-        """File names, one after the other."""
+        """Returns the path of the names of the packed files, stored one after the other."""
         return within(self.path, "names.bin")
 
     def shard(self, number: int) -> Path:
-        """Bytes of images, one after the other."""
+        """Returns the path of a shard: the bytes of images, one after the other."""
         return within(self.path, "shards", f"{number:05d}.bin")
 
 
 def is_store(path: Path) -> bool:
-    """Whether the folder is a packed store."""
+    """Returns whether the folder is a packed store."""
     return StorePaths(path).about.is_file()
 
 
 class DamagedStoreError(UserError):
-    """A store whose files are not those that were packed."""
+    """Signals that the files of a store are not those that were packed."""
 
 
 def read_about(paths: StorePaths) -> dict[str, Any]:
-    """`store.json`, checked.
+    """Reads and checks `store.json`.
 
     Raises:
       DamagedStoreError: where it is not as it was written.
@@ -89,7 +89,7 @@ def read_about(paths: StorePaths) -> dict[str, Any]:
 
 
 def _is_whole(about: Mapping[str, Any]) -> bool:
-    """Whether everything that readers ask for is there, of its type."""
+    """Returns whether everything that readers ask for is there, of its type."""
     folders, shards, digests = (about.get(name) for name in ("folders", "shards", "sha256"))
     losses = about.get("losses", [])
     return (
@@ -106,13 +106,16 @@ def _is_whole(about: Mapping[str, Any]) -> bool:
 
 
 def is_label_path(path: str) -> bool:
-    """Whether a path is `<split>/.../<label>` and nothing else: it may name files of a run."""
+    """Returns whether a path is `<split>/.../<label>` and nothing else.
+
+    Such a path may name files of a run.
+    """
     first, *between, last = path.split("/") if "/" in path else ("", "")
     odd = any(step in ("", ".", "..") or "\0" in step for step in between)
     return first in SPLITS and last in LABEL_FOLDERS and not odd
 
 
 def digest_of(about: Mapping[str, Any]) -> str:
-    """SHA-256 of what `store.json` says, whatever its layout."""
+    """Returns the SHA-256 of what `store.json` holds, whatever its formatting."""
     text = json.dumps(about, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

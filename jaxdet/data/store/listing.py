@@ -14,7 +14,7 @@ from jaxdet.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """What is packed: label folders in the order of the folder source, and their files."""
+    """Describes what is packed: label folders in the folder source's order, and their files."""
 
     root: Path
     folders: tuple[str, ...]
@@ -24,7 +24,7 @@ class Listing:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hex digest over names, sizes and times of change of all files, in their order.
+        """Returns a hex digest of the names, sizes and modification times of all files, in order.
 
         Raises:
           UserError: where a file went away.
@@ -42,7 +42,7 @@ class Listing:
 
 
 def list_files(src: Path) -> Listing:
-    """Every image of every split, in the order of the folder source.
+    """Lists every image of every split, in the order of the folder source.
 
     Raises:
       UserError: where there is none.
@@ -59,7 +59,7 @@ def list_files(src: Path) -> Listing:
 
 
 def content_to_pack(path: Path) -> bytes:
-    """The content of an image file, broken or not.
+    """Returns the content of an image file, broken or not.
 
     Raises:
       UserError: where there is none to keep: a pipe, a link to nowhere, a file that may not be read
@@ -72,6 +72,6 @@ def content_to_pack(path: Path) -> bytes:
 
 
 def set_of(folder: str) -> str:
-    """`train`, `val` or `test/<set>`."""
+    """Returns the set that a label folder belongs to: `train`, `val` or `test/<set>`."""
     parts = folder.split("/")
     return "/".join(parts[: 2 if parts[0] == "test" else 1])

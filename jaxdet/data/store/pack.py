@@ -103,7 +103,7 @@ def _write_shards(
     number: int,
     advance: Callable[[], None],
 ) -> Iterator[np.ndarray]:
-    """Records of each further shard, once its file is whole."""
+    """Writes the remaining shards; yields the records of each once its file is complete."""
     while first < len(listing.files):
         records = _write_shard(images, paths.shard(number), number, advance)
         yield records
@@ -130,7 +130,10 @@ def _write_shard(
 
 
 def _raw_sizes(listing: Listing) -> dict[str, tuple[int, int]]:
-    """For each set the size of its first RGB image in a lossless container: raw are those alike."""
+    """Returns for each set the size of its first image that may be stored as raw pixels.
+
+    That is an RGB image in a lossless container; those of the same size are stored raw.
+    """
     firsts: dict[str, tuple[int, int]] = {}
     for folder, name in listing.files:
         one = set_of(listing.folders[folder])
@@ -148,7 +151,7 @@ def _content(listing: Listing, folder: int, name: str) -> bytes:
 def _read_ahead(
     listing: Listing, raw_sizes: dict[str, tuple[int, int]], first: int, say: Say
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Record and bytes of each image from `first` on, decoded by threads, in order.
+    """Yields record and bytes of each image from `first` on, decoded by threads, in order.
 
     Those that cannot be read are named; they are packed as they are.
     """
@@ -177,7 +180,7 @@ def _read_ahead(
 
 
 def _finish(listing: Listing, paths: StorePaths, records: np.ndarray, sizes: Iterable[int]) -> None:
-    """Names, index and, last, the description."""
+    """Writes the names, the index and, last, the description."""
     names = [name.encode("utf8", "surrogateescape") for _, name in listing.files]
     records["name_size"] = [len(name) for name in names]
     records["name"] = np.cumsum(records["name_size"], dtype=np.uint64) - records["name_size"]

@@ -23,7 +23,10 @@ from jaxdet.workdir.files import check_regular, sha256
 
 
 class Store:
-    """The index of a store and its bytes. Pickles as its path: a worker maps the same pages."""
+    """Holds the index of a store and its bytes.
+
+    Pickles as its path: a worker maps the same pages.
+    """
 
     def __init__(self, path: Path):
         """Opens it and checks its index.
@@ -74,24 +77,24 @@ class Store:
         return [(path, printable(detail)) for path, detail in self.about.get("losses", [])]
 
     def name(self, record: int) -> str:
-        """The file's name."""
+        """Returns the name of the file that was packed as a record."""
         one = self.index[record]
         first = int(one["name"])
         text = self._names[first : first + int(one["name_size"])].tobytes()
         return text.decode("utf8", "surrogateescape")
 
     def path_of(self, record: int) -> str:
-        """The path that was packed, `train/cat/0_real/000.png`."""
+        """Returns the path that was packed, such as `train/cat/0_real/000.png`."""
         return f"{self.folders[int(self.index['folder'][record])]}/{self.name(record)}"
 
     def content(self, record: int) -> np.ndarray:
-        """The bytes of an image, u8 [size], read-only and not yet in memory."""
+        """Returns the bytes of an image, u8 [size], read-only and not yet in memory."""
         one = self.index[record]
         first = int(one["offset"])
         return self._shards[int(one["shard"])][first : first + int(one["size"])]
 
     def read(self, record: int, *, max_pixels: int, least_side: int = 0) -> np.ndarray:
-        """Pixels u8 [H, W, 3] in BGR; see ImageSet."""
+        """Returns the pixels u8 [H, W, 3] in BGR; see ImageSet."""
         one, content = self.index[record], self.content(record)
         if not one["raw"]:
             return decode_bgr(content.tobytes(), max_pixels=max_pixels, least_side=least_side)
@@ -101,7 +104,7 @@ class Store:
 
 
 class StoreSet(ImageSet):
-    """Some images of a store, in the order of the folder source."""
+    """Holds some images of a store, in the order of the folder source."""
 
     def __init__(self, store: Store, prefix: str, records: np.ndarray, *, name: str):
         """Takes records i64 [N] that lie below the folder `prefix`."""
@@ -109,17 +112,17 @@ class StoreSet(ImageSet):
 
     @property
     def ids(self) -> "StoredIds":
-        """See ImageSet."""
+        """Returns the path of each image below the set; see ImageSet."""
         return StoredIds(self.store, self.prefix, self.records)
 
     @functools.cached_property
     def labels(self) -> np.ndarray:
-        """i32 [N], 1 = fake."""
+        """Returns the labels, i32 [N], 1 = fake."""
         of_folder = [LABEL_FOLDERS.index(f.rsplit("/", 1)[1]) for f in self.store.folders]
         return np.array(of_folder, np.int32)[self.store.index["folder"][self.records]]
 
     def read(self, index: int, *, max_pixels: int, least_side: int = 0) -> np.ndarray:
-        """A view into the store for a raw image; see ImageSet."""
+        """Returns the pixels, a view into the store for a raw image; see ImageSet."""
         record = int(self.records[index])
         return self.store.read(record, max_pixels=max_pixels, least_side=least_side)
 
@@ -129,7 +132,7 @@ class StoreSet(ImageSet):
         return self.store.content(int(self.records[index])).tobytes()
 
     def size(self, index: int) -> tuple[int, int] | None:
-        """From the store's index; see ImageSet."""
+        """Returns width and height from the store's index; see ImageSet."""
         one = self.store.index[int(self.records[index])]
         return (int(one["width"]), int(one["height"])) if one["width"] else None
 
@@ -140,27 +143,27 @@ class StoreSet(ImageSet):
         return np.stack([np.zeros_like(second), second], axis=1)
 
     def content_marks(self) -> bytes:
-        """Size and checksum of each image, from the store's index."""
+        """Returns the size and the checksum of each image, from the store's index."""
         rows = self.store.index[self.records]
         return bytes(rows["size"].tobytes() + rows["crc"].tobytes())
 
     def where(self, index: int) -> str:
-        """The store, and the path that was packed."""
+        """Returns the store's path and the path of the image that was packed."""
         return f"{self.place}/{self.ids[index]}"
 
     @property
     def place(self) -> str:
-        """The store, and the folder that was packed."""
+        """Returns the store's path and the folder that was packed."""
         return f"{self.store.path}:{self.prefix}"
 
     def take(self, indices: Sequence[int] | np.ndarray, *, name: str = "") -> "StoreSet":
-        """The images at the given places, in their order."""
+        """Returns the images at the given places, in their order."""
         records = self.records[np.asarray(indices, np.int64)]
         return StoreSet(self.store, self.prefix, records, name=name or self.name)
 
 
 class StoredIds(Sequence[str]):
-    """The ids of records, read from the store when asked for."""
+    """Reads the ids of records from the store when asked for."""
 
     def __init__(self, store: Store, prefix: str, records: np.ndarray):
         """Takes records i64 [N] below the folder `prefix`."""
@@ -186,7 +189,7 @@ class StoredIds(Sequence[str]):
 
 
 class StoreRoot(PathTable):
-    """A store in the place of a folder of data; see `sources.Root`."""
+    """Represents a store in the place of a folder of data; see `sources.Root`."""
 
     def __init__(self, path: Path):
         """Opens the store."""
@@ -198,7 +201,7 @@ class StoreRoot(PathTable):
         return self._store.left_aside
 
     def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> StoreSet:
-        """The images of a folder, of the named categories only where any are named."""
+        """Returns the images of a folder, of the named categories only where any are named."""
         chosen = [
             self._store.folders.index(path) for path in self.label_folders(folder, categories)
         ]
@@ -207,7 +210,7 @@ class StoreRoot(PathTable):
 
 
 def _read_index(path: Path) -> np.ndarray:
-    """RECORD [N]."""
+    """Returns the index of a store, RECORD [N]."""
     try:
         # A plain view: looking into a np.memmap makes a new one each time.
         index = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
@@ -241,7 +244,7 @@ def _check_index(
 
 
 def _mapped(path: Path) -> np.ndarray:
-    """The bytes of a file, u8; an empty file cannot be mapped."""
+    """Maps the bytes of a file, u8; an empty file, which cannot be mapped, gives an empty array."""
     if not os.path.getsize(path):
         return np.zeros(0, np.uint8)
     return np.asarray(np.memmap(path, np.uint8, mode="r"))

@@ -22,7 +22,7 @@ HELP = "say what is missing, surplus or damaged in data that is already there"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags of `verify`."""
+    """Adds the flags of `verify`."""
     parser.add_argument(
         "root", type=Path, metavar="ROOT", help="folder of train, val and test, or a packed store"
     )
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _looks(root: Path, *, expect: Expect) -> Iterator[Callable[[], Report]]:
-    """What applies to a folder, one function a kind of data."""
+    """Returns the checks that apply to a folder, one function for each kind of data."""
     kinds: tuple[tuple[bool, Callable[[], Report]], ...] = (
         (is_tree(root), lambda: verify_tree(root, expect=expect)),
         (is_store(root), lambda: verify_store(root)),

@@ -24,7 +24,7 @@ def inspect_files(
     digests: Mapping[str, str],
     examine: Callable[[bytes], str],
 ) -> list[Finding]:
-    """What is damaged among files below a root.
+    """Returns what is damaged among files below a root.
 
     Args:
       root: the folder.
@@ -46,7 +46,7 @@ def inspect_files(
 
 
 def examine_image(content: bytes) -> str:
-    """Why an image cannot be read to its end by a run as it stands by default; '' where it can."""
+    """Returns why a run with default settings cannot read an image to its end; '' where it can."""
     if not content:
         return "is empty"
     try:
@@ -57,7 +57,7 @@ def examine_image(content: bytes) -> str:
 
 
 def examine_nothing(content: bytes) -> str:
-    """For files whose SHA-256 says it all."""
+    """Returns 'is empty' for an empty file, else '': all else is left to its SHA-256."""
     return "" if content else "is empty"
 
 

@@ -13,7 +13,7 @@ _MOST_LINES = 20
 
 
 class Kind(enum.Enum):
-    """What is wrong."""
+    """Names what can be wrong with a file or folder."""
 
     MISSING = "missing"
     SURPLUS = "surplus"
@@ -22,7 +22,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: with what, below the root, and how."""
+    """Describes one thing that is wrong: with what, below the root, and how."""
 
     kind: Kind
     path: str
@@ -31,7 +31,10 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """The images of one folder of a split; None where nobody knows what should be there."""
+    """Counts the images of one folder of a split.
+
+    The expected counts are None where nobody knows what should be there.
+    """
 
     path: str
     real: int
@@ -42,7 +45,7 @@ class Count:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that was found.
+    """Holds all that was found.
 
     Attributes:
       counts: by folder.
@@ -62,7 +65,7 @@ class Report:
 
 
 def join(reports: Sequence[Report]) -> Report:
-    """One report of several."""
+    """Merges several reports into one."""
     left_aside = LeftAside()
     for report in reports:
         left_aside.add(report.left_aside)
@@ -77,7 +80,7 @@ def join(reports: Sequence[Report]) -> Report:
 
 
 def to_plain(root: str, report: Report) -> dict[str, Any]:
-    """The report as JSON takes it."""
+    """Returns the report as plain values for JSON."""
     return {
         "root": root,
         "ok": not report.findings,
@@ -94,7 +97,7 @@ def to_plain(root: str, report: Report) -> dict[str, Any]:
 
 
 def to_lines(report: Report) -> Iterator[str]:
-    """The report as text."""
+    """Yields the report as lines of text."""
     width = max((len(count.path) for count in report.counts), default=0)
     for count in report.counts:
         real = _of(count.real, count.real_expected)
@@ -112,7 +115,7 @@ def to_lines(report: Report) -> Iterator[str]:
 
 
 def summary(report: Report) -> str:
-    """'2 missing, 1 damaged'; '' where all is well."""
+    """Returns how many findings of each kind there are, '2 missing, 1 damaged'; '' for none."""
     counts = {kind: sum(one.kind is kind for one in report.findings) for kind in Kind}
     return ", ".join(f"{count:,} {kind.value}" for kind, count in counts.items() if count)
 

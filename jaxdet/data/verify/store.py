@@ -72,7 +72,7 @@ def _look(store: Store, record: int) -> list[Finding]:
 
 
 def _counts(store: Store) -> tuple[Count, ...]:
-    """Images by `<split>/<class or set>`."""
+    """Counts the images of each `<split>/<class or set>`."""
     images = Counter(store.index["folder"].tolist())
     labels: Counter[tuple[str, str]] = Counter()
     for number, folder in enumerate(store.folders):

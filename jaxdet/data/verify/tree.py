@@ -24,7 +24,7 @@ _EXPECTED: Mapping[str, Folder] = {
 
 
 class Expect(enum.Enum):
-    """Of which folders the published counts are expected."""
+    """Names the folders of which the published counts are expected."""
 
     # A class `cat` may be anyone's: all folders of the split have to bear published names.
     AUTO = "auto"
@@ -34,7 +34,7 @@ class Expect(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class _Place:
-    """A label folder: `<split>/<folder>[/<category>]/<label>` and the names of its images."""
+    """Holds a label folder, `<split>/<folder>[/<category>]/<label>`, and its images' names."""
 
     folder: str
     category: str
@@ -51,12 +51,12 @@ class _Place:
 
 
 def is_tree(root: Path) -> bool:
-    """Whether a folder holds images in the layout."""
+    """Returns whether a folder has the layout: a train, val or test folder."""
     return any((root / split).is_dir() for split in SPLITS)
 
 
 def verify_tree(root: Path, *, expect: Expect) -> Report:
-    """What is missing, surplus and damaged below train, val and test."""
+    """Reports what is missing, surplus and damaged below train, val and test."""
     digests = _digests(root)
     places = [place for split in SPLITS for place in _places(root, split)]
     folders = defaultdict(list)
@@ -82,7 +82,7 @@ def verify_tree(root: Path, *, expect: Expect) -> Report:
 
 
 def _expected(folders: Collection[str], expect: Expect) -> dict[str, Folder]:
-    """What is expected of the folders there, by `<split>/<folder>`."""
+    """Returns what is expected of the folders there, by `<split>/<folder>`."""
     if expect is Expect.NOTHING:
         return {}
     strangers = {name.split("/")[0] for name in folders if name not in _EXPECTED}
@@ -100,7 +100,7 @@ def _digests(root: Path) -> dict[str, str]:
 
 
 def _places(root: Path, split: str) -> Iterator[_Place]:
-    """Both label folders of every class, generator and category, whether there or not."""
+    """Yields both label folders of every class, generator and category, whether there or not."""
     for folder, category, label in label_places(root, split):
         path = root / folder / category / label
         names = tuple(image_names(path)) if path.is_dir() else None
@@ -114,7 +114,7 @@ def _empty(root: Path) -> Iterator[Finding]:
 
 
 def _shape(places: list[_Place]) -> Iterator[Finding]:
-    """Label folders that training and evaluation would stumble over."""
+    """Yields the missing and empty label folders, which training and evaluation would fail on."""
     for place in places:
         if place.names is None:
             yield Finding(Kind.MISSING, place.path, "no such folder")
@@ -137,7 +137,7 @@ def _lost(root: Path, digests: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _unknown_to_fetch(places: list[_Place], digests: Mapping[str, str]) -> Iterator[Finding]:
-    """Images in folders that fetch filled, which it did not put there."""
+    """Yields images in folders that fetch filled, which it did not put there."""
     filled = {path.rpartition("/")[0] for path in digests}
     for place in places:
         for file in place.files if place.path in filled else ():
@@ -148,7 +148,7 @@ def _unknown_to_fetch(places: list[_Place], digests: Mapping[str, str]) -> Itera
 def _against_catalogue(
     places: list[_Place], folder: Folder, digests: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Counts that differ from the catalogue's, beyond what is said file by file."""
+    """Yields counts that differ from the catalogue's, beyond what is reported file by file."""
     there = {place.path: len(place.files) for place in places}
     # Of what fetch put there, that which is gone or new is listed by name already.
     there |= Counter(path.rpartition("/")[0] for path in digests)
@@ -166,7 +166,7 @@ def _against_catalogue(
 
 
 def _expected_counts(name: str, folder: Folder) -> Iterator[tuple[list[str], int]]:
-    """Label folders that are counted together, and how many images they should hold."""
+    """Yields label folders that are counted together, and how many images they should hold."""
     for label, count in zip(LABEL_FOLDERS, (folder.real, folder.fake), strict=True):
         paths = [f"{name}/{category}/{label}" for category in folder.categories]
         if not paths:

@@ -9,13 +9,13 @@ from jaxdet.data.verify.report import Finding, Kind, Report
 
 
 def has_weights(root: Path) -> bool:
-    """Whether files of the catalogue's weights lie in a folder, or were fetched into it."""
+    """Returns whether files of the catalogue's weights lie in a folder, or were fetched into it."""
     record = Record(root)
     return bool(_there(root)) or any(record.known_hash(one.name) for one in _weights())
 
 
 def verify_weights(root: Path) -> Report:
-    """Which of the catalogue's weights in a folder are damaged, or were fetched and are gone."""
+    """Reports which of the catalogue's weights in a folder are damaged, or fetched and gone."""
     there = _there(root)
     record = Record(root)
     digests = {one.name: one.sha256 or record.known_hash(one.name) or "" for one in there}
