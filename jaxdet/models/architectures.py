@@ -20,7 +20,7 @@ from jaxdet.models.frontends.scaling import MinMax, Standard
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """One line of the table.
+    """Describes one architecture of the table.
 
     Attributes:
       build: the model's options to a network.
@@ -51,7 +51,7 @@ class Architecture:
 
 
 class Scaled(nn.Module):
-    """A network behind a front-end that learns a scale for each place of its input.
+    """Applies a network behind a front-end that learns a scale for each place of its input.
 
     Attributes:
       scaler: `MinMax` or `Standard`.
@@ -62,7 +62,7 @@ class Scaled(nn.Module):
     network: nn.Module
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Float [B, H, W, C] to logits float [B]; H and W are those of the first call."""
+        """Returns logits, float [B], of float [B, H, W, C]; H and W are those of the first call."""
         logits: jax.Array = self.network(self.scaler(x, train=train), train=train)
         return logits
 
@@ -177,7 +177,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
 
 
 def rematerialised(network: nn.Module) -> nn.Module:
-    """The same network, but one that computes its blocks again for the gradient.
+    """Returns the same network, but one that recomputes its blocks in the backward pass.
 
     Raises:
       UserError: where it has no residual blocks.

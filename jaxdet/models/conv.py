@@ -16,7 +16,7 @@ _ALIGNED = 16
 
 
 def flax_conv(features: int, size: int, *, stride: int = 1, name: str | None) -> nn.Conv:
-    """A square convolution without bias, padded on both sides as PyTorch pads."""
+    """Returns a square convolution without bias, padded on both sides as PyTorch pads."""
     # "SAME" would pad a stride of 2 on one side only.
     pad = (size - 1) // 2
     return nn.Conv(
@@ -31,12 +31,13 @@ def flax_conv(features: int, size: int, *, stride: int = 1, name: str | None) ->
 
 
 def conv(features: int, size: int, *, stride: int = 1, name: str | None) -> nn.Module:
-    """The same function of the same parameters, in the form that suits the platform.
+    """Returns a square convolution without bias, in the form that suits the platform.
 
-    On CPUs one of 1x1 is a product of matrices: XLA for CPUs copies whole maps into another layout
-    around the weight gradient of a 1x1 convolution, on one core; a product of flattened matrices
-    needs none of that (docs/benchmarks/step.md). On accelerators a stem of 7x7 looks at blocks of
-    pixels, and all others go to the vendor's library as they are.
+    All forms are the same function of the same parameters. On CPUs one of 1x1 is a product of
+    matrices: XLA for CPUs copies whole maps into another layout around the weight gradient of a 1x1
+    convolution, on one core; a product of flattened matrices needs none of that
+    (docs/benchmarks/step.md). On accelerators a stem of 7x7 looks at blocks of pixels, and all
+    others go to the vendor's library as they are.
     """
     on_cpu = is_cpu()
     if size == 1 and on_cpu:
@@ -47,7 +48,7 @@ def conv(features: int, size: int, *, stride: int = 1, name: str | None) -> nn.M
 
 
 class Kernel(nn.Module):
-    """The parameters of a 1x1 convolution without bias, for those that compute it in their way."""
+    """Holds the kernel of a 1x1 convolution without bias, for those that apply it in their way."""
 
     features: int
 
@@ -59,14 +60,14 @@ class Kernel(nn.Module):
 
 
 class _Pointwise(nn.Module):
-    """A 1x1 convolution without bias."""
+    """Applies a 1x1 convolution without bias, as a product of matrices."""
 
     features: int
     stride: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Float [B, H, W, C] to [B, ceil(H/stride), ceil(W/stride), features]."""
+        """Convolves float [B, H, W, C] to [B, ceil(H/stride), ceil(W/stride), features]."""
         kernel = self.param("kernel", _init, (1, 1, x.shape[-1], self.features))
         x, kernel = promote_dtype(x, kernel)
         x = x[:, :: self.stride, :: self.stride]
@@ -75,7 +76,7 @@ class _Pointwise(nn.Module):
 
 
 class BlockedStem(nn.Module):
-    """A convolution of 7x7 pixels and stride 2, without bias, as one of 4x4 blocks of 2x2 pixels.
+    """Applies a 7x7 convolution of stride 2, without bias, as a 4x4 one on 2x2 blocks of pixels.
 
     cuDNN's kernels for tensor cores take channels by the eight. With the three of an image it ran
     at a tenth of what the card's memory allows (docs/benchmarks/gpu.md); sixteen, four of them
@@ -86,7 +87,7 @@ class BlockedStem(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Float [B, H, W, C] to [B, ceil(H/2), ceil(W/2), features]."""
+        """Convolves float [B, H, W, C] to [B, ceil(H/2), ceil(W/2), features]."""
         channels = x.shape[-1]
         kernel = self.param("kernel", _init, (_STEM, _STEM, channels, self.features))
         x, kernel = promote_dtype(x, kernel)

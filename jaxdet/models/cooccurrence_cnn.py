@@ -15,7 +15,7 @@ _init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 class CooccurrenceCNN(nn.Module):
-    """Co-occurrence matrices to one logit each.
+    """Scores co-occurrence matrices with one logit each.
 
     Attributes:
       width: channels of the first convolution, 32 as published.
@@ -25,7 +25,7 @@ class CooccurrenceCNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Float [B, 256, 256, 3] to logits float [B]."""
+        """Returns the logits, float [B], of float [B, 256, 256, 3]."""
         del train
         for stage, factor in enumerate(_STAGES):
             for size in (3, 5):

@@ -16,7 +16,7 @@ _init = nn.initializers.normal(0.02)
 
 
 class Discriminator(nn.Module):
-    """Square image batch of a fixed side to one logit each.
+    """Scores square images of a fixed side with one logit each.
 
     Attributes:
       width: channels of the first convolution, 64 as published.
@@ -29,7 +29,7 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Float [B, H, W, 3] to logits float [B]; H and W are those of the first call."""
+        """Returns logits, float [B], of float [B, H, W, 3]; H and W are those of the first call."""
         for number, factor in enumerate(_STAGES):
             x = nn.Conv(
                 self.width * factor, (4, 4), strides=2, padding=1, use_bias=False,

@@ -17,7 +17,7 @@ Variables = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Detector:
-    """A network and what it looks at, as functions of `variables`.
+    """Combines a network with its preprocessing, as functions of `variables`.
 
     Attributes:
       architecture: what pixels become before the network, and what sides they may have.
@@ -32,7 +32,7 @@ class Detector:
     dtype: Any = None
 
     def init(self, rng: jax.Array, *, size: int) -> Variables:
-        """Random variables for images of `size` x `size` pixels."""
+        """Returns random variables for images of `size` x `size` pixels."""
         image = jnp.zeros((self.norm_groups, size, size, 3), jnp.uint8)
         pixels = self.architecture.pixels(image, jnp.float32)
         variables: Variables = self.network.init(rng, pixels, train=True)
@@ -42,7 +42,7 @@ class Detector:
     def apply(
         self, variables: Variables, image: jax.Array, size: jax.Array | None = None
     ) -> jax.Array:
-        """Logits float [B] of u8 [B, H, W, 3], by the running statistics.
+        """Returns the logits, float [B], of u8 [B, H, W, 3], by the running statistics.
 
         Args:
           variables: of the network.
@@ -56,7 +56,7 @@ class Detector:
         return logits
 
     def evidence(self, variables: Variables, image: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Logits float [B] of u8 [B, H, W, 3], and where in each image they come from.
+        """Returns the logits, float [B], of u8 [B, H, W, 3], and each image's activation map (CAM).
 
         The maps are float [B, h, w], a place of the last feature map each, above 0 where it
         speaks for fake. Those of a ResNet and the head's bias add up to the logit (with bfloat16
@@ -71,7 +71,7 @@ class Detector:
     def apply_train(
         self, variables: Variables, image: jax.Array, *, rng: jax.Array
     ) -> tuple[jax.Array, dict[str, Any]]:
-        """Logits [B] of u8 [B, H, W, 3] by the batch's statistics, and the new `batch_stats`.
+        """Returns logits [B] of u8 [B, H, W, 3] by the batch's statistics, and new `batch_stats`.
 
         Args:
           variables: of the network.
@@ -89,17 +89,17 @@ class Detector:
         return logits, updated.get("batch_stats", {})
 
     def transfer(self, variables: Variables, image: jax.Array, label: jax.Array) -> Transferred:
-        """What ForensicTransfer is trained by, of u8 [B, H, W, 3] and i32 [B]."""
+        """Returns what ForensicTransfer is trained by, of u8 [B, H, W, 3] and labels i32 [B]."""
         cast, pixels = self._prepare(variables, image)
         transferred: Transferred = self.network.apply(cast, pixels, label, method="transfer")
         return transferred
 
     def residual(self, variables: Variables, image: jax.Array) -> jax.Array:
-        """What the network takes of u8 [B, H, W, 3], float [B, H', W', C]."""
+        """Returns the network's input, float [B, H', W', C], of u8 [B, H, W, 3]."""
         return self._prepare(variables, image)[1]
 
     def measure(self, variables: Variables, image: jax.Array, valid: jax.Array) -> Variables:
-        """The variables with the images where `valid`, bool [B], added to the input's statistics.
+        """Returns variables whose input statistics include the images where `valid`, bool [B].
 
         Only of architectures that are `measured`.
         """
@@ -110,7 +110,7 @@ class Detector:
         return {**variables, **updated}
 
     def rematerialised(self) -> "Detector":
-        """The same detector, but one that computes its blocks again for the gradient.
+        """Returns the same detector, but one that recomputes its blocks in the backward pass.
 
         Raises:
           UserError: where its network has no residual blocks.
@@ -118,7 +118,7 @@ class Detector:
         return dataclasses.replace(self, network=rematerialised(self.network))
 
     def _prepare(self, variables: Variables, image: jax.Array) -> tuple[Variables, jax.Array]:
-        """Variables and pixels in the dtype that the network computes in."""
+        """Returns variables and pixels in the dtype that the network computes in."""
         pixels = self.architecture.pixels(image, jax.tree.leaves(variables)[0].dtype)
         if self.dtype is None:
             return variables, pixels
@@ -127,14 +127,14 @@ class Detector:
 
 
 def get_detector(model: Model) -> Detector:
-    """The detector that the config names."""
+    """Returns the detector that the config names."""
     architecture = ARCHITECTURES[model.name]
     dtype = jnp.bfloat16 if model.dtype == "bfloat16" else None
     return Detector(architecture, architecture.build(model), model.norm_groups, dtype)
 
 
 def _cast_layers(params: Any, dtype: Any) -> Any:
-    """The kernels and biases of all layers but the last in another dtype.
+    """Casts the kernels and biases of all layers but the last to another dtype.
 
     Normalisations (which have no kernel) and the last layer stay: their float32 makes that of
     the statistics and the logits.

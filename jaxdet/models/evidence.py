@@ -18,13 +18,18 @@ _SEEN, _SHIFT, _NAME = "evidence", "evidence_shift", "last_map"
 
 
 def last_map(module: nn.Module, x: jax.Array) -> jax.Array:
-    """Float [B, h, w, C] as it is, but open to `evidence`; costs nothing elsewhere."""
+    """Marks a feature map, float [B, h, w, C], for `evidence`, and returns it as it is.
+
+    It costs nothing elsewhere.
+    """
     module.sow(_SEEN, _NAME, x)
     return module.perturb(_NAME, x, collection=_SHIFT)
 
 
 def evidence(network: nn.Module, variables: Any, pixels: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Logits float [B] of normalised float [B, H, W, 3], and maps [B, h, w] of what adds to them.
+    """Returns the logits, float [B], and the maps, [B, h, w], of what adds to them (CAM).
+
+    The pixels are normalised, float [B, H, W, 3].
 
     Args:
       network: passes its last feature map through `last_map`.

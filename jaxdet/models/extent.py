@@ -13,17 +13,17 @@ import jax.numpy as jnp
 
 
 def keep_inside(x: jax.Array, size: jax.Array | None) -> jax.Array:
-    """Float [B, H, W, C] with zeros outside each image."""
+    """Returns float [B, H, W, C] with zeros outside each image."""
     return x if size is None else jnp.where(_inside(x, size), x, 0)
 
 
 def halve(size: jax.Array | None) -> jax.Array | None:
-    """The size after any layer of stride 2 with PyTorch's padding (1 for 3x3, 3 for 7x7)."""
+    """Returns the size after a layer of stride 2 with PyTorch's padding (1 for 3x3, 3 for 7x7)."""
     return None if size is None else (size + 1) // 2
 
 
 def mean_inside(x: jax.Array, size: jax.Array | None) -> jax.Array:
-    """Mean over each image's own area: float [B, H, W, C] to [B, C]."""
+    """Returns the mean over each image's own area: float [B, H, W, C] to [B, C]."""
     if x.dtype == jnp.bfloat16:
         # XLA for CPUs in JAX 0.12.0 makes NaN of the last block and this mean in one loop.
         x = jax.lax.optimization_barrier(x)
@@ -34,7 +34,7 @@ def mean_inside(x: jax.Array, size: jax.Array | None) -> jax.Array:
 
 
 def _inside(x: jax.Array, size: jax.Array) -> jax.Array:
-    """Bool [B, H, W, 1]."""
+    """Returns whether each place lies inside its image, bool [B, H, W, 1]."""
     rows, columns = jnp.arange(x.shape[1]), jnp.arange(x.shape[2])
     inside = (rows[:, None] < size[:, 0, None, None]) & (columns < size[:, 1, None, None])
     return inside[..., None]

@@ -82,7 +82,7 @@ def _forward(
 
 
 def _backward(kept: tuple[jax.Array, ...], gradients: _Normalised) -> tuple[jax.Array | None, ...]:
-    """Gradients of the output alone: running statistics are no part of a loss."""
+    """Returns the gradients of the output alone: running statistics are no part of a loss."""
     x, kernel, scale, _, mean, deviation, sums, moments, out = kept
     n = x.size // x.shape[-1]
     w = kernel.astype(scale.dtype)

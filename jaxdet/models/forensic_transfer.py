@@ -20,7 +20,7 @@ _init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Transferred:
-    """What the training objective is made of.
+    """Holds what the training objective is made of.
 
     Attributes:
       activation: float [B, 2], mean magnitude of the latent maps for real and for fake.
@@ -32,12 +32,12 @@ class Transferred:
 
     @property
     def logit(self) -> jax.Array:
-        """Float [B], above 0 where the maps for fake are the more active."""
+        """Returns the logit, float [B], above 0 where the maps for fake are the more active."""
         return self.activation[:, 1] - self.activation[:, 0]
 
 
 class ForensicTransfer(nn.Module):
-    """Residual batch to one logit each.
+    """Scores a batch of residuals with one logit each.
 
     Attributes:
       width: channels of the first convolution, 8 as published; the latent maps are 16 times as
@@ -49,19 +49,19 @@ class ForensicTransfer(nn.Module):
     channels: int = 6
 
     def setup(self) -> None:
-        """The layers, shared by scoring and training."""
+        """Creates the layers, which scoring and training share."""
         self.encoder = [self._conv(f, s) for f, s in _ENCODER]
         self.decoder = [self._conv(f, 1) for f, _ in reversed(_ENCODER[:-1])]
         self.last = nn.Conv(self.channels, (3, 3), padding=1)
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Float [B, H, W, C] to logits float [B]; what is decoded is not looked at."""
+        """Returns logits, float [B], of float [B, H, W, C]; the decoder's output is ignored."""
         del train
         label = jnp.zeros(x.shape[0], jnp.int32)
         return self.transfer(x, label).logit
 
     def transfer(self, x: jax.Array, label: jax.Array) -> Transferred:
-        """Activations, and the residual as decoded from the maps of the true class.
+        """Returns the activations, and the residual as decoded from the maps of the true class.
 
         Args:
           x: float [B, H, W, C], H and W multiples of 16.

@@ -55,7 +55,7 @@ class BatchNorm(Norm):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Float [B, H, W, C] to the same."""
+        """Normalises float [B, H, W, C] to the same shape."""
         scale, bias = self.parameters(x.shape[-1])
         if not train:
             mean, var = self.running(x.shape[-1], scale.dtype)
@@ -68,7 +68,7 @@ class BatchNorm(Norm):
 
 
 def _statistics(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Mean and biased variance of [G, B/G, H, W, C] for each group: two of [G, C]."""
+    """Returns each group's mean and biased variance of [G, B/G, H, W, C]: two of [G, C]."""
     axes = (1, 2, 3)
     mean = x.mean(axes)
     # One pass over the data; float32 sums keep the difference of squares harmless here.

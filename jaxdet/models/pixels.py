@@ -17,39 +17,39 @@ IMAGENET_STD = np.array([0.229, 0.224, 0.225])
 
 
 def normalise(image: jax.Array, dtype: Any = jnp.float32) -> jax.Array:
-    """Floats with ImageNet's mean at 0 and deviation at 1."""
+    """Returns floats with ImageNet's mean at 0 and deviation at 1."""
     scale = (1 / (255 * IMAGENET_STD)).astype(dtype)
     shift = (-IMAGENET_MEAN / IMAGENET_STD).astype(dtype)
     return image.astype(dtype) * scale + shift
 
 
 def symmetric(image: jax.Array, dtype: Any) -> jax.Array:
-    """-1..1."""
+    """Scales pixels to -1..1."""
     return image.astype(dtype) / 127.5 - 1
 
 
 def symmetric_bgr(image: jax.Array, dtype: Any) -> jax.Array:
-    """-1..1 with blue first, as Zhang et al. read images (AutoGAN, by OpenCV)."""
+    """Scales pixels to -1..1, blue first, as Zhang et al. read images (AutoGAN, by OpenCV)."""
     return symmetric(image, dtype)[..., ::-1]
 
 
 def spectrum_bgr(image: jax.Array, dtype: Any) -> jax.Array:
-    """Scaled spectra, blue's first, of pixels in 0..1; Zhang et al."""
+    """Returns the scaled spectra, blue's first, of pixels in 0..1; Zhang et al."""
     return scaled_spectrum(image[..., ::-1].astype(dtype) / 255)
 
 
 def dct_of_levels(image: jax.Array, dtype: Any) -> jax.Array:
-    """Cosine transform of 0..255; Frank and Holz (models.py)."""
+    """Returns the cosine transform of pixels in 0..255; Frank and Holz (models.py)."""
     return dct2(image.astype(dtype))
 
 
 def log_dct_of_levels(image: jax.Array, dtype: Any) -> jax.Array:
-    """Log magnitudes of the same; Frank et al., ICML 2020."""
+    """Returns the log magnitudes of the cosine transform of 0..255; Frank et al., ICML 2020."""
     return log_dct2(image.astype(dtype))
 
 
 def pairs_of_levels(image: jax.Array, dtype: Any) -> jax.Array:
-    """Co-occurrence matrices times 4096: those of photographs have a mean square of about 1 then.
+    """Returns co-occurrence matrices times 4096, so that photographs have a mean square of about 1.
 
     Nataraj et al. leave the scale open. Times 65536 their mean would be 1, but the root of their
     mean square about 16, since nearly all pairs stand along the diagonal; a short training from
@@ -59,12 +59,12 @@ def pairs_of_levels(image: jax.Array, dtype: Any) -> jax.Array:
 
 
 def npr(image: jax.Array, dtype: Any) -> jax.Array:
-    """Residual of neighbouring pixels of normalised ones; Tan et al., CVPR 2024."""
+    """Returns the residual of neighbouring pixels of normalised ones; Tan et al., CVPR 2024."""
     return neighbouring_pixels(normalise(image, dtype))
 
 
 def third_order(image: jax.Array, dtype: Any) -> jax.Array:
-    """Third differences of 0..255 over 32, [B, H, W, 6]; Cozzolino et al. 2018.
+    """Returns third differences of 0..255 over 32, float [B, H, W, 6]; Cozzolino et al. 2018.
 
     The image's edge is repeated by three rows and columns, so that sides stay multiples of 16.
     """

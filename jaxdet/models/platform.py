@@ -16,7 +16,7 @@ def is_cpu() -> bool:
 
 @contextlib.contextmanager
 def written_for(platform: str) -> Iterator[None]:
-    """Networks that are called here take the form for another platform than this machine's.
+    """Makes networks called in the body take the form for another platform than this machine's.
 
     Args:
       platform: as `jax.default_backend()` names it.

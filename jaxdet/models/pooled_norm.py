@@ -30,7 +30,7 @@ class PooledNorm(Norm):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Float [B, H, W, C] of even sides to [B, H/2, W/2, C], in training."""
+        """Normalises and pools float [B, H, W, C], sides even, to [B, H/2, W/2, C], in training."""
         scale, bias = self.parameters(x.shape[-1])
         pooled, mean, var = _pool(x, scale, bias)
         self.keep(mean, var, x.size // x.shape[-1])
@@ -66,7 +66,7 @@ def _forward(
 
 
 def _backward(kept: tuple[jax.Array, ...], gradients: _Pooled) -> tuple[jax.Array, ...]:
-    """Gradients of the pooled map alone: running statistics are no part of a loss."""
+    """Returns the gradients of the pooled map alone: running statistics are no part of a loss."""
     x, scale, mean, deviation, place = kept
     n = x.size // x.shape[-1]
     parts = _parts(x.astype(scale.dtype))

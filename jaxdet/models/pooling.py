@@ -24,7 +24,7 @@ def max_pool(
     strides: tuple[int, int],
     padding: Padding = ((0, 0), (0, 0)),
 ) -> jax.Array:
-    """The same values and gradient as flax's, without a select-and-scatter in the gradient.
+    """Pools with flax's values and gradient, but without a select-and-scatter in the gradient.
 
     Where several places of a window hold its maximum, the first in the order of rows takes the
     gradient, as in XLA and PyTorch. Gradients from overlapping windows are added in another order
@@ -64,7 +64,7 @@ def _backward(
     kept: tuple[jax.Array, jax.Array],
     gradient: jax.Array,
 ) -> tuple[jax.Array]:
-    """Each window's gradient back to its first maximum: a sum of dilated arrays, one a place."""
+    """Routes each window's gradient to its first maximum: a sum of dilated arrays, one a place."""
     x, pooled = kept
     padded = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
     height, width = padded.shape[1:3]
@@ -84,7 +84,7 @@ def _backward(
 def _places(
     padded: jax.Array, corner: tuple[int, int], strides: tuple[int, int], shape: tuple[int, ...]
 ) -> jax.Array:
-    """What stands at one place of every window, in the pooled array's shape."""
+    """Returns what stands at one place of every window, in the pooled array's shape."""
     ends = [at + (n - 1) * by + 1 for at, n, by in zip(corner, shape[1:3], strides, strict=True)]
     return padded[:, corner[0] : ends[0] : strides[0], corner[1] : ends[1] : strides[1]]
 
@@ -92,7 +92,7 @@ def _places(
 def _put_back(
     share: jax.Array, corner: tuple[int, int], strides: tuple[int, int], sides: tuple[int, int]
 ) -> jax.Array:
-    """The transpose of `_places`: zeros between and around."""
+    """Applies the transpose of `_places`: zeros between and around."""
     inner = [
         (at, side - at - (n - 1) * by - 1, by - 1)
         for at, side, n, by in zip(corner, sides, share.shape[1:3], strides, strict=True)

@@ -26,7 +26,7 @@ _TRAIN = (3,)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut."""
+    """Applies two 3x3 convolutions and a shortcut."""
 
     features: int
     stride: int
@@ -38,7 +38,10 @@ class BasicBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, size: jax.Array | None, train: bool) -> jax.Array:
-        """Float [B, H, W, C] to [B, H/stride, W/stride, features]; `size` is the input's."""
+        """Transforms float [B, H, W, C] to [B, H/stride, W/stride, features].
+
+        `size` is the input's.
+        """
         after = halve(size) if self.stride == 2 else size
         y = self.conv(self.features, 3, stride=self.stride, name="conv1")(x)
         y = keep_inside(nn.relu(self.norm(name="bn1")(y, train=train)), after)
@@ -48,7 +51,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions and a shortcut; four times as many channels out."""
+    """Applies 1x1, 3x3 and 1x1 convolutions and a shortcut, with 4 * features channels out."""
 
     features: int
     stride: int
@@ -60,7 +63,10 @@ class Bottleneck(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, size: jax.Array | None, train: bool) -> jax.Array:
-        """Float [B, H, W, C] to [B, H/stride, W/stride, 4 * features]; `size` is the input's."""
+        """Transforms float [B, H, W, C] to [B, H/stride, W/stride, 4 * features].
+
+        `size` is the input's.
+        """
         after = halve(size) if self.stride == 2 else size
         folded = self.folded and train and size is None
         # A copy of its own for the first convolution: else the gradient of the shortcut, with
@@ -92,7 +98,7 @@ class Bottleneck(nn.Module):
 def _shortcut(
     block: BasicBlock | Bottleneck, x: jax.Array, y: jax.Array, *, train: bool
 ) -> jax.Array:
-    """The block's input, brought to the shape of its output where they differ."""
+    """Returns the block's input, brought to the shape of its output where they differ."""
     if x.shape == y.shape:
         return x
     x = block.conv(y.shape[-1], 1, stride=block.stride, name="downsample_0")(x)
@@ -100,7 +106,7 @@ def _shortcut(
 
 
 class ResNet(nn.Module):
-    """Image batch to one logit each.
+    """Scores a batch of images with one logit each.
 
     Attributes:
       block: `BasicBlock` or `Bottleneck`.
@@ -139,7 +145,10 @@ class ResNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, size: jax.Array | None = None, *, train: bool) -> jax.Array:
-        """Normalised float [B, H, W, 3] to logits float [B]; for `size` see `models/extent.py`."""
+        """Returns the logits, float [B], of normalised float [B, H, W, 3].
+
+        For `size` see `models/extent.py`.
+        """
         norm = partial(BatchNorm, unbiased=self.unbiased, groups=self.norm_groups)
         last_scale = nn.initializers.zeros if self.zero_init_residual else nn.initializers.ones
         stride = 2 if self.downsample_early else 1

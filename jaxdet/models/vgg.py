@@ -28,7 +28,9 @@ _dense_init = nn.initializers.normal(0.01)
 
 
 class VGG(nn.Module):
-    """Image batch to one logit each; in training half of the classifier's inputs are dropped.
+    """Scores a batch of images with one logit each.
+
+    In training half of the outputs of each of the classifier's hidden layers are dropped.
 
     Attributes:
       batch_norm: whether a normalisation follows each convolution.
@@ -45,7 +47,10 @@ class VGG(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, size: jax.Array | None = None, *, train: bool) -> jax.Array:
-        """Normalised float [B, H, W, 3] to logits float [B]; for `size` see `models/extent.py`."""
+        """Returns the logits, float [B], of normalised float [B, H, W, 3].
+
+        For `size` see `models/extent.py`.
+        """
         x, size = self._features(keep_inside(x, size), size, train=train)
         x = adaptive_mean(last_map(self, x), size, side=_MAP)
         x = x.reshape(x.shape[0], -1)
@@ -59,7 +64,7 @@ class VGG(nn.Module):
     def _features(
         self, x: jax.Array, size: jax.Array | None, *, train: bool
     ) -> tuple[jax.Array, jax.Array | None]:
-        """The map before the classifier, and each image's extent in it."""
+        """Returns the map before the classifier, and each image's extent in it."""
         number = 0
         for factor in _STAGES:
             if factor is None:
@@ -82,7 +87,7 @@ class VGG(nn.Module):
 
 
 def adaptive_mean(x: jax.Array, size: jax.Array | None, *, side: int) -> jax.Array:
-    """Means over `side` x `side` windows that cover each image, as torch's AdaptiveAvgPool2d.
+    """Averages over `side` x `side` windows that cover each image, as torch's AdaptiveAvgPool2d.
 
     Float [B, H, W, C] to [B, side, side, C]. Windows overlap, or repeat pixels, where `side`
     does not divide the map.
@@ -104,7 +109,10 @@ def adaptive_mean(x: jax.Array, size: jax.Array | None, *, side: int) -> jax.Arr
 
 
 def _windows(size: jax.Array, length: int, side: int) -> jax.Array:
-    """Weights [B, side, length] of a mean over floor(i n / side) <= p < ceil((i + 1) n / side)."""
+    """Returns the weights, [B, side, length], of the mean over each of `side` windows.
+
+    Window i covers floor(i n / side) <= p < ceil((i + 1) n / side) of an image of n pixels.
+    """
     i, position = jnp.arange(side)[:, None], jnp.arange(length)
     n = size[:, None, None]
     inside = (position >= i * n // side) & (position < -(-(i + 1) * n // side))

@@ -21,7 +21,7 @@ MEAN_OF_BOTH = "mean over sets of both"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Difference:
-    """AP of a run less that of the first run, on the images that both scored.
+    """Describes the AP of a run less that of the first run, on the images that both scored.
 
     Attributes:
       ap: -1..1.
@@ -37,13 +37,15 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """True where the interval leaves out 0."""
+        """Returns whether the interval leaves out 0."""
         return self.ends is not None and not self.ends[0] <= 0 <= self.ends[1]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Repeated:
-    """Runs of one config with different seeds; pairs are (mean, standard deviation over runs).
+    """Describes runs of one config with different seeds.
+
+    Pairs are (mean, standard deviation over runs).
 
     Attributes:
       labels: of the runs.
@@ -64,7 +66,7 @@ class Repeated:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What several runs tell that one does not; all empty for one.
+    """Holds the comparison of several runs; all of it is empty for one run.
 
     Attributes:
       differences: of each set, of every run but the first; None where one of the two did not
@@ -79,12 +81,12 @@ class Comparison:
 
     @property
     def n_left_out(self) -> int:
-        """Images that only one of two runs scored, over all sets and runs."""
+        """Returns how many images only one of two runs scored, over all sets and runs."""
         return sum(one.n_left_out for one in self.means if one is not None)
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
-    """The runs against the first one, and those of one config together.
+    """Compares the runs with the first one, and those of one config with each other.
 
     Raises:
       UserError: where predictions are damaged.
@@ -112,7 +114,7 @@ def _differences(runs: Sequence[Run], name: str, *, seed: int) -> list[Differenc
 
 
 def _mean(column: Sequence[Difference | None]) -> Difference | None:
-    """The difference in the mean over the sets; None where there are none."""
+    """Returns the difference in the mean over the sets; None where there are none."""
     there = [one for one in column if one is not None]
     if not there:
         return None
@@ -138,7 +140,7 @@ def _repeats(runs: Sequence[Run]) -> list[Repeated]:
 
 
 def _draws(run: Run) -> int:
-    """As many as behind the run's own intervals."""
+    """Returns the number of draws behind the run's own intervals; 1000 where it is not known."""
     draws = run.options.get("evaluation.bootstrap")
     return draws if type(draws) is int and 0 <= draws <= _MOST_DRAWS else 1000
 
@@ -170,7 +172,7 @@ def _difference(
 
 
 def _setup(run: Run) -> tuple[tuple[str, str], ...]:
-    """The options that make a run what it is."""
+    """Returns the options that make a run what it is."""
     return tuple(
         (name, repr(value))
         for name, value in sorted(run.options.items())

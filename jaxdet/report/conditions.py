@@ -21,7 +21,7 @@ _FIELDS = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A kind of disturbance.
+    """Describes a kind of disturbance.
 
     Attributes:
       title: for readers.
@@ -55,7 +55,7 @@ PROTOCOL_NAMES: Mapping[str, str] = MappingProxyType(
 
 
 def protocols(results: Results) -> list[tuple[str, Mapping[str, Scores], float]]:
-    """(title, sets, mean AP) of each protocol, the headline first; [] where there is no other."""
+    """Returns (title, sets, mean AP) of each protocol, the headline first; [] if it is alone."""
     others = [
         (PROTOCOL_NAMES.get(name, name), one.sets, one.mean_ap)
         for name, one in results.conditions.items()
@@ -66,13 +66,13 @@ def protocols(results: Results) -> list[tuple[str, Mapping[str, Scores], float]]
 
 
 def kinds_of(runs: Sequence[Run]) -> list[str]:
-    """Kinds of disturbance that any of the runs measured, in the order of `KINDS`."""
+    """Returns the kinds of disturbance that any of the runs measured, in the order of `KINDS`."""
     found = {one.kind for run in runs for one in run.results.conditions.values()}
     return [kind for kind in KINDS if kind in found]
 
 
 def levels(results: Results, kind: str) -> list[tuple[float, Mapping[str, Scores], float]]:
-    """(level, sets, mean AP), undisturbed first, then from mild to strong; [] for none."""
+    """Returns (level, sets, mean AP), undisturbed first, then from mild to strong; [] for none."""
     found: dict[float, tuple[Mapping[str, Scores], float]] = {
         one.level: (one.sets, one.mean_ap)
         for one in results.conditions.values()
@@ -87,7 +87,7 @@ def levels(results: Results, kind: str) -> list[tuple[float, Mapping[str, Scores
 def series(
     results: Results, kind: str, name: str | None, *, over: Sequence[str] = ()
 ) -> list[tuple[float, float]]:
-    """(level, AP) by level.
+    """Returns (level, AP), ordered by level.
 
     Args:
       results: of a run.
@@ -103,12 +103,12 @@ def series(
 
 
 def level_name(kind: str, level: float) -> str:
-    """How figures and tables call a level."""
+    """Returns the name of a level in figures and tables."""
     return "none" if level == UNTOUCHED else f"{level:g}"
 
 
 def mean_of(sets: Mapping[str, Scores], number: str, over: Iterable[str]) -> float | None:
-    """The plain mean of "ap" or "accuracy" over the named sets; None where one is missing."""
+    """Returns the plain mean of "ap" or "accuracy" over the named sets; None if one is missing."""
     names = list(over)
     if not names or any(name not in sets for name in names):
         return None
@@ -116,7 +116,7 @@ def mean_of(sets: Mapping[str, Scores], number: str, over: Iterable[str]) -> flo
 
 
 def csv_text(runs: Sequence[Run]) -> str:
-    """One line a set of each condition of each run, with the numbers as they are stored."""
+    """Returns CSV with a line for each set, condition and run; the numbers are as stored."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", "condition", "kind", "level", "set", *_FIELDS, "ap_low", "ap_high"])
@@ -133,7 +133,7 @@ def csv_text(runs: Sequence[Run]) -> str:
 def _all(
     results: Results,
 ) -> Iterator[tuple[str, str, float | None, Mapping[str, Scores]]]:
-    """(name, kind, level, sets) of the headline and of each condition."""
+    """Yields (name, kind, level, sets) of the headline and of each condition."""
     yield results.protocol, PROTOCOL, None, results.sets
     for name, one in results.conditions.items():
         yield name, one.kind, one.level, one.sets

@@ -19,7 +19,7 @@ _SCALE = 99.0  # percentile of |evidence| of a run at which colours are at their
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Card:
-    """An image that a run's ranking picked.
+    """Describes an image that a run's ranking picked.
 
     Attributes:
       set: name of the set.
@@ -43,19 +43,19 @@ class Card:
 
     @property
     def probability(self) -> float:
-        """P(fake), 0..1."""
+        """Returns P(fake), 0..1."""
         return float(1 / (1 + np.exp(-np.float64(self.logit))))
 
     @property
     def groups(self) -> list[str]:
-        """Its roles without the numbers of mistakes, to be filtered by."""
+        """Returns the card's roles without the numbers of mistakes, to be filtered by."""
         roles = self.role.split(", ")
         return ["mistakes" if role.startswith("mistake") else role for role in roles]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Cards and the pictures on them.
+    """Holds cards and the pictures on them.
 
     Attributes:
       cards: set by set, in each by image and run.
@@ -70,22 +70,22 @@ class Gallery:
     n_left_out: int
 
     def of_set(self, name: str) -> list[Card]:
-        """The cards of a set."""
+        """Returns the cards of a set."""
         return [card for card in self.cards if card.set == name]
 
     @property
     def sets(self) -> list[str]:
-        """Sets with cards."""
+        """Returns the names of the sets that have cards."""
         return list(dict.fromkeys(card.set for card in self.cards))
 
     @property
     def roles(self) -> list[str]:
-        """Groups of roles, percentiles in their order and mistakes last."""
+        """Returns the groups of roles, percentiles in their order and mistakes last."""
         return sorted({group for card in self.cards for group in card.groups}, key=_place)
 
 
 def gallery_of(runs: Sequence[Run], *, most_bytes: int = MOST_BYTES) -> Gallery:
-    """The images of all runs' rankings, percentiles before mistakes, until the page is full.
+    """Returns images of all runs' rankings, percentiles before mistakes, until the page is full.
 
     Raises:
       UserError: where a file is damaged.
@@ -125,7 +125,7 @@ def _picks(
 def _within(
     found: Sequence[tuple[Card, np.ndarray]], most_bytes: int
 ) -> tuple[list[Card], dict[str, tuple[str, int, int]]]:
-    """The cards that fit, the most telling of every set and run first, and their pictures."""
+    """Returns the cards that fit and their pictures, the first roles of every set and run first."""
     kept, sheet, used = [], {}, 0
     for card, image in sorted(found, key=lambda pick: _place(pick[0].role)):
         new = None if card.picture in sheet else _thumbnail(image)
@@ -150,11 +150,11 @@ def _scale(ranked: Sequence[Ranked]) -> float | None:
 
 
 def _order(card: Card) -> tuple[object, ...]:
-    """Within a set: real before fake, by role, and runs beside each other."""
+    """Returns a sort key within a set: real before fake, by role, and runs beside each other."""
     return card.is_fake, _place(card.role), card.run, card.id
 
 
 def _place(role: str) -> tuple[bool, float]:
-    """Percentiles by their number, then mistakes by theirs; the first of two roles counts."""
+    """Returns a sort key: percentiles by number, then mistakes by theirs; the first role counts."""
     kind, _, number = role.partition(",")[0].partition(" ")
     return kind != "percentile", float(number) if number.isdecimal() else 0.0

@@ -54,7 +54,7 @@ def shown(value: Any) -> str:
 
 
 def differences_line(labelled: Sequence[tuple[str, str]]) -> str:
-    """Says of (label, what differs) of each run in what the runs differ; "" where in nothing."""
+    """Returns what the runs differ in, from (label, what differs) of each; "" where in nothing."""
     return "; ".join(f"{label}: {differs}" for label, differs in labelled if differs)
 
 

@@ -45,7 +45,7 @@ _HEAD = r"""% Needs \usepackage{booktabs} and, for names beyond ASCII, a font th
 
 
 def latex_text(runs: Sequence[Run]) -> str:
-    """The main table of each run."""
+    """Returns the main table of each run."""
     return "\n".join(_run_table(run) for run in runs)
 
 
@@ -58,7 +58,7 @@ def table(
     text_columns: int = 1,
     above: Sequence[str] = (),
 ) -> str:
-    """A table of cells that are LaTeX already.
+    """Returns a table of cells that are LaTeX already.
 
     Args:
       head: titles of the columns.
@@ -80,12 +80,12 @@ def table(
 
 
 def escaped(text: str) -> str:
-    """The text with every sign that LaTeX would take for a command made plain."""
+    """Escapes every sign of a text that LaTeX would take for a command."""
     return "".join(_SIGNS.get(sign, sign) for sign in printable(text))
 
 
 def difference(points: float | None) -> str:
-    """A difference in points, bold beyond 5 and underlined as well beyond 10."""
+    """Returns a difference in points, bold beyond 5 and underlined as well beyond 10."""
     return "" if points is None else _STYLES[mark_of(points)].format(f"${points:+.1f}$")
 
 

@@ -69,7 +69,7 @@ class Run(Begun):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Option:
-    """An option of the schema, with the value that each run had.
+    """Describes an option of the schema or of a run, with the value that each run had.
 
     Attributes:
       name: dotted.
@@ -85,7 +85,7 @@ class Option:
 
     @property
     def stands_out(self) -> bool:
-        """True where a run departs from the default; its name, which is its title, aside."""
+        """Returns whether a run departs from the default; its name, which is its title, aside."""
         return self.name != "name" and any(value != self.default for value in self.values)
 
 
@@ -106,7 +106,7 @@ def load_runs(paths: Sequence[Path]) -> list[Begun]:
 
 
 def options_of(runs: Sequence[Begun]) -> list[Option]:
-    """Every option of the schema or of a run, in the order of the schema."""
+    """Returns every option of the schema or of a run, in the order of the schema."""
     defaults, docs = flatten(schema.to_json_dict(schema.Config())), dict(_docs(schema.Config()))
     names = dict.fromkeys([*defaults, *(name for run in runs for name in run.options)])
     return [
@@ -121,7 +121,7 @@ def options_of(runs: Sequence[Begun]) -> list[Option]:
 
 
 def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted names to the leaves of nested dicts; an empty dict is a leaf."""
+    """Flattens nested dicts: dotted names to the leaves; an empty dict is a leaf."""
     flat: dict[str, Any] = {}
     for key, value in nested.items():
         if isinstance(value, dict) and value:
@@ -132,7 +132,7 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def read_predictions(run: Run, name: str) -> Predictions | None:
-    """Scores of the images of a set; None where the run has none of it, or none any more.
+    """Returns the scores of a set's images; None where the run has none of it, or none any more.
 
     Raises:
       UserError: where the file is damaged.
@@ -174,7 +174,7 @@ def _either(files: Sequence[Path]) -> str:
 
 
 def _below(path: Path) -> str:
-    """Points at runs in the folder, as those of a table are."""
+    """Returns a hint at the runs inside a folder, where those of a table lie; "" without any."""
     held = sum(RunFolder(child).config.exists() for child in path.iterdir() if child.is_dir())
     return f"; {held} runs lie in it: name them, as in {path}/*" if held else ""
 
@@ -188,7 +188,7 @@ def _title(run: Begun) -> str:
 
 
 def _optional(path: Path) -> dict[str, Any]:
-    """A JSON object that an older or evaluated-only run may lack; damage is still an error."""
+    """Reads a JSON object that an older or evaluated-only run may lack; damage is an error."""
     if not path.exists():
         return {}
     value = read_json(path)
@@ -198,7 +198,7 @@ def _optional(path: Path) -> dict[str, Any]:
 
 
 def _curves(lines: list[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
-    """Each name's finite values by step; of lines for one step the last one counts."""
+    """Returns each name's finite values by step; of lines for one step the last one counts."""
     found: dict[str, dict[int, float]] = {}
     for line in lines:
         for name, value in line.items():

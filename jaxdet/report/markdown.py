@@ -52,7 +52,7 @@ def _unscored_part(one: Unscored) -> str:
 
 
 def _protocol_notes(results: Results) -> list[str]:
-    """What the means over the papers' sets are over, or why they are not there."""
+    """Returns what the means over the papers' sets are over, or why they are not there."""
     return [
         f"{escaped(measures.PROTOCOL_TITLES[protocol])}: "
         + (f"missing {escaped(', '.join(missing))}" if missing else f"mean of {protocol}")
@@ -82,7 +82,7 @@ def _side_by_side(runs: Sequence[Run]) -> str:
 
 
 def _comparisons(runs: Sequence[Run], comparison: Comparison) -> list[str]:
-    """Differences from the first run on the same images, and spread over seeds."""
+    """Returns the differences from the first run on the same images, and the spread over seeds."""
     parts = []
     if comparison.differences:
         rows = {**comparison.differences, MEAN_OF_BOTH: comparison.means}
@@ -108,7 +108,7 @@ def _repeated_table(group: Repeated) -> str:
 
 
 def _second_table(results: Results) -> list[str]:
-    """Thresholds and calibration, and which means are missing; [] where there is neither."""
+    """Returns thresholds and calibration, and which means are missing; [] without either."""
     columns = measures.columns(results)
     notes = _protocol_notes(results)
     parts = ["; ".join(notes) + ".\n"] if notes else []
@@ -129,7 +129,7 @@ def _measure_cell(scores: Scores, column: measures.Column) -> str:
 
 
 def _ap_cell(one: SetResult | None, *, own: bool) -> str:
-    """AP, its interval, what is published and, if `own`, the sharpness baseline of the run."""
+    """Returns AP, its interval, what is published and, if `own`, the run's sharpness baseline."""
     if one is None:
         return NONE
     said = [interval(one.ap_ci95)] if one.ap_ci95 else []
@@ -141,7 +141,7 @@ def _ap_cell(one: SetResult | None, *, own: bool) -> str:
 
 
 def markdown_table(header: list[str], body: list[list[str]]) -> str:
-    """A table of plain texts, every cell escaped."""
+    """Returns a table of plain texts, every cell escaped."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     lines = [[escaped(cell) for cell in header], rule]
     lines += [[_indented(line[0]), *map(_cell, line[1:])] for line in body]
@@ -149,16 +149,16 @@ def markdown_table(header: list[str], body: list[list[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Bold where a mark says that a difference is large, or clear."""
+    """Escapes a text, in bold where a mark says that a difference is large, or clear."""
     return f"**{escaped(text)}**" if text.endswith((Mark.FAR.value, _CLEAR)) else escaped(text)
 
 
 def _indented(name: str) -> str:
-    """Markdown drops leading spaces; an em space stays."""
+    """Replaces leading spaces, which Markdown drops, by an em space, and escapes the name."""
     return ("\N{EM SPACE}" if name.startswith("  ") else "") + escaped(name.strip())
 
 
 def escaped(text: str) -> str:
-    """The text with everything that Markdown or HTML would read as markup made plain."""
+    """Escapes everything in a text that Markdown or HTML would read as markup."""
     text = text.replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{c}" if c in "\\`*_[]|~#" else c for c in text)

@@ -50,7 +50,7 @@ DEFINITIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of the second table.
+    """Describes a column of the second table.
 
     Attributes:
       name: of the measure, or of a field of the scores.
@@ -94,7 +94,7 @@ _PROBABILITIES = ("ECE", "Brier")
 
 
 def columns(results: Results) -> list[Column]:
-    """Those that the run has numbers for; none in results of before they were measured."""
+    """Returns the columns that the run has numbers for; none in results older than the measures."""
     measured = {name for one in results.sets.values() for name in one.measures}
     measured |= {TWO_SHOT for one in results.sets.values() if one.two_shot is not None}
     return [c for c in _COLUMNS if c.name in measured or (measured and c.name in FIELDS)]
@@ -107,14 +107,14 @@ def definitions(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
 
 def parts(chosen: Sequence[Column]) -> list[list[Column]]:
-    """The columns of a page's tables: all in one would be too wide to be read."""
+    """Splits the columns into a page's tables: all in one would be too wide to be read."""
     wide = [c for c in chosen if c.group not in _PROBABILITIES]
     rest = [c for c in chosen if c.group in _PROBABILITIES]
     return [part for part in (wide, rest) if part]
 
 
 def groups(chosen: Sequence[Column]) -> list[tuple[str, int]]:
-    """The headings over neighbouring columns, each with how many it spans."""
+    """Returns the headings over neighbouring columns, each with how many it spans."""
     found: list[tuple[str, int]] = []
     for column in chosen:
         if found and found[-1][0] == column.group:
@@ -125,7 +125,10 @@ def groups(chosen: Sequence[Column]) -> list[tuple[str, int]]:
 
 
 def cell(scores: Scores, column: Column) -> tuple[str, str]:
-    """(number, its interval or '') as text; of the two-shot accuracy the spread over the pairs."""
+    """Returns (number, its interval or '') as text.
+
+    Of the two-shot accuracy the second is the spread over the pairs.
+    """
     if column.name == TWO_SHOT:
         return _two_shot_cell(scores)
     ends = scores.intervals.get(column.name)
@@ -139,7 +142,7 @@ def cell(scores: Scores, column: Column) -> tuple[str, str]:
 
 
 def number_of(scores: Scores, name: str) -> float | None:
-    """A field or a measure by its name; None where it is not there or not defined."""
+    """Returns a field or a measure by its name; None where it is not there or not defined."""
     return getattr(scores, name) if name in FIELDS else scores.measures.get(name)
 
 
@@ -151,7 +154,7 @@ def _two_shot_cell(scores: Scores) -> tuple[str, str]:
 
 
 def calibration_line(calibration: Calibration | None) -> str:
-    """What was learned on validation, in words."""
+    """Describes in words what was learned on validation."""
     if calibration is None:
         return NO_CALIBRATION
     found = calibration.temperature
@@ -166,7 +169,7 @@ def calibration_line(calibration: Calibration | None) -> str:
 
 
 def protocol_means(results: Results) -> list[tuple[str, float | None, float | None, list[str]]]:
-    """(protocol, mean AP, mean accuracy, missing sets) of each; [] for other sets alone."""
+    """Returns (protocol, mean AP, mean accuracy, missing sets) of each; [] for other sets alone."""
     if not set(results.sets) & set(PROTOCOLS["thirteen"]):
         return []
     ap = {name: one.ap for name, one in results.sets.items()}
@@ -178,7 +181,7 @@ def protocol_means(results: Results) -> list[tuple[str, float | None, float | No
 
 
 def protocol_lines(runs: Sequence[Run]) -> list[tuple[str, list[float | None]]]:
-    """(title, mean AP of each run) of the protocols of which any run has all sets."""
+    """Returns (title, mean AP of each run) of the protocols of which any run has all sets."""
     found = []
     for protocol, title in PROTOCOL_TITLES.items():
         means = [

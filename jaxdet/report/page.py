@@ -79,7 +79,7 @@ def page_html(contents: Contents, figures: Sequence[Drawing] = ()) -> str:
 
 
 def _frame() -> dict[str, Any]:
-    """Style and script, and the digest by which the policy knows the script."""
+    """Returns style and script, and the digest by which the policy knows the script."""
     script = (_TEMPLATES / "script.js").read_text()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return {
@@ -99,7 +99,7 @@ def _frame() -> dict[str, Any]:
 
 
 def _dash_array(dash: tuple[int, Sequence[float]]) -> str:
-    """A dash of matplotlib's, in line widths, for a line of 2.5 pixels as SVG has it."""
+    """Returns a matplotlib dash, in line widths, as SVG has it for a line of 2.5 pixels."""
     return " ".join(f"{1.6 * length:g}" for length in dash[1])
 
 

@@ -69,18 +69,18 @@ class Line:
 
 
 def columns(runs: Sequence[Run]) -> list[str]:
-    """The sets: first those of the papers, in their order, then others as they come."""
+    """Returns the sets: first those of the papers, in their order, then others as they come."""
     names = set_names(runs)
     return [n for n in USUAL_NAMES if n in names] + [n for n in names if n not in USUAL_NAMES]
 
 
 def titles(runs: Sequence[Run]) -> list[str]:
-    """The usual names of the columns, and that of the mean."""
+    """Returns the usual names of the columns, and that of the mean."""
     return [printable(USUAL_NAMES.get(name, name)) for name in columns(runs)] + ["mAP"]
 
 
 def averaged(runs: Sequence[Run]) -> Sequence[str]:
-    """The sets that the mean is over: the papers' eleven where a run has them, else all columns."""
+    """Returns the sets to average: the papers' eleven where runs have them, else all columns."""
     eleven = PROTOCOLS["eleven"]
     return eleven if set(eleven) <= set(set_names(runs)) else columns(runs)
 
@@ -100,7 +100,7 @@ def lines(runs: Sequence[Run]) -> list[Line]:
 
 
 def latex_text(runs: Sequence[Run]) -> str:
-    """The table for LaTeX with booktabs."""
+    """Returns the table for LaTeX with booktabs."""
     body: list[list[str]] = []
     for before, line in itertools.pairwise([None, *lines(runs)]):
         assert line is not None
@@ -120,7 +120,7 @@ def latex_text(runs: Sequence[Run]) -> str:
 
 
 def csv_text(runs: Sequence[Run]) -> str:
-    """The table with the numbers as they are stored; differences in points."""
+    """Returns the table as CSV with the numbers as they are stored; differences in points."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", "row", *map(spreadsheet_safe, columns(runs)), "mean"])
@@ -129,7 +129,7 @@ def csv_text(runs: Sequence[Run]) -> str:
 
 
 def markdown_text(runs: Sequence[Run]) -> str:
-    """The table for Markdown."""
+    """Returns the table for Markdown."""
     families = [cells] if (cells := _families(runs)) else []
     body = [*families, *([line.run, line.kind, *line.cells] for line in lines(runs))]
     return (

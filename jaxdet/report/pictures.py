@@ -17,7 +17,7 @@ _OPAQUE = 0.8  # of 1, where the evidence is strongest
 
 
 def thumbnail(image: np.ndarray) -> bytes:
-    """JPEG of a picture u8 [H, W, 3], RGB, its longer side at most `THUMBNAIL`."""
+    """Returns a picture u8 [H, W, 3], RGB, as a JPEG, its longer side at most `THUMBNAIL`."""
     picture = Image.fromarray(image)
     picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     return jpeg(np.asarray(picture))
@@ -31,7 +31,7 @@ def jpeg(image: np.ndarray) -> bytes:
 
 
 def shades(values: np.ndarray, *, low: float, high: float) -> bytes:
-    """PNG of values f [H, W] from low to high in cividis, dark to bright, even to the eye."""
+    """Returns a PNG of f [H, W] in cividis, dark at `low` to bright at `high`, even to the eye."""
     share = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
     picture = Image.fromarray(np.rint(share * (_SHADES - 1)).astype(np.uint8), "P")
     colours = matplotlib.colormaps["cividis"](np.linspace(0, 1, _SHADES))[:, :3]
@@ -40,7 +40,7 @@ def shades(values: np.ndarray, *, low: float, high: float) -> bytes:
 
 
 def evidence(values: np.ndarray, *, scale: float) -> bytes:
-    """PNG [h, w] to lay over a picture: orange for fake, purple for real, clear where neither.
+    """Returns a PNG [h, w] to overlay: orange for fake, purple for real, clear where neither.
 
     Args:
       values: f32 [h, w], above 0 where it speaks for fake.
@@ -53,7 +53,7 @@ def evidence(values: np.ndarray, *, scale: float) -> bytes:
 
 
 def data_uri(content: bytes) -> str:
-    """The picture as an address that holds it."""
+    """Returns the picture as a data URI."""
     kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 

@@ -32,7 +32,7 @@ MARK_NOTE = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """A set, or one of its categories.
+    """Describes a set, or one of its categories.
 
     Attributes:
       set: name of the set.
@@ -52,12 +52,12 @@ class Row:
 
     @property
     def title(self) -> str:
-        """How a table calls the row."""
+        """Returns the row's name in a table."""
         return printable(self.set if self.category is None else self.category)
 
     @property
     def at_floor(self) -> bool:
-        """True where sharpness alone is not clearly worse than the detector."""
+        """Returns whether sharpness alone is not clearly worse than the detector."""
         return at_floor(self.scores)
 
 
@@ -97,24 +97,24 @@ def shared_baselines(runs: Sequence[Run]) -> dict[str, float] | None:
 
 
 def rows_of(results: Results) -> list[Row]:
-    """Each set in the order of the file, followed by its categories."""
+    """Returns each set in the order of the file, followed by its categories."""
     return [row for name, one in results.sets.items() for row in _set_rows(name, one)]
 
 
 def header(results: Results) -> list[str]:
-    """The columns of a table; published figures have two where there are any."""
+    """Returns the columns of a table; published figures have two where there are any."""
     published = [PUBLISHED, DIFFERENCE] if has_published(results) else []
     return [*_HEADER[:3], *published, *_HEADER[3:]]
 
 
 def table(results: Results) -> list[tuple[Row, list[str]]]:
-    """The rows, each with its text in the order of `header`, shares in percent."""
+    """Returns the rows, each with its text in the order of `header`, fractions in percent."""
     published = has_published(results)
     return [(row, _cells(row, published=published)) for row in rows_of(results)]
 
 
 def mean_line(results: Results) -> list[str]:
-    """The last line of a table, in the order of `header`.
+    """Returns the last line of a table, in the order of `header`.
 
     The published mean is there only where it is over the same sets as ours.
     """
@@ -126,7 +126,7 @@ def mean_line(results: Results) -> list[str]:
 
 
 def mean_ends(results: Results, number: str, over: str) -> tuple[float, float] | None:
-    """The interval of a mean of "ap" or "accuracy" over "all" sets or those of a protocol."""
+    """Returns the interval of a mean "ap" or "accuracy" over "all" sets or those of a protocol."""
     return results.mean_intervals.get(number, {}).get(over)
 
 
@@ -147,17 +147,17 @@ def _published_cells(row: Row) -> list[str]:
 
 
 def percent(share: float | None) -> str:
-    """`97.3` for 0.973; a dash for None."""
+    """Formats a fraction in percent: `97.3` for 0.973; a dash for None."""
     return NONE if share is None else f"{100 * share:.1f}"
 
 
 def interval(ends: tuple[float, float] | None) -> str:
-    """`96.8-97.7`, with an en dash; a dash for None."""
+    """Formats an interval as `96.8-97.7`, with an en dash; a dash for None."""
     return NONE if ends is None else f"{percent(ends[0])}\N{EN DASH}{percent(ends[1])}"
 
 
 def difference(points: float, ends: tuple[float, float] | None) -> tuple[str, str]:
-    """`+1.2` and `+0.4 to +2.0` for a difference of shares; '' without an interval."""
+    """Formats a difference of fractions: `+1.2` and `+0.4 to +2.0`; '' without an interval."""
     low_high = "" if ends is None else " to ".join(f"{100 * end:+.1f}" for end in ends)
     return f"{100 * points:+.1f}", low_high
 
@@ -169,17 +169,17 @@ def difference_with_ends(points: float, ends: tuple[float, float] | None) -> str
 
 
 def spread(pair: tuple[float, float]) -> str:
-    """`97.3 +- 0.4` for a mean and a standard deviation of shares, with the sign for it."""
+    """Formats a mean and standard deviation of fractions: `97.3 +- 0.4`, with the sign for it."""
     return f"{percent(pair[0])} \N{PLUS-MINUS SIGN} {percent(pair[1])}"
 
 
 def set_names(runs: Sequence[Run]) -> list[str]:
-    """Every set that any run scored, in the order in which they first appear."""
+    """Returns every set that any run scored, in the order in which they first appear."""
     return list(dict.fromkeys(name for run in runs for name in run.results.sets))
 
 
 def shared_means(runs: Sequence[Run]) -> list[float] | None:
-    """Each run's mean AP over the sets that all runs scored; None where there are none."""
+    """Returns each run's mean AP over the sets that all runs scored; None where there are none."""
     shared = shared_names(runs)
     if not shared:
         return None
@@ -187,7 +187,7 @@ def shared_means(runs: Sequence[Run]) -> list[float] | None:
 
 
 def shared_names(runs: Sequence[Run]) -> list[str]:
-    """The sets that all runs scored: means over others are not to be compared."""
+    """Returns the sets that all runs scored: means over others are not to be compared."""
     return sorted(set.intersection(*(set(run.results.sets) for run in runs))) if runs else []
 
 

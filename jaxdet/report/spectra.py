@@ -19,7 +19,7 @@ _NOTHING = -12.0  # log10 of what stands for a magnitude of 0, which has none
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpectrumPair:
-    """Spectra of a set on one scale.
+    """Holds the spectra of a set on one scale.
 
     Attributes:
       set: its name.
@@ -48,7 +48,7 @@ class SpectrumPair:
 
 
 def spectra_of(runs: Sequence[Run]) -> list[SpectrumPair]:
-    """All spectra, set by set; runs with equal ones share them.
+    """Returns all spectra, set by set; runs with equal ones share them.
 
     Raises:
       UserError: where a file is damaged.
@@ -59,7 +59,7 @@ def spectra_of(runs: Sequence[Run]) -> list[SpectrumPair]:
 
 
 def _of_set(runs: Sequence[Run], name: str) -> Iterator[tuple[str, Spectrum, tuple[str, ...]]]:
-    """(set, spectra, labels of the runs that have exactly these)."""
+    """Yields (set, spectra, labels of the runs that have exactly these)."""
     found: dict[bytes, tuple[Spectrum, list[str]]] = {}
     for run in runs:
         if path := file_of(run.folder.spectrum, name):
@@ -92,14 +92,14 @@ def _number(ratio: float) -> float | None:
 
 
 def _logarithm(magnitude: np.ndarray, most: int) -> np.ndarray | None:
-    """log10, at most this many pixels a side; None where there is nothing."""
+    """Returns log10 of a spectrum, at most `most` pixels a side; None where there is nothing."""
     if not magnitude.size or not np.isfinite(magnitude).all():
         return None
     return np.log10(np.maximum(_smaller(magnitude.astype(np.float64), most), 10**_NOTHING))
 
 
 def _smaller(values: np.ndarray, most: int) -> np.ndarray:
-    """The largest value of each block: a peak is one pixel wide and must not fade."""
+    """Returns the largest value of each block: a peak is one pixel wide and must not fade."""
     every = -(-max(values.shape) // most)
     edges = [np.arange(0, side, every) for side in values.shape]
     return np.maximum.reduceat(np.maximum.reduceat(values, edges[0], axis=0), edges[1], axis=1)

@@ -72,7 +72,7 @@ def print_unscored(one: Unscored, file: TextIO | None = None) -> None:
 
 
 def csv_text(runs: Sequence[Run]) -> str:
-    """One line a set and category of each run, with the numbers as they are stored."""
+    """Returns CSV with a line for each set and category of each run; the numbers are as stored."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -82,7 +82,7 @@ def csv_text(runs: Sequence[Run]) -> str:
 
 
 def body_of(results: Results) -> list[list[str]]:
-    """The rows of a table as text, categories indented, the mean last."""
+    """Returns the rows of a table as text, categories indented, the means last."""
     lines = [
         [line[0] if row.category is None else f"  {line[0]}", *line[1:]]
         for row, line in table(results)

@@ -98,7 +98,7 @@ def _check_target(out: Path, name: str, written: list[str] | None) -> None:
 
 
 def _files(contents: Contents, figures: Sequence[Drawing]) -> Iterator[tuple[str, bytes]]:
-    """(name below the folder, content) of each file; the page last, when its links exist."""
+    """Yields (name below the folder, content) of each file; the page last, when its links exist."""
     for name, text in _texts(contents).items():
         yield name, text.encode("utf-8", "replace")
     for sheet in [*sheets(contents), *figures]:

@@ -22,7 +22,7 @@ _STACK_SECONDS = 1.0
 
 
 class Backstop:
-    """The process that looks on, from the side of the one that is watched."""
+    """Controls the process that looks on, from the side of the one that is watched."""
 
     def __init__(self) -> None:
         """Starts it, out of reach of the terminal's signals; it ends with this process."""

@@ -13,7 +13,7 @@ _FIXED = ("model.", "data.", "seed", "optim.name", "optim.batch_size")
 
 
 def has_begun(folder: RunFolder) -> bool:
-    """Whether there is work that a changed config would spoil.
+    """Returns whether there is work that a changed config would spoil.
 
     A start that failed on its weights leaves a config and nothing else; the next one may differ.
     """
@@ -23,7 +23,7 @@ def has_begun(folder: RunFolder) -> bool:
 
 
 def find_changes(config: schema.Config, folder: RunFolder) -> list[str]:
-    """Lines `option: old -> new` of what differs from the run in the folder; [] without one."""
+    """Returns lines `option: old -> new` of what differs from the folder's run; [] without one."""
     if not has_begun(folder):
         return []
     return schema.differences(schema.read_config(folder.config), config)

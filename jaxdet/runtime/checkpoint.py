@@ -32,7 +32,7 @@ hush_orbax()
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Restored:
-    """One checkpoint.
+    """Holds one checkpoint.
 
     Attributes:
       step: updates done.
@@ -46,7 +46,7 @@ class Restored:
 
 
 class Checkpoints:
-    """The checkpoints of one run: the latest few, and the best by each of some ranks."""
+    """Manages the checkpoints of one run: the latest few, and the best by each of some ranks."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Checkpoints:
         (self._folder / steps.MARKER).touch()
 
     def _old_ranks(self, step: int) -> Ranks | None:
-        """What orbax wrote of a step's ranks."""
+        """Returns what orbax wrote of a step's ranks."""
         if not (self._folder / str(step) / "metrics").is_dir():
             return None
         items = ocp.args.Composite(metrics=ocp.args.JsonRestore())
@@ -181,7 +181,7 @@ class Checkpoints:
         self._pending = (step, self._finisher.submit(self._finish, step, ranks))
 
     def _finish(self, step: int, ranks: Ranks | None) -> None:
-        """In the background: the step gets its manifest, then its name; then old steps go."""
+        """Gives the step its manifest, then its name, in the background; then removes old steps."""
         self._checkpointer.wait_until_finished()
         if jax.process_index() > 0:
             return
@@ -230,10 +230,10 @@ class Checkpoints:
         return RunFailedError(f"{what}: {first_line(error)}; {kept}".removesuffix("; "))
 
     def latest_step(self) -> int | None:
-        """The newest sound checkpoint; None where nothing was ever saved.
+        """Returns the newest intact checkpoint; None where nothing was ever saved.
 
         Raises:
-          RunFailedError: where checkpoints are there and none of them is sound.
+          RunFailedError: where checkpoints are there and none of them is intact.
         """
         return self._sound.latest()
 
@@ -242,14 +242,14 @@ class Checkpoints:
         return self._sound.has(step)
 
     def best_step(self, rank: str) -> int | None:
-        """The sound checkpoint with the largest rank of this name; or None.
+        """Returns the intact checkpoint with the largest rank of this name; or None.
 
         The newest among equals. Where the best of all is damaged, the next best that is there.
         """
         return self._sound.best(rank)
 
     def restore(self, step: int, like: Any) -> Restored:
-        """A checkpoint, its arrays placed as those of `like` (arrays or shapes with shardings).
+        """Restores a checkpoint, arrays placed as in `like` (arrays or shapes with shardings).
 
         Raises:
           UserError: where it does not fit `like`.

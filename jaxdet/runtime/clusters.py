@@ -27,7 +27,7 @@ _METADATA_SECONDS = 2.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """One process among several.
+    """Describes one process among several.
 
     Attributes:
       name: of the launcher.
@@ -47,7 +47,7 @@ class Cluster:
 
 
 def find_cluster(environment: Environment) -> Cluster | None:
-    """What the launcher announces; None where this process is alone.
+    """Returns what the launcher announces; None where this process is alone.
 
     Raises:
       UserError: where it announces several and does not say enough to find them.
@@ -117,7 +117,7 @@ def _from_open_mpi(environment: Environment) -> Cluster | None:
 
 
 def _from_kubernetes(environment: Environment) -> Cluster | None:
-    """A pod of an indexed Job, where JAX can ask the cluster for the others."""
+    """Recognises a pod of an indexed Job, where JAX can ask the cluster for the others."""
     if "KUBERNETES_SERVICE_HOST" not in environment or "JOB_COMPLETION_INDEX" not in environment:
         return None
     if importlib.util.find_spec("kubernetes") is None:
@@ -126,7 +126,7 @@ def _from_kubernetes(environment: Environment) -> Cluster | None:
 
 
 def _from_tpu(environment: Environment) -> Cluster | None:
-    """One of the machines of a Cloud TPU slice, on GKE or on Compute Engine."""
+    """Recognises a machine of a Cloud TPU slice, on GKE or on Compute Engine."""
     platforms = environment.get("JAX_PLATFORMS", "")
     if (platforms and "tpu" not in platforms) or importlib.util.find_spec("libtpu") is None:
         return None
@@ -139,7 +139,7 @@ def _from_tpu(environment: Environment) -> Cluster | None:
 
 
 def _workers_by_metadata(environment: Environment) -> str:
-    """The machines of the slice, with commas; "" where nobody answers."""
+    """Returns the machines of the slice, with commas; "" where nobody answers."""
     host = environment.get("GCE_METADATA_IP") or "metadata.google.internal"
     request = urllib.request.Request(_METADATA.format(host), headers={"Metadata-Flavor": "Google"})
     # The server is on the machine's own network: no proxy knows it.
@@ -152,7 +152,7 @@ def _workers_by_metadata(environment: Environment) -> str:
 
 
 def _devices(environment: Environment, *, local: int, here: int, bound: bool) -> str:
-    """The accelerators of one of the `here` processes on a machine: an equal share each.
+    """Returns the accelerators of one of the `here` processes on a machine: an equal share each.
 
     JAX gives each process of SLURM and Open MPI one, also where it has the machine to itself.
     """
@@ -170,7 +170,7 @@ def _devices(environment: Environment, *, local: int, here: int, bound: bool) ->
 
 
 def _places(environment: Environment, processes: str, index: str) -> tuple[int, int]:
-    """How many processes there are and which this is.
+    """Returns how many processes there are and which this is.
 
     Raises:
       UserError: naming the variable that cannot be.

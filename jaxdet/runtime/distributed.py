@@ -168,7 +168,7 @@ def _place(
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int)
 def _aborted(signum: int) -> None:
-    """Where JAX's own thread aborts the process, having found that another one is dead.
+    """Ends the process where JAX's own thread aborts it, having found that another one is dead.
 
     Python's handlers would run in the main thread, later: there is no later.
     """
@@ -179,7 +179,7 @@ def _aborted(signum: int) -> None:
 
 
 def _say_farewell() -> None:
-    """Parts from the others where they end now, too; leaves the others where they do not."""
+    """Disconnects from the others where they end now, too; leaves them where they do not."""
     with contextlib.suppress(TimeoutError, RuntimeError):
         _call(jax.distributed.shutdown, limit=_FAREWELL_SECONDS)
 

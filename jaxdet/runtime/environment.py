@@ -25,7 +25,7 @@ _MODES = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_im
 
 
 def describe() -> dict[str, Any]:
-    """Command, code, machine and versions, as plain values."""
+    """Returns command, code, machine and versions, as plain values."""
     return {
         "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -63,7 +63,7 @@ def software() -> dict[str, Any]:
 
 
 def machine() -> str:
-    """The devices and the host in one line."""
+    """Returns the devices and the host in one line."""
     devices = jax.devices()
     return (
         f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform}), "
@@ -72,7 +72,7 @@ def machine() -> str:
 
 
 def peak_memory() -> int | None:
-    """Bytes of main memory that this process held at most so far; None where Linux does not tell.
+    """Returns the peak main memory of this process so far, bytes; None where Linux reports none.
 
     Not getrusage, which counts what the parent held before this program began.
     """
@@ -85,7 +85,7 @@ def peak_memory() -> int | None:
 
 
 def commit() -> str:
-    """The commit of the code, with "+changes" where files differ from it; "" outside a checkout."""
+    """Returns the code's commit, "+changes" where files differ from it; "" outside a checkout."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return ""

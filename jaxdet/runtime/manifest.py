@@ -27,12 +27,12 @@ Ranks = dict[str, list[float]]
 
 
 class DamagedError(Exception):
-    """A checkpoint that is not what was saved; the message names the file."""
+    """Signals that a checkpoint is not what was saved; the message names the file."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """One saved step.
+    """Describes one saved step.
 
     Attributes:
       step: updates done.
@@ -50,7 +50,7 @@ class Manifest:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all files."""
+        """Returns the size of all files, bytes."""
         return sum(size for size, _ in self.files.values())
 
 
@@ -68,12 +68,12 @@ def seal(
 
 
 def is_sealed(folder: Path) -> bool:
-    """Whether the step was saved to the end."""
+    """Returns whether the step was saved to the end."""
     return (folder / NAME).exists()
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a step's folder.
+    """Returns the manifest of a step's folder.
 
     Raises:
       DamagedError: where it is not as it was written.
@@ -94,7 +94,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def verify(folder: Path) -> Manifest:
-    """The manifest of a step's folder, every file of which was read and is as it was saved.
+    """Checks that every file of a step's folder is as it was saved, and returns its manifest.
 
     Raises:
       DamagedError: naming the first file that is not.
@@ -147,7 +147,7 @@ def _sum(content: dict[str, Any]) -> str:
 
 
 def _files(folder: Path) -> list[tuple[str, Path]]:
-    """Every file but the manifest and its drafts, by its path within the folder."""
+    """Returns every file but the manifest and its drafts, by its path within the folder."""
     found = sorted(path for path in folder.rglob("*") if path.is_file())
     named = [(path.relative_to(folder).as_posix(), path) for path in found]
     return [(name, path) for name, path in named if not name.lstrip(".").startswith(NAME)]

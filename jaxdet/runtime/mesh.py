@@ -12,7 +12,7 @@ from jaxdet.errors import UserError
 
 
 def make_mesh(count: int) -> Mesh:
-    """A mesh with the one axis "data" over the first `count` devices; 0 takes all.
+    """Returns a mesh with the one axis "data" over the first `count` devices; 0 takes all.
 
     Raises:
       UserError: where there are fewer devices.
@@ -24,14 +24,14 @@ def make_mesh(count: int) -> Mesh:
 
 
 def make_even_mesh(rows: int) -> Mesh:
-    """A mesh like make_mesh's, over as many of this process's devices as divide `rows`."""
+    """Returns a mesh like make_mesh's, over as many of this process's devices as divide `rows`."""
     devices = jax.local_devices()
     count = max(n for n in range(1, min(rows, len(devices)) + 1) if rows % n == 0)
     return _row(devices[:count])
 
 
 def own_mesh(mesh: Mesh) -> Mesh:
-    """This process's devices of a mesh, as a mesh of their own."""
+    """Returns this process's devices of a mesh, as a mesh of their own."""
     return _row([d for d in mesh.devices.flat if d.process_index == jax.process_index()])
 
 
@@ -41,12 +41,12 @@ def _row(devices: Sequence[jax.Device]) -> Mesh:
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """The first axis cut across the devices."""
+    """Returns the sharding of the first axis across the devices."""
     return NamedSharding(mesh, P("data"))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """A whole copy on each device."""
+    """Returns the replicated sharding: a full copy on each device."""
     return NamedSharding(mesh, P())
 
 
@@ -61,7 +61,7 @@ def check_divides(mesh: Mesh, *, batch_size: int, option: str) -> None:
 
 
 def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
-    """This host's rows as global arrays [B, ...], cut across the devices.
+    """Returns this host's shard as part of global arrays [B, ...], sharded across the devices.
 
     On CPUs they are there when it returns: a computation whose input is still under way goes to
     another thread, and all that follow it, away from the memory that is kept (memory.py).
@@ -76,7 +76,7 @@ def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Arra
 
 
 def put_replicated(mesh: Mesh, tree: Any) -> Any:
-    """Host arrays as whole copies on each device.
+    """Replicates host arrays on each device.
 
     Through numpy copies: device_put may alias its input, and a donated alias deletes it.
     """

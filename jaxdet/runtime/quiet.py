@@ -27,7 +27,7 @@ def hush_orbax() -> None:
 
 
 def _is_not_orbax(record: logging.LogRecord) -> bool:
-    """Whether neither the line nor the error that it tells of comes from orbax's work."""
+    """Returns whether neither the line nor the error that it reports comes from orbax's work."""
     error = record.exc_info[1] if record.exc_info else None
     frames = traceback.extract_tb(error.__traceback__) if error else []
     files = (record.pathname, record.getMessage(), *(frame.filename for frame in frames))

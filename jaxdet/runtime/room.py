@@ -20,12 +20,12 @@ _SLACK_BYTES = 1 << 20
 
 
 def with_slack(size: int) -> int:
-    """Bytes that must be free to write a checkpoint of about `size` bytes."""
+    """Returns the bytes that must be free to write a checkpoint of about `size` bytes."""
     return size + size // 10 + _SLACK_BYTES
 
 
 def free_bytes(path: Path) -> int:
-    """What this user may still write on the path's disk; the path need not exist yet."""
+    """Returns the disk space that this user may still fill, bytes; the path need not exist yet."""
     while not path.exists():
         path = path.parent
     found = os.statvfs(path)
@@ -75,13 +75,13 @@ def keep_trying(write: Callable[[], None], path: Path, *, wait: bool) -> None:
 
 
 def shortage(path: Path, needed: int) -> str:
-    """What is missing, in words."""
+    """Describes in words what disk space is missing."""
     free = free_bytes(path)
     return f"{size_text(free)} free, {size_text(needed)} needed"
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether a full disk is behind an error; tensorstore tells of one in words alone."""
+    """Returns whether a full disk is behind an error; tensorstore reports one in words alone."""
     if error is None:
         return False
     if isinstance(error, DiskFullError) or (isinstance(error, OSError) and is_disk_full(error)):

@@ -51,7 +51,7 @@ def deferred() -> Iterator[None]:
 
 @contextlib.contextmanager
 def leaving_together() -> Iterator[None]:
-    """Where all processes of a run stop, none takes the end of another for a failure."""
+    """Shuts all processes of a run down together: none takes the end of another for a failure."""
     try:
         yield
     except Stopped as stop:
@@ -61,12 +61,12 @@ def leaving_together() -> Iterator[None]:
 
 
 def requested() -> int:
-    """The signal that asks for the end, 0 where none does."""
+    """Returns the signal that asks for the end, 0 where none does."""
     return _received[0] if _received else 0
 
 
 def check(done: str = "") -> None:
-    """A place where this process may end.
+    """Lets this process end here, where a signal has asked for it.
 
     Raises:
       Stopped: where a signal asked for it; `done` says what was saved.
@@ -76,7 +76,7 @@ def check(done: str = "") -> None:
 
 
 class StopPoint:
-    """A place where all processes of a run end together, between two of their steps.
+    """Lets all processes of a run end together, between two of their steps.
 
     One process just looks at `requested`. Several agree by a maximum over their devices, which is
     fetched one step late so that nobody waits for it: they end at most a step later.
@@ -89,7 +89,7 @@ class StopPoint:
         self._most = jax.jit(jnp.max, out_shardings=replicated(mesh))
 
     def reached(self) -> int:
-        """The signal that asks for the end, the same on all processes; 0 where none does.
+        """Returns the signal that asks for the end, the same on all processes; 0 where none does.
 
         Every process calls this after each of its steps.
         """

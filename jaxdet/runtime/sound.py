@@ -10,14 +10,14 @@ from jaxdet.runtime.manifest import DamagedError, Manifest, Ranks, is_sealed, ve
 
 
 class SoundSteps:
-    """The steps of a folder of checkpoints that are as they were saved.
+    """Finds the intact steps in a folder of checkpoints: those that are as they were saved.
 
     Nothing is renamed here. A step is read when it is about to be taken, once; one that is
-    damaged is told of, and the next in order is looked at.
+    damaged is logged, and the next in order is looked at.
     """
 
     def __init__(self, folder: Path, *, old_ranks: Callable[[int], Ranks | None]):
-        """`old_ranks` reads the ranks of a step that has no manifest."""
+        """Takes the folder, and what reads the ranks of a step that has no manifest."""
         self._folder, self._old_ranks = folder, old_ranks
         self._sound: set[int] = set()
         self._unsound: set[int] = set()
@@ -31,10 +31,10 @@ class SoundSteps:
         return step in steps.saved_steps(self._folder) and self._is_sound(step)
 
     def latest(self) -> int | None:
-        """The newest; None where nothing was ever saved.
+        """Returns the newest intact step; None where nothing was ever saved.
 
         Raises:
-          RunFailedError: where checkpoints are there and none of them is sound.
+          RunFailedError: where checkpoints are there and none of them is intact.
         """
         step = self._first(reversed(steps.saved_steps(self._folder)))
         lost = [*map(str, sorted(self._unsound)), *steps.set_aside(self._folder)]
@@ -46,7 +46,7 @@ class SoundSteps:
         return step
 
     def best(self, rank: str) -> int | None:
-        """The one with the largest rank of this name, the newest among equals; or None.
+        """Returns the intact step of the largest rank of this name, the newest of equals; or None.
 
         Where the best of all is damaged, the next best that is there, aloud.
         """
@@ -56,7 +56,7 @@ class SoundSteps:
         return step
 
     def _ranked(self) -> dict[int, Manifest]:
-        """The manifests; of steps from before there were any, what is known without one."""
+        """Returns the manifests; of steps from before there were any, what is known without one."""
         found = steps.manifests(self._folder)
         if steps.is_marked(self._folder):
             return found
@@ -72,7 +72,7 @@ class SoundSteps:
         return next((step for step in candidates if self._is_sound(step)), None)
 
     def _is_sound(self, step: int) -> bool:
-        """Whether all of the step's files are as they were saved; a line where they are not."""
+        """Returns whether all of the step's files are as they were saved; logs a line if not."""
         if step in self._sound:
             return True
         path = self._folder / str(step)

@@ -29,7 +29,7 @@ _DRAFTS = ("[0-9]*.tmp", f"[0-9]*{ORBAX_DRAFT}*")
 
 
 def saved_steps(folder: Path) -> list[int]:
-    """The steps that have a folder under their own name, ascending."""
+    """Returns the steps that have a folder under their own name, ascending."""
     if not folder.is_dir():
         return []
     named = {step_number(path.name): path for path in folder.iterdir()}
@@ -37,12 +37,12 @@ def saved_steps(folder: Path) -> list[int]:
 
 
 def is_marked(folder: Path) -> bool:
-    """Whether a step without a manifest is one that was damaged, not an old one."""
+    """Returns whether a step without a manifest is one that was damaged, not an old one."""
     return (folder / MARKER).exists()
 
 
 def manifests(folder: Path) -> dict[int, Manifest]:
-    """The manifests that can be read, by step; the files beside them are not looked at."""
+    """Returns the manifests that can be read, by step; the files beside them are not looked at."""
     found = {}
     for step in saved_steps(folder):
         with contextlib.suppress(DamagedError):
@@ -51,13 +51,13 @@ def manifests(folder: Path) -> dict[int, Manifest]:
 
 
 def kept(found: dict[int, Manifest], *, latest: int, ranks: tuple[str, ...]) -> set[int]:
-    """The steps to keep: the newest few, and the best by each rank."""
+    """Returns the steps to keep: the newest few, and the best by each rank."""
     best = {order[0] for name in ranks if (order := best_first(found, name))}
     return best | set(sorted(found)[-latest:])
 
 
 def best_first(found: dict[int, Manifest], rank: str) -> list[int]:
-    """The ranked steps, the largest rank first and the newest among equals."""
+    """Returns the ranked steps, the largest rank first and the newest among equals."""
     ranked = [(one.ranks[rank], step) for step, one in found.items() if one.ranks is not None]
     return [step for _, step in sorted(ranked, reverse=True)]
 
@@ -80,7 +80,7 @@ def put_aside(path: Path, why: str) -> None:
 
 
 def set_aside(folder: Path) -> list[str]:
-    """The names of damaged steps that were set aside, now or before."""
+    """Returns the names of damaged steps that were set aside, now or before."""
     return sorted(path.name for path in _named(folder, "damaged"))
 
 
@@ -93,7 +93,7 @@ def remove(path: Path) -> None:
 
 
 def draft_of(path: Path) -> Path:
-    """The name that a step's folder has until it is complete."""
+    """Returns the name that a step's folder has until it is complete."""
     return path.with_name(f"{path.name}.tmp")
 
 

@@ -32,7 +32,7 @@ class Tracker(Protocol):
 
 
 class Trackers:
-    """All trackers that a config names, of the first of several processes."""
+    """Feeds all trackers that a config names, from the first of several processes."""
 
     def __init__(self, config: Config, run: RunFolder, *, step: int):
         """Opens them.
@@ -70,7 +70,7 @@ class Trackers:
 
 
 class _TensorBoard:
-    """Event files in RUN/tensorboard, by the writer that TensorBoard itself brings."""
+    """Writes event files to RUN/tensorboard, by the writer that TensorBoard itself brings."""
 
     def __init__(self, config: Config, run: RunFolder, step: int):
         del config
@@ -96,7 +96,7 @@ class _TensorBoard:
 
 
 class _Wandb:
-    """A run of Weights & Biases; WANDB_MODE, WANDB_PROJECT and the like hold."""
+    """Logs to a run of Weights & Biases; WANDB_MODE, WANDB_PROJECT and the like hold."""
 
     def __init__(self, config: Config, run: RunFolder, step: int):
         del step

@@ -94,13 +94,13 @@ def stage(name: str, *, slow: bool = False) -> Iterator[None]:
 
 
 def expect_compilation() -> None:
-    """To be called where a function that is being compiled begins: Python runs it only then."""
+    """Notes that a function is being compiled; called at its start, which Python runs only then."""
     if _watch is not None:
         _watch.expect_compilation()
 
 
 def waited(items: Iterator[Item], name: str) -> Iterator[Item]:
-    """The items; the wait for each is a stage."""
+    """Yields the items; the wait for each is a stage."""
     while True:
         with stage(name):
             try:
@@ -111,7 +111,11 @@ def waited(items: Iterator[Item], name: str) -> Iterator[Item]:
 
 
 class _Watch:
-    """The thread that looks on. `enter`, `leave` and `hear` are the run's, the rest its own."""
+    """Runs the thread that looks on.
+
+    The run calls `enter`, `leave`, `expect_compilation`, `hear` and `stop`; the rest is the
+    thread's own.
+    """
 
     def __init__(self, limit: float, folder: Path):
         self._limit, self._folder = limit, folder
@@ -138,7 +142,7 @@ class _Watch:
         self._sign(compiling=True)
 
     def hear(self, event: str, duration_secs: float, **_: str | int) -> None:
-        """JAX has traced a function, which is compiled next, or has compiled it."""
+        """Notes that JAX has traced a function, which is compiled next, or has compiled it."""
         del duration_secs
         if event in (_TRACE_EVENT, _COMPILED_EVENT):
             self._sign(compiling=event == _TRACE_EVENT)
@@ -229,7 +233,7 @@ _watch: _Watch | None = None
 
 
 def _write(descriptor: int, lines: list[str], *, stacks: bool = True) -> None:
-    """Past Python's files, whose locks the thread that hangs may hold."""
+    """Writes past Python's files, whose locks the thread that hangs may hold."""
     with contextlib.suppress(OSError):
         os.write(descriptor, "".join(f"{printable(line)}\n" for line in lines).encode())
         if stacks:
@@ -258,7 +262,7 @@ def _describe(process: BaseProcess) -> str:
 
 
 def _state(pid: int | None) -> str:
-    """What Linux says the process does, as in ' (S (sleeping))'; a 'D' waits for a disk."""
+    """Returns what Linux says the process does, as in ': S (sleeping)'; a 'D' waits for a disk."""
     with contextlib.suppress(OSError):
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         found = [line.split(maxsplit=1)[1] for line in lines if line.startswith("State:")]

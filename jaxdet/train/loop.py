@@ -79,7 +79,7 @@ def train(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Position:
-    """Where a run stands: the arrays, and what the host knows.
+    """Describes where a run stands: the arrays, and what the host knows.
 
     Attributes:
       state: on the devices; `train_epoch` uses it up.
@@ -99,7 +99,7 @@ class Position:
 
 
 class Trainer:
-    """The parts of one run, put together from its config."""
+    """Holds the parts of one run, put together from its config."""
 
     def __init__(
         self,
@@ -140,7 +140,10 @@ class Trainer:
         )
 
     def begin(self) -> Position:
-        """The newest checkpoint, or the first step; a validation that was begun is made up for."""
+        """Returns the newest checkpoint, or the first step.
+
+        A validation that was begun is made up for.
+        """
         like = abstract_state(self.config, self.detector, self.mesh)
         stopped = find_unvalidated(self.run, like, after=self.checkpoints.latest_step() or 0)
         position = self.newest() if stopped is None else self._position(stopped)
@@ -161,13 +164,13 @@ class Trainer:
         return position
 
     def _saved_step(self) -> int | None:
-        """The newest checkpoint, once the one under way is written."""
+        """Returns the step of the newest checkpoint, once the one under way is written."""
         with stage("waiting for a checkpoint to be written"):
             self.checkpoints.wait()
         return self.checkpoints.latest_step()
 
     def newest(self) -> Position:
-        """The newest checkpoint, or the first step."""
+        """Returns the position at the newest checkpoint, or at the first step."""
         step = self.checkpoints.latest_step()
         if step is None:
             return self._first()
@@ -188,7 +191,7 @@ class Trainer:
         return Position(state=state, step=0, epoch=0, plateau=schedule.first_state(self.config))
 
     def _position(self, restored: Restored) -> Position:
-        """Where the run stood at a checkpoint."""
+        """Returns where the run stood at a checkpoint."""
         step = restored.step
         if restored.host["input"] != self._input_identity():
             raise UserError(
@@ -208,7 +211,7 @@ class Trainer:
         )
 
     def open_input(self, position: Position) -> Any:
-        """Training batches from the position on; see `open_batches`."""
+        """Opens the training batches from the position on; see `open_batches`."""
         return open_batches(
             self.loader, start=position.step, stop=_ENDLESS, runtime=self.config.runtime
         )
@@ -239,7 +242,7 @@ class Trainer:
         return dataclasses.replace(position, epoch=position.epoch + 1)
 
     def one_step(self, position: Position, batch: Batch, window: Recorder) -> Position:
-        """One update; its numbers go to the window."""
+        """Makes one update and adds its numbers to the window."""
         rate = self._rate(position)
         with stage(f"launching step {position.step + 1}"):
             placed = put_batch(self.mesh, {"image": batch["image"], "label": batch["label"]})
@@ -250,7 +253,7 @@ class Trainer:
         )
 
     def _bad(self, position: Position, batch: Batch) -> tuple[str, ...]:
-        """The unreadable images so far; each new one is told."""
+        """Returns the unreadable images so far; logs each new one."""
         met = [self.loader.read.images.ids[i] for i in batch["bad"] if i >= 0]
         new = [i for i in dict.fromkeys(met) if i not in position.bad]
         for image in new:
@@ -325,7 +328,7 @@ class Trainer:
             self.checkpoints.save(position.step, position.state, host=host, ranks=ranks)
 
     def _host(self, position: Position) -> dict[str, Any]:
-        """What a checkpoint holds besides the arrays."""
+        """Returns what a checkpoint holds besides the arrays."""
         return {
             "plateau": dataclasses.asdict(position.plateau),
             "input": self._input_identity(),
@@ -336,7 +339,7 @@ class Trainer:
         }
 
     def _input_identity(self) -> dict[str, str]:
-        """Which images the position counts through."""
+        """Returns which images the position counts through."""
         return {"train": self.loader.read.images.fingerprint, "val": self.val_set.fingerprint}
 
 
@@ -386,7 +389,11 @@ def _val_scores(predictions: Predictions) -> dict[str, float]:
 
 
 def _ranks(position: Position, scores: dict[str, float]) -> dict[str, list[float]]:
-    """Best of all: by accuracy, then by loss. Best of the last phase: the rule's latest choice."""
+    """Returns the ranks by which checkpoints are chosen.
+
+    The best of all is that by accuracy, then by loss; the best of the last phase is the rule's
+    latest choice.
+    """
     chosen = float(position.epoch) if position.plateau.saved else -1.0
     return {
         "best": [scores["val/accuracy"], -scores["val/loss"]],

@@ -21,9 +21,9 @@ Objective = Callable[
 
 
 def binary_cross_entropy(logit: jax.Array, label: jax.Array) -> jax.Array:
-    """Mean over the batch of the cross-entropy of sigmoid(logit): floats [B], i32 [B] to a scalar.
+    """Returns the mean over the batch of the cross-entropy of sigmoid(logit), a scalar.
 
-    The same as torch's BCEWithLogitsLoss.
+    Logits are floats [B], labels i32 [B]. The same as torch's BCEWithLogitsLoss.
     """
     return jnp.mean(optax.sigmoid_binary_cross_entropy(logit, label.astype(logit.dtype)))
 
@@ -31,7 +31,7 @@ def binary_cross_entropy(logit: jax.Array, label: jax.Array) -> jax.Array:
 def transfer_loss(
     activation: jax.Array, reconstruction: jax.Array, residual: jax.Array, label: jax.Array
 ) -> jax.Array:
-    """Activations against their class, and what the decoder misses; Cozzolino et al. 2018.
+    """Adds the activations' error against their class and the decoder's; Cozzolino et al. 2018.
 
     The mean over the batch of |a_0 - real| + |a_1 - fake| + 0.1 * mean |reconstruction - residual|.
 

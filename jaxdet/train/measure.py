@@ -16,7 +16,7 @@ from jaxdet.runtime.watchdog import waited
 def measure_inputs(
     detector: Detector, variables: Variables, loader: EvalLoader, *, mesh: Mesh, runtime: Runtime
 ) -> Variables:
-    """The variables, on the host, with the statistics of the loader's images in them.
+    """Returns the variables, on the host, with the statistics of the loader's images in them.
 
     Args:
       detector: whose architecture is `measured`.

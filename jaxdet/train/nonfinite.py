@@ -27,7 +27,7 @@ BUNDLE = "bundle.json"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Update:
-    """What is known of one update, on the host.
+    """Describes what the host knows of one update.
 
     Attributes:
       step: its number, from 1.
@@ -45,12 +45,12 @@ class Update:
 
     @property
     def is_finite(self) -> bool:
-        """Whether the step counts the update as one to make; as `make_train_step` decides."""
+        """Returns whether loss and gradient norm are finite, as `make_train_step` decides."""
         return bool(np.isfinite(self.loss) and np.isfinite(self.grad_norm))
 
 
 class NonFinite:
-    """The policy of a run (`optim.on_nonfinite`), and how many updates it has left out.
+    """Applies the policy of a run (`optim.on_nonfinite`), and counts the updates left out.
 
     Attributes:
       skipped: updates left out since the run began; part of each checkpoint.
@@ -108,7 +108,7 @@ class NonFinite:
         return folder
 
     def _facts(self, update: Update, newest: int | None) -> dict[str, Any]:
-        """Plain values; numbers that are not finite as text, which JSON has no form for."""
+        """Returns plain values; numbers that are not finite as text, which JSON has no form for."""
         return {
             "step": update.step,
             "checkpoint": newest,

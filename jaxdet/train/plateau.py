@@ -16,7 +16,7 @@ from jaxdet.config import Plateau
 
 @dataclasses.dataclass(frozen=True)
 class PlateauState:
-    """Plain numbers that go through JSON unchanged.
+    """Holds the rule's state as plain numbers that go through JSON unchanged.
 
     Attributes:
       learning_rate: of the next epoch.
@@ -36,7 +36,7 @@ class PlateauState:
 
 
 def after_epoch(state: PlateauState, score: float, rule: Plateau) -> PlateauState:
-    """The state once an epoch's validation score is known; the larger the better."""
+    """Returns the state once an epoch's validation score is known; the larger the better."""
     delta = rule.first_delta if state.phase == 0 else rule.later_delta
     if state.best is None or not score < state.best + delta:
         return dataclasses.replace(state, best=score, bad_epochs=0, saved=True)

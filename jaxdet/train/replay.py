@@ -30,7 +30,7 @@ from jaxdet.workdir.files import read_json
 
 
 def replay(bundle: Path) -> Update:
-    """The bundle's step, done again.
+    """Repeats the bundle's step.
 
     Args:
       bundle: a folder RUN/nonfinite/STEP.

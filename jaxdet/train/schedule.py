@@ -8,14 +8,14 @@ from jaxdet.train.plateau import PlateauState, after_epoch
 
 
 def first_state(config: schema.Config) -> PlateauState:
-    """Before the first epoch."""
+    """Returns the state before the first epoch."""
     return PlateauState(learning_rate=config.optim.learning_rate)
 
 
 def learning_rate(
     config: schema.Config, state: PlateauState, *, step: int, steps_per_epoch: int
 ) -> float:
-    """For the update that follows `step` updates."""
+    """Returns the learning rate of the update that follows `step` updates."""
     if config.optim.schedule == "cosine":
         share = step / (config.optim.max_epochs * steps_per_epoch)
         return config.optim.learning_rate * (1 + math.cos(math.pi * share)) / 2
@@ -26,7 +26,10 @@ def learning_rate(
 
 
 def next_state(config: schema.Config, state: PlateauState, score: float) -> PlateauState:
-    """Once an epoch's validation score is known. Other schedules than plateau are one phase."""
+    """Returns the state once an epoch's validation score is known.
+
+    Other schedules than plateau are one phase.
+    """
     rule = config.plateau
     if config.optim.schedule != "plateau":
         rule = dataclasses.replace(rule, patience=config.optim.max_epochs + 1)
@@ -34,6 +37,6 @@ def next_state(config: schema.Config, state: PlateauState, score: float) -> Plat
 
 
 def is_over(config: schema.Config, state: PlateauState, *, epochs_done: int) -> bool:
-    """Whether no further epoch is to be trained."""
+    """Returns whether no further epoch is to be trained."""
     last = config.optim.max_epochs
     return state.stopped or (last > 0 and epochs_done >= last)

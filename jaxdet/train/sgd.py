@@ -8,7 +8,7 @@ import optax
 
 
 class SgdState(NamedTuple):
-    """The momentum of each parameter, and whether there is any yet."""
+    """Holds the momentum of each parameter, and whether there is any yet."""
 
     momentum: Any
     started: jax.Array
@@ -17,7 +17,7 @@ class SgdState(NamedTuple):
 def torch_sgd(
     *, momentum: float, dampening: float, weight_decay: float
 ) -> optax.GradientTransformation:
-    """Gradients with L2 weight decay, gathered in m <- momentum * m + (1 - dampening) * g.
+    """Returns SGD's m <- momentum * m + (1 - dampening) * g of gradients with L2 weight decay.
 
     The first gradient is taken whole, as torch does; `optax.trace` knows no dampening.
     """

@@ -21,7 +21,7 @@ from jaxdet.train.weights import RunWeights, describe, find_run, restore_variabl
 
 
 def training_detector(config: schema.Config) -> Detector:
-    """The detector of the config in the form that is trained.
+    """Returns the detector of the config in the form that is trained.
 
     Raises:
       UserError: where it has no residual blocks to be computed again, as the config asks for.
@@ -45,7 +45,7 @@ def check_init(config: schema.Config) -> None:
 
 
 def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> Variables:
-    """Random variables from the seed, or those of `model.init`.
+    """Returns random variables from the seed, or those of `model.init`.
 
     Raises:
       UserError: where `model.init` cannot be read or is of another architecture.
@@ -67,7 +67,7 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
 
 
 def _load_weights(path: Path, config: schema.Config) -> LoadedWeights:
-    """The weights of a file or a converted folder; a training starts a missing last layer anew."""
+    """Loads weights of a file or a converted folder; training starts a missing last layer anew."""
     loaded = load_weights(
         path,
         # A folder and a card beside a file say what they are of; keys may fit several networks.

@@ -17,7 +17,7 @@ from jaxdet.train.sgd import torch_sgd
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """Arrays of a run.
+    """Holds the arrays of a run.
 
     Attributes:
       step: i32 scalar, updates done.
@@ -31,7 +31,10 @@ class TrainState:
 
 
 def make_optimizer(optim: schema.Optim) -> optax.GradientTransformation:
-    """The direction of an update; the learning rate is left to the step, as an argument."""
+    """Returns the transformation of gradients that gives the direction of an update.
+
+    The learning rate is left to the step, as an argument.
+    """
     if optim.name == "sgd":
         return torch_sgd(
             momentum=optim.momentum, dampening=optim.dampening, weight_decay=optim.weight_decay
@@ -40,7 +43,7 @@ def make_optimizer(optim: schema.Optim) -> optax.GradientTransformation:
 
 
 def new_state(config: schema.Config, variables: Variables, mesh: Mesh) -> TrainState:
-    """The state before the first step, a copy on each device."""
+    """Returns the state before the first step, replicated on each device."""
     optimizer = make_optimizer(config.optim).init(variables["params"])
     state = TrainState(jnp.zeros((), jnp.int32), variables, optimizer)
     placed: TrainState = put_replicated(mesh, state)
@@ -48,7 +51,7 @@ def new_state(config: schema.Config, variables: Variables, mesh: Mesh) -> TrainS
 
 
 def abstract_state(config: schema.Config, detector: Detector, mesh: Mesh) -> TrainState:
-    """Shapes, dtypes and places of the state, without any array: what a restore needs."""
+    """Returns the state's shapes, dtypes and shardings, without any array: what a restore needs."""
 
     def build() -> TrainState:
         variables = detector.init(jax.random.key(0), size=config.augment.crop)

@@ -27,7 +27,7 @@ def make_train_step(
     accumulate: int = 1,
     skip_nonfinite: bool = False,
 ) -> TrainStep:
-    """A function (state, u8 [B, H, W, 3], i32 [B], learning rate) -> (state, scalars).
+    """Returns a function (state, u8 [B, H, W, 3], i32 [B], learning rate) -> (state, scalars).
 
     The old state's memory is reused. Beside the scalars "loss" and "grad_norm" stand "logit" and
     "label" [B], whole on each device, for accuracy and AP on every host. What a network draws at
@@ -50,7 +50,7 @@ def make_train_step(
 
 
 def _laid_out(mesh: Mesh, build: Callable[[Any], TrainStep]) -> TrainStep:
-    """The step for the layout of the first state; it takes a state in any."""
+    """Returns the step for the layout of the first state; it takes a state in any."""
     step: TrainStep | None = None
     own: TrainState | None = None
 
@@ -73,7 +73,7 @@ def _at_once(functions: StepFunctions, mesh: Mesh, of_state: Any) -> TrainStep:
 
 
 def whole_step(functions: StepFunctions, mesh: Mesh, of_state: Any) -> Any:
-    """The program of a step that takes a batch at once, as `jax.jit` gives it.
+    """Returns the program of a step that takes a batch at once, as `jax.jit` gives it.
 
     Args:
       functions: what it is made of.
@@ -99,7 +99,7 @@ def whole_step(functions: StepFunctions, mesh: Mesh, of_state: Any) -> Any:
 
 
 def _in_parts(functions: StepFunctions, mesh: Mesh, count: int, of_state: Any) -> TrainStep:
-    """A program that is called for each part, and one for the update.
+    """Returns a step made of a program that is called for each part, and one for the update.
 
     No loop inside one program: XLA for CPUs computes convolutions in loops many times slower, and
     where it unrolls them it keeps the maps of all parts.

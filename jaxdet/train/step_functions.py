@@ -17,7 +17,7 @@ Scalars = dict[str, jax.Array]
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Differentiated:
-    """What some images give.
+    """Holds what the differentiation of the loss of some images gives.
 
     Attributes:
       gradients: of the loss, by parameter.
@@ -34,7 +34,7 @@ class Differentiated:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StepFunctions:
-    """The functions of a step, to be compiled.
+    """Holds the functions of a step, to be compiled.
 
     Attributes:
       detector: what is trained.
@@ -49,13 +49,13 @@ class StepFunctions:
     skip_nonfinite: bool
 
     def rng(self, state: TrainState) -> jax.Array:
-        """The key of the next step."""
+        """Returns the key of the next step."""
         return jax.random.fold_in(jax.random.key(self.seed), state.step)
 
     def differentiate(
         self, params: Any, batch_stats: Any, image: jax.Array, label: jax.Array, rng: jax.Array
     ) -> Differentiated:
-        """Of u8 [B, H, W, 3] and i32 [B]."""
+        """Differentiates the loss of images u8 [B, H, W, 3] with labels i32 [B]."""
         loss_of = OBJECTIVES[self.detector.architecture.objective]
 
         def objective(params: Any) -> tuple[jax.Array, Any]:
@@ -68,7 +68,7 @@ class StepFunctions:
     def apply(
         self, state: TrainState, found: Differentiated, label: jax.Array, learning_rate: jax.Array
     ) -> tuple[TrainState, Scalars]:
-        """The state after the step, and "loss", "grad_norm", "logit" and "label" of it."""
+        """Returns the state after the step, and its "loss", "grad_norm", "logit" and "label"."""
         params = state.variables["params"]
         direction, moments = self.optimizer.update(found.gradients, state.optimizer, params)
         moved = jax.tree.map(
@@ -86,7 +86,7 @@ class StepFunctions:
 
 
 def _guarded(state: TrainState, stepped: TrainState, scalars: Scalars) -> TrainState:
-    """The stepped state where the scalars are finite, else the old one with its step counted.
+    """Returns the stepped state where the scalars are finite, else the old one, its step counted.
 
     Not optax.apply_if_finite, which sees gradients alone: statistics would take a batch of NaN in.
     """

@@ -28,7 +28,7 @@ def save_unvalidated(run: RunFolder, step: int, state: Any, *, host: dict[str, A
 
 
 def find_unvalidated(run: RunFolder, like: Any, *, after: int) -> Restored | None:
-    """The checkpoint where it is newer than the step `after`; one that is not is removed.
+    """Returns the checkpoint where it is newer than the step `after`; removes one that is not.
 
     Args:
       run: where it lies.

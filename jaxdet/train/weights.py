@@ -30,7 +30,7 @@ RANKS = tuple(name for name in CHECKPOINTS if name != "latest")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunWeights:
-    """The variables of one checkpoint of a run.
+    """Holds the variables of one checkpoint of a run.
 
     Attributes:
       variables: numpy arrays.
@@ -161,7 +161,7 @@ def restore_variables(
 
 
 def _choose(run: RunFolder, checkpoints: Checkpoints, choice: str) -> tuple[str, int]:
-    """The step by a choice, and the choice that it was in the end."""
+    """Returns the choice that was made in the end, and its step."""
     ranked = checkpoints.best_step(choice) if choice in RANKS else None
     step = checkpoints.latest_step() if ranked is None else ranked
     if step is None:

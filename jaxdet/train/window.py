@@ -13,14 +13,14 @@ from jaxdet.train.nonfinite import NonFinite, Update
 
 
 class Recorder(Protocol):
-    """What takes the results of the steps of a run."""
+    """Takes the results of the steps of a run."""
 
     def add(self, step: int, rate: float, batch: Batch, scalars: dict[str, jax.Array]) -> None:
         """Takes the results of a step; see `Window.add`."""
 
 
 class Window:
-    """The steps since the last line of metrics, each fetched while the next one runs."""
+    """Collects the steps since the last line of metrics, each fetched while the next one runs."""
 
     def __init__(self, nonfinite: NonFinite, kept: dict[str, Any] | None = None) -> None:
         """Begins an empty one, or goes on with what an earlier process kept of its own.
@@ -81,7 +81,7 @@ class Window:
         self._labels.append(values["label"])
 
     def keep(self) -> dict[str, Any]:
-        """Its steps as JSON data, for a run that ends before their line is written."""
+        """Returns the steps as JSON data, for a run that ends before their line is written."""
         self._fetch()
         return {
             "losses": self._losses,
@@ -93,11 +93,11 @@ class Window:
         }
 
     def note(self) -> str:
-        """The newest loss, for the progress line."""
+        """Returns the newest loss, for the progress line."""
         return f"loss {self._losses[-1]:.3f}" if self._losses else ""
 
     def take(self) -> dict[str, float]:
-        """Means over the steps since the last call, whose window ends here; {} for no step.
+        """Returns means over the steps since the last call, whose window ends here; {} for no step.
 
         Updates that were left out are in no mean, but in the count "train/skipped" of the run.
         """

@@ -9,7 +9,7 @@ OFFSET = 1
 
 
 def cooccurrence(image: jax.Array, *, offset: int = OFFSET) -> jax.Array:
-    """Shares of the pairs of grey levels, symmetric, of each channel.
+    """Returns the symmetric, normalised co-occurrence matrix of grey levels of each channel.
 
     `skimage.feature.graycomatrix(distances=[offset], angles=[0], symmetric=True, normed=True)`
     of each channel of each image.

@@ -12,9 +12,10 @@ _LOG_FLOOR = 1e-12
 
 
 def dct2(image: jax.Array) -> jax.Array:
-    """Orthonormal DCT-II over both axes of each channel: float [B, H, W, C] to the same.
+    """Returns the orthonormal DCT-II over both axes of each channel, in the input's shape.
 
-    The first row and column are frequency 0; `scipy.fft.dctn(norm="ortho")` of each channel.
+    The input is float [B, H, W, C]. The first row and column are frequency 0;
+    `scipy.fft.dctn(norm="ortho")` of each channel.
     """
     rows, columns = (jnp.asarray(_matrix(side), image.dtype) for side in image.shape[1:3])
     # The default precision of an accelerator would round to bfloat16 or TF32.
@@ -22,11 +23,11 @@ def dct2(image: jax.Array) -> jax.Array:
 
 
 def log_dct2(image: jax.Array) -> jax.Array:
-    """log(|dct2| + 1e-12), as Frank et al. 2020 scale coefficients."""
+    """Returns log(|dct2| + 1e-12), as Frank et al. 2020 scale coefficients."""
     return jnp.log(jnp.abs(dct2(image)) + _LOG_FLOOR)
 
 
 @functools.cache
 def _matrix(side: int) -> np.ndarray:
-    """D, f64 [side, side], with dct(x) = D @ x."""
+    """Returns the matrix D, f64 [side, side], with dct(x) = D @ x."""
     return scipy.fft.dct(np.eye(side), axis=0, norm="ortho")

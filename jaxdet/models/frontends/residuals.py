@@ -11,7 +11,7 @@ _THIRD_SCALE = 1 / 32
 
 
 def neighbouring_pixels(image: jax.Array) -> jax.Array:
-    """Each pixel less the upper left one of its 2 x 2 block, times 2/3.
+    """Subtracts from each pixel the upper left one of its 2 x 2 block, and multiplies by 2/3.
 
     Float [B, H, W, C] to [B, H', W', C] with H' and W' even: the last row or column of an odd
     image has no block. The same as x - nearest-up(nearest-down(x)) by factors of 2.
@@ -23,9 +23,10 @@ def neighbouring_pixels(image: jax.Array) -> jax.Array:
 
 
 def third_differences(image: jax.Array) -> jax.Array:
-    """Third differences down and to the right, over 32: float [B, H, W, C] to [B, H-3, W-3, 2C].
+    """Returns third differences down and to the right, over 32, of float [B, H, W, C].
 
-    The first C channels are those down. Both are cut to the part that has both.
+    The result is [B, H-3, W-3, 2C]. The first C channels are those down. Both are cut to the part
+    that has both.
     """
     down = sum(w * image[:, i : image.shape[1] - 3 + i, :-3] for i, w in enumerate(_THIRD))
     right = sum(w * image[:, :-3, i : image.shape[2] - 3 + i] for i, w in enumerate(_THIRD))

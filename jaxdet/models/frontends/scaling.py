@@ -9,7 +9,7 @@ _NO_RANGE = 1e-13
 
 
 class MinMax(nn.Module):
-    """Each place between its smallest and largest value, over all images and channels so far.
+    """Scales each place by its smallest and largest value, over all images and channels so far.
 
     Frank and Holz (models.py:185-268): both bounds only ever move outward, in training alone,
     and a batch is scaled by bounds that it has already moved.
@@ -17,7 +17,7 @@ class MinMax(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Float [B, H, W, C] to the same; 0..1 for what lies within the bounds."""
+        """Scales float [B, H, W, C] to the same shape; 0..1 for what lies within the bounds."""
         shape = x.shape[1:3]
         low = self.variable("batch_stats", "min", jnp.full, shape, jnp.inf, x.dtype)
         high = self.variable("batch_stats", "max", jnp.full, shape, -jnp.inf, x.dtype)
@@ -32,7 +32,7 @@ class MinMax(nn.Module):
 
 
 class Standard(nn.Module):
-    """Each place and channel less its mean, over its deviation, both over the training images.
+    """Standardises each place and channel by its mean and deviation over the training images.
 
     Frank et al., ICML 2020 (GANDCTAnalysis, prepare_dataset.py:216-229): measured once, before
     training, over all training images; the population variance.
@@ -42,7 +42,7 @@ class Standard(nn.Module):
     def __call__(
         self, x: jax.Array, *, train: bool = False, measured: jax.Array | None = None
     ) -> jax.Array:
-        """Float [B, H, W, C] to the same; training moves nothing.
+        """Standardises float [B, H, W, C] to the same shape; training leaves the statistics alone.
 
         Args:
           x: the images.

@@ -9,7 +9,7 @@ _PERCENTILES = (5.0, 95.0)
 
 
 def scaled_spectrum(image: jax.Array) -> jax.Array:
-    """Log magnitudes between -1 at their 5th and 1 at their 95th percentile, and cut off there.
+    """Scales log magnitudes to -1 at their 5th and 1 at their 95th percentile, and clips them.
 
     Float [B, H, W, C] in 0..1 to the same shape. Percentiles are those of each channel of each
     image; frequency 0 is the first row and column. A channel of one magnitude alone gives -1.

@@ -89,7 +89,7 @@ def _lowest(runs: Sequence[Run]) -> float:
 
 
 def _whiskers(scores: list[SetResult]) -> np.ndarray:
-    """Lengths below and above AP in percent, [2, N]; 0 where there is no interval."""
+    """Returns the lengths below and above AP, percent, [2, N]; 0 where there is no interval."""
     ends = [(one.ap, one.ap_ci95 or (one.ap, one.ap)) for one in scores]
     # A percentile interval need not hold the value itself.
     lengths = [[max(0, ap - low), max(0, high - ap)] for ap, (low, high) in ends]
@@ -109,7 +109,7 @@ def _dress(axes: Axes, names: list[str], *, most: int, low: float) -> None:
 
 
 def shortened(name: str, most: int) -> str:
-    """The name's two ends where it is too long for a figure; the table has all of it."""
+    """Shortens a name that is too long for a figure to its two ends; the table has all of it."""
     if len(name) <= most:
         return name
     return name[: most // 2] + "\N{HORIZONTAL ELLIPSIS}" + name[-(most - most // 2 - 1) :]

@@ -16,7 +16,7 @@ _ROW_OF_LEGEND = 16  # pixels
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One small figure.
+    """Describes one small figure.
 
     Attributes:
       title: above it.
@@ -28,7 +28,7 @@ class Panel:
 
 
 def alone(panel: Panel, *, name: str, width: int, height: int) -> Drawing:
-    """The panel as a figure of its own, this many pixels wide and high."""
+    """Returns the panel as a figure of its own, this many pixels wide and high."""
 
     def draw(palette: Palette) -> Figure:
         figure = new_figure(width, height)
@@ -89,7 +89,7 @@ def draw_chance(axes: Axes, shares: Iterable[float | None], palette: Palette) ->
 
 
 def add_legend(figure: Figure, labels: Sequence[str], palette: Palette, *, dashed: bool) -> None:
-    """What the series are called, one below the other, under the figure."""
+    """Adds the names of the series, one below the other, under the figure."""
     keys = [_line(i, palette) if dashed else _patch(i, palette) for i in range(len(labels))]
     figure.legend(keys, list(labels), loc="outside lower left", handlelength=4.5)
 

@@ -31,7 +31,7 @@ def precision_recall_panels(runs: Sequence[Run]) -> list[Panel]:
 
 
 def thinned(recall: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most `MOST_STEPS` steps with the same area.
+    """Merges the steps of a curve into at most `MOST_STEPS`, with the same area.
 
     Args:
       recall: f64 [N], ends of the steps, rising to 1.
@@ -49,7 +49,7 @@ def thinned(recall: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _curves(runs: Sequence[Run], name: str) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """By the numbers of the runs that have one."""
+    """Returns the curves, by the numbers of the runs that have one."""
     read = {number: read_predictions(run, name) for number, run in enumerate(runs)}
     return {
         number: thinned(*metrics.precision_recall(one.label, one.logit))

@@ -59,7 +59,10 @@ def _chance(run: Run, names: Sequence[str]) -> float | None:
 def _points(
     runs: Sequence[Run], run: Run, kind: str, name: str | None
 ) -> list[tuple[float, float]]:
-    """(level, AP) of a run; of means over the sets that all runs scored where `name` is None."""
+    """Returns (level, AP) of a run for the set `name`.
+
+    Without a name, the AP is the mean over the sets that all runs scored.
+    """
     return series(run.results, kind, name, over=shared_names(runs))
 
 
@@ -92,7 +95,7 @@ def _dress(axes: Axes, kind: str, places: Mapping[float, float], *, low: float) 
 
 
 def _ticks(places: Mapping[float, float], kind: str) -> list[float]:
-    """Levels with a number: images as they are, the strongest, and those between with room."""
+    """Returns the levels to label: images as they are, the strongest, and those with space."""
     order = sorted(places, reverse=KINDS[kind].falling)
     chosen = [KINDS[kind].undisturbed, order[-1]]
     room = _ROOM * (max(places.values()) - min(places.values()))
@@ -103,7 +106,10 @@ def _ticks(places: Mapping[float, float], kind: str) -> list[float]:
 
 
 def _places(runs: Sequence[Run], kind: str) -> dict[float, float]:
-    """Where each level stands; images as they are, which have no quality, one step beyond."""
+    """Returns where each level stands on the axis.
+
+    Images as they are, which have no JPEG quality, stand one step beyond.
+    """
     levels = sorted({level for run in runs for level, _, _ in levels_of(run.results, kind)})
     places = {level: level for level in levels}
     if UNTOUCHED in places and len(levels) > 1:

@@ -14,7 +14,7 @@ _WIDTH = 700  # pixels, of the bars
 
 
 def sheets(contents: Contents) -> list[Drawing]:
-    """All figures that the runs have data for; their names are those of the files."""
+    """Returns all figures that the runs have data for; their names are those of the files."""
     runs, found = contents.runs, []
     if runs:
         found.append(ap_bars(runs, width=_WIDTH, name="ap", legend=True))

@@ -15,7 +15,7 @@ _MOST_LETTERS = 18
 
 
 def spectrum_panels(pairs: Sequence[SpectrumPair]) -> list[Panel]:
-    """Two panels a set, real and fake, on one scale."""
+    """Returns two panels for each set, real and fake, on one scale."""
     return [
         _panel(pair, label, values)
         for pair in pairs

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Palette:
-    """Colours as matplotlib takes them.
+    """Holds colours as matplotlib takes them.
 
     Attributes:
       ink: text and whiskers.
@@ -96,7 +96,7 @@ _STYLE: dict[Any, Any] = {  # matplotlib's stubs know each key as a literal
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A figure that is not drawn yet.
+    """Describes a figure that is not drawn yet.
 
     Attributes:
       name: of its files; keeps its ids apart from another figure's.
@@ -110,13 +110,16 @@ class Drawing:
 
 
 def new_figure(width: int, height: int) -> Figure:
-    """An empty figure with a transparent ground; both sides in pixels."""
+    """Returns an empty figure with a transparent background; both sides in pixels."""
     size = (width / _PIXELS, height / _PIXELS)
     return Figure(figsize=size, layout="constrained", facecolor="none")
 
 
 def to_svg(drawing: Drawing) -> str:
-    """The figure as an `<svg>` element for a page: no header, names or sizes of its own."""
+    """Returns the figure as an `<svg>` element for a page, its sides in pixels.
+
+    It has no header, no metadata and no ids of groups.
+    """
     with drawn(drawing, PAGE) as figure:
         for axes in figure.axes:
             axes.patch.set_visible(False)
@@ -130,7 +133,7 @@ def to_svg(drawing: Drawing) -> str:
 
 
 def to_files(drawing: Drawing) -> dict[str, bytes]:
-    """The figure by suffix: pdf, in vectors, and png, on white, two pixels for each of a page's."""
+    """Returns the figure by suffix: pdf, in vectors, and png, on white, at twice a page's size."""
     with drawn(drawing, LIGHT) as figure:
         pdf = _saved(figure, "pdf", CreationDate=None, Producer=None, Creator=None)
         figure.set_facecolor(LIGHT.paper)
@@ -168,7 +171,7 @@ def _saved(figure: Figure, kind: str, **metadata: None) -> bytes:
 
 
 def _bare(svg: str) -> str:
-    """The element alone, without metadata, in the colours of the page."""
+    """Returns the element alone, without metadata, in the colours of the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     # These ids would occur once for every figure of the page, and nothing refers to them.

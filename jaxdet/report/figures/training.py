@@ -30,7 +30,7 @@ _MOST_MARKERS = 25
 
 
 def training_panels(runs: Sequence[Begun]) -> list[Panel]:
-    """Those with data only."""
+    """Returns the panels that any of the runs has data for."""
     panels = [
         ("Loss", "cross-entropy, nats", ("train/loss", "val/loss"), "linear"),
         ("Validation accuracy and AP", "%", ("val/accuracy", "val/ap"), "linear"),
@@ -79,7 +79,7 @@ def _draw_curve(axes: Axes, run: Begun, name: str, number: int, palette: Palette
 
 
 def _thinned(values: np.ndarray) -> np.ndarray:
-    """Means of equal runs of values, so that at most `_MOST_POINTS` remain."""
+    """Returns the means of equal runs of values, so that at most `_MOST_POINTS` remain."""
     size = -(-len(values) // _MOST_POINTS)
     starts = np.arange(0, len(values), size)
     return np.add.reduceat(values, starts) / np.diff([*starts, len(values)])
@@ -101,7 +101,7 @@ def _dress(axes: Axes, scale: str) -> None:
 
 
 def _name_curves(axes: Axes, *, colour: str | None) -> None:
-    """A legend with each name once, in one colour where the curves' own tells runs apart."""
+    """Adds a legend with each name once, in `colour` where the curves' own tell runs apart."""
     handles, labels = axes.get_legend_handles_labels()
     once = dict(zip(reversed(labels), reversed(handles), strict=True))
     names = sorted(once, key=labels.index)
