@@ -526,7 +526,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """Describes the machine: nothing here changes a result; it may differ when a run goes on."""
+    """Describes the machine; no result depends on it but on `deterministic`, on GPUs."""
 
     devices: int = option(
         0, "accelerators (or simulated CPU devices) to use; 0: all", within="[0, 1e6]"

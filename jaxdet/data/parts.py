@@ -37,7 +37,7 @@ class PieceLoader:
         """Returns the pieces of an image; none of an unreadable one under the policy "skip".
 
         Raises:
-          BadImageError: for an unreadable image under the policy "stop".
+          BadImageError: for an unreadable image under another policy.
         """
         image = self.read(index)
         if image is None:

@@ -134,10 +134,11 @@ def get_detector(model: Model) -> Detector:
 
 
 def _cast_layers(params: Any, dtype: Any) -> Any:
-    """Casts the kernels and biases of all layers but the last to another dtype.
+    """Casts the kernels and biases of all layers but one of a single output to another dtype.
 
-    Normalisations (which have no kernel) and the last layer stay: their float32 makes that of
-    the statistics and the logits.
+    Normalisations (which have no kernel) and the layer of the logit stay: their float32 makes that
+    of the statistics and the logits. `forensic_transfer` has no such layer: its logit is a
+    difference of maps in the other dtype.
     """
     if not isinstance(params, dict):
         return params

@@ -99,7 +99,7 @@ def _frame() -> dict[str, Any]:
 
 
 def _dash_array(dash: tuple[int, Sequence[float]]) -> str:
-    """Returns a matplotlib dash, in line widths, as SVG has it for a line of 2.5 pixels."""
+    """Returns a matplotlib dash, in line widths, as SVG has it for the page's lines."""
     return " ".join(f"{1.6 * length:g}" for length in dash[1])
 
 

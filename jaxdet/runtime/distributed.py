@@ -168,7 +168,7 @@ def _place(
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int)
 def _aborted(signum: int) -> None:
-    """Ends the process where JAX's own thread aborts it, having found that another one is dead.
+    """Ends the process where JAX's own thread aborts it: another is dead, or refuses this one.
 
     Python's handlers would run in the main thread, later: there is no later.
     """

@@ -69,7 +69,8 @@ class CueScore:
       n_fake: fake images that have it.
       constant: whether all have the same value, so that it can tell nothing.
       ap: 0..1, chance 0.5; None where a label has fewer than two images with the cue.
-      chance: 2.5 and 97.5 % quantile of the AP of shuffled labels; None where constant.
+      chance: 2.5 and 97.5 % quantile of the AP of shuffled labels; None where constant or there
+        is no AP.
       chance_mean: mean of the same.
       chance_spread: standard deviation of the same.
       chance_most: largest of the same.

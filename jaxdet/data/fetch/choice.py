@@ -36,7 +36,7 @@ def choose_files(dataset: Dataset, options: Options) -> list[Address]:
     """Returns the files wanted, with the addresses to use.
 
     Raises:
-      UserError: where --only names none of them.
+      UserError: where --only names one that there is not, or the set is one of images.
     """
     if options.only and dataset.container is not Container.PLAIN:
         raise UserError(f"--only: {dataset.name} is a set of images; use --classes")
@@ -54,7 +54,7 @@ def choose_folders(dataset: Dataset, options: Options) -> tuple[str, ...]:
     """Returns the names of the classes or generators wanted.
 
     Raises:
-      UserError: where --classes names one that the set has not.
+      UserError: where --classes names one that the set has not, or the set has none.
     """
     if options.classes and not dataset.folders:
         raise UserError(f"--classes: {dataset.name} has none; use --only")

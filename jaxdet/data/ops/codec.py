@@ -134,7 +134,7 @@ def jpeg(image: np.ndarray, *, quality: int, codec: str = "cv2", order: str = "r
       u8 [H, W, 3].
 
     Raises:
-      BadArgumentError: where the image is none, or there is no such quality or codec.
+      BadArgumentError: where the image is none, or there is no such quality, codec or order.
       RefusedSizeError: where a side is longer than that of any JPEG.
     """
     image = check_pixels(image)

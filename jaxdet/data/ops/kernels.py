@@ -15,8 +15,8 @@ def three_tap_blur(image: np.ndarray, *, sigma_x: float, sigma_y: float) -> np.n
 
     Args:
       image: u8 [H, W, 3].
-      sigma_x: deviation along the rows, pixels, above 0.
-      sigma_y: deviation down the columns.
+      sigma_x: deviation along the rows, pixels; 0 for no blur along them.
+      sigma_y: deviation down the columns, likewise.
 
     Returns:
       u8 [H, W, 3], rounded to the nearest level, halves to the even one.
