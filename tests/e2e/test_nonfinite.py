@@ -74,15 +74,15 @@ def test_a_run_that_skips_ends_with_the_same_bits_after_kills(dataset, tmp_path,
         "checkpoint__every_steps": 2, "task": "train",
     }  # fmt: skip
     whole, killed = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed")
-    status, _, err = finish("jaxdet.main", *main_arguments(dataset, whole.path, **options))
+    status, _, err = finish("tests.e2e.unchecked", *main_arguments(dataset, whole.path, **options))
     assert status == 0, err
     lines = read_metrics(whole.metrics)
     counts = {x["step"]: x["train/skipped"] for x in lines if "train/skipped" in x}
     assert 0 < counts[4] < counts[12] < counts[18] < 18
     for step in (4, 12):
-        process = command("jaxdet.main", *main_arguments(dataset, killed.path, **options))
+        process = command("tests.e2e.unchecked", *main_arguments(dataset, killed.path, **options))
         kill_when(process, lambda step=step: step in logged(killed, "train/skipped"))
-    status, _, err = finish("jaxdet.main", *main_arguments(dataset, killed.path, **options))
+    status, _, err = finish("tests.e2e.unchecked", *main_arguments(dataset, killed.path, **options))
     assert status == 0, err
     assert "going on from step" in err
     (step, one), (again, other) = final_state(whole), final_state(killed)
