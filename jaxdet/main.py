@@ -19,7 +19,8 @@ usage: python -m jaxdet.main --config=FILE[:ARG] [--workdir=DIR] [--config.key=v
 
 Trains and evaluates a detector of generated images, as the config file says.
 
-  --config=FILE[:ARG]   a file of configs/, or one's own with get_config(arg)
+  --config=FILE[:ARG]   a preset's name (small, papers/wang_table2), a file of configs/, or one of
+                        one's own with get_config(arg)
   --workdir=DIR         the run's folder, runs/NAME where none is given, by the config's name or a
                         table's file; a run that is there goes on
   --config.key=value    any option of docs/configuration.md, such as --config.data.root=DIR

@@ -36,7 +36,10 @@ def test_each_command_is_the_module_of_its_name():
     [
         (["trian"], "trian: no command of jaxdet; there are train, predict,"),
         (["train"], "--config=FILE is missing"),
-        (["train", "--config=smal"], "--config=smal: no such file, nor a preset of that name"),
+        (
+            ["train", "--config=smal"],
+            "--config=smal: no such file, nor a preset of that name; did you mean small?",
+        ),
     ],
 )
 def test_mistakes_are_one_line(arguments, complaint):

@@ -22,8 +22,7 @@ _CODE = re.compile(r"\s*([\w\-]+)\(")
 # They name or hold others' results, and move nothing.
 _FREE = frozenset({
     "parameter", "constant", "get-tuple-element", "tuple", "bitcast", "call", "while",
-    "conditional", "after-all", "async-start", "async-done", "partition-id", "replica-id", "iota",
-    "all-reduce-done", "opt-barrier",
+    "conditional", "after-all", "async-start", "partition-id", "replica-id", "iota", "opt-barrier",
 })  # fmt: skip
 _CALLING = ("call", "while", "conditional", "async-start")
 _COLLECTIVE = ("all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all")
@@ -68,8 +67,18 @@ class _Instruction:
         return found[1] if found else ""
 
     @property
-    def called(self) -> str:
-        return self.attribute(r"(?:calls|to_apply|body)=%?([\w.\-]+)")
+    def called(self) -> list[str]:
+        one = re.findall(
+            r"(?:calls|to_apply|body|true_computation|false_computation)=%?([\w.\-]+)",
+            self.attributes,
+        )
+        branches = self.attribute(r"branch_computations=\{([^}]*)\}")
+        return [*one, *re.findall(r"[\w.\-]+", branches)]
+
+    @property
+    def is_free(self) -> bool:
+        # The half that waits for an operation moves nothing that the first half has not.
+        return self.code in _FREE or self.code.endswith("-done")
 
     @property
     def source(self) -> str:
@@ -84,7 +93,7 @@ _Computation = dict[str, _Instruction]
 
 
 def operations(text: str) -> list[Operation]:
-    """Returns all that a program does, once each: a loop's body counts as one turn of it.
+    """Returns all that a program does, once each: one turn of a loop, every branch of a choice.
 
     Args:
       text: of an optimised program, as `jax.stages.Compiled.as_text` gives it.
@@ -93,7 +102,7 @@ def operations(text: str) -> list[Operation]:
     work = []
     for computation in _running(computations, entry):
         for instruction in computation.values():
-            if instruction.code not in _FREE:
+            if not instruction.is_free:
                 work.append(_operation(instruction, computation, computations))
     return work
 
@@ -101,7 +110,8 @@ def operations(text: str) -> list[Operation]:
 def _operation(
     instruction: _Instruction, around: _Computation, computations: Mapping[str, _Computation]
 ) -> Operation:
-    inside = computations.get(instruction.called, {}) if instruction.code == "fusion" else {}
+    fused = instruction.called if instruction.code == "fusion" else []
+    inside = computations.get(fused[0], {}) if fused else {}
     operands = [around[name].results for name in instruction.operands if name in around]
     flop, dtype = _flop(instruction, operands)
     for part in inside.values():
@@ -174,11 +184,9 @@ def _running(computations: Mapping[str, _Computation], entry: str) -> Iterator[_
             continue
         seen.add(name)
         yield computations[name]
-        todo += [
-            instruction.called
-            for instruction in computations[name].values()
-            if instruction.code in _CALLING
-        ]
+        for instruction in computations[name].values():
+            if instruction.code in _CALLING:
+                todo += instruction.called
 
 
 def _flop(instruction: _Instruction, operands: list[Arrays]) -> tuple[float, str]:
@@ -193,7 +201,7 @@ def _flop(instruction: _Instruction, operands: list[Arrays]) -> tuple[float, str
         elif "BackwardInput" in instruction.target:
             places = left
         work = 2 * math.prod(kernel) * math.prod(places) / kernel[labels[1].index("o")]
-        return work / int(instruction.attribute(r"feature_group_count=(\d+)") or 1), dtype
+        return work, dtype
     contracted = instruction.attribute(r"lhs_contracting_dims=\{([\d,]*)\}")
     if not contracted and "lhs_contracting_dimensions" in instruction.attributes:
         numbers = instruction.attribute(r'lhs_contracting_dimensions":\[([^\]]*)\]')
@@ -224,7 +232,7 @@ def _kind(instruction: _Instruction, inside: _Computation, *, is_product: bool) 
     if any(part.code == "sqrt" and "jvp(" not in part.source for part in inside.values()):
         # Adam's, with the casts of the gradients that it takes.
         return "optimiser"
-    if set(codes) <= _MOVING or instruction.code in ("copy-start", "copy-done"):
+    if set(codes) <= _MOVING or instruction.code == "copy-start":
         return "copy or transposition"
     if _POOL.search(names) or "reduce-window" in codes:
         return f"pooling: {way}"

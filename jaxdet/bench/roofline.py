@@ -20,12 +20,12 @@ from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh
 
 from jaxdet.bench.hlo import Operation, operations
-from jaxdet.config import Model, Optim
+from jaxdet.config import Config
 from jaxdet.errors import UserError, first_line
 from jaxdet.evals.predict import make_predict_step
-from jaxdet.models.detector import Detector, get_detector
 from jaxdet.models.platform import written_for
 from jaxdet.runtime.layouts import stepped
+from jaxdet.train.start import training_detector
 from jaxdet.train.state import TrainState, make_optimizer
 from jaxdet.train.step import whole_step
 from jaxdet.train.step_functions import StepFunctions
@@ -102,8 +102,7 @@ class Plan:
     Attributes:
       target: name of a card.
       cards: how many of them share a batch.
-      model: the detector.
-      optim: its optimiser.
+      preset: whose detector and optimiser it is.
       batch_size: images over all cards, at once.
       size: pixels a side.
       scoring: the step that scores, not the one that trains.
@@ -113,8 +112,7 @@ class Plan:
 
     target: str
     cards: int = 1
-    model: Model
-    optim: Optim
+    preset: Config
     batch_size: int
     size: int
     scoring: bool = False
@@ -130,20 +128,20 @@ def measure_roofline(plan: Plan) -> dict[str, Any]:
     """
     card = CARDS[plan.target]
     card = dataclasses.replace(card, link=plan.link or card.link)
-    mesh = _described(card, plan.cards)
+    model, mesh = plan.preset.model, _described(card, plan.cards)
     began = time.perf_counter()
-    with written_for("gpu"):
-        lowered = _lower(plan, get_detector(plan.model), mesh)
     try:
+        with written_for("gpu"):
+            lowered = _lower(plan, mesh)
         compiled = lowered.compile(compiler_options=_options(plan))
     except Exception as error:
-        raise UserError(f"--target={plan.target}: XLA refuses it: {first_line(error)}") from None
+        raise UserError(f"{model.name} cannot be compiled: {first_line(error)}") from None
     seconds = time.perf_counter() - began
     work = operations(compiled.as_text())
     times = [_least(operation, card, plan.cards) for operation in work]
     return {
-        "what": f"{'scoring' if plan.scoring else 'training'}, {plan.model.name} "
-        f"{plan.model.dtype}, {plan.batch_size} images of {plan.size} pixels, "
+        "what": f"{'scoring' if plan.scoring else 'training'}, {model.name} "
+        f"{model.dtype}, {plan.batch_size} images of {plan.size} pixels, "
         f"{plan.cards} x {plan.target}",
         "least_ms": round(1e3 * sum(times), 3),
         "images_per_second": round(plan.batch_size / sum(times), 1),
@@ -188,8 +186,8 @@ def _described(card: Card, count: int) -> Mesh:
         )
     except Exception as error:
         raise UserError(
-            "bench roofline compiles by JAX's plugin for CUDA, which needs no card: "
-            f"pip install 'jaxdet[roofline]' ({first_line(error)})"
+            "bench roofline compiles by the plug-in for CUDA of this JAX's release, which needs no "
+            f"card: pip install 'jaxdet[roofline]' ({first_line(error)})"
         ) from None
     return Mesh(np.array(topology.devices), ("data",), axis_types=(AxisType.Auto,))
 
@@ -205,9 +203,10 @@ def _options(plan: Plan) -> dict[str, bool]:
     }
 
 
-def _lower(plan: Plan, detector: Detector, mesh: Mesh) -> Any:
+def _lower(plan: Plan, mesh: Mesh) -> Any:
     """Returns the step, traced for shapes."""
-    optimizer = make_optimizer(plan.optim)
+    preset = plan.preset
+    detector, optimizer = training_detector(preset), make_optimizer(preset.optim)
 
     def build() -> TrainState:
         variables = detector.init(jax.random.key(0), size=plan.size)
@@ -221,7 +220,12 @@ def _lower(plan: Plan, detector: Detector, mesh: Mesh) -> Any:
         for name, dtype in (("valid", jnp.bool_), ("sharpness", jnp.float32)):
             batch[name] = shape((plan.batch_size,), dtype)
         return make_predict_step(detector, mesh).lower(state.variables, batch)  # type: ignore[attr-defined]
-    functions = StepFunctions(detector=detector, optimizer=optimizer, seed=0, skip_nonfinite=False)
+    functions = StepFunctions(
+        detector=detector,
+        optimizer=optimizer,
+        seed=0,
+        skip_nonfinite=preset.optim.on_nonfinite == "skip",
+    )
     label, rate = shape((plan.batch_size,), jnp.int32), shape((), jnp.float32)
     return whole_step(functions, mesh, stepped(mesh, state)).lower(state, image, label, rate)
 
@@ -231,9 +235,10 @@ def _least(operation: Operation, card: Card, cards: int) -> float:
     computed = operation.flop / card.flop_rates.get(operation.dtype, card.flop_rates["f32"])
     sent = 0.0
     if operation.kind == "collective":
-        # A ring sends and receives all but one part of its operand, twice. Half of what is moved
-        # is the operand, the other half the result.
-        sent = 2 * (cards - 1) / cards * (operation.moved / 2) / card.link
+        # A ring sends all but one part of an operand, and once more for the sum of all to be on
+        # every card. Half of what is moved is the operand, the other half the result.
+        turns = 2 if "all-reduce" in operation.name else 1
+        sent = turns * (cards - 1) / cards * (operation.moved / 2) / card.link
     return max(operation.moved / card.bandwidth, computed, sent)
 
 

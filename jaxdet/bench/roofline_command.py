@@ -65,18 +65,26 @@ def add_roofline(parser: argparse.ArgumentParser) -> None:
 def roofline_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Returns the one row."""
     preset = _preset(options)
-    # Looked at before JAX is imported.
-    if preset.optim.batch_size % options.cards:
-        raise UserError(f"--cards={options.cards} does not divide {preset.optim.batch_size} images")
+    size = preset.eval_crop if options.score else preset.augment.crop
+    # What training works through at once.
+    batch_size = preset.optim.batch_size // preset.optim.accumulate
+    if options.score and not options.batch_size:
+        batch_size = preset.eval_batch_size
+    if batch_size % options.cards:
+        raise UserError(f"--cards={options.cards} does not divide {batch_size} images")
+    # Before it: a mistake is answered without waiting for JAX.
     from jaxdet.bench.roofline import Plan, measure_roofline
+    from jaxdet.models.architectures import check_sides
 
+    check_sides(
+        preset.model.name, trained=size, scored=size, whole=False, options=("--size", "--size")
+    )
     plan = Plan(
         target=options.target,
         cards=options.cards,
-        model=preset.model,
-        optim=preset.optim,
-        batch_size=preset.optim.batch_size,
-        size=preset.augment.crop,
+        preset=preset,
+        batch_size=batch_size,
+        size=size,
         scoring=options.score,
         link=options.link,
         deterministic=options.deterministic or preset.runtime.deterministic,
@@ -107,8 +115,9 @@ def _preset(options: argparse.Namespace) -> Config:
         model = dataclasses.replace(found.model, dtype=options.dtype)
         found = dataclasses.replace(found, model=model)
     if options.batch_size:
-        optim = dataclasses.replace(found.optim, batch_size=options.batch_size)
+        optim = dataclasses.replace(found.optim, batch_size=options.batch_size, accumulate=1)
         found = dataclasses.replace(found, optim=optim)
+    config.validate(found)
     return found
 
 

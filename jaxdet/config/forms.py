@@ -1,6 +1,7 @@
 """The forms of a config: file, ConfigDict, JSON, flat text, hash; every type checked on the way."""
 
 import dataclasses
+import difflib
 import hashlib
 import json
 import operator
@@ -137,10 +138,18 @@ def _find_config(name: str) -> Path:
     package = Path(__file__).parents[1]
     # An installed package has them inside, a checkout beside it.
     folders = (package / "presets", package.parent / "configs")
-    for path in (Path(name), *(folder / f"{name}.py" for folder in folders)):
+    wanted = name.removesuffix(".py").removeprefix("configs/")
+    for path in (Path(name), *(folder / f"{wanted}.py" for folder in folders)):
         if path.is_file():
             return path
-    raise UserError(f"--config={name}: no such file, nor a preset of that name, such as small")
+    presets = [
+        path.relative_to(folder).with_suffix("").as_posix()
+        for folder in folders
+        for path in sorted(folder.rglob("*.py"))
+    ]
+    near = difflib.get_close_matches(wanted, presets, n=1)
+    offered = f"did you mean {near[0]}?" if near else f"presets are {', '.join(presets)}"
+    raise UserError(f"--config={name}: no such file, nor a preset of that name; {offered}")
 
 
 def _build(cls: Any, values: Any, prefix: str) -> Any:

@@ -406,7 +406,7 @@ class Validation:
         "clean",
         "clean: crop only; published: also blur and JPEG with their probability, at the middle "
         "of their ranges (sigma 1.5, quality 65, Pillow); training: all that happens to training "
-        "images, random crops too",
+        "images, random crops too, but decoded whole",
         source=f"published: CNNDetection; training: {FRANK}",
         choices=("clean", "published", "training"),
     )

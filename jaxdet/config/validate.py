@@ -52,9 +52,9 @@ def _joint_problems(config: Config) -> Iterator[str]:
             f"augment.resize={augment.resize} leaves images smaller than "
             f"augment.crop={augment.crop}"
         )
-    trackers = set(config.runtime.trackers) - {"tensorboard", "wandb"}
-    if trackers:
-        yield f"runtime.trackers={config.runtime.trackers} must name tensorboard, wandb or both"
+    trackers = config.runtime.trackers
+    if set(trackers) - {"tensorboard", "wandb"} or len(set(trackers)) < len(trackers):
+        yield f"runtime.trackers={trackers} must name tensorboard, wandb or both, once each"
     if augment.decode == "scaled" and not augment.resize:
         yield "augment.decode='scaled' needs augment.resize: no pixels are spared without it"
     if optim.schedule != "plateau" and optim.max_epochs == 0:

@@ -151,7 +151,7 @@ def batches(
       find: `bucket`, `exact`, `Buckets` or `FewShapes`.
       devices: number that divides the rows of every batch.
       full: give the last batch of a shape as many rows as the others, so that each shape is
-        compiled once; otherwise a single piece goes alone, so that it does not cost a batch.
+        compiled once; otherwise a single piece goes alone, and a few in as few rows as may be.
     """
     waiting: dict[Shape, list[Piece]] = {}
     for piece in pieces:
@@ -161,7 +161,11 @@ def batches(
         if len(group) == devices * _batch_size(shape, pixels):
             yield _stack(waiting.pop(shape), shape, len(group))
     for shape, group in waiting.items():
-        each = 1 if not full and len(group) <= devices else _batch_size(shape, pixels)
+        each = _batch_size(shape, pixels)
+        if not full:
+            # Few numbers of rows, each of which is compiled: 1, _MAX_BATCH and its doubles.
+            filled = _power_of_two(math.ceil(len(group) / devices))
+            each = 1 if filled == 1 else min(each, max(_MAX_BATCH, filled))
         yield _stack(group, shape, devices * each)
 
 

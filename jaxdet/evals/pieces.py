@@ -18,7 +18,6 @@ from jaxdet.evals.predict import fetch
 from jaxdet.evals.rows import RowKeeper, finished_images, gather, make_rows
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
-from jaxdet.runtime.memory import device_memory
 from jaxdet.runtime.mesh import one_step_late, own_mesh, put_batch, put_replicated
 from jaxdet.runtime.signals import requested
 from jaxdet.runtime.watchdog import expect_compilation, stage, waited
@@ -46,10 +45,9 @@ class PieceScorer:
 
     def __call__(self, pieces: Iterable[Piece]) -> Iterator[tuple[PieceBatch, np.ndarray]]:
         """Yields batches as they fill up, each with the logits f32 [n] of its pieces."""
-        device = self._mesh.devices.flat[0]
         filled = batches(
             pieces,
-            pixels=batch_pixels(device.platform, device_memory(device)),
+            pixels=batch_pixels(self._mesh.devices.flat[0].platform),
             find=self._find,
             devices=self._mesh.size,
             full=True,

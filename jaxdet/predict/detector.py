@@ -48,6 +48,9 @@ class LoadedDetector:
         detector = get_detector(model)
         self._apply, self._evidence = jax.jit(detector.apply), jax.jit(detector.evidence)
         self._shapes = FewShapes()
+        # Maps grow with the width; what a batch takes is known for one of 64.
+        limit = device_memory(jax.local_devices()[0])
+        self._memory = limit and limit * 64 // max(64, model.width)
 
     def __repr__(self) -> str:
         """Names the network, its weights, what is scored of an image, and the calibration."""
@@ -206,8 +209,8 @@ class LoadedDetector:
         """Yields each piece with its logit, in the order in which batches fill up."""
         platform, whole = jax.default_backend(), not protocol.in_crops
         # Whole images have one program a shape: of one row on a CPU, else of as many as fill it.
-        on_cpu, memory = platform == "cpu", device_memory(jax.local_devices()[0])
-        pixels = 0 if whole and on_cpu else batch_pixels(platform, memory)
+        on_cpu = platform == "cpu"
+        pixels = 0 if whole and on_cpu else batch_pixels(platform, None if whole else self._memory)
         find = self._shapes if whole and self._any_size else exact
         filled = batches(pieces, pixels=pixels, find=find, full=whole)
         launched = (

@@ -13,7 +13,7 @@ from jaxdet.workdir.files import parse_json, read_text, within
 _NAMES = (
     ".lock", "analysis", "changes.jsonl", "checkpoints", "conditions", "config.json", "env.json",
     "metrics.jsonl", "nonfinite", "predictions", "report", "results.json", "tensorboard",
-    "two_shot", "unvalidated", "validation.npz",
+    "two_shot", "unvalidated", "validation.npz", "wandb",
 )  # fmt: skip
 # By any of them a run is known that has lost its config.
 _SIGNS = ("checkpoints", "metrics.jsonl", "env.json")
@@ -70,6 +70,11 @@ class RunFolder:
     def tensorboard(self) -> Path:
         """Returns the folder of TensorBoard's event files."""
         return within(self.path, "tensorboard")
+
+    @property
+    def wandb(self) -> Path:
+        """Returns the folder of Weights & Biases."""
+        return within(self.path, "wandb")
 
     @property
     def checkpoints(self) -> Path:

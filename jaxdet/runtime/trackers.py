@@ -5,6 +5,7 @@ while the run trains is left out from then on, and the run logs why.
 """
 
 import contextlib
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -19,6 +20,7 @@ from jaxdet.config import Config, to_json_dict
 from jaxdet.errors import MissingLibraryError, first_line
 from jaxdet.progress import say
 from jaxdet.results import RunFolder
+from jaxdet.workdir.files import read_text
 
 
 class Tracker(Protocol):
@@ -27,37 +29,39 @@ class Tracker(Protocol):
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Takes the numbers of a step."""
 
-    def close(self) -> None:
+    def close(self, *, failed: bool) -> None:
         """Writes out what waits."""
 
 
 class Trackers:
-    """Feeds all trackers that a config names, from the first of several processes."""
+    """Opens the trackers of a config at the first line, in the first of several processes."""
 
     def __init__(self, config: Config, run: RunFolder, *, step: int):
-        """Opens them.
+        """Remembers what is to be opened.
 
         Args:
           config: of the run.
           run: its folder.
           step: from which it goes on; TensorBoard drops what an earlier start wrote beyond it.
         """
-        self._open: dict[str, Tracker] = {}
-        for name in config.runtime.trackers if jax.process_index() == 0 else ():
-            with self._kept(name):
-                self._open[name] = _TRACKERS[name](config, run, step)
+        self._config, self._run, self._step = config, run, step
+        names = config.runtime.trackers if jax.process_index() == 0 else ()
+        self._open: dict[str, Tracker | None] = dict.fromkeys(names)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Gives each the numbers of a step."""
         for name, tracker in list(self._open.items()):
             with self._kept(name):
+                tracker = tracker or _TRACKERS[name](self._config, self._run, self._step)
+                self._open[name] = tracker
                 tracker.write(step, values)
 
-    def close(self) -> None:
-        """Closes each."""
+    def close(self, *, failed: bool) -> None:
+        """Closes each, and says whether the run failed or was stopped."""
         for name, tracker in list(self._open.items()):
             with self._kept(name):
-                tracker.close()
+                if tracker is not None:
+                    tracker.close(failed=failed)
         self._open.clear()
 
     @contextlib.contextmanager
@@ -90,21 +94,26 @@ class _TensorBoard:
         self._writer.add_event(self._event.Event(step=step, wall_time=time.time(), **what))
         self._writer.flush()
 
-    def close(self) -> None:
+    def close(self, *, failed: bool) -> None:
         """Closes the file."""
+        del failed
         self._writer.close()
 
 
 class _Wandb:
-    """Logs to a run of Weights & Biases; WANDB_MODE, WANDB_PROJECT and the like hold."""
+    """Logs to Weights & Biases; WANDB_MODE, WANDB_PROJECT and the like hold."""
 
     def __init__(self, config: Config, run: RunFolder, step: int):
         del step
         wandb = importlib.import_module("wandb")
+        # All starts of a run are one run there, too.
+        identity = hashlib.sha256(read_text(run.env).encode()).hexdigest()[:16]
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "jaxdet"),
             name=run.path.name,
-            dir=run.path,
+            id=identity,
+            resume="allow",
+            dir=run.wandb.parent,
             config=to_json_dict(config),
         )
         # A run that goes on repeats steps, which its own counter does not take.
@@ -114,9 +123,9 @@ class _Wandb:
         """Logs the numbers by their step."""
         self._run.log({"step": step, **values})
 
-    def close(self) -> None:
+    def close(self, *, failed: bool) -> None:
         """Ends the run there."""
-        self._run.finish()
+        self._run.finish(exit_code=int(failed))
 
 
 # By the names of the libraries, which are those of the options and of the extras.
@@ -126,13 +135,15 @@ _TRACKERS: Mapping[str, Callable[[Config, RunFolder, int], Tracker]] = MappingPr
 
 
 def check_installed(config: Config) -> None:
-    """Sees that the trackers of a config are there.
+    """Sees that the trackers of a config are there, in the process that opens them.
 
     Raises:
       MissingLibraryError: naming the one that is not.
     """
-    for name in config.runtime.trackers:
-        if importlib.util.find_spec(name) is None:
+    for name in config.runtime.trackers if jax.process_index() == 0 else ():
+        found = importlib.util.find_spec(name)
+        # A folder of that name in the working directory is no library.
+        if found is None or found.origin is None:
             raise MissingLibraryError(
                 f"runtime.trackers: {name} is not installed: pip install 'jaxdet[{name}]'"
             )

@@ -6,7 +6,6 @@ on from the newest one and repeats the lost part bit by bit. A run that a signal
 saves after the step or the batch of validation that it is at, and loses none.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -65,6 +64,7 @@ def train(
       Stopped: where a signal asked for the end; all work is saved.
     """
     trainer = Trainer(config, train_set, val_set, run=run, mesh=mesh)
+    failed = True
     try:
         position = trainer.begin()
         with trainer.open_input(position) as batches:
@@ -73,8 +73,9 @@ def train(
                 position = trainer.finish_epoch(position)
         with stage("waiting for the last checkpoint to be written"):
             trainer.checkpoints.wait()
+        failed = False
     finally:
-        trainer.closing.close()
+        trainer.close(failed=failed)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -127,9 +128,7 @@ class Trainer:
         self.val_set = val_set
         self.steps = steps_per_epoch(len(train_set), batch_size=config.optim.batch_size)
         self.checkpoints: Checkpoints = open_checkpoints(run, config, read_only=read_only)
-        # Closes what the run holds open, the last first.
-        self.closing = contextlib.ExitStack()
-        self.closing.callback(self.checkpoints.close)
+        self.trackers: Trackers | None = None
         self.stop = StopPoint(mesh)
         self.nonfinite = NonFinite(
             config,
@@ -139,6 +138,14 @@ class Trainer:
             devices=mesh.size,
         )
 
+    def close(self, *, failed: bool) -> None:
+        """Closes the checkpoints, and only then what may wait for a network."""
+        try:
+            self.checkpoints.close()
+        finally:
+            if self.trackers is not None:
+                self.trackers.close(failed=failed)
+
     def begin(self) -> Position:
         """Returns the newest checkpoint, or the first step.
 
@@ -147,14 +154,13 @@ class Trainer:
         like = abstract_state(self.config, self.detector, self.mesh)
         stopped = find_unvalidated(self.run, like, after=self.checkpoints.latest_step() or 0)
         position = self.newest() if stopped is None else self._position(stopped)
-        trackers = Trackers(self.config, self.run, step=position.step)
-        self.closing.callback(trackers.close)
+        self.trackers = Trackers(self.config, self.run, step=position.step)
         self.logbook = Logbook(
             self.run.metrics,
             keep_to_step=position.step,
             validated=stopped is None,
             wait_for_room=self.config.checkpoint.on_full_disk == "wait",
-            trackers=trackers,
+            trackers=self.trackers,
         )
         if stopped is not None:
             return self.finish_epoch(position)

@@ -56,7 +56,7 @@ def replay(bundle: Path) -> Update:
     try:
         return _repeat(trainer, facts)
     finally:
-        trainer.checkpoints.close()
+        trainer.close(failed=False)
 
 
 class _Last:

@@ -1,5 +1,6 @@
 """One update, compiled for all devices of the mesh."""
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -52,7 +53,8 @@ def make_train_step(
 def _laid_out(mesh: Mesh, build: Callable[[Any], TrainStep]) -> TrainStep:
     """Returns the step for the layout of the first state; it takes a state in any."""
     step: TrainStep | None = None
-    own: TrainState | None = None
+    # Not the state itself, which would stay on the device beyond the training.
+    own: weakref.ref[TrainState] | None = None
 
     def call(
         state: TrainState, image: jax.Array, label: jax.Array, rate: float
@@ -60,9 +62,12 @@ def _laid_out(mesh: Mesh, build: Callable[[Any], TrainStep]) -> TrainStep:
         nonlocal step, own
         step = step or build(stepped(mesh, state))
         # One that the step gave lies right.
-        placed = state if state is own else as_stepped(mesh, state)
-        own, scalars = step(placed, image, label, rate)
-        return own, scalars
+        is_own = own is not None and state is own()
+        stepped_state, scalars = step(
+            state if is_own else as_stepped(mesh, state), image, label, rate
+        )
+        own = weakref.ref(stepped_state)
+        return stepped_state, scalars
 
     return call
 

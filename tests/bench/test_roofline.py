@@ -7,7 +7,7 @@ import pytest
 from jaxdet.bench.__main__ import main
 from jaxdet.bench.hlo import operations
 from jaxdet.bench.roofline import Plan, measure_roofline
-from jaxdet.config import Model, Optim, schema
+from jaxdet.config import Config, Model, Optim, schema
 
 needs_plugin = pytest.mark.skipif(
     not importlib.util.find_spec("jax_cuda13_plugin"), reason="needs jaxdet[roofline]"
@@ -45,14 +45,62 @@ def test_what_is_fused_moves_its_ends_alone():
     assert list(found.values()) == [(8000, 0)]
 
 
+PROGRAM = """
+%fused (p: f32[4,8]) -> f32[4,8] {
+  %p = f32[4,8]{1,0} parameter(0)
+  ROOT %t = f32[4,8]{1,0} tanh(%p)
+}
+
+%first (a: f32[4,8]) -> f32[4,8] {
+  %a = f32[4,8]{1,0} parameter(0)
+  ROOT %f = f32[4,8]{1,0} fusion(%a), kind=kLoop, calls=%fused
+}
+
+%second (b: f32[4,8]) -> f32[4,8] {
+  %b = f32[4,8]{1,0} parameter(0)
+  ROOT %n = f32[4,8]{1,0} negate(%b)
+}
+
+ENTRY %main (x: f32[4,8], k: f32[3,3,1,16], i: f32[2,8,8,16], w: bf16[8,32], c: s32[]) -> f32[4,8] {
+  %x = f32[4,8]{1,0} parameter(0)
+  %k = f32[3,3,1,16]{3,2,1,0} parameter(1)
+  %i = f32[2,8,8,16]{3,2,1,0} parameter(2)
+  %w = bf16[8,32]{1,0} parameter(3)
+  %c = s32[] parameter(4)
+  %deep = f32[2,8,8,16]{3,2,1,0} convolution(%i, %k), window={size=3x3 pad=1_1x1_1}, \
+dim_labels=b01f_01io->b01f, feature_group_count=16, metadata={op_name="jit(step)/jvp(N)/conv1/conv"}
+  %wgrad = (f32[3,3,16,16]{3,2,1,0}, u8[64]{0}) custom-call(%i, %i), window={size=3x3}, \
+dim_labels=b01f_01io->b01f, custom_call_target="__cudnn$convBackwardFilter", \
+metadata={op_name="jit(step)/transpose(jvp(N))/conv1/conv"}
+  %gemm = (bf16[8,8]{1,0}, s8[64]{0}) custom-call(%w, %w), custom_call_target="__cublas$gemm", \
+backend_config={"gemm_backend_config":{"dot_dimension_numbers":{"lhs_contracting_dimensions":["1"]}}}
+  %sum = f32[4,8]{1,0} all-reduce-start(%x), to_apply=%second
+  %done = f32[4,8]{1,0} all-reduce-done(%sum)
+  ROOT %chosen = f32[4,8]{1,0} conditional(%c, %done, %done), branch_computations={%first, %second}
+}
+""".replace("\\\n", "")
+
+
+def test_calls_of_libraries_choices_and_halves_of_operations_are_counted_once():
+    work = {operation.name: operation for operation in operations(PROGRAM)}
+    assert set(work) == {"deep", "wgrad", "gemm", "sum", "f", "n"}
+    assert {name: operation.flop for name, operation in work.items() if operation.flop} == {
+        "deep": 2 * 9 * 2 * 8 * 8 * 16,
+        "wgrad": 2 * 9 * 16 * 16 * 2 * 8 * 8,
+        "gemm": 2 * 8 * 8 * 32,
+    }
+    assert (work["gemm"].dtype, work["gemm"].moved) == ("bf16", 2 * (8 * 8 + 2 * 8 * 32) + 64)
+    assert {name: operation.kind for name, operation in work.items()} == {
+        "deep": "convolution: forward", "wgrad": "convolution: weight gradient",
+        "gemm": "product of matrices", "sum": "collective", "f": "other", "n": "other",
+    }  # fmt: skip
+
+
 def plan(name, **options):
     width, size = options.pop("width", 64), options.pop("size", 224)
     dtype, batch = options.pop("dtype", "float32"), options.pop("batch_size", 256)
-    model = Model(name=name, width=width, dtype=dtype)
-    return Plan(
-        target="h100", model=model, optim=Optim(batch_size=batch), batch_size=batch, size=size,
-        **options,
-    )  # fmt: skip
+    preset = Config(model=Model(name=name, width=width, dtype=dtype), optim=Optim(batch_size=batch))
+    return Plan(target="h100", preset=preset, batch_size=batch, size=size, **options)  # fmt: skip
 
 
 @needs_plugin
@@ -103,6 +151,8 @@ def test_the_processes_of_several_cards_sum_their_gradients(capsys):
         (["--cards=3"], "--cards=3 does not divide 256 images"),
         (["--config=configs/small.py", "--arch=vgg11"], "--arch beside --config"),
         (["--config=configs/papers/wang_table2.py"], "a table of experiments"),
+        (["--arch=dcgan", "--size=8"], "--size=8"),
+        (["--config=npr", "--score", "--cards=7"], "--cards=7 does not divide"),
     ],
 )
 def test_what_cannot_be_compiled_is_one_line(options, complaint, capsys):

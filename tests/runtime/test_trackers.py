@@ -1,3 +1,7 @@
+import importlib.util
+import sys
+import types
+
 import pytest
 
 from jaxdet.config import Config, Runtime, validate
@@ -12,8 +16,9 @@ def config(*names):
 
 
 def logbook(run, step, *names):
-    open_trackers = trackers.Trackers(config(*names), run, step=step)
-    return Logbook(run.metrics, keep_to_step=step, trackers=open_trackers), open_trackers
+    run.env.write_text('{"time": "now"}')
+    opened = trackers.Trackers(config(*names), run, step=step)
+    return Logbook(run.metrics, keep_to_step=step, trackers=opened), opened
 
 
 def scalars(folder, tag):
@@ -32,10 +37,10 @@ def test_tensorboard_reads_the_lines_of_a_run_that_goes_on(tmp_path):
     assert scalars(run.tensorboard, "train/loss") == [(10, 0.1), (20, 0.05), (30, 0.0333)]
     book, second = logbook(run, 20, "tensorboard")
     book.write(30, 3.0, {"train/loss": 0.5})
-    second.close()
+    second.close(failed=False)
     assert scalars(run.tensorboard, "train/loss") == [(10, 0.1), (20, 0.05), (30, 0.5)]
     assert scalars(run.tensorboard, "epoch")[-1] == (30, 3.0)
-    first.close()
+    first.close(failed=True)
 
 
 def test_a_tracker_that_fails_is_left_out_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
@@ -59,8 +64,43 @@ def test_what_is_not_installed_or_not_known_is_told_before_the_run(monkeypatch):
     monkeypatch.setattr(trackers.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingLibraryError, match=r"pip install 'jaxdet\[wandb\]'"):
         trackers.check_installed(config("wandb"))
-    with pytest.raises(UserError, match="must name tensorboard, wandb or both"):
-        validate(config("mlflow"))
+    for names in (["mlflow"], ["wandb", "wandb"]):
+        with pytest.raises(UserError, match="must name tensorboard, wandb or both, once each"):
+            validate(config(*names))
+
+
+def test_a_folder_called_wandb_is_no_library(tmp_path, monkeypatch):
+    (tmp_path / "wandb").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    if importlib.util.find_spec("wandb").origin is not None:
+        pytest.skip("wandb is installed")
+    with pytest.raises(MissingLibraryError):
+        trackers.check_installed(config("wandb"))
+
+
+def test_all_starts_of_a_run_are_one_run_of_weights_and_biases(tmp_path, monkeypatch):
+    calls = []
+
+    class Run:
+        def __getattr__(self, name):
+            return lambda *given, **named: calls.append((name, given, named))
+
+    stub = types.SimpleNamespace(init=lambda **given: calls.append(("init", (), given)) or Run())
+    monkeypatch.setitem(sys.modules, "wandb", stub)
+    run = RunFolder(tmp_path)
+    for step, failed in ((0, True), (10, False)):
+        book, opened = logbook(run, step, "wandb")
+        assert len([call for call in calls if call[0] == "init"]) == (step > 0)
+        book.write(step + 10, 1.0, {"train/loss": 0.5})
+        opened.close(failed=failed)
+    starts = [given for name, _, given in calls if name == "init"]
+    assert starts[0]["id"] == starts[1]["id"]
+    assert {given["resume"] for given in starts} == {"allow"}
+    assert ("log", ({"step": 20, "epoch": 1.0, "train/loss": 0.5},), {}) in calls
+    assert [given for name, _, given in calls if name == "finish"] == [
+        {"exit_code": 1}, {"exit_code": 0},
+    ]  # fmt: skip
 
 
 def test_weights_and_biases_takes_them_offline(tmp_path, monkeypatch):
@@ -69,6 +109,6 @@ def test_weights_and_biases_takes_them_offline(tmp_path, monkeypatch):
     run = RunFolder(tmp_path)
     book, opened = logbook(run, 0, "wandb")
     book.write(10, 1.0, {"train/loss": 0.25})
-    opened.close()
+    opened.close(failed=False)
     (kept,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
     assert kept.stat().st_size > 0

@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 
 from jaxdet.config import Augment, Config, Model, Optim
+from jaxdet.evals.predict import make_predict_step
 from jaxdet.models.detector import get_detector
 from jaxdet.runtime import layouts
 from jaxdet.runtime.checkpoint import Checkpoints
-from jaxdet.runtime.mesh import make_mesh, put_batch
+from jaxdet.runtime.mesh import make_mesh, put_batch, replicated
 from jaxdet.train.start import initial_variables
 from jaxdet.train.state import make_optimizer, new_state
 from jaxdet.train.step import make_train_step
@@ -24,8 +25,8 @@ def as_on_gpu(monkeypatch):
     monkeypatch.setattr(layouts, "_PLATFORMS", ("cpu",))
 
 
-def stepper(accumulate):
-    mesh, detector = make_mesh(1), get_detector(CONFIG.model)
+def stepper(accumulate=1, devices=1):
+    mesh, detector = make_mesh(devices), get_detector(CONFIG.model)
     first = new_state(CONFIG, initial_variables(CONFIG, detector, mesh), mesh)
     step = make_train_step(
         detector, make_optimizer(CONFIG.optim), mesh, seed=0, accumulate=accumulate
@@ -49,14 +50,27 @@ def worst(left, right):
     return max(jax.tree.leaves(found))
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_a_state_is_trained_in_the_layout_of_gradients(as_on_gpu, monkeypatch, accumulate):
-    first, go = stepper(accumulate)
+def scores(state, devices):
+    mesh = make_mesh(devices)
+    step = make_predict_step(get_detector(CONFIG.model), mesh)
+    beside = {"valid": np.ones(8, bool), "sharpness": np.ones(8, np.float32)}
+    return step(state.variables, put_batch(mesh, {"image": IMAGES, **beside}))["logit"]
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "devices"), [(1, 2), pytest.param(2, 1, marks=pytest.mark.slow)]
+)
+def test_a_state_is_trained_in_the_layout_of_gradients(as_on_gpu, monkeypatch, accumulate, devices):
+    first, go = stepper(accumulate, devices)
     state = go(first, 3)
     assert orders((state.variables["params"], state.optimizer)) == {(3, 0, 1, 2)}
 
+    # Validation takes the variables as they lie.
+    placed = jax.device_put(jax.device_get(state), replicated(make_mesh(devices)))
+    assert np.array_equal(scores(state, devices), scores(placed, devices))
+
     monkeypatch.undo()
-    plain, go = stepper(accumulate)
+    plain, go = stepper(accumulate, devices)
     plain = go(plain, 3)
     assert orders((plain.variables["params"], plain.optimizer)) == {(0, 1, 2, 3)}
     # Adam's first steps turn roundings of small gradients into whole steps of the rate.
@@ -67,14 +81,14 @@ def test_a_state_is_trained_in_the_layout_of_gradients(as_on_gpu, monkeypatch, a
 def test_a_state_is_saved_in_the_order_of_its_axes_and_goes_on_to_the_same_bits(
     as_on_gpu, tmp_path
 ):
-    first, go = stepper(1)
+    first, go = stepper()
     half = go(first, 2)
     checkpoints = Checkpoints(tmp_path, keep_latest=1, ranks=())
     checkpoints.save(2, half, host={}, ranks=None)
     checkpoints.wait()
     kept = jax.device_get(half)
     whole = go(half, 2)
-    restored = checkpoints.restore(2, stepper(1)[0]).state
+    restored = checkpoints.restore(2, stepper()[0]).state
     checkpoints.close()
     assert orders(restored) == {(0, 1, 2, 3)}
     assert worst(restored, kept) == 0

@@ -1,0 +1,9 @@
+from tests import house
+
+
+def test_docstrings_open_with_a_verb():
+    assert [f"{path}:{line}: {text}" for path, line, text in house.fragments()] == []
+
+
+def test_functions_are_short():
+    assert len(list(house.long_functions())) <= 6
