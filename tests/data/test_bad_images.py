@@ -227,7 +227,7 @@ def loader_of(root, policy, *, training):
     images = load_set(root / "train", name="train")
     data = Data(on_bad_image=policy)
     if training:
-        read = training_reader(data, images)
+        read = training_reader(data, Augment(), images)
         return TrainLoader(read=read, augment=Augment(crop=24), seed=1, batch_size=16)
     return EvalLoader(read=evaluation_reader(data, images), crop=24, batch_size=16)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from jaxdet.config import Data
+from jaxdet.config import Augment, Data
 from jaxdet.data import ops
 from jaxdet.data.audit.places import list_root
 from jaxdet.data.audit.scan import scan
@@ -231,7 +231,7 @@ def named_by_loaders(images):
     """Names of what training and evaluation cannot read."""
     data = Data(on_bad_image="skip")
     batch = EvalLoader(read=evaluation_reader(data, images), crop=24, batch_size=len(images))(0)
-    read = training_reader(data, images)
+    read = training_reader(data, Augment(), images)
     assert {n for n in range(len(images)) if read(n) is None} == set(batch["bad"].tolist()) - {-1}
     return {images.ids[n].rpartition("/")[2] for n in batch["bad"] if n >= 0}
 
