@@ -1,4 +1,4 @@
-"""What the operations of a compiled program move and compute, read from the text that XLA writes.
+"""Counts what the operations of a compiled program move and compute, from XLA's text of it.
 
 An operation reads each operand and writes each result once; what is fused moves nothing between
 its parts. Convolutions and products of matrices have FLOPs, two for each multiplication with its

@@ -1,4 +1,4 @@
-"""How the arrays of a training state lie in a device's memory.
+"""Lays the arrays of a training state out in a device's memory.
 
 On GPUs the gradient of a convolution's kernel comes with its output channels first. A kernel
 [H, W, I, O] and its moments that lie in that order, too, are stepped in place; in any other each
