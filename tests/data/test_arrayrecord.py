@@ -10,17 +10,17 @@ from jaxdet.config import Runtime
 from jaxdet.data.loaders import Reader, TrainLoader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.data.sources import open_root
-from jaxdet.data.store.listing import list_files
+from jaxdet.datasets.pack.listing import list_files
 from jaxdet.errors import UserError
 from tests.data.test_loaders import AUGMENT, same
-from tests.data.test_store import assert_same
+from tests.datasets.pack.test_store import assert_same
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def written(dataset, tmp_path):
-    from jaxdet.data.arrayrecord import write_tfds
+    from jaxdet.datasets.pack.arrayrecord_writer import write_tfds
 
     return write_tfds(list_files(dataset), tmp_path / "tfds", name="forensynths")
 
@@ -55,7 +55,7 @@ def test_worker_processes_open_it_for_themselves(dataset, written):
 
 
 def test_writing_again_changes_nothing_and_other_images_are_refused(dataset, written, tmp_path):
-    from jaxdet.data.arrayrecord import write_tfds
+    from jaxdet.datasets.pack.arrayrecord_writer import write_tfds
 
     before = sorted((p, p.stat().st_mtime_ns) for p in written.iterdir())
     assert write_tfds(list_files(dataset), tmp_path / "tfds", name="forensynths") == written
@@ -67,7 +67,7 @@ def test_writing_again_changes_nothing_and_other_images_are_refused(dataset, wri
 
 @pytest.mark.parametrize("name", ["../escaped", "a/b", "", "Upper"])
 def test_a_name_that_is_none_for_tfds_is_refused(dataset, tmp_path, name):
-    from jaxdet.data.arrayrecord import write_tfds
+    from jaxdet.datasets.pack.arrayrecord_writer import write_tfds
 
     with pytest.raises(UserError, match="--name="):
         write_tfds(list_files(dataset), tmp_path / "tfds", name=name)
@@ -75,7 +75,7 @@ def test_a_name_that_is_none_for_tfds_is_refused(dataset, tmp_path, name):
 
 
 def test_a_place_that_cannot_be_written_is_told(dataset, tmp_path):
-    from jaxdet.data.arrayrecord import write_tfds
+    from jaxdet.datasets.pack.arrayrecord_writer import write_tfds
 
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match="cannot be written"):
@@ -84,7 +84,7 @@ def test_a_place_that_cannot_be_written_is_told(dataset, tmp_path):
 
 
 def test_names_that_tfds_cannot_keep_are_refused(tmp_path):
-    from jaxdet.data.arrayrecord import write_tfds
+    from jaxdet.datasets.pack.arrayrecord_writer import write_tfds
 
     for label in ("0_real", "1_fake"):
         (tmp_path / "root/train" / label).mkdir(parents=True)
