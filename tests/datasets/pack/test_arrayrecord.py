@@ -15,7 +15,7 @@ from jaxdet.errors import UserError
 from tests.data.test_loaders import AUGMENT, same
 from tests.datasets.pack.test_store import assert_same
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture
