@@ -13,6 +13,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+
 from jaxdet.bench.commands import add_commands
 from jaxdet.runtime import environment
 from jaxdet.runtime.memory import keep_freed_memory
@@ -36,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         check_writable((options.json, JSON))
         # Processes of their own train on the same accelerator, and each would take most of it.
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        if options.command == "roofline":
+            # The card is a description: this machine's own, and the CUDA it needs, are left alone.
+            jax.config.update("jax_platforms", "cpu")
         if options.command in _AS_COMMANDS:
             keep_freed_memory()
         # The commit and the time are those of the start.

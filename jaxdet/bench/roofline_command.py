@@ -123,7 +123,7 @@ def roofline_table(rows: Sequence[Mapping[str, Any]]) -> str:
             f"{row['gib']:.1f} GiB moved, {row['tflop']:.2f} TFLOP, "
             f"{row['memory_gib']:.2f} GiB of memory a card",
             f"at {row['bandwidth'] / 1e12:.1f} TB/s and {rates['bf16']} TFLOP/s (float32: "
-            f"{rates['f32']}) at least {row['least_ms']:.1f} ms, at most "
+            f"{rates['f32']}) at least {row['least_ms']:.3g} ms, at most "
             f"{row['images_per_second']:,.0f} images/s",
             "",
             f"{'kind of work':<52}{'operations':>12}{'GiB':>8}{'TFLOP':>8}{'least ms':>10}  share",

@@ -213,7 +213,9 @@ class LoadedDetector:
         launched = (
             (batch, self._apply(self._variables, *self._arguments(batch))) for batch in filled
         )
-        for batch, logits in one_step_late(launched):
+        # A CPU would compute both at once, and hold the maps of both.
+        fetched = map(jax.device_get, launched) if on_cpu else one_step_late(launched)
+        for batch, logits in fetched:
             yield from zip(batch.pieces, logits[: len(batch.pieces)].tolist(), strict=True)
 
     def _arguments(self, batch: PieceBatch) -> tuple[Any, ...]:

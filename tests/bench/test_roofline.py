@@ -78,7 +78,7 @@ def test_resnet50_moves_and_keeps_no_more_than_it_did():
 def test_resnet50_in_float32_and_resnet18_move_no_more_than_they_did():
     assert measure_roofline(plan("resnet50"))["least_ms"] <= 51
     found = measure_roofline(plan("resnet18", dtype="bfloat16"))
-    assert found["least_ms"] <= 99
+    assert found["least_ms"] <= 8.2
 
 
 @needs_plugin

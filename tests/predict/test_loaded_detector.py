@@ -14,13 +14,14 @@ from scipy.special import expit
 import jaxdet
 from jaxdet.config import Model
 from jaxdet.convert.card import Card
-from jaxdet.data import ops
+from jaxdet.data import buckets, ops
 from jaxdet.data.pieces import MAX_WHOLE_PIXELS, Protocol, cut
 from jaxdet.errors import BadArgumentError, UserError
 from jaxdet.metrics import average_precision
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
 from jaxdet.results import Calibration
+from jaxdet.runtime.mesh import one_step_late
 
 MODEL = Model(name="resnet18", width=4, zero_init_residual=False)
 CALIBRATION = Calibration(
@@ -55,6 +56,27 @@ def test_one_image_counts_as_a_list_of_one(detector, image):
     assert detector.score(image) == expected
     assert detector.score(Image.fromarray(image)) == expected
     assert detector.score([Image.fromarray(image).convert("RGBA")]) == expected
+
+
+def test_an_accelerator_launches_a_batch_before_it_fetches_the_last(detector, monkeypatch):
+    images = list(np.random.default_rng(2).integers(0, 256, (70, 40, 40, 3), np.uint8))
+    expected = detector.score(images)
+    events = []
+    apply = detector._apply
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(buckets, "_CROPS", 1)
+    monkeypatch.setattr(buckets, "_MAX_BATCH", 16)
+    monkeypatch.setattr(detector, "_apply", lambda *given: events.append("launch") or apply(*given))
+    monkeypatch.setattr(
+        "jaxdet.predict.detector.one_step_late",
+        lambda results: one_step_late(
+            results, lambda tree: events.append("fetch") or jax.device_get(tree)
+        ),
+    )
+    # One crop of 224 pixels is as many pixels as 49 of 32, and no batch has more than 16.
+    found = detector.score(images)
+    assert events == ["launch", *["launch", "fetch"] * 4, "fetch"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 PNG = io.BytesIO()
