@@ -7,9 +7,9 @@ import re
 import pytest
 
 from jaxdet.config import Config, Data
+from jaxdet.data.__main__ import main as data_main
 from jaxdet.data.splits import left_aside, load_test_sets, load_train_and_val
 from jaxdet.data.store.reader import Store
-from jaxdet.datasets.commands import main as data_main
 from jaxdet.predict.__main__ import main as predict_main
 from tests.conftest import write_images
 from tests.predict.samples import write_weights

@@ -6,7 +6,7 @@ import pytest
 
 from jaxdet.bench.__main__ import main as bench
 from jaxdet.convert.__main__ import main as convert
-from jaxdet.datasets.commands import main as data
+from jaxdet.data.__main__ import main as data
 from jaxdet.main import main as jaxdet_main
 from jaxdet.predict.__main__ import main as predict
 from jaxdet.report.__main__ import main as report
