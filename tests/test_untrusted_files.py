@@ -14,8 +14,8 @@ from jaxdet import config
 from jaxdet.convert.load import load_weights
 from jaxdet.data.sources import open_root
 from jaxdet.data.store.layout import RECORD, DamagedStoreError, digest_of
-from jaxdet.data.store.listing import list_files
-from jaxdet.data.store.pack import pack
+from jaxdet.datasets.pack.listing import list_files
+from jaxdet.datasets.pack.store_writer import pack
 from jaxdet.errors import UserError
 from jaxdet.evals.rows import ROW, RowKeeper
 from jaxdet.results import Predictions, read_arrays, read_metrics, read_results
@@ -85,7 +85,7 @@ def test_names_that_lead_out_of_a_store_are_refused(store):
 
 
 def test_no_module_is_imported_for_a_dataset(tmp_path, monkeypatch):
-    from jaxdet.data.arrayrecord import write_tfds
+    from jaxdet.datasets.pack.arrayrecord_writer import write_tfds
 
     write_images(tmp_path / "root" / "train" / "a", count=1, size=16)
     folder = write_tfds(list_files(tmp_path / "root"), tmp_path / "tfds", name="x")

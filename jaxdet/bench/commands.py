@@ -129,7 +129,7 @@ def _add_dip(parser: argparse.ArgumentParser) -> None:
 
 def _measure_dip(options: argparse.Namespace) -> list[dict[str, Any]]:
     from jaxdet.bench.prior import Plan, measure_prior
-    from jaxdet.generators.dip import DipSettings
+    from jaxdet.datasets.makers.dip import DipSettings
 
     settings = DipSettings(
         size=options.size, network="hourglass", width=options.width, levels=options.levels,

@@ -32,8 +32,8 @@ from jaxdet.data.folder import load_set
 from jaxdet.data.loaders import TrainLoader, training_reader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.data.sources import open_root
-from jaxdet.data.store.listing import list_files
-from jaxdet.data.store.pack import pack
+from jaxdet.datasets.pack.listing import list_files
+from jaxdet.datasets.pack.store_writer import pack
 from jaxdet.errors import UserError
 
 REFERENCE = "reference"
@@ -117,7 +117,7 @@ def measure_input(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, A
 def _loaders(plan: Plan, say: Callable[[str], None]) -> dict[str, Load]:
     """Returns the loader of each row, over all sources."""
     # tensorflow_datasets takes a second to import.
-    from jaxdet.data.arrayrecord import write_tfds
+    from jaxdet.datasets.pack.arrayrecord_writer import write_tfds
 
     root = _training_part(plan)
     say("packing the pictures")

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from jaxdet.data.images import LABEL_FOLDERS
-from jaxdet.generators.photos import built_in_photographs, load_view
+from jaxdet.datasets.makers.photos import built_in_photographs, load_view
 
 
 def write_pictures(root: Path, *, count: int, size: int = 256) -> None:

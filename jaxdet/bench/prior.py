@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdet.generators.dip import DipSettings, make_prior
+from jaxdet.datasets.makers.dip import DipSettings, make_prior
 from jaxdet.runtime.mesh import batch_sharding, make_even_mesh
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from jaxdet.bench.arguments import ARCHITECTURES, given_images
 from jaxdet.bench.pictures import write_pictures
 from jaxdet.config import Model, Runtime, schema
-from jaxdet.data.store.pack import pack
+from jaxdet.datasets.pack.store_writer import pack
 from jaxdet.errors import UserError
 from jaxdet.ranges import COUNT, SIDE, number, whole_number
 from jaxdet.streams import answer

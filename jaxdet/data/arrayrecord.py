@@ -1,17 +1,14 @@
-"""ArrayRecord files through tensorflow_datasets, without TensorFlow: written and read.
+"""Reads ArrayRecord files through tensorflow_datasets, without TensorFlow.
 
-For those who keep their data as tfds datasets. A record is the file's bytes, its label and its
-path; `ids-VERSION.json` beside the version's folder lists the paths, since a run needs all of them
-before it reads the first image. Order, labels and pixels are those of the folder it was made from.
+For those who keep their data as tfds datasets. Of one that `pack` wrote, `ids-VERSION.json` beside
+the version's folder lists the paths, since a run needs all of them before it reads the first image.
 """
 
-import contextlib
 import functools
 import io
 import os
 import re
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,120 +16,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jaxdet.data.builders import ImageFolderRoot, paths_of_records
-from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
-from jaxdet.data.names import check_utf8
+from jaxdet.data.images import ImageSet, PathTable
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.regular import file_mark, reason
 from jaxdet.data.store.layout import is_label_path
-from jaxdet.data.store.listing import Listing, content_to_pack
-from jaxdet.errors import RunFailedError, UserError, first_line
-from jaxdet.workdir.files import LARGEST_LISTING, check_regular, read_json, within, write_json
-
-_VERSION = "1.0.0"
-
-
-class Forensics(tfds.core.GeneratorBasedBuilder):
-    """Builds a tfds dataset of a folder in ForenSynths layout: the splits train, val and test."""
-
-    VERSION = tfds.core.Version(_VERSION)
-
-    def __init__(self, *, listing: Listing, name: str, **options: Any):
-        """Takes what to write and how the dataset is called; the rest as tfds has it."""
-        self.name, self._listing = name, listing
-        super().__init__(file_format="array_record", **options)
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        features = tfds.features.FeaturesDict(
-            {
-                "image": tfds.features.Image(shape=(None, None, 3)),
-                "label": tfds.features.ClassLabel(names=["real", "fake"]),
-                "id": tfds.features.Text(),
-            }
-        )
-        # In the order of the folder source, so that a run sees the same images in the same steps.
-        return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-        del dl_manager
-        return {split: self._generate_examples(split) for split in _splits(self._listing)}
-
-    def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        for number, path in enumerate(_splits(self._listing)[split]):
-            yield (
-                number,
-                {
-                    "image": content_to_pack(self._listing.root / split / path),
-                    "label": LABEL_FOLDERS.index(path.split("/")[-2]),
-                    "id": path,
-                },
-            )
-
-
-def write_tfds(listing: Listing, data_dir: Path, *, name: str) -> Path:
-    """Writes the dataset `name` below `data_dir`; gives the folder of its version.
-
-    Raises:
-      UserError: where it is there already with other files, or tfds cannot keep a name.
-      RunFailedError: where it cannot be written.
-    """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise UserError(f"--name={name}: a name for tfds has small letters, digits and _ alone")
-    splits, folder = _splits(listing), data_dir / name / _VERSION
-    check_utf8(folder, "records")
-    _check_names(listing, splits)
-    about = {"source": listing.fingerprint, "splits": splits}
-    try:
-        _check_same(listing, folder, about)
-        write_json(_ids_of(folder), about)
-        _build(listing, data_dir, name)
-    except (OSError, RuntimeError) as error:
-        # array_record raises RuntimeError where a disk is full.
-        raise RunFailedError(f"{folder}: cannot be written: {error}; make room") from None
-    return folder
-
-
-def _check_same(listing: Listing, folder: Path, about: dict[str, Any]) -> None:
-    """Sees that a dataset which is there already is of the same files."""
-    if not folder.is_dir():
-        return
-    ids = _ids_of(folder)
-    if not ids.is_file() or read_json(ids, most=LARGEST_LISTING) != about:
-        raise UserError(
-            f"{folder}: exists and holds other files than {listing.root} holds now; give another "
-            "folder or --name"
-        )
-
-
-def _build(listing: Listing, data_dir: Path, name: str) -> None:
-    if not sys.stderr.isatty():
-        tfds.disable_progress_bar()
-    # It tells of a download, and there is none.
-    with contextlib.redirect_stdout(io.StringIO()):
-        Forensics(listing=listing, name=name, data_dir=data_dir).download_and_prepare()
-
-
-def _ids_of(folder: Path) -> Path:
-    """Returns where the list of paths lies: beside a version's folder, which is tfds's own."""
-    return within(folder.parent, f"ids-{folder.name}.json")
-
-
-def _check_names(listing: Listing, splits: Mapping[str, Sequence[str]]) -> None:
-    for split, paths in splits.items():
-        for path in paths:
-            if not path.isprintable():
-                raise UserError(
-                    f"{listing.root / split / path}: tfds cannot keep this name; rename the file"
-                )
-
-
-def _splits(listing: Listing) -> dict[str, list[str]]:
-    """Returns the paths below each split, in order, by split."""
-    found: dict[str, list[str]] = {}
-    for folder, name in listing.files:
-        split, rest = listing.folders[folder].split("/", 1)
-        found.setdefault(split, []).append(f"{rest}/{name}")
-    return found
+from jaxdet.errors import UserError, first_line
+from jaxdet.workdir.files import LARGEST_LISTING, check_regular, read_json, within
 
 
 class TfdsSet(ImageSet):
@@ -189,7 +79,7 @@ class TfdsSet(ImageSet):
     def content_marks(self) -> bytes:
         """Returns which files the dataset was written from, and the sizes of its files, bytes."""
         sizes = [(name, size) for name, size, _ in _files_of(self.folder)]
-        written = _ids_of(self.folder).is_file()
+        written = ids_path(self.folder).is_file()
         return repr((read_ids(self.folder)["source"] if written else "", sizes)).encode()
 
     def file_marks(self, compare: str) -> str:
@@ -240,7 +130,7 @@ class TfdsRoot(PathTable):
         self.place = f"tfds:{name}"
         # By the folder that a split's paths lie below: tfds's name of the split, and the paths.
         self._splits: dict[str, tuple[str, list[str]]] = {}
-        if _ids_of(self._folder).is_file() or _is_ours(self._folder):
+        if ids_path(self._folder).is_file() or _is_ours(self._folder):
             for split, paths in read_ids(self._folder)["splits"].items():
                 self._splits[split] = split, paths
         else:
@@ -268,13 +158,18 @@ class TfdsRoot(PathTable):
         return TfdsSet(self._folder, split, np.array(records, np.int64), files, name=name)
 
 
+def ids_path(folder: Path) -> Path:
+    """Returns the path of the list of paths, beside a version's folder, which is tfds's own."""
+    return within(folder.parent, f"ids-{folder.name}.json")
+
+
 def read_ids(folder: Path) -> dict[str, Any]:
     """Returns the paths of all records by split, and what they were made of, checked.
 
     Raises:
       UserError: where `pack` did not write the dataset, or its files are not as they were.
     """
-    path = _ids_of(folder)
+    path = ids_path(folder)
     if not path.is_file():
         raise UserError(f"{path}: no such file; write the dataset with `jaxdet.data pack`")
     about = read_json(path, most=LARGEST_LISTING)

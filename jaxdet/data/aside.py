@@ -2,17 +2,18 @@
 
 import dataclasses
 import functools
+import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from jaxdet.data.catalog import DATASETS, Container
 from jaxdet.data.formats import has_image_ending, is_image_name
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.data.names import is_hidden
 from jaxdet.data.plugins import missing_packages
+from jaxdet.data.released import RELEASED_WEIGHTS
 from jaxdet.data.walk import Visit, walk
 from jaxdet.streams import printable
 
@@ -187,8 +188,7 @@ def _kind(name: str) -> str:
 @functools.cache
 def _own_names() -> frozenset[str]:
     """Returns names beside the splits that `synth` and `fetch` give their files."""
-    weights = [one for one in DATASETS.values() if one.container is Container.PLAIN]
-    return frozenset({"synth.json", *(file.name for one in weights for file in one.files)})
+    return frozenset({"synth.json", *itertools.chain(*RELEASED_WEIGHTS.values())})
 
 
 def _ending(name: str) -> str:

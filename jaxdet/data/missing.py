@@ -7,10 +7,11 @@ from pathlib import Path
 from shlex import quote
 
 from jaxdet.config import Config
-from jaxdet.data.catalog import DATASETS, Container
 from jaxdet.data.regular import listing
+from jaxdet.data.released import RELEASED_WEIGHTS
 from jaxdet.data.sources import TFDS, open_root
 from jaxdet.errors import ListedError, UserError
+from jaxdet.metrics import USUAL_NAMES
 
 _SYNTH = "python -m jaxdet.data synth"
 _OWN = f"{_SYNTH} --size=256 --photos=PHOTOS"
@@ -28,7 +29,6 @@ _SOURCES = {
 }
 # Whose numbers are of ForenSynths; Xuan et al.'s are of other images.
 _PAPERS = ("wang2020", "frank2020re", "tan2021eecs6322", "cnndetection_readme")
-_TEST_SETS = frozenset(folder.name for folder in DATASETS["forensynths-test"].folders)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,15 +120,15 @@ def _is_forensynths(config: Config) -> bool:
     return (
         config.data.generator == "progan"
         or asked.published.partition(";")[0] in _PAPERS
-        or bool(asked.sets and _TEST_SETS.issuperset(asked.sets))
+        or bool(asked.sets and set(asked.sets) <= set(USUAL_NAMES))
     )
 
 
 def _missing_weights(path: Path, config: Config) -> Missing:
-    """Returns a file that is not there, with the command where the catalogue knows its name."""
-    for dataset in DATASETS.values():
-        if dataset.container is Container.PLAIN and path.name in {f.name for f in dataset.files}:
-            fetch = f"python -m jaxdet.data fetch {dataset.name} --root={quote(str(path.parent))}"
+    """Returns a file that is not there, with the command where `fetch` knows its name."""
+    for collection, names in RELEASED_WEIGHTS.items():
+        if path.name in names:
+            fetch = f"python -m jaxdet.data fetch {collection} --root={quote(str(path.parent))}"
             only = path.name.split("-")[0]
             return Missing(f"model.init={path}", "file or run", f"{fetch} --only={only}")
     source = "see docs/training.md for weights"

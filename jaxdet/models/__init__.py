@@ -1,1 +1,1 @@
-"""Networks and front-ends. Only here and in `generators` is Flax imported."""
+"""Networks and front-ends. Only here and in `datasets/makers` is Flax imported."""

@@ -1,7 +1,7 @@
 import pytest
 
 from jaxdet.bench.prior import Plan, measure_prior
-from jaxdet.generators.dip import DipSettings
+from jaxdet.datasets.makers.dip import DipSettings
 
 
 @pytest.mark.slow

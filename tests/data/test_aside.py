@@ -7,7 +7,7 @@ from PIL import Image
 
 from jaxdet.data.aside import look_aside
 from jaxdet.data.folder import label_places, load_sets, look_at_layout
-from jaxdet.data.verify.tree import Expect, verify_tree
+from jaxdet.datasets.verify.tree import Expect, verify_tree
 from jaxdet.errors import UserError
 from tests.conftest import write_images
 

@@ -16,13 +16,13 @@ from PIL import Image
 
 from jaxdet.config import Augment, Data
 from jaxdet.data import ops
-from jaxdet.data.audit.places import list_root
-from jaxdet.data.audit.scan import scan
 from jaxdet.data.folder import load_set, read_size
 from jaxdet.data.loaders import EvalLoader, TrainLoader, evaluation_reader, training_reader
 from jaxdet.data.parts import PieceLoader
 from jaxdet.data.regular import read_image_file
-from jaxdet.data.verify.tree import Expect, verify_tree
+from jaxdet.datasets.audit.places import list_root
+from jaxdet.datasets.audit.scan import scan
+from jaxdet.datasets.verify.tree import Expect, verify_tree
 from jaxdet.errors import BadImageError, UserError
 from jaxdet.predict.files import find_images, read_ahead
 from tests.conftest import draw_image, write_images

@@ -13,16 +13,16 @@ from PIL import Image, features
 
 from jaxdet.config import Augment, Data
 from jaxdet.data import ops
-from jaxdet.data.audit.places import list_root
-from jaxdet.data.audit.scan import scan
 from jaxdet.data.folder import read_size
 from jaxdet.data.formats import FORMATS, is_image_name
 from jaxdet.data.loaders import EvalLoader, evaluation_reader, training_reader
 from jaxdet.data.ops.codec import to_rgb
 from jaxdet.data.ops.sides import LARGEST_RATIO
 from jaxdet.data.sources import open_root
-from jaxdet.data.store.pack import pack
-from jaxdet.data.verify.tree import Expect, verify_tree
+from jaxdet.datasets.audit.places import list_root
+from jaxdet.datasets.audit.scan import scan
+from jaxdet.datasets.pack.store_writer import pack
+from jaxdet.datasets.verify.tree import Expect, verify_tree
 from jaxdet.errors import UserError
 from jaxdet.predict.files import find_images, read_ahead
 from tests.conftest import draw_image

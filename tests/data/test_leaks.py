@@ -6,7 +6,7 @@ import pytest
 from jaxdet import config as schema
 from jaxdet.data.leaks import find_leaks
 from jaxdet.data.splits import load_test_sets, load_train_and_val
-from jaxdet.data.store.pack import pack
+from jaxdet.datasets.pack.store_writer import pack
 
 AUDIT = "; `python -m jaxdet.data audit` finds all of them, and near copies"
 

@@ -7,10 +7,10 @@ import pytest
 
 from jaxdet import config as schema
 from jaxdet import main
-from jaxdet.data.__main__ import COMMANDS
-from jaxdet.data.catalog import DATASETS
-from jaxdet.data.fetch.choice import Options, choose_files
 from jaxdet.data.missing import find_missing
+from jaxdet.datasets.catalog import DATASETS
+from jaxdet.datasets.commands import COMMANDS
+from jaxdet.datasets.fetch.choice import Options, choose_files
 from jaxdet.errors import Parser, UserError
 from tests.conftest import write_images
 

@@ -5,11 +5,11 @@ from PIL import Image
 from jaxdet.config import Augment, Config, Data, Evaluation, Runtime
 from jaxdet.data.folder import load_set
 from jaxdet.data.spectra import choose_images, choose_side, high_pass_magnitude
+from jaxdet.datasets.makers.fit import FitSettings, fit, reconstruct
+from jaxdet.datasets.makers.photos import cut_crops, find_photographs
+from jaxdet.datasets.makers.synth import write_set
 from jaxdet.errors import BadImageError
 from jaxdet.evals.spectra import average_spectrum
-from jaxdet.generators.fit import FitSettings, fit, reconstruct
-from jaxdet.generators.photos import cut_crops, find_photographs
-from jaxdet.generators.synth import write_set
 from jaxdet.metrics import periodic_peaks
 from tests.conftest import draw_image, write_images
 

@@ -14,12 +14,12 @@ from PIL import Image, features
 
 from jaxdet.config import Augment
 from jaxdet.data import ops
-from jaxdet.data.audit.places import list_root
-from jaxdet.data.audit.scan import scan
 from jaxdet.data.folder import FolderSet, read_size
 from jaxdet.data.loaders import EvalLoader, Reader, TrainLoader
 from jaxdet.data.parts import PieceLoader
 from jaxdet.data.pieces import Protocol, cut
+from jaxdet.datasets.audit.places import list_root
+from jaxdet.datasets.audit.scan import scan
 from jaxdet.errors import BadImageError
 from jaxdet.predict.files import read_ahead
 from tests.fuzz import build, pictures

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from jaxdet.config import Data
 from jaxdet.convert.load import load_weights
 from jaxdet.data import ops
-from jaxdet.data.fetch.archive import Archive
-from jaxdet.data.fetch.members import Limits, check_members
-from jaxdet.data.fetch.views import DamagedError, JoinedFile, LocalPart
 from jaxdet.data.folder import read_size
+from jaxdet.datasets.fetch.archive import Archive
+from jaxdet.datasets.fetch.members import Limits, check_members
+from jaxdet.datasets.fetch.views import DamagedError, JoinedFile, LocalPart
 from jaxdet.errors import UserError
 from jaxdet.predict.inputs import ParquetColumn
 from jaxdet.predict.parts import read_part

@@ -8,14 +8,14 @@ from PIL import Image, PngImagePlugin, features
 
 from jaxdet.config import Augment, Data
 from jaxdet.data import ops
-from jaxdet.data.audit.places import list_root
-from jaxdet.data.audit.scan import scan
 from jaxdet.data.folder import FolderSet, read_size
 from jaxdet.data.loaders import EvalLoader, Reader, TrainLoader
 from jaxdet.data.parts import PieceLoader
-from jaxdet.data.store.encode import encode
-from jaxdet.data.verify.inspect import examine_image, inspect_files
-from jaxdet.generators.photos import load_view
+from jaxdet.datasets.audit.places import list_root
+from jaxdet.datasets.audit.scan import scan
+from jaxdet.datasets.makers.photos import load_view
+from jaxdet.datasets.pack.encode import encode
+from jaxdet.datasets.verify.inspect import examine_image, inspect_files
 from jaxdet.predict.files import read_ahead
 from tests.conftest import draw_image
 from tests.fuzz import mutate

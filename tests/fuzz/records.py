@@ -12,7 +12,7 @@ from jaxdet.config import Data
 from jaxdet.convert.load import load_weights
 from jaxdet.data.sources import open_root
 from jaxdet.data.store.layout import digest_of
-from jaxdet.data.verify.store import verify_store
+from jaxdet.datasets.verify.store import verify_store
 from jaxdet.evals.rows import RowKeeper, finished_images
 from jaxdet.report import conditions, latex, markdown, papers, tables
 from jaxdet.report.contents import read_contents

@@ -13,9 +13,9 @@ from jaxdet.convert.folder import Source, write_detector
 from jaxdet.convert.load import convert_file
 from jaxdet.convert.rules import to_torch
 from jaxdet.convert.torch_write import write_torch
-from jaxdet.data.arrayrecord import write_tfds
-from jaxdet.data.store.listing import list_files
-from jaxdet.data.store.pack import pack
+from jaxdet.datasets.pack.arrayrecord_writer import write_tfds
+from jaxdet.datasets.pack.listing import list_files
+from jaxdet.datasets.pack.store_writer import pack
 from jaxdet.evals.rows import ROW, PartialScores
 from jaxdet.results import write_arrays
 from tests.conftest import write_images

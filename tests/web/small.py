@@ -6,10 +6,10 @@ python -m tests.web.small ROOT URL CONTAINER FILE,FILE FOLDER,FOLDER [CLASS,CLAS
 import sys
 from pathlib import Path
 
-from jaxdet.data.catalog import Address, Container, Dataset, Folder
-from jaxdet.data.fetch.choice import Options
-from jaxdet.data.fetch.remote import Patience
-from jaxdet.data.fetch.run import fetch
+from jaxdet.datasets.catalog import Address, Container, Dataset, Folder
+from jaxdet.datasets.fetch.choice import Options
+from jaxdet.datasets.fetch.remote import Patience
+from jaxdet.datasets.fetch.run import fetch
 from jaxdet.errors import guard
 
 

@@ -11,11 +11,11 @@ import types
 
 import pytest
 
-from jaxdet.data.audit import equalise
-from jaxdet.data.fetch.record import Record
-from jaxdet.data.store import pack
+from jaxdet.datasets.audit import equalise
+from jaxdet.datasets.fetch.record import Record
+from jaxdet.datasets.makers.place import making
+from jaxdet.datasets.pack import store_writer
 from jaxdet.errors import UserError
-from jaxdet.generators.place import making
 from jaxdet.predict import shards
 from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.workdir.lock import claimed
@@ -76,9 +76,9 @@ def train(place, monkeypatch):
 
 
 def pack_store(place, monkeypatch):
-    monkeypatch.setattr(pack, "list_files", lambda src: None)
-    monkeypatch.setattr(pack, "Draft", reach)
-    pack.pack(place.parent / "src", place, say=print)
+    monkeypatch.setattr(store_writer, "list_files", lambda src: None)
+    monkeypatch.setattr(store_writer, "Draft", reach)
+    store_writer.pack(place.parent / "src", place, say=print)
 
 
 def copy(place, monkeypatch):

@@ -1,0 +1,113 @@
+"""`python -m jaxdet.data fetch`: its flags, and what they mean."""
+
+import argparse
+import errno
+import urllib.parse
+from pathlib import Path
+
+from jaxdet.datasets.catalog import DATASETS
+from jaxdet.datasets.fetch.choice import Options
+from jaxdet.datasets.fetch.remote import Patience
+from jaxdet.datasets.fetch.run import fetch
+from jaxdet.errors import RunFailedError, UserError
+from jaxdet.ranges import number, whole_number
+from jaxdet.streams import answer
+
+HELP = "download a set of the catalogue, check it and unpack it; start again after any failure"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `fetch`."""
+    patience = Patience()
+    parser.add_argument("name", nargs="?", metavar="NAME", help="what to fetch; see --list")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="where to put it")
+    parser.add_argument("--list", action="store_true", help="show the names and what they are")
+    parser.add_argument(
+        "--classes", type=_names, default=(), metavar="A,B",
+        help="of images: these classes (train, val) or generators (test) only; by range requests "
+        "where the server honours them, without fetching the rest",
+    )  # fmt: skip
+    parser.add_argument(
+        "--only", type=_names, default=(), metavar="A,B", help="of weights: these only (resnet50)"
+    )
+    parser.add_argument(
+        "--base-url", type=_url, metavar="URL", help="a mirror: a folder that holds the files"
+    )
+    parser.add_argument(
+        "--stream", action="store_true",
+        help="of images: read the remote archive by range requests and keep no copy of it, which "
+        "halves the room needed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep-archives", action="store_true", help="leave them in DIR/fetched after unpacking"
+    )
+    parser.add_argument(
+        "--tries", type=whole_number("[1, 1e6]"), default=patience.tries, metavar="N",
+        help="in a row without a new byte before giving up (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--backoff", type=number("(0, 86400]"), default=patience.backoff, metavar="S",
+        help="seconds before the second try, doubled for each after (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--timeout", type=number("(0, 86400]"), default=patience.timeout, metavar="S",
+        help="seconds without an answer that count as a failure (%(default)s)",
+    )  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Fetches, or lists the names."""
+    if arguments.list:
+        for dataset in DATASETS.values():
+            answer(f"{dataset.name:21} {dataset.title}")
+        return
+    if arguments.name not in DATASETS:
+        asked = f"no set {arguments.name!r}" if arguments.name else "NAME is missing"
+        raise UserError(f"fetch: {asked}; there are {', '.join(DATASETS)}")
+    if arguments.root is None:
+        raise UserError("fetch: --root=DIR is missing")
+    try:
+        fetch(DATASETS[arguments.name], arguments.root, options=_options(arguments), say=answer)
+    except BrokenPipeError:
+        raise  # whoever read our lines has gone
+    except OSError as error:
+        raise _sorted(error, arguments.root) from None
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    return Options(
+        classes=arguments.classes,
+        only=arguments.only,
+        base_url=arguments.base_url,
+        stream=arguments.stream,
+        keep_archives=arguments.keep_archives,
+        patience=Patience(
+            tries=arguments.tries, backoff=arguments.backoff, timeout=arguments.timeout
+        ),
+    )
+
+
+def _sorted(error: OSError, root: Path) -> UserError | RunFailedError:
+    """Returns what to raise where the disk refused; the network's errors never come this far."""
+    told = f"{error.filename or root}: {error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        return RunFailedError(f"{told}; start the same command again when it is mended")
+    return UserError(told)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of names")
+    return names
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urllib.parse.urlsplit(text)
+        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number
+        whole = False
+    if not whole:
+        raise argparse.ArgumentTypeError(f"{text!r} is no http or https address")
+    return text

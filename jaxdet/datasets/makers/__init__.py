@@ -1,0 +1,1 @@
+"""Makes datasets of photographs: their fakes come from generators that are trained on the spot."""

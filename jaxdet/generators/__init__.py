@@ -1,1 +1,0 @@
-"""Small CNN image generators trained on the spot; their fakes are the built-in dataset."""
