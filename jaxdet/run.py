@@ -196,7 +196,7 @@ def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
     return (
         results.status == "finished"
         # Those of before a change are made anew.
-        and (not folder.changes.exists() or results.config_hash == schema.config_hash(config))
+        and (not folder.changes.exists() or schema.is_hash_of(results.config_hash, folder.config))
         and is_analysed(config, results.sets, folder)
     )
 

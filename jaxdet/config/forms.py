@@ -4,7 +4,6 @@ import dataclasses
 import difflib
 import hashlib
 import json
-import operator
 import runpy
 import types
 import typing
@@ -41,7 +40,15 @@ def list_options() -> dict[str, dataclasses.Field[Any]]:
 
 def flatten(config: Config) -> dict[str, Any]:
     """Returns the values of a config by dotted option names, in the order of the schema."""
-    return {name: operator.attrgetter(name)(config) for name in list_options()}
+    return dict(_walk(dataclasses.asdict(config), ""))
+
+
+def _walk(section: dict[str, Any], prefix: str) -> typing.Iterator[tuple[str, Any]]:
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from _walk(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def to_json_dict(config: Config) -> dict[str, Any]:
@@ -87,7 +94,22 @@ def refuse_argument(arg: str) -> None:
 
 def config_hash(config: Config) -> str:
     """Returns 16 hex digits over all options that can change a result."""
-    kept = {k: v for k, v in flatten(config).items() if not k.startswith(_NOT_HASHED)}
+    return _hash(flatten(config))
+
+
+def saved_hashes(nested: dict[str, Any]) -> set[str]:
+    """Returns the hashes of a saved config: with all options of this jaxdet, and with its own.
+
+    An option of a later version, at its default, changes no result of before.
+
+    Raises:
+      UserError: where an option is unknown or of another type.
+    """
+    return {config_hash(from_json_dict(nested)), _hash(dict(_walk(nested, "")))}
+
+
+def _hash(options: dict[str, Any]) -> str:
+    kept = {k: v for k, v in options.items() if not k.startswith(_NOT_HASHED)}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jaxdet.config.forms import from_json_dict
+from jaxdet.config.forms import from_json_dict, saved_hashes
 from jaxdet.config.schema import Config
 from jaxdet.config.validate import validate
 from jaxdet.errors import UserError
@@ -22,3 +22,13 @@ def read_config(path: Path) -> Config:
     except UserError as error:
         raise UserError(f"{path}: made by a newer jaxdet, or damaged; {error}") from None
     return config
+
+
+def is_hash_of(config_hash: str, path: Path) -> bool:
+    """Returns whether results of this hash were made by the config that a `config.json` holds.
+
+    Raises:
+      UserError: where it is missing, damaged, or has options that this jaxdet does not know.
+    """
+    read_config(path)
+    return config_hash in saved_hashes(read_json(path))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxdet.config import Config, Model, config_hash, from_json_dict, to_json_dict, validate
+from jaxdet.config import Config, Model, from_json_dict, is_hash_of, to_json_dict, validate
 from jaxdet.data.pieces import DEFAULT_PROTOCOL, Protocol
 from jaxdet.errors import UserError
 from jaxdet.results import Calibration, Results, read_results
@@ -110,7 +110,7 @@ def make_run_card(
         results is None
         or results.weights.get("digest") != card.digest
         # Of before a change of the config that was accepted.
-        or results.config_hash != config_hash(config)
+        or not is_hash_of(results.config_hash, run.config)
     ):
         return card
     return dataclasses.replace(

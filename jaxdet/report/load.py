@@ -63,8 +63,7 @@ class Run(Begun):
         """Returns whether the config was changed after the results were written."""
         if not self.folder.changes.exists():
             return False
-        now = schema.config_hash(schema.read_config(self.folder.config))
-        return now != self.results.config_hash
+        return not schema.is_hash_of(self.results.config_hash, self.folder.config)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
