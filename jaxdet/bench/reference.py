@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from jaxdet.config import Augment
 from jaxdet.data import order
-from jaxdet.data.augment import Plan, draw_plan
+from jaxdet.data.augment import Blur, Crop, Flip, Jpeg, Operation, Recipe
 from jaxdet.data.folder import FolderSet
 from jaxdet.data.formats import FORMATS
 from jaxdet.data.opencv import cv2
@@ -51,25 +51,28 @@ class PublishedDataset:
         n = len(self.images)
         epoch, place = divmod(place, n)
         index = int(order.epoch_order(n, seed=self.seed, epoch=epoch, batch_size=1)[place, 0])
-        rng = order.random_generator(self.seed, stream=order.TRAIN, epoch=epoch, index=index)
         picture = Image.open(self.images.path(index), formats=tuple(FORMATS)).convert("RGB")
         if size := self.augment.resize:
             picture = _resized(picture, size)
-        return self._augmented(picture, draw_plan(self.augment, rng)), self.images.labels[index]
+        streams = order.Streams(self.seed, "train", epoch, index)
+        for operation in Recipe(dataclasses.replace(self.augment, resize=0)).sample(streams):
+            picture = _applied(operation, picture)
+        return _tensor(picture), self.images.labels[index]
 
-    def _augmented(self, picture: Image.Image, plan: Plan) -> np.ndarray:
-        if plan.sigma is not None:
-            picture = _blurred(picture, plan.sigma)
-        if plan.quality is not None:
-            picture = _compressed(picture, plan.quality, plan.codec)
-        assert plan.corner is not None
-        crop = self.augment.crop
-        left = int(plan.corner[1] * (picture.width - crop + 1))
-        top = int(plan.corner[0] * (picture.height - crop + 1))
-        picture = picture.crop((left, top, left + crop, top + crop))
-        if plan.flip:
-            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        return _tensor(picture)
+
+def _applied(operation: Operation, picture: Image.Image) -> Image.Image:
+    """Returns the picture after an operation, as CNNDetection applies it."""
+    match operation:
+        case Blur(sigma=sigma) if sigma is not None:
+            return _blurred(picture, sigma)
+        case Jpeg(quality=quality, codec=codec):
+            return _compressed(picture, quality, codec)
+        case Crop(side=side, corner=(y, x)):
+            left, top = int(x * (picture.width - side + 1)), int(y * (picture.height - side + 1))
+            return picture.crop((left, top, left + side, top + side))
+        case Flip():
+            return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    raise AssertionError(operation)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,8 @@ ARCHITECTURES = (
     "dct_log_resnet18", "dcgan", "image_resnet34", "spectrum_resnet34", "cooccurrence",
     "forensic_transfer", "npr", "resnet50_nodown",
 )  # fmt: skip
+# What augment.operations may name, in the published order.
+OPERATIONS = ("resize", "rescale", "blur", "jpeg", "crop", "noise", "flip")
 # What evaluation.protocols and evaluation.analyses may name.
 PROTOCOLS = ("crop", "full", "resize", "five_crops")
 ANALYSES = ("spectra", "ranking", "lineup")
@@ -113,6 +115,13 @@ class Data:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Augment:
     """Lists what happens to a training image: resize, rescale, blur, JPEG, crop, noise, flip."""
+
+    operations: tuple[str, ...] = option(
+        OPERATIONS,
+        "what happens, in this order; `package.module:Name` is an object of one's own with "
+        "`apply(image, rng)`, u8 [H, W, 3] in RGB",
+        source=f"the order of resize, blur, jpeg, crop and flip: {WANG}",
+    )
 
     resize: int = option(
         0,

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from jaxdet.config.dotted import is_dotted, look_up
 from jaxdet.config.forms import flatten, list_options
-from jaxdet.config.schema import ANALYSES, PROTOCOLS, Config, Evaluation, Optim
+from jaxdet.config.schema import ANALYSES, OPERATIONS, PROTOCOLS, Config, Evaluation, Optim
 from jaxdet.errors import UserError
 from jaxdet.ranges import Range, show_value
 
@@ -44,6 +45,7 @@ def _joint_problems(config: Config) -> Iterator[str]:
             yield f"augment.{key}=({low}, {high}) is no range: its first number is the larger"
     if not augment.blur_kernels or any(size % 2 == 0 for size in augment.blur_kernels):
         yield f"augment.blur_kernels={augment.blur_kernels} are not odd numbers of pixels"
+    yield from _operation_problems(augment.operations)
     unknown = sorted(set(augment.jpeg_codecs) - {"cv2", "pil"})
     if unknown or not augment.jpeg_codecs:
         yield f"augment.jpeg_codecs={augment.jpeg_codecs} must name cv2, pil or both"
@@ -73,6 +75,22 @@ def _joint_problems(config: Config) -> Iterator[str]:
             "task='eval' needs weights: --config.model.init=RUN_OR_FILE; released ones: "
             "`python -m jaxdet.data fetch cnndetection-weights --root=weights`"
         )
+
+
+def _operation_problems(names: tuple[str, ...]) -> Iterator[str]:
+    """Yields what is wrong with augment.operations."""
+    for name in names:
+        if name not in OPERATIONS and not is_dotted(name):
+            known = ", ".join(OPERATIONS)
+            yield f"augment.operations: {name[:80]!r} is not one of {known}, nor module:Name"
+        elif name not in OPERATIONS and not hasattr(look_up("augment.operations", name), "apply"):
+            yield f"augment.operations: {name} has no apply(image, rng)"
+    if len(set(names)) < len(names):
+        yield "augment.operations names one twice"
+    if "crop" not in names:
+        yield "augment.operations lacks crop"
+    elif "resize" in names[names.index("crop") :]:
+        yield "augment.operations: resize stands behind crop"
 
 
 def _part_problems(optim: Optim, groups: int) -> Iterator[str]:

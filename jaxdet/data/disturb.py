@@ -6,13 +6,8 @@ disturbed images do not depend on workers, batches or the order in which they ar
 
 import dataclasses
 
-import numpy as np
-
-from jaxdet.data import ops, order
-from jaxdet.data.pieces import Box
-
-# Rows at a time, so that float32 stays small beside an image of 20 megapixels.
-_ROWS = 512
+from jaxdet.data import order
+from jaxdet.data.augment import Blur, Jpeg, Noise, Operation, Scale
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,50 +26,21 @@ class Disturbance:
     level: float
     seed: int = 0
 
-    def __call__(self, image: np.ndarray, index: int) -> np.ndarray:
-        """Disturbs the whole image.
-
-        Args:
-          image: u8 [H, W, 3] in BGR; left as it is.
-          index: its place in the set.
-
-        Returns:
-          u8 [H', W', 3] in BGR, of the same size but for "scale".
+    def operation(self, index: int) -> Operation:
+        """Returns what happens to the image at a place in the set.
 
         Raises:
           ValueError: where the kind is unknown.
         """
-        if self.kind == "blur":
-            return _blurred(image, self.level)
-        if self.kind == "jpeg":
-            return ops.jpeg(image, quality=int(self.level), codec="pil", order="bgr")
-        if self.kind == "scale":
-            return ops.scale(image, factor=self.level)
-        if self.kind == "noise":
-            rng = order.random_generator(self.seed, stream=order.NOISE, index=index)
-            return ops.add_noise(image, sigma=self.level, rng=rng)
+        match self.kind:
+            case "blur":
+                return Blur(sigma=self.level)
+            case "jpeg":
+                return Jpeg(quality=int(self.level))
+            case "scale":
+                return Scale(self.level)
+            case "noise":
+                return Noise(
+                    sigma=self.level, stream=order.Stream(self.seed, order.NOISE, 0, index)
+                )
         raise ValueError(f"kind {self.kind!r} is none of blur, jpeg, scale, noise")
-
-
-def blurred_part(image: np.ndarray, box: Box, *, sigma: float) -> np.ndarray:
-    """Returns a copy of a part of the blurred image, u8 [h, w, 3].
-
-    No more than it needs is blurred.
-    """
-    radius = ops.blur_radius(sigma)
-    rows, columns = box
-    up, before = min(rows.start, radius), min(columns.start, radius)
-    needed = image[
-        rows.start - up : rows.stop + radius, columns.start - before : columns.stop + radius
-    ]
-    height, width = rows.stop - rows.start, columns.stop - columns.start
-    blurred = ops.gaussian_blur(needed, sigma=sigma)
-    return blurred[up : up + height, before : before + width]
-
-
-def _blurred(image: np.ndarray, sigma: float) -> np.ndarray:
-    blurred = np.empty_like(image)
-    for top in range(0, len(image), _ROWS):
-        rows = slice(top, min(top + _ROWS, len(image)))
-        blurred[rows] = blurred_part(image, (rows, slice(0, image.shape[1])), sigma=sigma)
-    return blurred

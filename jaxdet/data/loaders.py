@@ -4,14 +4,17 @@ A grain element here is a whole batch: a batch as a pure function of the step ma
 position of a run one integer, and spares grain's work for each image.
 """
 
+import contextlib
 import dataclasses
+import functools
+from collections.abc import Iterator
 from typing import TypedDict
 
 import numpy as np
 
 from jaxdet.config import Augment, Data
 from jaxdet.data import order
-from jaxdet.data.augment import Plan, carry_out, draw_plan, draw_validation_plan
+from jaxdet.data.augment import Crop, Operation, Recipe, Resize, apply_all, published_validation
 from jaxdet.data.disturb import Disturbance
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
 from jaxdet.data.ops import laplacian_variance
@@ -135,19 +138,18 @@ class TrainLoader:
 
     def _fill(self, batch: Batch, row: int, index: int, epoch: int, place: int) -> None:
         used, pixels = self._readable(index)
-        rng = order.random_generator(self.seed, stream=order.TRAIN, epoch=epoch, index=index)
-        plan = draw_plan(self.augment, rng, self._of_batch(epoch, place))
-        _carry_out(self.read, used, plan, pixels, self.augment, out=batch["image"][row])
+        shared = place if self.augment.scope == "batch" else None
+        streams = order.Streams(self.seed, "train", epoch, index, shared)
+        with _naming(self.read, used):
+            self._recipe(pixels, streams, out=batch["image"][row])
         batch["label"][row] = self.read.images.labels[used]
         batch["index"][row] = used
         batch["valid"][row] = True
         batch["bad"][row] = -1 if used == index else index
 
-    def _of_batch(self, epoch: int, place: int) -> np.random.Generator | None:
-        """Returns, made anew for each image, what all of a batch draw the same from."""
-        if self.augment.scope == "image":
-            return None
-        return order.random_generator(self.seed, stream=order.BATCH, epoch=epoch, index=place)
+    @functools.cached_property
+    def _recipe(self) -> Recipe:
+        return Recipe(self.augment)
 
     def _readable(self, index: int) -> tuple[int, np.ndarray]:
         """Returns the image, or the next readable one of its label: which one, and its pixels."""
@@ -220,7 +222,7 @@ class EvalLoader:
             batch["bad"][row] = index
             return
         try:
-            self._carry_out(pixels, index, step, out=batch["image"][row])
+            self._apply(pixels, index, step, out=batch["image"][row])
         except RefusedSizeError as error:  # too large once it is resized
             self.read.pass_over(index, error)
             batch["bad"][row] = index
@@ -228,43 +230,33 @@ class EvalLoader:
         batch["sharpness"][row] = laplacian_variance(batch["image"][row])
         batch["valid"][row] = True
 
-    def _carry_out(self, pixels: np.ndarray, index: int, step: int, *, out: np.ndarray) -> None:
-        if self.augment is None:
-            plan, pixels = self._disturbed(pixels, index)
-            carry_out(plan, pixels, out=out, resize=self.resize)
+    def _apply(self, pixels: np.ndarray, index: int, step: int, *, out: np.ndarray) -> None:
+        if self._recipe is None:
+            apply_all(self._operations(index), pixels, out=out)
             return
-        plan = self._drawn(self.augment, index, step)
-        _carry_out(self.read, index, plan, pixels, self.augment, out=out)
+        shared = step if self._recipe.augment.scope == "batch" else None
+        streams = order.Streams(self.seed, "validation", self.epoch, index, shared)
+        with _naming(self.read, index):
+            self._recipe(pixels, streams, out=out)
 
-    def _drawn(self, augment: Augment, index: int, step: int) -> Plan:
-        rng = order.random_generator(
-            self.seed, stream=order.VALIDATION, epoch=self.epoch, index=index
-        )
-        if self.as_published:
-            return draw_validation_plan(augment, rng)
-        batch_rng = order.random_generator(
-            self.seed, stream=order.VALIDATION_BATCH, epoch=self.epoch, index=step
-        )
-        return draw_plan(augment, rng, batch_rng)
+    @functools.cached_property
+    def _recipe(self) -> Recipe | None:
+        if self.augment is None:
+            return None
+        return Recipe(published_validation(self.augment) if self.as_published else self.augment)
 
-    def _disturbed(self, pixels: np.ndarray, index: int) -> tuple[Plan, np.ndarray]:
-        """Returns the plan for an image, and the image disturbed.
-
-        A blur is left to the plan, which blurs the crop alone.
-        """
-        if self.disturb is None:
-            return Plan(), pixels
-        if self.disturb.kind == "blur" and not self.resize:
-            return Plan(sigma=self.disturb.level), pixels
-        return Plan(), self.disturb(pixels, index)
+    def _operations(self, index: int) -> list[Operation]:
+        """Returns what happens to an image without coins."""
+        disturbing = [self.disturb.operation(index)] if self.disturb else []
+        resizing = [Resize(self.resize)] if self.resize else []
+        return [*disturbing, *resizing, Crop(side=self.crop)]
 
 
-def _carry_out(
-    read: Reader, index: int, plan: Plan, pixels: np.ndarray, augment: Augment, *, out: np.ndarray
-) -> None:
-    """Applies a plan to an image of `read`; names one that a random crop does not fit in."""
+@contextlib.contextmanager
+def _naming(read: Reader, index: int) -> Iterator[None]:
+    """Names the image of `read` that a random crop does not fit in."""
     try:
-        carry_out(plan, pixels, out=out, resize=augment.resize, backend=augment.backend)
+        yield
     except ValueError as error:
         raise UserError(
             f"{read.images.where(index)}: {error}; set --config.augment.resize "

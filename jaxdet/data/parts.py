@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from jaxdet.data import ops, order
-from jaxdet.data.disturb import Disturbance, blurred_part
+from jaxdet.data.augment.operation import Operation, apply_within
+from jaxdet.data.disturb import Disturbance
 from jaxdet.data.loaders import Reader
 from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.data.pieces import Box, Piece, areas, five_boxes, random_boxes, whole_boxes
@@ -49,12 +50,12 @@ class PieceLoader:
             return []
 
     def _pieces(self, image: np.ndarray, index: int) -> list[Piece]:
-        image, sigma = self._disturbed(image, index)
+        image, left = self._disturbed(image, index)
         image = ops.pad_to(image, size=self._least)
         height, width = image.shape[:2]
         boxes = self._boxes(height, width, index)
         return [
-            _piece(blurred_part(image, box, sigma=sigma), index, share, number, len(boxes))
+            _piece(apply_within(left, image, *box), index, share, number, len(boxes))
             for number, (box, share) in enumerate(zip(boxes, areas(boxes), strict=True))
         ]
 
@@ -73,17 +74,18 @@ class PieceLoader:
         """Returns the side that an image is padded to, pixels."""
         return self.smallest if self.parts == "full" else self.crop
 
-    def _disturbed(self, image: np.ndarray, index: int) -> tuple[np.ndarray, float]:
-        """Returns the disturbed image, and the sigma of a blur that is left for its pieces.
+    def _disturbed(self, image: np.ndarray, index: int) -> tuple[np.ndarray, list[Operation]]:
+        """Returns the disturbed image, and what is left to be done to its pieces.
 
-        Piece by piece takes less memory, but not where black is put around the blurred image.
+        Piece by piece takes less memory, but not where black is put around the disturbed image.
         """
         if self.disturb is None:
-            return image, 0.0
+            return image, []
+        operation = self.disturb.operation(index)
         is_padded = min(image.shape[:2]) < self._least
-        if self.disturb.kind == "blur" and not is_padded:
-            return image, self.disturb.level
-        return self.disturb(image, index), 0.0
+        if operation.margin is not None and not is_padded:
+            return image, [operation]
+        return operation.apply(image), []
 
     def _boxes(self, height: int, width: int, index: int) -> list[Box]:
         if self.parts == "full":

@@ -3,21 +3,38 @@ import pytest
 
 from jaxdet.config import Augment
 from jaxdet.data import ops
-from jaxdet.data.augment import Plan, carry_out, draw_plan, draw_validation_plan
-from jaxdet.data.order import TRAIN, random_generator
+from jaxdet.data.augment import (
+    Blur,
+    Crop,
+    Flip,
+    Jpeg,
+    Noise,
+    Recipe,
+    Resize,
+    apply_all,
+    published_validation,
+)
+from jaxdet.data.order import Stream, Streams, random_generator
 
 N = 4000
 
 
-def carried_out(plan, image, *, crop, **options):
+def applied(operations, image, *, crop):
     """RGB in and out, as the pictures of the batch are."""
     out = np.zeros((crop, crop, 3), np.uint8)
-    carry_out(plan, image[:, :, ::-1], out=out, **options)
+    apply_all(operations, image[:, :, ::-1], out=out)
     return out
 
 
-def plans(augment, draw=draw_plan):
-    return [draw(augment, random_generator(5, stream=TRAIN, index=i)) for i in range(N)]
+def sampled(augment, kind, purpose="train"):
+    """Returns the operation of a kind on each of many images; None where there is none."""
+    recipe = Recipe(augment)
+    return [
+        next(
+            (one for one in recipe.sample(Streams(5, purpose, 0, i)) if isinstance(one, kind)), None
+        )
+        for i in range(N)
+    ]
 
 
 def share(values):
@@ -25,9 +42,9 @@ def share(values):
 
 
 def test_independent_coins_fall_independently():
-    drawn = plans(Augment(blur_probability=0.5, jpeg_probability=0.25))
-    blurred = np.array([p.sigma is not None for p in drawn])
-    compressed = np.array([p.quality is not None for p in drawn])
+    augment = Augment(blur_probability=0.5, jpeg_probability=0.25)
+    blurred = np.array([one is not None for one in sampled(augment, Blur)])
+    compressed = np.array([one is not None for one in sampled(augment, Jpeg)])
     # Four standard errors of a share of 0.5 among 4000 are 0.032.
     assert share(blurred) == pytest.approx(0.5, abs=0.032)
     assert share(compressed) == pytest.approx(0.25, abs=0.028)
@@ -35,46 +52,98 @@ def test_independent_coins_fall_independently():
 
 
 def test_joint_coin_decides_both():
-    drawn = plans(Augment(blur_probability=0.3, jpeg_probability=0.9, coupling="joint"))
-    assert all((p.sigma is None) == (p.quality is None) for p in drawn)
-    assert share(p.sigma is not None for p in drawn) == pytest.approx(0.3, abs=0.03)
+    augment = Augment(blur_probability=0.3, jpeg_probability=0.9, coupling="joint")
+    blurred, compressed = sampled(augment, Blur), sampled(augment, Jpeg)
+    assert [one is None for one in blurred] == [one is None for one in compressed]
+    assert share(one is not None for one in blurred) == pytest.approx(0.3, abs=0.03)
 
 
 def test_ranges_are_filled_to_both_ends():
-    drawn = plans(Augment(blur_probability=1.0, jpeg_probability=1.0, jpeg_quality=(97, 100)))
-    assert {p.quality for p in drawn} == {97, 98, 99, 100}
-    sigmas = np.array([p.sigma for p in drawn])
+    augment = Augment(blur_probability=1.0, jpeg_probability=1.0, jpeg_quality=(97, 100))
+    assert {one.quality for one in sampled(augment, Jpeg)} == {97, 98, 99, 100}
+    sigmas = np.array([one.sigma for one in sampled(augment, Blur)])
     assert sigmas.min() >= 0
     assert sigmas.max() < 3
     assert np.quantile(sigmas, [0.25, 0.5, 0.75]) == pytest.approx([0.75, 1.5, 2.25], abs=0.12)
-    assert share(p.codec == "cv2" for p in drawn) == pytest.approx(0.5, abs=0.032)
-    assert share(p.flip for p in drawn) == pytest.approx(0.5, abs=0.032)
+    codecs = [one.codec for one in sampled(augment, Jpeg)]
+    assert share(one == "cv2" for one in codecs) == pytest.approx(0.5, abs=0.032)
+    assert share(one is not None for one in sampled(augment, Flip)) == pytest.approx(0.5, abs=0.032)
 
 
-def test_a_coin_does_not_shift_the_other_draws():
-    with_blur = plans(Augment(blur_probability=1.0))
-    without = plans(Augment(blur_probability=0.0))
-    assert [p.corner for p in with_blur] == [p.corner for p in without]
-    assert [p.flip for p in with_blur] == [p.flip for p in without]
+@pytest.mark.parametrize("scope", ["image", "batch"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"blur_probability": 1.0},
+        {"jpeg_probability": 1.0},
+        {"rescale_probability": 1.0},
+        {"noise_probability": 1.0, "jpeg_probability": 1.0},
+        {"operations": ("flip", "noise", "blur", "crop", "jpeg")},
+    ],
+)
+def test_no_operation_changes_what_another_draws(scope, other):
+    plain = {"blur_probability": 0.5, "jpeg_probability": 0.5, "noise_probability": 0.5}
+    at = [Streams(5, "train", 2, i, i // 8 if scope == "batch" else None) for i in range(64)]
+
+    def drawn(augment):
+        return [{type(one).__name__: one for one in Recipe(augment).sample(s)} for s in at]
+
+    before = drawn(Augment(scope=scope, **plain))
+    after = drawn(Augment(scope=scope, **{**plain, **other}))
+    for one, two in zip(before, after, strict=True):
+        assert all(two[name] == operation for name, operation in one.items() if name in two)
+    assert sum(len(one) for one in before) > 200
+
+
+def test_streams_are_those_of_a_generator_of_their_own():
+    """The quick way to a stream gives the bits of Philox set up anew."""
+    for seed in (0, 7, 2**40):
+        stream = Stream(seed, 9, 3, 11)
+        expected = random_generator(seed, stream=9, epoch=3, index=11)
+        assert stream.random(3) == expected.random(3).tolist()
+        # From its beginning each time, whatever was drawn in between.
+        Stream(1, 2, 3, 4).generator().standard_normal(5, np.float32)
+        assert stream.generator().integers(2**32, size=5).tolist() == (
+            random_generator(seed, stream=9, epoch=3, index=11).integers(2**32, size=5).tolist()
+        )
+    names = Streams(5, "train", 0, 3), Streams(5, "validation", 0, 3), Streams(5, "train", 1, 3)
+    streams = [getattr(one, kind)(name) for one in names for kind in ("own",) for name in "ab"]
+    streams += [Streams(5, "train", 0, 3, 3).shared("a"), Streams(6, "train", 0, 3).own("a")]
+    assert len({tuple(stream.random(2)) for stream in streams}) == 8
 
 
 def test_published_validation_uses_the_middle_of_the_ranges():
-    augment = Augment(blur_probability=0.5, jpeg_probability=0.5)
-    drawn = plans(augment, draw_validation_plan)
-    assert {p.sigma for p in drawn} == {None, 1.5}
-    assert {p.quality for p in drawn} == {None, 65}
-    assert {p.codec for p in drawn} == {"pil"}
-    assert all(p.corner is None and not p.flip for p in drawn)
+    augment = published_validation(
+        Augment(blur_probability=0.5, jpeg_probability=0.5, noise_probability=1.0,
+                rescale_probability=1.0, jpeg_quality_cap=60)
+    )  # fmt: skip
+    assert {one and one.sigma for one in sampled(augment, Blur)} == {None, 1.5}
+    jpegs = [one for one in sampled(augment, Jpeg) if one]
+    assert {one.quality for one in jpegs} == {65}
+    assert {one.codec for one in jpegs} == {"pil"}
+    assert len(jpegs) == pytest.approx(N / 2, abs=130)
+    assert {one.corner for one in sampled(augment, Crop)} == {None}
+    kinds = {type(one) for i in range(50) for one in Recipe(augment).sample(Streams(5, "v", 0, i))}
+    assert kinds == {Blur, Jpeg, Crop}
 
 
 def test_operations_run_in_the_published_order():
     image = noise(60, 90)
-    plan = Plan(sigma=1.0, quality=60, codec="cv2", corner=(0.5, 0.25), flip=True)
+    operations = [
+        Resize(48), Blur(sigma=1.0), Jpeg(quality=60, codec="cv2"),
+        Crop(side=32, corner=(0.5, 0.25)), Flip(),
+    ]  # fmt: skip
     whole = ops.resize_shorter(image, size=48)
     whole = ops.jpeg(ops.gaussian_blur(whole, sigma=1.0), quality=60, codec="cv2")
     # 48 x 72 leaves 16 rows and 40 columns beside a crop of 32: corners 0..16 and 0..40.
     expected = whole[int(0.5 * 17) :, int(0.25 * 41) :][:32, :32][:, ::-1]
-    assert np.array_equal(carried_out(plan, image, crop=32, resize=48), expected)
+    assert np.array_equal(applied(operations, image, crop=32), expected)
+    every = Augment(
+        resize=48, crop=32, blur_probability=1.0, jpeg_probability=1.0, noise_probability=1.0,
+        rescale_probability=1.0, flip_probability=1.0,
+    )  # fmt: skip
+    kinds = [type(one).__name__ for one in Recipe(every).sample(Streams(5, "train", 0, 0))]
+    assert kinds == ["Resize", "Rescale", "Blur", "Jpeg", "Crop", "Noise", "Flip"]
 
 
 @pytest.mark.parametrize("backend", ["faithful", "fast"])
@@ -83,30 +152,39 @@ def test_operations_run_in_the_published_order():
 def test_blurring_only_what_the_crop_needs_changes_no_pixel(backend, corner, sigma):
     image = noise(50, 64)
     whole = ops.gaussian_blur(image, sigma=sigma, backend=backend)
-    expected = carried_out(Plan(corner=corner), whole, crop=20)
-    found = carried_out(Plan(sigma=sigma, corner=corner), image, crop=20, backend=backend)
-    assert np.array_equal(found, expected)
+    crop = Crop(side=20, corner=corner)
+    expected = applied([crop], whole, crop=20)
+    blur = Blur(sigma=sigma, backend=backend)
+    assert np.array_equal(applied([blur, crop], image, crop=20), expected)
+    twice = ops.gaussian_blur(whole, sigma=sigma, backend=backend)
+    assert np.array_equal(
+        applied([blur, blur, crop], image, crop=20), applied([crop], twice, crop=20)
+    )
 
 
 def test_a_blurred_image_smaller_than_the_crop_is_padded_after_it():
     image = noise(10, 30)
     expected = ops.center_crop(ops.gaussian_blur(image, sigma=1.0), size=16)
-    assert np.array_equal(carried_out(Plan(sigma=1.0), image, crop=16), expected)
+    assert np.array_equal(applied([Blur(sigma=1.0), Crop(side=16)], image, crop=16), expected)
 
 
 def test_the_image_is_left_alone():
     image = noise(40, 40)
     image.flags.writeable = False
-    plan = Plan(sigma=1.0, quality=50, codec="pil", corner=(0.1, 0.1), flip=True)
     for backend in ("faithful", "fast"):
-        carried_out(plan, image, crop=24, backend=backend)
+        noise_of_one = Noise(sigma=2.0, stream=Stream(1, 2, 3, 4))
+        operations = [Blur(sigma=1.0, backend=backend), Jpeg(quality=50),
+                      Crop(side=24, corner=(0.1, 0.1)), Flip(), noise_of_one]  # fmt: skip
+        applied(operations, image, crop=24)
 
 
-def test_fast_compresses_with_opencv_whatever_the_plan_says():
+def test_fast_compresses_with_opencv_whatever_encoder_is_drawn():
+    augment = Augment(jpeg_probability=1.0, jpeg_codecs=("pil",), backend="fast")
+    assert {one.codec for one in sampled(augment, Jpeg)} == {"cv2"}
     image = noise(40, 40)
     expected = ops.jpeg(image, quality=70, codec="cv2")
-    found = carried_out(Plan(quality=70, codec="pil"), image, crop=40, backend="fast")
-    assert np.array_equal(found, expected)
+    compressed = applied([Jpeg(quality=70, codec="cv2"), Crop(side=40)], image, crop=40)
+    assert np.array_equal(compressed, expected)
 
 
 def noise(height, width):
@@ -116,12 +194,11 @@ def noise(height, width):
 def test_every_corner_can_be_drawn():
     image = np.zeros((5, 4, 3), np.uint8)
     image[..., 0] = np.arange(20).reshape(5, 4)
-    corners = {
-        int(carried_out(p, image, crop=3)[0, 0, 0]) for p in plans(Augment(flip_probability=0.0))
-    }
+    crops = sampled(Augment(crop=3), Crop)
+    corners = {int(applied([one], image, crop=3)[0, 0, 0]) for one in crops}
     assert corners == {0, 1, 4, 5, 8, 9}
 
 
 def test_random_crop_of_a_smaller_image_is_refused():
     with pytest.raises(ValueError, match="20x10 pixels are less than the crop of 16"):
-        carried_out(Plan(corner=(0.0, 0.0)), np.zeros((10, 20, 3), np.uint8), crop=16)
+        applied([Crop(side=16, corner=(0.0, 0.0))], np.zeros((10, 20, 3), np.uint8), crop=16)

@@ -6,7 +6,9 @@ from PIL import Image
 from scipy import ndimage
 
 from jaxdet.config import Runtime
-from jaxdet.data.disturb import Disturbance, blurred_part
+from jaxdet.data.augment import Blur
+from jaxdet.data.augment.operation import apply_within
+from jaxdet.data.disturb import Disturbance
 from jaxdet.data.folder import load_set
 from jaxdet.data.loaders import EvalLoader, Reader
 from jaxdet.data.ops import center_crop
@@ -45,19 +47,24 @@ def disturbance(kind):
 
 @pytest.mark.parametrize("kind", LEVELS)
 def test_a_disturbance_is_its_definition(kind):
-    rgb = draw_image(np.random.default_rng(1), (1100, 77), True)  # in several strips
-    got = disturbance(kind)(rgb[..., ::-1].copy(), 3)[..., ::-1]
+    rgb = draw_image(np.random.default_rng(1), (2100, 77), True)  # in several strips
+    got = disturbance(kind).operation(3).apply(rgb[..., ::-1].copy())[..., ::-1]
     assert np.array_equal(got, define(kind, rgb, 3))
     assert not np.array_equal(got, rgb)
 
 
 def test_noise_is_that_of_the_seed_and_the_place():
     image = np.full((64, 64, 3), 128, np.uint8)
-    one = Disturbance(kind="noise", level=5.0, seed=1)
-    assert np.array_equal(one(image, 4), one(image, 4))
-    others = [one(image, 5), Disturbance(kind="noise", level=5.0, seed=2)(image, 4)]
-    assert all(np.corrcoef(one(image, 4).ravel(), o.ravel())[0, 1] < 0.05 for o in others)
-    assert np.std(one(image, 4).astype(float)) == pytest.approx(5.0, rel=0.05)
+
+    def noisy(seed, index):
+        noise = Disturbance(kind="noise", level=5.0, seed=seed)
+        return noise.operation(index).apply(image)
+
+    one = noisy(1, 4)
+    assert np.array_equal(one, noisy(1, 4))
+    others = [noisy(1, 5), noisy(2, 4)]
+    assert all(np.corrcoef(one.ravel(), o.ravel())[0, 1] < 0.05 for o in others)
+    assert np.std(one.astype(float)) == pytest.approx(5.0, rel=0.05)
 
 
 @pytest.mark.parametrize("kind", LEVELS)
@@ -122,8 +129,8 @@ def test_a_part_at_each_edge_is_that_of_the_whole():
     blurred = np.stack([whole(image[..., c], sigma=2.0) for c in range(3)], axis=-1)
     for top, left in ((0, 0), (0, 40), (30, 0), (30, 40), (15, 20)):
         box = slice(top, top + 20), slice(left, left + 20)
-        assert np.array_equal(blurred_part(image, box, sigma=2.0), blurred[box])
-        assert np.array_equal(blurred_part(image, box, sigma=0.0), image[box])
+        assert np.array_equal(apply_within([Blur(sigma=2.0)], image, *box), blurred[box])
+        assert np.array_equal(apply_within([], image, *box), image[box])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from ml_collections import ConfigDict
 
 from jaxdet import config as schema
 from jaxdet.config.forms import list_options
-from jaxdet.data.augment import carry_out, draw_plan
+from jaxdet.data.augment import Recipe
+from jaxdet.data.order import Streams
 from jaxdet.errors import UserError
 from jaxdet.train.schedule import first_state, learning_rate, next_state
 from jaxdet.train.state import make_optimizer
@@ -101,9 +102,8 @@ def _augment(config):
         config.augment, crop=min(config.augment.crop, SIDE), resize=min(config.augment.resize, SIDE)
     )
     image = np.random.default_rng(config.seed).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-    plan = draw_plan(augment, np.random.default_rng(config.seed))
     cropped = np.empty((augment.crop, augment.crop, 3), np.uint8)
-    carry_out(plan, image, out=cropped, resize=augment.resize, backend=augment.backend)
+    Recipe(augment)(image, Streams(config.seed, "train", 0, 0, 0), out=cropped)
 
 
 def _update(config):

@@ -1,0 +1,70 @@
+"""The square of an image that the network sees."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxdet.config import Augment
+from jaxdet.data import ops
+from jaxdet.data.augment.operation import Operation, apply_each, apply_within
+from jaxdet.data.order import Streams
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Crop:
+    """Cuts a square out of an image.
+
+    Attributes:
+      side: pixels.
+      corner: (top, left) as fractions of where it can begin, each in [0, 1); None for the centre,
+        for which a smaller image is padded with black.
+    """
+
+    side: int
+    corner: tuple[float, float] | None = None
+    margin = None
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Returns the square, u8 [side, side, 3].
+
+        Raises:
+          ValueError: where a corner is drawn in an image that is smaller.
+        """
+        if self.corner is None:
+            return ops.center_crop(image, size=self.side)
+        top, left = self._place(image)
+        return ops.crop_at(image, top=top, left=left, size=self.side)
+
+    def apply_after(self, before: Sequence[Operation], image: np.ndarray) -> np.ndarray:
+        """Returns the square of the image after other operations, each with a margin.
+
+        Pixels that it does not depend on are not computed.
+
+        Raises:
+          ValueError: as `apply`.
+        """
+        if not before or min(image.shape[:2]) < self.side:
+            return self.apply(apply_each(before, image))
+        top, left = self._place(image)
+        return apply_within(
+            before, image, slice(top, top + self.side), slice(left, left + self.side)
+        )
+
+    def _place(self, image: np.ndarray) -> tuple[int, int]:
+        """Returns top and left of the square in an image that holds it, pixels."""
+        height, width = image.shape[:2]
+        if self.corner is None:
+            return ops.center_corner(height, self.side), ops.center_corner(width, self.side)
+        if min(height, width) < self.side:
+            raise ValueError(f"{width}x{height} pixels are less than the crop of {self.side}")
+        top, left = self.corner
+        return int(top * (height - self.side + 1)), int(left * (width - self.side + 1))
+
+
+def sample(augment: Augment, streams: Streams) -> Crop:
+    """Returns the operation with a corner for each image, whatever the scope, or the centre."""
+    if augment.corner == "centre":
+        return Crop(side=augment.crop)
+    top, left = streams.own("crop").random(2)
+    return Crop(side=augment.crop, corner=(float(top), float(left)))

@@ -1,0 +1,42 @@
+"""Operations of one's own, out of modules that are not jaxdet's."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from jaxdet.data import ops
+from jaxdet.data.order import Stream
+from jaxdet.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outside:
+    """Calls `apply(image, rng)` of an object from a module outside, with an image in RGB.
+
+    Attributes:
+      name: dotted, as the option has it.
+      operation: the object.
+      stream: of the random numbers that it is given.
+    """
+
+    name: str
+    operation: Any
+    stream: Stream
+    margin = None
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Returns the result.
+
+        Raises:
+          UserError: where that is no image.
+        """
+        rgb = ops.swap_channels(np.ascontiguousarray(image))
+        result = self.operation.apply(rgb, self.stream.generator())
+        is_image = isinstance(result, np.ndarray) and result.dtype == np.uint8
+        if not is_image or result.ndim != 3 or result.shape[2] != 3 or not result.size:
+            given = f"{result.dtype} {result.shape}" if hasattr(result, "dtype") else f"{result!r}"
+            raise UserError(
+                f"augment.operations: {self.name} gives {given[:80]}, not an image u8 [H, W, 3]"
+            )
+        return ops.swap_channels(np.ascontiguousarray(result))

@@ -1,0 +1,122 @@
+"""The operations of a config, sampled for an image and applied to it."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from jaxdet.config import Augment
+from jaxdet.config.dotted import look_up
+from jaxdet.data.augment import blur, crop, flip, jpeg, noise, rescale, resize
+from jaxdet.data.augment.crop import Crop
+from jaxdet.data.augment.operation import Operation, apply_each
+from jaxdet.data.augment.outside import Outside
+from jaxdet.data.opencv import cv2
+from jaxdet.data.order import Streams
+from jaxdet.errors import UserError
+
+Sample = Callable[[Augment, Streams], Operation | None]
+
+# `config.schema.OPERATIONS` has the same names, in the published order.
+_SAMPLES: dict[str, Sample] = {
+    "resize": resize.sample,
+    "rescale": rescale.sample,
+    "blur": blur.sample,
+    "jpeg": jpeg.sample,
+    "crop": crop.sample,
+    "noise": noise.sample,
+    "flip": flip.sample,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Samples the operations on an image, and applies them.
+
+    Attributes:
+      augment: the settings.
+    """
+
+    augment: Augment
+
+    def sample(self, streams: Streams) -> list[Operation]:
+        """Returns the operations on one image, in their order, without those that coins leave out.
+
+        Args:
+          streams: of the image.
+        """
+        sampled = (sample(self.augment, streams) for sample in self._samples)
+        return [operation for operation in sampled if operation is not None]
+
+    def __call__(self, image: np.ndarray, streams: Streams, *, out: np.ndarray) -> None:
+        """Writes the image after its operations; see `apply_all`."""
+        apply_all(self.sample(streams), image, out=out)
+
+    @functools.cached_property
+    def _samples(self) -> list[Sample]:
+        return [_SAMPLES.get(name) or _outside(name) for name in self.augment.operations]
+
+
+def published_validation(augment: Augment) -> Augment:
+    """Returns what CNNDetection's validation does (train.py:17-33), as settings.
+
+    The coins fall as in training, but sigma and quality are the middle of their ranges, the
+    encoder is Pillow's and the crop is the centre.
+    """
+    sigma = sum(augment.blur_sigma) / 2
+    quality = sum(augment.jpeg_quality) // 2
+    kernels = augment.blur_kernels
+    return dataclasses.replace(
+        augment,
+        operations=("resize", "blur", "jpeg", "crop"),
+        blur_sigma=(sigma, sigma),
+        blur_kernels=(kernels[len(kernels) // 2],),
+        jpeg_quality=(quality, quality),
+        jpeg_quality_cap=100,
+        jpeg_codecs=("pil",),
+        scope="image",
+        corner="centre",
+    )
+
+
+def apply_all(operations: Sequence[Operation], image: np.ndarray, *, out: np.ndarray) -> None:
+    """Writes an image after operations, one of which is a crop.
+
+    Pixels stand in OpenCV's order until they are written: its JPEG takes no other, and the copy
+    into the batch turns them on the way.
+
+    Args:
+      operations: in their order.
+      image: u8 [H, W, 3] in BGR; left as it is.
+      out: u8 [side, side, 3] in RGB, to write into.
+
+    Raises:
+      ValueError: where a random corner is drawn in an image that is smaller than the crop.
+      UserError: where an operation after the crop changes its size.
+    """
+    place = next(i for i, one in enumerate(operations) if isinstance(one, Crop))
+    first = place
+    while first and operations[first - 1].margin is not None:
+        first -= 1
+    cropping = operations[place]
+    assert isinstance(cropping, Crop)
+    image = apply_each(operations[:first], image)
+    image = cropping.apply_after(operations[first:place], image)
+    image = apply_each(operations[place + 1 :], image)
+    # Where shapes differ, OpenCV would write elsewhere and leave this row black.
+    if image.shape != out.shape:
+        height, width = image.shape[:2]
+        raise UserError(
+            f"augment.operations: what follows the crop leaves {width}x{height} pixels of it"
+        )
+    cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
+
+
+def _outside(name: str) -> Sample:
+    operation = look_up("augment.operations", name)()
+
+    def sample(_: Augment, streams: Streams) -> Operation:
+        return Outside(name=name, operation=operation, stream=streams.own(name))
+
+    return sample

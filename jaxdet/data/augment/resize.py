@@ -1,0 +1,26 @@
+"""Resizing the shorter side."""
+
+import dataclasses
+
+import numpy as np
+
+from jaxdet.config import Augment
+from jaxdet.data import ops
+from jaxdet.data.order import Streams
+
+
+@dataclasses.dataclass(frozen=True)
+class Resize:
+    """Resizes an image to a shorter side of so many pixels; see `ops.resize_shorter`."""
+
+    side: int
+    margin = None
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Returns the resized image."""
+        return ops.resize_shorter(image, size=self.side)
+
+
+def sample(augment: Augment, _: Streams) -> Resize | None:
+    """Returns the operation, the same for every image; None without it."""
+    return Resize(augment.resize) if augment.resize else None
