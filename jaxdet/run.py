@@ -8,6 +8,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
+from jaxdet.config.dotted import dotted_names, look_up_all, trust
 from jaxdet.data.images import SPLITS, ImageSet
 from jaxdet.data.leaks import find_leaks
 from jaxdet.data.missing import check_present
@@ -57,6 +58,7 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
       RunFailedError: where the run cannot go on.
       Stopped: where a signal asked for the end.
     """
+    trust(*dotted_names(config))
     with watchdog.watch(limit=config.runtime.hang_seconds, folder=workdir):
         _run(config, workdir, accept_changes=accept_changes)
 
@@ -65,8 +67,10 @@ def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     folder = RunFolder(workdir)
     with comparing("the start of a run") as facts:
         folder.check_links()
+        outside = look_up_all(config)
         prepared = _prepare(config, folder, accept_changes=accept_changes)
         facts["whether the run is finished"] = prepared is None
+        facts.update({f"the code of {name}": digest for name, digest in outside.items()})
         if prepared is not None and are_several():
             facts.update(_describe_images(prepared))
     if prepared is None:
@@ -232,7 +236,8 @@ def _open(config: schema.Config, folder: RunFolder) -> None:
         note_changes(config, folder)
         return
     write_json(folder.config, schema.to_json_dict(config))
-    write_json(folder.env, environment.describe())
+    outside = look_up_all(config)
+    write_json(folder.env, environment.describe() | ({"outside": outside} if outside else {}))
 
 
 def _children(folder: Path) -> list[Path]:

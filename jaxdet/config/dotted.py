@@ -1,12 +1,20 @@
-"""Names of the form `package.module:Name`: what is one's own and not jaxdet's."""
+"""Names of the form `package.module:Name`: networks, losses and operations of one's own.
 
-import functools
+The config in a file of somebody else may name any module, and importing one runs it: only names
+that the user gave in this process are looked up.
+"""
+
+import hashlib
 import importlib
+import importlib.util
 import re
+from pathlib import Path
 from typing import Any
 
+from jaxdet.config.schema import Config
 from jaxdet.errors import UserError
 
+_TRUSTED: set[str] = set()
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
@@ -15,7 +23,18 @@ def is_dotted(name: str) -> bool:
     return _DOTTED.fullmatch(name) is not None
 
 
-@functools.cache
+def dotted_names(config: Config) -> dict[str, str]:
+    """Returns the dotted names in a config, each with the option that has it."""
+    named = [("model.name", config.model.name), ("optim.loss", config.optim.loss)]
+    named += [("augment.operations", name) for name in config.augment.operations]
+    return {name: option for option, name in named if is_dotted(name)}
+
+
+def trust(*names: str) -> None:
+    """Lets `look_up` import the modules of these names, which the user gave."""
+    _TRUSTED.update(names)
+
+
 def look_up(option: str, name: str) -> Any:
     """Returns what a dotted name means; its module is imported, which runs its code.
 
@@ -24,8 +43,13 @@ def look_up(option: str, name: str) -> Any:
       name: `package.module:Name`.
 
     Raises:
-      UserError: where there is no such module or name.
+      UserError: where the user did not give it, or there is no such module or name.
     """
+    if name not in _TRUSTED:
+        raise UserError(
+            f"{option}={name[:80]}: code that a file names; to run it, name it yourself, by --arch "
+            f"or --config.{option}"
+        )
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
@@ -36,3 +60,23 @@ def look_up(option: str, name: str) -> Any:
         raise UserError(
             f"{option}: {module} cannot be imported ({why:.200}); is its folder in PYTHONPATH?"
         ) from None
+
+
+def look_up_all(config: Config) -> dict[str, str]:
+    """Returns the dotted names in a config, each with a digest of its module's file.
+
+    Raises:
+      UserError: where one cannot be looked up, or is not what its option takes.
+    """
+    digests = {}
+    for name, option in dotted_names(config).items():
+        value = look_up(option, name)
+        if option == "augment.operations" and not hasattr(value, "apply"):
+            raise UserError(f"{option}: {name} has no apply(image, rng)")
+        if option == "optim.loss" and not callable(value):
+            raise UserError(f"{option}: {name} cannot be called with logits and labels")
+        spec = importlib.util.find_spec(name.partition(":")[0])
+        source = Path(spec.origin) if spec and spec.origin else None
+        content = source.read_bytes() if source and source.is_file() else b""
+        digests[name] = hashlib.sha256(content).hexdigest()[:16]
+    return digests

@@ -12,6 +12,7 @@ from typing import Any
 
 import ml_collections
 
+from jaxdet.config.dotted import dotted_names, trust
 from jaxdet.config.schema import Config
 from jaxdet.errors import UserError
 from jaxdet.ranges import show_value
@@ -74,12 +75,14 @@ def to_config_dict(config: Config) -> ml_collections.ConfigDict:
 
 
 def from_config_dict(config_dict: ml_collections.ConfigDict) -> Config:
-    """Returns the frozen config behind a ConfigDict.
+    """Returns the frozen config behind a ConfigDict, whose dotted names the user gave.
 
     Raises:
       UserError: where an option is unknown or of another type.
     """
-    return _build(Config, config_dict.to_dict(), "")
+    config: Config = _build(Config, config_dict.to_dict(), "")
+    trust(*dotted_names(config))
+    return config
 
 
 def refuse_argument(arg: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from jaxdet.config.forms import flatten, from_config_dict
+from jaxdet.config.forms import flatten, from_config_dict, list_options
 from jaxdet.config.schema import Config
 from jaxdet.config.validate import validate
 from jaxdet.errors import UserError
@@ -36,6 +36,7 @@ def parse_options(
     for argument in arguments[1:]:
         if option := _OPTION.match(argument):
             _check_name(option[1], known)
+    arguments = [_as_literal(argument) for argument in arguments]
     values = flags.FlagValues()
     flags.DEFINE_string("workdir", None, "", flag_values=values)
     define(values)
@@ -87,6 +88,19 @@ def _check_name(name: str, known: Mapping[str, Any]) -> None:
     raise UserError(_unknown(f"--config.{name}", options, "see docs/configuration.md"))
 
 
+def _as_literal(argument: str) -> str:
+    """Returns an argument with the words of `--config.KEY=blur,mine.ops:Gamma` in quotes.
+
+    Without them they are read as Python, in which some such words are nothing.
+    """
+    option, _, value = argument.partition("=")
+    name = _OPTION.match(argument)
+    field = list_options().get(name[1]) if name else None
+    if field is None or field.type not in ("tuple[str, ...]", tuple[str, ...]):
+        return argument
+    return f"{option}={tuple(value.split(','))}" if _WORDS.fullmatch(value) else argument
+
+
 def _unknown(option: str, nearest: Sequence[str], see: str) -> str:
     meant = f"did you mean {' or '.join(f'--{name}' for name in nearest)}? " if nearest else ""
     return f"{option}: no such option; {meant}{see}"
@@ -101,6 +115,7 @@ def _refused_value(error: flags.IllegalFlagValueError, known: Mapping[str, Any])
 
 # As `--config.optim.batch_size=8` or `--noconfig.runtime.deterministic`.
 _OPTION = re.compile(r"--?(?:no)?config\.([^=]*)")
+_WORDS = re.compile(r"[A-Za-z_][\w.:-]*(,[A-Za-z_][\w.:-]*)*")
 _EXPECTED = MappingProxyType(
     {bool: "neither true nor false", int: "not a whole number", float: "not a number"}
 )

@@ -245,7 +245,9 @@ class Model:
 
     name: str = option(
         "resnet50",
-        "the detector: a network and what it looks at; see docs/systems.md",
+        "the detector: a network and what it looks at; see docs/systems.md; or "
+        "`package.module:Name`, a function of these options that gives a Flax module, float "
+        "[B, H, W, 3] to logits [B], or a `jaxdet.models.architectures.Architecture`",
         source=WANG,
         choices=ARCHITECTURES,
     )
@@ -300,6 +302,11 @@ class Optim:
         choices=("adam", "sgd"),
     )
 
+    loss: str = option(
+        "",
+        "empty: the detector's own, cross-entropy for all but forensic_transfer; or "
+        "`package.module:Name`, a function of logits, float [B], and labels, i32 [B]",
+    )
     batch_size: int = option(
         64, "images a step, over all devices and hosts", source=WANG, within="[1, 1e6]"
     )

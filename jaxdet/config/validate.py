@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from jaxdet.config.dotted import is_dotted, look_up
+from jaxdet.config.dotted import is_dotted
 from jaxdet.config.forms import flatten, list_options
 from jaxdet.config.schema import ANALYSES, OPERATIONS, PROTOCOLS, Config, Evaluation, Optim
 from jaxdet.errors import UserError
@@ -30,7 +30,7 @@ def _value_problems(config: Config) -> Iterator[str]:
     for key, field in list_options().items():
         value = values[key]
         choices, within = field.metadata["choices"], field.metadata["within"]
-        if choices and value not in choices:
+        if choices and value not in choices and not (key == "model.name" and is_dotted(value)):
             yield f"{key}={show_value(value)} is not one of {', '.join(choices)}"
         numbers = value if isinstance(value, tuple) else (value,)
         if within and not all(number in Range.of(within) for number in numbers):
@@ -54,6 +54,8 @@ def _joint_problems(config: Config) -> Iterator[str]:
             f"augment.resize={augment.resize} leaves images smaller than "
             f"augment.crop={augment.crop}"
         )
+    if optim.loss and not is_dotted(optim.loss):
+        yield f"optim.loss={show_value(optim.loss)} is not of the form package.module:Name"
     trackers = config.runtime.trackers
     if set(trackers) - {"tensorboard", "wandb"} or len(set(trackers)) < len(trackers):
         yield f"runtime.trackers={trackers} must name tensorboard, wandb or both, once each"
@@ -83,8 +85,6 @@ def _operation_problems(names: tuple[str, ...]) -> Iterator[str]:
         if name not in OPERATIONS and not is_dotted(name):
             known = ", ".join(OPERATIONS)
             yield f"augment.operations: {name[:80]!r} is not one of {known}, nor module:Name"
-        elif name not in OPERATIONS and not hasattr(look_up("augment.operations", name), "apply"):
-            yield f"augment.operations: {name} has no apply(image, rng)"
     if len(set(names)) < len(names):
         yield "augment.operations names one twice"
     if "crop" not in names:

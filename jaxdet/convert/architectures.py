@@ -17,7 +17,7 @@ from jaxdet.convert.small_networks import COOCCURRENCE, DCGAN, FORENSIC_TRANSFER
 from jaxdet.convert.state_dicts import shorten
 from jaxdet.convert.vgg import VGG11, VGG11_BN
 from jaxdet.errors import UserError
-from jaxdet.models.architectures import ARCHITECTURES
+from jaxdet.models.architectures import architecture_of
 from jaxdet.models.detector import get_detector
 
 TABLES: Mapping[str, Table] = MappingProxyType(
@@ -66,7 +66,7 @@ def shapes(model: Model, *, side: int | None = None) -> dict[str, tuple[int, ...
       model: the detector.
       side: of the crops, in pixels, where the shapes depend on it.
     """
-    backbone = ARCHITECTURES[model.name].backbone
+    backbone = architecture_of(model.name).backbone
     if backbone:
         # The same network behind another front-end.
         return shapes(dataclasses.replace(model, name=backbone), side=side)
@@ -117,7 +117,7 @@ def check_side(arch: str, side: Any, *, source: str) -> int:
     Raises:
       UserError: where the network takes no crops of that side.
     """
-    takes = ARCHITECTURES[arch]
+    takes = architecture_of(arch)
     is_possible = type(side) is int and takes.smallest <= side <= _LARGEST_SIDE
     if not is_possible or side % takes.multiple:
         raise UserError(f"{source}: {arch} takes no crops of {side!r:.20} pixels")

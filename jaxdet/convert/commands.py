@@ -22,7 +22,7 @@ from jaxdet.convert.rules import flatten
 from jaxdet.convert.state_dicts import shorten
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.models.architectures import ARCHITECTURES, check_sides
+from jaxdet.models.architectures import architecture_of, check_sides
 from jaxdet.streams import answer
 from jaxdet.train.weights import find_run, open_weights
 from jaxdet.workdir.drafts import new_folder, refuse_existing, replacing
@@ -233,7 +233,7 @@ def _size(loaded: LoadedWeights, asked: int) -> int:
     """Returns the side of a detector's images: as asked for, or that of its crops; 0 for any."""
     size = asked or loaded.crop or 0
     name = loaded.model.name
-    if ARCHITECTURES[name].fixed_size and size != loaded.crop:
+    if architecture_of(name).fixed_size and size != loaded.crop:
         raise UserError(
             f"{loaded.source}: its {name} takes images of {loaded.crop} pixels alone, not {size}; "
             "see --size"

@@ -6,7 +6,6 @@ position of a run one integer, and spares grain's work for each image.
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Iterator
 from typing import TypedDict
 
@@ -119,6 +118,11 @@ class TrainLoader:
     seed: int
     batch_size: int
     share: Share = Share()
+    _recipe: Recipe = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Here and not where it is used: workers import nothing that a config names.
+        object.__setattr__(self, "_recipe", Recipe(self.augment))
 
     @property
     def batch_bytes(self) -> int:
@@ -146,10 +150,6 @@ class TrainLoader:
         batch["index"][row] = used
         batch["valid"][row] = True
         batch["bad"][row] = -1 if used == index else index
-
-    @functools.cached_property
-    def _recipe(self) -> Recipe:
-        return Recipe(self.augment)
 
     def _readable(self, index: int) -> tuple[int, np.ndarray]:
         """Returns the image, or the next readable one of its label: which one, and its pixels."""
@@ -193,6 +193,13 @@ class EvalLoader:
     seed: int = 0
     epoch: int = 0
     share: Share = Share()
+    _recipe: Recipe | None = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        augment = self.augment
+        if augment is not None and self.as_published:
+            augment = published_validation(augment)
+        object.__setattr__(self, "_recipe", augment and Recipe(augment))
 
     @property
     def batch_bytes(self) -> int:
@@ -238,12 +245,6 @@ class EvalLoader:
         streams = order.Streams(self.seed, "validation", self.epoch, index, shared)
         with _naming(self.read, index):
             self._recipe(pixels, streams, out=out)
-
-    @functools.cached_property
-    def _recipe(self) -> Recipe | None:
-        if self.augment is None:
-            return None
-        return Recipe(published_validation(self.augment) if self.as_published else self.augment)
 
     def _operations(self, index: int) -> list[Operation]:
         """Returns what happens to an image without coins."""

@@ -11,7 +11,7 @@ from jaxdet.data.images import ImageSet
 from jaxdet.data.loaders import EvalLoader, Reader, Share, evaluation_reader
 from jaxdet.data.parts import PieceLoader
 from jaxdet.data.pieces import MAX_WHOLE_PIXELS, MAX_WHOLE_SIDE, TILE
-from jaxdet.models.architectures import ARCHITECTURES
+from jaxdet.models.architectures import architecture_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ def piece_loader(config: schema.Config, images: ImageSet, view: View) -> PieceLo
         parts=view.protocol,
         crop=config.eval_crop,
         disturb=view.disturb,
-        smallest=ARCHITECTURES[config.model.name].smallest,
+        smallest=architecture_of(config.model.name).smallest,
     )
 
 

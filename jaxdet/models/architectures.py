@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 
 from jaxdet.config import Model
+from jaxdet.config.dotted import look_up
 from jaxdet.errors import UserError
 from jaxdet.models import pixels, resnet, vgg
 from jaxdet.models.cooccurrence_cnn import CooccurrenceCNN
@@ -176,6 +177,22 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
 )  # fmt: skip
 
 
+def architecture_of(name: str) -> Architecture:
+    """Returns the architecture of a name of the table, or of a module outside.
+
+    Raises:
+      UserError: where there is no such module, or it has another thing of that name.
+    """
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    found = look_up("model.name", name)
+    if isinstance(found, Architecture):
+        return found
+    if not callable(found):
+        raise UserError(f"model.name: {name} is neither an Architecture nor a function")
+    return Architecture(build=found, any_size=False, located=False)
+
+
 def rematerialised(network: nn.Module) -> nn.Module:
     """Returns the same network, but one that recomputes its blocks in the backward pass.
 
@@ -210,7 +227,7 @@ def check_sides(
     Raises:
       UserError: naming the option that does not fit.
     """
-    takes = ARCHITECTURES[name]
+    takes = architecture_of(name)
     for option, side in zip(options, (trained, scored), strict=True):
         if side < takes.smallest or side % takes.multiple:
             multiples = f"multiples of {takes.multiple}, " if takes.multiple > 1 else ""

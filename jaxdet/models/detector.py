@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdet.config import Model
-from jaxdet.models.architectures import ARCHITECTURES, Architecture, rematerialised
+from jaxdet.models.architectures import Architecture, architecture_of, rematerialised
 from jaxdet.models.evidence import evidence
 from jaxdet.models.forensic_transfer import Transferred
 
@@ -128,7 +128,7 @@ class Detector:
 
 def get_detector(model: Model) -> Detector:
     """Returns the detector that the config names."""
-    architecture = ARCHITECTURES[model.name]
+    architecture = architecture_of(model.name)
     dtype = jnp.bfloat16 if model.dtype == "bfloat16" else None
     return Detector(architecture, architecture.build(model), model.norm_groups, dtype)
 

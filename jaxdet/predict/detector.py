@@ -20,7 +20,7 @@ from jaxdet.data.ops.codec import to_rgb
 from jaxdet.data.pieces import Crop, Piece, Protocol, cut
 from jaxdet.data.regular import reason
 from jaxdet.errors import BadArgumentError, UserError
-from jaxdet.models.architectures import ARCHITECTURES, check_sides
+from jaxdet.models.architectures import architecture_of, check_sides
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.predict.judgement import Judgement, make_judgement
 from jaxdet.progress import say
@@ -44,7 +44,7 @@ class LoadedDetector:
         """Takes variables {"params", "batch_stats"} of the model, on the host."""
         self.model, self.card = model, card or Card()
         self._variables = jax.device_put(variables)
-        self._any_size = ARCHITECTURES[model.name].any_size
+        self._any_size = architecture_of(model.name).any_size
         detector = get_detector(model)
         self._apply, self._evidence = jax.jit(detector.apply), jax.jit(detector.evidence)
         self._shapes = FewShapes()
@@ -174,7 +174,7 @@ class LoadedDetector:
           BadArgumentError: as `score`.
           UserError: where the network looks at no image but at its transform.
         """
-        if not ARCHITECTURES[self.model.name].located:
+        if not architecture_of(self.model.name).located:
             raise UserError(f"{self.model.name}: its evidence has no place in the image")
         centre = self.protocol.centre
         maps = [
@@ -200,7 +200,7 @@ class LoadedDetector:
 
     def cut(self, image: np.ndarray, *, owner: int, protocol: Protocol) -> list[Piece]:
         """Returns the parts of an image, u8 [H, W, 3], that are scored; see `data.pieces.cut`."""
-        smallest = ARCHITECTURES[self.model.name].smallest
+        smallest = architecture_of(self.model.name).smallest
         return cut(image, owner=owner, protocol=protocol, smallest=smallest)
 
     def score_pieces(

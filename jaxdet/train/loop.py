@@ -122,6 +122,7 @@ class Trainer:
             seed=config.seed,
             accumulate=config.optim.accumulate,
             skip_nonfinite=config.optim.on_nonfinite == "skip",
+            loss=config.optim.loss,
         )
         self.predict_step = make_predict_step(self.detector, mesh)
         self.loader = _train_loader(config, train_set)

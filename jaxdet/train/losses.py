@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxdet.config.dotted import look_up
+from jaxdet.models.architectures import Architecture
 from jaxdet.models.detector import Detector, Variables
 
 # Cozzolino et al. 2018: what the reconstruction counts beside the activations.
@@ -63,6 +65,29 @@ def _forensic_transfer(
     return loss, (found.logit, variables["batch_stats"])
 
 
-OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
+_OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
     {"cross_entropy": _cross_entropy, "forensic_transfer": _forensic_transfer}
 )
+
+
+def get_objective(architecture: Architecture, loss: str) -> Objective:
+    """Returns what a detector is trained by.
+
+    Args:
+      architecture: its own; says which loss is meant where none is named.
+      loss: `optim.loss`.
+
+    Raises:
+      UserError: where the named one cannot be looked up.
+    """
+    if not loss:
+        return _OBJECTIVES[architecture.objective]
+    function = look_up("optim.loss", loss)
+
+    def outside(
+        detector: Detector, variables: Variables, image: jax.Array, label: jax.Array, rng: jax.Array
+    ) -> tuple[jax.Array, tuple[jax.Array, dict[str, Any]]]:
+        logit, batch_stats = detector.apply_train(variables, image, rng=rng)
+        return function(logit, label), (logit, batch_stats)
+
+    return outside

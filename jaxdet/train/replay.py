@@ -18,6 +18,7 @@ from typing import Any
 import jax
 
 from jaxdet import config as schema
+from jaxdet.config.dotted import dotted_names, trust
 from jaxdet.data.loaders import Batch
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.results import RunFolder
@@ -29,11 +30,12 @@ from jaxdet.train.nonfinite import BUNDLE, Update
 from jaxdet.workdir.files import read_json
 
 
-def replay(bundle: Path) -> Update:
+def replay(bundle: Path, *, run_code: bool = False) -> Update:
     """Repeats the bundle's step.
 
     Args:
       bundle: a folder RUN/nonfinite/STEP.
+      run_code: whether to import the modules outside that its config names.
 
     Raises:
       UserError: where the bundle, its images or its checkpoint cannot be read, where there are
@@ -44,6 +46,8 @@ def replay(bundle: Path) -> Update:
     if not isinstance(facts, dict) or any(type(facts.get(k)) is not t for k, t in wanted.items()):
         raise UserError(f"{bundle / BUNDLE}: does not describe a step of a run")
     config: schema.Config = schema.from_json_dict(facts["config"])
+    if run_code:
+        trust(*dotted_names(config))
     if config.runtime.deterministic:
         make_deterministic()
     trainer = Trainer(
@@ -90,7 +94,12 @@ def main(argv: list[str]) -> None:
             description="Repeats the step of a bundle, from the newest checkpoint before it.",
         )
         parser.add_argument("bundle", type=Path, help="RUN/nonfinite/STEP")
-        update = replay(parser.parse_args(argv).bundle)
+        parser.add_argument(
+            "--run-code", action="store_true",
+            help="import the modules that its config names by package.module:Name, which runs them",
+        )  # fmt: skip
+        arguments = parser.parse_args(argv)
+        update = replay(arguments.bundle, run_code=arguments.run_code)
         answer(
             f"step {update.step}: loss {update.loss}, gradient norm {update.grad_norm}, "
             f"learning rate {update.rate:g}"

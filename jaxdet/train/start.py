@@ -13,7 +13,7 @@ from jaxdet.convert.folder import is_detector
 from jaxdet.convert.load import LoadedWeights, load_weights
 from jaxdet.data.images import ImageSet
 from jaxdet.errors import UserError
-from jaxdet.models.architectures import ARCHITECTURES
+from jaxdet.models.architectures import architecture_of
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.progress import say
 from jaxdet.results import RunFolder
@@ -93,7 +93,7 @@ def _check_network(path: Path, found: schema.Model, config: schema.Config) -> No
     wanted, fitting = config.model, {config.model.name}
     # A training may start from the network that its own is built on; scores come from its own.
     if config.task != "eval":
-        fitting.add(ARCHITECTURES[wanted.name].backbone)
+        fitting.add(architecture_of(wanted.name).backbone)
     if found.name not in fitting or found.width != wanted.width:
         raise UserError(
             f"model.init={path}: holds a {found.name} of width {found.width}, the config asks "
@@ -104,7 +104,7 @@ def _check_network(path: Path, found: schema.Model, config: schema.Config) -> No
 
 def _check_crop(path: Path, found: schema.Model, crop: int | None, config: schema.Config) -> None:
     """Refuses weights that take crops of one side alone, where the config has another."""
-    if ARCHITECTURES[found.name].fixed_size and crop != config.eval_crop:
+    if architecture_of(found.name).fixed_size and crop != config.eval_crop:
         raise UserError(
             f"model.init={path}: its {found.name} takes crops of {crop} pixels alone; set "
             f"--config.augment.crop={crop}"

@@ -27,6 +27,7 @@ def make_train_step(
     seed: int,
     accumulate: int = 1,
     skip_nonfinite: bool = False,
+    loss: str = "",
 ) -> TrainStep:
     """Returns a function (state, u8 [B, H, W, 3], i32 [B], learning rate) -> (state, scalars).
 
@@ -41,9 +42,11 @@ def make_train_step(
 
     With `skip_nonfinite`, a step whose loss or gradient norm is not finite counts and changes
     nothing else: parameters, moments and statistics keep their bits.
+
+    Of `loss`, see `optim.loss`.
     """
     functions = StepFunctions(
-        detector=detector, optimizer=optimizer, seed=seed, skip_nonfinite=skip_nonfinite
+        detector=detector, optimizer=optimizer, seed=seed, skip_nonfinite=skip_nonfinite, loss=loss
     )
     if accumulate > 1:
         return _laid_out(mesh, lambda of_state: _in_parts(functions, mesh, accumulate, of_state))

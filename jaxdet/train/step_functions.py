@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxdet.models.detector import Detector
-from jaxdet.train.losses import OBJECTIVES
+from jaxdet.train.losses import get_objective
 from jaxdet.train.state import TrainState
 
 Scalars = dict[str, jax.Array]
@@ -41,12 +41,14 @@ class StepFunctions:
       optimizer: gradients to a direction.
       seed: all that a network draws at random follows from it and the step.
       skip_nonfinite: whether an update that is not finite is left out.
+      loss: `optim.loss`.
     """
 
     detector: Detector
     optimizer: optax.GradientTransformation
     seed: int
     skip_nonfinite: bool
+    loss: str = ""
 
     def rng(self, state: TrainState) -> jax.Array:
         """Returns the key of the next step."""
@@ -56,7 +58,7 @@ class StepFunctions:
         self, params: Any, batch_stats: Any, image: jax.Array, label: jax.Array, rng: jax.Array
     ) -> Differentiated:
         """Differentiates the loss of images u8 [B, H, W, 3] with labels i32 [B]."""
-        loss_of = OBJECTIVES[self.detector.architecture.objective]
+        loss_of = get_objective(self.detector.architecture, self.loss)
 
         def objective(params: Any) -> tuple[jax.Array, Any]:
             variables = {"params": params, "batch_stats": batch_stats}

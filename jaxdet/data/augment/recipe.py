@@ -1,7 +1,6 @@
 """The operations of a config, sampled for an image and applied to it."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -36,9 +35,17 @@ class Recipe:
 
     Attributes:
       augment: the settings.
+
+    Raises:
+      UserError: where an operation outside cannot be looked up.
     """
 
     augment: Augment
+    _samples: tuple[Sample, ...] = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        samples = (_SAMPLES.get(name) or _outside(name) for name in self.augment.operations)
+        object.__setattr__(self, "_samples", tuple(samples))
 
     def sample(self, streams: Streams) -> list[Operation]:
         """Returns the operations on one image, in their order, without those that coins leave out.
@@ -52,10 +59,6 @@ class Recipe:
     def __call__(self, image: np.ndarray, streams: Streams, *, out: np.ndarray) -> None:
         """Writes the image after its operations; see `apply_all`."""
         apply_all(self.sample(streams), image, out=out)
-
-    @functools.cached_property
-    def _samples(self) -> list[Sample]:
-        return [_SAMPLES.get(name) or _outside(name) for name in self.augment.operations]
 
 
 def published_validation(augment: Augment) -> Augment:
@@ -114,9 +117,6 @@ def apply_all(operations: Sequence[Operation], image: np.ndarray, *, out: np.nda
 
 
 def _outside(name: str) -> Sample:
-    operation = look_up("augment.operations", name)()
-
-    def sample(_: Augment, streams: Streams) -> Operation:
-        return Outside(name=name, operation=operation, stream=streams.own(name))
-
-    return sample
+    found = look_up("augment.operations", name)
+    operation = found() if isinstance(found, type) else found
+    return lambda _, streams: Outside(name=name, operation=operation, stream=streams.own(name))
