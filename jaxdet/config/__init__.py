@@ -19,7 +19,7 @@ from jaxdet.config.forms import (
     to_json_dict,
 )
 from jaxdet.config.options import chosen_workdir, parse_options
-from jaxdet.config.saved import is_hash_of, read_config
+from jaxdet.config.saved import is_hash_of, own_hash, read_config
 from jaxdet.config.schema import (
     Augment,
     Checkpoint,
@@ -54,6 +54,7 @@ __all__ = [
     "from_json_dict",
     "is_hash_of",
     "load_file",
+    "own_hash",
     "parse_options",
     "read_config",
     "refuse_argument",

@@ -97,15 +97,12 @@ def config_hash(config: Config) -> str:
     return _hash(flatten(config))
 
 
-def saved_hashes(nested: dict[str, Any]) -> set[str]:
-    """Returns the hashes of a saved config: with all options of this jaxdet, and with its own.
+def saved_hash(nested: dict[str, Any]) -> str:
+    """Returns the hash of a saved config, over the options that it has itself.
 
-    An option of a later version, at its default, changes no result of before.
-
-    Raises:
-      UserError: where an option is unknown or of another type.
+    Later versions of jaxdet may have more options: at their defaults they change no result.
     """
-    return {config_hash(from_json_dict(nested)), _hash(dict(_walk(nested, "")))}
+    return _hash(dict(_walk(nested, "")))
 
 
 def _hash(options: dict[str, Any]) -> str:

@@ -94,7 +94,7 @@ def make_run_card(
       sha256: over all values of its network.
 
     Raises:
-      UserError: where `results.json` is damaged.
+      UserError: where `results.json` or `config.json` is damaged.
     """
     card = Card(
         source=str(run.path),

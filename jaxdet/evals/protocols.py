@@ -80,7 +80,7 @@ def evaluate(
     engine.say_shapes()
     results = Results(
         name=config.name,
-        config_hash=schema.config_hash(config),
+        config_hash=schema.own_hash(run.config),
         weights={**weights, "published": published.row or None},
         sets=found,
         mean_ap=mean_ap(found),

@@ -1,4 +1,4 @@
-"""A zip's members as plain records, and their bytes. The only file of `data` that knows zipfile."""
+"""A zip's members as plain records, and their bytes. No other file of `datasets` knows zipfile."""
 
 import contextlib
 import struct

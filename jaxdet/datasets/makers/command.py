@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _make_built_in(root: Path, *, given: Mapping[str, Any]) -> None:
-    # Imported here because the rest of jaxdet.data must start without JAX.
+    # Imported here because the other commands of `python -m jaxdet.data` start without JAX.
     import jax
 
     from jaxdet.datasets.makers.synth import SynthSettings, synthesise

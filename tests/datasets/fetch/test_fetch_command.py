@@ -4,7 +4,9 @@ import sys
 
 import pytest
 
+from jaxdet.data.released import RELEASED_WEIGHTS
 from jaxdet.datasets.catalog import DATASETS, Container
+from jaxdet.metrics import USUAL_NAMES
 from tests.web.archives import make_images, make_zip, read_tree
 from tests.web.server import Server
 
@@ -103,3 +105,13 @@ def test_the_catalogue_agrees_with_itself():
         assert all(one.url.startswith("https://") for one in dataset.files)
         names = [one.name for one in dataset.files]
         assert len(set(names)) == len(names)
+
+
+def test_what_runs_know_of_the_catalogue_is_all_that_is_in_it():
+    kept = {
+        name: tuple(file.name for file in one.files)
+        for name, one in DATASETS.items()
+        if one.container is Container.PLAIN
+    }
+    assert kept == RELEASED_WEIGHTS
+    assert {f.name for f in DATASETS["forensynths-test"].folders} == set(USUAL_NAMES)
