@@ -39,5 +39,5 @@ unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY grpc_proxy all_proxy ALL_PRO
 # Lines of a run appear when they are said, also in a file; the last ones matter where it is killed.
 export PYTHONUNBUFFERED=1
 
-# For JAXDET_* see docs/launch.md: JAXDET_PYTHON, JAXDET_DISTRIBUTED, JAXDET_JOIN_SECONDS,
+# For JAXDET_* see docs/reference/launch.md: JAXDET_PYTHON, JAXDET_DISTRIBUTED, JAXDET_JOIN_SECONDS,
 # JAXDET_HEARTBEAT_SECONDS.

@@ -1,4 +1,4 @@
-"""Names in the texts for users: options, files and headings that there are."""
+"""The texts for users: options, files and headings that they name are there; guides are short."""
 
 import re
 from pathlib import Path
@@ -15,6 +15,11 @@ _OPTION = re.compile(r"--config\.([a-z_]+(?:\.[a-z_0-9]+)*)")
 _SECTIONS = "|".join(sorted({key.split(".")[0] for key in list_options() if "." in key}))
 _NAMED = re.compile(rf"`(?:--config\.)?((?:{_SECTIONS})\.[a-z_0-9]+)(?:=[^`]*)?`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
+# What a newcomer reads; the rest is docs/reference and docs/evidence.
+_PAGES = (
+    "data", "training", "launch", "evaluation", "scoring", "conversion", "experiments", "systems",
+)  # fmt: skip
+GUIDES = ("README.md", *(f"docs/{page}.md" for page in _PAGES))
 # Names of other things that begin as options do.
 _OTHERS = {"checkpoint.py", "validation.npz", "model.state_dict"}
 
@@ -45,3 +50,8 @@ def test_options_files_and_headings_that_are_named_are_there(path):
         place = path.parent / target if target else path
         assert place.exists(), target
         assert not anchor or anchor in anchors(place.read_text()), f"{target}#{anchor}"
+
+
+def test_guides_are_short():
+    words = {name: len((ROOT / name).read_text().split()) for name in GUIDES}
+    assert sum(words.values()) <= 6000, words

@@ -53,7 +53,7 @@ def pairs_of_levels(image: jax.Array, dtype: Any) -> jax.Array:
 
     Nataraj et al. leave the scale open. Times 65536 their mean would be 1, but the root of their
     mean square about 16, since nearly all pairs stand along the diagonal; a short training from
-    random weights may then end far from what it can reach (docs/systems.md).
+    random weights may then end far from what it can reach (docs/evidence/systems.md).
     """
     return cooccurrence(image).astype(dtype) * 4096
 

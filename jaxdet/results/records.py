@@ -27,7 +27,7 @@ class Scores:
     `auc`, `ap_ci95` and the accuracy of a missing label are None where they are not defined.
 
     Attributes:
-      measures: further numbers by name, None where not defined; see docs/evaluation.md.
+      measures: further numbers by name, None where not defined; see docs/reference/evaluation.md.
       intervals: 95 % bootstrap intervals of them and of the fields above, by name.
     """
 

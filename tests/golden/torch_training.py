@@ -3,7 +3,7 @@
 `python -m tests.golden.torch_training` (needs the extra `torch`) trains on the batch of
 `resnet50_train_64` in sixteen orders, which change rounding and nothing else, and prints the
 relative deviations from the golden float64 figures. The bounds of tests/models/test_training.py
-and the table in docs/conversion.md come from it.
+and the table in docs/evidence/conversion.md come from it.
 """
 
 import jax

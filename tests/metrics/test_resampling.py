@@ -100,7 +100,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
             low, high = metrics.interval(drawn[name])
             held[name] += low <= value <= high
     # Three standard errors about 95 % are 0.021. AP is skewed and its resamples are too large by
-    # chance: docs/evaluation.md says how often its interval holds.
+    # chance: docs/evidence/evaluation.md says how often its interval holds.
     assert 0.929 <= held["auc"] / 1000 <= 0.971
     assert 0.929 <= held["accuracy"] / 1000 <= 0.971
     assert 0.89 <= held["ap"] / 1000 <= 0.95

@@ -29,7 +29,7 @@ def gaussian_blur(image: np.ndarray, *, sigma: float, backend: str = "faithful")
       sigma: standard deviation, pixels; below 0.125 the kernel has one tap and nothing changes.
       backend: "faithful" gives the published levels bit by bit. "fast" filters once in float32
         and takes off the one level that truncating twice takes off on average: at most one level
-        from the published ones, and equal in the mean (docs/data.md has the figures).
+        from the published ones, and equal in the mean (docs/evidence/data.md has the figures).
 
     Returns:
       u8 [H, W, 3].

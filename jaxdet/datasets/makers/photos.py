@@ -28,8 +28,8 @@ FLAT = 4.0  # gray levels of deviation under which a crop (sky, black) shows no 
 TRIES = 8
 
 # The photographs inside scikit-image's wheel; drawings, logos, text and test patterns are left
-# out. Which of them test was settled with the test sets' AP in view (docs/data.md). The two
-# motorcycles are a stereo pair, so they are two views of one photograph.
+# out. Which of them test was settled with the test sets' AP in view (docs/reference/data.md). The
+# two motorcycles are a stereo pair, so they are two views of one photograph.
 BUILT_IN: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "train": {
