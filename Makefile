@@ -5,7 +5,7 @@ RUN ?= runs/quickstart
 VENV := $${VIRTUAL_ENV:-.venv}
 PY := "$(VENV)/bin/python"
 
-.PHONY: help environment environment-dev quickstart test test-slow test-next check format docs
+.PHONY: help environment environment-dev quickstart test test-slow test-next check format docs golden
 
 help:
 	@echo "make quickstart   environment, built-in dataset, then train, evaluate, report"
@@ -15,6 +15,7 @@ help:
 	@echo "                  PYTHON=python3.13 VIRTUAL_ENV=.venv-next make test-next"
 	@echo "make check        environment, then format, lint, types, import rules, shell"
 	@echo "make docs         environment, then the site of the documentation, docs/_build"
+	@echo "make golden       environment, then rewrite the texts and pixels that tests compare with"
 	@echo "make format       environment, then rewrite files as the formatter wants them"
 
 quickstart: environment
@@ -44,6 +45,9 @@ docs:
 	$(call install,.jaxdet-docs,.[docs])
 	$(PY) -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build
 	@echo "docs/_build/index.html"
+
+golden: environment-dev
+	for one in options configs tables launch recipes; do $(PY) -m tests.golden.$$one || exit; done
 
 format: environment-dev
 	$(PY) -m ruff format .

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from jaxdet.config.dotted import is_dotted
 from jaxdet.config.forms import flatten, list_options
-from jaxdet.config.schema import ANALYSES, OPERATIONS, PROTOCOLS, Config, Evaluation, Optim
+from jaxdet.config.schema import ANALYSES, OPERATIONS, PROTOCOLS, Augment, Config, Evaluation, Optim
 from jaxdet.errors import UserError
 from jaxdet.ranges import Range, show_value
 
@@ -45,7 +45,7 @@ def _joint_problems(config: Config) -> Iterator[str]:
             yield f"augment.{key}=({low}, {high}) is no range: its first number is the larger"
     if not augment.blur_kernels or any(size % 2 == 0 for size in augment.blur_kernels):
         yield f"augment.blur_kernels={augment.blur_kernels} are not odd numbers of pixels"
-    yield from _operation_problems(augment.operations)
+    yield from _operation_problems(augment)
     unknown = sorted(set(augment.jpeg_codecs) - {"cv2", "pil"})
     if unknown or not augment.jpeg_codecs:
         yield f"augment.jpeg_codecs={augment.jpeg_codecs} must name cv2, pil or both"
@@ -59,8 +59,6 @@ def _joint_problems(config: Config) -> Iterator[str]:
     trackers = config.runtime.trackers
     if set(trackers) - {"tensorboard", "wandb"} or len(set(trackers)) < len(trackers):
         yield f"runtime.trackers={trackers} must name tensorboard, wandb or both, once each"
-    if augment.decode == "scaled" and not augment.resize:
-        yield "augment.decode='scaled' needs augment.resize: no pixels are spared without it"
     if optim.schedule != "plateau" and optim.max_epochs == 0:
         yield f"optim.schedule={optim.schedule!r} needs optim.max_epochs"
     if config.task != "eval" and config.data.validation == "none":
@@ -79,8 +77,9 @@ def _joint_problems(config: Config) -> Iterator[str]:
         )
 
 
-def _operation_problems(names: tuple[str, ...]) -> Iterator[str]:
+def _operation_problems(augment: Augment) -> Iterator[str]:
     """Yields what is wrong with augment.operations."""
+    names = augment.operations
     for name in names:
         if name not in OPERATIONS and not is_dotted(name):
             known = ", ".join(OPERATIONS)
@@ -91,6 +90,17 @@ def _operation_problems(names: tuple[str, ...]) -> Iterator[str]:
         yield "augment.operations lacks crop"
     elif "resize" in names[names.index("crop") :]:
         yield "augment.operations: resize stands behind crop"
+    asked = {"resize": "resize", "rescale": "rescale_probability", "blur": "blur_probability",
+             "jpeg": "jpeg_probability", "noise": "noise_probability"}  # fmt: skip
+    for name, option in asked.items():
+        value = getattr(augment, option)
+        if name not in names and value:
+            yield f"augment.{option}={value}, but augment.operations lacks {name}"
+    if augment.decode == "scaled" and (not augment.resize or names[:1] != ("resize",)):
+        yield (
+            "augment.decode='scaled' needs augment.resize as the first of augment.operations: no "
+            "pixels are spared without it"
+        )
 
 
 def _part_problems(optim: Optim, groups: int) -> Iterator[str]:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from jaxdet.config import Augment
+from jaxdet.config.schema import OPERATIONS
 from jaxdet.data import ops
 from jaxdet.data.augment import (
     Blur,
@@ -13,6 +14,7 @@ from jaxdet.data.augment import (
     Resize,
     apply_all,
     published_validation,
+    recipe,
 )
 from jaxdet.data.order import Stream, Streams, random_generator
 
@@ -28,10 +30,10 @@ def applied(operations, image, *, crop):
 
 def sampled(augment, kind, purpose="train"):
     """Returns the operation of a kind on each of many images; None where there is none."""
-    recipe = Recipe(augment)
+    every = Recipe(augment)
     return [
         next(
-            (one for one in recipe.sample(Streams(5, purpose, 0, i)) if isinstance(one, kind)), None
+            (one for one in every.sample(Streams(5, purpose, 0, i)) if isinstance(one, kind)), None
         )
         for i in range(N)
     ]
@@ -202,3 +204,7 @@ def test_every_corner_can_be_drawn():
 def test_random_crop_of_a_smaller_image_is_refused():
     with pytest.raises(ValueError, match="20x10 pixels are less than the crop of 16"):
         applied([Crop(side=16, corner=(0.0, 0.0))], np.zeros((10, 20, 3), np.uint8), crop=16)
+
+
+def test_operations_that_the_schema_names_are_those_there_are():
+    assert tuple(recipe._SAMPLES) == OPERATIONS
