@@ -13,8 +13,8 @@ from jaxdet.data.spectra import SpectrumLoader, Sums, choose_images, choose_side
 from jaxdet.evals.views import make_reader
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Spectrum
-from jaxdet.runtime import signals
-from jaxdet.runtime.watchdog import waited
+from jaxdet.workdir import signals
+from jaxdet.workdir.watchdog import waited
 
 _VERSION = 1  # raise it when the same images begin to give other spectra
 
