@@ -30,7 +30,6 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 SECOND_AFTER = 2.0
 # Letters of a message: one may hold names of any length.
 _LONGEST = 5000
-# What to do about a full disk.
 DISK_ADVICE = "make room and start the same command again"
 
 
