@@ -73,8 +73,9 @@ def _can_go_on(left: Mapping[str, Any] | None, *, asked: Mapping[str, Any], part
         return False
     if other := find_changes(left, asked):
         raise UserError(
-            f"{partial} holds the beginning of a dataset with other settings ({'; '.join(other)}); "
-            "give those again to go on with it, or choose another --root, or remove it"
+            f"{partial} holds the beginning of a dataset with other settings or photographs "
+            f"({'; '.join(other)}): give those of then again to go on with it, or choose another "
+            "--root, or remove it"
         )
     return True
 

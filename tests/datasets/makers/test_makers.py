@@ -139,7 +139,9 @@ def check_other_settings_on_a_beginning_are_refused(method, folder):
     with pytest.raises(KeyboardInterrupt):
         make_dataset(root, settings=settings, say=killed_after(0))
     before = contents(folder)
-    with pytest.raises(UserError, match=r"beginning of .* other settings \(steps: \d+ -> 3\)"):
+    with pytest.raises(
+        UserError, match=r"beginning of .* other settings or photographs \(steps: \d+ -> 3\)"
+    ):
         make_dataset(root, settings=replace(settings, steps=3), say=quiet)
     assert contents(folder) == before
 
