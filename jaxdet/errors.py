@@ -30,6 +30,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 SECOND_AFTER = 2.0
 # Letters of a message: one may hold names of any length.
 _LONGEST = 5000
+DISK_ADVICE = "make room and start the same command again"
 
 
 class UserError(Exception):
@@ -134,8 +135,7 @@ def writing_to(path: os.PathLike[str]) -> Iterator[None]:
         name = os.fspath(path)
         if is_disk_full(error):
             raise DiskFullError(
-                f"{name}: cannot be written, the disk is full; make room and start the same "
-                "command again"
+                f"{name}: cannot be written, the disk is full; {DISK_ADVICE}"
             ) from None
         why = error.strerror or error
         if isinstance(error, FileExistsError) and error.filename:
@@ -166,7 +166,7 @@ def _excepthook(kind: Any, error: BaseException, trace: Any) -> None:
 def guard() -> Iterator[None]:
     """Ends the process with one line and the right status where the body raises one of ours.
 
-    A signal of STOP_SIGNALS ends the body where it is; long work asks `jaxdet.runtime.signals`
+    A signal of STOP_SIGNALS ends the body where it is; long work asks `jaxdet.workdir.signals`
     for a better place. A second one within SECOND_AFTER does not disturb what clears up.
     """
     streams.open_streams()
@@ -219,7 +219,7 @@ def _refusal(error: OSError) -> str:
     """Returns what the system refused, by the name of the file or stream."""
     name = f"{error.filename}: " if error.filename else ""
     if is_disk_full(error):
-        return f"{name}the disk is full; make room and start the same command again"
+        return f"{name}the disk is full; {DISK_ADVICE}"
     gone = isinstance(error, FileNotFoundError)
     advice = "; was it, or its folder, removed while the command ran?" if gone else ""
     return f"{name}{error.strerror or error}{advice}"

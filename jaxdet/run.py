@@ -23,11 +23,13 @@ from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_results
-from jaxdet.runtime import environment, memory, mesh, signals, watchdog
+from jaxdet.runtime import environment, memory, mesh
 from jaxdet.runtime.changes import check_config, find_changes, has_begun, note_changes
 from jaxdet.runtime.compile_cache import use_compile_cache
+from jaxdet.runtime.hangs import watch_run
 from jaxdet.runtime.hosts import are_several, comparing
 from jaxdet.runtime.lock import locked, refuse_if_locked
+from jaxdet.runtime.stopping import leaving_together
 from jaxdet.runtime.trackers import check_installed
 from jaxdet.train.loop import train
 from jaxdet.train.start import (
@@ -37,14 +39,16 @@ from jaxdet.train.start import (
     training_detector,
 )
 from jaxdet.train.weights import describe, restore_variables
+from jaxdet.workdir import signals
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import check_apart, check_writable, read_text, write_json
+from jaxdet.workdir.watchdog import stage
 
 
 def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -> None:
     """Does what `config.task` says in the folder, from where an earlier start of it got to.
 
-    Where nothing moves for `runtime.hang_seconds` the process ends; see `runtime/watchdog.py`.
+    Where nothing moves for `runtime.hang_seconds` the process ends; see `workdir/watchdog.py`.
     What holds for the whole process is up to the caller, before JAX asks for its devices: for
     `runtime.deterministic` that is `make_deterministic`.
 
@@ -59,7 +63,7 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
       Stopped: where a signal asked for the end.
     """
     trust(*dotted_names(config))
-    with watchdog.watch(limit=config.runtime.hang_seconds, folder=workdir):
+    with watch_run(limit=config.runtime.hang_seconds, folder=workdir):
         _run(config, workdir, accept_changes=accept_changes)
 
 
@@ -80,7 +84,7 @@ def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
             write_report([folder.path], folder.report)
         say(f"{workdir}: this run is finished; see {page}")
         return
-    with locked(folder.lock), signals.deferred(), signals.leaving_together():
+    with locked(folder.lock), signals.deferred(), leaving_together():
         with comparing("the run folder") as facts:
             if are_several():
                 facts["what --workdir holds"] = _holder(folder)
@@ -181,14 +185,14 @@ def _holder(folder: RunFolder) -> str:
 def _work(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> None:
     """Trains and evaluates, whatever of it is asked for."""
     if prepared.training is not None:
-        with watchdog.stage("training", slow=True):
+        with stage("training", slow=True):
             train(config, *prepared.training, run=folder, mesh=prepared.devices)
     if config.task == "train":
         say(f"{folder.path}: training is finished")
         if jax.process_index() == 0:
             say(f"report: {write_report([folder.path], folder.report)}")
         return
-    with watchdog.stage("evaluation", slow=True):
+    with stage("evaluation", slow=True):
         _evaluate(config, prepared, folder)
 
 

@@ -13,13 +13,14 @@ import pytest
 from jaxdet import config
 from jaxdet.convert.load import load_weights
 from jaxdet.data.sources import open_root
-from jaxdet.data.store.layout import RECORD, DamagedStoreError, digest_of
+from jaxdet.data.store.layout import RECORD, DamagedStoreError
 from jaxdet.datasets.pack.listing import list_files
 from jaxdet.datasets.pack.store_writer import pack
 from jaxdet.errors import UserError
 from jaxdet.evals.rows import ROW, RowKeeper
 from jaxdet.results import Predictions, read_arrays, read_metrics, read_results
 from jaxdet.workdir.files import read_json
+from jaxdet.workdir.identity import json_sha256
 from tests.conftest import write_images
 from tests.fuzz import build
 from tests.report.runs import predictions
@@ -40,7 +41,7 @@ def sign(store, **changes):
         name: hashlib.sha256((store / name).read_bytes()).hexdigest() for name in about["sha256"]
     }
     del about["digest"]
-    path.write_text(json.dumps({**about, "digest": digest_of(about)}))
+    path.write_text(json.dumps({**about, "digest": json_sha256(about)}))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ The config in a file of somebody else may name any module, and importing one run
 that the user gave in this process are looked up.
 """
 
-import hashlib
 import importlib
 import importlib.util
 import re
@@ -13,6 +12,7 @@ from typing import Any
 
 from jaxdet.config.schema import Config
 from jaxdet.errors import UserError
+from jaxdet.workdir.identity import fingerprint_of
 
 _TRUSTED: set[str] = set()
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
@@ -78,5 +78,5 @@ def look_up_all(config: Config) -> dict[str, str]:
         spec = importlib.util.find_spec(name.partition(":")[0])
         source = Path(spec.origin) if spec and spec.origin else None
         content = source.read_bytes() if source and source.is_file() else b""
-        digests[name] = hashlib.sha256(content).hexdigest()[:16]
+        digests[name] = fingerprint_of(content)
     return digests

@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import hashlib
 import json
 import runpy
 import types
@@ -16,6 +15,7 @@ from jaxdet.config.dotted import dotted_names, trust
 from jaxdet.config.schema import Config
 from jaxdet.errors import UserError
 from jaxdet.ranges import show_value
+from jaxdet.workdir import identity
 
 # Options that say where and how a run goes, not what it computes: left out of the hash.
 _NOT_HASHED = ("runtime.", "checkpoint.on_full_disk", "data.root", "data.train_root", "name")
@@ -109,8 +109,11 @@ def saved_hash(nested: dict[str, Any]) -> str:
 
 
 def _hash(options: dict[str, Any]) -> str:
-    kept = {k: v for k, v in options.items() if not k.startswith(_NOT_HASHED)}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+    return identity.json_sha256(_hashed_options(options))[:16]
+
+
+def _hashed_options(options: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in options.items() if not k.startswith(_NOT_HASHED)}
 
 
 def common_options(config: Config) -> dict[str, Any]:
@@ -120,12 +123,7 @@ def common_options(config: Config) -> dict[str, Any]:
 
 def differences(old: Config, new: Config) -> list[str]:
     """Returns lines `option: old -> new` for every option behind the hash that differs."""
-    before, after = flatten(old), flatten(new)
-    return [
-        f"{key}: {before[key]} -> {after[key]}"
-        for key in before
-        if before[key] != after[key] and not key.startswith(_NOT_HASHED)
-    ]
+    return identity.differences(_hashed_options(flatten(old)), _hashed_options(flatten(new)))
 
 
 def load_file(name: str) -> Any:

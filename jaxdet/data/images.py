@@ -14,6 +14,7 @@ import numpy as np
 from jaxdet.config import Data
 from jaxdet.data import order
 from jaxdet.errors import UserError
+from jaxdet.workdir.identity import fingerprint_of
 
 LABEL_FOLDERS = ("0_real", "1_fake")
 SPLITS = ("train", "val", "test")
@@ -106,8 +107,7 @@ class ImageSet(abc.ABC):
 
         Two sets that differ in any name or place differ here.
         """
-        text = "\n".join(self.ids).encode("utf8", "surrogateescape")
-        return hashlib.sha256(text).hexdigest()[:16]
+        return fingerprint_of("\n".join(self.ids))
 
     @functools.cached_property
     def content_fingerprint(self) -> str:
@@ -116,21 +116,20 @@ class ImageSet(abc.ABC):
         They stand for the pixels there are, as far as seen. Not over times of change: a copy of the
         files has the same.
         """
-        content = self.fingerprint.encode() + self.content_marks()
-        return hashlib.sha256(content).hexdigest()[:16]
+        return fingerprint_of(self.fingerprint.encode() + self.content_marks())
 
     def sampled_fingerprint(self) -> str:
         """Returns 16 hex digits over `content_fingerprint` and the bytes of some of the images.
 
         Sizes and checksums are quick to see; where all images have the same size the bytes tell.
         """
-        hashed = hashlib.sha256(self.content_fingerprint.encode())
+        facts = [self.content_fingerprint.encode()]
         count = _SAMPLED if len(self) else 0
         for index in np.unique(np.linspace(0, len(self) - 1, count).astype(np.int64)):
             with contextlib.suppress(OSError, ValueError):
                 content = self.content(int(index), max_pixels=Data.max_pixels)
-                hashed.update(hashlib.sha256(content).digest())
-        return hashed.hexdigest()[:16]
+                facts.append(hashlib.sha256(content).digest())
+        return fingerprint_of(facts)
 
     def identity(self, compare: str) -> str:
         """Returns 16 hex digits by which scores of an earlier start know their images again.
@@ -141,7 +140,7 @@ class ImageSet(abc.ABC):
         known: dict[str, str] = self.__dict__.setdefault("_identities", {})
         if compare not in known:
             facts = f"{self.content_fingerprint} {self.file_marks(compare)}"
-            known[compare] = hashlib.sha256(facts.encode()).hexdigest()[:16]
+            known[compare] = fingerprint_of(facts)
         return known[compare]
 
 

@@ -3,7 +3,7 @@
 Three hazards of grain 0.2.18 are met here: it reads absl flags that nobody parsed outside
 `absl.app` (google/grain#1361), its worker processes outlive a killed trainer, and where shared
 memory is too small they die of a bus error without a word. A fourth, that it waits for ever for a
-worker that ended with status 0, is left to `runtime/watchdog.py`, which asks here who the workers
+worker that ended with status 0, is left to `workdir/watchdog.py`, which asks here who the workers
 are.
 """
 
@@ -139,7 +139,7 @@ def _dataset(load: Loader, start: int, stop: int, workers: int, kind: str) -> gr
 def _prepare_worker(worker_index: int, worker_count: int) -> None:
     """Prepares a worker process; among others, starts a watch that ends it with its parent.
 
-    grain would leave it running. On SIGUSR2, from `runtime/watchdog.py`, the worker tells where it
+    grain would leave it running. On SIGUSR2, from `workdir/watchdog.py`, the worker tells where it
     is.
 
     Not PR_SET_PDEATHSIG: grain starts workers from helper threads, and that signal fires

@@ -4,14 +4,13 @@ A name that ends in `.png` may be that of a pipe, a device, a link to nowhere, a
 """
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from jaxdet.data.ops.sides import LimitError
 from jaxdet.errors import UserError
-from jaxdet.workdir.files import open_regular
+from jaxdet.workdir.files import open_regular, sha256
 
 # Bytes that no uncompressed pixel exceeds (four channels of 32 bits), and space for metadata, in
 # which some generators keep whole workflows and other pictures.
@@ -57,8 +56,7 @@ def file_mark(path: str | Path, compare: str) -> str:
     """
     try:
         if compare == "bytes":
-            with open_regular(Path(path)) as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return sha256(Path(path))
         status = os.stat(path)
     except (OSError, ValueError):
         return ""

@@ -22,7 +22,7 @@ from jaxdet.results import (
     read_arrays,
     write_arrays,
 )
-from jaxdet.runtime import signals
+from jaxdet.workdir import signals
 
 
 def analyse(

@@ -1,6 +1,5 @@
 """Scores of one set under one view: those in the file where they still hold, or new ones."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from jaxdet.progress import say
 from jaxdet.results import CropScores, Predictions, RunFolder, read_arrays, write_arrays
 from jaxdet.runtime.environment import peak_memory
 from jaxdet.runtime.mesh import put_replicated
+from jaxdet.workdir.identity import fingerprint_of
 
 
 class Engine:
@@ -128,7 +128,7 @@ class Engine:
     def _fingerprint(self, images: ImageSet, view: str) -> str:
         identity = images.identity(self._config.runtime.compare_images)
         facts = f"{self._digest} {identity} {view}"
-        return hashlib.sha256(facts.encode()).hexdigest()[:16]
+        return fingerprint_of(facts)
 
 
 def _counts(predictions: Predictions) -> str:

@@ -4,8 +4,6 @@ Wang et al., CVPR 2020, figure A.1. Unlike a ranking's, they are not picked by t
 sees is what the detector meets.
 """
 
-import hashlib
-
 import numpy as np
 from PIL import Image
 
@@ -15,6 +13,7 @@ from jaxdet.data.images import ImageSet
 from jaxdet.data.pieces import Protocol
 from jaxdet.evals.ranking import read_crops
 from jaxdet.results import Lineup, Predictions
+from jaxdet.workdir.identity import fingerprint_of
 
 _EACH = 20  # of each label
 _SIDE = 96  # pixels of a thumbnail, at most
@@ -51,7 +50,7 @@ def line_up(config: Config, images: ImageSet, predictions: Predictions) -> Lineu
 def lineup_fingerprint(config: Config, predictions: Predictions) -> str:
     """Returns 16 hex digits over what a line-up follows from: scores, crop and seed."""
     facts = f"lineup {predictions.fingerprint} {Protocol.of_run(config).centre} {config.seed}"
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+    return fingerprint_of(facts)
 
 
 def _drawn(config: Config, predictions: Predictions, which: int) -> np.ndarray:

@@ -19,8 +19,8 @@ from jaxdet.evals.rows import RowKeeper, finished_images, gather, make_rows
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.runtime.mesh import one_step_late, own_mesh, put_batch, put_replicated
-from jaxdet.runtime.signals import requested
-from jaxdet.runtime.watchdog import expect_compilation, stage, waited
+from jaxdet.workdir.signals import requested
+from jaxdet.workdir.watchdog import expect_compilation, stage, waited
 
 # Pixels of the images that are read ahead or wait in memory, at about 20 bytes a pixel.
 _AHEAD_PIXELS = 2**25

@@ -16,8 +16,8 @@ from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Predictions
 from jaxdet.runtime.mesh import batch_sharding, one_step_late, put_batch, replicated
-from jaxdet.runtime.signals import StopPoint
-from jaxdet.runtime.watchdog import expect_compilation, stage, waited
+from jaxdet.runtime.stopping import StopPoint
+from jaxdet.workdir.watchdog import expect_compilation, stage, waited
 
 # What of a batch the host needs again, from all hosts.
 _KEPT = ("valid", "sharpness")

@@ -24,7 +24,7 @@ from jaxdet.evals.views import View, further_views, headline
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import say
 from jaxdet.results import Calibration, Condition, Predictions, Results, RunFolder, SetResult
-from jaxdet.runtime import signals
+from jaxdet.workdir import signals
 from jaxdet.workdir.files import write_json
 
 

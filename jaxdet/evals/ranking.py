@@ -3,7 +3,6 @@
 Wang et al., CVPR 2020, figure 6 and A.1.
 """
 
-import hashlib
 from collections.abc import Callable
 
 import jax
@@ -15,6 +14,7 @@ from jaxdet.data.pieces import Protocol
 from jaxdet.evals.views import make_reader
 from jaxdet.models.detector import Variables
 from jaxdet.results import Predictions, Ranked
+from jaxdet.workdir.identity import fingerprint_of
 
 # In the order in which they take their images, where a set is too small for all.
 _PERCENTILES = (0, 100, 50, 25, 75)
@@ -75,7 +75,7 @@ def rank(
 def ranking_fingerprint(config: Config, predictions: Predictions, weights: str) -> str:
     """Returns 16 hex digits over what a ranking follows from: scores, weights and crop."""
     facts = f"ranking {predictions.fingerprint} {weights} {Protocol.of_run(config).centre}"
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+    return fingerprint_of(facts)
 
 
 def pick(logit: np.ndarray, label: np.ndarray, *, which: int) -> list[tuple[int, str]]:

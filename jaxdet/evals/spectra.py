@@ -1,6 +1,5 @@
 """The average spectra of a set, real and fake."""
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +12,9 @@ from jaxdet.data.spectra import SpectrumLoader, Sums, choose_images, choose_side
 from jaxdet.evals.views import make_reader
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Spectrum
-from jaxdet.runtime import signals
-from jaxdet.runtime.watchdog import waited
+from jaxdet.workdir import signals
+from jaxdet.workdir.identity import fingerprint_of
+from jaxdet.workdir.watchdog import waited
 
 _VERSION = 1  # raise it when the same images begin to give other spectra
 
@@ -45,7 +45,7 @@ def spectrum_fingerprint(config: Config, images: ImageSet) -> str:
     settings = f"{config.evaluation.spectrum_images} {config.eval_crop}"
     identity = images.identity(config.runtime.compare_images)
     facts = f"spectrum {_VERSION} {identity} {settings}"
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+    return fingerprint_of(facts)
 
 
 def _total(config: Config, loader: SpectrumLoader) -> Sums:

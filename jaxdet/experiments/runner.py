@@ -15,9 +15,9 @@ from jaxdet.progress import say
 from jaxdet.report import write_report
 from jaxdet.results import RunFolder, read_results
 from jaxdet.run import run
-from jaxdet.runtime import signals
 from jaxdet.runtime.distributed import join_seconds
 from jaxdet.runtime.hosts import comparing
+from jaxdet.workdir import signals
 
 
 def run_rows(

@@ -7,7 +7,6 @@ now (`file_mark`): scores of files that were replaced are no scores of these inp
 
 import bisect
 import dataclasses
-import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from jaxdet.data.regular import file_mark
 from jaxdet.errors import UserError
 from jaxdet.predict.columns import ParquetRows, check_column, count_rows, named_files
 from jaxdet.predict.files import Input, find_files, find_images
+from jaxdet.workdir.identity import fingerprint_of
 
 _PARQUET = ".parquet files, which --column asks for"
 
@@ -70,7 +70,7 @@ class ImageFiles:
         found, self.left_aside = find_images(paths)
         self._paths = sorted(set(map(str, found)), key=os.fsencode)
         self.compare = compare
-        self.digest = _digest(os.fsencode(path) for path in _marked(self._paths, compare))
+        self.digest = fingerprint_of(_marked(self._paths, compare))
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -112,7 +112,7 @@ class ParquetColumn:
         self.compare = compare
         named = (name for path in self._paths for name in named_files(path, column))
         marks = _marked(itertools.chain(self._paths, named), compare)
-        self.digest = _digest(os.fsencode(mark) for mark in itertools.chain([column], marks))
+        self.digest = fingerprint_of(itertools.chain([os.fsencode(column) + b"\0"], marks))
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -150,12 +150,5 @@ def _is_parquet(name: str) -> bool:
     return not is_hidden(name) and name.lower().endswith(".parquet")
 
 
-def _marked(paths: Iterable[str], compare: str) -> Iterator[str]:
-    return (f"{path}\0{file_mark(path, compare)}" for path in paths)
-
-
-def _digest(names: Iterable[bytes]) -> str:
-    hashed = hashlib.sha256()
-    for name in names:
-        hashed.update(name + b"\0")
-    return hashed.hexdigest()[:16]
+def _marked(paths: Iterable[str], compare: str) -> Iterator[bytes]:
+    return (os.fsencode(f"{path}\0{file_mark(path, compare)}\0") for path in paths)

@@ -15,14 +15,22 @@ import jax
 import orbax.checkpoint as ocp
 
 from jaxdet.data.names import check_utf8
-from jaxdet.errors import DiskFullError, RunFailedError, UserError, first_line, writing_to
+from jaxdet.errors import (
+    DISK_ADVICE,
+    DiskFullError,
+    RunFailedError,
+    UserError,
+    first_line,
+    writing_to,
+)
 from jaxdet.progress import say
-from jaxdet.runtime import room, steps
+from jaxdet.runtime import steps
 from jaxdet.runtime.hosts import agreed, meet
 from jaxdet.runtime.layouts import as_saved
 from jaxdet.runtime.manifest import Manifest, Ranks, is_sealed, seal
 from jaxdet.runtime.quiet import hush_orbax
 from jaxdet.runtime.sound import SoundSteps
+from jaxdet.workdir import disk_space
 
 __all__ = ["Checkpoints", "Ranks", "Restored"]
 
@@ -55,7 +63,7 @@ class Checkpoints:
         keep_latest: int,
         ranks: tuple[str, ...],
         read_only: bool = False,
-        wait_for_room: bool = False,
+        wait_for_space: bool = False,
         config_hash: str = "",
         commit: str = "",
     ):
@@ -69,14 +77,14 @@ class Checkpoints:
           keep_latest: how many of the newest steps stay.
           ranks: names of the ranks, the best step by each of which stays.
           read_only: change nothing, whatever is found.
-          wait_for_room: on a full disk wait for room instead of ending the run. Each save then
+          wait_for_space: on a full disk wait for space instead of ending the run. Each save then
             returns when it is on disk, since only then the state is still there to be saved again.
           config_hash: for the manifests.
           commit: for the manifests.
         """
         check_utf8(folder, "checkpoints")
         self._folder, self._keep_latest, self._rank_names = folder, keep_latest, ranks
-        self._waits = wait_for_room
+        self._waits = wait_for_space
         self._about = {"config_hash": config_hash, "commit": commit}
         self._sound = SoundSteps(folder, old_ranks=self._old_ranks)
         self._checkpointer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
@@ -131,31 +139,31 @@ class Checkpoints:
         """
         self.wait()
         while not self._is_begun(step, state, host, ranks):
-            room.pause()
+            disk_space.pause()
 
-    def make_room(self, state: Any, *, what: str = "a checkpoint") -> None:
-        """Sees that there is room for another checkpoint, or waits for it.
+    def ensure_space(self, state: Any, *, what: str = "a checkpoint") -> None:
+        """Checks that there is disk space for another checkpoint, or waits for it.
 
         Raises:
           RunFailedError: where there is none, and waiting was not asked for.
         """
         found = steps.manifests(self._folder)
         sizes = (found[max(found)].bytes,) if found else _sizes(state)
-        needed = room.with_slack(sum(sizes))
+        needed = disk_space.with_slack(sum(sizes))
 
-        def is_room() -> bool:
-            return agreed(room.free_bytes(self._folder) >= needed)
+        def is_enough() -> bool:
+            return agreed(disk_space.free_bytes(self._folder) >= needed)
 
-        if is_room():
+        if is_enough():
             return
-        line = f"{self._folder}: no room for {what}, {room.shortage(self._folder, needed)}"
+        line = f"{self._folder}: no room for {what}, {disk_space.shortage(self._folder, needed)}"
         if not self._waits:
-            raise DiskFullError(f"{line}; {_kept(found)}{room.ADVICE}")
-        room.wait_for(is_room, line)
+            raise DiskFullError(f"{line}; {_kept(found)}{DISK_ADVICE}")
+        disk_space.wait_for(is_enough, line)
 
     def _is_begun(self, step: int, state: Any, host: dict[str, Any], ranks: Ranks | None) -> bool:
-        """Begins a save, and where room is waited for ends it; False where that was in vain."""
-        self.make_room(state, what=f"checkpoint {step}")
+        """Begins a save, and ends it where space is waited for; False where that was in vain."""
+        self.ensure_space(state, what=f"checkpoint {step}")
         try:
             self._begin(step, state, host, ranks)
             if self._waits:
@@ -225,8 +233,8 @@ class Checkpoints:
             steps.clear_failed(self._path(step))
         what = f"{self._folder}: checkpoint {step} cannot be written"
         kept = _kept(steps.manifests(self._folder))
-        if room.is_full(error):
-            return DiskFullError(f"{what}, the disk is full; {kept}{room.ADVICE}")
+        if disk_space.is_full(error):
+            return DiskFullError(f"{what}, the disk is full; {kept}{DISK_ADVICE}")
         return RunFailedError(f"{what}: {first_line(error)}; {kept}".removesuffix("; "))
 
     def latest_step(self) -> int | None:

@@ -1,7 +1,6 @@
 """What a run ran on: written to `env.json` so that a number can be traced."""
 
 import datetime
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
+
+from jaxdet.workdir.identity import fingerprint_of
 
 _PACKAGES = ("jaxdet", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
              "pillow", "scipy")  # fmt: skip
@@ -39,10 +40,10 @@ def describe() -> dict[str, Any]:
 def code() -> str:
     """Returns a digest of jaxdet's code, which a copy without a commit has, too."""
     root = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+    return fingerprint_of(
+        path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes()
+        for path in sorted(root.rglob("*.py"))
+    )
 
 
 def software() -> dict[str, Any]:

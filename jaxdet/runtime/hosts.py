@@ -17,7 +17,7 @@ from jax._src import distributed  # the store's client has no public name
 from jax.experimental import multihost_utils
 
 from jaxdet.errors import RunFailedError, UserError
-from jaxdet.runtime import watchdog
+from jaxdet.workdir import watchdog
 
 ENDED = (
     "another process of this run has most likely ended; see what that one says, then start the "

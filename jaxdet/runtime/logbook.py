@@ -7,8 +7,8 @@ from pathlib import Path
 import jax
 
 from jaxdet.results import read_metrics
-from jaxdet.runtime.room import keep_trying
 from jaxdet.runtime.trackers import Trackers
+from jaxdet.workdir.disk_space import keep_trying
 from jaxdet.workdir.files import append_line, write_bytes
 
 
@@ -21,7 +21,7 @@ class Logbook:
         *,
         keep_to_step: int,
         validated: bool = True,
-        wait_for_room: bool = False,
+        wait_for_space: bool = False,
         trackers: Trackers | None = None,
     ):
         """Opens the file for going on after a step: later lines, of lost work, are cut off.
@@ -30,7 +30,7 @@ class Logbook:
           path: the file; it need not be there.
           keep_to_step: the last step whose lines stay.
           validated: whether this step's validation is behind the run too, and its line is kept.
-          wait_for_room: on a full disk wait for room instead of ending the run.
+          wait_for_space: on a full disk wait for space instead of ending the run.
           trackers: are given each line, too.
         """
         self._trackers = trackers
@@ -38,17 +38,17 @@ class Logbook:
         if not validated:
             lost = [x for x in kept if x["step"] == keep_to_step and "val/accuracy" in x]
             kept = [line for line in kept if line not in lost]
-        self._path, self._waits = path, wait_for_room
+        self._path, self._waits = path, wait_for_space
         self._writes = jax.process_index() == 0
         if self._writes:
             content = "".join(json.dumps(line) + "\n" for line in kept).encode()
-            keep_trying(lambda: write_bytes(path, content), path, wait=wait_for_room)
+            keep_trying(lambda: write_bytes(path, content), path, wait=wait_for_space)
 
     def write(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
         """Adds a line, by the first of several processes. On disk when the call returns.
 
         Raises:
-          DiskFullError: where there is no room and waiting was not asked for.
+          DiskFullError: where the disk is full and waiting was not asked for.
         """
         if not self._writes:
             return

@@ -6,9 +6,7 @@ they are read back, by the process that wrote them.
 """
 
 import dataclasses
-import hashlib
 import itertools
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from jaxdet.errors import UserError
 from jaxdet.results import step_number
 from jaxdet.workdir.drafts import sync_folder
 from jaxdet.workdir.files import check_regular, read_json, sha256, within, write_json
+from jaxdet.workdir.identity import json_sha256
 
 SCHEMA_VERSION = 1
 NAME = "manifest.json"
@@ -62,7 +61,7 @@ def seal(
     files = {name: (path.stat().st_size, sha256(path)) for name, path in _files(folder)}
     manifest = Manifest(step=step, ranks=ranks, config_hash=config_hash, commit=commit, files=files)
     content = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(manifest)}
-    write_json(folder / NAME, {**content, "sha256": _sum(content)})
+    write_json(folder / NAME, {**content, "sha256": json_sha256(content)})
     sync_folder(folder)
     return manifest
 
@@ -81,7 +80,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     try:
         content = read_json(within(folder, NAME))
-        whole = content.pop("sha256") == _sum(content)
+        whole = content.pop("sha256") == json_sha256(content)
         is_newer = content.pop("schema_version") != SCHEMA_VERSION
         manifest = None if is_newer else _from_json(content)
     except (UserError, ValueError, KeyError, TypeError, AttributeError):
@@ -140,10 +139,6 @@ def _from_json(content: dict[str, Any]) -> Manifest:
     if not all(isinstance(number, int | float) for number in numbers):
         raise TypeError(numbers)
     return manifest
-
-
-def _sum(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _files(folder: Path) -> list[tuple[str, Path]]:

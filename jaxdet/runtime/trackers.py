@@ -5,7 +5,6 @@ while the run trains is left out from then on, and the run logs why.
 """
 
 import contextlib
-import hashlib
 import importlib
 import importlib.util
 import os
@@ -21,6 +20,7 @@ from jaxdet.errors import MissingLibraryError, first_line
 from jaxdet.progress import say
 from jaxdet.results import RunFolder
 from jaxdet.workdir.files import read_text
+from jaxdet.workdir.identity import fingerprint_of
 
 
 class Tracker(Protocol):
@@ -107,7 +107,7 @@ class _Wandb:
         del step
         wandb = importlib.import_module("wandb")
         # All starts of a run are one run there, too.
-        identity = hashlib.sha256(read_text(run.env).encode()).hexdigest()[:16]
+        identity = fingerprint_of(read_text(run.env))
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "jaxdet"),
             name=run.path.name,

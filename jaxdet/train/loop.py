@@ -34,9 +34,8 @@ from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.hosts import are_several, comparing
 from jaxdet.runtime.logbook import Logbook
 from jaxdet.runtime.mesh import put_batch
-from jaxdet.runtime.signals import StopPoint
+from jaxdet.runtime.stopping import StopPoint
 from jaxdet.runtime.trackers import Trackers
-from jaxdet.runtime.watchdog import stage
 from jaxdet.train import schedule
 from jaxdet.train.measure import measure_inputs
 from jaxdet.train.nonfinite import NonFinite
@@ -47,6 +46,7 @@ from jaxdet.train.step import TrainStep, make_train_step
 from jaxdet.train.unvalidated import find_unvalidated, save_unvalidated
 from jaxdet.train.weights import digest, open_checkpoints
 from jaxdet.train.window import Recorder, Window
+from jaxdet.workdir.watchdog import stage
 
 # More batches than any run has: the plateau rule, not a count, ends a run.
 _ENDLESS = 2**31 - 1
@@ -160,14 +160,14 @@ class Trainer:
             self.run.metrics,
             keep_to_step=position.step,
             validated=stopped is None,
-            wait_for_room=self.config.checkpoint.on_full_disk == "wait",
+            wait_for_space=self.config.checkpoint.on_full_disk == "wait",
             trackers=self.trackers,
         )
         if stopped is not None:
             return self.finish_epoch(position)
         if not schedule.is_over(self.config, position.plateau, epochs_done=position.epoch):
             # Told now rather than after the hours before the first save.
-            self.checkpoints.make_room(position.state)
+            self.checkpoints.ensure_space(position.state)
         return position
 
     def _saved_step(self) -> int | None:

@@ -10,7 +10,7 @@ from jaxdet.data.pipeline import open_batches
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.runtime.mesh import batch_sharding, put_batch, put_replicated, replicated
-from jaxdet.runtime.watchdog import waited
+from jaxdet.workdir.watchdog import waited
 
 
 def measure_inputs(

@@ -12,9 +12,9 @@ from jax.sharding import Mesh
 from jaxdet.models.detector import Detector
 from jaxdet.runtime.layouts import as_stepped, stepped
 from jaxdet.runtime.mesh import batch_sharding, replicated
-from jaxdet.runtime.watchdog import expect_compilation
 from jaxdet.train.state import TrainState
 from jaxdet.train.step_functions import Differentiated, Scalars, StepFunctions
+from jaxdet.workdir.watchdog import expect_compilation
 
 TrainStep = Callable[[TrainState, jax.Array, jax.Array, float], tuple[TrainState, Scalars]]
 

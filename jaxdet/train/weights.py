@@ -181,7 +181,7 @@ def open_checkpoints(
         keep_latest=config.checkpoint.keep_latest,
         ranks=RANKS,
         read_only=read_only,
-        wait_for_room=config.checkpoint.on_full_disk == "wait",
+        wait_for_space=config.checkpoint.on_full_disk == "wait",
         config_hash=schema.config_hash(config),
         commit="" if read_only else environment.commit(),
     )

@@ -8,8 +8,8 @@ import numpy as np
 
 from jaxdet import metrics
 from jaxdet.data.loaders import Batch
-from jaxdet.runtime.watchdog import stage
 from jaxdet.train.nonfinite import NonFinite, Update
+from jaxdet.workdir.watchdog import stage
 
 
 class Recorder(Protocol):

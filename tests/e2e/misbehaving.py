@@ -24,7 +24,7 @@ from jaxdet.evals.engine import Engine
 from jaxdet.evals.views import headline
 from jaxdet.models.detector import get_detector
 from jaxdet.results import RunFolder
-from jaxdet.runtime import watchdog
+from jaxdet.runtime.hangs import watch_run
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.loop import train
 from jaxdet.train.start import initial_variables
@@ -75,7 +75,7 @@ def main(data, run, part, how, kind, seconds):
         train_set = spoilt(train_set, how)
     else:
         val_set = spoilt(val_set, how)
-    with guard(), watchdog.watch(limit=config.runtime.hang_seconds, folder=folder.path):
+    with guard(), watch_run(limit=config.runtime.hang_seconds, folder=folder.path):
         if part in ("training", "validation"):
             train(config, train_set, val_set, run=folder, mesh=mesh)
             return

@@ -11,12 +11,12 @@ from jaxdet import config
 from jaxdet.config import Data
 from jaxdet.convert.load import load_weights
 from jaxdet.data.sources import open_root
-from jaxdet.data.store.layout import digest_of
 from jaxdet.datasets.verify.store import verify_store
 from jaxdet.evals.rows import RowKeeper, finished_images
 from jaxdet.report import conditions, latex, markdown, papers, tables
 from jaxdet.report.contents import read_contents
 from jaxdet.report.page import page_html
+from jaxdet.workdir.identity import json_sha256
 from tests.fuzz import mutate
 from tests.fuzz.samples import sound
 
@@ -111,7 +111,7 @@ def _renew(kind, folder, name):
         about.pop("digest", None)
         if name != "store.json":
             about["sha256"][name] = digest
-        about["digest"] = digest_of(about)
+        about["digest"] = json_sha256(about)
     about_file.write_text(json.dumps(about))
 
 

@@ -39,7 +39,7 @@ def test_on_a_full_disk_a_line_is_there_whole_or_not_at_all(disk):
 
 def test_a_line_waits_for_room_where_asked(disk, capsys):
     path = disk / "metrics.jsonl"
-    book = Logbook(path, keep_to_step=0, wait_for_room=True)
+    book = Logbook(path, keep_to_step=0, wait_for_space=True)
     ballast = tmpfs.fill(disk)
     room = threading.Timer(0.3, ballast.unlink)
     room.start()

@@ -31,6 +31,7 @@ from jaxdet.results import RunFolder
 from jaxdet.runtime.changes import note_changes
 from jaxdet.runtime.manifest import DamagedError, seal, verify
 from jaxdet.workdir.files import append_line, is_step, sha256, within
+from jaxdet.workdir.identity import json_sha256
 from tests.fuzz.samples import sound
 
 KINDS = ("pipe", "socket", "folder", "device", "dead link", "link out")  # the last three are links
@@ -218,9 +219,7 @@ def test_a_step_that_lists_files_elsewhere_is_damaged(tmp_path):
     for name in ("../theirs", str(tmp_path / "theirs"), "state/../../theirs"):
         other = {**content, "files": {name: list(content["files"]["state/d"])}}
         del other["sha256"]
-        from jaxdet.runtime import manifest
-
-        text = json.dumps({**other, "sha256": manifest._sum(other)})
+        text = json.dumps({**other, "sha256": json_sha256(other)})
         (tmp_path / "7/manifest.json").write_text(text)
         with pytest.raises(DamagedError, match="leads out of its folder"):
             verify(tmp_path / "7")

@@ -1,8 +1,6 @@
 """What the files of a packed store hold."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.errors import UserError
 from jaxdet.workdir.files import LARGEST_LISTING, check_schema, read_json, within
+from jaxdet.workdir.identity import json_sha256
 
 SCHEMA_VERSION = 1
 KIND = "jaxdet-store"
@@ -83,7 +82,7 @@ def read_about(paths: StorePaths) -> dict[str, Any]:
     version = about.get("schema_version")
     check_schema(paths.about, version, known=SCHEMA_VERSION, advice=", or pack it again")
     # The digest is for damage; whoever makes a store by hand gives it one.
-    if about.pop("digest", None) != digest_of(about) or not _is_whole(about):
+    if about.pop("digest", None) != json_sha256(about) or not _is_whole(about):
         raise DamagedStoreError(f"{paths.about}: is not as it was written; pack the store again")
     return about
 
@@ -113,9 +112,3 @@ def is_label_path(path: str) -> bool:
     first, *between, last = path.split("/") if "/" in path else ("", "")
     odd = any(step in ("", ".", "..") or "\0" in step for step in between)
     return first in SPLITS and last in LABEL_FOLDERS and not odd
-
-
-def digest_of(about: Mapping[str, Any]) -> str:
-    """Returns the SHA-256 of what `store.json` holds, whatever its formatting."""
-    text = json.dumps(about, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -2,15 +2,15 @@
 
 import hashlib
 import os
-import shutil
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from jaxdet.datasets.fetch.archive import Archive, Member
 from jaxdet.datasets.fetch.members import Placed
-from jaxdet.errors import RunFailedError, UserError
+from jaxdet.errors import DISK_ADVICE, RunFailedError, UserError
 from jaxdet.progress import ProgressLine, size_text
+from jaxdet.workdir.disk_space import free_bytes
 from jaxdet.workdir.drafts import clear_leftovers, replacing
 from jaxdet.workdir.files import open_regular
 
@@ -49,16 +49,11 @@ def unpack(
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Does nothing where the disk has room for so many bytes.
-
-    Raises:
-      RunFailedError: where it has not.
-    """
-    free = shutil.disk_usage(folder).free
+    """Raises RunFailedError unless the disk has space for so many bytes."""
+    free = free_bytes(folder)
     if needed > free:
         raise RunFailedError(
-            f"{folder}: {size_text(needed)} are needed, {size_text(free)} are free; make room and "
-            "start the same command again"
+            f"{folder}: {size_text(needed)} are needed, {size_text(free)} are free; {DISK_ADVICE}"
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from jaxdet.errors import UserError, writing_to
 from jaxdet.workdir.drafts import clear_leftovers, publish
 from jaxdet.workdir.files import is_empty_folder, read_json, within, write_json
+from jaxdet.workdir.identity import differences
 from jaxdet.workdir.lock import claimed
 
 RECORD = "synth.json"  # also the mark by which a folder is known as ours
@@ -70,12 +71,20 @@ def is_finished(folder: Path) -> bool:
 def _can_go_on(left: Mapping[str, Any] | None, *, asked: Mapping[str, Any], partial: Path) -> bool:
     if left is None or "settings" not in left:  # the built-in dataset keeps nothing to go on from
         return False
-    if any(left.get(key) != value for key, value in asked.items()):
+    if other := find_changes(left, asked):
         raise UserError(
-            f"{partial} holds the beginning of a dataset with other settings or photographs: "
-            "give those again to go on with it, or choose another --root, or remove it"
+            f"{partial} holds the beginning of a dataset with other settings or photographs "
+            f"({'; '.join(other)}): give those of then again to go on with it, or choose another "
+            "--root, or remove it"
         )
     return True
+
+
+def find_changes(record: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Returns what of a dataset is not as asked: settings `name: old -> new`, the rest by name."""
+    then = record["settings"] if isinstance(record["settings"], dict) else {}
+    others = [key for key in asked if key != "settings" and record.get(key) != asked[key]]
+    return differences(then, asked["settings"]) + others
 
 
 def _empty(folder: Path) -> None:

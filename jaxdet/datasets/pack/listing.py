@@ -2,14 +2,15 @@
 
 import dataclasses
 import functools
-import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from jaxdet.config import Data
 from jaxdet.data.folder import load_sets, look_at_layout
 from jaxdet.data.regular import listing, read_image_file, reason
 from jaxdet.errors import UserError
+from jaxdet.workdir.identity import fingerprint_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Listing:
         Raises:
           UserError: where a file went away.
         """
-        digest = hashlib.sha256()
+        return fingerprint_of(self._marks())
+
+    def _marks(self) -> Iterator[bytes]:
         for folder, name in self.files:
             path = f"{self.folders[folder]}/{name}"
             try:
@@ -37,8 +40,7 @@ class Listing:
             except OSError as error:
                 raise UserError(f"{self.root}/{path}: {error.strerror}") from None
             line = f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"
-            digest.update(line.encode("utf8", "surrogateescape"))
-        return digest.hexdigest()[:16]
+            yield line.encode("utf8", "surrogateescape")
 
 
 def list_files(src: Path) -> Listing:

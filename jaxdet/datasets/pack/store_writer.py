@@ -12,15 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdet.data.store.layout import (
-    KIND,
-    RECORD,
-    SCHEMA_VERSION,
-    StorePaths,
-    digest_of,
-    is_store,
-    read_about,
-)
+from jaxdet.data.store.layout import KIND, RECORD, SCHEMA_VERSION, StorePaths, is_store, read_about
 from jaxdet.datasets.pack.draft import Draft, npy
 from jaxdet.datasets.pack.encode import encode, header_of, may_be_raw
 from jaxdet.datasets.pack.listing import Listing, content_to_pack, list_files, set_of
@@ -29,6 +21,7 @@ from jaxdet.progress import ProgressLine
 from jaxdet.streams import printable
 from jaxdet.workdir.drafts import replacing
 from jaxdet.workdir.files import check_apart, is_empty_folder, sha256, write_bytes, write_json
+from jaxdet.workdir.identity import json_sha256
 from jaxdet.workdir.lock import claimed
 
 # A shard is closed when it has this many bytes: what a stopped start does again.
@@ -198,4 +191,4 @@ def _finish(listing: Listing, paths: StorePaths, records: np.ndarray, sizes: Ite
         "losses": listing.losses,
         "sha256": {path.name: sha256(path) for path in (paths.index, paths.names)},
     }
-    write_json(paths.about, {**about, "digest": digest_of(about)})
+    write_json(paths.about, {**about, "digest": json_sha256(about)})

@@ -139,7 +139,9 @@ def check_other_settings_on_a_beginning_are_refused(method, folder):
     with pytest.raises(KeyboardInterrupt):
         make_dataset(root, settings=settings, say=killed_after(0))
     before = contents(folder)
-    with pytest.raises(UserError, match=r"beginning of a dataset with other settings"):
+    with pytest.raises(
+        UserError, match=r"beginning of .* other settings or photographs \(steps: \d+ -> 3\)"
+    ):
         make_dataset(root, settings=replace(settings, steps=3), say=quiet)
     assert contents(folder) == before
 
@@ -177,7 +179,7 @@ def check_finished_it_is_left_alone(method, root):
     told, before = [], contents(root)
     make_dataset(root, settings=TINY[method], say=told.append)
     assert told == [f"{root}: already there"]
-    with pytest.raises(UserError, match=r"other settings.*width 4 not 5"):
+    with pytest.raises(UserError, match=r"other settings.*width: 4 -> 5"):
         make_dataset(root, settings=replace(TINY[method], width=5), say=quiet)
     assert contents(root) == before
 

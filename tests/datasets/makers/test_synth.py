@@ -87,7 +87,7 @@ def test_started_again_it_does_nothing(made):
 
 def test_other_settings_on_the_same_folder_are_refused(made):
     before = contents(made)
-    with pytest.raises(UserError, match=r"other settings.*seed 0 not 7"):
+    with pytest.raises(UserError, match=r"other settings.*seed: 0 -> 7"):
         synthesise(made, settings=replace(TINY, seed=7), say=quiet)
     assert contents(made) == before
 

@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[2]
 HEAD = """
 import sys, time
 from pathlib import Path
-from jaxdet.runtime import watchdog
+from jaxdet.workdir import watchdog
 folder = Path(sys.argv[1])
 """
 

@@ -1,16 +1,14 @@
-"""Room on the disk: seen before a checkpoint is written, and waited for where that is wanted."""
+"""Checks disk space before a checkpoint is written, and waits for it where that is wanted."""
 
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxdet.errors import DiskFullError, is_disk_full
+from jaxdet.errors import DISK_ADVICE, DiskFullError, is_disk_full
 from jaxdet.progress import say, size_text
-from jaxdet.runtime import signals
-from jaxdet.runtime.watchdog import stage
-
-ADVICE = "make room and start the same command again"
+from jaxdet.workdir import signals
+from jaxdet.workdir.watchdog import stage
 
 _WAITING = "waiting for room (checkpoint.on_full_disk=wait)"
 # Seconds between two looks at a full disk.
@@ -28,8 +26,8 @@ def free_bytes(path: Path) -> int:
     """Returns the disk space that this user may still fill, bytes; the path need not exist yet."""
     while not path.exists():
         path = path.parent
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
+    there = os.statvfs(path)
+    return there.f_bavail * there.f_frsize
 
 
 def pause() -> None:
@@ -39,15 +37,15 @@ def pause() -> None:
       Stopped: where a signal asks for the end.
     """
     signals.check()
-    # A sign of life, each time: to wait for room is not to hang.
+    # A sign of life, each time: to wait for disk space is not to hang.
     with stage("waiting for room on the disk"):
         time.sleep(_POLL)
 
 
-def wait_for(is_room: Callable[[], bool], line: str) -> None:
-    """Says the line once and returns when there is room, or a signal asks for the end."""
+def wait_for(is_enough: Callable[[], bool], line: str) -> None:
+    """Logs the line once and returns when there is enough, or a signal asks for the end."""
     say(f"{line}; {_WAITING}")
-    while not is_room():
+    while not is_enough():
         pause()
     say("there is room again; going on")
 
@@ -58,7 +56,7 @@ def keep_trying(write: Callable[[], None], path: Path, *, wait: bool) -> None:
     Raises:
       DiskFullError: where `wait` is false.
     """
-    told = False
+    logged = False
     while True:
         try:
             return write()
@@ -67,10 +65,10 @@ def keep_trying(write: Callable[[], None], path: Path, *, wait: bool) -> None:
                 raise
         line = f"{path}: cannot be written, the disk is full"
         if not wait:
-            raise DiskFullError(f"{line}; {ADVICE}")
-        if not told:
+            raise DiskFullError(f"{line}; {DISK_ADVICE}")
+        if not logged:
             say(f"{line}; {_WAITING}")
-        told = True
+        logged = True
         pause()
 
 

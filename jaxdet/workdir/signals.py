@@ -1,9 +1,9 @@
 """Signals as requests: a long work ends at its next good place, with all it has done on disk.
 
 `errors.guard` alone ends a command wherever a signal finds it. Within `deferred` the first signal
-is noted, and the work looks at `requested` (or a `StopPoint`, where several processes must end
-together) between two steps; a second signal ends the process at once. Signals within SECOND_AFTER
-seconds of the first are the same request.
+is noted, and the work looks at `requested` between two steps (where several processes must end
+together, at a `StopPoint` of `runtime/stopping.py`); a second signal ends the process at once.
+Signals within SECOND_AFTER seconds of the first are the same request.
 """
 
 import contextlib
@@ -14,13 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jax.sharding import Mesh
-
 from jaxdet.errors import SECOND_AFTER, STOP_SIGNALS, Stopped, repeats_request
-from jaxdet.runtime.mesh import put_batch, replicated
 
 # Signals are the process's, and so is what is known of them.
 _received: list[int] = []
@@ -49,17 +43,6 @@ def deferred() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-@contextlib.contextmanager
-def leaving_together() -> Iterator[None]:
-    """Shuts all processes of a run down together: none takes the end of another for a failure."""
-    try:
-        yield
-    except Stopped as stop:
-        if stop.together and jax.process_count() > 1:
-            jax.distributed.shutdown()
-        raise
-
-
 def requested() -> int:
     """Returns the signal that asks for the end, 0 where none does."""
     return _received[0] if _received else 0
@@ -73,36 +56,6 @@ def check(done: str = "") -> None:
     """
     if requested():
         raise Stopped(requested(), done)
-
-
-class StopPoint:
-    """Lets all processes of a run end together, between two of their steps.
-
-    One process just looks at `requested`. Several agree by a maximum over their devices, which is
-    fetched one step late so that nobody waits for it: they end at most a step later.
-    """
-
-    def __init__(self, mesh: Mesh):
-        """Takes the devices of all processes."""
-        self._mesh = mesh
-        self._waiting: jax.Array | None = None
-        self._most = jax.jit(jnp.max, out_shardings=replicated(mesh))
-
-    def reached(self) -> int:
-        """Returns the signal that asks for the end, the same on all processes; 0 where none does.
-
-        Every process calls this after each of its steps.
-        """
-        if jax.process_count() == 1:
-            return requested()
-        waiting, self._waiting = self._waiting, self._ask()
-        return 0 if waiting is None else int(jax.device_get(waiting))
-
-    def _ask(self) -> jax.Array:
-        mine = sum(d.process_index == jax.process_index() for d in self._mesh.devices.flat)
-        signums = np.full(mine, requested(), np.int32)
-        most: jax.Array = self._most(put_batch(self._mesh, {"signum": signums})["signum"])
-        return most
 
 
 def _note(signum: int, frame: object) -> None:

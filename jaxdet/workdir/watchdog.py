@@ -1,10 +1,10 @@
 """Ends a run in which nothing moves, with a diagnosis, instead of waiting for ever.
 
 The parts of a run name what they are at (`stage`, `waited`); a thread looks on. Each change of
-the stage is a sign of life, and so is JAX's compiler at work, which gets an hour at least. Where
-there is none for `runtime.hang_seconds`, the thread tells which stage it was, for how long, what
-the worker processes do and where all threads are, on stderr and in `hang.txt` of the run folder,
-and ends the process with status 124.
+the stage is a sign of life, and so is a compilation, which gets an hour at least. Where there is
+none for `runtime.hang_seconds`, the thread reports which stage it was, for how long, what the
+worker processes do and where all threads are, on stderr and in `hang.txt` of the run folder, and
+ends the process with status 124.
 
 There is one run in a process, and it may wait anywhere: so the watch is one of the process, and
 `stage` does nothing where there is none. Time in which the process is stopped (Ctrl-Z, SLURM's
@@ -19,16 +19,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeVar
 
-import jax
-
-from jaxdet.data.pipeline import worker_processes
-from jaxdet.runtime.backstop import Backstop
 from jaxdet.streams import printable
+from jaxdet.workdir.backstop import Backstop
 from jaxdet.workdir.drafts import replacing
 
 # The status of a run that hung, as timeout(1) has it.
@@ -45,38 +42,37 @@ _WORKER_SECONDS = 0.5
 _FILE_SECONDS = 10.0
 # By how much later than the thread the backstop ends the process.
 _MARGIN_SECONDS = 5.0
-_TRACE_EVENT = "/jax/core/compile/jaxpr_trace_duration"
-_COMPILED_EVENT = "/jax/core/compile/backend_compile_duration"
 
 Item = TypeVar("Item")
+# The worker processes of the input by their id, those that have ended too.
+Workers = dict[int, BaseProcess]
 
 
 @contextlib.contextmanager
-def watch(*, limit: float, folder: Path) -> Iterator[None]:
+def watch(*, limit: float, folder: Path, workers: Callable[[], Workers] = dict) -> Iterator[None]:
     """Watches over the body.
 
     Args:
       limit: seconds without a sign of life; 0: for ever.
       folder: of the run, for the diagnosis.
+      workers: finds the worker processes; none by default.
     """
     global _watch
     if not limit:
         yield
         return
-    _watch = _Watch(limit, folder)
-    jax.monitoring.register_event_duration_secs_listener(_watch.hear)
+    _watch = _Watch(limit, folder, workers)
     try:
         with stage("start", slow=True):
             yield
     finally:
-        jax.monitoring.unregister_event_duration_listener(_watch.hear)
         _watch.stop()
         _watch = None
 
 
 @contextlib.contextmanager
 def stage(name: str, *, slow: bool = False) -> Iterator[None]:
-    """Names what the body does; a stage within a stage is told behind it.
+    """Names what the body does; a stage within a stage is named behind it.
 
     Args:
       name: as in "validation".
@@ -96,7 +92,13 @@ def stage(name: str, *, slow: bool = False) -> Iterator[None]:
 def expect_compilation() -> None:
     """Notes that a function is being compiled; called at its start, which Python runs only then."""
     if _watch is not None:
-        _watch.expect_compilation()
+        _watch.sign(compiling=True)
+
+
+def end_compilation() -> None:
+    """Notes that a function was compiled."""
+    if _watch is not None:
+        _watch.sign(compiling=False)
 
 
 def waited(items: Iterator[Item], name: str) -> Iterator[Item]:
@@ -113,12 +115,11 @@ def waited(items: Iterator[Item], name: str) -> Iterator[Item]:
 class _Watch:
     """Runs the thread that looks on.
 
-    The run calls `enter`, `leave`, `expect_compilation`, `hear` and `stop`; the rest is the
-    thread's own.
+    The run calls `enter`, `leave`, `sign` and `stop`; the rest is the thread's own.
     """
 
-    def __init__(self, limit: float, folder: Path):
-        self._limit, self._folder = limit, folder
+    def __init__(self, limit: float, folder: Path, workers: Callable[[], Workers]):
+        self._limit, self._folder, self._workers = limit, folder, workers
         self._stages: list[tuple[str, bool]] = []
         # Counted up by the run, never by the watch: no sign of life is lost between them.
         self._signs = 0
@@ -132,20 +133,15 @@ class _Watch:
 
     def enter(self, name: str, slow: bool) -> None:
         self._stages.append((name, slow))
-        self._sign(compiling=False)
+        self.sign(compiling=False)
 
     def leave(self) -> None:
         self._stages.pop()
-        self._sign(compiling=False)
+        self.sign(compiling=False)
 
-    def expect_compilation(self) -> None:
-        self._sign(compiling=True)
-
-    def hear(self, event: str, duration_secs: float, **_: str | int) -> None:
-        """Notes that JAX has traced a function, which is compiled next, or has compiled it."""
-        del duration_secs
-        if event in (_TRACE_EVENT, _COMPILED_EVENT):
-            self._sign(compiling=event == _TRACE_EVENT)
+    def sign(self, *, compiling: bool) -> None:
+        self._compiling = compiling
+        self._signs += 1
 
     def stop(self) -> None:
         self._ended.set()
@@ -153,16 +149,12 @@ class _Watch:
         self._backstop.close()
         faulthandler.unregister(signal.SIGUSR2)
 
-    def _sign(self, *, compiling: bool) -> None:
-        self._compiling = compiling
-        self._signs += 1
-
     def _look_on(self) -> None:
         poll = min(_POLL_SECONDS, self._limit / 5)
         quiet, seen, before = 0.0, self._signs, time.monotonic()
         while not self._ended.wait(poll):
             # Asked each time: later, those that have ended would be gone from Python's list.
-            workers = worker_processes()
+            workers = self._workers()
             now = time.monotonic()
             # A process that was stopped comes back after long, and has not hung.
             quiet += min(now - before, 2 * poll)
@@ -181,8 +173,8 @@ class _Watch:
         slow = self._compiling or any(slow for _, slow in self._stages[-1:])
         return max(self._limit, _SLOW_SECONDS) if slow else self._limit
 
-    def _end(self, quiet: float, workers: dict[int, BaseProcess]) -> None:
-        """Tells what there is to tell and ends the process, whatever state it is in."""
+    def _end(self, quiet: float, workers: Workers) -> None:
+        """Writes the diagnosis and ends the process, whatever state it is in."""
         where = self._where()
         self._backstop.allow(_FILE_SECONDS + _MARGIN_SECONDS, where)
         states = [f"  {_describe(process)}" for process in workers.values()]
@@ -240,7 +232,7 @@ def _write(descriptor: int, lines: list[str], *, stacks: bool = True) -> None:
             faulthandler.dump_traceback(descriptor, all_threads=True)
 
 
-def _ask_for_stacks(workers: dict[int, BaseProcess]) -> None:
+def _ask_for_stacks(workers: Workers) -> None:
     """Has the worker processes write where they are; see `data/pipeline.py`."""
     alive = [process for process in workers.values() if process.is_alive()]
     if not alive or not hasattr(faulthandler, "register"):

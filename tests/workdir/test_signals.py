@@ -59,7 +59,7 @@ print('done')
 START = """
 import hashlib, signal, sys, time
 from jaxdet.errors import guard
-from jaxdet.runtime import signals
+from jaxdet.workdir import signals
 with guard():
     exec(sys.argv[1])
 """
