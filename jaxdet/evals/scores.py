@@ -1,6 +1,5 @@
 """From the rows of a set to the numbers of its table row."""
 
-import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -20,18 +19,6 @@ _FIELDS: Mapping[str, Measure] = MappingProxyType(
         "auc": metrics.auc_of,
     }
 )
-_MEASURES: Mapping[str, Measure] = MappingProxyType(
-    {
-        "oracle_accuracy": metrics.oracle_accuracy_of,
-        "oracle_threshold": metrics.oracle_threshold_of,
-        "eer": metrics.eer_of,
-        "tpr_at_fpr_1": functools.partial(metrics.tpr_at_fpr_of, fpr=0.01),
-        "tpr_at_fpr_5": functools.partial(metrics.tpr_at_fpr_of, fpr=0.05),
-        "ece": metrics.calibration_error_of,
-        "brier": metrics.brier_of,
-    }
-)
-
 _DRAWN_OF_CONDITIONS: Mapping[str, Measure] = MappingProxyType(
     {"ap": metrics.ap_of, "accuracy": metrics.accuracy_at}
 )
@@ -61,7 +48,8 @@ def score_set(
     """
     _check(predictions)
     everything = np.ones(predictions.label.size, bool)
-    measures = {**_MEASURES, **_calibrated(calibration)}
+    taught = (calibration.temperature, calibration.thresholds) if calibration else ()
+    measures = metrics.measures_of(*taught)
     pooled = _scores(predictions, everything, measures, draws=draws, seed=seed)
     category = predictions.category
     parts = {
@@ -90,8 +78,9 @@ def score_condition(predictions: Predictions, *, draws: int, seed: int) -> Score
     _check(predictions)
     everything = np.ones(predictions.label.size, bool)
     return _scores(
-        predictions, everything, _MEASURES, draws=draws, seed=seed, drawn=_DRAWN_OF_CONDITIONS
-    )
+        predictions, everything, metrics.measures_of(), draws=draws, seed=seed,
+        drawn=_DRAWN_OF_CONDITIONS,
+    )  # fmt: skip
 
 
 def mean_ap(sets: Mapping[str, Scores]) -> float:
@@ -171,24 +160,6 @@ def calibrate(predictions: Predictions, *, source: str) -> Calibration:
             for percent in (1, 5)
         },
     )
-
-
-def _calibrated(calibration: Calibration | None) -> dict[str, Measure]:
-    """Returns the measures that need validation images; none where there are none."""
-    if calibration is None:
-        return {}
-    found: dict[str, Measure] = {}
-    temperature = calibration.temperature
-    if temperature is not None:
-        found["ece_scaled"] = functools.partial(
-            metrics.calibration_error_of, temperature=temperature
-        )
-        found["brier_scaled"] = functools.partial(metrics.brier_of, temperature=temperature)
-    for name, threshold in calibration.thresholds.items():
-        if threshold is not None:
-            found[f"tpr_val_{name}"] = functools.partial(metrics.tpr_at, threshold=threshold)
-            found[f"fpr_val_{name}"] = functools.partial(metrics.fpr_at, threshold=threshold)
-    return found
 
 
 def _scores(

@@ -34,6 +34,9 @@ from jaxdet.metrics.resampling import interval as interval
 from jaxdet.metrics.resampling import paired_differences as paired_differences
 from jaxdet.metrics.spectra import PERIODS as PERIODS
 from jaxdet.metrics.spectra import periodic_peaks as periodic_peaks
+from jaxdet.metrics.table import MEASURES as MEASURES
+from jaxdet.metrics.table import Column as Column
+from jaxdet.metrics.table import measures_of as measures_of
 from jaxdet.metrics.tally import Measure as Measure
 from jaxdet.metrics.tally import Tally as Tally
 from jaxdet.metrics.tally import tally as tally

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from jaxdet.metrics import Column
 from jaxdet.report import measures
 from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, Unscored, validations
 from jaxdet.report.compare import MEAN_OF_BOTH, Comparison, Difference, Repeated
@@ -123,7 +124,7 @@ def _second_table(results: Results) -> list[str]:
     return parts
 
 
-def _measure_cell(scores: Scores, column: measures.Column) -> str:
+def _measure_cell(scores: Scores, column: Column) -> str:
     number, ends = measures.cell(scores, column)
     return f"{number} ({ends})" if ends else number
 

@@ -1,20 +1,15 @@
 """The second table: numbers at thresholds and on probabilities, and means of the papers' sets."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from jaxdet.metrics import PROTOCOLS, missing_sets, protocol_mean
+from jaxdet.metrics import MEASURES, PROTOCOLS, Column, missing_sets, protocol_mean
 from jaxdet.report.load import Run
 from jaxdet.report.rows import NONE, interval, percent
 from jaxdet.results import Calibration, Results, Scores, SetResult
 
-# Fields of the scores that have intervals, and all measures, in the order of the CSV's columns.
+# Fields of the scores that have intervals, in the order of the CSV's columns.
 FIELDS = ("accuracy", "accuracy_real", "accuracy_fake", "auc")
-MEASURES = (
-    "oracle_accuracy", "oracle_threshold", "eer", "tpr_at_fpr_1", "tpr_at_fpr_5", "fpr_val_fpr_1",
-    "tpr_val_fpr_1", "fpr_val_fpr_5", "tpr_val_fpr_5", "ece", "ece_scaled", "brier", "brier_scaled",
-)  # fmt: skip
 TWO_SHOT = "two_shot"
 TITLE = "Thresholds and calibration"
 NO_CALIBRATION = (
@@ -27,69 +22,20 @@ PROTOCOL_TITLES: Mapping[str, str] = MappingProxyType(
         "eight": "Mean over the eight sets of later work",
     }
 )
-# Term, the columns that it is about, meaning.
-DEFINITIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("Accuracy", ("accuracy",), "at logit 0. Its value on fakes is the TPR and on reals the TNR, "
-     "fakes being positive; Xuan et al. call real positive"),
-    ("Two-shot", (TWO_SHOT,), "mean and standard deviation of the accuracy at thresholds that are "
-     "each learned from random crops of one real and one fake image of the set; Wang et al., A.6"),
-    ("Oracle", ("oracle_accuracy",), "the best accuracy of any threshold, and that threshold, "
-     "chosen with the labels of these very images: an upper bound, not a result"),
-    ("EER", ("eer",), "the error where as many reals as fakes are mistaken"),
-    ("TPR at FPR", ("tpr_at_fpr_1", "tpr_at_fpr_5"), "share of fakes found while at most 1 or 5 % "
-     "of this set's own reals are called fake; of too few reals none may be"),
-    ("Validation threshold", ("fpr_val_fpr_1", "fpr_val_fpr_5"), "the logit above which 1 or 5 % "
-     "of the validation reals lie. At it, the share of this set's reals that is called fake (FPR) "
-     "and of its fakes (TPR): what a user would meet"),
-    ("ECE", ("ece",), "how far P(fake) lies from the share of fakes, over 15 equal bins"),
-    ("Brier", ("brier",), "mean squared distance of P(fake) from the label; 0.25 for a coin"),
-    ("Scaled", ("ece_scaled", "brier_scaled"), "with logits divided by the temperature that fits "
-     "validation"),
+_COLUMNS = (
+    Column(
+        name="accuracy", group="Accuracy", title="at 0", flat="accuracy at logit 0",
+        definition=("Accuracy", "at logit 0. Its value on fakes is the TPR and on reals the TNR, "
+                    "fakes being positive; Xuan et al. call real positive"),
+    ),
+    Column(
+        name=TWO_SHOT, group="Accuracy", title="two-shot", flat="two-shot accuracy",
+        definition=("Two-shot", "mean and standard deviation of the accuracy at thresholds that "
+                    "are each learned from random crops of one real and one fake image of the set; "
+                    "Wang et al., A.6"),
+    ),
+    *MEASURES,
 )  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Column:
-    """Describes a column of the second table.
-
-    Attributes:
-      name: of the measure, or of a field of the scores.
-      group: heading that it shares with its neighbours.
-      title: heading of its own.
-      flat: the whole heading, where a table has one line of them.
-      digits: after the point; None: a share, shown in percent.
-    """
-
-    name: str
-    group: str
-    title: str
-    flat: str
-    digits: int | None = None
-
-
-_AT_1, _AT_5 = (f"At the validation threshold for {n} % FPR" for n in (1, 5))
-_COLUMNS = tuple(
-    Column(name=name, group=group, title=title, flat=flat, digits=digits)
-    for name, group, title, flat, digits in (
-        ("accuracy", "Accuracy", "at 0", "accuracy at logit 0", None),
-        (TWO_SHOT, "Accuracy", "two-shot", "two-shot accuracy", None),
-        ("oracle_accuracy", "Accuracy", "oracle", "oracle accuracy", None),
-        ("oracle_threshold", "Accuracy", "from logit", "oracle threshold, logit", 2),
-        ("eer", "", "EER", "EER", None),
-        ("tpr_at_fpr_1", "TPR at FPR", "1 %", "TPR at 1 % FPR", None),
-        ("tpr_at_fpr_5", "TPR at FPR", "5 %", "TPR at 5 % FPR", None),
-        ("fpr_val_fpr_1", _AT_1, "FPR", "FPR at the validation threshold for 1 % FPR", None),
-        ("tpr_val_fpr_1", _AT_1, "TPR", "TPR at the validation threshold for 1 % FPR", None),
-        ("fpr_val_fpr_5", _AT_5, "FPR", "FPR at the validation threshold for 5 % FPR", None),
-        ("tpr_val_fpr_5", _AT_5, "TPR", "TPR at the validation threshold for 5 % FPR", None),
-        ("ece", "ECE", "plain", "ECE", None),
-        ("ece_scaled", "ECE", "scaled", "ECE, scaled", None),
-        ("brier", "Brier", "plain", "Brier", 3),
-        ("brier_scaled", "Brier", "scaled", "Brier, scaled", 3),
-    )
-)
-
-
 _PROBABILITIES = ("ECE", "Brier")
 
 
@@ -103,7 +49,7 @@ def columns(results: Results) -> list[Column]:
 def definitions(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """Gives (term, meaning) of the columns that any of the runs has."""
     shown = {column.name for run in runs for column in columns(run.results)}
-    return [(term, meaning) for term, names, meaning in DEFINITIONS if shown & set(names)]
+    return list(dict.fromkeys(column.definition for column in _COLUMNS if column.name in shown))
 
 
 def parts(chosen: Sequence[Column]) -> list[list[Column]]:

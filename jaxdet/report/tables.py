@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jaxdet.metrics import MEASURES
 from jaxdet.pages import spreadsheet_safe
 from jaxdet.report import measures, published
 from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, Unscored, validations
@@ -35,7 +36,7 @@ _COLUMNS = (
     "run", "set", "category", "ap", "ap_low", "ap_high", "accuracy", "accuracy_real",
     "accuracy_fake", "auc", "sharpness_ap", "n_real", "n_fake", "n_skipped", "published_ap",
     *(f"{name}_{end}" for name in measures.FIELDS for end in ("low", "high")),
-    *(f"{name}{end}" for name in measures.MEASURES for end in ("", "_low", "_high")),
+    *(f"{one.name}{end}" for one in MEASURES for end in ("", "_low", "_high")),
     "difference_points", *(f"two_shot_{name}" for name in _TWO_SHOT),
 )  # fmt: skip
 FLOOR_NOTE = f"floor: the sharpness baseline, AP of the images' sharpness alone; {MARK_NOTE}"
@@ -159,7 +160,7 @@ def _raw(label: str, row: Row) -> list[object]:
         s.accuracy, s.accuracy_real, s.accuracy_fake, s.auc,
         s.sharpness_ap, s.n_real, s.n_fake, row.skipped, row.published_ap,
         *(end for name in measures.FIELDS for end in _ends(s, name)),
-        *(cell for name in measures.MEASURES for cell in (s.measures.get(name), *_ends(s, name))),
+        *(cell for m in MEASURES for cell in (s.measures.get(m.name), *_ends(s, m.name))),
         row.difference, *(getattr(two_shot, name, None) for name in _TWO_SHOT),
     ]  # fmt: skip
 

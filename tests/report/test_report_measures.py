@@ -13,6 +13,8 @@ from jaxdet.report.markdown import markdown_text
 from jaxdet.report.page import page_html
 from jaxdet.results import Calibration
 
+NAMES = {one.name for one in metrics.MEASURES}
+
 
 @pytest.fixture
 def load(make_run):
@@ -30,10 +32,10 @@ def test_every_measure_has_a_column_in_the_csv_and_on_the_page(
     calibrated,
 ):
     one = calibrated.results.sets["progan"]
-    assert set(one.measures) == set(measures.MEASURES)
-    assert set(one.intervals) == {*measures.FIELDS, *measures.MEASURES}
+    assert set(one.measures) == NAMES
+    assert set(one.intervals) == {*measures.FIELDS, *NAMES}
     shown = [c.name for c in measures.columns(calibrated.results)]
-    assert sorted(shown) == sorted(["accuracy", *measures.MEASURES])
+    assert sorted(shown) == sorted(["accuracy", *NAMES])
     assert [c for part in measures.parts(measures._COLUMNS) for c in part] == list(
         measures._COLUMNS
     )
@@ -42,7 +44,7 @@ def test_every_measure_has_a_column_in_the_csv_and_on_the_page(
 def test_csv_holds_measures_and_intervals_as_they_are_stored(calibrated):
     (line,) = csv.DictReader(io.StringIO(tables.csv_text([calibrated])))
     one = calibrated.results.sets["progan"]
-    for name in measures.MEASURES:
+    for name in NAMES:
         ends = tuple(float(line[f"{name}_{end}"]) for end in ("low", "high"))
         assert (float(line[name]), ends) == (one.measures[name], one.intervals[name])
     assert float(line["accuracy_real_high"]) == one.intervals["accuracy_real"][1]
@@ -60,8 +62,9 @@ def test_page_and_markdown_show_them_with_their_intervals(calibrated):
     line = measures.calibration_line(calibrated.results.calibration)
     assert line.startswith("From 60 real and 60 fake validation images (val): temperature ")
     assert line in page
-    for term, names, _ in measures.DEFINITIONS:
-        assert (f"<dt>{term}</dt>" in page) is (measures.TWO_SHOT not in names)
+    for column in measures._COLUMNS:
+        is_shown = f"<dt>{column.definition[0]}</dt>" in page
+        assert is_shown is (column.name != measures.TWO_SHOT)
     assert "| FPR at the validation threshold for 1 % FPR |" in text
     assert "At the validation threshold for 1 % FPR</th>" in page
 
