@@ -242,3 +242,16 @@ def test_results_of_before_an_option_was_added_are_still_those_of_the_run(tmp_pa
     path.write_text(json.dumps(saved))
     assert not schema.is_hash_of(before, path)
     assert not schema.is_hash_of(now, path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["augment.jpeg_codecs", "runtime.trackers", "evaluation.protocols", "evaluation.analyses"],
+)
+def test_no_message_repeats_a_long_word(name):
+    section, option = name.split(".")
+    nested = schema.to_json_dict(Config())
+    nested[section][option] = ["x" * 5000, "x" * 5000]
+    with pytest.raises(UserError, match=rf"^config: {section}\.{option}") as refusal:
+        schema.validate(schema.from_json_dict(nested))
+    assert len(str(refusal.value)) < 400

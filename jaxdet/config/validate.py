@@ -44,11 +44,12 @@ def _joint_problems(config: Config) -> Iterator[str]:
         if low > high:
             yield f"augment.{key}=({low}, {high}) is no range: its first number is the larger"
     if not augment.blur_kernels or any(size % 2 == 0 for size in augment.blur_kernels):
-        yield f"augment.blur_kernels={augment.blur_kernels} are not odd numbers of pixels"
+        kernels = show_value(augment.blur_kernels)
+        yield f"augment.blur_kernels={kernels} are not odd numbers of pixels"
     yield from _operation_problems(augment)
     unknown = sorted(set(augment.jpeg_codecs) - {"cv2", "pil"})
     if unknown or not augment.jpeg_codecs:
-        yield f"augment.jpeg_codecs={augment.jpeg_codecs} must name cv2, pil or both"
+        yield f"augment.jpeg_codecs={show_value(augment.jpeg_codecs)} must name cv2, pil or both"
     if augment.resize and augment.resize < augment.crop:
         yield (
             f"augment.resize={augment.resize} leaves images smaller than "
@@ -58,7 +59,8 @@ def _joint_problems(config: Config) -> Iterator[str]:
         yield f"optim.loss={show_value(optim.loss)} is not of the form package.module:Name"
     trackers = config.runtime.trackers
     if set(trackers) - {"tensorboard", "wandb"} or len(set(trackers)) < len(trackers):
-        yield f"runtime.trackers={trackers} must name tensorboard, wandb or both, once each"
+        shown = show_value(trackers)
+        yield f"runtime.trackers={shown} must name tensorboard, wandb or both, once each"
     if optim.schedule != "plateau" and optim.max_epochs == 0:
         yield f"optim.schedule={optim.schedule!r} needs optim.max_epochs"
     if config.task != "eval" and config.data.validation == "none":
@@ -122,7 +124,7 @@ def _evaluation_problems(evaluation: Evaluation, crop: int) -> Iterator[str]:
     for key, given, known in named:
         for name in given:
             if name not in known:
-                yield f"evaluation.{key}: {name!r} is not one of {', '.join(known)}"
+                yield f"evaluation.{key}: {show_value(name)} is not one of {', '.join(known)}"
     if not evaluation.protocols:
         yield "evaluation.protocols names none"
     if "resize" in evaluation.protocols and evaluation.resize < crop:
@@ -132,4 +134,4 @@ def _evaluation_problems(evaluation: Evaluation, crop: int) -> Iterator[str]:
         # As in the names of their folders.
         names = {one if isinstance(one, str) else f"{one:g}" for one in given}
         if len(names) < len(given):
-            yield f"evaluation.{key}={given} names one twice"
+            yield f"evaluation.{key}={show_value(given)} names one twice"

@@ -134,7 +134,9 @@ def test_a_signal_to_all_processes_of_a_run_leaves_nothing_and_says_one_thing(
     err = process.communicate()[1]
     assert process.returncode == (130 if signum == signal.SIGINT else 75), err
     # A slow machine tells how far it is.
-    noted, last = (line for line in err.splitlines() if not re.match(r"epoch 1: \d/6 steps", line))
+    noted, last = (
+        line for line in err.splitlines() if not re.match(r"epoch 1 of \d+: \d/6 ", line)
+    )
     assert noted == f"{signum.name}: ending at the next step; another signal after 2 s ends at once"
     assert last.endswith(AGAIN)
     assert ended(run.path.name)
