@@ -24,7 +24,7 @@ from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_results
 from jaxdet.runtime import environment, memory, mesh
-from jaxdet.runtime.changes import check_config, find_changes, has_begun, note_changes
+from jaxdet.runtime.changes import check_code, check_config, find_changes, has_begun, note_changes
 from jaxdet.runtime.compile_cache import use_compile_cache
 from jaxdet.runtime.hangs import watch_run
 from jaxdet.runtime.hosts import are_several, comparing
@@ -71,12 +71,11 @@ def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     folder = RunFolder(workdir)
     with comparing("the start of a run") as facts:
         folder.check_links()
-        outside = look_up_all(config)
         prepared = _prepare(config, folder, accept_changes=accept_changes)
         facts["whether the run is finished"] = prepared is None
-        facts.update({f"the code of {name}": digest for name, digest in outside.items()})
         if prepared is not None and are_several():
             facts.update(_describe_images(prepared))
+            facts.update({f"code of {name}": one for name, one in prepared.outside.items()})
     if prepared is None:
         page = folder.report / "index.html"
         if not page.exists() and jax.process_index() == 0:
@@ -92,7 +91,7 @@ def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
             check_config(config, folder, accept_changes=accept_changes)
         if jax.process_index() == 0:
             clear_leftovers(folder.path, below=True)
-        _open(config, folder)
+        _open(config, prepared.outside, folder)
         _work(config, prepared, folder)
 
 
@@ -101,6 +100,7 @@ class _Prepared:
     """Holds what a run looks up before its first step.
 
     Attributes:
+      outside: modules of one's own that the config names, from `look_up_all`.
       devices: the mesh.
       published: results to stand beside ours.
       training: images to train on and to validate on; None for an evaluation alone.
@@ -108,6 +108,7 @@ class _Prepared:
       warnings: what misleads whoever reads the results, known to the first process alone.
     """
 
+    outside: dict[str, str]
     devices: Mesh
     published: Published
     training: tuple[ImageSet, ImageSet] | None
@@ -120,6 +121,8 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     check_config(config, folder, accept_changes=accept_changes)
     if _is_finished(config, folder):
         return None
+    outside = look_up_all(config)
+    check_code(outside, folder, accept_changes=accept_changes)
     needs_init = config.task == "eval" or not has_begun(folder)
     check_present([config], needs_init=needs_init)
     for root in {config.data.root, config.train_root} - {""}:
@@ -162,7 +165,12 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
         for line in warnings:
             say(f"warning: {line}")
     return _Prepared(
-        devices=devices, published=published, training=training, tests=tests, warnings=warnings
+        outside=outside,
+        devices=devices,
+        published=published,
+        training=training,
+        tests=tests,
+        warnings=warnings,
     )
 
 
@@ -232,15 +240,14 @@ def _refuse_foreign(folder: RunFolder) -> None:
         raise UserError(f"{folder.path}: not empty and no run; give another --workdir")
 
 
-def _open(config: schema.Config, folder: RunFolder) -> None:
+def _open(config: schema.Config, outside: dict[str, str], folder: RunFolder) -> None:
     """Writes who runs what, or what is changed from here on."""
     if jax.process_index() > 0:
         return
     if has_begun(folder):
-        note_changes(config, folder)
+        note_changes(config, outside, folder)
         return
     write_json(folder.config, schema.to_json_dict(config))
-    outside = look_up_all(config)
     write_json(folder.env, environment.describe() | ({"outside": outside} if outside else {}))
 
 

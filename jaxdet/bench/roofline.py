@@ -225,6 +225,7 @@ def _lower(plan: Plan, mesh: Mesh) -> Any:
         optimizer=optimizer,
         seed=0,
         skip_nonfinite=preset.optim.on_nonfinite == "skip",
+        loss=preset.optim.loss,
     )
     label, rate = shape((plan.batch_size,), jnp.int32), shape((), jnp.float32)
     return whole_step(functions, mesh, stepped(mesh, state)).lower(state, image, label, rate)

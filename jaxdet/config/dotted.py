@@ -46,20 +46,41 @@ def look_up(option: str, name: str) -> Any:
       UserError: where the user did not give it, or there is no such module or name.
     """
     if name not in _TRUSTED:
+        given = "--arch or " if option == "model.name" else ""
         raise UserError(
-            f"{option}={name[:80]}: code that a file names; to run it, name it yourself, by --arch "
-            f"or --config.{option}"
+            f"{option}={name[:80]}: code that a file names; to run it, name it yourself, by {given}"
+            f"--config.{option} (--run-code of jaxdet.train.replay)"
         )
     module, _, attribute = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except AttributeError:
-        raise UserError(f"{option}: {module} has no {attribute}") from None
+        imported = importlib.import_module(module)
     except Exception as error:  # the module is anybody's
         why = f"{type(error).__name__}: {error}"
         raise UserError(
             f"{option}: {module} cannot be imported ({why:.200}); is its folder in PYTHONPATH?"
         ) from None
+    try:
+        return getattr(imported, attribute)
+    except AttributeError:
+        raise UserError(f"{option}: {module} has no {attribute}") from None
+
+
+def look_up_operation(name: str) -> Any:
+    """Returns the operation of a dotted name; a class is called without arguments.
+
+    Raises:
+      UserError: as `look_up`, or where it has no `apply`, or cannot be made.
+    """
+    operation = look_up("augment.operations", name)
+    if isinstance(operation, type):
+        try:
+            operation = operation()
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise UserError(f"augment.operations: {name} cannot be made: {why:.200}") from None
+    if not callable(getattr(operation, "apply", None)):
+        raise UserError(f"augment.operations: {name} has no apply(image, rng)")
+    return operation
 
 
 def look_up_all(config: Config) -> dict[str, str]:
@@ -70,10 +91,9 @@ def look_up_all(config: Config) -> dict[str, str]:
     """
     digests = {}
     for name, option in dotted_names(config).items():
-        value = look_up(option, name)
-        if option == "augment.operations" and not hasattr(value, "apply"):
-            raise UserError(f"{option}: {name} has no apply(image, rng)")
-        if option == "optim.loss" and not callable(value):
+        if option == "augment.operations":
+            look_up_operation(name)
+        elif not callable(look_up(option, name)) and option == "optim.loss":
             raise UserError(f"{option}: {name} cannot be called with logits and labels")
         spec = importlib.util.find_spec(name.partition(":")[0])
         source = Path(spec.origin) if spec and spec.origin else None

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -36,7 +36,7 @@ def parse_options(
     for argument in arguments[1:]:
         if option := _OPTION.match(argument):
             _check_name(option[1], known)
-    arguments = [_as_literal(argument) for argument in arguments]
+    arguments = list(_as_literals(arguments))
     values = flags.FlagValues()
     flags.DEFINE_string("workdir", None, "", flag_values=values)
     define(values)
@@ -88,17 +88,24 @@ def _check_name(name: str, known: Mapping[str, Any]) -> None:
     raise UserError(_unknown(f"--config.{name}", options, "see docs/configuration.md"))
 
 
-def _as_literal(argument: str) -> str:
-    """Returns an argument with the words of `--config.KEY=blur,mine.ops:Gamma` in quotes.
+def _as_literals(arguments: Sequence[str]) -> Iterator[str]:
+    """Yields the arguments, with the words of `--config.KEY=blur,mine.ops:Gamma` in quotes.
 
-    Without them they are read as Python, in which some such words are nothing.
+    Without them they are read as Python, in which some such words are nothing. The value may be
+    the next argument.
     """
-    option, _, value = argument.partition("=")
-    name = _OPTION.match(argument)
-    field = list_options().get(name[1]) if name else None
-    if field is None or field.type not in ("tuple[str, ...]", tuple[str, ...]):
-        return argument
-    return f"{option}={tuple(value.split(','))}" if _WORDS.fullmatch(value) else argument
+    rest = iter(arguments)
+    for argument in rest:
+        option, equals, value = argument.partition("=")
+        name = _OPTION.match(argument)
+        field = list_options().get(name[1]) if name else None
+        if field is None or field.type not in ("tuple[str, ...]", tuple[str, ...]):
+            yield argument
+            continue
+        value = value if equals else next(rest, "")
+        if _WORDS.fullmatch(value) and ":" in value:
+            value = repr(tuple(word.strip() for word in value.strip("()").split(",")))
+        yield f"{option}={value}"
 
 
 def _unknown(option: str, nearest: Sequence[str], see: str) -> str:
@@ -115,7 +122,7 @@ def _refused_value(error: flags.IllegalFlagValueError, known: Mapping[str, Any])
 
 # As `--config.optim.batch_size=8` or `--noconfig.runtime.deterministic`.
 _OPTION = re.compile(r"--?(?:no)?config\.([^=]*)")
-_WORDS = re.compile(r"[A-Za-z_][\w.:-]*(,[A-Za-z_][\w.:-]*)*")
+_WORDS = re.compile(r"\(?[A-Za-z_][\w.:-]*( *, *[A-Za-z_][\w.:-]*)*,?\)?")
 _EXPECTED = MappingProxyType(
     {bool: "neither true nor false", int: "not a whole number", float: "not a number"}
 )

@@ -199,7 +199,10 @@ class Augment:
         ("cv2", "pil"), "encoders to draw from: cv2, pil", source=f"{WANG}, 4.1"
     )
     noise_probability: float = option(
-        0.0, "chance of Gaussian noise, after JPEG", source=XUAN, within="[0, 1]"
+        0.0,
+        "chance of Gaussian noise, behind JPEG and crop unless `augment.operations` says otherwise",
+        source=XUAN,
+        within="[0, 1]",
     )
     noise_sigma: tuple[float, float] = option(
         (0.0, 5.0),

@@ -98,6 +98,8 @@ def _operation_problems(augment: Augment) -> Iterator[str]:
         value = getattr(augment, option)
         if name not in names and value:
             yield f"augment.{option}={value}, but augment.operations lacks {name}"
+    if augment.coupling == "joint" and augment.blur_probability and "jpeg" not in names:
+        yield "augment.coupling='joint' compresses what is blurred: augment.operations lacks jpeg"
     if augment.decode == "scaled" and (not augment.resize or names[:1] != ("resize",)):
         yield (
             "augment.decode='scaled' needs augment.resize as the first of augment.operations: no "

@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from jaxdet.config.dotted import is_dotted
 from jaxdet.convert import rules
 from jaxdet.convert.architectures import TABLES
 from jaxdet.convert.card import Card, beside, network_name, network_options, read_beside, read_model
@@ -95,6 +96,8 @@ def to_torch(options: argparse.Namespace) -> None:
     if write is None:
         raise UserError(f"{options.dst}: name it .pth or .safetensors, to say which to write")
     loaded, card = _load(options.src, options)
+    if is_dotted(loaded.model.name):
+        raise UserError(f"{options.src}: no table has torch's names of {loaded.model.name}")
     state_dict = rules.to_torch(flatten(loaded.variables), table=TABLES[loaded.model.name])
     with replacing(options.dst, new=True) as file:
         draft = Path(file.name)
@@ -158,7 +161,8 @@ def _refuse_idle(options: argparse.Namespace) -> None:
     sides = (options.src, options.dst)
     if options.checkpoint and not any(find_run(side)[0] for side in sides):
         raise UserError(f"--checkpoint={options.checkpoint}: neither side is a run; leave it out")
-    if options.arch and all(side.is_dir() for side in sides):
+    arch_of_file = options.arch and not is_dotted(options.arch)
+    if arch_of_file and all(side.is_dir() for side in sides):
         raise UserError(f"--arch={shorten(options.arch)}: neither side is a file; leave it out")
     if options.state_dict is not None and options.src.is_dir():
         raise UserError(
@@ -250,6 +254,8 @@ def _load(path: Path, options: argparse.Namespace) -> tuple[LoadedWeights, Card]
         # Each option is for the side that it fits.
         is_run = find_run(path)[0] is not None
         others = ["arch", "state_dict"] if is_run else ["checkpoint"]
+        if is_dotted(options.arch or ""):
+            others = ["state_dict"] if is_run else ["checkpoint", "arch"]
         if path == options.dst:
             others.append("state_dict")
         given |= dict.fromkeys(others)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxdet.config import Model
-from jaxdet.config.dotted import is_dotted, trust
+from jaxdet.config.dotted import is_dotted
 from jaxdet.convert.architectures import TABLES, get_table, identify, shapes
 from jaxdet.convert.choose import bare_keys, listed, make_choose
 from jaxdet.convert.files import read_weights
@@ -152,8 +152,6 @@ def check_choices(path: Path, model: Model, arch: str | None, state_dict: str | 
     Raises:
       UserError: where another architecture or a part of a file is asked for.
     """
-    if arch is not None and is_dotted(arch):
-        trust(arch)  # the user's own
     if arch not in (None, model.name) and (is_dotted(str(arch)) or get_table(str(arch))):
         raise UserError(f"{path}: holds the weights of {model.name}, not of {arch}")
     if state_dict is not None:

@@ -13,7 +13,15 @@ import numpy as np
 
 from jaxdet.config import Augment, Data
 from jaxdet.data import order
-from jaxdet.data.augment import Crop, Operation, Recipe, Resize, apply_all, published_validation
+from jaxdet.data.augment import (
+    Crop,
+    Operation,
+    Recipe,
+    Resize,
+    TooSmallError,
+    apply_all,
+    published_validation,
+)
 from jaxdet.data.disturb import Disturbance
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
 from jaxdet.data.ops import laplacian_variance
@@ -121,7 +129,7 @@ class TrainLoader:
     _recipe: Recipe = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Here and not where it is used: workers import nothing that a config names.
+        # Here and not where it is used: a worker has no names that the user gave.
         object.__setattr__(self, "_recipe", Recipe(self.augment))
 
     @property
@@ -258,7 +266,7 @@ def _naming(read: Reader, index: int) -> Iterator[None]:
     """Names the image of `read` that a random crop does not fit in."""
     try:
         yield
-    except ValueError as error:
+    except TooSmallError as error:
         raise UserError(
             f"{read.images.where(index)}: {error}; set --config.augment.resize "
             "or a smaller --config.augment.crop"

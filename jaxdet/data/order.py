@@ -61,6 +61,10 @@ class Stream(NamedTuple):
         generator: np.random.Generator = _own.generator
         return generator
 
+    def fresh(self) -> np.random.Generator:
+        """Returns a generator at its beginning that nobody else has."""
+        return random_generator(self.seed, stream=self.word, epoch=self.epoch, index=self.place)
+
 
 class Streams(NamedTuple):
     """Gives what is done to an image random numbers by its name, so that none shifts another's.

@@ -8,6 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
+from jaxdet.config.dotted import look_up_all
 from jaxdet.data.images import ImageSet
 from jaxdet.evals.pieces import PieceScorer, score_pieces
 from jaxdet.evals.predict import make_predict_step, score_crops
@@ -37,6 +38,9 @@ class Engine:
     ):
         """Takes variables on the host, with the digest that enters the fingerprints."""
         self._config, self._digest, self._run, self._mesh = config, digest, run, mesh
+        # A network of one's own is known by its code alone.
+        code = look_up_all(config).get(config.model.name)
+        self._code = f" {code}" if code else ""
         self._step = make_predict_step(detector, mesh)
         self._placed = put_replicated(mesh, variables)
         self._scorer = PieceScorer(detector, variables, mesh)
@@ -127,7 +131,7 @@ class Engine:
 
     def _fingerprint(self, images: ImageSet, view: str) -> str:
         identity = images.identity(self._config.runtime.compare_images)
-        facts = f"{self._digest} {identity} {view}"
+        facts = f"{self._digest}{self._code} {identity} {view}"
         return fingerprint_of(facts)
 
 

@@ -239,7 +239,8 @@ def load_detector(
       path: where it lies; a folder of a run's `checkpoints`, too.
       checkpoint: which checkpoint of a run: "best", "best_of_last_phase" or "latest"; the one that
         the run was measured with where left out.
-      arch: architecture of a file whose keys fit several.
+      arch: architecture of a file whose keys fit several; `package.module:Name` of a run that was
+        trained with a network of one's own.
       state_dict: name of the state dict in a file that holds several.
 
     Raises:

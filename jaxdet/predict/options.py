@@ -50,7 +50,9 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--arch", metavar="NAME",
-        help="architecture of a file whose keys fit several: " + ", ".join(ARCHITECTURES),
+        help="architecture of a file whose keys fit several: "
+        + ", ".join(ARCHITECTURES)
+        + "; package.module:NAME of one's own: of a run that was trained with it",
     )  # fmt: skip
     parser.add_argument(
         "--state-dict", metavar="NAME", help="which state dict of a file that holds several"

@@ -49,7 +49,13 @@ def columns(results: Results) -> list[Column]:
 def definitions(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """Gives (term, meaning) of the columns that any of the runs has."""
     shown = {column.name for run in runs for column in columns(run.results)}
-    return list(dict.fromkeys(column.definition for column in _COLUMNS if column.name in shown))
+    terms: dict[tuple[str, str], None] = {}
+    for column in _COLUMNS:
+        if column.name in shown:
+            # What several columns share comes where the last of them stands.
+            terms.pop(column.definition, None)
+            terms[column.definition] = None
+    return list(terms)
 
 
 def parts(chosen: Sequence[Column]) -> list[list[Column]]:

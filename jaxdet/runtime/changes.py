@@ -2,11 +2,13 @@
 
 import datetime
 import json
+from collections.abc import Mapping
 
 from jaxdet import config as schema
 from jaxdet.errors import UserError
 from jaxdet.results import RunFolder, read_metrics
 from jaxdet.workdir.files import append_line, read_json, write_json
+from jaxdet.workdir.identity import differences
 
 # What the weights, the moments and the position of a run count in. `seed` also draws the images.
 _FIXED = ("model.", "data.", "seed", "optim.name", "optim.batch_size")
@@ -49,9 +51,37 @@ def check_config(config: schema.Config, folder: RunFolder, *, accept_changes: bo
         )
 
 
-def note_changes(config: schema.Config, folder: RunFolder) -> None:
-    """Writes the config that holds from here on; the one before it stays, under a number."""
-    changed = find_changes(config, folder)
+def check_code(outside: Mapping[str, str], folder: RunFolder, *, accept_changes: bool) -> None:
+    """Refuses modules of one's own that are not those that the run in the folder began with.
+
+    Args:
+      outside: from `look_up_all`.
+      folder: of the run.
+      accept_changes: whether it may go on with them.
+
+    Raises:
+      UserError: naming what has changed.
+    """
+    changed = _code_changes(outside, folder)
+    if changed and not accept_changes:
+        raise UserError(
+            f"{folder.path}: began with other code of one's own ({'; '.join(changed)}); give "
+            "another --workdir, or --accept-config-changes to go on with this one"
+        )
+
+
+def _code_changes(outside: Mapping[str, str], folder: RunFolder) -> list[str]:
+    if not outside or not has_begun(folder):
+        return []
+    then = read_json(folder.env).get("outside", {})
+    now = {name: digest for name, digest in outside.items() if name in then}
+    return differences({name: then[name] for name in now}, now)
+
+
+def note_changes(config: schema.Config, outside: Mapping[str, str], folder: RunFolder) -> None:
+    """Writes the config and code that hold from here on; the config before it stays, numbered."""
+    code = _code_changes(outside, folder)
+    changed = find_changes(config, folder) + [f"code of {line}" for line in code]
     if not changed:
         return
     number = 1
@@ -67,5 +97,7 @@ def note_changes(config: schema.Config, folder: RunFolder) -> None:
         "earlier": earlier.name,
     }
     append_line(folder.changes, json.dumps(note) + "\n")
+    if outside:
+        write_json(folder.env, read_json(folder.env) | {"outside": dict(outside)})
     # Last: a kill before it leaves the old config, and the change is asked for once more.
     write_json(folder.config, schema.to_json_dict(config))

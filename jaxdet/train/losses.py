@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxdet.config.dotted import look_up
+from jaxdet.errors import UserError
 from jaxdet.models.architectures import Architecture
 from jaxdet.models.detector import Detector, Variables
 
@@ -88,6 +89,9 @@ def get_objective(architecture: Architecture, loss: str) -> Objective:
         detector: Detector, variables: Variables, image: jax.Array, label: jax.Array, rng: jax.Array
     ) -> tuple[jax.Array, tuple[jax.Array, dict[str, Any]]]:
         logit, batch_stats = detector.apply_train(variables, image, rng=rng)
-        return function(logit, label), (logit, batch_stats)
+        value = function(logit, label)
+        if jnp.shape(value) != ():
+            raise UserError(f"optim.loss: {loss} gives {jnp.shape(value)}, not a scalar")
+        return value, (logit, batch_stats)
 
     return outside

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from jaxdet import config as schema
+from jaxdet.config.dotted import dotted_names
 from jaxdet.data.loaders import Batch
 from jaxdet.errors import RunFailedError
 from jaxdet.progress import say
@@ -90,7 +91,9 @@ class NonFinite:
                 return
             what += f"; {self.skipped} updates that are not finite, optim.max_skipped="
             what += f"{self._config.optim.max_skipped}"
-        command = shlex.join(["python", "-m", "jaxdet.train.replay", str(self._write(update))])
+        run_code = ["--run-code"] if dotted_names(self._config) else []
+        bundle = str(self._write(update))
+        command = shlex.join(["python", "-m", "jaxdet.train.replay", *run_code, bundle])
         raise RunFailedError(
             f"{what}: not finite; checkpoints before it are kept; `{command}` repeats the step; "
             "try a lower --config.optim.learning_rate"

@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
+from jaxdet.config.dotted import is_dotted, trust
 from jaxdet.config.schema import CHECKPOINTS
 from jaxdet.convert.card import Card, make_run_card, network_name, read_beside, read_model
 from jaxdet.convert.folder import detector_card, is_detector
@@ -61,6 +62,8 @@ def open_weights(
     Raises:
       UserError: where it cannot be read as a detector, or an option does not fit it.
     """
+    if arch is not None and is_dotted(arch):
+        trust(arch)  # the caller's own
     run, step = find_run(path)
     if run is not None:
         config = schema.read_config(run.config)

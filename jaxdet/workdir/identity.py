@@ -27,7 +27,7 @@ def json_sha256(value: Any) -> str:
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Returns lines `name: old -> new` of settings that are not those a work was begun with."""
     return [
-        f"{name}: {then.get(name)} -> {value}"
-        for name, value in now.items()
-        if then.get(name) != value
+        f"{name}: {then.get(name)} -> {now.get(name)}"
+        for name in {**then, **now}
+        if then.get(name) != now.get(name)
     ]

@@ -48,6 +48,23 @@ class Gamma:
         return np.rint(255 * (image / 255) ** power).astype(np.uint8)
 
 
+class Broken:
+    def apply(self, image, rng):
+        raise ValueError("no image today")
+
+
+class Power:
+    def __init__(self, power):
+        self.power = power
+
+    def apply(self, image, rng):
+        return image
+
+
+def each(logit, label):
+    return logit - label
+
+
 class Wider:
     def apply(self, image, rng):
         return np.concatenate([image, image], axis=1)
@@ -65,6 +82,7 @@ def own(tmp_path, monkeypatch):
     folder = tmp_path / "code"
     (folder / "own").mkdir(parents=True)
     (folder / "own" / "code.py").write_text(MODULE)
+    (folder / "own" / "broken.py").write_text("import numpy\nnumpy.no_such_thing\n")
     monkeypatch.syspath_prepend(str(folder))
     return folder
 
@@ -108,6 +126,21 @@ def test_own_code_trains_resumes_evaluates_and_predicts(dataset, tmp_path, own, 
     again = read_arrays(RunFolder(evaluation).predictions(name), Predictions)
     assert np.array_equal(again.logit, rows.logit)
 
+    # No names of torch's are known of it; other code is noticed.
+    given = ["to-torch", "--arch=own.code:build", whole.path, tmp_path / "w.pth"]
+    status, _, err = finish("jaxdet.convert", *given, **path)
+    assert status == 2, err
+    assert "no table has torch's names of own.code:build" in err
+    unfinished = RunFolder(tmp_path / "changed")
+    given = main_arguments(dataset, unfinished.path, **OPTIONS, task="train", optim__max_epochs=1)
+    status, _, err = finish("jaxdet.main", *given, **path)
+    assert status == 0, err
+    (own / "own" / "code.py").write_text(MODULE + "\n")
+    more = main_arguments(dataset, unfinished.path, **OPTIONS, task="train", optim__max_epochs=2)
+    status, _, err = finish("jaxdet.main", *more, "--accept-config-changes", **path)
+    assert status == 0, err
+    assert "code of own.code:build: " in unfinished.changes.read_text()
+
     # A file alone runs nothing.
     (own / "own" / "imported").unlink()
     for module, *given in (
@@ -134,6 +167,10 @@ def test_own_code_trains_resumes_evaluates_and_predicts(dataset, tmp_path, own, 
         ({"optim__loss": "own.code:pathlib"}, "cannot be called"),
         ({"augment__operations": "crop,own.code:hinge"}, "has no apply(image, rng)"),
         ({"augment__operations": "crop,own.code:Wider"}, "leaves 48x24 pixels"),
+        ({"augment__operations": "crop,own.code:Broken"}, "own.code:Broken fails: ValueError: no"),
+        ({"augment__operations": "crop,own.code:Power"}, "own.code:Power cannot be made"),
+        ({"augment__operations": "crop,own.broken:Gamma"}, "own.broken cannot be imported"),
+        ({"optim__loss": "own.code:each"}, "own.code:each gives (8,), not a scalar"),
         ({"augment__operations": "blur,jpeg"}, "augment.operations lacks crop"),
         ({"augment__operations": "crop,crop"}, "names one twice"),
         ({"augment__operations": "crop,resize"}, "resize stands behind crop"),

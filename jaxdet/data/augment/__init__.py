@@ -8,7 +8,7 @@ after the crop.
 """
 
 from jaxdet.data.augment.blur import Blur
-from jaxdet.data.augment.crop import Crop
+from jaxdet.data.augment.crop import Crop, TooSmallError
 from jaxdet.data.augment.flip import Flip
 from jaxdet.data.augment.jpeg import Jpeg
 from jaxdet.data.augment.noise import Noise
@@ -30,6 +30,7 @@ __all__ = [
     "Rescale",
     "Resize",
     "Scale",
+    "TooSmallError",
     "apply_all",
     "published_validation",
 ]

@@ -6,13 +6,12 @@ import numpy as np
 
 from jaxdet.config import Augment
 from jaxdet.data import ops
-from jaxdet.data.augment.operation import apply_within
 from jaxdet.data.order import Streams
 
 # Frank and Holz (transforms.py:133-141) meant a range of deviations and gave one for each axis.
 _VERTICAL_SIGMA = 3.0
-# Larger images are blurred in strips of so many rows: float32 stays small beside 20 megapixels.
-_MANY_ROWS = 2048
+# Images of more levels are blurred in strips of so many rows: float32 stays small beside them.
+_MANY_LEVELS = 3 * 2**22
 _STRIP = 512
 
 
@@ -44,18 +43,20 @@ class Blur:
         """Returns the blurred image, each channel by itself."""
         if self.sigma is None:
             return image if self.taps is None else ops.kernel_blur(image, size=self.taps)
-        if self.taps is None and len(image) > _MANY_ROWS:
-            return self._in_strips(image)
         if self.taps is None:
-            return ops.gaussian_blur(image, sigma=self.sigma, backend=self.backend)
+            return self._gaussian(image, self.sigma)
         sigma_x = 0.0 if self.vertical else self.sigma
         return ops.three_tap_blur(image, sigma_x=sigma_x, sigma_y=self.sigma)
 
-    def _in_strips(self, image: np.ndarray) -> np.ndarray:
-        blurred = np.empty_like(image)
+    def _gaussian(self, image: np.ndarray, sigma: float) -> np.ndarray:
+        if image.size <= _MANY_LEVELS:
+            return ops.gaussian_blur(image, sigma=sigma, backend=self.backend)
+        blurred, radius = np.empty_like(image), self.margin
         for top in range(0, len(image), _STRIP):
-            rows = slice(top, min(top + _STRIP, len(image)))
-            blurred[rows] = apply_within([self], image, rows, slice(0, image.shape[1]))
+            up = min(top, radius)
+            strip = image[top - up : top + _STRIP + radius]
+            done = ops.gaussian_blur(strip, sigma=sigma, backend=self.backend)
+            blurred[top : top + _STRIP] = done[up : up + _STRIP]
         return blurred
 
 

@@ -11,6 +11,10 @@ from jaxdet.data.augment.operation import Operation, apply_each, apply_within
 from jaxdet.data.order import Streams
 
 
+class TooSmallError(ValueError):
+    """Reports an image that a random crop does not fit in."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Crop:
     """Cuts a square out of an image.
@@ -29,7 +33,7 @@ class Crop:
         """Returns the square, u8 [side, side, 3].
 
         Raises:
-          ValueError: where a corner is drawn in an image that is smaller.
+          TooSmallError: where a corner is drawn in an image that is smaller.
         """
         if self.corner is None:
             return ops.center_crop(image, size=self.side)
@@ -42,7 +46,7 @@ class Crop:
         Pixels that it does not depend on are not computed.
 
         Raises:
-          ValueError: as `apply`.
+          TooSmallError: as `apply`.
         """
         if not before or min(image.shape[:2]) < self.side:
             return self.apply(apply_each(before, image))
@@ -57,7 +61,7 @@ class Crop:
         if self.corner is None:
             return ops.center_corner(height, self.side), ops.center_corner(width, self.side)
         if min(height, width) < self.side:
-            raise ValueError(f"{width}x{height} pixels are less than the crop of {self.side}")
+            raise TooSmallError(f"{width}x{height} pixels are less than the crop of {self.side}")
         top, left = self.corner
         return int(top * (height - self.side + 1)), int(left * (width - self.side + 1))
 

@@ -32,7 +32,11 @@ class Outside:
           UserError: where that is no image.
         """
         rgb = ops.swap_channels(np.ascontiguousarray(image))
-        result = self.operation.apply(rgb, self.stream.generator())
+        try:
+            result = self.operation.apply(rgb, self.stream.fresh())
+        except Exception as error:  # the code is anybody's
+            why = f"{type(error).__name__}: {error}"
+            raise UserError(f"augment.operations: {self.name} fails: {why:.200}") from error
         is_image = isinstance(result, np.ndarray) and result.dtype == np.uint8
         if not is_image or result.ndim != 3 or result.shape[2] != 3 or not result.size:
             given = f"{result.dtype} {result.shape}" if hasattr(result, "dtype") else f"{result!r}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from jaxdet.config import Augment
-from jaxdet.config.dotted import look_up
+from jaxdet.config.dotted import look_up_operation
 from jaxdet.data.augment import blur, crop, flip, jpeg, noise, rescale, resize
 from jaxdet.data.augment.crop import Crop
 from jaxdet.data.augment.operation import Operation, apply_each
@@ -95,7 +95,7 @@ def apply_all(operations: Sequence[Operation], image: np.ndarray, *, out: np.nda
       out: u8 [side, side, 3] in RGB, to write into.
 
     Raises:
-      ValueError: where a random corner is drawn in an image that is smaller than the crop.
+      TooSmallError: where a random corner is drawn in an image smaller than the crop.
       UserError: where an operation after the crop changes its size.
     """
     place = next(i for i, one in enumerate(operations) if isinstance(one, Crop))
@@ -117,6 +117,5 @@ def apply_all(operations: Sequence[Operation], image: np.ndarray, *, out: np.nda
 
 
 def _outside(name: str) -> Sample:
-    found = look_up("augment.operations", name)
-    operation = found() if isinstance(found, type) else found
+    operation = look_up_operation(name)
     return lambda _, streams: Outside(name=name, operation=operation, stream=streams.own(name))
