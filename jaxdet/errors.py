@@ -91,6 +91,10 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **{"allow_abbrev": False, **options})
         self.register("type", Path, _named_path)
 
+    def print_help(self, file: Any = None) -> None:
+        """Writes the help; where stdout fails that is an error, which argparse passes over."""
+        streams.show(self.format_help().rstrip("\n"), file)
+
     def error(self, message: str) -> NoReturn:
         """Raises UserError."""
         message = _INVALID.sub(lambda found: f"{found[2]} is no {_KINDS[found[1]]}", message)

@@ -215,6 +215,9 @@ def test_closed_full_and_ascii_streams_lose_no_work(tmp_path):
     arguments = ["jaxdet.report", run, f"--out={tmp_path}/out"]
     process = start(arguments, "the C locale")
     started.append((process, "the C locale", arguments, tmp_path / "out/index.html"))
+    for module in ("report", "data", "convert"):
+        arguments, full = [f"jaxdet.{module}", "--help"], "stdout on a full disk"
+        started.append((start(arguments, full), full, arguments, tmp_path))
     for process, streams, arguments, written in started:
         ends_as_it_should(process, streams, arguments)
         # Where stdout fails, lines come before the file; where it is closed, work goes to its end.
