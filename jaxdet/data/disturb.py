@@ -9,7 +9,9 @@ import dataclasses
 import numpy as np
 
 from jaxdet.data import ops, order
-from jaxdet.data.pieces import Box
+
+# Rows and columns of a part of an image.
+Box = tuple[slice, slice]
 
 # Rows at a time, so that float32 stays small beside an image of 20 megapixels.
 _ROWS = 512

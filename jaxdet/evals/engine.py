@@ -10,9 +10,6 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.data.images import ImageSet
-from jaxdet.evals.pieces import PieceScorer, score_pieces
-from jaxdet.evals.predict import make_predict_step, score_crops
-from jaxdet.evals.rows import RowKeeper, finished_images, on_all_hosts, to_predictions
 from jaxdet.evals.two_shot import draw_shots, shot_loader, to_crop_scores
 from jaxdet.evals.views import View, crop_loader, describe, piece_loader
 from jaxdet.models.detector import Detector, Variables
@@ -20,6 +17,9 @@ from jaxdet.progress import say
 from jaxdet.results import CropScores, Predictions, RunFolder, read_arrays, write_arrays
 from jaxdet.runtime.environment import peak_memory
 from jaxdet.runtime.mesh import put_replicated
+from jaxdet.scoring.rows import RowKeeper, finished_images, on_all_hosts, to_predictions
+from jaxdet.scoring.scorer import Scorer, make_score_step
+from jaxdet.scoring.sets import score_crops, score_pieces
 
 
 class Engine:
@@ -37,9 +37,9 @@ class Engine:
     ):
         """Takes variables on the host, with the digest that enters the fingerprints."""
         self._config, self._digest, self._run, self._mesh = config, digest, run, mesh
-        self._step = make_predict_step(detector, mesh)
+        self._step = make_score_step(detector, mesh)
         self._placed = put_replicated(mesh, variables)
-        self._scorer = PieceScorer(detector, variables, mesh)
+        self._scorer = Scorer(detector, self._placed, mesh)
 
     def predictions(self, images: ImageSet, view: View, path: Path) -> Predictions:
         """Returns the scores of a set under a view, which lie in the file afterwards.
@@ -54,7 +54,7 @@ class Engine:
         if cached is not None:
             return _there(cached, path, title)
         keeper = self._keeper(path, fingerprint, title)
-        score = self._score_pieces if view.in_pieces else self._score_crops
+        score = self._score_crops if view.is_one_crop else self._score_pieces
         skip_bad = self._config.data.on_bad_image == "skip"
         predictions = to_predictions(
             images,

@@ -12,9 +12,9 @@ from PIL import Image
 from jaxdet.config import Config
 from jaxdet.data import order
 from jaxdet.data.images import ImageSet
-from jaxdet.data.pieces import Protocol
 from jaxdet.evals.ranking import read_crops
 from jaxdet.results import Lineup, Predictions
+from jaxdet.scoring.protocol import Protocol
 
 _EACH = 20  # of each label
 _SIDE = 96  # pixels of a thumbnail, at most
