@@ -1,6 +1,7 @@
 """Scores of one set under one view: those in the file where they still hold, or new ones."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from jaxdet.progress import say
 from jaxdet.results import CropScores, Predictions, RunFolder, read_arrays, write_arrays
 from jaxdet.runtime.environment import peak_memory
 from jaxdet.runtime.mesh import put_replicated
+from jaxdet.scoring.loader import PieceLoader
 from jaxdet.scoring.rows import RowKeeper, finished_images, on_all_hosts, to_predictions
 from jaxdet.scoring.scorer import Scorer, make_score_step
 from jaxdet.scoring.sets import score_crops, score_pieces
@@ -54,11 +56,10 @@ class Engine:
         if cached is not None:
             return _there(cached, path, title)
         keeper = self._keeper(path, fingerprint, title)
-        score = self._score_crops if view.is_one_crop else self._score_pieces
         skip_bad = self._config.data.on_bad_image == "skip"
         predictions = to_predictions(
             images,
-            score(images, view, keeper, f"score {title}"),
+            self._score(images, view, keeper, f"score {title}"),
             skip_bad=skip_bad,
             fingerprint=fingerprint,
         )
@@ -82,7 +83,7 @@ class Engine:
         places = np.array([place_of[name] for name in drawn.tolist()])
         keeper = self._keeper(path, fingerprint, title)
         loader = shot_loader(self._config, images)
-        rows = self._pieces(loader, places.tolist(), keeper, f"score {title}")
+        rows = self._score_pieces(loader, places.tolist(), keeper, f"score {title}")
         scores = to_crop_scores(images, places, rows, fingerprint=fingerprint)
         _write(path, scores)
         keeper.remove()
@@ -106,24 +107,20 @@ class Engine:
             say(f"{title}: going on after {done} images{parts} that an earlier start scored")
         return keeper
 
-    def _score_crops(
-        self, images: ImageSet, view: View, keeper: RowKeeper, title: str
-    ) -> np.ndarray:
+    def _score(self, images: ImageSet, view: View, keeper: RowKeeper, title: str) -> np.ndarray:
+        if not view.is_one_crop:
+            loader = piece_loader(self._config, images, view)
+            return self._score_pieces(loader, range(len(images)), keeper, title)
         return score_crops(
             crop_loader(self._config, images, view), self._step, self._placed, keeper,
             mesh=self._mesh, runtime=self._config.runtime, title=title,
         )  # fmt: skip
 
     def _score_pieces(
-        self, images: ImageSet, view: View, keeper: RowKeeper, title: str
+        self, loader: PieceLoader, places: Sequence[int], keeper: RowKeeper, title: str
     ) -> np.ndarray:
-        loader = piece_loader(self._config, images, view)
-        return self._pieces(loader, range(len(images)), keeper, title)
-
-    def _pieces(self, loader: Any, places: Any, keeper: RowKeeper, title: str) -> np.ndarray:
-        return score_pieces(
-            loader, places, self._scorer, keeper, runtime=self._config.runtime, title=title
-        )
+        runtime = self._config.runtime
+        return score_pieces(loader, places, self._scorer, keeper, runtime=runtime, title=title)
 
     def _fingerprint(self, images: ImageSet, view: str) -> str:
         identity = images.identity(self._config.runtime.compare_images)

@@ -92,12 +92,12 @@ def put_replicated(mesh: Mesh, tree: Any) -> Any:
 def own_replicas(mesh: Mesh, tree: Any) -> Any:
     """Returns replicated arrays of a mesh as arrays of its `own_mesh`; nothing is copied."""
     sharding = replicated(own_mesh(mesh))
-
-    def own(leaf: jax.Array) -> jax.Array:
-        copies = [shard.data for shard in leaf.addressable_shards]
-        return jax.make_array_from_single_device_arrays(leaf.shape, sharding, copies)
-
-    return jax.tree.map(own, tree)
+    return jax.tree.map(
+        lambda leaf: jax.make_array_from_single_device_arrays(
+            leaf.shape, sharding, [shard.data for shard in leaf.addressable_shards]
+        ),
+        tree,
+    )
 
 
 def one_step_late(

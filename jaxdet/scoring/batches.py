@@ -1,6 +1,5 @@
 """Pieces of unlike sizes in batches of a few shapes, each of which is compiled once."""
 
-import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +25,9 @@ MAX_SHAPES = 64
 
 # Height and width of an array.
 Shape = tuple[int, int]
+# n pieces, and `image` u8 [b, H, W, 3] with each in the upper left corner of its place and `size`
+# i32 [b, 2] with its height and width; b >= n, H and W take few values, places beyond n are filled.
+PieceBatch = tuple[list[Piece], dict[str, np.ndarray]]
 
 # Of these one holds whatever is scored whole, at most about four times its pixels, but of small and
 # of very long images.
@@ -33,26 +35,6 @@ SHAPES: tuple[Shape, ...] = (
     (128, 128), (256, 256), (512, 512), (512, 1024), (1024, 512), (1024, 1024),
     (1024, 2048), (2048, 1024), (1536, 1536), (1408, 2048), (2048, 1408),
 )  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True)
-class PieceBatch:
-    """Holds pieces, each in the upper left corner of its place in one array.
-
-    Attributes:
-      pieces: n of them.
-      image: u8 [b, H, W, 3], b >= n; b, H and W take few values.
-      size: i32 [b, 2], height and width of each; places beyond n are filled.
-    """
-
-    pieces: list[Piece]
-    image: np.ndarray
-    size: np.ndarray
-
-
-def exact_shape(height: int, width: int) -> Shape:
-    """Returns the sides as they are, for crops."""
-    return height, width
 
 
 def close_shape(height: int, width: int) -> Shape:
@@ -106,7 +88,7 @@ def batches(
     pieces: Iterable[Piece],
     *,
     pixels: int,
-    find: Callable[[int, int], Shape] = close_shape,
+    find: Callable[[int, int], Shape] | None = None,
     devices: int = 1,
     full: bool = False,
 ) -> Iterator[PieceBatch]:
@@ -118,14 +100,15 @@ def batches(
     Args:
       pieces: in any order.
       pixels: of a batch for each device, `batch_pixels`; a larger piece is alone.
-      find: `close_shape`, `exact_shape` or `Shapes`.
+      find: `Shapes` or `close_shape`; None for the sides as they are.
       devices: number that divides the length of every batch.
       full: make the last batch of a shape as long as the others, so that each shape is compiled
         once; otherwise a single piece goes alone, and a few in as short a batch as may be.
     """
     waiting: dict[Shape, list[Piece]] = {}
     for piece in pieces:
-        shape = find(*piece.pixels.shape[:2])
+        height, width = piece.pixels.shape[:2]
+        shape = find(height, width) if find else (height, width)
         group = waiting.setdefault(shape, [])
         group.append(piece)
         if len(group) == devices * _batch_size(shape, pixels):
@@ -160,4 +143,4 @@ def _stack(pieces: list[Piece], shape: Shape, length: int) -> PieceBatch:
     for place, piece in enumerate(pieces):
         height, width = size[place] = piece.pixels.shape[:2]
         image[place, :height, :width] = piece.pixels
-    return PieceBatch(pieces, image, size)
+    return pieces, {"image": image, "size": size}

@@ -76,11 +76,7 @@ class Protocol:
         return self.crop if self.in_crops else self.resize
 
     def padded_side(self, smallest: int) -> int:
-        """Returns the side that smaller images are padded to with black, pixels.
-
-        Args:
-          smallest: of whole images.
-        """
+        """Returns the side that images are padded to; whole ones, and tiles, to `smallest`."""
         return self.crop if self.in_crops else smallest
 
     @property

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -123,11 +123,6 @@ class RowKeeper:
             return None
         are_rows = partial.rows.dtype == ROW and partial.rows.ndim == 1 and partial.position >= 0
         return partial if are_rows and partial.fingerprint == self._fingerprint else None
-
-
-def make_rows(pieces: Iterable[tuple[int, int, int, float, float, float]]) -> np.ndarray:
-    """Returns rows, ROW [n], of (image, piece, of, share, logit, sharpness)."""
-    return np.array(list(pieces), ROW)
 
 
 def on_all_hosts(flag: bool) -> bool:

@@ -18,7 +18,7 @@ from jaxdet.runtime.mesh import (
     replicated,
 )
 from jaxdet.runtime.watchdog import expect_compilation, stage
-from jaxdet.scoring.batches import Shapes, batch_pixels, batches, exact_shape
+from jaxdet.scoring.batches import PieceBatch, Shapes, batch_pixels, batches
 from jaxdet.scoring.pieces import Piece
 
 ScoreStep = Callable[[Variables, dict[str, jax.Array]], dict[str, jax.Array]]
@@ -131,18 +131,19 @@ class Scorer:
         filled = batches(
             pieces,
             pixels=0 if is_alone else batch_pixels(platform, self._memory if in_crops else None),
-            find=exact_shape if in_crops or not self._any_size else self._find,
+            find=self._find if self._any_size and not in_crops else None,
             devices=self._mesh.size,
             full=not (self._lone and in_crops),
         )
-        tagged = ((batch.pieces, self._arrays(batch.image, batch.size)) for batch in filled)
+        tagged = map(self._prepared, filled)
         for scored, results in score_batches(self._step, self.variables, tagged, mesh=self._mesh):
             logits = results["logit"][: len(scored)].tolist()
             yield list(zip(scored, logits, strict=True))
 
-    def _arrays(self, image: np.ndarray, size: np.ndarray) -> dict[str, np.ndarray]:
-        self.shapes.add(image.shape)
-        return {"image": image, "size": size} if self._any_size else {"image": image}
+    def _prepared(self, batch: PieceBatch) -> PieceBatch:
+        pieces, arrays = batch
+        self.shapes.add(arrays["image"].shape)
+        return pieces, arrays if self._any_size else {"image": arrays["image"]}
 
 
 def image_logits(scored: Iterable[list[tuple[Piece, float]]]) -> dict[int, float]:

@@ -20,7 +20,7 @@ from jaxdet.runtime.watchdog import waited
 from jaxdet.scoring.ahead import in_order
 from jaxdet.scoring.loader import PieceLoader
 from jaxdet.scoring.pieces import Piece
-from jaxdet.scoring.rows import RowKeeper, finished_images, gather, make_rows, to_predictions
+from jaxdet.scoring.rows import ROW, RowKeeper, finished_images, gather, to_predictions
 from jaxdet.scoring.scorer import Scorer, ScoreStep, score_batches
 
 # Pixels of the images that are read ahead or wait in memory, at about 20 bytes a pixel.
@@ -32,12 +32,7 @@ def predict(
 ) -> Predictions:
     """Returns the scores of all images of the loader's set, in its order; nothing goes to disk.
 
-    Args:
-      loader: gives the batches.
-      step: from `make_score_step` on the same mesh.
-      variables: placed on the mesh.
-      mesh: the devices.
-      runtime: workers of the input.
+    Arguments are those of `score_crops`.
 
     Raises:
       RunFailedError: where a logit is not finite, or an image was scored twice or never.
@@ -107,11 +102,10 @@ def _least_position(position: int) -> int:
 
 def _crop_rows(scored: dict[str, np.ndarray], begin: int) -> np.ndarray:
     valid = np.flatnonzero(scored["valid"])
-    columns = (begin + valid, scored["logit"][valid], scored["sharpness"][valid])
-    return make_rows(
-        (image, 0, 1, 1.0, logit, sharpness)
-        for image, logit, sharpness in zip(*(column.tolist() for column in columns), strict=True)
-    )
+    rows = np.zeros(len(valid), ROW)
+    rows["image"], rows["of"], rows["share"] = begin + valid, 1, 1.0
+    rows["logit"], rows["sharpness"] = scored["logit"][valid], scored["sharpness"][valid]
+    return rows
 
 
 def score_pieces(
@@ -143,9 +137,8 @@ def score_pieces(
         read = waited(ahead, f"waiting for images to {title}")
         pieces = _unscored(read, keeper.rows, line)
         for scored in scorer(pieces, in_crops=load.protocol.in_crops):
-            keeper.add(
-                make_rows((p.owner, p.number, p.of, p.share, x, p.sharpness) for p, x in scored)
-            )
+            rows = [(p.owner, p.number, p.of, p.share, x, p.sharpness) for p, x in scored]
+            keeper.add(np.array(rows, ROW))
             if signum := requested():
                 keeper.stop(signum, together=False)
     # Rows that an earlier start on fewer hosts kept are scored by the host whose turn it is now.

@@ -47,26 +47,29 @@ def test_an_accelerator_scores_as_many_crops_as_its_memory_suggests(gibibytes, c
     pixels = batch_pixels("gpu", gibibytes and gibibytes * 2**30)
     crop = np.zeros((224, 224, 3), np.uint8)
     given = (Piece(owner, crop) for owner in range(crops + 1))
-    assert [len(b.image) for b in batches(given, pixels=pixels)] == [crops, 1]
+    assert [len(arrays["image"]) for _, arrays in batches(given, pixels=pixels)] == [crops, 1]
 
 
 @pytest.mark.parametrize("devices", [1, 4])
-def test_full_batches_have_one_number_of_rows_for_each_shape(devices):
+def test_full_batches_have_one_length_for_each_shape(devices):
     rng = np.random.default_rng(1)
     given = pieces(rng, 150)
-    found = list(batches(given, pixels=2**20, devices=devices, full=True))
-    assert sorted(p.owner for b in found for p in b.pieces) == list(range(150))
-    rows = {}
-    for batch in found:
-        rows.setdefault(batch.image.shape[1:], set()).add(len(batch.image))
-    assert all(len(counts) == 1 for counts in rows.values())
-    assert all(len(b.image) % devices == 0 for b in found)
-    assert all(len(b.image) % devices == 0 for b in batches(given, pixels=2**20, devices=devices))
+    options = {"pixels": 2**20, "find": close_shape, "devices": devices}
+    found = list(batches(given, **options, full=True))
+    assert sorted(p.owner for held, _ in found for p in held) == list(range(150))
+    lengths = {}
+    for _, arrays in found:
+        length, *shape, _ = arrays["image"].shape
+        lengths.setdefault(tuple(shape), set()).add(length)
+    assert all(len(counts) == 1 for counts in lengths.values())
+    for _, arrays in [*found, *batches(given, **options)]:
+        assert len(arrays["image"]) % devices == 0
 
 
 def test_the_rest_of_an_interrupted_work_makes_the_same_batches():
     given = pieces(np.random.default_rng(2), 400, most=100)
-    whole = [[p.owner for p in b.pieces] for b in batches(given, pixels=2**20, full=True)]
+    options = {"pixels": 2**20, "find": close_shape, "full": True}
+    whole = [[p.owner for p in held] for held, _ in batches(given, **options)]
     done = {owner for batch in whole[:5] for owner in batch}
-    left = batches([p for p in given if p.owner not in done], pixels=2**20, full=True)
-    assert [[p.owner for p in b.pieces] for b in left] == whole[5:]
+    left = batches([p for p in given if p.owner not in done], **options)
+    assert [[p.owner for p in held] for held, _ in left] == whole[5:]

@@ -54,11 +54,11 @@ def test_every_piece_is_in_one_batch_at_its_own_size():
     rng = np.random.default_rng(0)
     pieces = [Piece(i, image(*rng.integers(1, 300, 2))) for i in range(70)]
     seen = []
-    for batch in batches(pieces, pixels=2**22):
-        for place, piece in enumerate(batch.pieces):
-            height, width = batch.size[place]
-            assert np.array_equal(batch.image[place, :height, :width], piece.pixels)
-            assert not batch.image[place, height:].any()
+    for held, arrays in batches(pieces, pixels=2**22, find=close_shape):
+        for place, piece in enumerate(held):
+            height, width = arrays["size"][place]
+            assert np.array_equal(arrays["image"][place, :height, :width], piece.pixels)
+            assert not arrays["image"][place, height:].any()
             seen.append(piece.owner)
-        assert len(batch.image) in (1, 32)
+        assert len(arrays["image"]) in (1, 32)
     assert sorted(seen) == list(range(70))
