@@ -17,8 +17,8 @@ from jaxdet.data.store.layout import RECORD, DamagedStoreError
 from jaxdet.datasets.pack.listing import list_files
 from jaxdet.datasets.pack.store_writer import pack
 from jaxdet.errors import UserError
-from jaxdet.evals.rows import ROW, RowKeeper
 from jaxdet.results import Predictions, read_arrays, read_metrics, read_results
+from jaxdet.scoring.rows import ROW, RowKeeper
 from jaxdet.workdir.files import read_json
 from jaxdet.workdir.identity import json_sha256
 from tests.conftest import write_images

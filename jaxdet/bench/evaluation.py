@@ -22,13 +22,14 @@ from jaxdet.bench.reference import WORKERS, PublishedImages
 from jaxdet.config import Model, Runtime
 from jaxdet.data.folder import FolderSet, load_set
 from jaxdet.data.loaders import EvalLoader, Reader
-from jaxdet.data.parts import PieceLoader
 from jaxdet.data.pipeline import open_batches
-from jaxdet.evals.pieces import PieceScorer, score_pieces
-from jaxdet.evals.predict import make_predict_step, score_crops
-from jaxdet.evals.rows import RowKeeper
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.runtime.mesh import make_mesh, put_replicated
+from jaxdet.scoring.loader import PieceLoader
+from jaxdet.scoring.protocol import Protocol
+from jaxdet.scoring.rows import RowKeeper
+from jaxdet.scoring.scorer import Scorer, make_score_step
+from jaxdet.scoring.sets import score_crops, score_pieces
 
 _CROP = 224
 _MAX_PIXELS = 10**8
@@ -154,8 +155,8 @@ def _reader(images: FolderSet) -> Reader:
 
 def _whole_images(images: FolderSet, detector: Detector, variables: Variables, plan: Plan) -> Score:
     del plan  # sizes decide the batches
-    load = PieceLoader(read=_reader(images), parts="full", crop=_CROP)
-    scorer = PieceScorer(detector, variables, make_mesh(1))
+    load, mesh = PieceLoader(read=_reader(images), protocol=Protocol("full")), make_mesh(1)
+    scorer = Scorer(detector, put_replicated(mesh, variables), mesh)
 
     def score() -> np.ndarray:
         rows = score_pieces(
@@ -169,7 +170,7 @@ def _whole_images(images: FolderSet, detector: Detector, variables: Variables, p
 
 def _crops(images: FolderSet, detector: Detector, variables: Variables, plan: Plan) -> Score:
     mesh = make_mesh(1)
-    step, placed = make_predict_step(detector, mesh), put_replicated(mesh, variables)
+    step, placed = make_score_step(detector, mesh), put_replicated(mesh, variables)
     load = EvalLoader(read=_reader(images), crop=_CROP, batch_size=plan.batch_size)
 
     def score() -> np.ndarray:

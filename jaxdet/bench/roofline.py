@@ -22,9 +22,9 @@ from jax.sharding import AxisType, Mesh
 from jaxdet.bench.hlo import Operation, operations
 from jaxdet.config import Config
 from jaxdet.errors import UserError, first_line
-from jaxdet.evals.predict import make_predict_step
 from jaxdet.models.platform import written_for
 from jaxdet.runtime.layouts import stepped
+from jaxdet.scoring.scorer import make_score_step
 from jaxdet.train.start import training_detector
 from jaxdet.train.state import TrainState, make_optimizer
 from jaxdet.train.step import whole_step
@@ -219,7 +219,7 @@ def _lower(plan: Plan, mesh: Mesh) -> Any:
         batch = {"image": image}
         for name, dtype in (("valid", jnp.bool_), ("sharpness", jnp.float32)):
             batch[name] = shape((plan.batch_size,), dtype)
-        return make_predict_step(detector, mesh).lower(state.variables, batch)  # type: ignore[attr-defined]
+        return make_score_step(detector, mesh).lower(state.variables, batch)  # type: ignore[attr-defined]
     functions = StepFunctions(
         detector=detector,
         optimizer=optimizer,

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.config import Config, Model, from_json_dict, is_hash_of, to_json_dict, validate
-from jaxdet.data.pieces import DEFAULT_PROTOCOL, Protocol
 from jaxdet.errors import UserError
 from jaxdet.results import Calibration, Results, read_results
 from jaxdet.results.folder import RunFolder
 from jaxdet.results.records import read_calibration, typed
+from jaxdet.scoring.protocol import DEFAULT_PROTOCOL, Protocol
 from jaxdet.workdir.files import read_json, sha256
 
 # Figures of a test set that a card keeps, and which of them are numbers in any case.

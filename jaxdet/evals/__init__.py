@@ -1,1 +1,1 @@
-"""Scoring: each image once, then numbers per set."""
+"""Evaluation: sets under every protocol and disturbance, then their numbers."""

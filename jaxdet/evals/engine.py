@@ -1,5 +1,6 @@
 """Scores of one set under one view: those in the file where they still hold, or new ones."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,6 @@ from jax.sharding import Mesh
 from jaxdet import config as schema
 from jaxdet.config.dotted import look_up_all
 from jaxdet.data.images import ImageSet
-from jaxdet.evals.pieces import PieceScorer, score_pieces
-from jaxdet.evals.predict import make_predict_step, score_crops
-from jaxdet.evals.rows import RowKeeper, finished_images, on_all_hosts, to_predictions
 from jaxdet.evals.two_shot import draw_shots, shot_loader, to_crop_scores
 from jaxdet.evals.views import View, crop_loader, describe, piece_loader
 from jaxdet.models.detector import Detector, Variables
@@ -20,6 +18,10 @@ from jaxdet.progress import say
 from jaxdet.results import CropScores, Predictions, RunFolder, read_arrays, write_arrays
 from jaxdet.runtime.environment import peak_memory
 from jaxdet.runtime.mesh import put_replicated
+from jaxdet.scoring.loader import PieceLoader
+from jaxdet.scoring.rows import RowKeeper, finished_images, on_all_hosts, to_predictions
+from jaxdet.scoring.scorer import Scorer, make_score_step
+from jaxdet.scoring.sets import score_crops, score_pieces
 from jaxdet.workdir.identity import fingerprint_of
 
 
@@ -41,9 +43,9 @@ class Engine:
         # A network of one's own is known by its code alone.
         code = look_up_all(config).get(config.model.name)
         self._code = f" {code}" if code else ""
-        self._step = make_predict_step(detector, mesh)
+        self._step = make_score_step(detector, mesh)
         self._placed = put_replicated(mesh, variables)
-        self._scorer = PieceScorer(detector, variables, mesh)
+        self._scorer = Scorer(detector, self._placed, mesh)
 
     def predictions(self, images: ImageSet, view: View, path: Path) -> Predictions:
         """Returns the scores of a set under a view, which lie in the file afterwards.
@@ -58,11 +60,10 @@ class Engine:
         if cached is not None:
             return _there(cached, path, title)
         keeper = self._keeper(path, fingerprint, title)
-        score = self._score_pieces if view.in_pieces else self._score_crops
         skip_bad = self._config.data.on_bad_image == "skip"
         predictions = to_predictions(
             images,
-            score(images, view, keeper, f"score {title}"),
+            self._score(images, view, keeper, f"score {title}"),
             skip_bad=skip_bad,
             fingerprint=fingerprint,
         )
@@ -86,7 +87,7 @@ class Engine:
         places = np.array([place_of[name] for name in drawn.tolist()])
         keeper = self._keeper(path, fingerprint, title)
         loader = shot_loader(self._config, images)
-        rows = self._pieces(loader, places.tolist(), keeper, f"score {title}")
+        rows = self._score_pieces(loader, places.tolist(), keeper, f"score {title}")
         scores = to_crop_scores(images, places, rows, fingerprint=fingerprint)
         _write(path, scores)
         keeper.remove()
@@ -110,24 +111,20 @@ class Engine:
             say(f"{title}: going on after {done} images{parts} that an earlier start scored")
         return keeper
 
-    def _score_crops(
-        self, images: ImageSet, view: View, keeper: RowKeeper, title: str
-    ) -> np.ndarray:
+    def _score(self, images: ImageSet, view: View, keeper: RowKeeper, title: str) -> np.ndarray:
+        if not view.is_one_crop:
+            loader = piece_loader(self._config, images, view)
+            return self._score_pieces(loader, range(len(images)), keeper, title)
         return score_crops(
             crop_loader(self._config, images, view), self._step, self._placed, keeper,
             mesh=self._mesh, runtime=self._config.runtime, title=title,
         )  # fmt: skip
 
     def _score_pieces(
-        self, images: ImageSet, view: View, keeper: RowKeeper, title: str
+        self, loader: PieceLoader, places: Sequence[int], keeper: RowKeeper, title: str
     ) -> np.ndarray:
-        loader = piece_loader(self._config, images, view)
-        return self._pieces(loader, range(len(images)), keeper, title)
-
-    def _pieces(self, loader: Any, places: Any, keeper: RowKeeper, title: str) -> np.ndarray:
-        return score_pieces(
-            loader, places, self._scorer, keeper, runtime=self._config.runtime, title=title
-        )
+        runtime = self._config.runtime
+        return score_pieces(loader, places, self._scorer, keeper, runtime=runtime, title=title)
 
     def _fingerprint(self, images: ImageSet, view: str) -> str:
         identity = images.identity(self._config.runtime.compare_images)

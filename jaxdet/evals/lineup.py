@@ -10,9 +10,9 @@ from PIL import Image
 from jaxdet.config import Config
 from jaxdet.data import order
 from jaxdet.data.images import ImageSet
-from jaxdet.data.pieces import Protocol
 from jaxdet.evals.ranking import read_crops
 from jaxdet.results import Lineup, Predictions
+from jaxdet.scoring.protocol import Protocol
 from jaxdet.workdir.identity import fingerprint_of
 
 _EACH = 20  # of each label

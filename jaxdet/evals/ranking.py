@@ -10,10 +10,10 @@ import numpy as np
 
 from jaxdet.config import Config
 from jaxdet.data.images import ImageSet
-from jaxdet.data.pieces import Protocol
 from jaxdet.evals.views import make_reader
 from jaxdet.models.detector import Variables
 from jaxdet.results import Predictions, Ranked
+from jaxdet.scoring.protocol import Protocol
 from jaxdet.workdir.identity import fingerprint_of
 
 # In the order in which they take their images, where a set is too small for all.

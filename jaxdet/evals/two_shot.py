@@ -8,10 +8,11 @@ from jaxdet import config as schema
 from jaxdet import metrics
 from jaxdet.data import order
 from jaxdet.data.images import ImageSet
-from jaxdet.data.parts import PieceLoader
 from jaxdet.errors import RunFailedError
 from jaxdet.evals.views import make_reader
 from jaxdet.results import CropScores, Predictions, TwoShot
+from jaxdet.scoring.loader import PieceLoader
+from jaxdet.scoring.protocol import Protocol
 
 
 def draw_shots(predictions: Predictions, *, count: int, seed: int) -> np.ndarray:
@@ -27,9 +28,8 @@ def shot_loader(config: schema.Config, images: ImageSet) -> PieceLoader:
     """Returns a loader of the random crops of an image, undisturbed."""
     return PieceLoader(
         read=make_reader(config, images),
-        parts="random_crops",
-        crop=config.eval_crop,
-        count=config.evaluation.two_shot_crops,
+        protocol=Protocol(crop=config.eval_crop),
+        random_crops=config.evaluation.two_shot_crops,
         seed=config.seed,
     )
 

@@ -9,9 +9,10 @@ from jaxdet import config as schema
 from jaxdet.data.disturb import Disturbance
 from jaxdet.data.images import ImageSet
 from jaxdet.data.loaders import EvalLoader, Reader, Share, evaluation_reader
-from jaxdet.data.parts import PieceLoader
-from jaxdet.data.pieces import MAX_WHOLE_PIXELS, MAX_WHOLE_SIDE, TILE
 from jaxdet.models.architectures import architecture_of
+from jaxdet.scoring.loader import PieceLoader
+from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS, MAX_WHOLE_SIDE, TILE
+from jaxdet.scoring.protocol import Protocol
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,9 +40,9 @@ class View:
         return self.disturb.level if self.disturb else None
 
     @property
-    def in_pieces(self) -> bool:
-        """Returns whether images are scored in pieces, rather than one crop each."""
-        return self.protocol in ("full", "five_crops")
+    def is_one_crop(self) -> bool:
+        """Returns whether the one piece of each image is a crop."""
+        return self.protocol in ("crop", "resize")
 
 
 def headline(config: schema.Config) -> View:
@@ -88,8 +89,7 @@ def piece_loader(config: schema.Config, images: ImageSet, view: View) -> PieceLo
     """Returns a loader of the pieces of each image of a view."""
     return PieceLoader(
         read=make_reader(config, images),
-        parts=view.protocol,
-        crop=config.eval_crop,
+        protocol=Protocol(view.protocol, config.eval_crop),
         disturb=view.disturb,
         smallest=architecture_of(config.model.name).smallest,
     )

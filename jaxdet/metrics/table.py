@@ -7,6 +7,8 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from jaxdet.metrics.calibration import brier_of, calibration_error_of
 from jaxdet.metrics.ranking import eer_of, tpr_at_fpr_of
 from jaxdet.metrics.tally import Measure
@@ -62,7 +64,7 @@ def _plain(measure: Measure) -> Calibrated:
     return lambda temperature, thresholds: measure
 
 
-def _scaled(measure: Callable[..., Measure]) -> Calibrated:
+def _scaled(measure: Callable[..., np.ndarray]) -> Calibrated:
     def of(temperature: float | None, _: Mapping[str, float | None]) -> Measure | None:
         if temperature is None:
             return None
@@ -71,7 +73,7 @@ def _scaled(measure: Callable[..., Measure]) -> Calibrated:
     return of
 
 
-def _at(measure: Callable[..., Measure], name: str) -> Calibrated:
+def _at(measure: Callable[..., np.ndarray], name: str) -> Calibrated:
     def of(_: float | None, thresholds: Mapping[str, float | None]) -> Measure | None:
         threshold = thresholds.get(name)
         return None if threshold is None else functools.partial(measure, threshold=threshold)

@@ -14,10 +14,8 @@ from PIL import Image
 from jaxdet import config as schema
 from jaxdet.config.schema import CHECKPOINTS
 from jaxdet.convert.card import Card
-from jaxdet.data.buckets import FewShapes, PieceBatch, batch_pixels, batches, exact
 from jaxdet.data.ops.arguments import check_pixels
 from jaxdet.data.ops.codec import to_rgb
-from jaxdet.data.pieces import Crop, Piece, Protocol, cut
 from jaxdet.data.regular import reason
 from jaxdet.errors import BadArgumentError, UserError
 from jaxdet.models.architectures import architecture_of, check_sides
@@ -25,7 +23,11 @@ from jaxdet.models.detector import Variables, get_detector
 from jaxdet.predict.judgement import Judgement, make_judgement
 from jaxdet.progress import say
 from jaxdet.runtime.memory import device_memory
-from jaxdet.runtime.mesh import one_step_late
+from jaxdet.runtime.mesh import one_device_mesh, put_replicated
+from jaxdet.scoring.batches import SHAPES
+from jaxdet.scoring.pieces import Piece, cut
+from jaxdet.scoring.protocol import Crop, Protocol
+from jaxdet.scoring.scorer import Scorer, image_logits
 from jaxdet.train.weights import digest, open_weights
 
 # u8 [B, H, W, 3], several images of any sizes, or one: arrays u8 [H, W, 3] or Pillow's images.
@@ -43,14 +45,13 @@ class LoadedDetector:
     def __init__(self, model: schema.Model, variables: Variables, *, card: Card | None = None):
         """Takes variables {"params", "batch_stats"} of the model, on the host."""
         self.model, self.card = model, card or Card()
-        self._variables = jax.device_put(variables)
-        self._any_size = architecture_of(model.name).any_size
-        detector = get_detector(model)
-        self._apply, self._evidence = jax.jit(detector.apply), jax.jit(detector.evidence)
-        self._shapes = FewShapes()
+        detector, mesh = get_detector(model), one_device_mesh()
         # Maps grow with the width; what a batch takes is known for one of 64.
-        limit = device_memory(jax.local_devices()[0])
-        self._memory = limit and limit * 64 // max(64, model.width)
+        limit = device_memory(mesh.devices.flat[0])
+        memory = limit and limit * 64 // max(64, model.width)
+        placed = put_replicated(mesh, variables)
+        self._scorer = Scorer(detector, placed, mesh, lone=True, memory=memory)
+        self._evidence = jax.jit(detector.evidence)
 
     def __repr__(self) -> str:
         """Names the network, its weights, what is scored of an image, and the calibration."""
@@ -65,7 +66,7 @@ class LoadedDetector:
     @property
     def variables(self) -> Variables:
         """Returns the variables {"params", "batch_stats"} on the host."""
-        return jax.device_get(self._variables)
+        return jax.device_get(self._scorer.variables)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -89,7 +90,7 @@ class LoadedDetector:
         """
         protocol = self.protocol.asked(crop, resize)
         name = self.model.name
-        if not protocol.in_crops and not self._any_size:
+        if not protocol.in_crops and not architecture_of(name).any_size:
             raise UserError(
                 f"--crop={crop}: {name} scores square crops alone; give --crop={protocol.crop}"
             )
@@ -145,15 +146,13 @@ class LoadedDetector:
         """
         protocol = self.choose(crop, resize)
         checked = _checked(images)
-        logits = np.zeros(len(checked), np.float64)
         pieces = (
             piece
             for owner, image in enumerate(checked)
             for piece in self.cut(image, owner=owner, protocol=protocol)
         )
-        for piece, logit in self.score_pieces(pieces, protocol=protocol):
-            logits[piece.owner] += piece.share * logit
-        return logits.astype(np.float32)
+        logits = image_logits(self.score_pieces(pieces, protocol=protocol))
+        return np.array([logits[owner] for owner in range(len(checked))], np.float32)
 
     def probability(self, images: Images, *, raw: bool = False) -> np.ndarray:
         """Returns P(fake), f64 [B], calibrated where the run has a calibration.
@@ -178,7 +177,7 @@ class LoadedDetector:
             raise UserError(f"{self.model.name}: its evidence has no place in the image")
         centre = self.protocol.centre
         maps = [
-            jax.device_get(self._evidence(self._variables, centre.reduce(image)[None])[1])
+            jax.device_get(self._evidence(self._scorer.variables, centre.reduce(image)[None])[1])
             for image in _checked(images)
         ]
         return np.concatenate(maps).astype(np.float32) if maps else np.zeros((0, 1, 1), np.float32)
@@ -191,7 +190,7 @@ class LoadedDetector:
         """
         protocol = self.choose(crop)
         side = (protocol.crop, protocol.crop)
-        for height, width in [side] if protocol.in_crops else FewShapes.SHAPES:
+        for height, width in [side] if protocol.in_crops else SHAPES:
             image = np.zeros((height, width, 3), np.uint8)
             for count in (1, 2) if protocol.in_crops else (1,):
                 pieces = (Piece(owner, image) for owner in range(count))
@@ -199,31 +198,15 @@ class LoadedDetector:
                     pass
 
     def cut(self, image: np.ndarray, *, owner: int, protocol: Protocol) -> list[Piece]:
-        """Returns the parts of an image, u8 [H, W, 3], that are scored; see `data.pieces.cut`."""
+        """Returns the pieces of an image, u8 [H, W, 3]; see `scoring.pieces.cut`."""
         smallest = architecture_of(self.model.name).smallest
         return cut(image, owner=owner, protocol=protocol, smallest=smallest)
 
     def score_pieces(
         self, pieces: Iterable[Piece], *, protocol: Protocol
-    ) -> Iterator[tuple[Piece, float]]:
-        """Yields each piece with its logit, in the order in which batches fill up."""
-        platform, whole = jax.default_backend(), not protocol.in_crops
-        # Whole images have one program a shape: of one row on a CPU, else of as many as fill it.
-        on_cpu = platform == "cpu"
-        pixels = 0 if whole and on_cpu else batch_pixels(platform, None if whole else self._memory)
-        find = self._shapes if whole and self._any_size else exact
-        filled = batches(pieces, pixels=pixels, find=find, full=whole)
-        launched = (
-            (batch, self._apply(self._variables, *self._arguments(batch))) for batch in filled
-        )
-        # A CPU would compute both at once, and hold the maps of both.
-        fetched = map(jax.device_get, launched) if on_cpu else one_step_late(launched)
-        for batch, logits in fetched:
-            yield from zip(batch.pieces, logits[: len(batch.pieces)].tolist(), strict=True)
-
-    def _arguments(self, batch: PieceBatch) -> tuple[Any, ...]:
-        # Crops fill their arrays, and not every network takes sizes.
-        return (batch.image, batch.size) if self._any_size else (batch.image,)
+    ) -> Iterator[list[tuple[Piece, float]]]:
+        """Yields batches of pieces as they fill up, each piece with its logit."""
+        return self._scorer(pieces, in_crops=protocol.in_crops)
 
 
 def load_detector(

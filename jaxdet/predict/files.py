@@ -4,10 +4,9 @@ import dataclasses
 import functools
 import os
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,13 +19,14 @@ from jaxdet.data.ops.sides import LimitError
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.data.walk import walk
 from jaxdet.errors import UserError
+from jaxdet.scoring.ahead import in_order
 from jaxdet.streams import printable
 
 # As a path, a URL has lost a slash.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|data:")
 _LONGEST = 200  # letters of one in a message
-# Decoded images that may wait: few, since one can have tens of megapixels.
-_AHEAD = 2
+# Images that are decoded or wait: few, since one can have tens of megapixels.
+_AHEAD = 3
 
 # An image file, the content of one, a URL of one, or nothing where one should have been.
 Encoded = Path | bytes | str | None
@@ -102,23 +102,23 @@ def _look_into(
 
 def read_ahead(
     images: Iterable[Encoded], *, max_pixels: int, exif: Exif = "ignore"
-) -> Iterator[tuple[int, np.ndarray | Exception]]:
-    """Yields each image's number with its pixels u8 [H, W, 3], or with why it cannot be read.
+) -> Iterator[np.ndarray | Exception]:
+    """Yields the pixels u8 [H, W, 3] of each image, or why it cannot be read.
 
     Args:
       images: taken one after the other, a few ahead.
       max_pixels: images with more are not decoded.
       exif: as in `decode`.
     """
-    read = functools.partial(read_pixels, max_pixels=max_pixels, exif=exif)
-    waiting: deque[tuple[int, Future[np.ndarray]]] = deque()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, image in enumerate(images):
-            waiting.append((number, pool.submit(read, image)))
-            if len(waiting) > _AHEAD:
-                yield _result(*waiting.popleft())
-        while waiting:
-            yield _result(*waiting.popleft())
+    read = functools.partial(_pixels_or_error, max_pixels=max_pixels, exif=exif)
+    return in_order(read, images, cost=lambda _: 1, budget=_AHEAD)
+
+
+def _pixels_or_error(image: Encoded, **options: Any) -> np.ndarray | Exception:
+    try:
+        return read_pixels(image, **options)
+    except (OSError, ValueError) as error:
+        return error
 
 
 def read_pixels(image: Encoded, *, max_pixels: int, exif: Exif = "ignore") -> np.ndarray:
@@ -138,10 +138,3 @@ def read_pixels(image: Encoded, *, max_pixels: int, exif: Exif = "ignore") -> np
         return decode(image, max_pixels=max_pixels, exif=exif)
     except LimitError as error:
         raise ValueError(error.naming("--max-pixels")) from None
-
-
-def _result(number: int, future: Future[np.ndarray]) -> tuple[int, np.ndarray | Exception]:
-    try:
-        return number, future.result()
-    except (OSError, ValueError) as error:
-        return number, error

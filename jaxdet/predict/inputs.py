@@ -1,6 +1,6 @@
 """Numbers the inputs that a mass of images is scored from: files, or rows of Parquet files.
 
-Inputs are numbered in an order that depends on nothing but their names, so that a share of them
+Inputs are numbered in an order that depends on nothing but their names, so that a shard of them
 is the same on every machine, and on the next start. Their digest is also over what the files are
 now (`file_mark`): scores of files that were replaced are no scores of these inputs.
 """

@@ -24,7 +24,7 @@ def score_mass(options: argparse.Namespace) -> bool:
       RunFailedError: where an engine or a source failed.
     """
     check_out(options.out, options.path)
-    score = _score_by_ray if options.engine == "ray" else _score_share
+    score = _score_by_ray if options.engine == "ray" else _score_shard
     began = time.monotonic()
     outcome = score(options)
     seconds = time.monotonic() - began
@@ -36,7 +36,7 @@ def score_mass(options: argparse.Namespace) -> bool:
     return outcome.errors > 0
 
 
-def _score_share(options: argparse.Namespace) -> Outcome:
+def _score_shard(options: argparse.Namespace) -> Outcome:
     shard = parse_shard(options.shard or "0/1")
     work, lines = _read(options, shards=shard.count, part_rows=options.part_rows or PART_ROWS)
     return score_shard(*work, options.out, shard, lines=lines)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from jaxdet.config import Data
 from jaxdet.config.schema import ARCHITECTURES, CHECKPOINTS, COMPARE
-from jaxdet.data.pieces import Crop
 from jaxdet.errors import Parser, UserError
 from jaxdet.predict.detector import LoadedDetector, open_detector
 from jaxdet.predict.judgement import MEASURED
 from jaxdet.predict.rows import Scoring
 from jaxdet.ranges import AREA, SIDE, Range, number, whole_number
+from jaxdet.scoring.protocol import Crop
 
 # Side below which a part of an image is warned of, pixels.
 _SMALL = 32
@@ -99,7 +99,7 @@ def _add_mass(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument(
         "--shard", metavar="i/N",
-        help="score one of N shares of the inputs, i from 0; auto: this task of a SLURM array",
+        help="score one of N shards of the inputs, i from 0; auto: this task of a SLURM array",
     )  # fmt: skip
     group.add_argument(
         "--part-rows", type=whole_number("[1, 1e7]"), metavar="N",

@@ -52,7 +52,7 @@ class Stamp:
       inputs: digest of what was to be scored, all shards together.
       compare: how files are known again in it, "times" or "bytes".
       count: number of inputs, all shards together.
-      shards: how many shares the inputs were cut into; 0 where Ray shared them out.
+      shards: how many the inputs were cut into; 0 where Ray divided the work.
       part_rows: rows of a part at most; 0 where Ray decides.
     """
 

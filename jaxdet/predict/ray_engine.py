@@ -18,13 +18,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdet.data.pieces import Protocol
 from jaxdet.errors import RunFailedError, UserError, first_line, keeping_handlers
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Chunk, Inputs
 from jaxdet.predict.parts import Stamp, check_stamp, read_columns, read_part
 from jaxdet.predict.shards import Outcome
 from jaxdet.progress import say
+from jaxdet.scoring.protocol import Protocol
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.lock import claimed
 
@@ -33,7 +33,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 try:
     import ray
 
-    from jaxdet.predict.ray_steps import PartSink, Scorer, decode
+    from jaxdet.predict.ray_steps import PartSink, RayScorer, decode
 except ImportError:
     ray = None  # `import_ray` says so in a line
 
@@ -161,7 +161,7 @@ def _run(
             batch_format="numpy",
         )
         scored = decoded.map_batches(
-            Scorer,
+            RayScorer,
             fn_constructor_kwargs=made_with,
             batch_size=_batch_size(stamp.scoring.protocol),
             batch_format="pyarrow",

@@ -1,4 +1,4 @@
-"""What Ray's workers do: `decode` in tasks, `Scorer` in actors, `PartSink` in tasks again.
+"""What Ray's workers do: `decode` in tasks, `RayScorer` in actors, `PartSink` in tasks again.
 
 An input is known by its number through all of them, whatever Ray does with the order.
 """
@@ -68,7 +68,7 @@ def _pixels(one: Input, scoring: Scoring) -> dict[str, Any]:
     return {"height": image.shape[0], "width": image.shape[1], "pixels": image.tobytes()}
 
 
-class Scorer:
+class RayScorer:
     """Scores in a Ray actor, by a detector made once and asked for one table after the other."""
 
     def __init__(self, model: Model, variables: list[Any], stamp: Stamp):

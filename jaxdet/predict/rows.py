@@ -11,12 +11,14 @@ import numpy as np
 from jaxdet.config import Data
 from jaxdet.data.ops.codec import Exif
 from jaxdet.data.ops.sides import RefusedSizeError
-from jaxdet.data.pieces import Crop, Piece, Protocol
 from jaxdet.data.regular import reason
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.files import Encoded, Input, read_ahead
 from jaxdet.predict.judgement import Judgement
 from jaxdet.progress import ProgressLine
+from jaxdet.scoring.pieces import Piece
+from jaxdet.scoring.protocol import Crop, Protocol
+from jaxdet.scoring.scorer import image_logits
 
 # path, logit, probability, calibrated and prediction, or path and error.
 Row = dict[str, Any]
@@ -85,7 +87,7 @@ def score_inputs(
             yield one.image
 
     def pixels() -> Iterator[np.ndarray | str]:
-        for _, image in read_ahead(encoded(), max_pixels=scoring.max_pixels, exif=scoring.exif):
+        for image in read_ahead(encoded(), max_pixels=scoring.max_pixels, exif=scoring.exif):
             yield reason(image) if isinstance(image, Exception) else image
             progress.advance()
 
@@ -103,25 +105,21 @@ def score_pixels(
       images: u8 [H, W, 3] each, or why an image has no pixels, which is then the answer.
       protocol: what of an image is scored.
     """
-    logits: list[float] = []
-    errors: dict[int, str] = {}
+    answers: dict[int, Answer] = {}
 
     def pieces() -> Iterator[Piece]:
         for number, image in enumerate(images):
-            logits.append(0.0)
             if isinstance(image, str):
-                errors[number] = image
+                answers[number] = image
                 continue
             try:
-                parts = detector.cut(image, owner=number, protocol=protocol)
+                yield from detector.cut(image, owner=number, protocol=protocol)
             except RefusedSizeError as error:
-                errors[number] = str(error)
-            else:
-                yield from parts
+                answers[number] = str(error)
 
-    for piece, logit in detector.score_pieces(pieces(), protocol=protocol):
-        logits[piece.owner] += piece.share * logit
-    return [errors.get(number, float(np.float32(logit))) for number, logit in enumerate(logits)]
+    logits = image_logits(detector.score_pieces(pieces(), protocol=protocol))
+    answers.update((number, float(np.float32(logit))) for number, logit in logits.items())
+    return [answers[number] for number in range(len(answers))]
 
 
 def to_row(path: str, answer: Answer, judgement: Judgement) -> Row:

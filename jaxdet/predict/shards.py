@@ -1,4 +1,4 @@
-"""A share of the inputs scored part after part: what a job in any scheduler's array does.
+"""A shard of the inputs scored part after part: what a job in any scheduler's array does.
 
 Shard i of N takes a run of the sorted inputs, cut at i/N and (i+1)/N of their number, and writes it
 in parts of a fixed number of rows. A part is there or not, so a killed job goes on at the next.
@@ -28,7 +28,7 @@ class Shard:
     index: int = 0
     count: int = 1
 
-    def share(self, inputs: int) -> tuple[int, int]:
+    def span(self, inputs: int) -> tuple[int, int]:
         """Returns the numbers of the first input of this shard and of the first behind it."""
         return self.index * inputs // self.count, (self.index + 1) * inputs // self.count
 
@@ -111,7 +111,7 @@ def score_shard(
       inputs: of all shards.
       stamp: what the scores follow from; says how to score them, and the rows of a part.
       folder: of the parts of all shards.
-      shard: which share of them.
+      shard: which of them.
       lines: what is logged when all is in order.
 
     Raises:
@@ -139,7 +139,7 @@ def _score_rest(
 ) -> Outcome:
     done = sum(part.rows for part in kept.values() if part)
     errors = sum(part.errors for part in kept.values() if part)
-    first, behind = shard.share(len(inputs))
+    first, behind = shard.span(len(inputs))
     began = time.monotonic()
     with ProgressLine("score", total=behind - first, done=done, unit="images") as progress:
         for path, (start, stop) in spans.items():
@@ -152,7 +152,7 @@ def _score_rest(
 
 def _spans(folder: Path, shard: Shard, stamp: Stamp) -> Iterator[tuple[Path, tuple[int, int]]]:
     """Yields each part of a shard, and the numbers of its first input and the first behind it."""
-    first, behind = shard.share(stamp.count)
+    first, behind = shard.span(stamp.count)
     for part, start in enumerate(range(first, behind, stamp.part_rows)):
         path = folder / f"{shard.name}.part-{part:06d}.parquet"
         yield path, (start, min(start + stamp.part_rows, behind))

@@ -35,6 +35,11 @@ def own_mesh(mesh: Mesh) -> Mesh:
     return _row([d for d in mesh.devices.flat if d.process_index == jax.process_index()])
 
 
+def one_device_mesh() -> Mesh:
+    """Returns the device that JAX uses where nobody names one, as a mesh."""
+    return _row([jax.device_put(0).device])
+
+
 def _row(devices: Sequence[jax.Device]) -> Mesh:
     # Said aloud because jax.make_mesh's default became Explicit.
     return Mesh(np.array(devices), ("data",), axis_types=(AxisType.Auto,))
@@ -82,6 +87,17 @@ def put_replicated(mesh: Mesh, tree: Any) -> Any:
     """
     sharding = replicated(mesh)
     return jax.tree.map(lambda leaf: jax.device_put(np.array(leaf), sharding), tree)
+
+
+def own_replicas(mesh: Mesh, tree: Any) -> Any:
+    """Returns replicated arrays of a mesh as arrays of its `own_mesh`; nothing is copied."""
+    sharding = replicated(own_mesh(mesh))
+    return jax.tree.map(
+        lambda leaf: jax.make_array_from_single_device_arrays(
+            leaf.shape, sharding, [shard.data for shard in leaf.addressable_shards]
+        ),
+        tree,
+    )
 
 
 def one_step_late(

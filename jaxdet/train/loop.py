@@ -27,7 +27,6 @@ from jaxdet.data.loaders import (
 from jaxdet.data.order import steps_per_epoch
 from jaxdet.data.pipeline import open_batches
 from jaxdet.errors import Stopped, UserError
-from jaxdet.evals.predict import make_predict_step, predict
 from jaxdet.progress import ProgressLine, say
 from jaxdet.results import Predictions, RunFolder
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
@@ -36,6 +35,8 @@ from jaxdet.runtime.logbook import Logbook
 from jaxdet.runtime.mesh import put_batch
 from jaxdet.runtime.stopping import StopPoint
 from jaxdet.runtime.trackers import Trackers
+from jaxdet.scoring.scorer import make_score_step
+from jaxdet.scoring.sets import predict
 from jaxdet.train import schedule
 from jaxdet.train.measure import measure_inputs
 from jaxdet.train.nonfinite import NonFinite
@@ -124,7 +125,7 @@ class Trainer:
             skip_nonfinite=config.optim.on_nonfinite == "skip",
             loss=config.optim.loss,
         )
-        self.predict_step = make_predict_step(self.detector, mesh)
+        self.score_step = make_score_step(self.detector, mesh)
         self.loader = _train_loader(config, train_set)
         self.val_set = val_set
         self.steps = steps_per_epoch(len(train_set), batch_size=config.optim.batch_size)
@@ -310,7 +311,7 @@ class Trainer:
         with stage(f"validation after epoch {position.epoch}"):
             predictions = predict(
                 loader,
-                self.predict_step,
+                self.score_step,
                 position.state.variables,
                 mesh=self.mesh,
                 # Threads: processes would start anew for each epoch.

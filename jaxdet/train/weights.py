@@ -15,7 +15,6 @@ from jaxdet.config.schema import CHECKPOINTS
 from jaxdet.convert.card import Card, make_run_card, network_name, read_beside, read_model
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, check_choices, load_weights
-from jaxdet.data.pieces import DEFAULT_PROTOCOL, Protocol
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.progress import say
@@ -23,6 +22,7 @@ from jaxdet.results import RunFolder, step_number
 from jaxdet.runtime import environment
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.mesh import make_mesh
+from jaxdet.scoring.protocol import DEFAULT_PROTOCOL, Protocol
 from jaxdet.train.state import abstract_state
 from jaxdet.workdir.files import sha256
 

@@ -18,13 +18,14 @@ from jaxdet.config import Augment, Data
 from jaxdet.data import ops
 from jaxdet.data.folder import load_set, read_size
 from jaxdet.data.loaders import EvalLoader, TrainLoader, evaluation_reader, training_reader
-from jaxdet.data.parts import PieceLoader
 from jaxdet.data.regular import read_image_file
 from jaxdet.datasets.audit.places import list_root
 from jaxdet.datasets.audit.scan import scan
 from jaxdet.datasets.verify.tree import Expect, verify_tree
 from jaxdet.errors import BadImageError, UserError
 from jaxdet.predict.files import find_images, read_ahead
+from jaxdet.scoring.loader import PieceLoader
+from jaxdet.scoring.protocol import Protocol
 from tests.conftest import draw_image, write_images
 from tests.environment import importing
 from tests.fuzz import build
@@ -174,7 +175,7 @@ def test_what_would_become_absurdly_large_is_an_unreadable_image(tmp_path, polic
     read = evaluation_reader(Data(on_bad_image=policy), load_set(tmp_path / "train", name="x"))
     says = r"000\.png: would become 512000x512 pixels by padding or resizing, which is absurd; mend"
     crops = EvalLoader(read=read, crop=24, batch_size=4, resize=512)
-    five = PieceLoader(read=read, parts="five_crops", crop=30_000)
+    five = PieceLoader(read=read, protocol=Protocol("five_crops", 30_000))
     if policy == "stop":
         with pytest.raises(BadImageError, match=says):
             crops(0)
@@ -270,8 +271,9 @@ def test_verify_audit_and_predict_name_them(odd_root):
     folder = odd_root / "train" / "a" / "0_real"
     paths = [*find_images([folder])[0], Path("/dev/zero")]
     assert len(paths) == 9
-    bad = [n for n, found in read_ahead(paths, max_pixels=10**6) if isinstance(found, Exception)]
-    assert [paths[n].name for n in bad] == ["001.png", "003.png", "005.png", "zero"]
+    read = zip(paths, read_ahead(paths, max_pixels=10**6), strict=True)
+    bad = [path.name for path, found in read if isinstance(found, Exception)]
+    assert bad == ["001.png", "003.png", "005.png", "zero"]
 
 
 def test_a_loop_of_folders_is_no_loop_for_us(tmp_path):

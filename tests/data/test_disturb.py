@@ -12,9 +12,10 @@ from jaxdet.data.disturb import Disturbance
 from jaxdet.data.folder import load_set
 from jaxdet.data.loaders import EvalLoader, Reader
 from jaxdet.data.ops import center_crop
-from jaxdet.data.parts import PieceLoader
-from jaxdet.data.pieces import MAX_WHOLE_PIXELS
 from jaxdet.data.pipeline import open_batches
+from jaxdet.scoring.loader import PieceLoader
+from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS
+from jaxdet.scoring.protocol import Protocol
 from tests.conftest import draw_image
 
 LEVELS = {"blur": 1.7, "jpeg": 40, "scale": 0.8, "noise": 7.0}
@@ -89,8 +90,8 @@ def test_crops_are_those_of_the_disturbed_image(dataset, kind, resize):
 def test_pieces_are_those_of_the_disturbed_image(dataset, kind, parts):
     images = load_set(dataset / "test" / "beta", name="beta")
     read = Reader(images=images, max_pixels=10**6, skip_bad=False)
-    load = PieceLoader(read=read, parts=parts, crop=32, disturb=disturbance(kind))
-    plain = PieceLoader(read=read, parts=parts, crop=32)
+    load = PieceLoader(read=read, protocol=Protocol(parts, 32), disturb=disturbance(kind))
+    plain = PieceLoader(read=read, protocol=Protocol(parts, 32))
     for index in (0, 7):  # smaller than the crop in one direction, and larger
         whole = define(kind, np.ascontiguousarray(read(index)[..., ::-1]), index)
         pieces = load(index)
@@ -109,7 +110,7 @@ def test_tiles_are_blurred_as_the_whole_image_is(tmp_path):
         (tmp_path / label).mkdir()
         Image.fromarray(rgb).save(tmp_path / label / "large.png", compress_level=0)
     read = Reader(images=load_set(tmp_path, name="s"), max_pixels=10**8, skip_bad=False)
-    load = PieceLoader(read=read, parts="full", crop=32, disturb=disturbance("blur"))
+    load = PieceLoader(read=read, protocol=Protocol("full", 32), disturb=disturbance("blur"))
     pieces = load(0)
     blurred = define("blur", rgb, 0)
     assert len(pieces) == 10

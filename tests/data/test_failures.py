@@ -3,10 +3,10 @@
 import pytest
 
 from jaxdet.config import Runtime
-from jaxdet.data.ahead import in_order
 from jaxdet.data.failures import named_failures
 from jaxdet.data.pipeline import open_batches
 from jaxdet.errors import BadImageError, RunFailedError
+from jaxdet.scoring.ahead import in_order
 
 
 class Failing:
@@ -31,15 +31,17 @@ def test_an_unknown_error_in_a_thread_is_named_with_its_place(workers):
         open_batches(load, start=0, stop=9, runtime=runtime) as batches,
     ):
         seen.extend(batches)
+    ahead = in_order(load, range(9), cost=lambda _: 1, budget=9, workers=workers)
     with pytest.raises(RunFailedError, match=says):
-        seen.extend(in_order(load, range(9), cost=lambda _: 1, budget=9, workers=workers))
+        seen.extend(named_failures(ahead))
     assert set(seen) <= {0, 1}
 
 
 def test_our_errors_stay_as_they_are():
     error = BadImageError("x.png: no image")
+    ahead = in_order(Failing(error), range(9), cost=lambda _: 1, budget=9, workers=2)
     with pytest.raises(BadImageError) as caught:
-        list(in_order(Failing(error), range(9), cost=lambda _: 1, budget=9, workers=2))
+        list(named_failures(ahead))
     assert caught.value is error
 
 

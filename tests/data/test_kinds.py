@@ -219,8 +219,8 @@ def test_there_are_forty_kinds_of_each_verdict_together():
 def test_predict_audit_and_verify_name_the_same_files(root, programs):
     paths, _ = find_images([root / "train" / "a" / "0_real"])
     assert len(paths) == len(GOOD) + len(BAD)
-    read = read_ahead(paths, max_pixels=Data.max_pixels)
-    assert {paths[n].name for n, one in read if isinstance(one, Exception)} == EXPECTED
+    read = zip(paths, read_ahead(paths, max_pixels=Data.max_pixels), strict=True)
+    assert {path.name for path, one in read if isinstance(one, Exception)} == EXPECTED
     faults = scan(list_root(root), max_pixels=Data.max_pixels, advance=lambda: None).broken
     assert {one.path.rpartition("/")[2] for one in faults} == EXPECTED
     findings = verify_tree(root, expect=Expect.NOTHING).findings
@@ -335,7 +335,7 @@ def test_a_phone_s_photograph_is_within_the_default_limit():
     content = encoded(Image.new("L", (8160, 6144), 90), "jpeg", quality=30)
     with ops.open_image(content, max_pixels=Data.max_pixels) as image:
         assert image.size == (8160, 6144)
-    [(_, error)] = read_ahead([content], max_pixels=50_000_000)
+    [error] = read_ahead([content], max_pixels=50_000_000)
     assert str(error) == "8160x6144 pixels are more than --max-pixels=50000000"
 
 

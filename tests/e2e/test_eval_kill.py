@@ -17,7 +17,7 @@ from tests.golden import torchvision
 # Saves after every batch, so that a test need not wait half a minute for it.
 SAVING_ALWAYS = """
 import sys
-from jaxdet.evals import rows
+from jaxdet.scoring import rows
 rows.KEEP_EVERY = 0.0
 from jaxdet.main import main
 main(sys.argv)

@@ -13,12 +13,12 @@ import jaxdet
 from jaxdet import config as schema
 from jaxdet.convert.__main__ import main as convert
 from jaxdet.data.images import LABEL_FOLDERS
-from jaxdet.data.pieces import Protocol
 from jaxdet.errors import UserError
 from jaxdet.models.detector import get_detector
 from jaxdet.predict.__main__ import main as predict
 from jaxdet.results import Predictions, RunFolder, read_arrays, read_results
 from jaxdet.runtime.mesh import make_mesh
+from jaxdet.scoring.protocol import Protocol
 from jaxdet.train.start import evaluated_variables
 from tests.e2e.conftest import main_arguments
 

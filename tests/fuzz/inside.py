@@ -16,12 +16,13 @@ from jaxdet.config import Augment
 from jaxdet.data import ops
 from jaxdet.data.folder import FolderSet, read_size
 from jaxdet.data.loaders import EvalLoader, Reader, TrainLoader
-from jaxdet.data.parts import PieceLoader
-from jaxdet.data.pieces import Protocol, cut
 from jaxdet.datasets.audit.places import list_root
 from jaxdet.datasets.audit.scan import scan
 from jaxdet.errors import BadImageError
 from jaxdet.predict.files import read_ahead
+from jaxdet.scoring.loader import PieceLoader
+from jaxdet.scoring.pieces import cut
+from jaxdet.scoring.protocol import Protocol
 from tests.fuzz import build, pictures
 from tests.fuzz.programs import no_program
 
@@ -100,11 +101,11 @@ def _evaluate(folder):
 
 def _pieces(folder):
     for parts in ("five_crops", "full"):
-        PieceLoader(read=_reader(folder), parts=parts, crop=CROP, smallest=32)(0)
+        PieceLoader(read=_reader(folder), protocol=Protocol(parts, CROP), smallest=32)(0)
 
 
 def _predict(folder):
-    for _, found in read_ahead([folder / "train" / FILE], max_pixels=MOST_PIXELS, exif="apply"):
+    for found in read_ahead([folder / "train" / FILE], max_pixels=MOST_PIXELS, exif="apply"):
         if isinstance(found, Exception):
             raise found
         for protocol in (Protocol("full", RESIZE, RESIZE), Protocol("five_crops", CROP),

@@ -10,13 +10,14 @@ from jaxdet.config import Augment, Data
 from jaxdet.data import ops
 from jaxdet.data.folder import FolderSet, read_size
 from jaxdet.data.loaders import EvalLoader, Reader, TrainLoader
-from jaxdet.data.parts import PieceLoader
 from jaxdet.datasets.audit.places import list_root
 from jaxdet.datasets.audit.scan import scan
 from jaxdet.datasets.makers.photos import load_view
 from jaxdet.datasets.pack.encode import encode
 from jaxdet.datasets.verify.inspect import examine_image, inspect_files
 from jaxdet.predict.files import read_ahead
+from jaxdet.scoring.loader import PieceLoader
+from jaxdet.scoring.protocol import Protocol
 from tests.conftest import draw_image
 from tests.fuzz import mutate
 
@@ -143,11 +144,11 @@ def _evaluate(folder):
 
 def _pieces(folder):
     for parts in ("five_crops", "full"):
-        PieceLoader(read=_set(folder, skip_bad=False), parts=parts, crop=24, smallest=32)(0)
+        PieceLoader(read=_set(folder, skip_bad=False), protocol=Protocol(parts, 24), smallest=32)(0)
 
 
 def _predict(folder):
-    for _, found in read_ahead([folder / "train" / FILE], max_pixels=Data.max_pixels):
+    for found in read_ahead([folder / "train" / FILE], max_pixels=Data.max_pixels):
         if isinstance(found, Exception):
             raise found
 

@@ -12,10 +12,10 @@ from jaxdet.config import Data
 from jaxdet.convert.load import load_weights
 from jaxdet.data.sources import open_root
 from jaxdet.datasets.verify.store import verify_store
-from jaxdet.evals.rows import RowKeeper, finished_images
 from jaxdet.report import conditions, latex, markdown, papers, tables
 from jaxdet.report.contents import read_contents
 from jaxdet.report.page import page_html
+from jaxdet.scoring.rows import RowKeeper, finished_images
 from jaxdet.workdir.identity import json_sha256
 from tests.fuzz import mutate
 from tests.fuzz.samples import sound

@@ -16,8 +16,8 @@ from jaxdet.convert.torch_write import write_torch
 from jaxdet.datasets.pack.arrayrecord_writer import write_tfds
 from jaxdet.datasets.pack.listing import list_files
 from jaxdet.datasets.pack.store_writer import pack
-from jaxdet.evals.rows import ROW, PartialScores
 from jaxdet.results import write_arrays
+from jaxdet.scoring.rows import ROW, PartialScores
 from tests.conftest import write_images
 from tests.convert.stream import write_stream
 from tests.report import runs

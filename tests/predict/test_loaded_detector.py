@@ -14,14 +14,15 @@ from scipy.special import expit
 import jaxdet
 from jaxdet.config import Model
 from jaxdet.convert.card import Card
-from jaxdet.data import buckets, ops
-from jaxdet.data.pieces import MAX_WHOLE_PIXELS, Protocol, cut
+from jaxdet.data import ops
 from jaxdet.errors import BadArgumentError, UserError
 from jaxdet.metrics import average_precision
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
 from jaxdet.results import Calibration
-from jaxdet.runtime.mesh import one_step_late
+from jaxdet.scoring import batches, scorer
+from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS, cut
+from jaxdet.scoring.protocol import Protocol
 
 MODEL = Model(name="resnet18", width=4, zero_init_residual=False)
 CALIBRATION = Calibration(
@@ -62,17 +63,14 @@ def test_an_accelerator_launches_a_batch_before_it_fetches_the_last(detector, mo
     images = list(np.random.default_rng(2).integers(0, 256, (70, 40, 40, 3), np.uint8))
     expected = detector.score(images)
     events = []
-    apply = detector._apply
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    monkeypatch.setattr(buckets, "_CROPS", 1)
-    monkeypatch.setattr(buckets, "_MAX_BATCH", 16)
-    monkeypatch.setattr(detector, "_apply", lambda *given: events.append("launch") or apply(*given))
+    step, fetch = detector._scorer._step, scorer._fetch
+    monkeypatch.setattr(scorer, "_platform", lambda mesh: "gpu")
+    monkeypatch.setattr(batches, "_CROPS", 1)
+    monkeypatch.setattr(batches, "_MAX_BATCH", 16)
     monkeypatch.setattr(
-        "jaxdet.predict.detector.one_step_late",
-        lambda results: one_step_late(
-            results, lambda tree: events.append("fetch") or jax.device_get(tree)
-        ),
+        detector._scorer, "_step", lambda *given: events.append("launch") or step(*given)
     )
+    monkeypatch.setattr(scorer, "_fetch", lambda given: events.append("fetch") or fetch(given))
     # One crop of 224 pixels is as many pixels as 49 of 32, and no batch has more than 16.
     found = detector.score(images)
     assert events == ["launch", *["launch", "fetch"] * 4, "fetch"]

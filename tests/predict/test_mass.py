@@ -330,10 +330,10 @@ def test_names_that_are_not_utf8_have_their_row(detector, tmp_path):
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 24])
-def test_shares_are_all_inputs_once(count):
-    shares = [range(*Shard(index, count).share(COUNT)) for index in range(count)]
-    assert list(itertools.chain(*shares)) == list(range(COUNT))
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+def test_shards_are_all_inputs_once(count):
+    spans = [range(*Shard(index, count).span(COUNT)) for index in range(count)]
+    assert list(itertools.chain(*spans)) == list(range(COUNT))
+    assert max(map(len, spans)) - min(map(len, spans)) <= 1
 
 
 def array(task, first, last, count, **others):

@@ -13,11 +13,11 @@ from safetensors.numpy import save_file
 import jaxdet
 from jaxdet.config import Model
 from jaxdet.convert.card import Card
-from jaxdet.data.pieces import Protocol
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
 from jaxdet.predict.__main__ import CSV, JSON
 from jaxdet.predict.rows import Scoring, score_files
+from jaxdet.scoring.protocol import Protocol
 from jaxdet.workdir.files import check_writable
 from tests.golden import torchvision
 

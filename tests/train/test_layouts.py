@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 
 from jaxdet.config import Augment, Config, Model, Optim
-from jaxdet.evals.predict import make_predict_step
 from jaxdet.models.detector import get_detector
 from jaxdet.runtime import layouts
 from jaxdet.runtime.checkpoint import Checkpoints
 from jaxdet.runtime.mesh import make_mesh, put_batch, replicated
+from jaxdet.scoring.scorer import make_score_step
 from jaxdet.train.start import initial_variables
 from jaxdet.train.state import make_optimizer, new_state
 from jaxdet.train.step import make_train_step
@@ -52,7 +52,7 @@ def worst(left, right):
 
 def scores(state, devices):
     mesh = make_mesh(devices)
-    step = make_predict_step(get_detector(CONFIG.model), mesh)
+    step = make_score_step(get_detector(CONFIG.model), mesh)
     beside = {"valid": np.ones(8, bool), "sharpness": np.ones(8, np.float32)}
     return step(state.variables, put_batch(mesh, {"image": IMAGES, **beside}))["logit"]
 

@@ -1,28 +1,17 @@
-"""Which part of an image is scored, as one piece or as several."""
+"""Which part of an image is scored, and how a user asks for another."""
 
 import dataclasses
-import itertools
-import math
 import operator
 
 import numpy as np
 
 from jaxdet.config import Config
-from jaxdet.data.ops import center_corner, center_crop, pad_to, resize_shorter
+from jaxdet.data.ops import center_crop, resize_shorter
 from jaxdet.errors import UserError
 from jaxdet.ranges import SIDE, Range, show_value
 
-# Larger images are scored in tiles: a whole one's features would not fit in 2 GiB (ResNet-50).
-MAX_WHOLE_PIXELS = 2**21
-# Longer ones too: a few shapes of arrays then hold every whole image (`buckets.FewShapes`).
-MAX_WHOLE_SIDE = 2048
-# Longest side of a tile, pixels. Each tile is scored as an image of its own.
-TILE = 512
-
 # Side of the centre crop, "none" for whole images, or "tiles": what a user may ask for.
 Crop = int | str
-# Rows and columns of a part of an image.
-Box = tuple[slice, slice]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +75,10 @@ class Protocol:
         """Returns the shorter side of what is scored, pixels; 0 where images decide it."""
         return self.crop if self.in_crops else self.resize
 
+    def padded_side(self, smallest: int) -> int:
+        """Returns the side that images are padded to; whole ones, and tiles, to `smallest`."""
+        return self.crop if self.in_crops else smallest
+
     @property
     def centre(self) -> "Protocol":
         """Returns the protocol of the centre crop, resized as here, whose evidence is shown."""
@@ -128,103 +121,3 @@ def _checked_side(name: str, value: object, *, within: str) -> int:
 
 # What is scored where nothing says otherwise: as CNNDetection evaluates.
 DEFAULT_PROTOCOL = Protocol()
-
-
-@dataclasses.dataclass(frozen=True)
-class Piece:
-    """Represents a part of an image that goes through the network as one.
-
-    Attributes:
-      owner: number of the image it belongs to.
-      pixels: u8 [h, w, 3].
-      share: of the image's score; the shares of an image add up to 1.
-      number: place among the image's pieces.
-      of: how many pieces the image has.
-      sharpness: variance of the Laplacian, where somebody measured it.
-    """
-
-    owner: int
-    pixels: np.ndarray
-    share: float = 1.0
-    number: int = 0
-    of: int = 1
-    sharpness: float = 0.0
-
-
-def cut(
-    image: np.ndarray, *, owner: int, protocol: Protocol = DEFAULT_PROTOCOL, smallest: int = 1
-) -> list[Piece]:
-    """Returns the pieces of an image that a protocol scores.
-
-    Args:
-      image: u8 [H, W, 3].
-      owner: its number.
-      protocol: what of the image is scored.
-      smallest: side that whole images are padded to with black, where they are smaller, pixels.
-    """
-    image = protocol.reduce(image)
-    if protocol.parts == "crop":
-        return [Piece(owner, image)]
-    image = pad_to(image, size=protocol.crop if protocol.in_crops else smallest)
-    height, width = image.shape[:2]
-    boxes = _boxes(height, width, protocol)
-    return [Piece(owner, image[box], share) for box, share in zip(boxes, areas(boxes), strict=True)]
-
-
-def _boxes(height: int, width: int, protocol: Protocol) -> list[Box]:
-    if protocol.parts == "five_crops":
-        return five_boxes(height, width, size=protocol.crop)
-    return whole_boxes(height, width) if protocol.parts == "full" else _tiles(height, width)
-
-
-def whole_boxes(height: int, width: int) -> list[Box]:
-    """Returns the whole image as one box, or its tiles where it is too large or too long."""
-    if height * width <= MAX_WHOLE_PIXELS and max(height, width) <= MAX_WHOLE_SIDE:
-        return [(slice(0, height), slice(0, width))]
-    return _tiles(height, width)
-
-
-def five_boxes(height: int, width: int, *, size: int) -> list[Box]:
-    """Returns the four corners and the centre, in the order of torchvision's FiveCrop.
-
-    Args:
-      height: of the image, at least `size` pixels.
-      width: of the image, at least `size` pixels.
-      size: side of a crop, pixels.
-    """
-    corners = [(0, 0), (0, width - size), (height - size, 0), (height - size, width - size)]
-    corners.append((center_corner(height, size), center_corner(width, size)))
-    return [square(top, left, size) for top, left in corners]
-
-
-def random_boxes(
-    height: int, width: int, *, size: int, count: int, rng: np.random.Generator
-) -> list[Box]:
-    """Samples squares of side `size`, pixels, at random places of an image that holds them."""
-    tops = rng.integers(0, height - size + 1, count)
-    lefts = rng.integers(0, width - size + 1, count)
-    return [square(int(top), int(left), size) for top, left in zip(tops, lefts, strict=True)]
-
-
-def square(top: int, left: int, size: int) -> Box:
-    """Returns the box of `size` x `size` pixels with this upper left corner."""
-    return slice(top, top + size), slice(left, left + size)
-
-
-def areas(boxes: list[Box]) -> list[float]:
-    """Returns each box's share of the area of all."""
-    pixels = [(y.stop - y.start) * (x.stop - x.start) for y, x in boxes]
-    return [one / sum(pixels) for one in pixels]
-
-
-def _tiles(height: int, width: int) -> list[Box]:
-    return [(y, x) for y in _spans(height) for x in _spans(width)]
-
-
-def _spans(length: int) -> list[slice]:
-    """Cuts a length into the fewest parts of at most TILE.
-
-    They are as equal as whole pixels allow.
-    """
-    edges = np.linspace(0, length, math.ceil(length / TILE) + 1).round().astype(int)
-    return [slice(int(a), int(b)) for a, b in itertools.pairwise(edges)]

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from jaxdet.data.buckets import _side as _bucket
-from jaxdet.data.buckets import batches
 from jaxdet.data.ops import center_crop
-from jaxdet.data.pieces import TILE, Piece, Protocol, cut
+from jaxdet.scoring.batches import batches, close_shape
+from jaxdet.scoring.pieces import TILE, Piece, cut
+from jaxdet.scoring.protocol import Protocol
 
 WHOLE = Protocol("full")
 
@@ -19,6 +19,7 @@ def test_a_crop_is_the_centre():
     assert piece.owner == 7
     assert piece.share == 1.0
     assert np.array_equal(piece.pixels, center_crop(whole, size=224))
+    assert not np.may_share_memory(piece.pixels, whole)
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 30), (512, 513), (1300, 700)])
@@ -41,23 +42,23 @@ def test_whole_images_become_tiles_only_beyond_the_limit():
     assert len(cut(image(1025, 2048), owner=0, protocol=WHOLE)) == 3 * 4
 
 
-def test_buckets_hold_their_sides_and_are_few():
-    sides = range(1, 3000)
-    assert all(_bucket(side) >= side for side in sides)
-    assert all(_bucket(side) <= max(32, 1.25 * side + 32) for side in sides)
-    assert len({_bucket(side) for side in sides}) < 40
-    assert [_bucket(s) for s in (160, 224, 256, 512)] == [160, 224, 256, 512]
+def test_close_shapes_hold_their_sides_and_are_few():
+    close = {side: close_shape(side, 9)[0] for side in range(1, 3000)}
+    assert all(held >= side for side, held in close.items())
+    assert all(held <= max(32, 1.25 * side + 32) for side, held in close.items())
+    assert len(set(close.values())) < 40
+    assert [close[side] for side in (160, 224, 256, 512)] == [160, 224, 256, 512]
 
 
 def test_every_piece_is_in_one_batch_at_its_own_size():
     rng = np.random.default_rng(0)
     pieces = [Piece(i, image(*rng.integers(1, 300, 2))) for i in range(70)]
     seen = []
-    for batch in batches(pieces, pixels=2**22):
-        for row, piece in enumerate(batch.pieces):
-            height, width = batch.size[row]
-            assert np.array_equal(batch.image[row, :height, :width], piece.pixels)
-            assert not batch.image[row, height:].any()
+    for held, arrays in batches(pieces, pixels=2**22, find=close_shape):
+        for place, piece in enumerate(held):
+            height, width = arrays["size"][place]
+            assert np.array_equal(arrays["image"][place, :height, :width], piece.pixels)
+            assert not arrays["image"][place, height:].any()
             seen.append(piece.owner)
-        assert len(batch.image) in (1, 32)
+        assert len(arrays["image"]) in (1, 32)
     assert sorted(seen) == list(range(70))

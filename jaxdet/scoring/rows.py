@@ -1,8 +1,8 @@
-"""Scores as they come in: one row a piece, kept on disk now and then, put together at the end."""
+"""Keeps scores as they come in, a row for each piece, and puts them together at the end."""
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,7 +18,7 @@ from jaxdet.workdir.drafts import clear_leftovers
 # Seconds between two savings: what a kill loses at most.
 KEEP_EVERY = 30.0
 
-# One piece of an image: its number among `of`, its share of the image's logit and sharpness.
+# A piece of an image: its number among `of`, its share of the image's logit and sharpness.
 ROW = np.dtype(
     [
         ("image", "<i8"),  # place in the set
@@ -50,7 +50,7 @@ class RowKeeper:
     """Collects rows, and saves them beside the file that they will end in.
 
     Attributes:
-      position: how many images from the first on were looked at; 0 where that is not told.
+      position: how many images from the first on were looked at; 0 where they go in no order.
     """
 
     def __init__(self, path: Path | None = None, fingerprint: str = ""):
@@ -61,11 +61,11 @@ class RowKeeper:
           fingerprint: what they follow from.
         """
         # Each host writes what it gathered. Hidden: any visible name may be that of a set.
-        part = f".part-{jax.process_index()}.npz"
-        self._path = None if path is None else path.with_name(f".{path.stem}{part}")
-        self._fingerprint, self._told = fingerprint, time.monotonic()
+        name = f".{path.stem}.part-{jax.process_index()}.npz" if path else ""
+        self._path = path.with_name(name) if path else None
+        self._fingerprint, self._saved_at = fingerprint, time.monotonic()
         self._chunks, self.position = [np.zeros(0, ROW)], 0
-        saved = self._saved()
+        saved = self._read()
         if saved is not None:
             self._chunks, self.position = [saved.rows], saved.position
 
@@ -79,7 +79,7 @@ class RowKeeper:
         """Takes rows ROW [n], and saves all of them where it is time."""
         self._chunks.append(rows)
         self.position = position
-        if self._path is not None and time.monotonic() - self._told >= KEEP_EVERY:
+        if self._path is not None and time.monotonic() - self._saved_at >= KEEP_EVERY:
             self._save(self._path)
 
     def go_back(self, position: int) -> None:
@@ -103,7 +103,7 @@ class RowKeeper:
             rows=self.rows, position=self.position, fingerprint=self._fingerprint
         )
         write_arrays(path, partial)
-        self._told = time.monotonic()
+        self._saved_at = time.monotonic()
 
     def remove(self) -> None:
         """Ends the keeping: the scores have their own file now."""
@@ -113,7 +113,7 @@ class RowKeeper:
         clear_leftovers(self._path.parent, self._path.name)
         self._path.unlink(missing_ok=True)
 
-    def _saved(self) -> PartialScores | None:
+    def _read(self) -> PartialScores | None:
         if self._path is None or not self._path.exists():
             return None
         try:
@@ -121,13 +121,8 @@ class RowKeeper:
         except UserError:
             # Not worth a stop: everything in it can be computed again.
             return None
-        whole = partial.rows.dtype == ROW and partial.rows.ndim == 1 and partial.position >= 0
-        return partial if whole and partial.fingerprint == self._fingerprint else None
-
-
-def make_rows(pieces: Iterable[tuple[int, int, int, float, float, float]]) -> np.ndarray:
-    """Returns rows, ROW [n], of (image, piece, of, share, logit, sharpness)."""
-    return np.array(list(pieces), ROW)
+        are_rows = partial.rows.dtype == ROW and partial.rows.ndim == 1 and partial.position >= 0
+        return partial if are_rows and partial.fingerprint == self._fingerprint else None
 
 
 def on_all_hosts(flag: bool) -> bool:
@@ -147,8 +142,8 @@ def gather(rows: np.ndarray) -> np.ndarray:
     raw[: len(rows)] = rows.view(np.uint8).reshape(len(rows), ROW.itemsize)
     counts = counts.reshape(-1)
     every = np.asarray(multihost_utils.process_allgather(raw)).reshape(len(counts), *raw.shape)
-    parts = [one[:count] for one, count in zip(every, counts, strict=True)]
-    return np.frombuffer(np.concatenate(parts).tobytes(), ROW)
+    shards = [shard[:count] for shard, count in zip(every, counts, strict=True)]
+    return np.frombuffer(np.concatenate(shards).tobytes(), ROW)
 
 
 def to_predictions(
@@ -166,7 +161,7 @@ def to_predictions(
       RunFailedError: where a logit is not finite, or an image was scored twice, in part or never.
     """
     rows = np.sort(rows, order=("image", "piece"))
-    scored = _whole_images(images, rows, skip_bad=skip_bad)
+    scored = _scored_places(images, rows, skip_bad=skip_bad)
     broken = np.flatnonzero(~np.isfinite(rows["logit"]))
     if len(broken):
         first = images.ids[int(rows["image"][broken[0]])]
@@ -182,8 +177,8 @@ def to_predictions(
     )
 
 
-def _whole_images(images: ImageSet, rows: np.ndarray, *, skip_bad: bool) -> np.ndarray:
-    """Places i64 [N] of the images that were scored, each exactly once and whole."""
+def _scored_places(images: ImageSet, rows: np.ndarray, *, skip_bad: bool) -> np.ndarray:
+    """Returns the places i64 [N] of the images of which each piece was scored exactly once."""
     scored, first, counts = np.unique(rows["image"], return_index=True, return_counts=True)
     numbers = np.arange(len(rows)) - np.repeat(first, counts)
     if not (np.array_equal(counts, rows["of"][first]) and np.array_equal(numbers, rows["piece"])):

@@ -7,9 +7,10 @@ from jaxdet.data.folder import load_set
 from jaxdet.data.loaders import EvalLoader, Reader
 from jaxdet.data.ops import center_crop, laplacian_variance
 from jaxdet.errors import RunFailedError
-from jaxdet.evals.predict import make_predict_step, predict
 from jaxdet.models.detector import get_detector
 from jaxdet.runtime.mesh import make_mesh, put_replicated
+from jaxdet.scoring.scorer import make_score_step
+from jaxdet.scoring.sets import predict
 
 RUNTIME = Runtime(workers=2)
 
@@ -29,7 +30,7 @@ def score(folder, detector, variables, *, batch_size=4, devices=1, skip=False):
     read = Reader(images=load_set(folder, name="set"), max_pixels=10**6, skip_bad=skip)
     return predict(
         EvalLoader(read=read, crop=32, batch_size=batch_size),
-        make_predict_step(detector, mesh),
+        make_score_step(detector, mesh),
         put_replicated(mesh, variables),
         mesh=mesh,
         runtime=RUNTIME,

@@ -2,13 +2,13 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from jaxdet.data.failures import named_failures
 from jaxdet.data.opencv import cv2
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Threads at most: images of many megapixels are decoded in them.
@@ -16,37 +16,25 @@ _MOST_WORKERS = 16
 
 
 def in_order(
-    work: Callable[[int], Result],
-    places: Sequence[int],
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
     *,
-    cost: Callable[[int], int],
+    cost: Callable[[Item], int],
     budget: int,
     workers: int = -1,
 ) -> Iterator[Result]:
-    """Yields work(place) for each place, in order; errors come out where their result would.
-
-    Ours come out as they are, others as RunFailedError.
+    """Yields work(item) for each item, in order; errors come out where their result would.
 
     Args:
       work: may run in several threads.
-      places: what to work on.
-      cost: of a place, from 0.
+      items: what to work on, taken as it is needed.
+      cost: of an item, from 0.
       budget: the costs of what is in the making or waits stay within it, but for the one result
         that the consumer waits for.
       workers: threads; -1: one per core, 0: none, in line.
     """
-    return named_failures(_in_order(work, places, cost, budget, workers))
-
-
-def _in_order(
-    work: Callable[[int], Result],
-    places: Sequence[int],
-    cost: Callable[[int], int],
-    budget: int,
-    workers: int,
-) -> Iterator[Result]:
     if workers == 0:
-        yield from map(work, places)
+        yield from map(work, items)
         return
     # OpenCV's own threads would fight with ours for the same cores.
     cv2.setNumThreads(0)
@@ -55,8 +43,8 @@ def _in_order(
     spent = 0
     pool = ThreadPoolExecutor(threads)
     try:
-        for place in places:
-            price = cost(place)
+        for item in items:
+            price = cost(item)
             while waiting and (spent + price > budget or len(waiting) > 4 * threads):
                 paid, future = waiting.popleft()
                 result = future.result()
@@ -64,7 +52,7 @@ def _in_order(
                 yield result
                 # Not held while the next one is waited for.
                 del result, future
-            waiting.append((price, pool.submit(work, place)))
+            waiting.append((price, pool.submit(work, item)))
             spent += price
         while waiting:
             yield waiting.popleft()[1].result()
