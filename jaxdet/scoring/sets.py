@@ -15,12 +15,13 @@ from jaxdet.data.pipeline import open_batches
 from jaxdet.models.detector import Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Predictions
-from jaxdet.runtime.stopping import StopPoint, requested
+from jaxdet.runtime.stopping import StopPoint
 from jaxdet.scoring.ahead import in_order
 from jaxdet.scoring.loader import PieceLoader
 from jaxdet.scoring.pieces import Piece
 from jaxdet.scoring.rows import ROW, RowKeeper, finished_images, gather, to_predictions
 from jaxdet.scoring.scorer import Scorer, ScoreStep, score_batches
+from jaxdet.workdir.signals import requested
 from jaxdet.workdir.watchdog import waited
 
 # Pixels of the images that are read ahead or wait in memory, at about 20 bytes a pixel.
