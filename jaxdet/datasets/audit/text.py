@@ -1,5 +1,6 @@
 """The findings on a terminal or in a log."""
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -27,11 +28,17 @@ def print_findings(findings: Findings, file: TextIO | None = None) -> None:
       file: where to; None: standard output.
     """
     file = sys.stdout if file is None else file
-    console = Console(file=file, width=None if file.isatty() else _PLAIN_WIDTH, highlight=False)
-    with console.capture() as drawn:
-        console.print(_table(findings))
+    # Not the file itself, which it would write to without a word of which file is full.
+    drawn, is_terminal = io.StringIO(), file.isatty()
+    console = Console(
+        file=drawn,
+        force_terminal=is_terminal,
+        width=None if is_terminal else _PLAIN_WIDTH,
+        highlight=False,
+    )
+    console.print(_table(findings))
     lines = [*_legend(), "", *_details(findings), verdict(findings)]
-    show(drawn.get() + "\n".join(map(printable, lines)), file)
+    show(drawn.getvalue() + "\n".join(map(printable, lines)), file)
 
 
 def verdict(findings: Findings) -> str:
