@@ -32,7 +32,7 @@ def test_a_change_is_refused_and_where_accepted_noted(begun):
     with pytest.raises(UserError, match=r"optim.learning_rate: 0.0001 -> 1e-05.*--accept-config"):
         check_config(slower, begun, accept_changes=False)
     check_config(slower, begun, accept_changes=True)
-    note_changes(slower, begun)
+    note_changes(slower, {}, begun)
     assert read_json(begun.config)["optim"]["learning_rate"] == 1e-5
     assert read_json(begun.earlier_config(1))["optim"]["learning_rate"] == 1e-4
     (note,) = map(json.loads, begun.changes.read_text().splitlines())
@@ -46,9 +46,9 @@ def test_a_change_is_refused_and_where_accepted_noted(begun):
     )
 
     check_config(slower, begun, accept_changes=False)
-    note_changes(slower, begun)
+    note_changes(slower, {}, begun)
     assert len(begun.changes.read_text().splitlines()) == 1
-    note_changes(CONFIG, begun)
+    note_changes(CONFIG, {}, begun)
     assert begun.earlier_config(2).exists()
 
 
