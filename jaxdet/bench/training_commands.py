@@ -37,17 +37,23 @@ def add_step(parser: argparse.ArgumentParser) -> None:
         help="default 64",
     )
     parser.add_argument(
-        "--reference", choices=("flax", "torch"), default="flax",
+        "--reference",
+        choices=("flax", "torch"),
+        default="flax",
         help="torch: rows of PyTorch too, eager in float32 as published, and its fastest way",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--accumulate", type=whole_number("[1, 1e6]"), default=1, metavar="N",
+        "--accumulate",
+        type=whole_number("[1, 1e6]"),
+        default=1,
+        metavar="N",
         help="parts of the batch that the row jaxdet works through one after another (default 1)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--rematerialise", action="store_true",
+        "--rematerialise",
+        action="store_true",
         help="the row jaxdet computes the maps of its blocks again for the gradient",
-    )  # fmt: skip
+    )
     _add_turns(parser)
 
 
@@ -56,7 +62,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     for flag, default, within, text in (
         ("width", 64, "[1, 1024]", "channels of the first layer"),
         ("size", 224, SIDE, "pixels a side"),
-    ):  # fmt: skip
+    ):
         told = f"{text} (default {default})"
         parser.add_argument(
             f"--{flag}", type=whole_number(within), default=default, metavar="N", help=told
@@ -65,16 +71,19 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
 
 def _add_turns(parser: argparse.ArgumentParser) -> None:
     for flag, default, within, text in (
-        ("steps", 10, "[1, 1e6]", "in a turn"), ("rounds", 3, "[1, 10000]", "turns of each row"),
-    ):  # fmt: skip
+        ("steps", 10, "[1, 1e6]", "in a turn"),
+        ("rounds", 3, "[1, 10000]", "turns of each row"),
+    ):
         told = f"{text} (default {default})"
         parser.add_argument(
             f"--{flag}", type=whole_number(within), default=default, metavar="N", help=told
         )
     parser.add_argument(
-        "--profile", type=Path, metavar="DIR",
+        "--profile",
+        type=Path,
+        metavar="DIR",
         help="write traces of a few more steps there, for Perfetto or TensorBoard",
-    )  # fmt: skip
+    )
 
 
 def _profile(options: argparse.Namespace) -> Path | None:
@@ -143,10 +152,12 @@ def add_e2e(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--worker-kind", choices=("auto", "threads", "processes"), default="auto")
     parser.add_argument(
-        "--reference", choices=("step", "torch"), default="step",
+        "--reference",
+        choices=("step", "torch"),
+        default="step",
         help="torch: PyTorch's whole line too, eager in float32 with four loader processes, as "
         "published; --images is then a folder",
-    )  # fmt: skip
+    )
     _add_turns(parser)
 
 

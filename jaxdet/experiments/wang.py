@@ -30,16 +30,12 @@ FIGURES = (
     PaperFigure(
         name="wang_figure2",
         title="Wang et al., figure 2: augmentations",
-        panels=(
-            ("20 classes", tuple(_COINS)),
-        ),
+        panels=(("20 classes", tuple(_COINS)),),
     ),
     PaperFigure(
         name="wang_figure3",
         title="Wang et al., figure 3: numbers of classes",
-        panels=(
-            ("Blur+JPEG (0.5)", tuple(f"{n}cls_blur_jpeg_0.5" for n in (2, 4, 8, 16, 20))),
-        ),
+        panels=(("Blur+JPEG (0.5)", tuple(f"{n}cls_blur_jpeg_0.5" for n in (2, 4, 8, 16, 20))),),
     ),
     PaperFigure(
         name="wang_figure4",
@@ -47,12 +43,18 @@ FIGURES = (
         panels=(
             (
                 "Detectors",
-                ("zhang_cyc_im", "zhang_cyc_spec", "zhang_auto_im", "zhang_auto_spec",
-                 "20cls_blur_jpeg_0.5", "20cls_blur_jpeg_0.1"),
+                (
+                    "zhang_cyc_im",
+                    "zhang_cyc_spec",
+                    "zhang_auto_im",
+                    "zhang_auto_spec",
+                    "20cls_blur_jpeg_0.5",
+                    "20cls_blur_jpeg_0.1",
+                ),
             ),
         ),
     ),
-)  # fmt: skip
+)
 
 _END = """the paper ends the training at a rate of 1e-6, its code below that: the code, which gave
 the released weights, is followed"""
