@@ -69,10 +69,13 @@ def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any
         return _measure(plan, None, say)
     published = Worker(
         Settings(
-            way="torch", width=plan.model.width, size=plan.size, batch_size=plan.batch_size,
+            way="torch",
+            width=plan.model.width,
+            size=plan.size,
+            batch_size=plan.batch_size,
             root=str(plan.torch_root),
         )
-    )  # fmt: skip
+    )
     try:
         return _measure(plan, published, say)
     finally:

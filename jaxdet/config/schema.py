@@ -627,6 +627,13 @@ class Config:
         return self.evaluation.crop or self.augment.crop
 
     @property
+    def resolved_evaluation(self) -> Evaluation:
+        """Returns `evaluation` with the side and the batch that its zeros stand for."""
+        return dataclasses.replace(
+            self.evaluation, crop=self.eval_crop, batch_size=self.eval_batch_size
+        )
+
+    @property
     def checkpoint_choice(self) -> str:
         """Returns which of its own checkpoints the run is measured by, one of CHECKPOINTS."""
         if self.evaluation.weights != "auto":

@@ -106,8 +106,9 @@ def to_torch(options: argparse.Namespace) -> None:
         digest = sha256(draft)
     card = dataclasses.replace(card, model=network_options(loaded.model))
     source = {"file": card.source, "sha256": card.file_sha256 or None, "digest": card.digest}
-    keys = [{"key": k, "shape": list(v.shape), "dtype": str(v.dtype)}
-            for k, v in state_dict.items()]  # fmt: skip
+    keys = [
+        {"key": k, "shape": list(v.shape), "dtype": str(v.dtype)} for k, v in state_dict.items()
+    ]
     about = {"model": loaded.model.name, "source": source, "sha256": digest,
              "card": dataclasses.asdict(card), "replaced": loaded.replaced,
              "written": keys}  # fmt: skip

@@ -28,6 +28,7 @@ from jaxdet.data.ops import laplacian_variance
 from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.data.regular import reason
 from jaxdet.errors import BadImageError, UserError
+from jaxdet.workdir.identity import identity_of
 
 
 class Batch(TypedDict):
@@ -77,6 +78,17 @@ class Reader:
         except (OSError, ValueError) as error:
             self.pass_over(index, error)
             return None
+
+    def identity(self, compare: str) -> str:
+        """Returns 16 hex digits by which what follows from the pixels knows its images again.
+
+        `compare` is "times" or "bytes"; see `runtime.compare_images`.
+        """
+        return identity_of(
+            images=self.images.identity(compare),
+            max_pixels=self.max_pixels,
+            least_side=self.least_side,
+        )
 
     def pass_over(self, index: int, error: Exception) -> None:
         """Raises BadImageError that says why, unless unreadable images are passed over."""

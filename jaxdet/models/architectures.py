@@ -94,9 +94,12 @@ def _norm(model: Model) -> dict[str, Any]:
 
 
 def _dct(
-    scaler: type[nn.Module], network: Callable[..., nn.Module], view: Callable[..., jax.Array],
-    *, measured: bool = False,
-) -> Architecture:  # fmt: skip
+    scaler: type[nn.Module],
+    network: Callable[..., nn.Module],
+    view: Callable[..., jax.Array],
+    *,
+    measured: bool = False,
+) -> Architecture:
     build = _resnet(network)
     return Architecture(
         build=lambda model: Scaled(scaler=scaler(), network=build(model)),
@@ -174,7 +177,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
             build=_resnet(resnet.resnet50, downsample_early=False), backbone="resnet50"
         ),
     }
-)  # fmt: skip
+)
 
 
 def architecture_of(name: str) -> Architecture:

@@ -75,9 +75,12 @@ class VGG(nn.Module):
                 number += 1
                 continue
             x = nn.Conv(
-                self.width * factor, (3, 3), padding=1, kernel_init=_conv_init,
+                self.width * factor,
+                (3, 3),
+                padding=1,
+                kernel_init=_conv_init,
                 name=f"features_{number}",
-            )(x)  # fmt: skip
+            )(x)
             if self.batch_norm:
                 norm = BatchNorm(self.unbiased, self.norm_groups, name=f"features_{number + 1}")
                 x = norm(x, train=train)

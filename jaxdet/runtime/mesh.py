@@ -9,6 +9,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxdet.errors import UserError
+from jaxdet.runtime.memory import check_fits
 
 
 def make_mesh(count: int) -> Mesh:
@@ -63,6 +64,16 @@ def check_divides(mesh: Mesh, *, batch_size: int, option: str) -> None:
     """
     if batch_size % mesh.size:
         raise UserError(f"{option}={batch_size} is not divided by the {mesh.size} devices")
+
+
+def check_batch(mesh: Mesh, option: str, size: int, *, side: int) -> None:
+    """Refuses a batch of images that the devices do not divide or the memory cannot hold.
+
+    Raises:
+      UserError: naming the option.
+    """
+    check_divides(mesh, batch_size=size, option=option)
+    check_fits(f"{option}={size}", size // jax.process_count() * 3 * side**2)
 
 
 def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:

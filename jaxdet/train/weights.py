@@ -114,9 +114,8 @@ def _of_run(
         )
     choice = checkpoint or config.checkpoint_choice
     found = restore_variables(run, config, choice, make_mesh(1), step=step)
-    card = make_run_card(
-        run, config, choice=found.choice, step=found.step, sha256=sha256_of(found.variables)
-    )
+    sha256 = sha256_of(found.variables)
+    card = make_run_card(run, choice=found.choice, step=found.step, sha256=sha256)
     loaded = LoadedWeights(
         model=config.model,
         variables=found.variables,

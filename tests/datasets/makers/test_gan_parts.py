@@ -143,17 +143,19 @@ def test_half_of_a_batch_is_mirrored():
 
 
 def test_each_update_of_each_seed_has_its_own_randomness():
-    keys = [dcgan.update_key(seed, jnp.int32(step)) for seed in (0, 1) for step in (0, 1)]
+    games = [dcgan.Dcgan(dcgan.DcganSettings(seed=seed)) for seed in (0, 1)]
+    keys = [game.key({"step": jnp.int32(step)}) for game in games for step in (0, 1)]
     assert len({tuple(np.asarray(jax.random.key_data(key))) for key in keys}) == 4
 
 
 def test_one_step_of_adam_by_hand():
-    state = dcgan.start(
-        generator={"params": {"w": jnp.array(1.0)}},
-        discriminator={"params": {"w": jnp.array(1.0)}},
-        adam=(adam := optax.adam(0.1, b1=0.5)),
-    )
-    new = dcgan.descend(state, "generator", {"w": jnp.array(3.0)}, adam=adam)
+    class Quick(dcgan.Dcgan):
+        adam = optax.adam(0.1, b1=0.5)
+
+    game = Quick(dcgan.DcganSettings())
+    one = {"params": {"w": jnp.array(1.0)}}
+    state = game.start(generator=one, discriminator=one)
+    new = game.descend(state, "generator", {"w": jnp.array(3.0)})
     assert float(new["generator"]["params"]["w"]) == pytest.approx(
         0.9
     )  # the first step is the rate
