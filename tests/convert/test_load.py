@@ -245,6 +245,16 @@ def test_a_json_of_the_user_beside_weights_is_never_written_to(tmp_path, capsys)
     assert (tmp_path / "b.safetensors.json").read_text() == mine
 
 
+def test_to_torch_killed_between_its_two_files_goes_on(tmp_path):
+    source = save_torch(tmp_path / "a.safetensors", Model(name="resnet18", width=4))
+    command = ["to-torch", str(source), str(tmp_path / "b.safetensors")]
+    main(command)
+    whole = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / "b.safetensors").unlink()
+    main(command)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == whole
+
+
 def test_a_new_folder_is_there_whole_or_not_at_all(tmp_path):
     def stop_halfway():
         with new_folder(tmp_path / "x") as draft:

@@ -141,8 +141,9 @@ def train(game: Game, images: np.ndarray, *, folder: Path, say: Say) -> tuple[St
         fakes = draw_all(game, state, shown, first=0)
         distance = round(patch_distance(shown, fakes), 3)
         history.append({"step": end, **losses, "patch_distance": distance})
-        save_snapshot(path, {"state": state, "step": end, "history": json.dumps(history)})
+        # The sheet first: no later start goes back behind a snapshot.
         write_grid(folder / "samples" / f"{game.settings.method}_{end:07d}.png", fakes)
+        save_snapshot(path, {"state": state, "step": end, "history": json.dumps(history)})
         say(_line(game, history[-1], seconds=seconds))
     return state, history
 

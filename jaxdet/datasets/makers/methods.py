@@ -24,6 +24,7 @@ from jaxdet.datasets.makers.sets import CutSettings, cut_splits, set_folder, wri
 from jaxdet.datasets.makers.synth import describe, is_there, versions
 from jaxdet.datasets.makers.wgan_gp import WganGp, WganGpSettings
 from jaxdet.errors import writing_to
+from jaxdet.workdir.lock import clear_lock
 
 Settings = DipSettings | AutoganSettings | DcganSettings | WganGpSettings
 
@@ -62,6 +63,7 @@ def make_dataset(root: Path, *, settings: Any, say: Say = print) -> None:
     asked = describe(settings, photographs=photographs)
     with writing_to(root):
         if is_there(root, asked=asked):
+            clear_lock(root)
             say(f"{root}: already there")
             return
         with making(root, asked=asked) as partial:

@@ -53,7 +53,7 @@ def making(root: Path, *, asked: Mapping[str, Any] | None = None) -> Iterator[Pa
     begun = {"status": "making", **(asked or {})}
     with claimed(root, instead="--root"), writing_to(root):
         partial.mkdir(parents=True, exist_ok=True)
-        clear_leftovers(partial)
+        clear_leftovers(partial, below=True)
         left = read_record(partial)  # raises for a folder that is not ours
         if asked is None or not _can_go_on(left, asked=asked, partial=partial):
             _empty(partial)
@@ -88,5 +88,8 @@ def find_changes(record: Mapping[str, Any], asked: Mapping[str, Any]) -> list[st
 
 
 def _empty(folder: Path) -> None:
+    """Removes all but the record, by which the folder is known again after a kill in between."""
     for left in folder.iterdir():
+        if left.name == RECORD:
+            continue
         shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()

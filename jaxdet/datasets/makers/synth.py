@@ -23,6 +23,7 @@ from jaxdet.datasets.makers.photos import Crops, Photograph, find_photographs
 from jaxdet.datasets.makers.place import find_changes, making, read_record, write_record
 from jaxdet.datasets.makers.sets import CutSettings, cut_splits, fidelity, write_images
 from jaxdet.errors import UserError, writing_to
+from jaxdet.workdir.lock import clear_lock
 
 SCHEMA = 1  # raise it when the same settings begin to give other images
 SEEN = "transposed4"  # the generator of the training and validation fakes
@@ -61,6 +62,7 @@ def synthesise(root: Path, *, settings: SynthSettings, say: Say = print) -> None
     asked = describe(settings, photographs=photographs)
     with writing_to(root):
         if is_there(root, asked=asked):
+            clear_lock(root)
             say(f"{root}: already there")
             return
         with making(root) as partial:

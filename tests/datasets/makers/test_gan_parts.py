@@ -7,7 +7,7 @@ import optax
 import pytest
 from PIL import Image
 
-from jaxdet.datasets.makers import autogan, dcgan, wgan_gp
+from jaxdet.datasets.makers import autogan, dcgan, game, wgan_gp
 from jaxdet.datasets.makers.distance import patch_distance
 from jaxdet.datasets.makers.game import draw_batch
 from jaxdet.datasets.makers.grid import write_grid
@@ -178,3 +178,23 @@ def test_a_sheet_has_each_image_in_its_place(tmp_path):
     places = [(2, 2), (2, 8), (8, 2)]
     assert all((sheet[y : y + 4, x : x + 4] == images[i]).all() for i, (y, x) in enumerate(places))
     assert (sheet[8:, 8:] == 255).all()
+
+
+def test_a_sheet_is_there_before_the_snapshot_that_no_later_start_goes_back_behind(
+    tmp_path, monkeypatch
+):
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(game, "save_snapshot", kill)
+    toy = game.Game(
+        name="toy",
+        steps=1,
+        init=lambda: jnp.zeros(()),
+        update=lambda state, _: (state + 1, {"loss": state}),
+        draw=lambda state, crops, rows: jnp.asarray(crops / 255),
+    )
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    with pytest.raises(KeyboardInterrupt):
+        game.train(toy, images, folder=tmp_path, say=print)
+    assert (tmp_path / "samples" / "toy_0000001.png").exists()
