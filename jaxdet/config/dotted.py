@@ -10,11 +10,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jaxdet.config.schema import Config
+from jaxdet.config.schema import ARCHITECTURES, Config
 from jaxdet.errors import UserError
 from jaxdet.workdir.identity import fingerprint_of
 
-_TRUSTED: set[str] = set()
+# jaxdet's own, and what the user gave.
+_TRUSTED = set(ARCHITECTURES.values())
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 

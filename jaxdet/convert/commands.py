@@ -96,7 +96,7 @@ def to_torch(options: argparse.Namespace) -> None:
     if write is None:
         raise UserError(f"{options.dst}: name it .pth or .safetensors, to say which to write")
     loaded, card = _load(options.src, options)
-    if is_dotted(loaded.model.name):
+    if loaded.model.name not in TABLES:
         raise UserError(f"{options.src}: no table has torch's names of {loaded.model.name}")
     state_dict = rules.to_torch(flatten(loaded.variables), table=TABLES[loaded.model.name])
     with replacing(options.dst, new=True) as file:

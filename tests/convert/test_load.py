@@ -36,8 +36,8 @@ def save_torch(path, model, *, side=None, **changes):
 AMBIGUOUS = ("resnet34", "image_resnet34", "spectrum_resnet34", "resnet50", "resnet50_nodown")
 
 
-def test_every_architecture_has_a_table():
-    assert tuple(TABLES) == ARCHITECTURES
+def test_tables_are_of_detectors_that_there_are():
+    assert set(TABLES) <= set(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("name", [name for name in TABLES if name not in AMBIGUOUS])

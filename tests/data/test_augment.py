@@ -14,7 +14,6 @@ from jaxdet.data.augment import (
     Resize,
     apply_all,
     published_validation,
-    recipe,
 )
 from jaxdet.data.order import Stream, Streams, random_generator
 
@@ -206,5 +205,8 @@ def test_random_crop_of_a_smaller_image_is_refused():
         applied([Crop(side=16, corner=(0.0, 0.0))], np.zeros((10, 20, 3), np.uint8), crop=16)
 
 
-def test_operations_that_the_schema_names_are_those_there_are():
-    assert tuple(recipe._SAMPLES) == OPERATIONS
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_each_operation_that_the_schema_names_is_there(name):
+    operations = ("crop",) if name == "crop" else (name, "crop")
+    streams = Streams(0, "train", 0, 0)
+    assert isinstance(Recipe(Augment(operations=operations)).sample(streams)[-1], Crop)

@@ -10,7 +10,7 @@ from jaxdet.data.ops import center_crop
 from jaxdet.evals.lineup import line_up
 from jaxdet.evals.ranking import pick, rank
 from jaxdet.models import resnet
-from jaxdet.models.architectures import ARCHITECTURES
+from jaxdet.models.architectures import architecture_of
 from jaxdet.models.detector import Detector
 from jaxdet.results import Predictions
 from jaxdet.scoring.protocol import Protocol
@@ -110,7 +110,7 @@ def test_pixels_and_evidence_are_those_of_the_scored_crop(dataset):
     images = load_set(dataset / "test" / "beta", name="beta")
     read = evaluation_reader(Data(on_bad_image="skip"), images)
     network = resnet.ResNet(resnet.BasicBlock, (1, 1), width=4)
-    detector = Detector(ARCHITECTURES["resnet18"], network)
+    detector = Detector(architecture_of("resnet18"), network)
     variables = jax.jit(lambda key: detector.init(key, size=32))(jax.random.key(0))
     variables["params"]["fc"]["bias"] = np.array([0.25], np.float32)
     logit = np.random.default_rng(0).normal(0, 1, len(images)).astype(np.float32)
