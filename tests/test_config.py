@@ -105,6 +105,7 @@ def test_wrong_options_are_named(options, named):
         ("--config.runtime.deterministic=x", "--config.runtime.deterministic=x: neither true nor "
          "false"),
         ("--config.augment.blur_sigma=(1", "config: augment.blur_sigma=(1 must have 2 values"),
+        ("--config.data.classes", "Missing value for flag --config.data.classes; see --help"),
         ("--workdr=x", "--workdr: no such option; did you mean --workdir? see --help"),
     ],
 )  # fmt: skip
@@ -112,6 +113,26 @@ def test_a_mistyped_option_is_one_line_without_escapes(argument, says):
     with pytest.raises(UserError) as refusal:
         schema.parse_options(schema.to_config_dict(Config()), ["main", argument])
     assert str(refusal.value) == says
+
+
+OWN = ("crop", "mine.ops:Gamma")
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        (["=crop,mine.ops:Gamma"], OWN),
+        (["=(crop, mine.ops:Gamma,)"], OWN),
+        (["=('crop', 'mine.ops:Gamma')"], OWN),
+        (["", "crop,mine.ops:Gamma"], OWN),
+        (["", "crop,flip", "--config.optim.loss=mine.ops:hinge"], ("crop", "flip")),
+    ],
+)
+def test_a_value_is_the_same_with_a_colon_or_without_behind_a_sign_or_a_space(given, value):
+    option, *others = given
+    arguments = ["main", f"--config.augment.operations{option}", *others]
+    config, _ = schema.parse_options(schema.to_config_dict(Config()), arguments)
+    assert config.augment.operations == value
 
 
 @pytest.mark.parametrize(

@@ -111,9 +111,9 @@ class Scorer:
         self._mesh, self._lone, self._memory = own_mesh(mesh), lone, memory
         self._step = make_score_step(detector, self._mesh)
         self.variables = own_replicas(mesh, variables)
-        # A network that does not take any size gets crops of one size alone, and no sizes.
-        self._any_size = detector.architecture.any_size
-        self._find = Shapes(often=_OFTEN if lone else 0)
+        # None for a network that does not take any size: it gets crops of one side, and no sizes.
+        any_size = detector.architecture.any_size
+        self._find = Shapes(often=_OFTEN if lone else 0) if any_size else None
         self.shapes: set[tuple[int, ...]] = set()
 
     def __call__(
@@ -131,19 +131,19 @@ class Scorer:
         filled = batches(
             pieces,
             pixels=0 if is_alone else batch_pixels(platform, self._memory if in_crops else None),
-            find=self._find if self._any_size and not in_crops else None,
+            find=None if in_crops else self._find,
             devices=self._mesh.size,
             full=not (self._lone and in_crops),
+            sizes=self._find is not None,
         )
-        tagged = map(self._prepared, filled)
-        for scored, results in score_batches(self._step, self.variables, tagged, mesh=self._mesh):
+        noted = map(self._noted, filled)
+        for scored, results in score_batches(self._step, self.variables, noted, mesh=self._mesh):
             logits = results["logit"][: len(scored)].tolist()
             yield list(zip(scored, logits, strict=True))
 
-    def _prepared(self, batch: PieceBatch) -> PieceBatch:
-        pieces, arrays = batch
-        self.shapes.add(arrays["image"].shape)
-        return pieces, arrays if self._any_size else {"image": arrays["image"]}
+    def _noted(self, batch: PieceBatch) -> PieceBatch:
+        self.shapes.add(batch[1]["image"].shape)
+        return batch
 
 
 def image_logits(scored: Iterable[list[tuple[Piece, float]]]) -> dict[int, float]:
