@@ -82,7 +82,8 @@ def _can_go_on(left: Mapping[str, Any] | None, *, asked: Mapping[str, Any], part
 
 def find_changes(record: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     """Returns what of a dataset is not as asked: settings `name: old -> new`, the rest by name."""
-    then = record["settings"] if isinstance(record["settings"], dict) else {}
+    settings = record.get("settings")
+    then = settings if isinstance(settings, dict) else {}
     others = [key for key in asked if key != "settings" and record.get(key) != asked[key]]
     return differences(then, asked["settings"]) + others
 

@@ -93,8 +93,7 @@ def is_there(root: Path, *, asked: Mapping[str, Any]) -> bool:
         return False
     if record.get("status") != "finished":
         raise UserError(f"{root} holds an unfinished dataset; choose another --root")
-    # Datasets of before photographs were summed up have no such sum.
-    if other := find_changes({**asked, "settings": {}, **record}, asked):
+    if other := find_changes(record, asked):
         raise UserError(
             f"{root} holds a dataset with other settings ({'; '.join(other)}); "
             "choose another --root, or remove it yourself"
