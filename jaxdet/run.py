@@ -8,7 +8,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
-from jaxdet.config.dotted import dotted_names, look_up_all, trust
+from jaxdet.config.dotted import look_up_all
 from jaxdet.data.images import SPLITS, ImageSet
 from jaxdet.data.leaks import find_leaks
 from jaxdet.data.missing import check_present
@@ -20,6 +20,7 @@ from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
 from jaxdet.models.architectures import check_sides
 from jaxdet.models.detector import Detector, Variables, get_detector
+from jaxdet.models.outside import check_outside
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_results
@@ -53,7 +54,7 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
     `runtime.deterministic` that is `make_deterministic`.
 
     Args:
-      config: of the run.
+      config: of the run; `config.dotted.trust` takes the names of one's own code in it.
       workdir: its folder.
       accept_changes: whether a run of another config goes on under this one, where it can.
 
@@ -62,7 +63,6 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
       RunFailedError: where the run cannot go on.
       Stopped: where a signal asked for the end.
     """
-    trust(*dotted_names(config))
     with watch_run(limit=config.runtime.hang_seconds, folder=workdir):
         _run(config, workdir, accept_changes=accept_changes)
 
@@ -148,6 +148,7 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
         scored=config.eval_crop,
         whole="full" in config.evaluation.protocols,
     )
+    check_outside(config.model, side=config.augment.crop)
     # All images are looked up before the first step: a missing test set is told now.
     training = load_train_and_val(config) if config.task != "eval" else None
     tests = load_test_sets(config) if config.task != "train" else []
@@ -267,8 +268,9 @@ def _evaluate(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> 
         facts["weights to score"] = weights["digest"]
     results = evaluate(
         config, tests, validation=training[1] if training else None, detector=detector,
-        variables=variables, weights=weights, published=prepared.published, run=folder,
-        mesh=prepared.devices, warnings=prepared.warnings,
+        variables=variables, weights=weights, code=prepared.outside.get(config.model.name, ""),
+        published=prepared.published, run=folder, mesh=prepared.devices,
+        warnings=prepared.warnings,
     )  # fmt: skip
     if not folder.config.exists():
         raise RunFailedError(

@@ -9,7 +9,6 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
-from jaxdet.config.dotted import look_up_all
 from jaxdet.data.images import ImageSet
 from jaxdet.evals.two_shot import draw_shots, shot_loader, to_crop_scores
 from jaxdet.evals.views import View, crop_loader, describe, piece_loader
@@ -40,9 +39,6 @@ class Engine:
     ):
         """Takes variables on the host, with the digest that enters the fingerprints."""
         self._config, self._digest, self._run, self._mesh = config, digest, run, mesh
-        # A network of one's own is known by its code alone.
-        code = look_up_all(config).get(config.model.name)
-        self._code = f" {code}" if code else ""
         self._step = make_score_step(detector, mesh)
         self._placed = put_replicated(mesh, variables)
         self._scorer = Scorer(detector, self._placed, mesh)
@@ -95,7 +91,7 @@ class Engine:
         return scores
 
     def say_shapes(self) -> None:
-        """Tells what scoring in pieces took, where there was any."""
+        """Logs what scoring in pieces took, where there was any."""
         if not self._scorer.shapes:
             return
         peak = peak_memory()
@@ -128,8 +124,7 @@ class Engine:
 
     def _fingerprint(self, images: ImageSet, view: str) -> str:
         identity = images.identity(self._config.runtime.compare_images)
-        facts = f"{self._digest}{self._code} {identity} {view}"
-        return fingerprint_of(facts)
+        return fingerprint_of(f"{self._digest} {identity} {view}")
 
 
 def _counts(predictions: Predictions) -> str:

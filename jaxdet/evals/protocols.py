@@ -39,6 +39,7 @@ def evaluate(
     published: Published,
     run: RunFolder,
     mesh: Mesh,
+    code: str = "",
     warnings: Sequence[str] = (),
 ) -> Results:
     """Scores the sets, writes the scores and `results.json`, and gives the results.
@@ -58,12 +59,14 @@ def evaluate(
       published: the AP to stand beside ours.
       run: where to write.
       mesh: the devices.
+      code: digest of the code of a network of one's own, which is known by that alone.
       warnings: what misleads whoever reads the results.
 
     Raises:
       Stopped: where a signal asked for the end; what was scored is saved.
     """
-    engine = Engine(config, detector, variables, digest=weights["digest"], run=run, mesh=mesh)
+    digest = " ".join(filter(None, (weights["digest"], code)))
+    engine = Engine(config, detector, variables, digest=digest, run=run, mesh=mesh)
     view = headline(config)
     calibration = None
     if validation:

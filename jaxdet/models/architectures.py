@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 
 from jaxdet.config import Model
-from jaxdet.config.dotted import look_up
+from jaxdet.config.dotted import look_up, running
 from jaxdet.errors import UserError
 from jaxdet.models import pixels, resnet, vgg
 from jaxdet.models.cooccurrence_cnn import CooccurrenceCNN
@@ -186,11 +186,16 @@ def architecture_of(name: str) -> Architecture:
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
     found = look_up("model.name", name)
-    if isinstance(found, Architecture):
-        return found
-    if not callable(found):
-        raise UserError(f"model.name: {name} is neither an Architecture nor a function")
-    return Architecture(build=found, any_size=False, located=False)
+    if not isinstance(found, Architecture):
+        if not callable(found):
+            raise UserError(f"model.name: {name} is neither an Architecture nor a function")
+        found = Architecture(build=found, any_size=False, located=False)
+    return dataclasses.replace(found, build=partial(_build_outside, name, found.build))
+
+
+def _build_outside(name: str, build: Callable[[Model], nn.Module], model: Model) -> nn.Module:
+    with running(f"model.name: {name} fails"):
+        return build(model)
 
 
 def rematerialised(network: nn.Module) -> nn.Module:
