@@ -93,10 +93,12 @@ def _operation_problems(augment: Augment) -> Iterator[str]:
     elif "resize" in names[names.index("crop") :]:
         yield "augment.operations: resize stands behind crop"
     asked = {"resize": "resize", "rescale": "rescale_probability", "blur": "blur_probability",
-             "jpeg": "jpeg_probability", "noise": "noise_probability"}  # fmt: skip
+             "jpeg": "jpeg_probability", "noise": "noise_probability",
+             "flip": "flip_probability"}  # fmt: skip
     for name, option in asked.items():
         value = getattr(augment, option)
-        if name not in names and value:
+        # A default asks for nothing.
+        if name not in names and value and value != getattr(Augment(), option):
             yield f"augment.{option}={value}, but augment.operations lacks {name}"
     if augment.coupling == "joint" and augment.blur_probability and "jpeg" not in names:
         yield "augment.coupling='joint' compresses what is blurred: augment.operations lacks jpeg"
