@@ -267,10 +267,9 @@ def _evaluate(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> 
         variables, weights = _weights(config, detector, training, folder, prepared.devices)
         facts["weights to score"] = weights["digest"]
     results = evaluate(
-        config, tests, validation=training[1] if training else None, detector=detector,
-        variables=variables, weights=weights, code=prepared.outside.get(config.model.name, ""),
-        published=prepared.published, run=folder, mesh=prepared.devices,
-        warnings=prepared.warnings,
+        config, tests, validation=training[1] if training else None, detector=detector, run=folder,
+        variables=variables, weights=weights, published=prepared.published, mesh=prepared.devices,
+        code=prepared.outside.get(config.model.name, ""), warnings=prepared.warnings,
     )  # fmt: skip
     if not folder.config.exists():
         raise RunFailedError(

@@ -68,11 +68,14 @@ def test_what_a_killed_run_left_is_replaced(tmp_path):
 
 
 def test_what_was_finished_and_not_yet_renamed_is_kept_for_the_same_settings(tmp_path):
-    root, asked = tmp_path / "set", {"settings": {"size": 8}}
+    root, asked = tmp_path / "set", {"settings": {"batch_size": 8}}
     with pytest.raises(KeyboardInterrupt):
         make_without_the_name(root, asked)
-    other = {"settings": {"size": 9}}
-    with pytest.raises(UserError, match="other settings"), making(root, asked=other):
+    other = {"settings": {"batch_size": 9}}
+    with (
+        pytest.raises(UserError, match=r"other settings.*\(batch-size: 8 -> 9\)"),
+        making(root, asked=other),
+    ):
         pass
     with making(root, asked=asked) as partial:
         assert is_finished(partial)
