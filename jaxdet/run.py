@@ -8,7 +8,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
-from jaxdet.config.dotted import dotted_names, look_up_all, trust
+from jaxdet.config.dotted import look_up_all
 from jaxdet.data.images import SPLITS, ImageSet
 from jaxdet.data.leaks import find_leaks
 from jaxdet.data.loaders import evaluation_reader
@@ -22,6 +22,7 @@ from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
 from jaxdet.models.architectures import check_sides
 from jaxdet.models.detector import get_detector
+from jaxdet.models.outside import check_outside
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_results
@@ -49,7 +50,7 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
     `runtime.deterministic` that is `make_deterministic`.
 
     Args:
-      config: of the run.
+      config: of the run; `config.dotted.trust` takes the names of one's own code in it.
       workdir: its folder.
       accept_changes: whether a run of another config goes on under this one, where it can.
 
@@ -58,7 +59,6 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
       RunFailedError: where the run cannot go on.
       Stopped: where a signal asked for the end.
     """
-    trust(*dotted_names(config))
     with watch_run(limit=config.runtime.hang_seconds, folder=workdir):
         _run(config, workdir, accept_changes=accept_changes)
 
@@ -183,6 +183,7 @@ def _check_detector(config: schema.Config, devices: Mesh, *, needs_init: bool) -
         scored=config.eval_crop,
         whole="full" in config.evaluation.protocols,
     )
+    check_outside(config.model, side=config.augment.crop)
 
 
 def _say_notes(config: schema.Config, published: Published) -> None:

@@ -12,6 +12,7 @@ from jaxdet import config as schema
 from jaxdet.bench import commands as bench_commands
 from jaxdet.config import Config
 from jaxdet.config.forms import list_options
+from jaxdet.config.schema import OPERATIONS
 from jaxdet.convert import __main__ as convert_command
 from jaxdet.datasets import commands as data_command
 from jaxdet.errors import UserError
@@ -166,6 +167,26 @@ def test_impossible_values_are_refused_by_name(key, value):
     node[name] = value
     with pytest.raises(UserError, match=key if key != "task" else "model.init"):
         schema.validate(schema.from_json_dict(nested))
+
+
+@pytest.mark.parametrize(
+    ("operation", "option"),
+    [
+        ("resize", {"resize": 256}),
+        ("rescale", {"rescale_probability": 0.1}),
+        ("blur", {"blur_probability": 0.1}),
+        ("jpeg", {"jpeg_probability": 0.1}),
+        ("noise", {"noise_probability": 0.1}),
+        ("flip", {"flip_probability": 0.9}),
+    ],
+)
+def test_what_is_asked_for_is_among_the_operations(operation, option):
+    others = tuple(name for name in OPERATIONS if name != operation)
+    schema.validate(Config(augment=schema.Augment(operations=others)))
+    schema.validate(Config(augment=schema.Augment(**option)))
+    (name,) = option
+    with pytest.raises(UserError, match=rf"augment\.{name}=.* lacks {operation}"):
+        schema.validate(Config(augment=schema.Augment(operations=others, **option)))
 
 
 NUMBERS = {

@@ -146,7 +146,8 @@ class Augment:
     operations: tuple[str, ...] = option(
         USUAL_OPERATIONS,
         "what happens, in this order; `package.module:Name` is an object of one's own with "
-        "`apply(image, rng)`, u8 [H, W, 3] in RGB",
+        "`apply(image, rng)`, u8 [H, W, 3] in RGB, "
+        "which evaluations and published validation leave out",
         source=f"the order of resize, blur, jpeg, crop and flip: {WANG}",
     )
 

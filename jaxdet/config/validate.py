@@ -99,11 +99,11 @@ def _operation_problems(augment: Augment) -> Iterator[str]:
         yield "augment.operations lacks crop"
     elif "resize" in names[names.index("crop") :]:
         yield "augment.operations: resize stands behind crop"
-    # An option of an operation that is 0 by default asks for it where it is not.
     for name in (name for name in OPERATIONS if name not in names):
         for option in (name, f"{name}_probability"):
             value = getattr(augment, option, None)
-            if value and not getattr(Augment, option):
+            # A default asks for nothing.
+            if value and value != getattr(Augment(), option):
                 yield f"augment.{option}={value}, but augment.operations lacks {name}"
     if augment.coupling == "joint" and augment.blur_probability and "jpeg" not in names:
         yield "augment.coupling='joint' compresses what is blurred: augment.operations lacks jpeg"

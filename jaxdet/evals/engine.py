@@ -109,7 +109,7 @@ class Engine:
         return scores
 
     def say_shapes(self) -> None:
-        """Tells what scoring in pieces took, where there was any."""
+        """Logs what scoring in pieces took, where there was any."""
         if not self._scorer.shapes:
             return
         peak = peak_memory()

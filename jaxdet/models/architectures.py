@@ -2,13 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax
 
 from jaxdet.config import Model
-from jaxdet.config.dotted import look_up
+from jaxdet.config.dotted import look_up, running
 from jaxdet.config.schema import ARCHITECTURES
 from jaxdet.errors import UserError
 from jaxdet.models import pixels
@@ -63,11 +64,18 @@ def architecture_of(name: str) -> Architecture:
       UserError: where there is no such module, or it has another thing of that name.
     """
     found = look_up("model.name", ARCHITECTURES.get(name, name))
-    if isinstance(found, Architecture):
+    if not isinstance(found, Architecture):
+        if not callable(found):
+            raise UserError(f"model.name: {name} is neither an Architecture nor a function")
+        found = Architecture(build=found)
+    if name in ARCHITECTURES:
         return found
-    if not callable(found):
-        raise UserError(f"model.name: {name} is neither an Architecture nor a function")
-    return Architecture(build=found)
+    return dataclasses.replace(found, build=partial(_build_outside, name, found.build))
+
+
+def _build_outside(name: str, build: Callable[[Model], nn.Module], model: Model) -> nn.Module:
+    with running(f"model.name: {name} fails"):
+        return build(model)
 
 
 def check_sides(

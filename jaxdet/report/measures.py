@@ -47,7 +47,7 @@ def columns(results: Results) -> list[Column]:
 
 
 def definitions(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """Gives (term, meaning) of the columns that any of the runs has."""
+    """Returns (term, meaning) of the columns that any of the runs has."""
     shown = {column.name for run in runs for column in columns(run.results)}
     terms: dict[tuple[str, str], None] = {}
     for column in _COLUMNS:

@@ -19,7 +19,7 @@ from jaxdet.config import Config, to_json_dict
 from jaxdet.errors import MissingLibraryError, first_line
 from jaxdet.progress import say
 from jaxdet.results import RunFolder
-from jaxdet.workdir.files import read_text
+from jaxdet.workdir.files import read_json, to_json
 from jaxdet.workdir.identity import fingerprint_of
 
 
@@ -106,12 +106,12 @@ class _Wandb:
     def __init__(self, config: Config, run: RunFolder, step: int):
         del step
         wandb = importlib.import_module("wandb")
-        # All starts of a run are one run there, too.
-        identity = fingerprint_of(read_text(run.env))
+        # All starts of a run are one run there, too, whatever code of one's own has changed.
+        env = {key: value for key, value in read_json(run.env).items() if key != "outside"}
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "jaxdet"),
             name=run.path.name,
-            id=identity,
+            id=fingerprint_of(to_json(env)),
             resume="allow",
             dir=run.wandb.parent,
             config=to_json_dict(config),

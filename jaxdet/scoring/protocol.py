@@ -71,7 +71,7 @@ class Protocol:
 
     @property
     def in_crops(self) -> bool:
-        """Tells whether every piece is a square of side `crop`."""
+        """Returns whether every piece is a square of side `crop`."""
         return self.parts in ("crop", "five_crops")
 
     @property
@@ -92,6 +92,11 @@ class Protocol:
     def reduced(self) -> "Protocol":
         """Returns the protocol that is left for an image after `reduce`."""
         return dataclasses.replace(self, resize=0)
+
+    @property
+    def reduces(self) -> bool:
+        """Returns whether `reduce` changes images."""
+        return bool(self.resize) or self.parts == "crop"
 
     def reduce(self, image: np.ndarray) -> np.ndarray:
         """Returns the part of an image, u8 [H, W, 3], that scoring looks at, resized."""

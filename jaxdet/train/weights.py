@@ -17,6 +17,7 @@ from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, check_choices, load_weights
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Variables, get_detector
+from jaxdet.models.outside import check_outside
 from jaxdet.progress import say
 from jaxdet.results import RunFolder, step_number
 from jaxdet.runtime import environment
@@ -112,6 +113,7 @@ def _of_run(
             f"{run.path}: an evaluation, which has no weights of its own; give those it was of: "
             f"{config.model.init}"
         )
+    check_outside(config.model, side=config.augment.crop)
     choice = checkpoint or config.checkpoint_choice
     found = restore_variables(run, config, choice, make_mesh(1), step=step)
     sha256 = sha256_of(found.variables)

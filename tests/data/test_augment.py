@@ -108,7 +108,7 @@ def test_streams_are_those_of_a_generator_of_their_own():
             random_generator(seed, stream=9, epoch=3, index=11).integers(2**32, size=5).tolist()
         )
     names = Streams(5, "train", 0, 3), Streams(5, "validation", 0, 3), Streams(5, "train", 1, 3)
-    streams = [getattr(one, kind)(name) for one in names for kind in ("own",) for name in "ab"]
+    streams = [one.own(name) for one in names for name in "ab"]
     streams += [Streams(5, "train", 0, 3, 3).shared("a"), Streams(6, "train", 0, 3).own("a")]
     assert len({tuple(stream.random(2)) for stream in streams}) == 8
 

@@ -8,7 +8,7 @@ import pytest
 from jaxdet import config as schema
 from jaxdet.errors import UserError
 from jaxdet.results import RunFolder
-from jaxdet.runtime.changes import check_config, find_changes, note_changes
+from jaxdet.runtime.changes import check_code, check_config, find_changes, note_changes
 from jaxdet.workdir.files import read_json, write_json
 
 CONFIG = schema.Config()
@@ -70,3 +70,15 @@ def test_what_a_run_counts_in_cannot_change(begun, config):
 def test_a_folder_without_work_has_nothing_to_change(begun):
     begun.metrics.unlink()
     assert find_changes(other("model", width=32), begun) == []
+
+
+def test_other_code_is_refused_and_where_accepted_noted(begun):
+    then, now = {"own.parts:build": "1", "own.parts:hinge": "1"}, {"own.parts:build": "2"}
+    write_json(begun.env, {"outside": then})
+    check_code(then, begun, accept_changes=False)
+    with pytest.raises(UserError, match=r"own.parts:build: 1 -> 2.*--accept-config"):
+        check_code(now, begun, accept_changes=False)
+    check_code(now, begun, accept_changes=True)
+    note_changes(CONFIG, now, begun)
+    assert "code of own.parts:build: 1 -> 2" in begun.changes.read_text()
+    check_code(now, begun, accept_changes=False)

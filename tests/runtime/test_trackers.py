@@ -9,14 +9,16 @@ from jaxdet.errors import MissingLibraryError, UserError
 from jaxdet.results import RunFolder
 from jaxdet.runtime import trackers
 from jaxdet.runtime.logbook import Logbook
+from jaxdet.workdir.files import write_json
 
 
 def config(*names):
     return Config(runtime=Runtime(trackers=names))
 
 
-def logbook(run, step, *names):
-    run.env.write_text('{"time": "now"}')
+def logbook(run, step, *names, code=None):
+    outside = {"outside": {"mine.parts:build": code}} if code else {}
+    write_json(run.env, {"time": "now", **outside})
     opened = trackers.Trackers(config(*names), run, step=step)
     return Logbook(run.metrics, keep_to_step=step, trackers=opened), opened
 
@@ -89,8 +91,9 @@ def test_all_starts_of_a_run_are_one_run_of_weights_and_biases(tmp_path, monkeyp
     stub = types.SimpleNamespace(init=lambda **given: calls.append(("init", (), given)) or Run())
     monkeypatch.setitem(sys.modules, "wandb", stub)
     run = RunFolder(tmp_path)
-    for step, failed in ((0, True), (10, False)):
-        book, opened = logbook(run, step, "wandb")
+    # Before the second start, code of one's own changes.
+    for step, failed, code in ((0, True, "1"), (10, False, "2")):
+        book, opened = logbook(run, step, "wandb", code=code)
         assert len([call for call in calls if call[0] == "init"]) == (step > 0)
         book.write(step + 10, 1.0, {"train/loss": 0.5})
         opened.close(failed=failed)

@@ -71,7 +71,7 @@ def is_finished(folder: Path) -> bool:
 def _can_go_on(left: Mapping[str, Any] | None, *, asked: Mapping[str, Any], partial: Path) -> bool:
     if left is None or "settings" not in left:  # the built-in dataset keeps nothing to go on from
         return False
-    if other := find_changes(left, asked):
+    if other := setting_changes(left, asked):
         raise UserError(
             f"{partial} holds the beginning of a dataset with other settings or photographs "
             f"({'; '.join(other)}): give those of then again to go on with it, or choose another "
@@ -80,12 +80,17 @@ def _can_go_on(left: Mapping[str, Any] | None, *, asked: Mapping[str, Any], part
     return True
 
 
-def find_changes(record: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Returns what of a dataset is not as asked: settings `name: old -> new`, the rest by name."""
-    settings = record.get("settings")
-    then = settings if isinstance(settings, dict) else {}
+def setting_changes(record: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Returns what of a dataset is not as asked: options `name: old -> new`, the rest by name."""
+    then, now = _as_options(record.get("settings")), _as_options(asked["settings"])
     others = [key for key in asked if key != "settings" and record.get(key) != asked[key]]
-    return differences(then, asked["settings"]) + others
+    return differences(then, now) + others
+
+
+def _as_options(settings: Any) -> dict[str, Any]:
+    """Returns settings by the spelling of their options; none where they are no settings."""
+    named = settings if isinstance(settings, dict) else {}
+    return {name.replace("_", "-"): value for name, value in named.items()}
 
 
 def _empty(folder: Path) -> None:

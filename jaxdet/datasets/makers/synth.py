@@ -20,7 +20,7 @@ from jaxdet.data.regular import file_mark
 from jaxdet.datasets.makers.autoencoder import MULTIPLE
 from jaxdet.datasets.makers.fit import FitSettings, Say, fit, reconstruct
 from jaxdet.datasets.makers.photos import Crops, Photograph, find_photographs
-from jaxdet.datasets.makers.place import find_changes, making, read_record, write_record
+from jaxdet.datasets.makers.place import making, read_record, setting_changes, write_record
 from jaxdet.datasets.makers.sets import CutSettings, cut_splits, fidelity, write_images
 from jaxdet.errors import UserError, writing_to
 from jaxdet.workdir.lock import clear_lock
@@ -93,7 +93,7 @@ def is_there(root: Path, *, asked: Mapping[str, Any]) -> bool:
         return False
     if record.get("status") != "finished":
         raise UserError(f"{root} holds an unfinished dataset; choose another --root")
-    if other := find_changes(record, asked):
+    if other := setting_changes(record, asked):
         raise UserError(
             f"{root} holds a dataset with other settings ({'; '.join(other)}); "
             "choose another --root, or remove it yourself"

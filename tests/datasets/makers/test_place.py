@@ -88,11 +88,14 @@ def test_what_a_kill_left_half_removed_is_still_known(tmp_path, monkeypatch):
 
 
 def test_what_was_finished_and_not_yet_renamed_is_kept_for_the_same_settings(tmp_path):
-    root, asked = tmp_path / "set", {"settings": {"size": 8}}
+    root, asked = tmp_path / "set", {"settings": {"batch_size": 8}}
     with pytest.raises(KeyboardInterrupt):
         make_without_the_name(root, asked)
-    other = {"settings": {"size": 9}}
-    with pytest.raises(UserError, match="other settings"), making(root, asked=other):
+    other = {"settings": {"batch_size": 9}}
+    with (
+        pytest.raises(UserError, match=r"other settings.*\(batch-size: 8 -> 9\)"),
+        making(root, asked=other),
+    ):
         pass
     killed = killed_while_writing(tmp_path / ".set.making" / "samples" / "a.png")
     with making(root, asked=asked) as partial:
