@@ -1,4 +1,5 @@
 import functools
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -180,6 +181,19 @@ def test_a_sheet_has_each_image_in_its_place(tmp_path):
     assert (sheet[8:, 8:] == 255).all()
 
 
+class Toy(game.Game):
+    adam = None
+
+    def init(self):
+        return jnp.zeros(())
+
+    def update(self, state, images):
+        return state + 1, {"loss": state}
+
+    def draw(self, state, crops, rows):
+        return jnp.asarray(crops / 255)
+
+
 def test_a_sheet_is_there_before_the_snapshot_that_no_later_start_goes_back_behind(
     tmp_path, monkeypatch
 ):
@@ -187,14 +201,7 @@ def test_a_sheet_is_there_before_the_snapshot_that_no_later_start_goes_back_behi
         raise KeyboardInterrupt
 
     monkeypatch.setattr(game, "save_snapshot", kill)
-    toy = game.Game(
-        name="toy",
-        steps=1,
-        init=lambda: jnp.zeros(()),
-        update=lambda state, _: (state + 1, {"loss": state}),
-        draw=lambda state, crops, rows: jnp.asarray(crops / 255),
-    )
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     with pytest.raises(KeyboardInterrupt):
-        game.train(toy, images, folder=tmp_path, say=print)
+        game.train(Toy(SimpleNamespace(method="toy", steps=1)), images, folder=tmp_path, say=print)
     assert (tmp_path / "samples" / "toy_0000001.png").exists()
