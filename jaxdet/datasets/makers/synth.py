@@ -20,7 +20,7 @@ from jaxdet.data.regular import file_mark
 from jaxdet.datasets.makers.autoencoder import MULTIPLE
 from jaxdet.datasets.makers.fit import FitSettings, Say, fit, reconstruct
 from jaxdet.datasets.makers.photos import Crops, Photograph, find_photographs
-from jaxdet.datasets.makers.place import setting_changes, making, read_record, write_record
+from jaxdet.datasets.makers.place import making, read_record, setting_changes, write_record
 from jaxdet.datasets.makers.sets import CutSettings, cut_splits, fidelity, write_images
 from jaxdet.errors import UserError, writing_to
 
