@@ -1,15 +1,19 @@
 """`predict --engine=ray` on real local clusters; needs the extra `ray`."""
 
+import importlib
 import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jaxdet.config import Model, dotted
 from tests.predict import ray_ten_thousand
 from tests.predict.samples import write_images, write_weights
 
@@ -18,6 +22,19 @@ pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
 COUNT = 1500
+OWN = """
+import flax.linen as nn
+
+
+class Net(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train):
+        return nn.Dense(1)(x.mean((1, 2)))[:, 0]
+
+
+def build(model):
+    return Net()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +78,19 @@ def test_rows_are_those_of_the_plain_loop_and_what_is_missing_is_scored_alone(pl
     assert (status, said.startswith(f"finished before: {COUNT} images")) == (1, True)
     status, _, complained = run(place, out, place / "images")
     assert (status, "another --engine (ray, now plain)" in complained) == (2, True)
+
+
+def test_an_actor_runs_the_network_that_the_driver_was_given(tmp_path, monkeypatch):
+    (tmp_path / "own_acted.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ray_steps = importlib.import_module("jaxdet.predict.ray_steps")
+    monkeypatch.setattr(ray_steps.ray, "get", lambda reference: reference)
+    monkeypatch.setattr(dotted, "_TRUSTED", set())  # as in a process that has just begun
+    kernel = {"Dense_0": {"kernel": np.ones((3, 1), np.float32), "bias": np.zeros(1, np.float32)}}
+    variables = {"params": kernel, "batch_stats": {}}
+    stamp = types.SimpleNamespace(scoring=None)
+    scorer = ray_steps.RayScorer(Model(name="own_acted:build"), [variables], stamp)
+    assert scorer._detector.score(np.zeros((1, 40, 40, 3), np.uint8), crop=32).shape == (1,)
 
 
 def test_a_signal_ends_the_driver_as_any_command_though_ray_sets_a_handler_of_its_own(
