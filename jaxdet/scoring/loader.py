@@ -64,7 +64,8 @@ class PieceLoader:
         if not self.random_crops:
             image = self.protocol.reduce(image)
         image = ops.pad_to(image, size=self.protocol.padded_side(self.smallest))
-        boxes = self._boxes(*image.shape[:2], index)
+        height, width = image.shape[:2]
+        boxes = self._boxes(height, width, index)
         return [_finished(p) for p in cut_boxes(image, boxes, owner=index, operations=left)]
 
     def _disturbed(self, image: np.ndarray, index: int) -> tuple[np.ndarray, list[Operation]]:

@@ -55,7 +55,8 @@ def cut(
       smallest: side that whole images are padded to with black, where they are smaller, pixels.
     """
     image = pad_to(protocol.reduce(image), size=protocol.padded_side(smallest))
-    return cut_boxes(image, find_boxes(*image.shape[:2], protocol), owner=owner)
+    height, width = image.shape[:2]
+    return cut_boxes(image, find_boxes(height, width, protocol), owner=owner)
 
 
 def cut_boxes(
