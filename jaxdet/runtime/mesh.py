@@ -91,6 +91,14 @@ def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Arra
     return placed
 
 
+def put_number(mesh: Mesh, number: np.number[Any]) -> jax.Array:
+    """Returns a number replicated on each device.
+
+    All processes give the same one; `put_replicated` would ask them whether they do.
+    """
+    return jax.make_array_from_process_local_data(replicated(mesh), np.asarray(number))
+
+
 def put_replicated(mesh: Mesh, tree: Any) -> Any:
     """Replicates host arrays on each device.
 

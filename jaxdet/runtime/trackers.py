@@ -34,30 +34,34 @@ class Tracker(Protocol):
 
 
 class Trackers:
-    """Opens the trackers of a config at the first line, in the first of several processes."""
+    """Opens the trackers of a config at the first line, in the first of several processes.
 
-    def __init__(self, config: Config, run: RunFolder, *, step: int):
-        """Remembers what is to be opened.
+    Use as a context manager, which closes them.
+    """
 
-        Args:
-          config: of the run.
-          run: its folder.
-          step: from which it goes on; TensorBoard drops what an earlier start wrote beyond it.
-        """
-        self._config, self._run, self._step = config, run, step
+    def __init__(self, config: Config, run: RunFolder):
+        """Takes the config of the run and its folder."""
+        self._config, self._run = config, run
         names = config.runtime.trackers if jax.process_index() == 0 else ()
         self._open: dict[str, Tracker | None] = dict.fromkeys(names)
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Gives each the numbers of a step."""
+    def write(self, step: int, values: Mapping[str, float], *, after: int) -> None:
+        """Gives each the numbers of a step.
+
+        TensorBoard drops what an earlier start wrote of steps `after` that the run goes on from.
+        """
         for name, tracker in list(self._open.items()):
             with self._kept(name):
-                tracker = tracker or _TRACKERS[name](self._config, self._run, self._step)
+                tracker = tracker or _TRACKERS[name](self._config, self._run, after)
                 self._open[name] = tracker
                 tracker.write(step, values)
 
-    def close(self, *, failed: bool) -> None:
-        """Closes each, and says whether the run failed or was stopped."""
+    def __enter__(self) -> "Trackers":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Whatever ended the run early, a signal too, counts as a failure there.
+        failed = kind is not None
         for name, tracker in list(self._open.items()):
             with self._kept(name):
                 if tracker is not None:
