@@ -86,9 +86,28 @@ def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Arra
     placed = {
         name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()
     }
-    if mesh.devices.flat[0].platform == "cpu":
+    if platform(mesh) == "cpu":
         jax.block_until_ready(placed)
     return placed
+
+
+def platform(mesh: Mesh) -> str:
+    """Returns what the devices are: cpu, gpu or tpu."""
+    name: str = mesh.devices.flat[0].platform
+    return name
+
+
+def one_ahead(mesh: Mesh, placed: Iterable[Any]) -> Iterator[Any]:
+    """Yields what is placed on the devices; on accelerators the next is under way before each.
+
+    A copy to a card waits for all that was launched before it, so it passes while a step works
+    only where it was asked for before that step (docs/benchmarks/gpu.md).
+
+    Args:
+      mesh: the devices.
+      placed: gives arrays from `put_batch`, each placed as it is asked for.
+    """
+    return iter(placed) if platform(mesh) == "cpu" else one_step_late(placed, lambda arrays: arrays)
 
 
 def put_number(mesh: Mesh, number: np.number[Any]) -> jax.Array:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from itertools import starmap
 from typing import Any, TypeVar
 
 import jax
@@ -11,9 +12,11 @@ from jax.sharding import Mesh
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.runtime.mesh import (
     batch_sharding,
+    one_ahead,
     one_step_late,
     own_mesh,
     own_replicas,
+    platform,
     put_batch,
     replicated,
 )
@@ -62,18 +65,17 @@ def score_batches(
       mesh: the devices.
     """
 
-    def launch(batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+    def place(tag: Tag, batch: dict[str, np.ndarray]) -> tuple[Tag, dict[str, jax.Array]]:
+        with stage("placing a batch to score"):
+            return tag, put_batch(mesh, batch)
+
+    def launch(tag: Tag, placed: dict[str, jax.Array]) -> tuple[Tag, dict[str, jax.Array]]:
         with stage("launching a batch to score"):
-            return step(variables, put_batch(mesh, batch))
+            return tag, step(variables, placed)
 
-    launched = ((tag, launch(batch)) for tag, batch in tagged)
-    on_cpu = _platform(mesh) == "cpu"
+    launched = starmap(launch, one_ahead(mesh, starmap(place, tagged)))
+    on_cpu = platform(mesh) == "cpu"
     return map(_fetch, launched) if on_cpu else one_step_late(launched, _fetch)
-
-
-def _platform(mesh: Mesh) -> str:
-    platform: str = mesh.devices.flat[0].platform
-    return platform
 
 
 def _fetch(launched: tuple[Any, dict[str, jax.Array]]) -> tuple[Any, dict[str, np.ndarray]]:
@@ -125,12 +127,12 @@ class Scorer:
           pieces: of any images.
           in_crops: whether all of them are squares of one side.
         """
-        platform = _platform(self._mesh)
+        kind = platform(self._mesh)
         # Lone whole images have one program a shape: of one place on a CPU, else of a full batch.
-        is_alone = self._lone and not in_crops and platform == "cpu"
+        is_alone = self._lone and not in_crops and kind == "cpu"
         filled = batches(
             pieces,
-            pixels=0 if is_alone else batch_pixels(platform, self._memory if in_crops else None),
+            pixels=0 if is_alone else batch_pixels(kind, self._memory if in_crops else None),
             find=None if in_crops else self._find,
             devices=self._mesh.size,
             full=not (self._lone and in_crops),

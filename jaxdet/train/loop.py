@@ -8,6 +8,7 @@ saves after the step or the batch of validation that it is at, and loses none.
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
@@ -21,7 +22,7 @@ from jaxdet.data.loaders import Batch
 from jaxdet.data.pipeline import open_batches
 from jaxdet.progress import ProgressLine, say
 from jaxdet.results import RunFolder
-from jaxdet.runtime.mesh import put_batch, put_number
+from jaxdet.runtime.mesh import one_ahead, put_batch, put_number
 from jaxdet.train.assemble import Parts, assemble
 from jaxdet.train.position import Position
 from jaxdet.train.record import record, settle, write_metrics
@@ -61,13 +62,12 @@ def train(
                 end = parts.epoch_end(position)
                 # The time of validation is no part of the images a second.
                 position = dataclasses.replace(position, window=position.window.restarted())
+                placed = place(parts, position, itertools.islice(batches, end - position.step))
                 with _epoch_line(parts, position) as line:
                     while position.step < end:
                         step = position.step + 1
                         with jax.profiler.StepTraceAnnotation("train", step_num=step):
-                            with stage(f"waiting for the images of step {step}"):
-                                batch = next(batches)
-                            state, launched = launch(parts, position, batch)
+                            state, launched = launch(parts, position, *next(placed))
                             position = record(parts, position, state, launched)
                         parts.checkpoints.check()
                         line.advance(note=position.window.note())
@@ -90,15 +90,35 @@ def train(
             parts.checkpoints.wait()
 
 
-def launch(parts: Parts, position: Position, batch: Batch) -> tuple[TrainState, Update]:
-    """Places a batch on the devices, launches an update by it, and waits for neither.
+def place(
+    parts: Parts, position: Position, batches: Iterator[Batch]
+) -> Iterator[tuple[Batch, dict[str, jax.Array]]]:
+    """Yields the batches from a position on, each with its images and labels on the devices."""
+
+    def each() -> Iterator[tuple[Batch, dict[str, jax.Array]]]:
+        for step in itertools.count(position.step + 1):
+            with stage(f"waiting for the images of step {step}"):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            with stage(f"placing the images of step {step}"):
+                arrays = {"image": batch["image"], "label": batch["label"]}
+                placed = put_batch(parts.mesh, arrays)
+            yield batch, placed
+
+    return one_ahead(parts.mesh, each())
+
+
+def launch(
+    parts: Parts, position: Position, batch: Batch, placed: dict[str, jax.Array]
+) -> tuple[TrainState, Update]:
+    """Launches an update by a batch that was placed, and does not wait for it.
 
     Returns:
       the state after the update, and the update; the state of `position` is used up.
     """
     step, rate = position.step + 1, parts.learning_rate(position)
     with stage(f"launching step {step}"):
-        placed = put_batch(parts.mesh, {"image": batch["image"], "label": batch["label"]})
         placed_rate = put_number(parts.mesh, np.float32(rate))
         # All that a step takes was placed: another copy from the host would be a mistake.
         with jax.transfer_guard_host_to_device("disallow"):

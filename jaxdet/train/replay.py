@@ -13,6 +13,7 @@ if __name__ == "__main__":
 
 import contextlib
 import dataclasses
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from jaxdet.runtime.determinism import make_deterministic
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.streams import answer
 from jaxdet.train.assemble import Parts, assemble
-from jaxdet.train.loop import launch, open_input
+from jaxdet.train.loop import launch, open_input, place
 from jaxdet.train.nonfinite import BUNDLE
 from jaxdet.train.resume import begin, newest
 from jaxdet.train.updates import Update
@@ -70,9 +71,10 @@ def _repeat(parts: Parts, facts: dict[str, Any]) -> Update:
             f"{parts.run.path}: has gone on to step {position.step}, past the bundle's "
             f"{facts['step']}"
         )
+    count = facts["step"] - position.step
     with open_input(parts, position) as batches:
-        while position.step < facts["step"]:
-            state, launched = launch(parts, position, next(batches))
+        for batch, placed in place(parts, position, itertools.islice(batches, count)):
+            state, launched = launch(parts, position, batch, placed)
             position = dataclasses.replace(position, state=state, step=launched.step)
             update = launched.fetched()
     return update

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxdet.runtime.mesh import make_mesh
-from jaxdet.train.loop import launch
+from jaxdet.train.loop import launch, place
 from jaxdet.train.position import Position
 
 POSITION = Position(state=None, step=6, epoch=0, plateau=None)
@@ -21,8 +21,13 @@ def parts(train_step):
     )
 
 
+def launched(train_step):
+    given = parts(train_step)
+    return launch(given, POSITION, *next(place(given, POSITION, iter([BATCH]))))[1]
+
+
 def test_a_step_gets_all_that_it_takes_on_every_device():
-    _, update = launch(parts(jax.jit(lambda label, rate: label.sum() * rate)), POSITION, BATCH)
+    update = launched(jax.jit(lambda label, rate: label.sum() * rate))
     assert (update.step, update.rate, update.fetched().loss) == (7, 0.5, 1.0)
     assert update.scalars["loss"].sharding.num_devices == 2
 
@@ -31,4 +36,4 @@ def test_a_copy_from_the_host_within_a_step_is_an_error():
     table = np.ones(4, np.float32)
     multiply = jax.jit(lambda label, rate, table: (label * table).sum() * rate)
     with pytest.raises(Exception, match="Disallowed host-to-device transfer"):
-        launch(parts(lambda label, rate: multiply(label, rate, table)), POSITION, BATCH)
+        launched(lambda label, rate: multiply(label, rate, table))
