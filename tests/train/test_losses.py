@@ -5,6 +5,8 @@ import optax
 import pytest
 
 from jaxdet.config import Model, Optim
+from jaxdet.errors import UserError
+from jaxdet.models.architectures import Architecture
 from jaxdet.models.detector import get_detector
 from jaxdet.train.losses import get_objective, transfer_loss
 from jaxdet.train.sgd import torch_sgd
@@ -42,6 +44,12 @@ def test_the_decoder_sees_the_half_of_the_true_class_alone():
     np.testing.assert_allclose(after.activation[:, 1], 3 * before.activation[:, 1], rtol=1e-5)
     np.testing.assert_allclose(after.logit, after.activation[:, 1] - after.activation[:, 0])
     np.testing.assert_allclose(detector.apply(changed, image), after.logit, rtol=1e-5)
+
+
+def test_an_unknown_objective_is_named_with_those_there_are():
+    architecture = Architecture(build=lambda model: None, objective="focal")
+    with pytest.raises(UserError, match="'focal' is none of cross_entropy, forensic_transfer"):
+        get_objective(architecture, "")
 
 
 @pytest.mark.slow
