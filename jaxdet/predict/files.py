@@ -1,7 +1,7 @@
 """Image files named on the command line: found in order, decoded ahead."""
 
 import dataclasses
-import functools
+import io
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,18 +15,19 @@ from jaxdet.data.formats import is_image_name
 from jaxdet.data.names import is_hidden
 from jaxdet.data.ops import decode
 from jaxdet.data.ops.codec import Exif
+from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.ops.sides import LimitError
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.data.walk import walk
 from jaxdet.errors import UserError
-from jaxdet.scoring.ahead import in_order
+from jaxdet.scoring.ahead import AHEAD_PIXELS, in_order
 from jaxdet.streams import printable
 
 # As a path, a URL has lost a slash.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|data:")
 _LONGEST = 200  # letters of one in a message
-# Images that are decoded or wait: few, since one can have tens of megapixels.
-_AHEAD = 3
+# Bytes of the files that are read or wait to be decoded.
+_AHEAD_BYTES = 2**28
 
 # An image file, the content of one, a URL of one, or nothing where one should have been.
 Encoded = Path | bytes | str | None
@@ -106,19 +107,16 @@ def read_ahead(
     """Yields the pixels u8 [H, W, 3] of each image, or why it cannot be read.
 
     Args:
-      images: taken one after the other, a few ahead.
+      images: taken one after the other, some ahead.
       max_pixels: images with more are not decoded.
       exif: as in `decode`.
     """
-    read = functools.partial(_pixels_or_error, max_pixels=max_pixels, exif=exif)
-    return in_order(read, images, cost=lambda _: 1, budget=_AHEAD)
-
-
-def _pixels_or_error(image: Encoded, **options: Any) -> np.ndarray | Exception:
-    try:
-        return read_pixels(image, **options)
-    except (OSError, ValueError) as error:
-        return error
+    limits = {"max_pixels": max_pixels}
+    # Files are read by threads of their own: one waits for a disk or a network while another
+    # decodes, and how much room an image takes is known before it is decoded.
+    contents = in_order(_or_error(_content, **limits), images, cost=_bytes, budget=_AHEAD_BYTES)
+    decoded = _or_error(_decoded, **limits, exif=exif)
+    return in_order(decoded, contents, cost=_pixels, budget=AHEAD_PIXELS)
 
 
 def read_pixels(image: Encoded, *, max_pixels: int, exif: Exif = "ignore") -> np.ndarray:
@@ -128,13 +126,56 @@ def read_pixels(image: Encoded, *, max_pixels: int, exif: Exif = "ignore") -> np
       OSError: where its file cannot be opened.
       ValueError: where it is no image, is damaged or too large, or is missing from its table.
     """
+    return _decoded(_content(image, max_pixels=max_pixels), max_pixels=max_pixels, exif=exif)
+
+
+def _or_error(work: Callable[..., Any], **options: Any) -> Callable[[Any], Any]:
+    """Returns a function that returns what `work` raises of an image; errors pass through."""
+
+    def attempt(image: Any) -> Any:
+        if isinstance(image, Exception):
+            return image
+        try:
+            return work(image, **options)
+        except (OSError, ValueError) as error:
+            return error
+
+    return attempt
+
+
+def _content(image: Encoded, *, max_pixels: int) -> bytes:
     if image is None:
         raise ValueError("no image in this row of the table")
     if isinstance(image, str):
         raise ValueError("a URL, and nothing is fetched: download the image, or give its bytes")
+    if isinstance(image, bytes):
+        return image
     try:
-        if isinstance(image, Path):
-            image = read_image_file(image, max_pixels=max_pixels)
-        return decode(image, max_pixels=max_pixels, exif=exif)
+        return read_image_file(image, max_pixels=max_pixels)
     except LimitError as error:
         raise ValueError(error.naming("--max-pixels")) from None
+
+
+def _decoded(content: bytes, *, max_pixels: int, exif: Exif) -> np.ndarray:
+    try:
+        return decode(content, max_pixels=max_pixels, exif=exif)
+    except LimitError as error:
+        raise ValueError(error.naming("--max-pixels")) from None
+
+
+def _bytes(image: Encoded) -> int:
+    """Returns what the content of an image takes; 0 where nothing can be read."""
+    if isinstance(image, Path):
+        try:
+            return image.stat().st_size
+        except OSError:
+            return 0
+    return len(image) if isinstance(image, bytes) else 0
+
+
+def _pixels(content: bytes | Exception) -> int:
+    """Returns the pixels that a content takes by its header; 0 where it has none."""
+    if isinstance(content, Exception):
+        return 0
+    width, height = size_by_header(io.BytesIO(content)) or (0, 0)
+    return width * height

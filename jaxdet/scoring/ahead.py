@@ -11,6 +11,8 @@ from jaxdet.data.opencv import cv2
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# Pixels of the images that are decoded or wait in memory, at about 20 bytes a pixel.
+AHEAD_PIXELS = 2**25
 # Threads at most: images of many megapixels are decoded in them.
 _MOST_WORKERS = 16
 

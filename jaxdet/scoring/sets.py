@@ -16,16 +16,13 @@ from jaxdet.models.detector import Variables
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Predictions
 from jaxdet.runtime.stopping import StopPoint
-from jaxdet.scoring.ahead import in_order
+from jaxdet.scoring.ahead import AHEAD_PIXELS, in_order
 from jaxdet.scoring.loader import PieceLoader
 from jaxdet.scoring.pieces import Piece
 from jaxdet.scoring.rows import ROW, RowKeeper, finished_images, gather, to_predictions
 from jaxdet.scoring.scorer import Scorer, ScoreStep, score_batches
 from jaxdet.workdir.signals import requested
 from jaxdet.workdir.watchdog import waited
-
-# Pixels of the images that are read ahead or wait in memory, at about 20 bytes a pixel.
-_AHEAD_PIXELS = 2**25
 
 
 def predict(
@@ -133,7 +130,7 @@ def score_pieces(
     left = [place for place in mine if place not in done]
     with ProgressLine(title, total=len(mine), done=len(mine) - len(left), unit="images") as line:
         ahead = named_failures(
-            in_order(load, left, cost=load.cost, budget=_AHEAD_PIXELS, workers=runtime.workers)
+            in_order(load, left, cost=load.cost, budget=AHEAD_PIXELS, workers=runtime.workers)
         )
         read = waited(ahead, f"waiting for images to {title}")
         pieces = _unscored(read, keeper.rows, line)

@@ -20,6 +20,7 @@ from jaxdet.metrics import average_precision
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
 from jaxdet.results import Calibration
+from jaxdet.runtime import mesh
 from jaxdet.scoring import batches, scorer
 from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS, cut
 from jaxdet.scoring.protocol import Protocol
@@ -59,12 +60,19 @@ def test_one_image_counts_as_a_list_of_one(detector, image):
     assert detector.score([Image.fromarray(image).convert("RGBA")]) == expected
 
 
-def test_an_accelerator_launches_a_batch_before_it_fetches_the_last(detector, monkeypatch):
+def test_an_accelerator_has_the_next_batch_and_its_work_before_the_last_is_fetched(
+    detector, monkeypatch
+):
     images = list(np.random.default_rng(2).integers(0, 256, (70, 40, 40, 3), np.uint8))
     expected = detector.score(images)
     events = []
     step, fetch = detector._scorer._step, scorer._fetch
-    monkeypatch.setattr(scorer, "_platform", lambda mesh: "gpu")
+    for module in (mesh, scorer):
+        monkeypatch.setattr(module, "platform", lambda devices: "gpu")
+    placed = mesh.put_batch
+    monkeypatch.setattr(
+        scorer, "put_batch", lambda *given: events.append("place") or placed(*given)
+    )
     monkeypatch.setattr(batches, "_CROPS", 1)
     monkeypatch.setattr(batches, "_MAX_BATCH", 16)
     monkeypatch.setattr(
@@ -73,7 +81,10 @@ def test_an_accelerator_launches_a_batch_before_it_fetches_the_last(detector, mo
     monkeypatch.setattr(scorer, "_fetch", lambda given: events.append("fetch") or fetch(given))
     # One crop of 224 pixels is as many pixels as 49 of 32, and no batch has more than 16.
     found = detector.score(images)
-    assert events == ["launch", *["launch", "fetch"] * 4, "fetch"]
+    assert " ".join(events) == (
+        "place place launch place launch fetch place launch fetch place launch fetch launch fetch "
+        "fetch"
+    )
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
