@@ -143,7 +143,7 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     if config.task != "eval":
         training_detector(config)  # refuses what it cannot be
     check_sides(
-        config.model.name,
+        config.model,
         trained=config.augment.crop,
         scored=config.eval_crop,
         whole="full" in config.evaluation.protocols,

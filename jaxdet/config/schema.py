@@ -15,8 +15,12 @@ NPR = "Tan et al., CVPR 2024"
 ARCHITECTURES = (
     "resnet18", "resnet34", "resnet50", "vgg11", "vgg11_bn", "dct_resnet18", "dct_resnet50",
     "dct_log_resnet18", "dcgan", "image_resnet34", "spectrum_resnet34", "cooccurrence",
-    "forensic_transfer", "npr", "resnet50_nodown",
+    "forensic_transfer", "npr", "resnet50_nodown", "linear_probe", "rine",
 )  # fmt: skip
+# Those of them that look through a vision tower, model.tower.
+PROBES = ("linear_probe", "rine")
+# What may be asked of a user: CLIP's, whose files do not say it.
+ACTIVATIONS = ("gelu", "quick_gelu")
 # What augment.operations may name, in the published order.
 OPERATIONS = ("resize", "rescale", "blur", "jpeg", "crop", "noise", "flip")
 # What evaluation.protocols and evaluation.analyses may name.
@@ -273,8 +277,20 @@ class Model:
     )
     width: int = option(
         64,
-        "channels of the first layer: 64 as published, but cooccurrence 32, forensic_transfer 8",
+        "channels of the first layer: 64 as published, but cooccurrence 32, forensic_transfer 8; "
+        "of rine's projections: 128 or 1024",
         within="[1, 1024]",
+    )
+    tower: str = option(
+        "clip_l14",
+        "vision tower of linear_probe and rine: a name of docs/reference/systems.md, with what "
+        "differs from it behind a colon, `clip_l14:activation=gelu`",
+    )
+    projection_layers: int = option(
+        4,
+        "layers in each of rine's two projections: 4, but 2 for the model of four training classes",
+        source="Koutlis and Papadopoulos, ECCV 2024",
+        within="[1, 16]",
     )
     dtype: str = option(
         "float32",
@@ -292,6 +308,12 @@ class Model:
         "its parts (optim.accumulate)",
         within="[1, 1e6]",
     )
+
+    @property
+    def title(self) -> str:
+        """Returns what messages call the network: `resnet50 of width 64`."""
+        width = "" if self.name == "linear_probe" else f" of width {self.width}"
+        return f"{self.name}{width}{f' on {self.tower}' if self.name in PROBES else ''}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

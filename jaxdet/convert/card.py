@@ -38,6 +38,7 @@ class Card:
       measured_by: the protocol of these figures, in words.
       config: of the run, as in its `config.json`; empty where the source is no run.
       model: options of the network; empty where the weights' keys alone say which it is.
+      spelling: whose names the arrays of a tower had in the source; "" where nothing says so.
     """
 
     source: str = ""
@@ -52,6 +53,7 @@ class Card:
     measured_by: str = ""
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
     model: dict[str, Any] = dataclasses.field(default_factory=dict)
+    spelling: str = ""
 
     @property
     def digest(self) -> str:

@@ -17,6 +17,8 @@ from jaxdet.models.cooccurrence_cnn import CooccurrenceCNN
 from jaxdet.models.dcgan import Discriminator
 from jaxdet.models.forensic_transfer import ForensicTransfer
 from jaxdet.models.frontends.scaling import MinMax, Standard
+from jaxdet.models.probes import LinearProbe, Rine
+from jaxdet.models.towers import read_tower
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class Architecture:
       located: whether places of the last feature map are places in the image.
       backbone: the torchvision network whose weights it can start from; "" where only its own fit.
       measured: whether its inputs are measured over the training images before training.
+      side: the model's options to the side of the only crops that it takes, pixels; 0 where it is
+        no option.
     """
 
     build: Callable[[Model], nn.Module]
@@ -49,6 +53,7 @@ class Architecture:
     located: bool = True
     measured: bool = False
     backbone: str = ""
+    side: Callable[[Model], int] = lambda model: 0
 
 
 class Scaled(nn.Module):
@@ -109,6 +114,10 @@ def _dct(
 
 
 _VGG = partial(Architecture, smallest=32)
+_PROBE = partial(
+    Architecture, pixels=pixels.levels, any_size=False, fixed_size=True, located=False,
+    side=lambda model: read_tower(model.tower).size,
+)  # fmt: skip
 
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
@@ -173,6 +182,16 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
         "resnet50_nodown": Architecture(
             build=_resnet(resnet.resnet50, downsample_early=False), backbone="resnet50"
         ),
+        # Ojha et al., CVPR 2023, and others
+        "linear_probe": _PROBE(
+            build=lambda model: LinearProbe(read_tower(model.tower), model.head_deviation)
+        ),
+        # Koutlis and Papadopoulos, ECCV 2024
+        "rine": _PROBE(
+            build=lambda model: Rine(
+                read_tower(model.tower), model.width, model.projection_layers
+            )
+        ),
     }
 )  # fmt: skip
 
@@ -208,17 +227,17 @@ def rematerialised(network: nn.Module) -> nn.Module:
 
 
 def check_sides(
-    name: str,
+    model: Model,
     *,
     trained: int,
     scored: int,
     whole: bool,
     options: tuple[str, str] = ("augment.crop", "evaluation.crop"),
 ) -> None:
-    """Sees that an architecture can be trained and score what is asked for.
+    """Sees that a detector can be trained and score what is asked for.
 
     Args:
-      name: of the architecture.
+      model: its options.
       trained: side of the crops in training, pixels.
       scored: side of the crops that are scored, pixels.
       whole: whether whole images of any size are to be scored.
@@ -227,13 +246,16 @@ def check_sides(
     Raises:
       UserError: naming the option that does not fit.
     """
-    takes = architecture_of(name)
+    name, takes = model.name, architecture_of(model.name)
+    own = takes.side(model)
     for option, side in zip(options, (trained, scored), strict=True):
         if side < takes.smallest or side % takes.multiple:
             multiples = f"multiples of {takes.multiple}, " if takes.multiple > 1 else ""
             raise UserError(
                 f"{option}={side}: {name} takes crops of {multiples}{takes.smallest} pixels or more"
             )
+        if own not in (0, side):
+            raise UserError(f"{option}={side}: {model.title} takes crops of {own} pixels alone")
     if takes.fixed_size and trained != scored:
         raise UserError(
             f"{options[1]}={scored}: {name} scores crops of the side it is trained on alone, "

@@ -14,6 +14,12 @@ def is_cpu() -> bool:
     return (_named.get() or jax.default_backend()) == "cpu"
 
 
+def has_flash_attention() -> bool:
+    """Returns whether this machine's GPU has cuDNN's fused attention, that is Ampere or later."""
+    device = jax.devices()[0]
+    return device.platform == "gpu" and float(device.compute_capability) >= 8
+
+
 @contextlib.contextmanager
 def written_for(platform: str) -> Iterator[None]:
     """Makes networks called in the body take the form for another platform than this machine's.

@@ -12,6 +12,7 @@ from jaxdet.convert.files import read_safetensors, read_state_dict
 from jaxdet.convert.folder import Source, write_detector
 from jaxdet.convert.load import convert_file, load_weights
 from jaxdet.convert.rules import flatten, to_torch
+from jaxdet.convert.spellings import PROBE_TABLES
 from jaxdet.errors import UserError
 from jaxdet.workdir.drafts import new_folder
 
@@ -37,7 +38,7 @@ AMBIGUOUS = ("resnet34", "image_resnet34", "spectrum_resnet34", "resnet50", "res
 
 
 def test_every_architecture_has_a_table():
-    assert tuple(TABLES) == ARCHITECTURES
+    assert (*TABLES, *PROBE_TABLES) == ARCHITECTURES
 
 
 @pytest.mark.parametrize("name", [name for name in TABLES if name not in AMBIGUOUS])

@@ -141,8 +141,8 @@ def test_evidence_is_there_where_the_network_looks_at_the_image(name):
 
 
 def test_sides_that_an_architecture_does_not_take_are_refused():
-    check_sides("dcgan", trained=128, scored=128, whole=False)
-    check_sides("npr", trained=32, scored=33, whole=True)
+    check_sides(Model(name="dcgan"), trained=128, scored=128, whole=False)
+    check_sides(Model(name="npr"), trained=32, scored=33, whole=True)
     for says, asked in (
         ("augment.crop=100: dcgan takes crops of multiples of 16, 16", ("dcgan", 100, 128, False)),
         ("evaluation.crop=31: vgg11 takes crops of 32 pixels", ("vgg11", 64, 31, False)),
@@ -151,4 +151,4 @@ def test_sides_that_an_architecture_does_not_take_are_refused():
     ):
         name, trained, scored, whole = asked
         with pytest.raises(UserError, match=says):
-            check_sides(name, trained=trained, scored=scored, whole=whole)
+            check_sides(Model(name=name), trained=trained, scored=scored, whole=whole)
