@@ -111,7 +111,12 @@ def shapes(model: Model, *, side: int | None = None) -> dict[str, tuple[int, ...
 
 
 def identify(
-    state_dict: Mapping[str, np.ndarray], arch: str | None, *, source: str, facts: Facts
+    state_dict: Mapping[str, np.ndarray],
+    arch: str | None,
+    *,
+    source: str,
+    beside: Facts = MappingProxyType({}),
+    told: Facts = MappingProxyType({}),
 ) -> Network:
     """Says which network weights are of, and which crops it takes where it takes one side alone.
 
@@ -119,7 +124,8 @@ def identify(
       state_dict: by torch's key.
       arch: the name of the network, which the keys must fit; None to find it from them.
       source: what errors call the weights.
-      facts: what is known of a tower beside the file.
+      beside: what files beside theirs say of a tower.
+      told: what somebody told of it.
 
     Raises:
       UserError: where they fit none, or several and none is named, or a fact is missing.
@@ -128,7 +134,7 @@ def identify(
     name = arch or _only(fitting(given), given, source=source)
     if name in PROBES:
         spelling = _spelling(name, given, source=source)
-        model = measure(name, spelling, given, facts, source=source)
+        model = measure(name, spelling, given, beside=beside, told=told, source=source)
         return Network(model=model, spelling=spelling, side=architecture_of(name).side(model))
     others = [] if set(given) == keys_of(name) else fitting(given)
     also = f"{name} but of {' or '.join(others)}" if others else name

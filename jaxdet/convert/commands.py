@@ -24,7 +24,7 @@ from jaxdet.convert.load import ConvertedFile, LoadedWeights, convert_file
 from jaxdet.convert.rules import flatten
 from jaxdet.convert.state_dicts import shorten
 from jaxdet.convert.torch_write import write_torch
-from jaxdet.convert.towers import facts_of, resized
+from jaxdet.convert.towers import resized
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.models.architectures import architecture_of, check_sides
 from jaxdet.streams import answer
@@ -99,10 +99,8 @@ def _convert(options: argparse.Namespace, card: Card | None) -> ConvertedFile:
         if tower.model.name not in PROBES:
             raise UserError(f"--tower={options.tower}: a {tower.model.title}, which has no tower")
         return convert_head(options.src, tower, **choice)
-    name = network_name(card)
-    if card is not None and name in PROBES:
-        facts = facts_of(read_model(card))
-    return convert_file(options.src, facts=facts, **{**choice, "arch": options.arch or name})
+    choice["arch"] = options.arch or network_name(card)
+    return convert_file(options.src, facts=facts, **choice)
 
 
 def _check_place(options: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """Reads what publishers say of a vision tower in files beside its weights.
 
 `config.json` and `preprocessor_config.json` of transformers, `config.json` of timm's hub,
-`open_clip_config.json` of open_clip's.
+`open_clip_config.json` of open_clip's; and the card that `to-torch` writes.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from jaxdet.convert.towers import Facts
+from jaxdet.config import PROBES
+from jaxdet.convert.card import network_name, read_beside, read_model
+from jaxdet.convert.towers import Facts, facts_of
 from jaxdet.errors import UserError
 from jaxdet.models.towers import NORMALISATIONS
 from jaxdet.ranges import show_value
@@ -35,16 +37,15 @@ _TAGS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def read_facts(path: Path, told: Facts) -> dict[str, Any]:
-    """Returns what is known of the tower in a file: by those beside it, and what somebody told.
-
-    Args:
-      path: of the weights.
-      told: what counts where both say something.
+def read_facts(path: Path) -> dict[str, Any]:
+    """Returns what the files beside weights say of the tower in them.
 
     Raises:
-      UserError: where a file beside is damaged, or has another activation than was told.
+      UserError: where one of them is damaged.
     """
+    card = read_beside(path)
+    if card is not None and network_name(card) in PROBES:
+        return facts_of(read_model(card))
     beside: dict[str, Any] = {}
     for name, read in _READERS.items():
         place = path.with_name(name)
@@ -53,11 +54,7 @@ def read_facts(path: Path, told: Facts) -> dict[str, Any]:
             beside |= {k: v for k, v in read(content).items() if v is not None}
         except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
             raise UserError(f"{place}: does not describe a tower: {error}") from None
-    given = {name: value for name, value in told.items() if value is not None}
-    known, asked = beside.get("activation"), given.get("activation")
-    if known and asked not in (None, known):
-        raise UserError(f"--activation={asked}: {path.with_name('config.json')} says {known}")
-    return {**beside, **given}
+    return beside
 
 
 def _read(place: Path) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def load_weights(
       path: the file or folder.
       arch: the architecture of a file; found from its keys where left out.
       state_dict: the name of one of several state dicts in a file.
-      facts: what is known of a file's tower beside the file.
+      facts: what somebody told of the tower in a file.
       head_seed: draws a new last layer in place of one of another size, to start a training from;
         None, as whoever answers needs it, to refuse such weights.
       head_deviation: of its normal weights.
@@ -131,8 +131,7 @@ def convert_file(
             f"{path}: a head alone; put it on its tower with `python -m jaxdet.convert to-jax "
             "--tower=TOWER HEAD DST`"
         )
-    known = read_facts(path, facts)
-    network = identify(arrays, arch, source=str(path), facts=known)
+    network = identify(arrays, arch, source=str(path), beside=read_facts(path), told=facts)
     check_facts(network.model, facts, source=str(path))
     ours = shapes(network.model, side=network.side)
     return ConvertedFile(

@@ -15,10 +15,14 @@ from jaxdet.convert.spellings import HEADS, PROBE_TABLES, VIT
 from jaxdet.errors import UserError
 from jaxdet.models.towers import NORMALISATIONS, Tower, heads_of, read_tower
 
-# What a file of weights cannot say of its tower, but a person or a file beside it can.
+# What a file of weights cannot say of its tower, but a file beside it can, or whoever reads it.
 Facts = Mapping[str, Any]
-FACTS = ("activation", "heads", "epsilon", "normalisation", "resize", "size")
+FACTS = ("activation", "heads", "normalisation", "epsilon", "resize", "size")
 _POSITIONS = f"{VIT}pos_embed"
+_ASKED = (
+    "does not say its activation; give --activation=quick_gelu (CLIP of OpenAI, MetaCLIP and DFN) "
+    "or gelu (of LAION-2B, DataComp and CommonPool), or its config.json beside it"
+)
 _NUMBER = re.compile(rf"{VIT}blocks_([0-9]+)/.*")
 
 
@@ -29,16 +33,16 @@ def facts_of(model: Model) -> dict[str, Any]:
 
 
 def check_facts(model: Model, told: Facts, *, source: str) -> None:
-    """Refuses facts about a tower that are not those of the weights.
+    """Refuses what somebody told of a tower where the weights are of another.
 
     Raises:
-      UserError: where there is no tower, or it is another.
+      UserError: where there is no tower, or it has another activation, heads or normalisation.
     """
-    for name, value in told.items():
-        own = facts_of(model)[name] if model.name in PROBES else None
-        if value not in (None, own):
-            has = f"has {own}" if own else "has no tower"
-            raise UserError(f"--{name}={value}: {source} {has}; leave it out")
+    own = facts_of(model) if model.name in PROBES else {}
+    for name in FACTS[:3]:
+        if told.get(name) not in (None, own.get(name)):
+            has = f"its tower has {own[name]}" if own else "has no tower"
+            raise UserError(f"--{name}={told[name]}: {source} {has}; leave it out")
 
 
 def spelling_of(model: Model, places: Collection[str], spelling: str) -> str:
@@ -83,7 +87,13 @@ def fits_shapes(table: Table, arrays: Mapping[str, np.ndarray]) -> bool:
 
 
 def measure(
-    arch: str, spelling: str, arrays: Mapping[str, np.ndarray], facts: Facts, *, source: str
+    arch: str,
+    spelling: str,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    beside: Facts,
+    told: Facts,
+    source: str,
 ) -> Model:
     """Returns the network of a file whose keys fit a spelling.
 
@@ -91,43 +101,39 @@ def measure(
       arch: the detector.
       spelling: whose names the keys are.
       arrays: by key.
-      facts: what is known of the tower beside the file.
+      beside: what files beside it say of the tower.
+      told: what somebody told, which counts for all but a known activation.
       source: what errors call the file.
 
     Raises:
-      UserError: where a shape is none of a tower's, or a fact is missing or contradicts the file.
+      UserError: where a shape is none of a tower's, or a fact is missing.
     """
+    told = {name: value for name, value in told.items() if value is not None}
     shapes = _shapes(PROBE_TABLES[arch][spelling], arrays, source=source)
     structure = _structure(shapes)
     known = _family(structure, spelling)
     try:
         sizes = _sizes(shapes, structure, spelling)
-        tower = {**known, **facts, **structure, **sizes}
-        tower["activation"] = _activation(known["activation"], facts.get("activation"))
+        tower = {**known, **beside, **told, **structure, **sizes}
+        # Whatever its config.json says, a gated tower has SiLU.
+        published = {} if structure["gated"] else beside
+        tower["activation"] = next(
+            (one["activation"] for one in (published, known, told) if one.get("activation")), None
+        )
+        if not tower["activation"]:
+            raise UserError(_ASKED)
         if tower["normalisation"] is None:
             raise UserError(
                 "does not say how pixels are normalised; give --normalisation="
                 f"{'|'.join(NORMALISATIONS)}, or its config.json beside it"
             )
         shape = (tower["patch"], tower["width"], tower["depth"])
-        tower["heads"] = facts.get("heads") or heads_of(*shape)
+        tower.setdefault("heads", heads_of(*shape))
         if not tower["heads"]:
             raise UserError(f"does not say how many heads share {shape[1]} channels; give --heads")
         return Model(name=arch, tower=Tower(**tower).text, **_head(arch, shapes))
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
-
-
-def _activation(known: str | None, told: str | None) -> str:
-    """Returns the activation that follows from the tower's kind, or that somebody told."""
-    if known and told not in (None, known):
-        raise UserError(f"--activation={told}: a tower of this kind has {known}; leave it out")
-    if not (known or told):
-        raise UserError(
-            "does not say its activation; give --activation=quick_gelu (CLIP of OpenAI, MetaCLIP "
-            "and DFN) or gelu (of LAION-2B, DataComp and CommonPool), or its config.json beside it"
-        )
-    return str(known or told)
 
 
 def _structure(places: Collection[str]) -> dict[str, Any]:

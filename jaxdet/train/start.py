@@ -11,7 +11,7 @@ from jaxdet import config as schema
 from jaxdet.convert.card import network_name, read_beside
 from jaxdet.convert.folder import is_detector
 from jaxdet.convert.load import LoadedWeights, load_weights
-from jaxdet.convert.towers import facts_of
+from jaxdet.convert.towers import Facts, facts_of
 from jaxdet.data.images import ImageSet
 from jaxdet.errors import UserError
 from jaxdet.models.architectures import architecture_of
@@ -74,13 +74,19 @@ def _load_weights(path: Path, config: schema.Config) -> LoadedWeights:
         path,
         # A folder and a card beside a file say what they are of; keys may fit several networks.
         arch=None if is_detector(path) else network_name(read_beside(path)) or config.model.name,
-        facts=facts_of(config.model) if config.model.name in schema.PROBES else {},
+        facts=_told(config.model),
         head_seed=config.seed if config.task != "eval" else None,
         head_deviation=config.model.head_deviation,
     )
     _check_network(path, loaded.model, config)
     _check_crop(path, loaded.model, loaded.crop, config)
     return loaded
+
+
+def _told(model: schema.Model) -> Facts:
+    """Returns what the config says of a tower that the file it starts from may not."""
+    facts = facts_of(model) if model.name in schema.PROBES else {}
+    return {name: facts[name] for name in ("activation", "normalisation") if facts}
 
 
 # Where parameters do not depend on the image's size, small is fast to trace.

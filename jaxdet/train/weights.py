@@ -12,11 +12,11 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.config.dotted import is_dotted, trust
-from jaxdet.config.schema import CHECKPOINTS, PROBES
+from jaxdet.config.schema import CHECKPOINTS
 from jaxdet.convert.card import Card, make_run_card, network_name, read_beside, read_model
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, check_choices, load_weights
-from jaxdet.convert.towers import Facts, facts_of
+from jaxdet.convert.towers import Facts
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.progress import say
@@ -80,8 +80,6 @@ def open_weights(
     if checkpoint is not None:
         raise UserError(f"--checkpoint={checkpoint}: {path} is no run; leave it out")
     known = detector_card(path) if is_detector(path) else read_beside(path)
-    if known is not None and network_name(known) in PROBES:
-        facts = {**facts_of(read_model(known)), **{k: v for k, v in facts.items() if v}}
     loaded = load_weights(
         path, arch=arch or network_name(known), state_dict=state_dict, facts=facts,
         headless=headless,

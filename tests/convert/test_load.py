@@ -194,7 +194,7 @@ def test_a_folder_gives_back_model_and_bits(folder):
         ({"model": {"name": "alexnet"}}, "'alexnet' is not one of"),
         ({"model": {"nam": "resnet18"}}, "unknown option model.nam"),
         ({"model": None}, "model is a section"),
-        ({"model": {"name": "resnet18", "width": 5}}, "are not those of resnet18, width 5"),
+        ({"model": {"name": "resnet18", "width": 5}}, "are not those of resnet18 of width 5"),
         ({"model": {"name": "dcgan"}, "crop": 33}, "dcgan takes no crops of 33 pixels"),
         ({"model": {"name": "dcgan"}, "crop": [9]}, r"dcgan takes no crops of \[9\] pixels"),
         ({"coverage": None}, "coverage.replaced is no list"),

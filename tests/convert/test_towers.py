@@ -110,7 +110,7 @@ def test_each_spelling_is_known_again_and_goes_there_and_back(spelling):
         facts = {**FACTS, "size": 224} if "dinov3" in spelling else FACTS
         if read_tower(model.tower).activation != "quick_gelu":
             facts = {k: v for k, v in facts.items() if k != "activation"}
-        network = identify(source, None, source="x", facts=facts)
+        network = identify(source, None, source="x", told=facts)
         assert network.model == model
         converted = to_jax(source, shapes(model), table=network.table, source="x")
         assert same(converted.arrays, arrays)
@@ -184,7 +184,7 @@ def test_preprocessing_beside_a_file_counts_and_others_json_does_not(tmp_path):
         ({"model_type": "clip", "hidden_act": "relu"}, "config.json: .*'relu' is none of gelu"),
         ({"model_type": "clip", "vision_config": 3}, "config.json: does not describe a tower"),
         ({"model_type": "clip", "num_attention_heads": "x"}, "config.json: .*'x' is no number"),
-        ({"model_type": "clip", "hidden_act": "quick_gelu"}, "activation=gelu: .*says quick_gelu"),
+        ({"model_type": "clip", "hidden_act": "quick_gelu"}, "activation=gelu: .*has quick_gelu"),
         ({"model_type": "clip", "hidden_act": "gelu", "num_attention_heads": 3}, "heads=3"),
     ],
 )
@@ -227,7 +227,7 @@ def test_meta_s_masked_biases_of_keys_are_not_read():
     source |= {"rope_embed.periods": np.ones(1), "blocks.0.attn.qkv.bias_mask": np.ones(24)}
     assert read_tower(model.tower).qkv_bias == "no_key"
     source["blocks.0.attn.qkv.bias"][8:16] = 7
-    table = identify(source, None, source="x", facts={"heads": 2}).table
+    table = identify(source, None, source="x", told={"heads": 2}).table
     back = to_torch(to_jax(source, shapes(model), table=table, source="x").arrays, table=table)
     assert back["blocks.0.attn.qkv.bias"][8:16].tolist() == [0] * 8
 
