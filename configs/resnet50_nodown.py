@@ -8,24 +8,22 @@ Source:   Gragnaniello et al., ICME 2021: the network, with published code (resn
 Expected: not measured
 """
 
+import dataclasses
+
 from ml_collections import ConfigDict
 
 from jaxdet import config as schema
+from jaxdet.experiments import wang
 
 
 def get_config(arg: str = "") -> ConfigDict:
     schema.refuse_argument(arg)
+    config = wang.train(blur=0.5, jpeg=0.5, generator="")
     return schema.to_config_dict(
-        schema.Config(
+        dataclasses.replace(
+            config,
             name="resnet50_nodown",
-            augment=schema.Augment(
-                resize=256, crop=224, blur_probability=0.5, jpeg_probability=0.5
-            ),
-            model=schema.Model(name="resnet50_nodown", init="weights/resnet50-19c8e357.pth"),
-            validation=schema.Validation(augment="published"),
-            evaluation=schema.Evaluation(
-                protocols=("crop", "full"),
-                weights="best_of_last_phase",  # train.py:87-96
-            ),
+            model=dataclasses.replace(config.model, name="resnet50_nodown"),
+            evaluation=dataclasses.replace(config.evaluation, protocols=("crop", "full")),
         )
     )

@@ -13,15 +13,17 @@ import jaxdet
 from jaxdet.streams import show
 
 # The module that each command runs, and what it does.
-_COMMANDS = MappingProxyType({
-    "train": ("jaxdet.main", "train and evaluate a detector as a config says"),
-    "predict": ("jaxdet.predict", "score images with a trained detector"),
-    "data": ("jaxdet.data", "fetch, make, check, audit and pack datasets"),
-    "convert": ("jaxdet.convert", "bring weights in and out"),
-    "report": ("jaxdet.report", "put runs beside one another on a page"),
-    "replay": ("jaxdet.train.replay", "repeat a training step that was not finite"),
-    "bench": ("jaxdet.bench", "measure speeds beside a reference in one run"),
-})  # fmt: skip
+_COMMANDS = MappingProxyType(
+    {
+        "train": ("jaxdet.main", "train and evaluate a detector as a config says"),
+        "predict": ("jaxdet.predict", "score images with a trained detector"),
+        "data": ("jaxdet.data", "fetch, make, check, audit and pack datasets"),
+        "convert": ("jaxdet.convert", "bring weights in and out"),
+        "report": ("jaxdet.report", "put runs beside one another on a page"),
+        "replay": ("jaxdet.train.replay", "repeat a training step that was not finite"),
+        "bench": ("jaxdet.bench", "measure speeds beside a reference in one run"),
+    }
+)
 
 
 def main() -> None:

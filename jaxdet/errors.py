@@ -241,18 +241,6 @@ def _raising_stopped() -> Iterator[None]:
         signal.signal(signum, handler)
 
 
-@contextlib.contextmanager
-def keeping_handlers() -> Iterator[None]:
-    """Puts back what answers STOP_SIGNALS after a body that calls a library which sets its own."""
-    before = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
-
-
 def _raise_stopped(signum: int, frame: object) -> None:
     del frame
     if not repeats_request():

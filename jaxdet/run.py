@@ -1,29 +1,32 @@
 """One run in its folder: check everything, train, evaluate, report."""
 
 import dataclasses
+import functools
 from pathlib import Path
-from typing import Any
 
 import jax
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
-from jaxdet.config.dotted import dotted_names, look_up_all, trust
+from jaxdet.config.dotted import look_up_all
 from jaxdet.data.images import SPLITS, ImageSet
 from jaxdet.data.leaks import find_leaks
-from jaxdet.data.missing import check_present
+from jaxdet.data.loaders import evaluation_reader
+from jaxdet.data.missing import find_missing, refuse_missing
 from jaxdet.data.names import check_utf8
 from jaxdet.data.splits import check_sizes, left_aside, load_test_sets, load_train_and_val
-from jaxdet.errors import RunFailedError, UserError
+from jaxdet.errors import RunFailedError
 from jaxdet.evals.analysis import analyse, is_analysed
+from jaxdet.evals.engine import Engine
 from jaxdet.evals.protocols import evaluate
 from jaxdet.evals.published import Published, find_published
 from jaxdet.models.architectures import check_sides
-from jaxdet.models.detector import Detector, Variables, get_detector
+from jaxdet.models.detector import get_detector
+from jaxdet.models.outside import check_outside
 from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_results
-from jaxdet.runtime import environment, memory, mesh
+from jaxdet.runtime import environment, mesh
 from jaxdet.runtime.changes import check_code, check_config, find_changes, has_begun, note_changes
 from jaxdet.runtime.compile_cache import use_compile_cache
 from jaxdet.runtime.hangs import watch_run
@@ -32,13 +35,7 @@ from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.runtime.stopping import leaving_together
 from jaxdet.runtime.trackers import check_installed
 from jaxdet.train.loop import train
-from jaxdet.train.start import (
-    check_init,
-    describe_training,
-    evaluated_variables,
-    training_detector,
-)
-from jaxdet.train.weights import describe, restore_variables
+from jaxdet.train.start import check_init, training_detector, weights_to_score
 from jaxdet.workdir import signals
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import check_apart, check_writable, read_text, write_json
@@ -53,7 +50,7 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
     `runtime.deterministic` that is `make_deterministic`.
 
     Args:
-      config: of the run.
+      config: of the run; `config.dotted.trust` takes the names of one's own code in it.
       workdir: its folder.
       accept_changes: whether a run of another config goes on under this one, where it can.
 
@@ -62,7 +59,6 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
       RunFailedError: where the run cannot go on.
       Stopped: where a signal asked for the end.
     """
-    trust(*dotted_names(config))
     with watch_run(limit=config.runtime.hang_seconds, folder=workdir):
         _run(config, workdir, accept_changes=accept_changes)
 
@@ -124,30 +120,12 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     outside = look_up_all(config)
     check_code(outside, folder, accept_changes=accept_changes)
     needs_init = config.task == "eval" or not has_begun(folder)
-    check_present([config], needs_init=needs_init)
-    for root in {config.data.root, config.train_root} - {""}:
-        splits = (Path(root) / split for split in SPLITS)
-        check_apart(folder.path, *splits, instead="--workdir")
-    if config.task != "eval":
-        check_utf8(folder.path, "checkpoints")
-        check_installed(config)
-    refuse_if_locked(folder.lock)
-    _refuse_foreign(folder)
-    check_writable((folder.config, ""), (folder.env, ""))
-    published = find_published(config)
+    _check_places(config, folder, needs_init=needs_init)
+    weights = config.model.init if config.task == "eval" else ""
+    published = find_published(config.resolved_evaluation, weights=weights)
     use_compile_cache(config.runtime.compile_cache)
     devices = mesh.make_mesh(config.runtime.devices)
-    _check_batches(config, devices)
-    if needs_init:
-        check_init(config)
-    if config.task != "eval":
-        training_detector(config)  # refuses what it cannot be
-    check_sides(
-        config.model,
-        trained=config.augment.crop,
-        scored=config.eval_crop,
-        whole="full" in config.evaluation.protocols,
-    )
+    _check_detector(config, devices, needs_init=needs_init)
     # All images are looked up before the first step: a missing test set is told now.
     training = load_train_and_val(config) if config.task != "eval" else None
     tests = load_test_sets(config) if config.task != "train" else []
@@ -156,11 +134,7 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     # From here on all is in order: what is logged before a mistake would hide it.
     warnings = []
     if jax.process_index() == 0:
-        if published.row and not published.ap:
-            by = f"{config.evaluation.protocols[0]}, {config.eval_crop} px"
-            say(f"{published.row}: has no AP of the test sets by the protocol {by}")
-        for line in left_aside(config):
-            say(line)
+        _say_notes(config, published)
         warnings = find_leaks(training, tests)
         for line in warnings:
             say(f"warning: {line}")
@@ -172,6 +146,52 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
         tests=tests,
         warnings=warnings,
     )
+
+
+def _check_places(config: schema.Config, folder: RunFolder, *, needs_init: bool) -> None:
+    """Sees that what is read is there, and that the run's folder is free and can be written."""
+    init = config.model.init if needs_init else ""
+    refuse_missing(find_missing(config.data, config.evaluation, task=config.task, init=init))
+    for root in {config.data.root, config.train_root} - {""}:
+        splits = (Path(root) / split for split in SPLITS)
+        check_apart(folder.path, *splits, instead="--workdir")
+    if config.task != "eval":
+        check_utf8(folder.path, "checkpoints")
+        check_installed(config)
+    refuse_if_locked(folder.lock)
+    folder.refuse_foreign()
+    check_writable((folder.config, ""), (folder.env, ""))
+
+
+def _check_detector(config: schema.Config, devices: Mesh, *, needs_init: bool) -> None:
+    """Sees that batches fit the devices, weights the network, and crops both."""
+    optim = config.optim
+    mesh.check_batch(devices, "optim.batch_size", optim.batch_size, side=config.augment.crop)
+    if config.task != "eval" and optim.accumulate > 1:
+        part = optim.batch_size // optim.accumulate
+        option = f"optim.accumulate={optim.accumulate}: a part of the batch"
+        mesh.check_divides(devices, batch_size=part, option=option)
+    size, side = config.eval_batch_size, config.eval_crop
+    mesh.check_batch(devices, "evaluation.batch_size", size, side=side)
+    if needs_init:
+        check_init(config)
+    if config.task != "eval":
+        training_detector(config)  # refuses what it cannot be
+    check_sides(
+        config.model,
+        trained=config.augment.crop,
+        scored=config.eval_crop,
+        whole="full" in config.evaluation.protocols,
+    )
+    check_outside(config.model, side=config.augment.crop)
+
+
+def _say_notes(config: schema.Config, published: Published) -> None:
+    if published.row and not published.ap:
+        by = f"{config.evaluation.protocols[0]}, {config.eval_crop} px"
+        say(f"{published.row}: has no AP of the test sets by the protocol {by}")
+    for line in left_aside(config):
+        say(line)
 
 
 def _describe_images(prepared: _Prepared) -> dict[str, str]:
@@ -213,31 +233,8 @@ def _is_finished(config: schema.Config, folder: RunFolder) -> bool:
         results.status == "finished"
         # Those of before a change are made anew.
         and (not folder.changes.exists() or schema.is_hash_of(results.config_hash, folder.config))
-        and is_analysed(config, results.sets, folder)
+        and is_analysed(config.evaluation.analyses, results.sets, folder)
     )
-
-
-def _check_batches(config: schema.Config, devices: Mesh) -> None:
-    optim = config.optim
-    mesh.check_divides(devices, batch_size=optim.batch_size, option="optim.batch_size")
-    part = optim.batch_size // optim.accumulate
-    if config.task != "eval" and part < optim.batch_size:
-        option = f"optim.accumulate={optim.accumulate}: a part of the batch"
-        mesh.check_divides(devices, batch_size=part, option=option)
-    mesh.check_divides(devices, batch_size=config.eval_batch_size, option="evaluation.batch_size")
-    for option, size, side in (
-        ("optim.batch_size", optim.batch_size, config.augment.crop),
-        ("evaluation.batch_size", config.eval_batch_size, config.eval_crop),
-    ):
-        memory.check_fits(f"{option}={size}", size // jax.process_count() * 3 * side**2)
-
-
-def _refuse_foreign(folder: RunFolder) -> None:
-    """Leaves a folder alone that holds other things."""
-    # Hidden files may be drafts of an earlier start that was killed here.
-    others = [p for p in _children(folder.path) if not p.name.startswith(".")]
-    if others and not folder.is_run():
-        raise UserError(f"{folder.path}: not empty and no run; give another --workdir")
 
 
 def _open(config: schema.Config, outside: dict[str, str], folder: RunFolder) -> None:
@@ -251,49 +248,41 @@ def _open(config: schema.Config, outside: dict[str, str], folder: RunFolder) -> 
     write_json(folder.env, environment.describe() | ({"outside": outside} if outside else {}))
 
 
-def _children(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except FileNotFoundError:
-        return []
-    except NotADirectoryError:
-        raise UserError(f"{folder}: a file, not a folder; give another --workdir") from None
-
-
 def _evaluate(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> None:
-    detector, tests, training = get_detector(config.model), prepared.tests, prepared.training
+    detector, training = get_detector(config.model), prepared.training
     with comparing("the weights to score") as facts:
-        variables, weights = _weights(config, detector, training, folder, prepared.devices)
-        facts["weights to score"] = weights["digest"]
+        variables, weights = weights_to_score(
+            config, detector, prepared.devices, run=folder, images=training and training[0]
+        )
+        facts["weights to score"] = digest = weights["digest"]
+    # A network of one's own is known by its code alone.
+    code = prepared.outside.get(config.model.name, "")
+    engine = Engine(
+        config.resolved_evaluation,
+        detector,
+        variables,
+        weights=f"{digest} {code}".rstrip(),
+        seed=config.seed,
+        runtime=config.runtime,
+        run=folder,
+        mesh=prepared.devices,
+    )
+    read = functools.partial(evaluation_reader, config.data)
+    tests = [read(images) for images in prepared.tests]
     results = evaluate(
-        config, tests, validation=training[1] if training else None, detector=detector,
-        variables=variables, weights=weights, published=prepared.published, run=folder,
-        mesh=prepared.devices, warnings=prepared.warnings,
-    )  # fmt: skip
+        engine,
+        tests,
+        name=config.name,
+        validation=read(training[1]) if training else None,
+        weights=weights,
+        published=prepared.published,
+        warnings=prepared.warnings,
+    )
     if not folder.config.exists():
         raise RunFailedError(
             f"{folder.path}: was removed while the run was at work; start it again"
         )
-    analyse(
-        config, tests, detector=detector, variables=variables, weights=weights["digest"], run=folder
-    )
+    analyse(engine, tests, detector, variables)
     if jax.process_index() == 0:
         print_table(results)
         say(f"report: {write_report([folder.path], folder.report)}")
-
-
-def _weights(
-    config: schema.Config,
-    detector: Detector,
-    training: tuple[ImageSet, ImageSet] | None,
-    folder: RunFolder,
-    devices: Mesh,
-) -> tuple[Variables, dict[str, Any]]:
-    """Returns the variables that are scored, and what `results.json` reports of them."""
-    if training is None:
-        return evaluated_variables(config, detector, devices)
-    found = restore_variables(folder, config, config.checkpoint_choice, devices)
-    return found.variables, describe(
-        found.variables, origin="trained here", choice=found.choice, step=found.step,
-        training=describe_training(config, training[0]),
-    )  # fmt: skip

@@ -12,6 +12,7 @@ from jaxdet import config as schema
 from jaxdet.bench import commands as bench_commands
 from jaxdet.config import Config
 from jaxdet.config.forms import list_options
+from jaxdet.config.schema import OPERATIONS
 from jaxdet.convert import __main__ as convert_command
 from jaxdet.datasets import commands as data_command
 from jaxdet.errors import UserError
@@ -105,6 +106,7 @@ def test_wrong_options_are_named(options, named):
         ("--config.runtime.deterministic=x", "--config.runtime.deterministic=x: neither true nor "
          "false"),
         ("--config.augment.blur_sigma=(1", "config: augment.blur_sigma=(1 must have 2 values"),
+        ("--config.data.classes", "Missing value for flag --config.data.classes; see --help"),
         ("--workdr=x", "--workdr: no such option; did you mean --workdir? see --help"),
     ],
 )  # fmt: skip
@@ -112,6 +114,26 @@ def test_a_mistyped_option_is_one_line_without_escapes(argument, says):
     with pytest.raises(UserError) as refusal:
         schema.parse_options(schema.to_config_dict(Config()), ["main", argument])
     assert str(refusal.value) == says
+
+
+OWN = ("crop", "mine.ops:Gamma")
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        (["=crop,mine.ops:Gamma"], OWN),
+        (["=(crop, mine.ops:Gamma,)"], OWN),
+        (["=('crop', 'mine.ops:Gamma')"], OWN),
+        (["", "crop,mine.ops:Gamma"], OWN),
+        (["", "crop,flip", "--config.optim.loss=mine.ops:hinge"], ("crop", "flip")),
+    ],
+)
+def test_a_value_is_the_same_with_a_colon_or_without_behind_a_sign_or_a_space(given, value):
+    option, *others = given
+    arguments = ["main", f"--config.augment.operations{option}", *others]
+    config, _ = schema.parse_options(schema.to_config_dict(Config()), arguments)
+    assert config.augment.operations == value
 
 
 @pytest.mark.parametrize(
@@ -145,6 +167,26 @@ def test_impossible_values_are_refused_by_name(key, value):
     node[name] = value
     with pytest.raises(UserError, match=key if key != "task" else "model.init"):
         schema.validate(schema.from_json_dict(nested))
+
+
+@pytest.mark.parametrize(
+    ("operation", "option"),
+    [
+        ("resize", {"resize": 256}),
+        ("rescale", {"rescale_probability": 0.1}),
+        ("blur", {"blur_probability": 0.1}),
+        ("jpeg", {"jpeg_probability": 0.1}),
+        ("noise", {"noise_probability": 0.1}),
+        ("flip", {"flip_probability": 0.9}),
+    ],
+)
+def test_what_is_asked_for_is_among_the_operations(operation, option):
+    others = tuple(name for name in OPERATIONS if name != operation)
+    schema.validate(Config(augment=schema.Augment(operations=others)))
+    schema.validate(Config(augment=schema.Augment(**option)))
+    (name,) = option
+    with pytest.raises(UserError, match=rf"augment\.{name}=.* lacks {operation}"):
+        schema.validate(Config(augment=schema.Augment(operations=others, **option)))
 
 
 NUMBERS = {

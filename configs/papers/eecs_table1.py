@@ -1,4 +1,4 @@
-"""EECS6322, tables 1 (accuracy) and 2 (AP): augmentations, one class.
+"""EECS6322, tables 1 (accuracy) and 2 (AP): augmentations, one class
 
 Command:  python -m jaxdet.main --config=configs/papers/eecs_table1.py
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
@@ -10,12 +10,4 @@ from jaxdet.experiments import Table, eecs, sized
 
 
 def get_table(arg: str = "") -> Table:
-    return sized(
-        Table(
-            title="EECS6322, tables 1 (accuracy) and 2 (AP): augmentations, one class",
-            source="EECS6322 (York University); CNNDetection at ea0b562",
-            rows=eecs.tables_1_and_2(),
-            figures=(eecs.FIGURE_1,),
-        ),
-        arg,
-    )
+    return sized(Table.of_file(__doc__, rows=eecs.tables_1_and_2(), figures=(eecs.FIGURE_1,)), arg)

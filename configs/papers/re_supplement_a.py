@@ -1,4 +1,4 @@
-"""Frank and Holz 2020, supplement A: classes with and without augmentation.
+"""Frank and Holz 2020, supplement A: classes with and without augmentation
 
 Command:  python -m jaxdet.main --config=configs/papers/re_supplement_a.py
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
@@ -10,12 +10,4 @@ from jaxdet.experiments import Table, frank, sized
 
 
 def get_table(arg: str = "") -> Table:
-    return sized(
-        Table(
-            title="Frank and Holz 2020, supplement A: classes with and without augmentation",
-            source="Frank and Holz, ML Reproducibility Challenge 2020; their code at 47d3971",
-            rows=frank.supplement_a(),
-            figures=(frank.FIGURE_1,),
-        ),
-        arg,
-    )
+    return sized(Table.of_file(__doc__, rows=frank.supplement_a(), figures=(frank.FIGURE_1,)), arg)

@@ -1,4 +1,4 @@
-"""Frank and Holz 2020, supplement B: trained on ProGAN or on StyleGAN2.
+"""Frank and Holz 2020, supplement B: trained on ProGAN or on StyleGAN2
 
 Command:  python -m jaxdet.main --config=configs/papers/re_supplement_b.py
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
@@ -12,12 +12,4 @@ from jaxdet.experiments import Table, frank, sized
 
 
 def get_table(arg: str = "") -> Table:
-    return sized(
-        Table(
-            title="Frank and Holz 2020, supplement B: trained on ProGAN or on StyleGAN2",
-            source="Frank and Holz, ML Reproducibility Challenge 2020; their code at 47d3971",
-            rows=frank.supplement_b(),
-            figures=(frank.FIGURE_2,),
-        ),
-        arg,
-    )
+    return sized(Table.of_file(__doc__, rows=frank.supplement_b(), figures=(frank.FIGURE_2,)), arg)

@@ -1,4 +1,4 @@
-"""Frank and Holz 2020, supplement C: three runs of Blur + JPEG (0.5), corrected.
+"""Frank and Holz 2020, supplement C: three runs of Blur + JPEG (0.5), corrected
 
 Command:  python -m jaxdet.main --config=configs/papers/re_supplement_c.py
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
@@ -10,11 +10,4 @@ from jaxdet.experiments import Table, frank, sized
 
 
 def get_table(arg: str = "") -> Table:
-    return sized(
-        Table(
-            title="Frank and Holz 2020, supplement C: three runs of Blur + JPEG (0.5), corrected",
-            source="Frank and Holz, ML Reproducibility Challenge 2020; their code at 47d3971",
-            rows=frank.supplement_c(),
-        ),
-        arg,
-    )
+    return sized(Table.of_file(__doc__, rows=frank.supplement_c()), arg)

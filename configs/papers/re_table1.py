@@ -1,4 +1,4 @@
-"""Frank and Holz 2020, table 1: augmentations, 20 classes.
+"""Frank and Holz 2020, table 1: augmentations, 20 classes
 
 Command:  python -m jaxdet.main --config=configs/papers/re_table1.py
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
@@ -10,11 +10,4 @@ from jaxdet.experiments import Table, frank, sized
 
 
 def get_table(arg: str = "") -> Table:
-    return sized(
-        Table(
-            title="Frank and Holz 2020, table 1: augmentations, 20 classes",
-            source="Frank and Holz, ML Reproducibility Challenge 2020; their code at 47d3971",
-            rows=frank.table1(),
-        ),
-        arg,
-    )
+    return sized(Table.of_file(__doc__, rows=frank.table1()), arg)

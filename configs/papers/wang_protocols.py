@@ -1,4 +1,4 @@
-"""Wang et al. 2020, tables 3, 5 and 6, A.7 and figure 5: one detector by every protocol.
+"""Wang et al. 2020, tables 3, 5 and 6, A.7 and figure 5: further protocols
 
 Command:  python -m jaxdet.main --config=configs/papers/wang_protocols.py --config.model.init=RUN
           RUN is a finished run or weights; runs/wang_table2/20cls_blur_jpeg_0.1 where left out,
@@ -11,11 +11,4 @@ from jaxdet.experiments import Table, sized, wang
 
 
 def get_table(arg: str = "") -> Table:
-    return sized(
-        Table(
-            title="Wang et al. 2020, tables 3, 5 and 6, A.7 and figure 5: further protocols",
-            source="Wang et al., CVPR 2020, 4.2 to 4.5, A.6 and A.7",
-            rows=wang.protocols(),
-        ),
-        arg,
-    )
+    return sized(Table.of_file(__doc__, rows=wang.protocols()), arg)

@@ -13,12 +13,5 @@ from jaxdet.experiments import Table, sized, wang
 
 
 def get_table(arg: str = "") -> Table:
-    return sized(
-        Table(
-            title="Wang et al. 2020, table 2: augmentations, numbers of classes, Zhang et al.",
-            source="Wang et al., CVPR 2020, 4 and B.2; CNNDetection at ea0b562; AutoGAN's code",
-            rows=(*wang.zhang(), *wang.numbers_of_classes(), *wang.augmentations()),
-            figures=wang.FIGURES,
-        ),
-        arg,
-    )
+    rows = (*wang.zhang(), *wang.numbers_of_classes(), *wang.augmentations())
+    return sized(Table.of_file(__doc__, rows=rows, figures=wang.FIGURES), arg)

@@ -1,4 +1,4 @@
-"""Wang et al. 2020, table 4: other detectors, other images, shares of the data.
+"""Wang et al. 2020, table 4: other detectors, other images, shares of the data
 
 Command:  python -m jaxdet.main --config=configs/papers/wang_table4.py
           --list shows the rows, --row=N|NAME runs one; :tiny takes minutes
@@ -13,11 +13,5 @@ from jaxdet.experiments import Table, sized, wang
 
 
 def get_table(arg: str = "") -> Table:
-    return sized(
-        Table(
-            title="Wang et al. 2020, table 4: other detectors, other images, shares of the data",
-            source="Wang et al., CVPR 2020, A.4, A.5, B.2 and B.3; CNNDetection at ea0b562",
-            rows=(*wang.other_detectors(), *wang.other_images(), *wang.shares_of_the_data()),
-        ),
-        arg,
-    )
+    rows = (*wang.other_detectors(), *wang.other_images(), *wang.shares_of_the_data())
+    return sized(Table.of_file(__doc__, rows=rows), arg)

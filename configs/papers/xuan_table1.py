@@ -1,4 +1,4 @@
-"""Xuan et al. 2019, table 1: nothing, blur or noise once a batch.
+"""Xuan et al. 2019, table 1: nothing, blur or noise once a batch
 
 Command:  python -m jaxdet.main --config=configs/papers/xuan_table1.py \
               --config.data.root=data/xuan --workdir=RUNS
@@ -13,11 +13,4 @@ from jaxdet.experiments import Table, sized, xuan
 
 
 def get_table(arg: str = "") -> Table:
-    return sized(
-        Table(
-            title="Xuan et al. 2019, table 1: nothing, blur or noise once a batch",
-            source="Xuan et al. 2019, On the generalization of GAN image forensics",
-            rows=xuan.table1(),
-        ),
-        arg,
-    )
+    return sized(Table.of_file(__doc__, rows=xuan.table1()), arg)

@@ -11,8 +11,9 @@ from jaxdet.bench import training_commands as training
 from jaxdet.bench.arguments import ARCHITECTURES, given_images
 from jaxdet.bench.pictures import write_pictures
 from jaxdet.bench.roofline_command import ROOFLINE, add_roofline, roofline_rows
+from jaxdet.bench.scaling import SCALING, add_scaling, scaling_rows
 from jaxdet.config import Model
-from jaxdet.ranges import SIDE, whole_number
+from jaxdet.ranges import whole_number
 from jaxdet.streams import answer
 
 # Options to rows.
@@ -26,8 +27,7 @@ def add_commands(subparsers: Any) -> None:
         ("step", training.STEP, training.add_step, training.step_rows),
         ("e2e", training.E2E, training.add_e2e, training.e2e_rows),
         ("eval", _EVAL, _add_eval, _measure_eval),
-        ("dip", _DIP, _add_dip, _measure_dip),
-        ("scaling", training.SCALING, training.add_scaling, training.scaling_rows),
+        ("scaling", SCALING, add_scaling, scaling_rows),
         ("roofline", ROOFLINE, add_roofline, roofline_rows),
     ):
         parser = subparsers.add_parser(name, help=text, description=text)
@@ -104,39 +104,6 @@ def _measure_eval(options: argparse.Namespace) -> list[dict[str, Any]]:
             model=Model(name=options.arch),
         )
         return measure_evaluation(plan, say=answer)
-
-
-_DIP = (
-    "deep image priors: updates of many networks at once, beside the same one network after the "
-    "other; an image is one update of one image's network"
-)
-
-
-def _add_dip(parser: argparse.ArgumentParser) -> None:
-    for flag, default, within, text in (
-        ("size", 128, SIDE, "pixels a side"),
-        ("width", 128, "[1, 1024]", "channels"),
-        ("levels", 5, "[1, 14]", "halvings"),
-        ("at-once", 8, "[1, 4096]", "networks"),
-        ("updates", 10, "[1, 1e6]", "of each network in a turn"),
-        ("rounds", 3, "[1, 10000]", "turns of each row"),
-    ):
-        told = f"{text} (default {default})"
-        parser.add_argument(
-            f"--{flag}", type=whole_number(within), default=default, metavar="N", help=told
-        )
-
-
-def _measure_dip(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from jaxdet.bench.prior import Plan, measure_prior
-    from jaxdet.datasets.makers.dip import DipSettings
-
-    settings = DipSettings(
-        size=options.size, network="hourglass", width=options.width, levels=options.levels,
-        at_once=options.at_once,
-    )  # fmt: skip
-    plan = Plan(settings=settings, updates=options.updates, rounds=options.rounds)
-    return measure_prior(plan, say=answer)
 
 
 def _even(text: str) -> int:

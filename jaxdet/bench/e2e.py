@@ -20,15 +20,17 @@ from jaxdet.bench.step import Worker
 from jaxdet.bench.stepper import Settings
 from jaxdet.config import Config, Data, Model, Optim, Runtime
 from jaxdet.data.loaders import Batch, Share, TrainLoader, training_reader
-from jaxdet.data.pipeline import open_batches
+from jaxdet.data.pipeline import open_batches, worker_count
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.models.detector import get_detector
-from jaxdet.runtime.mesh import check_divides, make_mesh, put_batch
+from jaxdet.runtime.mesh import check_divides, make_mesh, one_ahead, put_batch
 from jaxdet.train.state import TrainState, make_optimizer, new_state
 from jaxdet.train.step import make_train_step
 
-# More batches than ever wait ready, and as many as are then timed.
-_READY, _TIMED = 24, 32
+# More batches than wait ready: of all workers together, and of each.
+_READY, _READY_EACH = 24, 4
+# How many are then timed, at least.
+_TIMED = 32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,10 +71,13 @@ def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any
         return _measure(plan, None, say)
     published = Worker(
         Settings(
-            way="torch", width=plan.model.width, size=plan.size, batch_size=plan.batch_size,
+            way="torch",
+            width=plan.model.width,
+            size=plan.size,
+            batch_size=plan.batch_size,
             root=str(plan.torch_root),
         )
-    )  # fmt: skip
+    )
     try:
         return _measure(plan, published, say)
     finally:
@@ -85,12 +90,13 @@ def _measure(
     trainer = _Trainer(plan)
     loader = _loader(plan)
     found: dict[str, list[dict[str, float]]] = {"step": [], "input": [], "e2e": []}
+    ready, timed = _drained(plan)
     with open_batches(loader, start=0, stop=ENDLESS, runtime=plan.runtime) as batches:
         first = trainer.first_step(next(batches))
         for turn in range(plan.rounds):
             # What was made ahead while the device worked is no measure of the input.
-            _drain(batches, _READY)
-            found["input"].append(_timed(partial(_drain, batches, _TIMED)))
+            _drain(batches, ready)
+            found["input"].append(_timed(partial(_drain, batches, timed)))
             found["e2e"].append(_timed(partial(trainer.train, batches, plan.steps)))
             if published:
                 published.turn(plan.steps)
@@ -127,11 +133,17 @@ class _Trainer:
     def train(self, batches: Iterator[Batch], steps: int) -> dict[str, float]:
         """Makes steps on new batches; returns how long the host waited for them, seconds."""
         waited, late = 0.0, None
-        for _ in range(steps):
-            began = time.perf_counter()
-            batch = next(batches)
-            waited += time.perf_counter() - began
-            scalars = self._advance(self._place(batch))
+
+        def placed() -> Iterator[dict[str, jax.Array]]:
+            nonlocal waited
+            for _ in range(steps):
+                began = time.perf_counter()
+                batch = next(batches)
+                waited += time.perf_counter() - began
+                yield self._place(batch)
+
+        for arrays in one_ahead(self.mesh, placed()):
+            scalars = self._advance(arrays)
             if late is not None:
                 jax.device_get(late)
             late = scalars
@@ -171,6 +183,12 @@ def _drain(batches: Iterator[Batch], steps: int) -> dict[str, float]:
     return {}
 
 
+def _drained(plan: Plan) -> tuple[int, int]:
+    """Returns how many batches may wait ready, and how many are then timed."""
+    each = _READY_EACH * worker_count(plan.runtime)
+    return _READY + each, max(_TIMED, each)
+
+
 def _timed(work: Callable[[], dict[str, float]]) -> dict[str, float]:
     began = time.perf_counter()
     told = work()
@@ -180,7 +198,7 @@ def _timed(work: Callable[[], dict[str, float]]) -> dict[str, float]:
 def _rows(
     plan: Plan, found: dict[str, list[dict[str, float]]], first: float
 ) -> list[dict[str, Any]]:
-    batches = {"step": plan.steps, "input": _TIMED, "e2e": plan.steps}
+    batches = {"step": plan.steps, "input": _drained(plan)[1], "e2e": plan.steps}
     seconds = {
         what: statistics.median(t["seconds"] for t in turns) / batches[what]
         for what, turns in found.items()

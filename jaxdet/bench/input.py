@@ -123,8 +123,11 @@ def _loaders(plan: Plan, say: Callable[[str], None]) -> dict[str, Load]:
     say("packing the pictures")
     pack(root, plan.scratch / "store", say=lambda line: None)
     records = write_tfds(list_files(root), plan.scratch / "tfds", name="bench")
-    roots = {"folder": str(root), "packed": str(plan.scratch / "store"),
-             "arrayrecord": f"tfds:{records}"}  # fmt: skip
+    roots = {
+        "folder": str(root),
+        "packed": str(plan.scratch / "store"),
+        "arrayrecord": f"tfds:{records}",
+    }
     rows: dict[str, Load] = {
         f"{source}/{backend}": _ours(root, dataclasses.replace(AUGMENT, backend=backend), plan)
         for source, root in roots.items()

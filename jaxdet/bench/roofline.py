@@ -20,12 +20,12 @@ from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh
 
 from jaxdet.bench.hlo import Operation, operations
-from jaxdet.config import Config
+from jaxdet.config import Model, Optim
 from jaxdet.errors import UserError, first_line
+from jaxdet.models.detector import get_detector
 from jaxdet.models.platform import written_for
 from jaxdet.runtime.layouts import stepped
 from jaxdet.scoring.scorer import make_score_step
-from jaxdet.train.start import training_detector
 from jaxdet.train.state import TrainState, make_optimizer
 from jaxdet.train.step import whole_step
 from jaxdet.train.step_functions import StepFunctions
@@ -102,7 +102,8 @@ class Plan:
     Attributes:
       target: name of a card.
       cards: how many of them share a batch.
-      preset: whose detector and optimiser it is.
+      model: of the detector.
+      optim: how it is trained.
       batch_size: images over all cards, at once.
       size: pixels a side.
       scoring: the step that scores, not the one that trains.
@@ -112,7 +113,8 @@ class Plan:
 
     target: str
     cards: int = 1
-    preset: Config
+    model: Model
+    optim: Optim
     batch_size: int
     size: int
     scoring: bool = False
@@ -128,7 +130,7 @@ def measure_roofline(plan: Plan) -> dict[str, Any]:
     """
     card = CARDS[plan.target]
     card = dataclasses.replace(card, link=plan.link or card.link)
-    model, mesh = plan.preset.model, _described(card, plan.cards)
+    model, mesh = plan.model, _described(card, plan.cards)
     began = time.perf_counter()
     try:
         with written_for("gpu"):
@@ -205,8 +207,9 @@ def _options(plan: Plan) -> dict[str, bool]:
 
 def _lower(plan: Plan, mesh: Mesh) -> Any:
     """Returns the step, traced for shapes."""
-    preset = plan.preset
-    detector, optimizer = training_detector(preset), make_optimizer(preset.optim)
+    optim, detector = plan.optim, get_detector(plan.model)
+    detector = detector.rematerialised() if optim.rematerialise else detector
+    optimizer = make_optimizer(optim)
 
     def build() -> TrainState:
         variables = detector.init(jax.random.key(0), size=plan.size)
@@ -224,8 +227,8 @@ def _lower(plan: Plan, mesh: Mesh) -> Any:
         detector=detector,
         optimizer=optimizer,
         seed=0,
-        skip_nonfinite=preset.optim.on_nonfinite == "skip",
-        loss=preset.optim.loss,
+        skip_nonfinite=optim.on_nonfinite == "skip",
+        loss=optim.loss,
     )
     label, rate = shape((plan.batch_size,), jnp.int32), shape((), jnp.float32)
     return whole_step(functions, mesh, stepped(mesh, state)).lower(state, image, label, rate)

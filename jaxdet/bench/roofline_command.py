@@ -23,14 +23,14 @@ _TARGETS = ("h100", "h200")
 def add_roofline(parser: argparse.ArgumentParser) -> None:
     """Adds the options to a parser."""
     parser.add_argument("--target", choices=_TARGETS, default="h100", help="default h100")
-    parser.add_argument(
-        "--cards", type=whole_number("[1, 1024]"), default=1, metavar="N",
-        help="that share the batch (default 1)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--link", type=number("(0, 1e30]"), metavar="X",
-        help="bytes/s that one card sends to another (default 4.5e11, NVLink 4)",
-    )  # fmt: skip
+    for flag, kind, text in (
+        ("cards", whole_number("[1, 1024]"), "that share the batch (default 1)"),
+        ("link", number("(0, 1e30]"), "bytes/s from a card to another (default 4.5e11, NVLink 4)"),
+        ("width", whole_number("[1, 1024]"), "channels of the first layer (default 64)"),
+        ("size", whole_number(SIDE), "pixels a side (default 224)"),
+        ("batch-size", whole_number("[1, 1e6]"), "over all cards (default 256, or the preset's)"),
+    ):
+        parser.add_argument(f"--{flag}", type=kind, metavar="N", help=text)
     parser.add_argument(
         "--config", metavar="FILE[:ARG]", help="a preset, in place of --arch, --width and --size"
     )
@@ -38,28 +38,15 @@ def add_roofline(parser: argparse.ArgumentParser) -> None:
         "--arch", choices=schema.ARCHITECTURES, metavar="NAME", help="a detector (default resnet50)"
     )
     parser.add_argument(
-        "--width",
-        type=whole_number("[1, 1024]"),
-        metavar="N",
-        help="channels of the first layer (default 64)",
-    )
-    parser.add_argument(
-        "--size", type=whole_number(SIDE), metavar="N", help="pixels a side (default 224)"
-    )
-    parser.add_argument(
         "--dtype", choices=("float32", "bfloat16"), help="default float32, or the preset's"
     )
-    parser.add_argument(
-        "--batch-size", type=whole_number("[1, 1e6]"), metavar="N",
-        help="images over all cards (default 256, or the preset's)",
-    )  # fmt: skip
     parser.add_argument(
         "--score", action="store_true", help="the step that scores crops, not the one that trains"
     )
     parser.add_argument(
         "--deterministic", action="store_true", help="compiled as runtime.deterministic has it"
     )
-    parser.set_defaults(table=roofline_table)
+    parser.set_defaults(cards=1, table=roofline_table)
 
 
 def roofline_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -80,7 +67,8 @@ def roofline_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     plan = Plan(
         target=options.target,
         cards=options.cards,
-        preset=preset,
+        model=preset.model,
+        optim=preset.optim,
         batch_size=batch_size,
         size=size,
         scoring=options.score,

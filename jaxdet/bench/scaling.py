@@ -1,4 +1,4 @@
-"""How long a run takes on how many devices: a small model, fed with measured speeds.
+"""Reckons how long a run takes on how many devices, from speeds that were measured.
 
 An epoch is its steps, a validation and a checkpoint. A step is computing, then the sum of the
 gradients over all devices (a ring sends 2 (N - 1) / N of them over each link), and it cannot be
@@ -6,117 +6,95 @@ faster than the input. What overlaps in fact (the sum of one layer's gradients w
 layer's computing) is not counted, so links cost at most what is told here.
 """
 
-import dataclasses
-from collections.abc import Sequence
+import argparse
 from typing import Any
 
+from jaxdet.errors import UserError
+from jaxdet.ranges import COUNT, number, whole_number
+from jaxdet.streams import answer
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Run:
-    """Describes the run whose time is predicted.
-
-    Attributes:
-      images: of training, an epoch.
-      epochs: passes over them.
-      validation: images scored after each epoch.
-      test: images scored at the end.
-      batch_size: images a step, over all devices.
-      gradient_bytes: that devices sum up each step: 4 for each parameter.
-      checkpoint_bytes: of the state: 12 for each parameter with Adam.
-    """
-
-    images: int
-    epochs: int
-    validation: int = 0
-    test: int = 0
-    batch_size: int
-    gradient_bytes: float
-    checkpoint_bytes: float
+SCALING = (
+    "no measurement: hours and cost of a run on 1 to 512 devices, reckoned from speeds that were "
+    "measured; see docs/scaling.md"
+)
+_COUNT, _SCORED = whole_number(COUNT), whole_number("[0, 1e9]")
+_RATE, _BOUNDLESS = number("(0, 1e30]"), float("inf")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Machine:
-    """Describes the machine by what was measured of it.
-
-    Attributes:
-      step_rate: images/s that one device trains on (`bench step`).
-      input_rate: images/s that one host's input makes (`bench input`, or the row of `bench e2e`).
-      eval_rate: images/s that one device scores (`bench eval`).
-      link: bytes/s between two devices, the slowest link of the ring.
-      disk: bytes/s that a checkpoint is written with.
-      devices_per_host: accelerators that share one host's input.
-      shared_cores: whether steps and input run on the same cores, as on CPUs: then they do not
-        overlap, they add up.
-      price: of one device for an hour, in any currency.
-    """
-
-    step_rate: float
-    input_rate: float
-    eval_rate: float = float("inf")
-    link: float = float("inf")
-    disk: float = float("inf")
-    devices_per_host: int = 1
-    shared_cores: bool = False
-    price: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """Holds the predicted speed, time and cost of a run on a number of devices.
-
-    Attributes:
-      devices: their number.
-      images_per_second: of training, over all of them.
-      hours: of the whole run.
-      cost: of all devices for that long.
-      limit: what bounds training: compute, links or input.
-      waiting: share of a step in which devices wait for input.
-    """
-
-    devices: int
-    images_per_second: float
-    hours: float
-    cost: float
-    limit: str
-    waiting: float
-
-
-def predict(run: Run, machine: Machine, devices: int) -> Prediction:
-    """Predicts the speed, time and cost of a run on a number of devices that divides the batch."""
-    compute = run.batch_size / devices / machine.step_rate
-    links = 2 * (devices - 1) / devices * run.gradient_bytes / machine.link
-    hosts = -(-devices // machine.devices_per_host)
-    reading = run.batch_size / (machine.input_rate * hosts)
-    parts = {"compute": compute, "links": links, "input": reading}
-    if machine.shared_cores:
-        step, waited = compute + links + reading, reading
-    else:
-        step = max(compute + links, reading)
-        waited = step - compute - links
-        # They overlap: whichever ends last is what bounds the step.
-        parts["input"] = step if waited else 0.0
-    steps = run.images // run.batch_size
-    scored = (run.epochs * run.validation + run.test) / (machine.eval_rate * devices)
-    seconds = run.epochs * (steps * step + run.checkpoint_bytes / machine.disk) + scored
-    hours = seconds / 3600
-    return Prediction(
-        devices=devices,
-        images_per_second=run.batch_size / step,
-        hours=hours,
-        cost=hours * devices * machine.price,
-        limit=max(parts, key=lambda part: parts[part]),
-        waiting=waited / step,
+def add_scaling(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `bench scaling`."""
+    for flag, kind, default, text in (
+        ("images", _COUNT, 720_000, "of training"),
+        ("epochs", _COUNT, 20, "passes over them"),
+        ("validation", _SCORED, 8_000, "images scored after each epoch"),
+        ("test", _SCORED, 90_000, "images scored at the end"),
+        ("batch-size", _COUNT, 512, "images a step over all devices"),
+        ("parameters", _RATE, 23.5e6, "of the network"),
+        ("step-rate", _RATE, None, "images/s that one device trains on: bench step"),
+        ("input-rate", _RATE, None, "images/s of one host's input: bench input"),
+        ("eval-rate", _RATE, _BOUNDLESS, "images/s that one device scores: bench eval"),
+        ("link", _RATE, _BOUNDLESS, "bytes/s between two devices"),
+        ("disk", _RATE, _BOUNDLESS, "bytes/s that checkpoints are written with"),
+        ("price", number("[0, 1e30]"), 0.0, "of one device for an hour"),
+        ("devices-per-host", whole_number("[1, 1e6]"), 8, "that share its input"),
+    ):
+        told = text if default in (None, _BOUNDLESS) else f"{text} (default {default:g})"
+        parser.add_argument(
+            f"--{flag}", type=kind, default=default, required=default is None, metavar="N",
+            help=told,
+        )  # fmt: skip
+    parser.add_argument(
+        "--shared-cores", action="store_true", help="steps and input on the same CPU cores"
     )
+    counts = [1, 8, 16, 64, 128, 512]
+    kind = whole_number("[1, 1e6]")
+    parser.add_argument("--devices", type=kind, nargs="+", default=counts, metavar="N")
 
 
-def rows(run: Run, machine: Machine, counts: Sequence[int]) -> list[dict[str, Any]]:
-    """Returns the rows of `bench scaling`, one a number of devices; the first is the reference."""
-    found = [predict(run, machine, count) for count in counts]
-    return [
-        {
-            "what": f"predicted, {one.devices} devices",
-            "ratio_to_reference": round(one.images_per_second / found[0].images_per_second, 2),
-            **dataclasses.asdict(one),
-        }
-        for one in found
-    ]
+def scaling_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Returns a row for each number of devices, and prints it in words too."""
+    if options.images < options.batch_size:
+        raise UserError(f"--images={options.images}: less than --batch-size={options.batch_size}")
+    uneven = [n for n in options.devices if options.batch_size % n]
+    if uneven:
+        raise UserError(f"--devices={uneven[0]} does not divide --batch-size={options.batch_size}")
+    rows = [reckon(options, devices) for devices in options.devices]
+    for row in rows:
+        ratio = row["images_per_second"] / rows[0]["images_per_second"]
+        row["ratio_to_reference"] = round(ratio, 2)
+        answer(
+            f"{row['what']}: {row['hours']:.2f} h, cost {row['cost']:.2f}, limited by "
+            f"{row['limit']}, {row['waiting']:.0%} of a step waiting for input"
+        )
+    return rows
+
+
+def reckon(run: argparse.Namespace, devices: int) -> dict[str, Any]:
+    """Returns speed, hours, cost, what limits training, and the share of a step that waits for it.
+
+    Args:
+      run: the options of `add_scaling`.
+      devices: a number that divides the batch.
+    """
+    compute = run.batch_size / devices / run.step_rate
+    links = 2 * (devices - 1) / devices * 4 * run.parameters / run.link
+    hosts = -(-devices // run.devices_per_host)
+    reading = run.batch_size / (run.input_rate * hosts)
+    # On accelerators they overlap: whichever ends last is what bounds the step.
+    waited = reading if run.shared_cores else max(reading - compute - links, 0.0)
+    step = compute + links + waited
+    parts = {"compute": compute, "links": links}
+    parts["input"] = reading if run.shared_cores or waited else 0.0
+    scored = (run.epochs * run.validation + run.test) / (run.eval_rate * devices)
+    # Adam keeps parameters and two moments, of 4 bytes each.
+    epoch = run.images // run.batch_size * step + 12 * run.parameters / run.disk
+    hours = (run.epochs * epoch + scored) / 3600
+    return {
+        "what": f"predicted, {devices} devices",
+        "devices": devices,
+        "images_per_second": run.batch_size / step,
+        "hours": hours,
+        "cost": hours * devices * run.price,
+        "limit": max(parts, key=lambda part: parts[part]),
+        "waiting": waited / step,
+    }

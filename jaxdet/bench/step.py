@@ -147,8 +147,11 @@ class Worker:
         argument = json.dumps(dataclasses.asdict(settings))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "jaxdet.bench.stepper", argument],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+        )
         self.facts = self._read() or {}
         self.last: dict[str, Any] | None = None
 

@@ -4,17 +4,18 @@ The config in a file of somebody else may name any module, and importing one run
 that the user gave in this process are looked up.
 """
 
+import contextlib
 import importlib
-import importlib.util
 import re
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-from jaxdet.config.schema import Config
+from jaxdet.config.schema import ARCHITECTURES, Config
 from jaxdet.errors import UserError
 from jaxdet.workdir.identity import fingerprint_of
 
-_TRUSTED: set[str] = set()
+# jaxdet's own, and what the user gave.
+_TRUSTED = set(ARCHITECTURES.values())
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
@@ -54,10 +55,10 @@ def look_up(option: str, name: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
         imported = importlib.import_module(module)
-    except Exception as error:  # the module is anybody's
-        why = f"{type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:  # the module is anybody's
         raise UserError(
-            f"{option}: {module} cannot be imported ({why:.200}); is its folder in PYTHONPATH?"
+            f"{option}: {module} cannot be imported ({_in_a_line(error)}); is its folder in "
+            "PYTHONPATH?"
         ) from None
     try:
         return getattr(imported, attribute)
@@ -73,11 +74,8 @@ def look_up_operation(name: str) -> Any:
     """
     operation = look_up("augment.operations", name)
     if isinstance(operation, type):
-        try:
+        with running(f"augment.operations: {name} cannot be made"):
             operation = operation()
-        except Exception as error:
-            why = f"{type(error).__name__}: {error}"
-            raise UserError(f"augment.operations: {name} cannot be made: {why:.200}") from None
     if not callable(getattr(operation, "apply", None)):
         raise UserError(f"augment.operations: {name} has no apply(image, rng)")
     return operation
@@ -95,8 +93,38 @@ def look_up_all(config: Config) -> dict[str, str]:
             look_up_operation(name)
         elif not callable(look_up(option, name)) and option == "optim.loss":
             raise UserError(f"{option}: {name} cannot be called with logits and labels")
-        spec = importlib.util.find_spec(name.partition(":")[0])
-        source = Path(spec.origin) if spec and spec.origin else None
-        content = source.read_bytes() if source and source.is_file() else b""
-        digests[name] = fingerprint_of(content)
+        digests[name] = _digest_of(option, name.partition(":")[0])
     return digests
+
+
+@contextlib.contextmanager
+def running(failure: str) -> Iterator[None]:
+    """Turns whatever code of one's own raises in the body into a UserError of one line.
+
+    Args:
+      failure: begins the line, as `optim.loss: mine.parts:hinge fails`.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # the code is anybody's
+        raise UserError(f"{failure}: {_in_a_line(error)}") from error
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+def _digest_of(option: str, module: str) -> str:
+    """Returns the digest of an imported module's file, which may lie in an archive.
+
+    Raises:
+      UserError: where it has none, so that nothing would show that it has changed.
+    """
+    spec: Any = getattr(importlib.import_module(module), "__spec__", None)
+    try:
+        content: bytes = spec.loader.get_data(spec.origin)
+    except (AttributeError, OSError, TypeError):
+        raise UserError(
+            f"{option}: {module} has no file to know its code by; name a module that has one"
+        ) from None
+    return fingerprint_of(content)

@@ -103,7 +103,7 @@ def config_hash(config: Config) -> str:
 def saved_hash(nested: dict[str, Any]) -> str:
     """Returns the hash of a saved config, over the options that it has itself.
 
-    Later versions of jaxdet may have more options: at their defaults they change no result.
+    Later versions of jaxdet may have more options, which the run did not know.
     """
     return _hash(dict(_walk(nested, "")))
 

@@ -91,21 +91,20 @@ def _check_name(name: str, known: Mapping[str, Any]) -> None:
 def _as_literals(arguments: Sequence[str]) -> Iterator[str]:
     """Yields the arguments, with the words of `--config.KEY=blur,mine.ops:Gamma` in quotes.
 
-    Without them they are read as Python, in which some such words are nothing. The value may be
-    the next argument.
+    Without them words with a colon are read as Python, in which some are nothing. The value may be
+    the next argument; whatever else there is stays as it is.
     """
-    rest = iter(arguments)
-    for argument in rest:
-        option, equals, value = argument.partition("=")
-        name = _OPTION.match(argument)
+    is_value = False
+    for argument in arguments:
+        option, equals, value = ("", "", argument) if is_value else argument.partition("=")
+        name = _OPTION.match(option)
         field = list_options().get(name[1]) if name else None
-        if field is None or field.type not in ("tuple[str, ...]", tuple[str, ...]):
-            yield argument
-            continue
-        value = value if equals else next(rest, "")
-        if _WORDS.fullmatch(value) and ":" in value:
-            value = repr(tuple(word.strip() for word in value.strip("()").split(",")))
-        yield f"{option}={value}"
+        takes_words = field is not None and field.type in ("tuple[str, ...]", tuple[str, ...])
+        if (is_value or takes_words) and ":" in value and _WORDS.fullmatch(value):
+            words = value.strip("()").rstrip(",").split(",")
+            argument = f"{option}{equals}{tuple(word.strip() for word in words)!r}"
+        yield argument
+        is_value = takes_words and not equals
 
 
 def _unknown(option: str, nearest: Sequence[str], see: str) -> str:

@@ -1,6 +1,8 @@
 """The schema of an experiment: every option with its type, unit, default and source."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from jaxdet.ranges import AREA, SEED, SIDE
@@ -11,18 +13,47 @@ XUAN = "Xuan et al. 2019"
 ZHANG = "Zhang et al., WIFS 2019"
 NPR = "Tan et al., CVPR 2024"
 
-# The detectors; jaxdet/models/architectures.py puts them together.
-ARCHITECTURES = (
-    "resnet18", "resnet34", "resnet50", "vgg11", "vgg11_bn", "dct_resnet18", "dct_resnet50",
-    "dct_log_resnet18", "dcgan", "image_resnet34", "spectrum_resnet34", "cooccurrence",
-    "forensic_transfer", "npr", "resnet50_nodown", "linear_probe", "rine",
-)  # fmt: skip
+# The detectors, each by the place of its Architecture or of a function that builds its network.
+ARCHITECTURES: Mapping[str, str] = MappingProxyType(
+    {
+        # Wang et al., CVPR 2020, and Frank and Holz 2020
+        "resnet18": "jaxdet.models.resnet:RESNET18",
+        "resnet34": "jaxdet.models.resnet:RESNET34",
+        "resnet50": "jaxdet.models.resnet:RESNET50",
+        "vgg11": "jaxdet.models.vgg:VGG11",
+        "vgg11_bn": "jaxdet.models.vgg:VGG11_BN",
+        "dct_resnet18": "jaxdet.models.dct_resnet:DCT_RESNET18",
+        "dct_resnet50": "jaxdet.models.dct_resnet:DCT_RESNET50",
+        # Frank et al., ICML 2020
+        "dct_log_resnet18": "jaxdet.models.dct_resnet:DCT_LOG_RESNET18",
+        # Xuan et al. 2019
+        "dcgan": "jaxdet.models.dcgan:DCGAN",
+        # Zhang et al., WIFS 2019
+        "image_resnet34": "jaxdet.models.resnet:IMAGE_RESNET34",
+        "spectrum_resnet34": "jaxdet.models.resnet:SPECTRUM_RESNET34",
+        # Nataraj et al. 2019
+        "cooccurrence": "jaxdet.models.cooccurrence_cnn:COOCCURRENCE",
+        # Cozzolino et al. 2018
+        "forensic_transfer": "jaxdet.models.forensic_transfer:FORENSIC_TRANSFER",
+        # Tan et al., CVPR 2024
+        "npr": "jaxdet.models.resnet:NPR",
+        # Gragnaniello et al., ICME 2021
+        "resnet50_nodown": "jaxdet.models.resnet:RESNET50_NODOWN",
+        # Ojha et al., CVPR 2023, and others
+        "linear_probe": "jaxdet.models.probes:LINEAR_PROBE",
+        # Koutlis and Papadopoulos, ECCV 2024
+        "rine": "jaxdet.models.probes:RINE",
+    }
+)
 # Those of them that look through a vision tower, model.tower.
 PROBES = ("linear_probe", "rine")
 # What may be asked of a user: CLIP's, whose files do not say it.
 ACTIVATIONS = ("gelu", "quick_gelu")
-# What augment.operations may name, in the published order.
-OPERATIONS = ("resize", "rescale", "blur", "jpeg", "crop", "noise", "flip")
+# What happens to a training image unless the config says otherwise, in the published order: a
+# change here is one of every recipe.
+USUAL_OPERATIONS = ("resize", "rescale", "blur", "jpeg", "crop", "noise", "flip")
+# What augment.operations may name: modules of jaxdet/data/augment, each with `sample`.
+OPERATIONS = (*USUAL_OPERATIONS,)
 # What evaluation.protocols and evaluation.analyses may name.
 PROTOCOLS = ("crop", "full", "resize", "five_crops")
 ANALYSES = ("spectra", "ranking", "lineup")
@@ -121,9 +152,10 @@ class Augment:
     """Lists what happens to a training image: resize, rescale, blur, JPEG, crop, noise, flip."""
 
     operations: tuple[str, ...] = option(
-        OPERATIONS,
+        USUAL_OPERATIONS,
         "what happens, in this order; `package.module:Name` is an object of one's own with "
-        "`apply(image, rng)`, u8 [H, W, 3] in RGB",
+        "`apply(image, rng)`, u8 [H, W, 3] in RGB, "
+        "which evaluations and published validation leave out",
         source=f"the order of resize, blur, jpeg, crop and flip: {WANG}",
     )
 
@@ -256,7 +288,7 @@ class Model:
         "`package.module:Name`, a function of these options that gives a Flax module, float "
         "[B, H, W, 3] to logits [B], or a `jaxdet.models.architectures.Architecture`",
         source=WANG,
-        choices=ARCHITECTURES,
+        choices=tuple(ARCHITECTURES),
     )
     init: str = option(
         "",
@@ -647,6 +679,13 @@ class Config:
     def eval_crop(self) -> int:
         """Returns the side of the centre crop that is scored, pixels."""
         return self.evaluation.crop or self.augment.crop
+
+    @property
+    def resolved_evaluation(self) -> Evaluation:
+        """Returns `evaluation` with the side and the batch that its zeros stand for."""
+        return dataclasses.replace(
+            self.evaluation, crop=self.eval_crop, batch_size=self.eval_batch_size
+        )
 
     @property
     def checkpoint_choice(self) -> str:

@@ -1,6 +1,9 @@
 """Which values options may have, and which of them cannot work together."""
 
+import dataclasses
+import typing
 from collections.abc import Iterator
+from typing import Any
 
 from jaxdet.config.dotted import is_dotted
 from jaxdet.config.forms import flatten, list_options
@@ -35,14 +38,18 @@ def _value_problems(config: Config) -> Iterator[str]:
         numbers = value if isinstance(value, tuple) else (value,)
         if within and not all(number in Range.of(within) for number in numbers):
             yield f"{key}={show_value(value)} is not {Range.of(within)}"
+        elif _is_range(field) and numbers[0] > numbers[1]:
+            yield f"{key}={value} is no range: its first number is the larger"
+
+
+def _is_range(field: dataclasses.Field[Any]) -> bool:
+    """Returns whether an option has two numbers, of which the first is the smaller."""
+    kinds = typing.get_args(field.type)
+    return len(kinds) == 2 and kinds[0] is kinds[1]
 
 
 def _joint_problems(config: Config) -> Iterator[str]:
     augment, optim = config.augment, config.optim
-    for key in ("jpeg_quality", "blur_sigma", "noise_sigma", "rescale_factor"):
-        low, high = getattr(augment, key)
-        if low > high:
-            yield f"augment.{key}=({low}, {high}) is no range: its first number is the larger"
     if not augment.blur_kernels or any(size % 2 == 0 for size in augment.blur_kernels):
         kernels = show_value(augment.blur_kernels)
         yield f"augment.blur_kernels={kernels} are not odd numbers of pixels"
@@ -92,12 +99,12 @@ def _operation_problems(augment: Augment) -> Iterator[str]:
         yield "augment.operations lacks crop"
     elif "resize" in names[names.index("crop") :]:
         yield "augment.operations: resize stands behind crop"
-    asked = {"resize": "resize", "rescale": "rescale_probability", "blur": "blur_probability",
-             "jpeg": "jpeg_probability", "noise": "noise_probability"}  # fmt: skip
-    for name, option in asked.items():
-        value = getattr(augment, option)
-        if name not in names and value:
-            yield f"augment.{option}={value}, but augment.operations lacks {name}"
+    for name in (name for name in OPERATIONS if name not in names):
+        for option in (name, f"{name}_probability"):
+            value = getattr(augment, option, None)
+            # A default asks for nothing.
+            if value and value != getattr(Augment(), option):
+                yield f"augment.{option}={value}, but augment.operations lacks {name}"
     if augment.coupling == "joint" and augment.blur_probability and "jpeg" not in names:
         yield "augment.coupling='joint' compresses what is blurred: augment.operations lacks jpeg"
     if augment.decode == "scaled" and (not augment.resize or names[:1] != ("resize",)):

@@ -55,14 +55,18 @@ def _parser() -> argparse.ArgumentParser:
     export = _command(commands, "export", "one program for JAX alone, with the weights in it")
     for command in (to_torch, check, export):
         command.add_argument(
-            "--checkpoint", choices=CHECKPOINTS,
+            "--checkpoint",
+            choices=CHECKPOINTS,
             help="checkpoint of a run (default: the one it was measured with)",
-        )  # fmt: skip
+        )
     for command in (check, export):
         command.add_argument(
-            "--size", type=whole_number(SIDE), default=0, metavar="PIXELS",
+            "--size",
+            type=whole_number(SIDE),
+            default=0,
+            metavar="PIXELS",
             help="side of the images (224, or what the run or program was made with)",
-        )  # fmt: skip
+        )
     check.add_argument(
         "--images",
         type=whole_number("[1, 10000]"),
@@ -103,14 +107,16 @@ def _add_tower(parser: argparse.ArgumentParser) -> None:
 def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     command.add_argument(
-        "--arch", metavar="NAME",
+        "--arch",
+        metavar="NAME",
         help="architecture of a torch file, found from its keys where they fit one alone: "
         + ", ".join(_choices()),
-    )  # fmt: skip
+    )
     command.add_argument(
-        "--state-dict", metavar="NAME",
+        "--state-dict",
+        metavar="NAME",
         help="of several state dicts in SRC, a torch file, the one under this name",
-    )  # fmt: skip
+    )
     command.add_argument(
         "--activation", choices=ACTIVATIONS, help="of a tower whose file does not say it"
     )

@@ -42,6 +42,8 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         "resnet50_nodown": RESNET,
     }
 )
+# The detectors whose weights may lie in torch's files.
+CONVERTIBLE = (*TABLES, *PROBE_TABLES)
 # All tables: a detector with a tower has one for each spelling of the tower's names.
 _EVERY = tuple(
     [(arch, "", table) for arch, table in TABLES.items()]
@@ -75,11 +77,10 @@ class Network:
 
 def check_arch(arch: str) -> None:
     """Raises UserError where there is no architecture of that name."""
-    known = [*TABLES, *PROBE_TABLES]
-    if arch not in known:
-        nearest = difflib.get_close_matches(arch, known, n=1)
+    if arch not in CONVERTIBLE:
+        nearest = difflib.get_close_matches(arch, CONVERTIBLE, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise UserError(f"--arch={shorten(arch)} is not one of {', '.join(known)}{hint}")
+        raise UserError(f"--arch={shorten(arch)} is not one of {', '.join(CONVERTIBLE)}{hint}")
 
 
 def table_of(model: Model, spelling: str = "") -> Table:
@@ -241,7 +242,7 @@ def _only(names: list[str], given: Collection[str], *, source: str) -> str:
     shown = ", ".join(map(shorten, sorted(given)[:3])) or "nothing"
     raise UserError(
         f"{source}: {len(given)} arrays ({shown}, ...) are the weights of none of "
-        f"{', '.join([*TABLES, *PROBE_TABLES])}; name the nearest with --arch=NAME to see what "
+        f"{', '.join(CONVERTIBLE)}; name the nearest with --arch=NAME to see what "
         "differs"
     )
 

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxdet.config import Config, Model, from_json_dict, is_hash_of, to_json_dict, validate
+from jaxdet.config import (
+    Model,
+    from_json_dict,
+    is_hash_of,
+    read_config,
+    to_json_dict,
+    validate,
+)
 from jaxdet.errors import UserError
 from jaxdet.results import Calibration, Results, read_results
 from jaxdet.results.folder import RunFolder
@@ -81,16 +88,13 @@ class Card:
         return list(_limits(self))
 
 
-def make_run_card(
-    run: RunFolder, config: Config, *, choice: str, step: int, sha256: str
-) -> Card:  # fmt: skip
+def make_run_card(run: RunFolder, *, choice: str, step: int, sha256: str) -> Card:
     """Returns the card of a run's checkpoint.
 
     Calibration and figures are those of `results.json` where they are of these very weights.
 
     Args:
       run: its folder.
-      config: its config.
       choice: why this checkpoint was taken.
       step: of the checkpoint.
       sha256: over all values of its network.
@@ -98,12 +102,13 @@ def make_run_card(
     Raises:
       UserError: where `results.json` or `config.json` is damaged.
     """
+    config = read_config(run.config)
     card = Card(
         source=str(run.path),
         choice=choice,
         step=step,
         sha256=sha256,
-        protocol=Protocol.of_run(config),
+        protocol=Protocol.of_run(config.resolved_evaluation),
         config=to_json_dict(config),
         model=network_options(config.model),
     )

@@ -8,7 +8,7 @@ from typing import Any
 from jaxdet.config import PROBES
 from jaxdet.config.dotted import is_dotted
 from jaxdet.convert import rules
-from jaxdet.convert.architectures import table_of
+from jaxdet.convert.architectures import CONVERTIBLE, table_of
 from jaxdet.convert.card import Card, beside, network_name, network_options, read_beside, read_model
 from jaxdet.convert.check import Comparison, Side, compare, weights_side
 from jaxdet.convert.export import CARD, is_export, read_export, write_export
@@ -34,6 +34,7 @@ from jaxdet.workdir.files import (
     check_apart,
     check_writable,
     read_json,
+    read_text,
     sha256,
     to_json,
     write_json,
@@ -118,12 +119,11 @@ def _print_notes(path: Path, notes: tuple[str, ...]) -> None:
 def to_torch(options: argparse.Namespace) -> None:
     """Writes weights into a file for torch, read again before it takes its name."""
     _check_place(options)
-    refuse_existing(beside(options.dst))
     write = _WRITERS.get(options.dst.suffix)
     if write is None:
         raise UserError(f"{options.dst}: name it .pth or .safetensors, to say which to write")
     loaded, card = _load(options.src, options)
-    if is_dotted(loaded.model.name):
+    if loaded.model.name not in CONVERTIBLE:
         raise UserError(f"{options.src}: no table has torch's names of {loaded.model.name}")
     table = table_of(loaded.model, loaded.spelling or card.spelling)
     state_dict = rules.to_torch(flatten(loaded.variables), table=table)
@@ -131,16 +131,7 @@ def to_torch(options: argparse.Namespace) -> None:
         draft = Path(file.name)
         write(draft, state_dict)
         _read_again(draft, state_dict)
-        digest = sha256(draft)
-    card = dataclasses.replace(card, model=network_options(loaded.model))
-    source = {"file": card.source, "sha256": card.file_sha256 or None, "digest": card.digest}
-    keys = [{"key": k, "shape": list(v.shape), "dtype": str(v.dtype)}
-            for k, v in state_dict.items()]  # fmt: skip
-    about = {"model": loaded.model.name, "source": source, "sha256": digest,
-             "card": dataclasses.asdict(card), "replaced": loaded.replaced,
-             "written": keys}  # fmt: skip
-    with replacing(beside(options.dst), new=True) as file:
-        file.write(to_json(about).encode())
+        _write_beside(options.dst, _about(loaded, card, state_dict, digest=sha256(draft)))
     counters = any(key.endswith("num_batches_tracked") for key in state_dict)
     answer(
         f"{options.dst}: {loaded.model.name}, {len(state_dict)} arrays"
@@ -149,6 +140,36 @@ def to_torch(options: argparse.Namespace) -> None:
 
 
 _WRITERS = {".pth": write_torch, ".pt": write_torch, ".safetensors": write_safetensors}
+
+
+def _about(
+    loaded: LoadedWeights, card: Card, state_dict: dict[str, Any], *, digest: str
+) -> dict[str, Any]:
+    """Returns what is known of weights for torch, whose file has this SHA-256."""
+    card = dataclasses.replace(card, model=network_options(loaded.model))
+    source = {"file": card.source, "sha256": card.file_sha256 or None, "digest": card.digest}
+    keys = [{"key": k, "shape": list(v.shape), "dtype": str(v.dtype)}
+            for k, v in state_dict.items()]  # fmt: skip
+    return {"model": loaded.model.name, "source": source, "sha256": digest,
+            "card": dataclasses.asdict(card), "replaced": loaded.replaced,
+            "written": keys}  # fmt: skip
+
+
+def _write_beside(path: Path, about: dict[str, Any]) -> None:
+    """Writes what is known of weights, before they have their name: a kill may come between.
+
+    Raises:
+      UserError: where another file lies there than a start that was killed has written.
+    """
+    place, content = beside(path), to_json(about)
+    try:
+        if read_text(place) == content:
+            return
+    except (OSError, ValueError):
+        pass
+    refuse_existing(place)
+    with replacing(place, new=True) as file:
+        file.write(content.encode())
 
 
 def _read_again(path: Path, state_dict: dict[str, Any]) -> None:

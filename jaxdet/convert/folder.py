@@ -60,8 +60,9 @@ def write_detector(
       card: what else is known of the weights.
     """
     write_safetensors(folder / _ARRAYS, arrays)
-    write_json(folder / COVERAGE, {"source": dataclasses.asdict(source),
-                                    **dataclasses.asdict(coverage)})  # fmt: skip
+    write_json(
+        folder / COVERAGE, {"source": dataclasses.asdict(source), **dataclasses.asdict(coverage)}
+    )
     about = {
         "schema_version": SCHEMA_VERSION,
         "kind": KIND,

@@ -53,9 +53,12 @@ def _tensor(number: int, value: np.ndarray) -> bytes:
     """
     strides = [stride // value.itemsize for stride in np.empty(value.shape, value.dtype).strides]
     storage = _tuple(
-        _text("storage"), _name("torch", _STORAGES[value.dtype]), _text(str(number)), _text("cpu"),
+        _text("storage"),
+        _name("torch", _STORAGES[value.dtype]),
+        _text(str(number)),
+        _text("cpu"),
         _whole(value.size),
-    )  # fmt: skip
+    )
     arguments = _tuple(
         storage + b"Q", _whole(0), _tuple(*map(_whole, value.shape)),
         _tuple(*map(_whole, strides)), b"\x89", _EMPTY_DICT,

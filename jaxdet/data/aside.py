@@ -96,10 +96,13 @@ class LeftAside:
         """
         return [
             *((p, f"{_count(n, 'image file')} where no command looks") for p, n in self._lost()),
-            *((p, f"{_count(n, 'image file')} of a format whose package is missing")
-              for p, n in self.lacking.items() if _is_of_a_set(p)),
+            *(
+                (p, f"{_count(n, 'image file')} of a format whose package is missing")
+                for p, n in self.lacking.items()
+                if _is_of_a_set(p)
+            ),
             *((p, "a linked folder behind too many links, not followed") for p in self.distant),
-        ]  # fmt: skip
+        ]
 
     def to_plain(self) -> dict[str, Any]:
         """Returns the counts as JSON takes them."""

@@ -13,25 +13,27 @@ from jaxdet.data.plugins import is_plugin_ending
 
 # Pillow's name of each format, in the order in which a file is tried, and its endings. TGA has no
 # signature and is tried last.
-FORMATS = MappingProxyType({
-    "PNG": (".png", ".apng"),
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "WEBP": (".webp",),
-    "AVIF": (".avif", ".avifs"),
-    "TIFF": (".tif", ".tiff"),
-    "GIF": (".gif",),
-    "BMP": (".bmp",),
-    "DIB": (".dib",),
-    "JPEG2000": (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
-    "QOI": (".qoi",),
-    "PSD": (".psd",),
-    "DDS": (".dds",),
-    "SGI": (".sgi", ".rgb", ".rgba", ".bw"),
-    "SUN": (".ras",),
-    "PCX": (".pcx",),
-    "TGA": (".tga", ".icb", ".vda", ".vst"),
-})  # fmt: skip
+FORMATS = MappingProxyType(
+    {
+        "PNG": (".png", ".apng"),
+        "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+        "WEBP": (".webp",),
+        "AVIF": (".avif", ".avifs"),
+        "TIFF": (".tif", ".tiff"),
+        "GIF": (".gif",),
+        "BMP": (".bmp",),
+        "DIB": (".dib",),
+        "JPEG2000": (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+        "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+        "QOI": (".qoi",),
+        "PSD": (".psd",),
+        "DDS": (".dds",),
+        "SGI": (".sgi", ".rgb", ".rgba", ".bw"),
+        "SUN": (".ras",),
+        "PCX": (".pcx",),
+        "TGA": (".tga", ".icb", ".vda", ".vst"),
+    }
+)
 FORMAT_OF_SUFFIX = MappingProxyType(
     {suffix: name for name, suffixes in FORMATS.items() for suffix in suffixes}
 )

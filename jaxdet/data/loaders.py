@@ -4,9 +4,9 @@ A grain element here is a whole batch: a batch as a pure function of the step ma
 position of a run one integer, and spares grain's work for each image.
 """
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypedDict
 
 import numpy as np
@@ -28,6 +28,7 @@ from jaxdet.data.ops import laplacian_variance
 from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.data.regular import reason
 from jaxdet.errors import BadImageError, UserError
+from jaxdet.workdir.identity import identity_of
 
 
 class Batch(TypedDict):
@@ -77,6 +78,17 @@ class Reader:
         except (OSError, ValueError) as error:
             self.pass_over(index, error)
             return None
+
+    def identity(self, compare: str) -> str:
+        """Returns 16 hex digits by which what follows from the pixels knows its images again.
+
+        `compare` is "times" or "bytes"; see `runtime.compare_images`.
+        """
+        return identity_of(
+            images=self.images.identity(compare),
+            max_pixels=self.max_pixels,
+            least_side=self.least_side,
+        )
 
     def pass_over(self, index: int, error: Exception) -> None:
         """Raises BadImageError that says why, unless unreadable images are passed over."""
@@ -149,29 +161,25 @@ class TrainLoader:
         return batch
 
     def _fill(self, batch: Batch, row: int, index: int, epoch: int, place: int) -> None:
-        used, pixels = self._readable(index)
         shared = place if self.augment.scope == "batch" else None
         streams = order.Streams(self.seed, "train", epoch, index, shared)
-        with _naming(self.read, used):
-            self._recipe(pixels, streams, out=batch["image"][row])
-        batch["label"][row] = self.read.images.labels[used]
+        write = partial(self._recipe, streams=streams, out=batch["image"][row])
+        labels = self.read.images.labels
+        used = next((one for one in self._alike(index) if _written(self.read, one, write)), None)
+        if used is None:
+            raise BadImageError(
+                f"{self.read.images.place}: no {LABEL_FOLDERS[labels[index]]} image can be read"
+            )
+        batch["label"][row] = labels[used]
         batch["index"][row] = used
         batch["valid"][row] = True
         batch["bad"][row] = -1 if used == index else index
 
-    def _readable(self, index: int) -> tuple[int, np.ndarray]:
-        """Returns the image, or the next readable one of its label: which one, and its pixels."""
+    def _alike(self, index: int) -> Iterator[int]:
+        """Yields the place of an image, then those of the next ones of its label."""
         labels = self.read.images.labels
-        for offset in range(len(labels)):
-            candidate = (index + offset) % len(labels)
-            if labels[candidate] != labels[index]:
-                continue
-            pixels = self.read(candidate)
-            if pixels is not None:
-                return candidate, pixels
-        raise BadImageError(
-            f"{self.read.images.place}: no {LABEL_FOLDERS[labels[index]]} image can be read"
-        )
+        places = ((index + offset) % len(labels) for offset in range(len(labels)))
+        return (place for place in places if labels[place] == labels[index])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -232,27 +240,20 @@ class EvalLoader:
     def _fill(self, batch: Batch, row: int, index: int, step: int) -> None:
         batch["label"][row] = self.read.images.labels[index]
         batch["index"][row] = index
-        pixels = self.read(index)
-        if pixels is None:
-            batch["bad"][row] = index
-            return
-        try:
-            self._apply(pixels, index, step, out=batch["image"][row])
-        except RefusedSizeError as error:  # too large once it is resized
-            self.read.pass_over(index, error)
+        write = partial(self._write, index=index, step=step, out=batch["image"][row])
+        if not _written(self.read, index, write):
             batch["bad"][row] = index
             return
         batch["sharpness"][row] = laplacian_variance(batch["image"][row])
         batch["valid"][row] = True
 
-    def _apply(self, pixels: np.ndarray, index: int, step: int, *, out: np.ndarray) -> None:
+    def _write(self, pixels: np.ndarray, *, index: int, step: int, out: np.ndarray) -> None:
         if self._recipe is None:
             apply_all(self._operations(index), pixels, out=out)
             return
         shared = step if self._recipe.augment.scope == "batch" else None
         streams = order.Streams(self.seed, "validation", self.epoch, index, shared)
-        with _naming(self.read, index):
-            self._recipe(pixels, streams, out=out)
+        self._recipe(pixels, streams, out=out)
 
     def _operations(self, index: int) -> list[Operation]:
         """Returns what happens to an image without coins."""
@@ -261,16 +262,27 @@ class EvalLoader:
         return [*disturbing, *resizing, Crop(side=self.crop)]
 
 
-@contextlib.contextmanager
-def _naming(read: Reader, index: int) -> Iterator[None]:
-    """Names the image of `read` that a random crop does not fit in."""
+def _written(read: Reader, index: int, write: Callable[[np.ndarray], None]) -> bool:
+    """Returns whether an image can be read and written; False for one that is passed over.
+
+    Raises:
+      BadImageError: naming one that is not passed over.
+      UserError: naming one that a random crop does not fit in.
+    """
+    pixels = read(index)
+    if pixels is None:
+        return False
     try:
-        yield
+        write(pixels)
     except TooSmallError as error:
         raise UserError(
             f"{read.images.where(index)}: {error}; set --config.augment.resize "
             "or a smaller --config.augment.crop"
         ) from None
+    except RefusedSizeError as error:  # too large once it is resized
+        read.pass_over(index, error)
+        return False
+    return True
 
 
 def _empty_batch(rows: int, crop: int) -> Batch:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from shlex import quote
 
-from jaxdet.config import Config
+from jaxdet.config import Data, Evaluation
 from jaxdet.data.regular import listing
 from jaxdet.data.released import RELEASED_WEIGHTS
 from jaxdet.data.sources import TFDS, open_root
@@ -50,17 +50,9 @@ class Missing:
         return f"{self.place}: no such {self.what}; {self.source}"
 
 
-def check_present(configs: Iterable[Config], *, needs_init: bool = True) -> None:
-    """Looks for all that runs begin with.
-
-    Args:
-      configs: of the runs.
-      needs_init: whether `model.init` is read; a run that goes on has its own weights.
-
-    Raises:
-      UserError: naming everything that is not there, each with what fetches or makes it.
-    """
-    found = list(dict.fromkeys(m for c in configs for m in find_missing(c, needs_init=needs_init)))
+def refuse_missing(missing: Iterable[Missing]) -> None:
+    """Raises UserError that names all that is not there, each with what fetches or makes it."""
+    found = list(dict.fromkeys(missing))
     if len(found) == 1:
         raise UserError(found[0].sentence())
     if found:
@@ -71,28 +63,37 @@ def check_present(configs: Iterable[Config], *, needs_init: bool = True) -> None
         )
 
 
-def find_missing(config: Config, *, needs_init: bool = True) -> Iterator[Missing]:
-    """Yields every folder and file that a run of the config begins with and that is not there."""
-    if config.task != "eval":
-        option = "data.train_root" if config.data.train_root else "data.root"
-        splits = ("train", "val") if config.data.validation == "auto" else ("train",)
-        yield from _missing_splits(config, option, config.train_root, splits)
-    if config.task != "train":
-        yield from _missing_splits(config, "data.root", config.data.root, ("test",))
-    init = Path(config.model.init)
-    with listing(init.parent):
-        if needs_init and config.model.init and not init.exists():
-            yield _missing_weights(init, config)
+def find_missing(data: Data, evaluation: Evaluation, *, task: str, init: str) -> Iterator[Missing]:
+    """Yields every folder and file that a run begins with and that is not there.
+
+    Args:
+      data: of its config.
+      evaluation: of its config.
+      task: of its config.
+      init: the weights that it begins with; "" for none.
+    """
+    forensynths = _is_forensynths(data, evaluation)
+    if task != "eval":
+        option, root = "data.root", data.root
+        if data.train_root:
+            option, root = "data.train_root", data.train_root
+        splits = ("train", "val") if data.validation == "auto" else ("train",)
+        yield from _missing_splits(option, root, splits, forensynths=forensynths)
+    if task != "train":
+        yield from _missing_splits("data.root", data.root, ("test",), forensynths=forensynths)
+    with listing(Path(init).parent):
+        if init and not Path(init).exists():
+            yield _missing_weights(Path(init), task)
 
 
 def _missing_splits(
-    config: Config, option: str, root: str, splits: tuple[str, ...]
+    option: str, root: str, splits: tuple[str, ...], *, forensynths: bool
 ) -> Iterator[Missing]:
     """Yields what a root lacks, where it has not the first of the splits."""
     if not root or root.startswith(TFDS) or _has(root, splits[0]):
         return
     source = _SOURCES.get(root.rstrip("/"), "")
-    if not source and option == "data.root" and _is_forensynths(config):
+    if not source and option == "data.root" and forensynths:
         for split in splits:
             if not _has(root, split):
                 command = f"python -m jaxdet.data fetch forensynths-{split} --root={quote(root)}"
@@ -114,17 +115,16 @@ def _has(root: str, split: str) -> bool:
         return open_root(root).has(split)
 
 
-def _is_forensynths(config: Config) -> bool:
+def _is_forensynths(data: Data, evaluation: Evaluation) -> bool:
     """Tells whether the images of Wang et al. are meant: by generator, numbers or test sets."""
-    asked = config.evaluation
     return (
-        config.data.generator == "progan"
-        or asked.published.partition(";")[0] in _PAPERS
-        or bool(asked.sets and set(asked.sets) <= set(USUAL_NAMES))
+        data.generator == "progan"
+        or evaluation.published.partition(";")[0] in _PAPERS
+        or bool(evaluation.sets and set(evaluation.sets) <= set(USUAL_NAMES))
     )
 
 
-def _missing_weights(path: Path, config: Config) -> Missing:
+def _missing_weights(path: Path, task: str) -> Missing:
     """Returns a file that is not there, with the command where `fetch` knows its name."""
     for collection, names in RELEASED_WEIGHTS.items():
         if path.name in names:
@@ -134,5 +134,5 @@ def _missing_weights(path: Path, config: Config) -> Missing:
     source = "see docs/training.md for weights"
     if path.parts[0] == "runs":
         source += ", or train that run first"
-    way = "" if config.task == "eval" else ", or start at random with --config.model.init="
+    way = "" if task == "eval" else ", or start at random with --config.model.init="
     return Missing(f"model.init={path}", "file or run", source + way)

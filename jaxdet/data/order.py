@@ -67,7 +67,7 @@ class Stream(NamedTuple):
 
 
 class Streams(NamedTuple):
-    """Gives what is done to an image random numbers by its name, so that none shifts another's.
+    """Holds what an image's random numbers follow from; each operation's name gives it its own.
 
     Attributes:
       seed: of the run.

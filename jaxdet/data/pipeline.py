@@ -68,7 +68,7 @@ def open_batches(
     cv2.setNumThreads(0)
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
-    workers = _count(runtime)
+    workers = worker_count(runtime)
     kind = _kind(runtime, workers, batches=stop - start, batch_bytes=load.batch_bytes)
     deaf = kind == "processes"
     with signals_blocked() if deaf else contextlib.nullcontext():
@@ -94,7 +94,8 @@ def worker_processes() -> dict[int, BaseProcess]:
     return dict(_started)
 
 
-def _count(runtime: Runtime) -> int:
+def worker_count(runtime: Runtime) -> int:
+    """Returns how many workers make batches; 0 where none do."""
     return (os.cpu_count() or 1) if runtime.workers < 0 else runtime.workers
 
 

@@ -39,13 +39,19 @@ class Plugin:
 
 
 _HEIC = Plugin(
-    format="HEIF", title="HEIC", module="pillow_heif", package="pillow-heif",
+    format="HEIF",
+    title="HEIC",
+    module="pillow_heif",
+    package="pillow-heif",
     endings=(".heic", ".heif", ".hif"),
-)  # fmt: skip
+)
 _JXL = Plugin(
-    format="JXL", title="JPEG XL", module="pillow_jxl", package="pillow-jxl-plugin",
+    format="JXL",
+    title="JPEG XL",
+    module="pillow_jxl",
+    package="pillow-jxl-plugin",
     endings=(".jxl",),
-)  # fmt: skip
+)
 _PLUGINS = (_HEIC, _JXL)
 
 

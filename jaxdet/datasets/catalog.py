@@ -97,7 +97,10 @@ _TEST = (
     Folder(name="stylegan", real=5991, fake=5991, categories=("bedroom", "car", "cat")),
     Folder(name="biggan", real=2000, fake=2000),
     Folder(
-        name="cyclegan", real=1321, fake=1321, even=False,
+        name="cyclegan",
+        real=1321,
+        fake=1321,
+        even=False,
         categories=("apple", "horse", "orange", "summer", "winter", "zebra"),
     ),
     Folder(name="stargan", real=1999, fake=1999),
@@ -109,7 +112,7 @@ _TEST = (
     Folder(name="deepfake", real=2707, fake=2698),
     Folder(name="stylegan2", real=7988, fake=7988, categories=("car", "cat", "church", "horse")),
     Folder(name="whichfaceisreal", real=1000, fake=1000),
-)  # fmt: skip
+)
 
 # Sizes as torch.hub's own progress bars show them.
 _SIZES = {

@@ -1,16 +1,18 @@
 """What `evaluation.analyses` asks to see of each set besides its scores."""
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from jaxdet.config import Config
-from jaxdet.data.images import ImageSet
-from jaxdet.evals.lineup import line_up, lineup_fingerprint
-from jaxdet.evals.ranking import rank, ranking_fingerprint
-from jaxdet.evals.spectra import average_spectrum, spectrum_fingerprint
+from jaxdet.data.loaders import Reader
+from jaxdet.evals import spectra
+from jaxdet.evals.engine import Engine
+from jaxdet.evals.lineup import line_up
+from jaxdet.evals.ranking import EvidenceStep, rank
+from jaxdet.evals.spectra import average_spectrum
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import say
 from jaxdet.results import (
@@ -22,29 +24,23 @@ from jaxdet.results import (
     read_arrays,
     write_arrays,
 )
+from jaxdet.scoring.protocol import Protocol
 from jaxdet.workdir import signals
+from jaxdet.workdir.identity import identity_of
 
 
 def analyse(
-    config: Config,
-    sets: Sequence[ImageSet],
-    *,
-    detector: Detector,
-    variables: Variables,
-    weights: str,
-    run: RunFolder,
+    engine: Engine, sets: Sequence[Reader], detector: Detector, variables: Variables
 ) -> None:
     """Writes the spectra, line-ups and rankings of the sets; what is there already stays.
 
     The first of several hosts does it all, on one of its devices: a few images a set.
 
     Args:
-      config: the run's.
-      sets: what was scored; their predictions lie in the run's folder.
+      engine: what has scored them; the predictions lie in its run's folder.
+      sets: what was scored.
       detector: the network.
       variables: its weights, on the host.
-      weights: their digest.
-      run: where to read and write.
 
     Raises:
       BadImageError: for an unreadable image under `data.on_bad_image=stop`.
@@ -52,50 +48,73 @@ def analyse(
     """
     if jax.process_index() > 0:
         return
-    if "spectra" in config.evaluation.analyses:
-        for images in sets:
-            _write_spectrum(config, images, run.spectrum(images.name))
-    if "lineup" in config.evaluation.analyses:
-        for images in sets:
-            _write_lineup(config, images, run)
-    if "ranking" in config.evaluation.analyses:
+    asked = engine.evaluation.analyses
+    if "spectra" in asked:
+        for read in sets:
+            _spectrum(engine, read)
+    if "lineup" in asked:
+        for read in sets:
+            _lineup(engine, read)
+    if "ranking" in asked:
         placed = jax.device_put(variables, jax.local_devices()[0])
         step = jax.jit(detector.evidence)
-        for images in sets:
-            scored = read_arrays(run.predictions(images.name), Predictions)
-            path, expected = run.ranking(images.name), ranking_fingerprint(config, scored, weights)
-            signals.check()
-            if not _is_there(path, Ranked, expected, f"{images.name}: ranking"):
-                write_arrays(
-                    path,
-                    rank(config, images, scored, step=step, variables=placed, weights=weights),
-                )
+        for read in sets:
+            _ranking(engine, read, step, placed)
 
 
-def is_analysed(config: Config, names: Iterable[str], run: RunFolder) -> bool:
+def is_analysed(analyses: Sequence[str], names: Iterable[str], run: RunFolder) -> bool:
     """Returns whether every file that `analyse` writes for the named sets exists."""
     places = {"spectra": run.spectrum, "ranking": run.ranking, "lineup": run.lineup}
-    return all(
-        places[analysis](name).exists() for analysis in config.evaluation.analyses for name in names
+    return all(places[analysis](name).exists() for analysis in analyses for name in names)
+
+
+def _spectrum(engine: Engine, read: Reader) -> None:
+    evaluation, runtime = engine.evaluation, engine.runtime
+    settings: dict[str, Any] = {"most": evaluation.spectrum_images, "crop": evaluation.crop}
+    _make(
+        engine.run.spectrum(read.images.name),
+        Spectrum,
+        f"{read.images.name}: spectrum",
+        functools.partial(average_spectrum, read, **settings, runtime=runtime),
+        images=read.identity(runtime.compare_images),
+        version=spectra.VERSION,
+        **settings,
     )
 
 
-def _write_spectrum(config: Config, images: ImageSet, path: Path) -> None:
-    expected = spectrum_fingerprint(config, images)
-    if not _is_there(path, Spectrum, expected, f"{images.name}: spectrum"):
-        write_arrays(path, average_spectrum(config, images))
+def _lineup(engine: Engine, read: Reader) -> None:
+    scored = read_arrays(engine.run.predictions(read.images.name), Predictions)
+    centre = Protocol.of_run(engine.evaluation).centre
+    settings: dict[str, Any] = {"centre": centre, "seed": engine.seed}
+    _make(
+        engine.run.lineup(read.images.name),
+        Lineup,
+        f"{read.images.name}: line-up",
+        functools.partial(line_up, read, scored, **settings),
+        scores=scored.fingerprint,
+        **settings,
+    )
 
 
-def _write_lineup(config: Config, images: ImageSet, run: RunFolder) -> None:
+def _ranking(engine: Engine, read: Reader, step: EvidenceStep, variables: Variables) -> None:
+    scored = read_arrays(engine.run.predictions(read.images.name), Predictions)
+    centre = Protocol.of_run(engine.evaluation).centre
+    _make(
+        engine.run.ranking(read.images.name),
+        Ranked,
+        f"{read.images.name}: ranking",
+        functools.partial(rank, read, scored, centre=centre, step=step, variables=variables),
+        scores=scored.fingerprint,
+        weights=engine.weights,
+        centre=centre,
+    )
+
+
+def _make(path: Path, kind: type[Any], title: str, make: Callable[..., Any], **facts: Any) -> None:
+    """Writes what is made of the facts, unless the file has what was made of the same ones."""
     signals.check()
-    scored = read_arrays(run.predictions(images.name), Predictions)
-    path, expected = run.lineup(images.name), lineup_fingerprint(config, scored)
-    if not _is_there(path, Lineup, expected, f"{images.name}: line-up"):
-        write_arrays(path, line_up(config, images, scored))
-
-
-def _is_there(path: Path, kind: type[Any], fingerprint: str, what: str) -> bool:
-    if not path.exists() or read_arrays(path, kind).fingerprint != fingerprint:
-        return False
-    say(f"{what} is there already")
-    return True
+    fingerprint = identity_of(kind=kind.__name__, **facts)
+    if path.exists() and read_arrays(path, kind).fingerprint == fingerprint:
+        say(f"{title} is there already")
+    else:
+        write_arrays(path, make(fingerprint=fingerprint))

@@ -8,11 +8,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxdet import config as schema
-from jaxdet.config.dotted import look_up_all
-from jaxdet.data.images import ImageSet
-from jaxdet.evals.two_shot import draw_shots, shot_loader, to_crop_scores
-from jaxdet.evals.views import View, crop_loader, describe, piece_loader
+from jaxdet.config import Evaluation, Runtime
+from jaxdet.data.loaders import Reader
+from jaxdet.evals.two_shot import Shots, to_crop_scores
+from jaxdet.evals.views import View, crop_loader, piece_loader
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import say
 from jaxdet.results import CropScores, Predictions, RunFolder, read_arrays, write_arrays
@@ -22,7 +21,7 @@ from jaxdet.scoring.loader import PieceLoader
 from jaxdet.scoring.rows import RowKeeper, finished_images, on_all_hosts, to_predictions
 from jaxdet.scoring.scorer import Scorer, make_score_step
 from jaxdet.scoring.sets import score_crops, score_pieces
-from jaxdet.workdir.identity import fingerprint_of
+from jaxdet.workdir.identity import identity_of
 
 
 class Engine:
@@ -30,41 +29,52 @@ class Engine:
 
     def __init__(
         self,
-        config: schema.Config,
+        evaluation: Evaluation,
         detector: Detector,
         variables: Variables,
         *,
-        digest: str,
+        weights: str,
+        seed: int,
+        runtime: Runtime,
         run: RunFolder,
         mesh: Mesh,
     ):
-        """Takes variables on the host, with the digest that enters the fingerprints."""
-        self._config, self._digest, self._run, self._mesh = config, digest, run, mesh
-        # A network of one's own is known by its code alone.
-        code = look_up_all(config).get(config.model.name)
-        self._code = f" {code}" if code else ""
+        """Puts the variables of the host on the devices.
+
+        Args:
+          evaluation: a `Config.resolved_evaluation`.
+          detector: the network.
+          variables: of the network.
+          weights: what they, and a network of one's own, are known by.
+          seed: of random crops and noise.
+          runtime: workers, and how images are known again.
+          run: where two-shot scores go.
+          mesh: the devices.
+        """
+        self.evaluation, self.seed, self.runtime = evaluation, seed, runtime
+        self.weights, self.run, self._mesh = weights, run, mesh
+        self._smallest = detector.architecture.smallest
         self._step = make_score_step(detector, mesh)
         self._placed = put_replicated(mesh, variables)
         self._scorer = Scorer(detector, self._placed, mesh)
 
-    def predictions(self, images: ImageSet, view: View, path: Path) -> Predictions:
+    def predictions(self, read: Reader, view: View, path: Path) -> Predictions:
         """Returns the scores of a set under a view, which lie in the file afterwards.
 
         Raises:
           RunFailedError: where a logit is not finite, or an image was scored twice or never.
           BadImageError: for an unreadable image under the policy "stop".
         """
-        fingerprint = self._fingerprint(images, describe(self._config, view))
-        title = f"{images.name} ({view.name})"
+        fingerprint = self._fingerprint(read, view=view.identity)
+        title = f"{read.images.name} ({view.name})"
         cached = _cached(path, Predictions, fingerprint)
         if cached is not None:
             return _there(cached, path, title)
         keeper = self._keeper(path, fingerprint, title)
-        skip_bad = self._config.data.on_bad_image == "skip"
         predictions = to_predictions(
-            images,
-            self._score(images, view, keeper, f"score {title}"),
-            skip_bad=skip_bad,
+            read.images,
+            self._score(read, view, keeper, f"score {title}"),
+            skip_bad=read.skip_bad,
             fingerprint=fingerprint,
         )
         _write(path, predictions)
@@ -72,22 +82,26 @@ class Engine:
         say(f"{title}: {_counts(predictions)}")
         return predictions
 
-    def crop_scores(self, images: ImageSet, predictions: Predictions) -> CropScores:
+    def crop_scores(self, read: Reader, predictions: Predictions) -> CropScores:
         """Returns the scores of random crops of a few readable images; see `CropScores`."""
-        evaluation, path = self._config.evaluation, self._run.two_shot(images.name)
-        shots = f"two-shot {evaluation.two_shot} {evaluation.two_shot_crops}"
-        seed = self._config.seed
-        fingerprint = self._fingerprint(images, f"{shots} {self._config.eval_crop} seed {seed}")
+        evaluation, images = self.evaluation, read.images
+        path = self.run.two_shot(images.name)
+        shots = Shots(
+            images=evaluation.two_shot,
+            crops=evaluation.two_shot_crops,
+            side=evaluation.crop,
+            seed=self.seed,
+        )
+        fingerprint = self._fingerprint(read, shots=shots)
         title = f"{images.name} (two-shot)"
         cached = _cached(path, CropScores, fingerprint)
         if cached is not None:
             return _there(cached, path, title)
-        drawn = predictions.id[draw_shots(predictions, count=evaluation.two_shot, seed=seed)]
+        drawn = predictions.id[shots.draw(predictions)]
         place_of = {name: place for place, name in enumerate(images.ids)}
         places = np.array([place_of[name] for name in drawn.tolist()])
         keeper = self._keeper(path, fingerprint, title)
-        loader = shot_loader(self._config, images)
-        rows = self._score_pieces(loader, places.tolist(), keeper, f"score {title}")
+        rows = self._score_pieces(shots.loader(read), places.tolist(), keeper, f"score {title}")
         scores = to_crop_scores(images, places, rows, fingerprint=fingerprint)
         _write(path, scores)
         keeper.remove()
@@ -95,7 +109,7 @@ class Engine:
         return scores
 
     def say_shapes(self) -> None:
-        """Tells what scoring in pieces took, where there was any."""
+        """Logs what scoring in pieces took, where there was any."""
         if not self._scorer.shapes:
             return
         peak = peak_memory()
@@ -111,25 +125,31 @@ class Engine:
             say(f"{title}: going on after {done} images{parts} that an earlier start scored")
         return keeper
 
-    def _score(self, images: ImageSet, view: View, keeper: RowKeeper, title: str) -> np.ndarray:
+    def _score(self, read: Reader, view: View, keeper: RowKeeper, title: str) -> np.ndarray:
         if not view.is_one_crop:
-            loader = piece_loader(self._config, images, view)
-            return self._score_pieces(loader, range(len(images)), keeper, title)
+            loader = piece_loader(read, view, smallest=self._smallest)
+            return self._score_pieces(loader, range(len(read.images)), keeper, title)
+        crops = crop_loader(read, view, batch_size=self.evaluation.batch_size)
         return score_crops(
-            crop_loader(self._config, images, view), self._step, self._placed, keeper,
-            mesh=self._mesh, runtime=self._config.runtime, title=title,
-        )  # fmt: skip
+            crops,
+            self._step,
+            self._placed,
+            keeper,
+            mesh=self._mesh,
+            runtime=self.runtime,
+            title=title,
+        )
 
     def _score_pieces(
         self, loader: PieceLoader, places: Sequence[int], keeper: RowKeeper, title: str
     ) -> np.ndarray:
-        runtime = self._config.runtime
+        runtime = self.runtime
         return score_pieces(loader, places, self._scorer, keeper, runtime=runtime, title=title)
 
-    def _fingerprint(self, images: ImageSet, view: str) -> str:
-        identity = images.identity(self._config.runtime.compare_images)
-        facts = f"{self._digest}{self._code} {identity} {view}"
-        return fingerprint_of(facts)
+    def _fingerprint(self, read: Reader, **what: Any) -> str:
+        """Returns what scores are known by: the weights, the images that are read, what of them."""
+        images = read.identity(self.runtime.compare_images)
+        return identity_of(weights=self.weights, images=images, **what)
 
 
 def _counts(predictions: Predictions) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.data.images import ImageSet
+from jaxdet.data.loaders import Reader
 from jaxdet.errors import UserError
 from jaxdet.evals.engine import Engine
 from jaxdet.evals.published import Published
@@ -21,24 +21,20 @@ from jaxdet.evals.scores import (
 )
 from jaxdet.evals.two_shot import summarise
 from jaxdet.evals.views import View, further_views, headline
-from jaxdet.models.detector import Detector, Variables
 from jaxdet.progress import say
-from jaxdet.results import Calibration, Condition, Predictions, Results, RunFolder, SetResult
+from jaxdet.results import Calibration, Condition, Predictions, Results, SetResult
 from jaxdet.workdir import signals
 from jaxdet.workdir.files import write_json
 
 
 def evaluate(
-    config: schema.Config,
-    sets: Sequence[ImageSet],
+    engine: Engine,
+    sets: Sequence[Reader],
     *,
-    validation: ImageSet | None,
-    detector: Detector,
-    variables: Variables,
+    name: str,
+    validation: Reader | None,
     weights: dict[str, Any],
     published: Published,
-    run: RunFolder,
-    mesh: Mesh,
     warnings: Sequence[str] = (),
 ) -> Results:
     """Scores the sets, writes the scores and `results.json`, and gives the results.
@@ -48,38 +44,34 @@ def evaluate(
     scored again.
 
     Args:
-      config: the run's.
+      engine: what scores, and the run's folder.
       sets: what to score.
+      name: of the run.
       validation: images of the training generator, scored as the sets are, from which the
         temperature and the thresholds come; None or an empty set where there are none.
-      detector: the network.
-      variables: its weights, on the host.
-      weights: what to say of them; "digest" enters the fingerprint of the predictions.
+      weights: what to say of them.
       published: the AP to stand beside ours.
-      run: where to write.
-      mesh: the devices.
       warnings: what misleads whoever reads the results.
 
     Raises:
       Stopped: where a signal asked for the end; what was scored is saved.
     """
-    engine = Engine(config, detector, variables, digest=weights["digest"], run=run, mesh=mesh)
-    view = headline(config)
+    evaluation, run = engine.evaluation, engine.run
+    view = headline(evaluation)
     calibration = None
-    if validation:
+    if validation and len(validation.images):
         held_out = engine.predictions(validation, view, run.validation)
-        calibration = calibrate(held_out, source=validation.name)
+        calibration = calibrate(held_out, source=validation.images.name)
     rows, found = {}, {}
-    for images in sets:
-        rows[images.name] = engine.predictions(images, view, run.predictions(images.name))
-        found[images.name] = _result(
-            config, images, rows[images.name], published, calibration, engine
-        )
+    for read in sets:
+        test = read.images.name
+        rows[test] = engine.predictions(read, view, run.predictions(test))
+        found[test] = _result(engine, read, rows[test], published, calibration)
         signals.check("the scores so far are saved")
-    conditions = dict(_conditions(config, sets, engine, run))
+    conditions = dict(_conditions(engine, sets))
     engine.say_shapes()
     results = Results(
-        name=config.name,
+        name=name,
         config_hash=schema.own_hash(run.config),
         weights={**weights, "published": published.row or None},
         sets=found,
@@ -87,7 +79,7 @@ def evaluate(
         status="finished",
         calibration=calibration,
         means=protocol_means(found),
-        mean_intervals=mean_intervals(rows, draws=config.evaluation.bootstrap, seed=config.seed),
+        mean_intervals=mean_intervals(rows, draws=evaluation.bootstrap, seed=engine.seed),
         protocol=view.name,
         conditions=conditions,
         warnings=list(warnings),
@@ -97,17 +89,17 @@ def evaluate(
     return results
 
 
-def _conditions(
-    config: schema.Config, sets: Sequence[ImageSet], engine: Engine, run: RunFolder
-) -> Iterator[tuple[str, Condition]]:
+def _conditions(engine: Engine, sets: Sequence[Reader]) -> Iterator[tuple[str, Condition]]:
     """Yields the scores of the sets under each further view, by its name."""
-    for view in further_views(config):
+    evaluation, seed = engine.evaluation, engine.seed
+    for view in further_views(evaluation, seed=seed):
         scores = {}
-        for images in sets:
-            predictions = engine.predictions(images, view, run.condition(view.name, images.name))
-            _check_labels(images, predictions)
-            scores[images.name] = score_condition(
-                predictions, draws=config.evaluation.bootstrap, seed=config.seed
+        for read in sets:
+            path = engine.run.condition(view.name, read.images.name)
+            predictions = engine.predictions(read, view, path)
+            _check_labels(read.images, predictions)
+            scores[read.images.name] = score_condition(
+                predictions, draws=evaluation.bootstrap, seed=seed
             )
         yield view.name, _condition(view, scores)
 
@@ -117,24 +109,24 @@ def _condition(view: View, scores: dict[str, Any]) -> Condition:
 
 
 def _result(
-    config: schema.Config,
-    images: ImageSet,
+    engine: Engine,
+    read: Reader,
     predictions: Predictions,
     published: Published,
     calibration: Calibration | None,
-    engine: Engine,
 ) -> SetResult:
+    images, evaluation = read.images, engine.evaluation
     _check_labels(images, predictions)
     if count := len(predictions.skipped):
         names = ", ".join(map(str, predictions.skipped[:3])) + ", ..." * (count > 3)
         say(f"{images.name}: {count} unreadable images left out: {names}")
     two_shot = None
-    if config.evaluation.two_shot:
-        two_shot = summarise(predictions, engine.crop_scores(images, predictions))
+    if evaluation.two_shot:
+        two_shot = summarise(predictions, engine.crop_scores(read, predictions))
     return score_set(
         predictions,
-        draws=config.evaluation.bootstrap,
-        seed=config.seed,
+        draws=evaluation.bootstrap,
+        seed=engine.seed,
         published_ap=published.ap.get(images.name),
         calibration=calibration,
         two_shot=two_shot,

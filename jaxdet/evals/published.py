@@ -11,7 +11,7 @@ import functools
 from pathlib import Path
 from types import MappingProxyType
 
-from jaxdet import config as schema
+from jaxdet.config import Evaluation
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.errors import UserError
 from jaxdet.metrics import USUAL_NAMES
@@ -49,37 +49,40 @@ class Published:
     ap: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
-def find_published(config: schema.Config) -> Published:
-    """Returns the row of `evaluation.published`; with "auto" that of released weights, if any.
+def find_published(evaluation: Evaluation, *, weights: str) -> Published:
+    """Returns the row of `published`; with "auto" that of released weights, if any.
+
+    Args:
+      evaluation: a `Config.resolved_evaluation`.
+      weights: where the weights that are scored lie; "" where the run trains them.
 
     Raises:
       UserError: where there is no such row.
     """
-    row = config.evaluation.published
-    if row == "none" or (row == "auto" and config.task != "eval"):
-        return Published()
+    row = evaluation.published
     if row == "auto":
-        row = _RELEASED.get(_file_name(config.model.init), "")
-        return Published(row=row, ap=_ap(row, config)) if row else Published()
+        row = _RELEASED.get(_file_name(weights), "none") if weights else "none"
+    if row == "none":
+        return Published()
     if row not in published_rows():
         close = difflib.get_close_matches(row, published_rows(), n=1, cutoff=0)
         raise UserError(
             f"evaluation.published={row}: no such row; give auto, none, or a row of {_FILE.name} "
             f"such as {close[0]!r}"
         )
-    return Published(row=row, ap=_ap(row, config))
+    return Published(row=row, ap=_ap(row, evaluation))
 
 
-def _file_name(init: str) -> str:
+def _file_name(weights: str) -> str:
     """Returns the name of the file that weights come from, through a conversion too."""
-    path = Path(init)
+    path = Path(weights)
     if is_detector(path):
         return detector_card(path).source
     return path.name
 
 
-def _ap(row: str, config: schema.Config) -> dict[str, float]:
-    metrics = _metrics(row, config)
+def _ap(row: str, evaluation: Evaluation) -> dict[str, float]:
+    metrics = _metrics(row, evaluation)
     found = {
         column: value
         for metric, column, value in published_rows().get(row, ())
@@ -92,15 +95,15 @@ def _ap(row: str, config: schema.Config) -> dict[str, float]:
     }
 
 
-def _metrics(row: str, config: schema.Config) -> set[str]:
+def _metrics(row: str, evaluation: Evaluation) -> set[str]:
     """Returns the sources' names of an AP of the row that was measured as the headline is.
 
     Where a source has several protocols, its metric or setting says which; elsewhere all crop
     without resizing, but for two detectors to 224.
     """
-    protocol, crop = config.evaluation.protocols[0], config.eval_crop
+    protocol, crop = evaluation.protocols[0], evaluation.crop
     if RESIZED in row:
-        same = (protocol, config.evaluation.resize, crop) == ("resize", 256, 224)
+        same = (protocol, evaluation.resize, crop) == ("resize", 256, 224)
         return {"AP"} if same else set()
     if protocol == "full":
         return {"AP, no crop"}

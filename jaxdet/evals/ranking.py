@@ -8,13 +8,10 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from jaxdet.config import Config
-from jaxdet.data.images import ImageSet
-from jaxdet.evals.views import make_reader
+from jaxdet.data.loaders import Reader
 from jaxdet.models.detector import Variables
 from jaxdet.results import Predictions, Ranked
 from jaxdet.scoring.protocol import Protocol
-from jaxdet.workdir.identity import fingerprint_of
 
 # In the order in which they take their images, where a set is too small for all.
 _PERCENTILES = (0, 100, 50, 25, 75)
@@ -27,23 +24,23 @@ EvidenceStep = Callable[[Variables, np.ndarray], tuple[jax.Array, jax.Array]]
 
 
 def rank(
-    config: Config,
-    images: ImageSet,
+    read: Reader,
     predictions: Predictions,
     *,
+    centre: Protocol,
     step: EvidenceStep,
     variables: Variables,
-    weights: str,
+    fingerprint: str,
 ) -> Ranked:
     """Returns the picked images of a set, with pixels and activation maps of their centre crops.
 
     Args:
-      config: the run's.
-      images: the set.
+      read: the set.
       predictions: its scores.
+      centre: the crop whose evidence is shown.
       step: the compiled evidence.
       variables: of the detector.
-      weights: their digest.
+      fingerprint: of all these.
 
     Raises:
       BadImageError: for an unreadable image under `data.on_bad_image=stop`.
@@ -52,12 +49,12 @@ def rank(
         *pick(predictions.logit, predictions.label, which=0),
         *pick(predictions.logit, predictions.label, which=1),
     ]
-    crops = read_crops(config, images, predictions.id[[row for row, _ in picked]])
+    crops = read_crops(read, predictions.id[[row for row, _ in picked]], centre)
     # An image that was readable when it was scored and no longer is has nothing to show.
     shown = [(*one, c) for one, c in zip(picked, crops, strict=True) if c is not None]
     rows = np.array([row for row, _, _ in shown], np.int64)
     # Filled up with black, so that one compilation serves every set.
-    pixels = np.zeros((_MOST, config.eval_crop, config.eval_crop, 3), np.uint8)
+    pixels = np.zeros((_MOST, centre.crop, centre.crop, 3), np.uint8)
     for place, (_, _, crop) in enumerate(shown):
         pixels[place] = crop
     _, evidence = jax.device_get(step(variables, pixels))
@@ -68,14 +65,8 @@ def rank(
         role=np.array([role for _, role, _ in shown], str),
         image=pixels[: len(rows)],
         evidence=evidence[: len(rows)].astype(np.float32),
-        fingerprint=ranking_fingerprint(config, predictions, weights),
+        fingerprint=fingerprint,
     )
-
-
-def ranking_fingerprint(config: Config, predictions: Predictions, weights: str) -> str:
-    """Returns 16 hex digits over what a ranking follows from: scores, weights and crop."""
-    facts = f"ranking {predictions.fingerprint} {weights} {Protocol.of_run(config).centre}"
-    return fingerprint_of(facts)
 
 
 def pick(logit: np.ndarray, label: np.ndarray, *, which: int) -> list[tuple[int, str]]:
@@ -103,12 +94,11 @@ def pick(logit: np.ndarray, label: np.ndarray, *, which: int) -> list[tuple[int,
     return [(row, ", ".join(found)) for row, found in roles.items()]
 
 
-def read_crops(config: Config, images: ImageSet, ids: np.ndarray) -> list[np.ndarray | None]:
+def read_crops(read: Reader, ids: np.ndarray, centre: Protocol) -> list[np.ndarray | None]:
     """Reads the centre crop u8 [S, S, 3] in RGB of each image, resized before where that is scored.
 
     None where an image cannot be read.
     """
-    read, centre = make_reader(config, images), Protocol.of_run(config).centre
-    places = {name: place for place, name in enumerate(images.ids)}
+    places = {name: place for place, name in enumerate(read.images.ids)}
     pixels = [read(places[name]) for name in ids.tolist()]
     return [None if image is None else centre.reduce(image)[..., ::-1] for image in pixels]

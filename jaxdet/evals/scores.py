@@ -176,7 +176,10 @@ def _scores(
     counts = metrics.tally(label, logit)
     resampled = {"ap": metrics.ap_of, **_FIELDS, **measures} if drawn is None else drawn
     values = metrics.bootstrap(label, logit, resampled, draws=draws, seed=seed)
-    intervals = {name: metrics.interval(one) for name, one in values.items()}
+    # A measure that some draws do not define has none.
+    intervals = {
+        name: metrics.interval(one) for name, one in values.items() if not np.isnan(one).any()
+    }
     return Scores(
         ap=metrics.average_precision(label, logit),
         accuracy=metrics.accuracy(label, logit),

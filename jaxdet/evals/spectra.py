@@ -5,30 +5,36 @@ from typing import Any
 
 import numpy as np
 
-from jaxdet.config import Config
-from jaxdet.data.images import ImageSet
+from jaxdet.config import Runtime
+from jaxdet.data.loaders import Reader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.data.spectra import SpectrumLoader, Sums, choose_images, choose_side
-from jaxdet.evals.views import make_reader
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Spectrum
 from jaxdet.workdir import signals
-from jaxdet.workdir.identity import fingerprint_of
 from jaxdet.workdir.watchdog import waited
 
-_VERSION = 1  # raise it when the same images begin to give other spectra
+VERSION = 1  # raise it when the same images begin to give other spectra
 
 
-def average_spectrum(config: Config, images: ImageSet) -> Spectrum:
-    """Returns the mean magnitudes over up to `evaluation.spectrum_images` images of each label.
+def average_spectrum(
+    read: Reader, *, most: int, crop: int, runtime: Runtime, fingerprint: str
+) -> Spectrum:
+    """Returns the mean magnitudes over images of each label.
+
+    Args:
+      read: the set.
+      most: images of each label.
+      crop: side of the centre crop, pixels, at most.
+      runtime: workers.
+      fingerprint: of the images and these numbers.
 
     Raises:
       BadImageError: for an unreadable image under `data.on_bad_image=stop`.
     """
-    chosen = choose_images(images, most=config.evaluation.spectrum_images)
-    side = choose_side(images, chosen, crop=config.eval_crop)
-    read = make_reader(config, images)
-    total = _total(config, SpectrumLoader(read=read, chosen=chosen, side=side))
+    chosen = choose_images(read.images, most=most)
+    side = choose_side(read.images, chosen, crop=crop)
+    total = _total(SpectrumLoader(read=read, chosen=chosen, side=side), runtime)
     real, fake = total["count"].tolist()
     return Spectrum(
         real=_mean(total["magnitude"][0], real),
@@ -36,21 +42,13 @@ def average_spectrum(config: Config, images: ImageSet) -> Spectrum:
         n_real=real,
         n_fake=fake,
         n_small=int(total["small"][0]),
-        fingerprint=spectrum_fingerprint(config, images),
+        fingerprint=fingerprint,
     )
 
 
-def spectrum_fingerprint(config: Config, images: ImageSet) -> str:
-    """Returns 16 hex digits over the images and the settings that a spectrum follows from."""
-    settings = f"{config.evaluation.spectrum_images} {config.eval_crop}"
-    identity = images.identity(config.runtime.compare_images)
-    facts = f"spectrum {_VERSION} {identity} {settings}"
-    return fingerprint_of(facts)
-
-
-def _total(config: Config, loader: SpectrumLoader) -> Sums:
+def _total(loader: SpectrumLoader, runtime: Runtime) -> Sums:
     with (
-        open_batches(loader, start=0, stop=loader.steps, runtime=config.runtime) as opened,
+        open_batches(loader, start=0, stop=loader.steps, runtime=runtime) as opened,
         ProgressLine(
             f"spectrum {loader.read.images.name}", total=len(loader.chosen), unit="images"
         ) as progress,

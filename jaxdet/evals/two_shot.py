@@ -1,37 +1,49 @@
 """Thresholds from pairs of images of a test set; Wang et al., CVPR 2020, A.6."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 
-from jaxdet import config as schema
 from jaxdet import metrics
 from jaxdet.data import order
 from jaxdet.data.images import ImageSet
+from jaxdet.data.loaders import Reader
 from jaxdet.errors import RunFailedError
-from jaxdet.evals.views import make_reader
 from jaxdet.results import CropScores, Predictions, TwoShot
 from jaxdet.scoring.loader import PieceLoader
 from jaxdet.scoring.protocol import Protocol
 
 
-def draw_shots(predictions: Predictions, *, count: int, seed: int) -> np.ndarray:
-    """Samples images of each label, reals first; returns their rows, i64 [at most 2 * count]."""
-    drawn = []
-    for label in (0, 1):
-        rng = order.random_generator(seed, stream=order.TWO_SHOT, index=label)
-        drawn.append(rng.permutation(np.flatnonzero(predictions.label == label))[:count])
-    return np.concatenate(drawn)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shots:
+    """Describes the random crops of a few images of a set, undisturbed.
 
+    Attributes:
+      images: of each label, at most.
+      crops: of each image.
+      side: of a crop, pixels.
+      seed: of the choice of images and of the crops.
+    """
 
-def shot_loader(config: schema.Config, images: ImageSet) -> PieceLoader:
-    """Returns a loader of the random crops of an image, undisturbed."""
-    return PieceLoader(
-        read=make_reader(config, images),
-        protocol=Protocol(crop=config.eval_crop),
-        random_crops=config.evaluation.two_shot_crops,
-        seed=config.seed,
-    )
+    images: int
+    crops: int
+    side: int
+    seed: int
+
+    def draw(self, predictions: Predictions) -> np.ndarray:
+        """Samples images of each label, reals first; returns their rows, i64 [<= 2 * images]."""
+        drawn = []
+        for label in (0, 1):
+            rng = order.random_generator(self.seed, stream=order.TWO_SHOT, index=label)
+            rows = np.flatnonzero(predictions.label == label)
+            drawn.append(rng.permutation(rows)[: self.images])
+        return np.concatenate(drawn)
+
+    def loader(self, read: Reader) -> PieceLoader:
+        """Returns a loader of the crops of an image."""
+        protocol = Protocol(crop=self.side)
+        return PieceLoader(read=read, protocol=protocol, random_crops=self.crops, seed=self.seed)
 
 
 def to_crop_scores(

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 
 import jax
 
-from jaxdet import config as schema
+from jaxdet.config import Evaluation
 from jaxdet.data.disturb import Disturbance
-from jaxdet.data.images import ImageSet
-from jaxdet.data.loaders import EvalLoader, Reader, Share, evaluation_reader
-from jaxdet.models.architectures import architecture_of
+from jaxdet.data.loaders import EvalLoader, Reader, Share
 from jaxdet.scoring.loader import PieceLoader
 from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS, MAX_WHOLE_SIDE, TILE
 from jaxdet.scoring.protocol import Protocol
+from jaxdet.workdir.identity import identity_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,12 +20,12 @@ class View:
 
     Attributes:
       name: the protocol's, or that of the disturbance with its level ("jpeg-65").
-      protocol: one of `config.schema.PROTOCOLS`.
+      protocol: its crop is 0 where whole images are scored.
       disturb: None for images as they are.
     """
 
     name: str
-    protocol: str
+    protocol: Protocol
     disturb: Disturbance | None = None
 
     @property
@@ -42,20 +41,25 @@ class View:
     @property
     def is_one_crop(self) -> bool:
         """Returns whether the one piece of each image is a crop."""
-        return self.protocol in ("crop", "resize")
+        return self.protocol.parts == "crop"
+
+    @property
+    def identity(self) -> str:
+        """Returns 16 hex digits over all of the view that scores follow from."""
+        # The sizes up to which whole images are one piece.
+        whole = () if self.protocol.in_crops else (MAX_WHOLE_PIXELS, MAX_WHOLE_SIDE, TILE)
+        return identity_of(protocol=self.protocol, disturb=self.disturb, whole=whole)
 
 
-def headline(config: schema.Config) -> View:
+def headline(evaluation: Evaluation) -> View:
     """Returns the view of the first protocol, on images as they are."""
-    first = config.evaluation.protocols[0]
-    return View(name=first, protocol=first)
+    return _plain(evaluation.protocols[0], evaluation)
 
 
-def further_views(config: schema.Config) -> Iterator[View]:
+def further_views(evaluation: Evaluation, *, seed: int) -> Iterator[View]:
     """Yields the views of the other protocols, then those of the disturbances."""
-    evaluation = config.evaluation
-    first, *others = evaluation.protocols
-    yield from (View(name=protocol, protocol=protocol) for protocol in others)
+    first, *others = (_plain(name, evaluation) for name in evaluation.protocols)
+    yield from others
     levels = {
         "blur": evaluation.blur_sigmas,
         "jpeg": evaluation.jpeg_qualities,
@@ -64,47 +68,31 @@ def further_views(config: schema.Config) -> Iterator[View]:
     }
     for kind, given in levels.items():
         for level in given:
-            disturb = Disturbance(kind=kind, level=float(level), seed=config.seed)
-            yield View(name=f"{kind}-{level:g}", protocol=first, disturb=disturb)
+            disturb = Disturbance(
+                kind=kind, level=float(level), seed=seed if kind == "noise" else 0
+            )
+            yield dataclasses.replace(first, name=f"{kind}-{level:g}", disturb=disturb)
 
 
-def make_reader(config: schema.Config, images: ImageSet) -> Reader:
-    """Returns a reader of the images with the policy for unreadable ones."""
-    return evaluation_reader(config.data, images)
+def _plain(name: str, evaluation: Evaluation) -> View:
+    protocol = Protocol.named(name, evaluation)
+    # The crop of whole images is that whose evidence is shown: no score follows from it.
+    scored = protocol if protocol.in_crops else dataclasses.replace(protocol, crop=0)
+    return View(name=name, protocol=scored)
 
 
-def crop_loader(config: schema.Config, images: ImageSet, view: View) -> EvalLoader:
+def crop_loader(read: Reader, view: View, *, batch_size: int) -> EvalLoader:
     """Returns a loader of the batches of a view with one crop of each image."""
     return EvalLoader(
-        read=make_reader(config, images),
-        crop=config.eval_crop,
-        batch_size=config.eval_batch_size,
-        resize=config.evaluation.resize if view.protocol == "resize" else 0,
+        read=read,
+        crop=view.protocol.crop,
+        batch_size=batch_size,
+        resize=view.protocol.resize,
         disturb=view.disturb,
         share=Share(host=jax.process_index(), hosts=jax.process_count()),
     )
 
 
-def piece_loader(config: schema.Config, images: ImageSet, view: View) -> PieceLoader:
+def piece_loader(read: Reader, view: View, *, smallest: int) -> PieceLoader:
     """Returns a loader of the pieces of each image of a view."""
-    return PieceLoader(
-        read=make_reader(config, images),
-        protocol=Protocol(view.protocol, config.eval_crop),
-        disturb=view.disturb,
-        smallest=architecture_of(config.model.name).smallest,
-    )
-
-
-def describe(config: schema.Config, view: View) -> str:
-    """Returns everything of a view that scores follow from, for their fingerprint."""
-    of_protocol = {
-        "crop": f"{config.eval_crop}",
-        "resize": f"{config.evaluation.resize} {config.eval_crop}",
-        "full": f"{MAX_WHOLE_PIXELS} {MAX_WHOLE_SIDE} {TILE}",
-        "five_crops": f"{config.eval_crop}",
-    }
-    facts = f"{view.protocol} {of_protocol[view.protocol]}"
-    if view.disturb is None:
-        return facts
-    seed = f" seed {view.disturb.seed}" if view.kind == "noise" else ""
-    return f"{facts} {view.kind} {view.disturb.level!r}{seed}"
+    return PieceLoader(read=read, protocol=view.protocol, disturb=view.disturb, smallest=smallest)

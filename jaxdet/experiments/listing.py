@@ -23,12 +23,15 @@ def listing(table: Table, workdir: Path, images_per_second: float | None) -> str
     """
     cells = [
         (
-            str(number), row.name, str(row.config.seed),
+            str(number),
+            row.name,
+            str(row.config.seed),
             state_of(row, workdir),
-            _hours(row, images_per_second), "".join(row.published[:1]),
+            _hours(row, images_per_second),
+            "".join(row.published[:1]),
         )
         for number, row in enumerate(table.rows, start=1)
-    ]  # fmt: skip
+    ]
     lines = [table.title, f"source: {table.source}", *_notes(table), ""]
     widths = [max(map(len, column)) for column in zip(_HEAD, *cells, strict=True)]
     lines.append(_line(_HEAD, widths))

@@ -1,11 +1,12 @@
 """Runs the rows of a table one after the other, and reports on those that are finished."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
 
-from jaxdet.data.missing import check_present, find_missing
+from jaxdet.data.missing import Missing, find_missing, refuse_missing
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.experiments import beside
 from jaxdet.experiments.figures import drawings_of
@@ -46,10 +47,17 @@ def run_rows(
 
 def _see_that_one_can_start(rows: Sequence[Row], workdir: Path) -> None:
     """Raises UserError that names once what all rows lack, where none has what it begins with."""
-    configs = [row.config for row in rows]
-    begun = any(RunFolder(workdir / row.name).config.exists() for row in rows)
-    if not begun and all(any(find_missing(config)) for config in configs):
-        check_present(configs)
+    if not any(RunFolder(workdir / row.name).config.exists() for row in rows):
+        missing = [_missing(row) for row in rows]
+        if all(missing):
+            refuse_missing(itertools.chain(*missing))
+
+
+def _missing(row: Row) -> list[Missing]:
+    config = row.config
+    return list(
+        find_missing(config.data, config.evaluation, task=config.task, init=config.model.init)
+    )
 
 
 def _failures(

@@ -17,13 +17,13 @@ def state_of(row: Row, workdir: Path) -> str:
     try:
         if not folder.config.exists():
             return "not begun"
-        return _state(row.config, folder)
+        return _state(row, folder)
     except (UserError, OSError):
         return "cannot be read"
 
 
-def _state(config: schema.Config, folder: RunFolder) -> str:
-    if schema.differences(schema.read_config(folder.config), config):
+def _state(row: Row, folder: RunFolder) -> str:
+    if schema.differences(schema.read_config(folder.config), row.config):
         return "of another config"
     if folder.results.exists() and read_results(folder.results).status == "finished":
         return FINISHED
@@ -31,8 +31,9 @@ def _state(config: schema.Config, folder: RunFolder) -> str:
     return f"begun at step {max(steps)}" if steps else "begun"
 
 
-def least_epochs(config: schema.Config) -> int:
+def least_epochs(row: Row) -> int:
     """Returns the epochs of a run whose accuracy is best in the first one: no run has fewer."""
+    config = row.config
     state, epochs = schedule.first_state(config), 0
     while not schedule.is_over(config, state, epochs_done=epochs):
         state, epochs = schedule.next_state(config, state, 0.5), epochs + 1
@@ -43,4 +44,4 @@ def least_hours(row: Row, images_per_second: float) -> float | None:
     """Returns the hours of the least epochs' training at a speed; None if images are unknown."""
     if row.images is None:
         return None
-    return row.images * least_epochs(row.config) / images_per_second / 3600
+    return row.images * least_epochs(row) / images_per_second / 3600

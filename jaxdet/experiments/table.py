@@ -74,6 +74,27 @@ class Table:
     figures: tuple[PaperFigure, ...] = ()
     tiny: bool = False
 
+    @classmethod
+    def of_file(
+        cls, about: str | None, *, rows: Sequence[Row], figures: Sequence[PaperFigure] = ()
+    ) -> "Table":
+        """Returns a table whose title and source stand in the docstring of its file.
+
+        Args:
+          about: the docstring: the title is its first line, the source follows "Source:" and goes
+            up to "Expected:".
+          rows: of the table.
+          figures: what the paper draws of them.
+        """
+        title, _, rest = (about or "").partition("\n")
+        source = rest.partition("Source:")[2].partition("Expected:")[0]
+        return cls(
+            title=title,
+            source=" ".join(source.split()),
+            rows=tuple(rows),
+            figures=tuple(figures),
+        )
+
     def __post_init__(self) -> None:
         """Raises ValueError without rows, and for names that are no folder's, twice or unknown."""
         names = [row.name for row in self.rows]

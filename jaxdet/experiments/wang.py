@@ -4,34 +4,38 @@ Sections 4.1, B.2 and B.3 of the paper, and CNNDetection at ea0b562, which has t
 own detectors but not of those it compares with.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from jaxdet.config import Augment, Config, Data, Evaluation, Model, Optim, Plateau, Validation
-from jaxdet.evals.published import RESIZED
 from jaxdet.experiments.table import PaperFigure, Row, make_row
 
 # Real and fake images of one training class; there are 20.
 CLASS_IMAGES, CLASSES = 36_006, 20
 # B.2: epochs without improvement that end a phase, by the share of the training images in percent.
 _PATIENCE = {10: 50, 20: 25, 40: 13, 80: 7, 100: 5}
+# Rows of all classes: what table 2 calls them, the chances of blur and of JPEG.
+_COINS: Mapping[str, tuple[str, float, float]] = MappingProxyType(
+    {
+        "20cls_noaug": ("No aug", 0.0, 0.0),
+        "20cls_blur": ("Blur only", 0.5, 0.0),
+        "20cls_jpeg": ("JPEG only", 0.0, 0.5),
+        "20cls_blur_jpeg_0.5": ("Blur+JPEG (0.5)", 0.5, 0.5),
+        "20cls_blur_jpeg_0.1": ("Blur+JPEG (0.1)", 0.1, 0.1),
+    }
+)
 
 # Figures 2 to 4, of the rows of table 2.
 FIGURES = (
     PaperFigure(
         name="wang_figure2",
         title="Wang et al., figure 2: augmentations",
-        panels=(
-            (
-                "20 classes",
-                ("20cls_noaug", "20cls_blur", "20cls_jpeg", "20cls_blur_jpeg_0.5",
-                 "20cls_blur_jpeg_0.1"),
-            ),
-        ),
+        panels=(("20 classes", tuple(_COINS)),),
     ),
     PaperFigure(
         name="wang_figure3",
         title="Wang et al., figure 3: numbers of classes",
-        panels=(
-            ("Blur+JPEG (0.5)", tuple(f"{n}cls_blur_jpeg_0.5" for n in (2, 4, 8, 16, 20))),
-        ),
+        panels=(("Blur+JPEG (0.5)", tuple(f"{n}cls_blur_jpeg_0.5" for n in (2, 4, 8, 16, 20))),),
     ),
     PaperFigure(
         name="wang_figure4",
@@ -39,12 +43,18 @@ FIGURES = (
         panels=(
             (
                 "Detectors",
-                ("zhang_cyc_im", "zhang_cyc_spec", "zhang_auto_im", "zhang_auto_spec",
-                 "20cls_blur_jpeg_0.5", "20cls_blur_jpeg_0.1"),
+                (
+                    "zhang_cyc_im",
+                    "zhang_cyc_spec",
+                    "zhang_auto_im",
+                    "zhang_auto_spec",
+                    "20cls_blur_jpeg_0.5",
+                    "20cls_blur_jpeg_0.1",
+                ),
             ),
         ),
     ),
-)  # fmt: skip
+)
 
 _END = """the paper ends the training at a rate of 1e-6, its code below that: the code, which gave
 the released weights, is followed"""
@@ -90,22 +100,18 @@ def train(
 
 def augmentations() -> tuple[Row, ...]:
     """Returns rows of table 2: 20 classes without, with blur, with JPEG, with both by two coins."""
-    coins = (
-        ("20cls_noaug", "No aug", 0.0, 0.0),
-        ("20cls_blur", "Blur only", 0.5, 0.0),
-        ("20cls_jpeg", "JPEG only", 0.0, 0.5),
-        ("20cls_blur_jpeg_0.5", "Blur+JPEG (0.5)", 0.5, 0.5),
-        ("20cls_blur_jpeg_0.1", "Blur+JPEG (0.1)", 0.1, 0.1),
-    )
-    return tuple(
-        make_row(
-            name,
-            train(blur=blur, jpeg=jpeg),
-            published=[_table2(setting)],
-            images=CLASSES * CLASS_IMAGES,
-            unverified=_ALL_ROWS,
-        )
-        for name, setting, blur, jpeg in coins
+    return tuple(map(augmented, _COINS))
+
+
+def augmented(name: str) -> Row:
+    """Returns the row of `augmentations` that has this name."""
+    setting, blur, jpeg = _COINS[name]
+    return make_row(
+        name,
+        train(blur=blur, jpeg=jpeg),
+        published=[_table2(setting)],
+        images=CLASSES * CLASS_IMAGES,
+        unverified=_ALL_ROWS,
     )
 
 
@@ -258,7 +264,10 @@ def protocols() -> tuple[Row, ...]:
         ("table3", setting),
         *(("table5", f"{setting} / {how}") for how in ("Uncalibrated", "Oracle", "Two-shot")),
         ("table6", setting),
-        *(("appendixA.7", f"{setting} / {how}") for how in ("no resize, center crop 224", RESIZED)),
+        *(
+            ("appendixA.7", f"{setting} / {resized}, center crop 224")
+            for resized in ("no resize", "resize 256")
+        ),
     )
     return (
         make_row(

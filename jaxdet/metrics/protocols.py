@@ -33,8 +33,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
 # Names of ForenSynths' folders.
 _ELEVEN = ("progan", "stylegan", "biggan", "cyclegan", "stargan", "gaugan", "crn", "imle",
            "seeingdark", "san", "deepfake")  # fmt: skip
-_EIGHT = ("progan", "stylegan", "stylegan2", "biggan", "cyclegan", "stargan", "gaugan",
-          "deepfake")  # fmt: skip
+_EIGHT = ("progan", "stylegan", "stylegan2", "biggan", "cyclegan", "stargan", "gaugan", "deepfake")
 PROTOCOLS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "eleven": _ELEVEN,  # Wang et al., CVPR 2020, table 2; Frank and Holz, 2020

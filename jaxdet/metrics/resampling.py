@@ -25,7 +25,7 @@ def bootstrap(
 ) -> dict[str, np.ndarray]:
     """Returns each measure in each draw, f64 [draws]; {} for one class or without draws.
 
-    All measures are taken of the same draws.
+    All measures are taken of the same draws; NaN where a draw does not define one.
 
     Args:
       label: [N], 0 or 1.
@@ -40,10 +40,11 @@ def bootstrap(
     label, score = checked(label, score)
     if draws == 0 or label.all() or not label.any():
         return {}
-    chunks = [
-        {name: measure(counts) for name, measure in measures.items()}
-        for (counts,) in _resampled(label, [score], draws=draws, seed=seed)
-    ]
+    with np.errstate(invalid="ignore", divide="ignore"):  # 0 of 0 images in a draw
+        chunks = [
+            {name: measure(counts) for name, measure in measures.items()}
+            for (counts,) in _resampled(label, [score], draws=draws, seed=seed)
+        ]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in measures}
 
 

@@ -81,13 +81,22 @@ def _at(measure: Callable[..., np.ndarray], name: str) -> Calibrated:
     return of
 
 
-_ORACLE = ("Oracle", "the best accuracy of any threshold, and that threshold, chosen with the "
-           "labels of these very images: an upper bound, not a result")  # fmt: skip
-_AT_FPR = ("TPR at FPR", "share of fakes found while at most 1 or 5 % of this set's own reals are "
-           "called fake; of too few reals none may be")  # fmt: skip
-_VALIDATION = ("Validation threshold", "the logit above which 1 or 5 % of the validation reals "
-               "lie. At it, the share of this set's reals that is called fake (FPR) and of its "
-               "fakes (TPR): what a user would meet")  # fmt: skip
+_ORACLE = (
+    "Oracle",
+    "the best accuracy of any threshold, and that threshold, chosen with the "
+    "labels of these very images: an upper bound, not a result",
+)
+_AT_FPR = (
+    "TPR at FPR",
+    "share of fakes found while at most 1 or 5 % of this set's own reals are "
+    "called fake; of too few reals none may be",
+)
+_VALIDATION = (
+    "Validation threshold",
+    "the logit above which 1 or 5 % of the validation reals "
+    "lie. At it, the share of this set's reals that is called fake (FPR) and of its "
+    "fakes (TPR): what a user would meet",
+)
 _SCALED = ("Scaled", "with logits divided by the temperature that fits validation")
 
 
@@ -96,12 +105,15 @@ def _at_validation(percent: int) -> tuple[MeasureColumn, ...]:
     group = f"At the validation threshold for {percent} % FPR"
     return tuple(
         MeasureColumn(
-            name=f"{kind.lower()}_val_{name}", group=group, title=kind,
+            name=f"{kind.lower()}_val_{name}",
+            group=group,
+            title=kind,
             flat=f"{kind} at the validation threshold for {percent} % FPR",
-            definition=_VALIDATION, of=_at(measure, name),
+            definition=_VALIDATION,
+            of=_at(measure, name),
         )
         for kind, measure in (("FPR", fpr_at), ("TPR", tpr_at))
-    )  # fmt: skip
+    )
 
 
 def _at_own_fpr(percent: int) -> MeasureColumn:

@@ -7,6 +7,8 @@ copy in GRIP's comparison.
 import flax.linen as nn
 import jax
 
+from jaxdet.models import pixels
+from jaxdet.models.architectures import Architecture
 from jaxdet.models.pooling import max_pool
 
 # Channels over the first one's; each stage is a 3x3 and a 5x5 convolution, then a pool.
@@ -40,3 +42,10 @@ class CooccurrenceCNN(nn.Module):
         x = x.reshape(x.shape[0], -1)
         x = nn.relu(nn.Dense(8 * self.width, kernel_init=_init, name="fc1")(x))
         return nn.Dense(1, name="fc2")(x)[:, 0]
+
+
+COOCCURRENCE = Architecture(
+    build=lambda model: CooccurrenceCNN(width=model.width),
+    pixels=pixels.pairs_of_levels,
+    smallest=2,
+)

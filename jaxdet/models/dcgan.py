@@ -6,6 +6,8 @@ Radford et al., ICLR 2016; Xuan et al., "On the generalization of GAN image fore
 import flax.linen as nn
 import jax
 
+from jaxdet.models import pixels
+from jaxdet.models.architectures import Architecture, norm_options
 from jaxdet.models.evidence import last_map
 from jaxdet.models.norm import BatchNorm
 
@@ -41,3 +43,13 @@ class Discriminator(nn.Module):
             x = nn.leaky_relu(x, _SLOPE)
         x = last_map(self, x).reshape(x.shape[0], -1)
         return nn.Dense(1, kernel_init=_init, name="fc")(x)[:, 0]
+
+
+DCGAN = Architecture(
+    build=lambda model: Discriminator(**norm_options(model)),
+    pixels=pixels.symmetric,
+    fixed_size=True,
+    smallest=16,
+    multiple=16,
+    located=True,
+)

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxdet.config import Model
-from jaxdet.models.architectures import Architecture, architecture_of, rematerialised
+from jaxdet.errors import UserError
+from jaxdet.models.architectures import Architecture, architecture_of
 from jaxdet.models.evidence import evidence
 from jaxdet.models.forensic_transfer import Transferred
 
@@ -121,7 +122,10 @@ class Detector:
         Raises:
           UserError: where its network has no residual blocks.
         """
-        return dataclasses.replace(self, network=rematerialised(self.network))
+        if not hasattr(self.network, "rematerialised"):
+            name = type(self.network).__name__
+            raise UserError(f"rematerialise: the network {name} has no residual blocks")
+        return dataclasses.replace(self, network=self.network.rematerialised())
 
     def _prepare(self, variables: Variables, image: jax.Array) -> tuple[Variables, jax.Array]:
         """Returns variables and pixels in the dtype that the network computes in."""

@@ -108,9 +108,12 @@ _fold.defvjp(_forward, _backward)
 def _pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Returns float [B, H, W, Ci] convolved by [Ci, Co], in the dtype of `x`."""
     return lax.conv_general_dilated(
-        x, kernel[None, None].astype(x.dtype), (1, 1), "VALID",
+        x,
+        kernel[None, None].astype(x.dtype),
+        (1, 1),
+        "VALID",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )  # fmt: skip
+    )
 
 
 def _products(left: jax.Array, right: jax.Array) -> jax.Array:

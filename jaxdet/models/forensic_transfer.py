@@ -12,6 +12,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxdet.models import pixels
+from jaxdet.models.architectures import Architecture
+
 # Channels over the first one's, and the strides, of the encoder; the decoder goes back.
 _ENCODER = ((1, 1), (2, 2), (4, 2), (8, 2), (16, 2))
 _init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
@@ -80,3 +83,12 @@ class ForensicTransfer(nn.Module):
 
     def _conv(self, factor: int, stride: int) -> nn.Conv:
         return nn.Conv(self.width * factor, (3, 3), strides=stride, padding=1, kernel_init=_init)
+
+
+FORENSIC_TRANSFER = Architecture(
+    build=lambda model: ForensicTransfer(width=model.width),
+    pixels=pixels.third_order,
+    smallest=16,
+    multiple=16,
+    objective="forensic_transfer",
+)

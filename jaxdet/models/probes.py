@@ -3,10 +3,14 @@
 Each is a tower, `see`, and a head, `score`, which can also be used by itself.
 """
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 
-from jaxdet.models.towers import Tower
+from jaxdet.models import pixels
+from jaxdet.models.architectures import Architecture
+from jaxdet.models.towers import Tower, read_tower
 from jaxdet.models.vit import ViT
 
 # Between them lie RINE's ReLUs and dropouts.
@@ -119,3 +123,18 @@ class Rine(nn.Module):
 
     def _layer(self, name: str, x: jax.Array, *, train: bool) -> jax.Array:
         return self.drop(nn.relu(getattr(self, name)(x)), deterministic=not train)
+
+
+_probe = partial(
+    Architecture,
+    pixels=pixels.levels,
+    fixed_size=True,
+    side=lambda model: read_tower(model.tower).size,
+)
+
+LINEAR_PROBE = _probe(
+    build=lambda model: LinearProbe(read_tower(model.tower), model.head_deviation)
+)
+RINE = _probe(
+    build=lambda model: Rine(read_tower(model.tower), model.width, model.projection_layers)
+)

@@ -12,6 +12,9 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from jaxdet.config import Model
+from jaxdet.models import pixels
+from jaxdet.models.architectures import Architecture, norm_options
 from jaxdet.models.conv import Kernel, conv, flax_conv
 from jaxdet.models.evidence import last_map
 from jaxdet.models.extent import halve, keep_inside, mean_inside
@@ -186,6 +189,11 @@ class ResNet(nn.Module):
         head_init = nn.initializers.normal(self.head_deviation)
         return nn.Dense(1, kernel_init=head_init, name="fc")(x)[:, 0]
 
+    @nn.nowrap
+    def rematerialised(self) -> "ResNet":
+        """Returns the same network, but one that computes the maps of its blocks twice."""
+        return self.clone(rematerialise=True)
+
     def _is_folded(self) -> bool:
         if self.folded is None:
             return self.norm_groups == 1 and not is_cpu()
@@ -202,3 +210,31 @@ resnet34 = partial(ResNet, block=BasicBlock, stages=(3, 4, 6, 3))
 resnet50 = partial(ResNet, block=Bottleneck, stages=(3, 4, 6, 3))
 # Tan et al., CVPR 2024 (NPR, networks/resnet.py): two stages of ResNet-50 behind a 3x3 kernel.
 npr_resnet = partial(ResNet, block=Bottleneck, stages=(3, 4), stem_size=3)
+
+
+def _build(network: Callable[..., ResNet], **changes: Any) -> Callable[[Model], ResNet]:
+    return lambda model: network(
+        **norm_options(model),
+        zero_init_residual=model.zero_init_residual,
+        head_deviation=model.head_deviation,
+        **changes,
+    )
+
+
+_architecture = partial(Architecture, any_size=True, located=True)
+
+RESNET18 = _architecture(build=_build(resnet18))
+RESNET34 = _architecture(build=_build(resnet34))
+RESNET50 = _architecture(build=_build(resnet50))
+# Zhang et al., WIFS 2019
+IMAGE_RESNET34 = _architecture(
+    build=_build(resnet34), pixels=pixels.symmetric_bgr, backbone="resnet34"
+)
+SPECTRUM_RESNET34 = Architecture(
+    build=_build(resnet34), pixels=pixels.spectrum_bgr, backbone="resnet34"
+)
+NPR = _architecture(
+    build=_build(npr_resnet), pixels=pixels.npr, smallest=2, extent=lambda size: size // 2 * 2
+)
+# Gragnaniello et al., ICME 2021
+RESNET50_NODOWN = _architecture(build=_build(resnet50, downsample_early=False), backbone="resnet50")

@@ -11,6 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxdet.config import Model
+from jaxdet.models.architectures import Architecture, norm_options
 from jaxdet.models.evidence import last_map
 from jaxdet.models.extent import keep_inside
 from jaxdet.models.norm import BatchNorm
@@ -75,9 +77,12 @@ class VGG(nn.Module):
                 number += 1
                 continue
             x = nn.Conv(
-                self.width * factor, (3, 3), padding=1, kernel_init=_conv_init,
+                self.width * factor,
+                (3, 3),
+                padding=1,
+                kernel_init=_conv_init,
                 name=f"features_{number}",
-            )(x)  # fmt: skip
+            )(x)
             if self.batch_norm:
                 norm = BatchNorm(self.unbiased, self.norm_groups, name=f"features_{number + 1}")
                 x = norm(x, train=train)
@@ -119,5 +124,13 @@ def _windows(size: jax.Array, length: int, side: int) -> jax.Array:
     return inside / inside.sum(-1, keepdims=True)
 
 
-vgg11 = partial(VGG, batch_norm=False)
-vgg11_bn = partial(VGG, batch_norm=True)
+def _vgg(*, batch_norm: bool) -> Architecture:
+    def build(model: Model) -> VGG:
+        options = norm_options(model)
+        return VGG(batch_norm=batch_norm, head_deviation=model.head_deviation, **options)
+
+    return Architecture(build=build, any_size=True, smallest=32, located=True)
+
+
+VGG11 = _vgg(batch_norm=False)
+VGG11_BN = _vgg(batch_norm=True)

@@ -96,9 +96,12 @@ class LoadedDetector:
             )
         if protocol.in_crops:
             check_sides(
-                self.model, trained=self.protocol.crop, scored=protocol.crop, whole=False,
+                self.model,
+                trained=self.protocol.crop,
+                scored=protocol.crop,
+                whole=False,
                 options=("augment.crop", "--crop"),
-            )  # fmt: skip
+            )
         return protocol
 
     def judge(

@@ -26,17 +26,24 @@ def get_parser() -> argparse.ArgumentParser:
         "validation images where the weights are a finished run's, not for your images.",
     )
     parser.add_argument(
-        "path", nargs="+", type=Path, metavar="PATH",
+        "path",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
         help="image or folder; with --column, Parquet file or folder of them",
-    )  # fmt: skip
-    _add_scoring(parser)
+    )
+    _add_weights(parser)
+    _add_protocol(parser)
+    _add_verdict(parser)
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows as JSON")
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write the rows as CSV")
-    _add_mass(parser.add_argument_group("masses of images"))
+    masses = parser.add_argument_group("masses of images")
+    _add_mass(masses)
+    _add_engine(masses)
     return parser
 
 
-def _add_scoring(parser: argparse.ArgumentParser) -> None:
+def _add_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         required=True,
@@ -45,40 +52,40 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
         help="run folder, converted folder, .pth or .safetensors file",
     )
     parser.add_argument(
-        "--checkpoint", choices=CHECKPOINTS,
+        "--checkpoint",
+        choices=CHECKPOINTS,
         help="checkpoint of a run (default: the one it was measured with)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--arch", metavar="NAME",
+        "--arch",
+        metavar="NAME",
         help="architecture of a file whose keys fit several: "
         + ", ".join(ARCHITECTURES)
         + "; package.module:NAME of one's own: of a run that was trained with it",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--state-dict", metavar="NAME", help="which state dict of a file that holds several"
     )
     parser.add_argument(
         "--activation", choices=ACTIVATIONS, help="of a vision tower whose file does not say it"
     )
+
+
+def _add_protocol(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--crop", type=_crop, metavar="224|none|tiles",
+        "--crop",
+        type=_crop,
+        metavar="224|none|tiles",
         help="side of the centre crop; none: whole images; tiles: the mean over tiles by area "
         "(where left out: as the detector was measured, 224 for a file of weights)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--resize", type=whole_number(SIDE), metavar="N",
+        "--resize",
+        type=whole_number(SIDE),
+        metavar="N",
         help="shorter side of the image before the crop, pixels (where left out with --crop: no "
         "resizing)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--threshold", type=_threshold, default=0.5, metavar="fpr_1|fpr_5|P",
-        help="probability above which an image is called fake (default 0.5); fpr_1, fpr_5: where "
-        "at most 1 or 5 %% of the run's real validation images are called fake",
-    )  # fmt: skip
-    parser.add_argument(
-        "--raw", action="store_true",
-        help="leave probabilities as the network gives them, uncalibrated",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--max-pixels",
         type=whole_number(AREA),
@@ -95,36 +102,67 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_verdict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threshold",
+        type=_threshold,
+        default=0.5,
+        metavar="fpr_1|fpr_5|P",
+        help="probability above which an image is called fake (default 0.5); fpr_1, fpr_5: where "
+        "at most 1 or 5 %% of the run's real validation images are called fake",
+    )
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="leave probabilities as the network gives them, uncalibrated",
+    )
+
+
 def _add_mass(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--out", type=Path, metavar="DIR",
+        "--out",
+        type=Path,
+        metavar="DIR",
         help="write Parquet files there instead, and go on where an earlier start ended",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--shard", metavar="i/N",
+        "--shard",
+        metavar="i/N",
         help="score one of N shards of the inputs, i from 0; auto: this task of a SLURM array",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--part-rows", type=whole_number("[1, 1e7]"), metavar="N",
+        "--part-rows",
+        type=whole_number("[1, 1e7]"),
+        metavar="N",
         help=f"rows of a part, which a killed job loses at most (default {PART_ROWS})",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--column", metavar="NAME",
+        "--column",
+        metavar="NAME",
         help="column of a Parquet source: bytes of images, paths, or structs of bytes and path",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--compare", choices=COMPARE, default=COMPARE[0],
+        "--compare",
+        choices=COMPARE,
+        default=COMPARE[0],
         help="how a later start knows the images again: times, by names, sizes and times of change "
         "(default); bytes, by SHA-256 of all files, for data that is copied anew for each start",
-    )  # fmt: skip
+    )
+
+
+def _add_engine(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--engine", choices=("plain", "ray"), default="plain",
+        "--engine",
+        choices=("plain", "ray"),
+        default="plain",
         help="ray: on a Ray cluster (that of RAY_ADDRESS, or this machine), with the extra `ray`",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--actors", type=whole_number("[1, 1e5]"), metavar="N",
+        "--actors",
+        type=whole_number("[1, 1e5]"),
+        metavar="N",
         help="processes that hold the model under Ray (default: one a GPU, or one a machine)",
-    )  # fmt: skip
+    )
 
 
 def _crop(text: str) -> Crop:

@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdet.errors import RunFailedError, UserError, first_line, keeping_handlers
+from jaxdet.errors import RunFailedError, UserError, first_line
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Chunk, Inputs
 from jaxdet.predict.parts import Stamp, check_stamp, read_columns, read_part
@@ -27,6 +27,7 @@ from jaxdet.progress import say
 from jaxdet.scoring.protocol import Protocol
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.lock import claimed
+from jaxdet.workdir.signals import keeping_handlers
 
 # Scoring one's images is nobody else's business; who wants to be counted can say so.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

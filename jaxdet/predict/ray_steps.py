@@ -14,6 +14,7 @@ import ray
 from ray.data import Datasink
 
 from jaxdet.config import Model
+from jaxdet.config.dotted import trust
 from jaxdet.data.regular import reason
 from jaxdet.models.detector import Variables
 from jaxdet.predict.detector import LoadedDetector
@@ -73,6 +74,8 @@ class RayScorer:
 
     def __init__(self, model: Model, variables: list[Any], stamp: Stamp):
         """Takes the network, a reference to its variables (in a list: Ray looks into none)."""
+        # The driver has looked it up already; an actor is another process.
+        trust(model.name)
         fetched: Variables = ray.get(variables[0])
         self._detector, self._stamp = LoadedDetector(model, fetched), stamp
 

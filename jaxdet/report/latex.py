@@ -99,11 +99,12 @@ def _differences(runs: Sequence[Run], comparison: Comparison) -> str:
     lines = {**comparison.differences, MEAN_OF_BOTH: comparison.means}
     body = [[escaped(name), *map(_difference_cell, line)] for name, line in lines.items()]
     return table(
-        ["set", *(escaped(run.label) for run in runs[1:])], [*body[:-1], [RULE], body[-1]],
+        ["set", *(escaped(run.label) for run in runs[1:])],
+        [*body[:-1], [RULE], body[-1]],
         caption=f"Difference in AP from {runs[0].label}, points; bold: the 95 % interval, that "
         "of a paired bootstrap over the images, leaves out 0.",
         label="differences",
-    )  # fmt: skip
+    )
 
 
 def _difference_cell(one: Difference | None) -> str:
@@ -127,11 +128,12 @@ def _repeated(group: Repeated) -> str:
         *map(escaped, map(rows.spread, (group.mean_ap, group.mean_accuracy))),
     ]
     return table(
-        ["set", "AP", "accuracy"], [*body, [RULE], means],
+        ["set", "AP", "accuracy"],
+        [*body, [RULE], means],
         caption=f"{', '.join(group.labels)}: mean and standard deviation over "
         f"{len(group.labels)} runs of one config (seeds {', '.join(group.seeds)}), percent.",
         label=_label(f"repeats of {group.labels[0]}"),
-    )  # fmt: skip
+    )
 
 
 def _run_table(run: Run) -> str:
@@ -143,9 +145,11 @@ def _run_table(run: Run) -> str:
     mean = _cells(rows.mean_line(run.results), head, mean_difference(run.results), indent=False)
     papers = [[escaped(cell) for cell in line] for line in tables.protocol_lines(run.results)]
     return table(
-        [escaped(name) for name in head], [*body, [RULE], mean, *papers],
-        caption=_caption(run), label=_label(run.label),
-    )  # fmt: skip
+        [escaped(name) for name in head],
+        [*body, [RULE], mean, *papers],
+        caption=_caption(run),
+        label=_label(run.label),
+    )
 
 
 def _cells(line: list[str], head: list[str], points: float | None, *, indent: bool) -> list[str]:

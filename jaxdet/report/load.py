@@ -187,7 +187,7 @@ def _title(run: Begun) -> str:
 
 
 def _optional(path: Path) -> dict[str, Any]:
-    """Reads a JSON object that an older or evaluated-only run may lack; damage is an error."""
+    """Reads a JSON object that may be missing; damage is an error."""
     if not path.exists():
         return {}
     value = read_json(path)

@@ -40,14 +40,14 @@ _PROBABILITIES = ("ECE", "Brier")
 
 
 def columns(results: Results) -> list[Column]:
-    """Returns the columns that the run has numbers for; none in results older than the measures."""
+    """Returns the columns that the run has numbers for; none where no set was measured."""
     measured = {name for one in results.sets.values() for name in one.measures}
     measured |= {TWO_SHOT for one in results.sets.values() if one.two_shot is not None}
     return [c for c in _COLUMNS if c.name in measured or (measured and c.name in FIELDS)]
 
 
 def definitions(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """Gives (term, meaning) of the columns that any of the runs has."""
+    """Returns (term, meaning) of the columns that any of the runs has."""
     shown = {column.name for run in runs for column in columns(run.results)}
     terms: dict[tuple[str, str], None] = {}
     for column in _COLUMNS:

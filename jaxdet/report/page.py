@@ -62,7 +62,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "level_name": conditions.level_name,
         "mean_of": conditions.mean_of,
     }
-)  # fmt: skip
+)
 
 
 def page_html(contents: Contents, figures: Sequence[Drawing] = ()) -> str:

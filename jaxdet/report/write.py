@@ -13,6 +13,7 @@ from jaxdet.report.figures.sheets import sheets
 from jaxdet.report.figures.style import Drawing, to_files
 from jaxdet.report.load import OUTDATED, file_of
 from jaxdet.report.page import MARK, page_html
+from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import read_json, read_text, within, write_bytes, write_json
 
 # In a report's folder: the names of the files in it that are the report's.
@@ -37,6 +38,7 @@ def write_report(
     Raises:
       UserError: where a run cannot be read or `out` cannot be written.
     """
+    clear_leftovers(out, below=within(out, LIST).exists())
     written = _written_before(out)
     contents = read_contents(runs)
     files = {**more, **dict(_files(contents, figures))}

@@ -51,6 +51,18 @@ class RunFolder:
             )
         return False
 
+    def refuse_foreign(self) -> None:
+        """Raises UserError where the path is a file, or a folder that holds other things."""
+        try:
+            children = list(self.path.iterdir())
+        except FileNotFoundError:
+            return
+        except NotADirectoryError:
+            raise UserError(f"{self.path}: a file, not a folder; give another --workdir") from None
+        # Hidden files may be drafts of an earlier start that was killed here.
+        if any(not child.name.startswith(".") for child in children) and not self.is_run():
+            raise UserError(f"{self.path}: not empty and no run; give another --workdir")
+
     @property
     def config(self) -> Path:
         """Returns the path of the resolved config, JSON."""
@@ -168,9 +180,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
     return [
-        line for line in lines
+        line
+        for line in lines
         if isinstance(line, dict) and type(line.get("step")) is int and is_finite(line["step"])
-    ]  # fmt: skip
+    ]
 
 
 def _whole_lines(text: str) -> Iterator[Any]:

@@ -159,25 +159,22 @@ def read_results(path: Path) -> Results:
     check_schema(path, version, known=SCHEMA_VERSION)
     try:
         sets = {name: _set_result(one) for name, one in raw["sets"].items()}
-        calibration = read_calibration(raw.get("calibration"))
-        means = {name: _numbers(one) for name, one in raw.get("means", {}).items()}
-        ends = {name: _all_ends(one) for name, one in raw.get("mean_intervals", {}).items()}
-        conditions = {name: _condition(one) for name, one in raw.get("conditions", {}).items()}
-        added = {
-            "calibration": calibration,
-            "means": means,
-            "mean_intervals": ends,
-            "conditions": conditions,
-            "warnings": list(map(str, raw.get("warnings", []))),
+        read = {
+            "sets": sets,
+            "calibration": read_calibration(raw["calibration"]),
+            "means": {name: _numbers(one) for name, one in raw["means"].items()},
+            "mean_intervals": {name: _all_ends(one) for name, one in raw["mean_intervals"].items()},
+            "conditions": {name: _condition(one) for name, one in raw["conditions"].items()},
+            "warnings": list(map(str, raw["warnings"])),
         }
-        return typed(Results(**{**raw, "sets": sets, **added}))
+        return typed(Results(**{**raw, **read}))
     except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: not a results file of this schema: {error}") from None
 
 
 def _set_result(raw: dict[str, Any]) -> SetResult:
     categories = {name: typed(Scores(**_scores(one))) for name, one in raw["categories"].items()}
-    two_shot = None if raw.get("two_shot") is None else typed(TwoShot(**raw["two_shot"]))
+    two_shot = None if raw["two_shot"] is None else typed(TwoShot(**raw["two_shot"]))
     return typed(SetResult(**{**_scores(raw), "categories": categories, "two_shot": two_shot}))
 
 
@@ -187,11 +184,13 @@ def _condition(raw: dict[str, Any]) -> Condition:
 
 
 def _scores(raw: dict[str, Any]) -> dict[str, Any]:
-    # Files of before these were added lack them.
-    intervals = _all_ends(raw.get("intervals", {}))
-    added = {"measures": _numbers(raw.get("measures", {})), "intervals": intervals}
     ends = raw["ap_ci95"]
-    return {**raw, **added, "ap_ci95": None if ends is None else _ends(ends)}
+    return {
+        **raw,
+        "ap_ci95": None if ends is None else _ends(ends),
+        "measures": _numbers(raw["measures"]),
+        "intervals": _all_ends(raw["intervals"]),
+    }
 
 
 def read_calibration(raw: dict[str, Any] | None) -> Calibration | None:

@@ -1,4 +1,4 @@
-"""A run that is there under another config: refused, or gone on with where that is asked for."""
+"""A run of another config or other code of one's own: refused, or gone on with where asked for."""
 
 import datetime
 import json

@@ -27,7 +27,7 @@ from jaxdet.progress import say
 from jaxdet.runtime import steps
 from jaxdet.runtime.hosts import agreed, meet
 from jaxdet.runtime.layouts import as_saved
-from jaxdet.runtime.manifest import Manifest, Ranks, is_sealed, seal
+from jaxdet.runtime.manifest import Manifest, Ranks, seal
 from jaxdet.runtime.quiet import hush_orbax
 from jaxdet.runtime.sound import SoundSteps
 from jaxdet.workdir import disk_space
@@ -86,7 +86,7 @@ class Checkpoints:
         self._folder, self._keep_latest, self._rank_names = folder, keep_latest, ranks
         self._waits = wait_for_space
         self._about = {"config_hash": config_hash, "commit": commit}
-        self._sound = SoundSteps(folder, old_ranks=self._old_ranks)
+        self._sound = SoundSteps(folder)
         self._checkpointer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
         self._finisher = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
         self._pending: tuple[int, concurrent.futures.Future[None]] | None = None
@@ -98,33 +98,8 @@ class Checkpoints:
             with writing_to(self._folder):
                 self._folder.mkdir(parents=True, exist_ok=True)
             steps.clear_leftovers(self._folder)
-            if not steps.is_marked(self._folder):
-                self._seal_as_found()
             steps.set_aside_unsound(self._folder)
         meet("checkpoints are tidy")
-
-    def _seal_as_found(self) -> None:
-        """Gives manifests to the steps of a jaxdet that wrote none; the marker says it was done."""
-        for step in steps.saved_steps(self._folder):
-            path = self._folder / str(step)
-            if is_sealed(path):
-                continue
-            try:
-                ranks = self._old_ranks(step)
-            except (OSError, ValueError) as error:
-                steps.put_aside(path, f"its ranks cannot be read ({first_line(error)})")
-                continue
-            say(f"{path}: saved without checksums by an earlier jaxdet; taken as it is")
-            seal(path, step=step, ranks=ranks, **self._about)
-        (self._folder / steps.MARKER).touch()
-
-    def _old_ranks(self, step: int) -> Ranks | None:
-        """Returns what orbax wrote of a step's ranks."""
-        if not (self._folder / str(step) / "metrics").is_dir():
-            return None
-        items = ocp.args.Composite(metrics=ocp.args.JsonRestore())
-        ranks: Ranks = self._checkpointer.restore(self._path(step), args=items)["metrics"]
-        return ranks
 
     def _path(self, step: int) -> Path:
         return self._folder.absolute() / str(step)
@@ -178,8 +153,7 @@ class Checkpoints:
     def _begin(self, step: int, state: Any, host: dict[str, Any], ranks: Ranks | None) -> None:
         items = {"state": ocp.args.StandardSave(as_saved(state)), "host": ocp.args.JsonSave(host)}
         if ranks is not None:
-            # They are in the manifest as well. orbax's other tools, and earlier versions of this
-            # program, find them here.
+            # They are in the manifest as well; orbax's other tools find them here.
             items["metrics"] = ocp.args.JsonSave(ranks)
         try:
             draft = steps.draft_of(self._path(step))

@@ -128,13 +128,16 @@ def _connect(cluster: Cluster, lost: threading.Event) -> None:
             resolve(address, deadline=deadline)
             bind = listening_address(address, deadline=deadline) if index == 0 else None
         jax.distributed.initialize(
-            address, processes, index, devices,
+            address,
+            processes,
+            index,
+            devices,
             cluster_detection_method="deactivate",
             coordinator_bind_address=bind,
             initialization_timeout=int(limit) + _LATER,
             heartbeat_timeout_seconds=int(heartbeat),
             shutdown_timeout_seconds=_WEEK,
-        )  # fmt: skip
+        )
 
     try:
         _joining.set()

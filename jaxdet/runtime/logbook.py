@@ -38,7 +38,7 @@ class Logbook:
         if not validated:
             lost = [x for x in kept if x["step"] == keep_to_step and "val/accuracy" in x]
             kept = [line for line in kept if line not in lost]
-        self._path, self._waits = path, wait_for_space
+        self._path, self._waits, self._kept_to = path, wait_for_space, keep_to_step
         self._writes = jax.process_index() == 0
         if self._writes:
             content = "".join(json.dumps(line) + "\n" for line in kept).encode()
@@ -55,4 +55,4 @@ class Logbook:
         line = json.dumps({"step": step, "epoch": epoch, **values}, allow_nan=False) + "\n"
         keep_trying(lambda: append_line(self._path, line), self._path, wait=self._waits)
         if self._trackers is not None:
-            self._trackers.write(step, {"epoch": epoch, **values})
+            self._trackers.write(step, {"epoch": epoch, **values}, after=self._kept_to)

@@ -66,11 +66,6 @@ def seal(
     return manifest
 
 
-def is_sealed(folder: Path) -> bool:
-    """Returns whether the step was saved to the end."""
-    return (folder / NAME).exists()
-
-
 def read_manifest(folder: Path) -> Manifest:
     """Returns the manifest of a step's folder.
 

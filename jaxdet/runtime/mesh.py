@@ -9,6 +9,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxdet.errors import UserError
+from jaxdet.runtime.memory import check_fits
 
 
 def make_mesh(count: int) -> Mesh:
@@ -65,6 +66,16 @@ def check_divides(mesh: Mesh, *, batch_size: int, option: str) -> None:
         raise UserError(f"{option}={batch_size} is not divided by the {mesh.size} devices")
 
 
+def check_batch(mesh: Mesh, option: str, size: int, *, side: int) -> None:
+    """Refuses a batch of images that the devices do not divide or the memory cannot hold.
+
+    Raises:
+      UserError: naming the option.
+    """
+    check_divides(mesh, batch_size=size, option=option)
+    check_fits(f"{option}={size}", size // jax.process_count() * 3 * side**2)
+
+
 def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
     """Returns this host's shard as part of global arrays [B, ...], sharded across the devices.
 
@@ -75,9 +86,36 @@ def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Arra
     placed = {
         name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()
     }
-    if mesh.devices.flat[0].platform == "cpu":
+    if platform(mesh) == "cpu":
         jax.block_until_ready(placed)
     return placed
+
+
+def platform(mesh: Mesh) -> str:
+    """Returns what the devices are: cpu, gpu or tpu."""
+    name: str = mesh.devices.flat[0].platform
+    return name
+
+
+def one_ahead(mesh: Mesh, placed: Iterable[Any]) -> Iterator[Any]:
+    """Yields what is placed on the devices; on accelerators the next is under way before each.
+
+    A copy to a card waits for all that was launched before it, so it passes while a step works
+    only where it was asked for before that step (docs/benchmarks/gpu.md).
+
+    Args:
+      mesh: the devices.
+      placed: gives arrays from `put_batch`, each placed as it is asked for.
+    """
+    return iter(placed) if platform(mesh) == "cpu" else one_step_late(placed, lambda arrays: arrays)
+
+
+def put_number(mesh: Mesh, number: np.number[Any]) -> jax.Array:
+    """Returns a number replicated on each device.
+
+    All processes give the same one; `put_replicated` would ask them whether they do.
+    """
+    return jax.make_array_from_process_local_data(replicated(mesh), np.asarray(number))
 
 
 def put_replicated(mesh: Mesh, tree: Any) -> Any:

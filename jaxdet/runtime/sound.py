@@ -1,12 +1,12 @@
 """Which of a run's checkpoints can be trusted, and which of those to take."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from jaxdet.errors import RunFailedError
 from jaxdet.progress import say
 from jaxdet.runtime import steps
-from jaxdet.runtime.manifest import DamagedError, Manifest, Ranks, is_sealed, verify
+from jaxdet.runtime.manifest import DamagedError, verify
 
 
 class SoundSteps:
@@ -16,9 +16,9 @@ class SoundSteps:
     damaged is logged, and the next in order is looked at.
     """
 
-    def __init__(self, folder: Path, *, old_ranks: Callable[[int], Ranks | None]):
-        """Takes the folder, and what reads the ranks of a step that has no manifest."""
-        self._folder, self._old_ranks = folder, old_ranks
+    def __init__(self, folder: Path):
+        """Takes the folder."""
+        self._folder = folder
         self._sound: set[int] = set()
         self._unsound: set[int] = set()
 
@@ -50,23 +50,10 @@ class SoundSteps:
 
         Where the best of all is damaged, the next best that is there, aloud.
         """
-        step = self._first(steps.best_first(self._ranked(), rank))
+        step = self._first(steps.best_first(steps.manifests(self._folder), rank))
         if step is not None and (self._unsound or steps.set_aside(self._folder)):
             say(f"{self._folder}: {rank} is step {step} of those that are sound")
         return step
-
-    def _ranked(self) -> dict[int, Manifest]:
-        """Returns the manifests; of steps from before there were any, what is known without one."""
-        found = steps.manifests(self._folder)
-        if steps.is_marked(self._folder):
-            return found
-        old = set(steps.saved_steps(self._folder)) - found.keys()
-        return found | {
-            step: Manifest(
-                step=step, ranks=self._old_ranks(step), config_hash="", commit="", files={}
-            )
-            for step in old
-        }
 
     def _first(self, candidates: Iterable[int]) -> int | None:
         return next((step for step in candidates if self._is_sound(step)), None)
@@ -77,10 +64,7 @@ class SoundSteps:
             return True
         path = self._folder / str(step)
         try:
-            if not is_sealed(path) and not steps.is_marked(self._folder):
-                say(f"{path}: saved without checksums by an earlier jaxdet; taken as it is")
-            else:
-                verify(path)
+            verify(path)
         except DamagedError as error:
             if step not in self._unsound:
                 say(f"{path}: {error}; not used")

@@ -20,9 +20,6 @@ from jaxdet.results import step_number
 from jaxdet.runtime.manifest import DamagedError, Manifest, read_manifest, verify
 from jaxdet.workdir import drafts
 
-# Where it lies, every finished step has a manifest. Empty: there is nothing in it to damage.
-MARKER = ".manifests"
-
 # What the names of unfinished folders end with: ours, and orbax's within it or alone.
 ORBAX_DRAFT = ".orbax-checkpoint-tmp"
 _DRAFTS = ("[0-9]*.tmp", f"[0-9]*{ORBAX_DRAFT}*")
@@ -34,11 +31,6 @@ def saved_steps(folder: Path) -> list[int]:
         return []
     named = {step_number(path.name): path for path in folder.iterdir()}
     return sorted(step for step, path in named.items() if step is not None and path.is_dir())
-
-
-def is_marked(folder: Path) -> bool:
-    """Returns whether a step without a manifest is one that was damaged, not an old one."""
-    return (folder / MARKER).exists()
 
 
 def manifests(folder: Path) -> dict[int, Manifest]:
@@ -69,14 +61,9 @@ def set_aside_unsound(folder: Path) -> None:
         try:
             verify(path)
         except DamagedError as error:
-            put_aside(path, str(error))
-
-
-def put_aside(path: Path, why: str) -> None:
-    """Renames a step that cannot be used, and says why."""
-    aside = _free_name(path, "damaged")
-    drafts.publish(path, aside)
-    say(f"{path}: {why}; set aside as {aside.name}")
+            aside = _free_name(path, "damaged")
+            drafts.publish(path, aside)
+            say(f"{path}: {error}; set aside as {aside.name}")
 
 
 def set_aside(folder: Path) -> list[str]:

@@ -19,7 +19,7 @@ from jaxdet.config import Config, to_json_dict
 from jaxdet.errors import MissingLibraryError, first_line
 from jaxdet.progress import say
 from jaxdet.results import RunFolder
-from jaxdet.workdir.files import read_text
+from jaxdet.workdir.files import read_json, to_json
 from jaxdet.workdir.identity import fingerprint_of
 
 
@@ -34,30 +34,34 @@ class Tracker(Protocol):
 
 
 class Trackers:
-    """Opens the trackers of a config at the first line, in the first of several processes."""
+    """Opens the trackers of a config at the first line, in the first of several processes.
 
-    def __init__(self, config: Config, run: RunFolder, *, step: int):
-        """Remembers what is to be opened.
+    Use as a context manager, which closes them.
+    """
 
-        Args:
-          config: of the run.
-          run: its folder.
-          step: from which it goes on; TensorBoard drops what an earlier start wrote beyond it.
-        """
-        self._config, self._run, self._step = config, run, step
+    def __init__(self, config: Config, run: RunFolder):
+        """Takes the config of the run and its folder."""
+        self._config, self._run = config, run
         names = config.runtime.trackers if jax.process_index() == 0 else ()
         self._open: dict[str, Tracker | None] = dict.fromkeys(names)
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Gives each the numbers of a step."""
+    def write(self, step: int, values: Mapping[str, float], *, after: int) -> None:
+        """Gives each the numbers of a step.
+
+        TensorBoard drops what an earlier start wrote of steps `after` that the run goes on from.
+        """
         for name, tracker in list(self._open.items()):
             with self._kept(name):
-                tracker = tracker or _TRACKERS[name](self._config, self._run, self._step)
+                tracker = tracker or _TRACKERS[name](self._config, self._run, after)
                 self._open[name] = tracker
                 tracker.write(step, values)
 
-    def close(self, *, failed: bool) -> None:
-        """Closes each, and says whether the run failed or was stopped."""
+    def __enter__(self) -> "Trackers":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Whatever ended the run early, a signal too, counts as a failure there.
+        failed = kind is not None
         for name, tracker in list(self._open.items()):
             with self._kept(name):
                 if tracker is not None:
@@ -106,12 +110,12 @@ class _Wandb:
     def __init__(self, config: Config, run: RunFolder, step: int):
         del step
         wandb = importlib.import_module("wandb")
-        # All starts of a run are one run there, too.
-        identity = fingerprint_of(read_text(run.env))
+        # All starts of a run are one run there, too, whatever code of one's own has changed.
+        env = {key: value for key, value in read_json(run.env).items() if key != "outside"}
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "jaxdet"),
             name=run.path.name,
-            id=identity,
+            id=fingerprint_of(to_json(env)),
             resume="allow",
             dir=run.wandb.parent,
             config=to_json_dict(config),

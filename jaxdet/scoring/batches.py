@@ -25,8 +25,9 @@ MAX_SHAPES = 64
 
 # Height and width of an array.
 Shape = tuple[int, int]
-# n pieces, and `image` u8 [b, H, W, 3] with each in the upper left corner of its place and `size`
-# i32 [b, 2] with its height and width; b >= n, H and W take few values, places beyond n are filled.
+# n pieces, and `image` u8 [b, H, W, 3] with each in the upper left corner of its place and, where
+# asked for, `size` i32 [b, 2] with its height and width; b >= n, H and W take few values, places
+# beyond n are filled.
 PieceBatch = tuple[list[Piece], dict[str, np.ndarray]]
 
 # Of these one holds whatever is scored whole, at most about four times its pixels, but of small and
@@ -49,7 +50,8 @@ class Shapes:
     """Finds the shape for a piece of any size: one that fits closely, or one of a dozen.
 
     Sides that come often get a close-fitting shape, of which there are MAX_SHAPES at most: then
-    compiling for them pays. Scores do not depend on it beyond rounding.
+    compiling for them pays. Beyond those, what only a shape of over four times its pixels holds
+    gets sides that are powers of two. Scores do not depend on it beyond rounding.
     """
 
     def __init__(self, often: int = 0):
@@ -67,7 +69,10 @@ class Shapes:
         if close in self._close:
             return close
         holding = (s for s in (*SHAPES, *self._close) if s[0] >= height and s[1] >= width)
-        return min(holding, key=math.prod, default=close)
+        best = min(holding, key=math.prod, default=close)
+        if len(self._close) == MAX_SHAPES and math.prod(best) > 4 * math.prod(close):
+            return _power_of_two(close[0]), _power_of_two(close[1])
+        return best
 
 
 def batch_pixels(platform: str, memory: int | None = None) -> int:
@@ -91,6 +96,7 @@ def batches(
     find: Callable[[int, int], Shape] | None = None,
     devices: int = 1,
     full: bool = False,
+    sizes: bool = True,
 ) -> Iterator[PieceBatch]:
     """Yields batches of pieces of one shape, each as soon as it is full.
 
@@ -104,6 +110,7 @@ def batches(
       devices: number that divides the length of every batch.
       full: make the last batch of a shape as long as the others, so that each shape is compiled
         once; otherwise a single piece goes alone, and a few in as short a batch as may be.
+      sizes: whether a batch has `size`.
     """
     waiting: dict[Shape, list[Piece]] = {}
     for piece in pieces:
@@ -112,14 +119,14 @@ def batches(
         group = waiting.setdefault(shape, [])
         group.append(piece)
         if len(group) == devices * _batch_size(shape, pixels):
-            yield _stack(waiting.pop(shape), shape, len(group))
+            yield _stack(waiting.pop(shape), shape, len(group), sizes)
     for shape, group in waiting.items():
         each = _batch_size(shape, pixels)
         if not full:
             # Few lengths, each of which is compiled: 1, _MAX_BATCH and its doubles.
             filled = _power_of_two(math.ceil(len(group) / devices))
             each = 1 if filled == 1 else min(each, max(_MAX_BATCH, filled))
-        yield _stack(group, shape, devices * each)
+        yield _stack(group, shape, devices * each, sizes)
 
 
 def _side(length: int) -> int:
@@ -137,10 +144,10 @@ def _batch_size(shape: Shape, pixels: int) -> int:
     return max(1, min(most, pixels // (shape[0] * shape[1])))
 
 
-def _stack(pieces: list[Piece], shape: Shape, length: int) -> PieceBatch:
+def _stack(pieces: list[Piece], shape: Shape, length: int, sizes: bool) -> PieceBatch:
     image = np.zeros((length, *shape, 3), np.uint8)
     size = np.full((length, 2), shape, np.int32)
     for place, piece in enumerate(pieces):
         height, width = size[place] = piece.pixels.shape[:2]
         image[place, :height, :width] = piece.pixels
-    return pieces, {"image": image, "size": size}
+    return pieces, {"image": image, **({"size": size} if sizes else {})}

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 
 from jaxdet.data import ops, order
-from jaxdet.data.augment.operation import Operation, apply_within
+from jaxdet.data.augment.operation import Operation
 from jaxdet.data.disturb import Disturbance
 from jaxdet.data.loaders import Reader
 from jaxdet.data.ops.sides import RefusedSizeError
-from jaxdet.scoring.pieces import Box, Piece, areas, find_boxes, random_boxes
+from jaxdet.scoring.pieces import Box, Piece, cut_boxes, find_boxes, random_boxes
 from jaxdet.scoring.protocol import Protocol
 
 
@@ -19,10 +19,11 @@ class PieceLoader:
 
     Attributes:
       read: the images.
-      protocol: what of an image is scored; it is not resized.
+      protocol: what of an image is scored.
       disturb: what happens to the whole image before.
       smallest: side that whole images are padded to with black, where they are smaller, pixels.
-      random_crops: number of crops at random places, instead of the protocol's; 0 for none.
+      random_crops: number of crops of the protocol's side at random places of the image as it is,
+        instead of the protocol's; 0 for none.
       seed: of the random crops.
     """
 
@@ -60,30 +61,27 @@ class PieceLoader:
 
     def _pieces(self, image: np.ndarray, index: int) -> list[Piece]:
         image, left = self._disturbed(image, index)
+        if not self.random_crops:
+            image = self.protocol.reduce(image)
         image = ops.pad_to(image, size=self.protocol.padded_side(self.smallest))
         height, width = image.shape[:2]
         boxes = self._boxes(height, width, index)
-        pieces = []
-        for number, (box, share) in enumerate(zip(boxes, areas(boxes), strict=True)):
-            pixels = np.ascontiguousarray(apply_within(left, image, *box))
-            # Memory of its own: no piece that waits keeps its whole image.
-            rgb = ops.swap_channels(pixels)
-            sharpness = ops.laplacian_variance(rgb)
-            pieces.append(Piece(index, rgb, share, number, len(boxes), sharpness))
-        return pieces
+        return [_finished(p) for p in cut_boxes(image, boxes, owner=index, operations=left)]
 
     def _disturbed(self, image: np.ndarray, index: int) -> tuple[np.ndarray, list[Operation]]:
         """Returns the disturbed image, and what is left to be done to its pieces.
 
-        Piece by piece takes less memory, but not where black is put around the disturbed image.
+        Piece by piece takes less memory, but not where the disturbed image is reduced, or black is
+        put around it.
         """
         if self.disturb is None:
             return image, []
         operation = self.disturb.operation(index)
         is_padded = min(image.shape[:2]) < self.protocol.padded_side(self.smallest)
-        if operation.margin is not None and not is_padded:
-            return image, [operation]
-        return operation.apply(image), []
+        is_reduced = not self.random_crops and self.protocol.reduces
+        if operation.margin is None or is_padded or is_reduced:
+            return operation.apply(image), []
+        return image, [operation]
 
     def _boxes(self, height: int, width: int, index: int) -> list[Box]:
         if not self.random_crops:
@@ -95,3 +93,9 @@ class PieceLoader:
             count=self.random_crops,
             rng=order.random_generator(self.seed, stream=order.RANDOM_CROPS, index=index),
         )
+
+
+def _finished(piece: Piece) -> Piece:
+    """Returns a piece in BGR as one in RGB, with its sharpness."""
+    rgb = ops.swap_channels(piece.pixels)
+    return dataclasses.replace(piece, pixels=rgb, sharpness=ops.laplacian_variance(rgb))

@@ -3,9 +3,11 @@
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from jaxdet.data.augment.operation import Operation, apply_within
 from jaxdet.data.ops import center_corner, pad_to
 from jaxdet.scoring.protocol import DEFAULT_PROTOCOL, Protocol
 
@@ -46,8 +48,6 @@ def cut(
 ) -> list[Piece]:
     """Returns the pieces of an image that a protocol scores.
 
-    Each is in memory of its own: none that waits keeps its whole image.
-
     Args:
       image: u8 [H, W, 3].
       owner: its number.
@@ -56,9 +56,18 @@ def cut(
     """
     image = pad_to(protocol.reduce(image), size=protocol.padded_side(smallest))
     height, width = image.shape[:2]
-    boxes = find_boxes(height, width, protocol)
+    return cut_boxes(image, find_boxes(height, width, protocol), owner=owner)
+
+
+def cut_boxes(
+    image: np.ndarray, boxes: list[Box], *, owner: int, operations: Sequence[Operation] = ()
+) -> list[Piece]:
+    """Returns the pieces of an image that lie in boxes, after operations that have a margin.
+
+    Each is in memory of its own: none that waits keeps its whole image.
+    """
     return [
-        Piece(owner, image[box].copy(), share, number, len(boxes))
+        Piece(owner, apply_within(operations, image, *box).copy(), share, number, len(boxes))
         for number, (box, share) in enumerate(zip(boxes, areas(boxes), strict=True))
     ]
 

@@ -5,7 +5,7 @@ import operator
 
 import numpy as np
 
-from jaxdet.config import Config
+from jaxdet.config import Evaluation
 from jaxdet.data.ops import center_crop, resize_shorter
 from jaxdet.errors import UserError
 from jaxdet.ranges import SIDE, Range, show_value
@@ -31,12 +31,16 @@ class Protocol:
     resize: int = 0
 
     @classmethod
-    def of_run(cls, config: Config) -> "Protocol":
+    def of_run(cls, evaluation: Evaluation) -> "Protocol":
         """Returns the protocol by which a run is measured: the first of those evaluated."""
-        first = config.evaluation.protocols[0]
-        if first == "resize":
-            return cls("crop", config.eval_crop, config.evaluation.resize)
-        return cls(first, config.eval_crop)
+        return cls.named(evaluation.protocols[0], evaluation)
+
+    @classmethod
+    def named(cls, name: str, evaluation: Evaluation) -> "Protocol":
+        """Returns one of `config.schema.PROTOCOLS`, at the sides of a `resolved_evaluation`."""
+        if name == "resize":
+            return cls("crop", evaluation.crop, evaluation.resize)
+        return cls(name, evaluation.crop)
 
     def asked(self, crop: Crop | None = None, resize: int | None = None) -> "Protocol":
         """Returns this protocol with what a user asks for in its place.
@@ -67,7 +71,7 @@ class Protocol:
 
     @property
     def in_crops(self) -> bool:
-        """Tells whether every piece is a square of side `crop`."""
+        """Returns whether every piece is a square of side `crop`."""
         return self.parts in ("crop", "five_crops")
 
     @property
@@ -88,6 +92,11 @@ class Protocol:
     def reduced(self) -> "Protocol":
         """Returns the protocol that is left for an image after `reduce`."""
         return dataclasses.replace(self, resize=0)
+
+    @property
+    def reduces(self) -> bool:
+        """Returns whether `reduce` changes images."""
+        return bool(self.resize) or self.parts == "crop"
 
     def reduce(self, image: np.ndarray) -> np.ndarray:
         """Returns the part of an image, u8 [H, W, 3], that scoring looks at, resized."""

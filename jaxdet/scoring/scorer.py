@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from itertools import starmap
 from typing import Any, TypeVar
 
 import jax
@@ -11,9 +12,11 @@ from jax.sharding import Mesh
 from jaxdet.models.detector import Detector, Variables
 from jaxdet.runtime.mesh import (
     batch_sharding,
+    one_ahead,
     one_step_late,
     own_mesh,
     own_replicas,
+    platform,
     put_batch,
     replicated,
 )
@@ -62,18 +65,17 @@ def score_batches(
       mesh: the devices.
     """
 
-    def launch(batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+    def place(tag: Tag, batch: dict[str, np.ndarray]) -> tuple[Tag, dict[str, jax.Array]]:
+        with stage("placing a batch to score"):
+            return tag, put_batch(mesh, batch)
+
+    def launch(tag: Tag, placed: dict[str, jax.Array]) -> tuple[Tag, dict[str, jax.Array]]:
         with stage("launching a batch to score"):
-            return step(variables, put_batch(mesh, batch))
+            return tag, step(variables, placed)
 
-    launched = ((tag, launch(batch)) for tag, batch in tagged)
-    on_cpu = _platform(mesh) == "cpu"
+    launched = starmap(launch, one_ahead(mesh, starmap(place, tagged)))
+    on_cpu = platform(mesh) == "cpu"
     return map(_fetch, launched) if on_cpu else one_step_late(launched, _fetch)
-
-
-def _platform(mesh: Mesh) -> str:
-    platform: str = mesh.devices.flat[0].platform
-    return platform
 
 
 def _fetch(launched: tuple[Any, dict[str, jax.Array]]) -> tuple[Any, dict[str, np.ndarray]]:
@@ -111,9 +113,9 @@ class Scorer:
         self._mesh, self._lone, self._memory = own_mesh(mesh), lone, memory
         self._step = make_score_step(detector, self._mesh)
         self.variables = own_replicas(mesh, variables)
-        # A network that does not take any size gets crops of one size alone, and no sizes.
-        self._any_size = detector.architecture.any_size
-        self._find = Shapes(often=_OFTEN if lone else 0)
+        # None for a network that does not take any size: it gets crops of one side, and no sizes.
+        any_size = detector.architecture.any_size
+        self._find = Shapes(often=_OFTEN if lone else 0) if any_size else None
         self.shapes: set[tuple[int, ...]] = set()
 
     def __call__(
@@ -125,25 +127,25 @@ class Scorer:
           pieces: of any images.
           in_crops: whether all of them are squares of one side.
         """
-        platform = _platform(self._mesh)
+        kind = platform(self._mesh)
         # Lone whole images have one program a shape: of one place on a CPU, else of a full batch.
-        is_alone = self._lone and not in_crops and platform == "cpu"
+        is_alone = self._lone and not in_crops and kind == "cpu"
         filled = batches(
             pieces,
-            pixels=0 if is_alone else batch_pixels(platform, self._memory if in_crops else None),
-            find=self._find if self._any_size and not in_crops else None,
+            pixels=0 if is_alone else batch_pixels(kind, self._memory if in_crops else None),
+            find=None if in_crops else self._find,
             devices=self._mesh.size,
             full=not (self._lone and in_crops),
+            sizes=self._find is not None,
         )
-        tagged = map(self._prepared, filled)
-        for scored, results in score_batches(self._step, self.variables, tagged, mesh=self._mesh):
+        noted = map(self._noted, filled)
+        for scored, results in score_batches(self._step, self.variables, noted, mesh=self._mesh):
             logits = results["logit"][: len(scored)].tolist()
             yield list(zip(scored, logits, strict=True))
 
-    def _prepared(self, batch: PieceBatch) -> PieceBatch:
-        pieces, arrays = batch
-        self.shapes.add(arrays["image"].shape)
-        return pieces, arrays if self._any_size else {"image": arrays["image"]}
+    def _noted(self, batch: PieceBatch) -> PieceBatch:
+        self.shapes.add(batch[1]["image"].shape)
+        return batch
 
 
 def image_logits(scored: Iterable[list[tuple[Piece, float]]]) -> dict[int, float]:

@@ -1,4 +1,4 @@
-"""The training objectives, by the name that an architecture asks for."""
+"""The training objectives: those that an architecture asks for by name, and losses of one's own."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxdet.config.dotted import look_up
+from jaxdet.config.dotted import look_up, running
 from jaxdet.errors import UserError
 from jaxdet.models.architectures import Architecture
 from jaxdet.models.detector import Detector, Variables
@@ -89,9 +89,11 @@ def get_objective(architecture: Architecture, loss: str) -> Objective:
         detector: Detector, variables: Variables, image: jax.Array, label: jax.Array, rng: jax.Array
     ) -> tuple[jax.Array, tuple[jax.Array, dict[str, Any]]]:
         logit, batch_stats = detector.apply_train(variables, image, rng=rng)
-        value = function(logit, label)
-        if jnp.shape(value) != ():
-            raise UserError(f"optim.loss: {loss} gives {jnp.shape(value)}, not a scalar")
+        with running(f"optim.loss: {loss} fails"):
+            value = jnp.asarray(function(logit, label))
+        if value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
+            given = f"{value.dtype} {value.shape}"
+            raise UserError(f"optim.loss: {loss} gives {given}, not a floating-point scalar")
         return value, (logit, batch_stats)
 
     return outside

@@ -11,22 +11,25 @@ from jaxdet.errors import Parser, UserError, guard, guard_loading
 if __name__ == "__main__":
     guard_loading()
 
+import contextlib
+import dataclasses
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from jaxdet import config as schema
 from jaxdet.config.dotted import dotted_names, trust
-from jaxdet.data.loaders import Batch
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.results import RunFolder
 from jaxdet.runtime.determinism import make_deterministic
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.streams import answer
-from jaxdet.train.loop import Trainer
-from jaxdet.train.nonfinite import BUNDLE, Update
+from jaxdet.train.assemble import Parts, assemble
+from jaxdet.train.loop import launch, open_input, place
+from jaxdet.train.nonfinite import BUNDLE
+from jaxdet.train.resume import begin, newest
+from jaxdet.train.updates import Update
 from jaxdet.workdir.files import read_json
 
 
@@ -50,40 +53,31 @@ def replay(bundle: Path, *, run_code: bool = False) -> Update:
         trust(*dotted_names(config))
     if config.runtime.deterministic:
         make_deterministic()
-    trainer = Trainer(
+    parts = assemble(
         config,
         *load_train_and_val(config),
         run=RunFolder(bundle.absolute().parents[1]),
         mesh=make_mesh(facts["devices"]),
         read_only=True,
     )
-    try:
-        return _repeat(trainer, facts)
-    finally:
-        trainer.close(failed=False)
+    with contextlib.closing(parts.checkpoints):
+        return _repeat(parts, facts)
 
 
-class _Last:
-    """Keeps what the newest step gave; see `Recorder`."""
-
-    update: Update
-
-    def add(self, step: int, rate: float, batch: Batch, scalars: dict[str, jax.Array]) -> None:
-        loss, norm = float(scalars["loss"]), float(scalars["grad_norm"])
-        self.update = Update(step=step, rate=rate, batch=batch, loss=loss, grad_norm=norm)
-
-
-def _repeat(trainer: Trainer, facts: dict[str, Any]) -> Update:
-    position, last = trainer.newest(), _Last()
+def _repeat(parts: Parts, facts: dict[str, Any]) -> Update:
+    position = newest(parts) or begin(parts)
     if position.step >= facts["step"]:
         raise UserError(
-            f"{trainer.run.path}: has gone on to step {position.step}, past the bundle's "
+            f"{parts.run.path}: has gone on to step {position.step}, past the bundle's "
             f"{facts['step']}"
         )
-    with trainer.open_input(position) as batches:
-        while position.step < facts["step"]:
-            position = trainer.one_step(position, next(batches), last)
-    return last.update
+    count = facts["step"] - position.step
+    with open_input(parts, position) as batches:
+        for batch, placed in place(parts, position, itertools.islice(batches, count)):
+            state, launched = launch(parts, position, batch, placed)
+            position = dataclasses.replace(position, state=state, step=launched.step)
+            update = launched.fetched()
+    return update
 
 
 def main(argv: list[str]) -> None:

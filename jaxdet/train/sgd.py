@@ -29,8 +29,10 @@ def torch_sgd(
         share = jnp.where(state.started, 1 - dampening, 1.0)
         moved = jax.tree.map(
             lambda m, g, p: momentum * m + share * (g + weight_decay * p),
-            state.momentum, gradients, params,
-        )  # fmt: skip
+            state.momentum,
+            gradients,
+            params,
+        )
         return moved, SgdState(moved, jnp.ones((), bool))
 
     return optax.GradientTransformation(init, update)

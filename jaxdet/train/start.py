@@ -147,14 +147,36 @@ def _open_run(path: Path, config: schema.Config) -> tuple[RunFolder, schema.Conf
     return run, trained, step
 
 
-def evaluated_variables(
-    config: schema.Config, detector: Detector, mesh: Mesh
+def weights_to_score(
+    config: schema.Config,
+    detector: Detector,
+    mesh: Mesh,
+    *,
+    run: RunFolder,
+    images: ImageSet | None,
 ) -> tuple[Variables, dict[str, Any]]:
-    """Returns the variables of `model.init` for evaluation only, and what results say of them.
+    """Returns the variables that a run scores, and what `results.json` reports of them.
+
+    Args:
+      config: of the run.
+      detector: its network.
+      mesh: the devices.
+      run: its folder.
+      images: those that it was trained on; None where it scores the weights of `model.init`.
 
     Raises:
-      UserError: where it cannot be read or is of another architecture.
+      UserError: where those cannot be read or are of another architecture.
     """
+    if images is not None:
+        trained = describe_training(config.train_root, images)
+        found = restore_variables(run, config, config.checkpoint_choice, mesh)
+        return found.variables, describe(
+            found.variables,
+            origin="trained here",
+            choice=found.choice,
+            step=found.step,
+            training=trained,
+        )
     origin = config.model.init
     path = Path(origin)
     if find_run(path)[0] is None:
@@ -166,11 +188,11 @@ def evaluated_variables(
     )
 
 
-def describe_training(config: schema.Config, images: ImageSet) -> dict[str, Any]:
+def describe_training(root: str, images: ImageSet) -> dict[str, Any]:
     """Returns what `results.json` says of the images that a run was trained on."""
     n_fake = int(images.labels.sum())
     return {
-        "root": config.train_root,
+        "root": root,
         "classes": sorted({name.split("/")[0] for name in images.ids if name.count("/") > 1}),
         "n_real": len(images) - n_fake,
         "n_fake": n_fake,

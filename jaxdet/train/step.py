@@ -6,17 +6,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 
 from jaxdet.models.detector import Detector
 from jaxdet.runtime.layouts import as_stepped, stepped
-from jaxdet.runtime.mesh import batch_sharding, replicated
+from jaxdet.runtime.mesh import batch_sharding, put_number, replicated
 from jaxdet.train.state import TrainState
 from jaxdet.train.step_functions import Differentiated, Scalars, StepFunctions
 from jaxdet.workdir.watchdog import expect_compilation
 
-TrainStep = Callable[[TrainState, jax.Array, jax.Array, float], tuple[TrainState, Scalars]]
+# A learning rate is a f32 scalar on the devices; one of Python's is brought there.
+Rate = jax.Array | float
+TrainStep = Callable[[TrainState, jax.Array, jax.Array, Rate], tuple[TrainState, Scalars]]
 
 
 def make_train_step(
@@ -50,7 +53,7 @@ def make_train_step(
     )
     if accumulate > 1:
         return _laid_out(mesh, lambda of_state: _in_parts(functions, mesh, accumulate, of_state))
-    return _laid_out(mesh, lambda of_state: _at_once(functions, mesh, of_state))
+    return _laid_out(mesh, lambda of_state: whole_step(functions, mesh, of_state))
 
 
 def _laid_out(mesh: Mesh, build: Callable[[Any], TrainStep]) -> TrainStep:
@@ -60,7 +63,7 @@ def _laid_out(mesh: Mesh, build: Callable[[Any], TrainStep]) -> TrainStep:
     own: weakref.ref[TrainState] | None = None
 
     def call(
-        state: TrainState, image: jax.Array, label: jax.Array, rate: float
+        state: TrainState, image: jax.Array, label: jax.Array, rate: Rate
     ) -> tuple[TrainState, Scalars]:
         nonlocal step, own
         step = step or build(stepped(mesh, state))
@@ -73,11 +76,6 @@ def _laid_out(mesh: Mesh, build: Callable[[Any], TrainStep]) -> TrainStep:
         return stepped_state, scalars
 
     return call
-
-
-def _at_once(functions: StepFunctions, mesh: Mesh, of_state: Any) -> TrainStep:
-    compiled = whole_step(functions, mesh, of_state)
-    return lambda state, image, label, rate: compiled(state, image, label, jnp.float32(rate))
 
 
 def whole_step(functions: StepFunctions, mesh: Mesh, of_state: Any) -> Any:
@@ -158,13 +156,14 @@ def _in_parts(functions: StepFunctions, mesh: Mesh, count: int, of_state: Any) -
         out_shardings=(of_state, whole),
         donate_argnums=0,
     )
+    numbers = [put_number(mesh, np.int32(k)) for k in range(count)]
 
     def step(
-        state: TrainState, image: jax.Array, label: jax.Array, rate: float
+        state: TrainState, image: jax.Array, label: jax.Array, rate: Rate
     ) -> tuple[TrainState, Scalars]:
         sums = beginning(state, label)
-        for k in range(count):
-            sums = adding(state, sums, image, label, jnp.int32(k))
-        return finishing(state, sums, label, jnp.float32(rate))
+        for k in numbers:
+            sums = adding(state, sums, image, label, k)
+        return finishing(state, sums, label, rate)
 
     return step

@@ -73,9 +73,7 @@ class StepFunctions:
         """Returns the state after the step, and its "loss", "grad_norm", "logit" and "label"."""
         params = state.variables["params"]
         direction, moments = self.optimizer.update(found.gradients, state.optimizer, params)
-        moved = jax.tree.map(
-            lambda p, d: p - (learning_rate * d).astype(p.dtype), params, direction
-        )
+        moved = optax.apply_updates(params, optax.tree.scale(-learning_rate, direction))
         variables = {"params": moved, "batch_stats": found.batch_stats}
         stepped = TrainState(state.step + 1, variables, moments)
         scalars = {

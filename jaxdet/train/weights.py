@@ -19,6 +19,7 @@ from jaxdet.convert.load import LoadedWeights, check_choices, load_weights
 from jaxdet.convert.towers import Facts
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Variables, get_detector
+from jaxdet.models.outside import check_outside
 from jaxdet.progress import say
 from jaxdet.results import RunFolder, step_number
 from jaxdet.runtime import environment
@@ -121,11 +122,11 @@ def _of_run(
             f"{run.path}: an evaluation, which has no weights of its own; give those it was of: "
             f"{config.model.init}"
         )
+    check_outside(config.model, side=config.augment.crop)
     choice = checkpoint or config.checkpoint_choice
     found = restore_variables(run, config, choice, make_mesh(1), step=step)
-    card = make_run_card(
-        run, config, choice=found.choice, step=found.step, sha256=sha256_of(found.variables)
-    )
+    sha256 = sha256_of(found.variables)
+    card = make_run_card(run, choice=found.choice, step=found.step, sha256=sha256)
     loaded = LoadedWeights(
         model=config.model,
         variables=found.variables,

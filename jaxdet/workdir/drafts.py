@@ -69,7 +69,6 @@ def new_folder(path: Path) -> Iterator[Path]:
     refuse_existing(path)
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        clear_leftovers(path.parent, path.name)
         draft, descriptor = _make(path, _make_folder)
         try:
             yield draft
@@ -81,19 +80,21 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raises UserError where a path is taken: nothing is overwritten."""
+    """Raises UserError where a path is taken: nothing is overwritten; drafts of it are cleared."""
+    clear_leftovers(path.parent, path.name)
     if os.path.lexists(path):
         raise UserError(f"{path}: exists already, and is not overwritten; give another name")
 
 
 def try_draft(path: Path) -> None:
-    """Makes a draft of a file and removes it: what fails fails now.
+    """Makes a draft of a file and removes it: what fails fails now; earlier drafts are cleared.
 
     A missing folder is made when the file is written: until then its place is the nearest above.
     """
     there = next(folder for folder in path.parents if os.path.lexists(folder))
     if not there.is_dir():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(there))
+    clear_leftovers(there, path.name)
     draft, descriptor = _make(there / path.name, _make_file)
     draft.unlink(missing_ok=True)
     os.close(descriptor)

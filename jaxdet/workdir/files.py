@@ -214,8 +214,11 @@ def _is_shallow(value: Any) -> bool:
     """Tells whether plain values are nested no deeper than `_DEEPEST`."""
     level = [value]
     for _ in range(_DEEPEST):
-        held = [one.values() if isinstance(one, dict) else one for one in level
-                if isinstance(one, dict | list)]  # fmt: skip
+        held = [
+            one.values() if isinstance(one, dict) else one
+            for one in level
+            if isinstance(one, dict | list)
+        ]
         level = [one for values in held for one in values]
     return not level
 

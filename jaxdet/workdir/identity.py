@@ -3,6 +3,7 @@
 Digests lie in the files of earlier runs and stores: the same facts give the same digits for ever.
 """
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -19,9 +20,18 @@ def fingerprint_of(facts: str | bytes | Iterable[bytes]) -> str:
     return hashed.hexdigest()[:16]
 
 
+def identity_of(**facts: Any) -> str:
+    """Returns 16 hex digits over named values, each of JSON or a dataclass of such."""
+    return json_sha256(facts)[:16]
+
+
 def json_sha256(value: Any) -> str:
-    """Returns 64 hex digits over a value of JSON, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    """Returns 64 hex digits over a value of JSON, whatever the order of its keys.
+
+    A dataclass counts as an object of its fields.
+    """
+    text = json.dumps(value, sort_keys=True, default=dataclasses.asdict)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -35,8 +35,7 @@ def claimed(place: Path, *, instead: str, lock: Path | None = None) -> Iterator[
       UserError: where another process holds it, or the file cannot be made.
     """
     if lock is None:
-        whole = Path(os.path.abspath(place))
-        lock = whole.parent / f".{whole.name}.lock"
+        lock = _beside(place)
     descriptor = _claim(place, instead, lock)
     try:
         # The lock is what counts: a full disk may leave the file empty.
@@ -67,6 +66,18 @@ def refuse_if_claimed(place: Path, *, instead: str, lock: Path) -> None:
         os.close(descriptor)
 
 
+def clear_lock(place: Path) -> None:
+    """Removes what a killed process left of its lock beside a place, where that may be removed."""
+    lock = _beside(place)
+    with contextlib.suppress(OSError):
+        descriptor = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode) and take(descriptor, lock):
+                lock.unlink()
+        finally:
+            os.close(descriptor)
+
+
 def take(descriptor: int, path: Path, *, kind: int = fcntl.LOCK_EX) -> bool:
     """Locks an open file or folder; returns whether it is held now, and still lies at the path.
 
@@ -80,6 +91,11 @@ def take(descriptor: int, path: Path, *, kind: int = fcntl.LOCK_EX) -> bool:
             return False
         raise
     return _is_at(descriptor, path)
+
+
+def _beside(place: Path) -> Path:
+    whole = Path(os.path.abspath(place))
+    return whole.parent / f".{whole.name}.lock"
 
 
 def _claim(place: Path, instead: str, lock: Path) -> int:

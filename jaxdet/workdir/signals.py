@@ -43,6 +43,18 @@ def deferred() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
+@contextlib.contextmanager
+def keeping_handlers() -> Iterator[None]:
+    """Puts back what answers STOP_SIGNALS after a body that calls a library which sets its own."""
+    before = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+
 def requested() -> int:
     """Returns the signal that asks for the end, 0 where none does."""
     return _received[0] if _received else 0

@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from jaxdet.bench.pictures import write_pictures
-from jaxdet.bench.scaling import Machine, Run, predict
+from jaxdet.bench.scaling import add_scaling, reckon
 from jaxdet.config import Config, Model, Optim
 from jaxdet.runtime.checkpoint import Checkpoints
 from jaxdet.runtime.mesh import make_mesh
@@ -41,16 +41,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         size, disk = _write_rate(folder / "saved", options.arch)
-        machine = Machine(**_speeds(folder, options), disk=disk, shared_cores=True)
-        print(f"measured: {machine}, checkpoint of {size / 1e6:.0f} MB", flush=True)
+        rates = {**_speeds(folder, options), "disk": disk}
+        print(f"measured: {rates}, checkpoint of {size / 1e6:.0f} MB", flush=True)
         epoch, test = _run(folder, options)
-    run = Run(
-        images=TRAIN, epochs=1, validation=VAL, batch_size=options.batch_size,
-        gradient_bytes=0, checkpoint_bytes=size,
-    )  # fmt: skip
+    run = {
+        "images": TRAIN, "epochs": 1, "validation": VAL, "test": 0,
+        "batch-size": options.batch_size, "parameters": size / 12, **rates,
+    }  # fmt: skip
+    parser = argparse.ArgumentParser()
+    add_scaling(parser)
+    given = [f"--{flag}={value}" for flag, value in run.items()]
+    predicted = reckon(parser.parse_args([*given, "--shared-cores"]), 1)
     for what, seconds, expected in (
-        ("epoch, validation and checkpoint", epoch, 3600 * predict(run, machine, 1).hours),
-        ("scoring a test set", test, TEST / machine.eval_rate),
+        ("epoch, validation and checkpoint", epoch, 3600 * predicted["hours"]),
+        ("scoring a test set", test, TEST / rates["eval-rate"]),
     ):
         print(f"{what}: {seconds:.1f} s measured, {expected:.1f} s predicted, "
               f"{expected / seconds - 1:+.1%}")  # fmt: skip
@@ -62,9 +66,9 @@ def _speeds(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     e2e = _bench(folder, "e2e", *of, "--steps=4")
     scored = _bench(folder, "eval", *of, "--images=64")
     return {
-        "step_rate": _rate(e2e, "step/"),
-        "input_rate": _rate(e2e, "input/"),
-        "eval_rate": _rate(scored, "crop 224, 256 px"),
+        "step-rate": _rate(e2e, "step/"),
+        "input-rate": _rate(e2e, "input/"),
+        "eval-rate": _rate(scored, "crop 224, 256 px"),
     }
 
 

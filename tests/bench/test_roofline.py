@@ -7,7 +7,7 @@ import pytest
 from jaxdet.bench.__main__ import main
 from jaxdet.bench.hlo import operations
 from jaxdet.bench.roofline import Plan, measure_roofline
-from jaxdet.config import Config, Model, Optim, schema
+from jaxdet.config import Model, Optim, schema
 
 needs_plugin = pytest.mark.skipif(
     not importlib.util.find_spec("jax_cuda13_plugin"), reason="needs jaxdet[roofline]"
@@ -99,8 +99,8 @@ def test_calls_of_libraries_choices_and_halves_of_operations_are_counted_once():
 def plan(name, **options):
     width, size = options.pop("width", 64), options.pop("size", 224)
     dtype, batch = options.pop("dtype", "float32"), options.pop("batch_size", 256)
-    preset = Config(model=Model(name=name, width=width, dtype=dtype), optim=Optim(batch_size=batch))
-    return Plan(target="h100", preset=preset, batch_size=batch, size=size, **options)  # fmt: skip
+    model, optim = Model(name=name, width=width, dtype=dtype), Optim(batch_size=batch)
+    return Plan(target="h100", model=model, optim=optim, batch_size=batch, size=size, **options)
 
 
 @needs_plugin

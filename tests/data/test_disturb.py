@@ -6,7 +6,7 @@ from PIL import Image
 from scipy import ndimage
 
 from jaxdet.config import Runtime
-from jaxdet.data.augment import Blur
+from jaxdet.data.augment import Blur, blur
 from jaxdet.data.augment.operation import apply_within
 from jaxdet.data.disturb import Disturbance
 from jaxdet.data.folder import load_set
@@ -14,7 +14,7 @@ from jaxdet.data.loaders import EvalLoader, Reader
 from jaxdet.data.ops import center_crop
 from jaxdet.data.pipeline import open_batches
 from jaxdet.scoring.loader import PieceLoader
-from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS
+from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS, cut
 from jaxdet.scoring.protocol import Protocol
 from tests.conftest import draw_image
 
@@ -47,8 +47,9 @@ def disturbance(kind):
 
 
 @pytest.mark.parametrize("kind", LEVELS)
-def test_a_disturbance_is_its_definition(kind):
-    rgb = draw_image(np.random.default_rng(1), (2100, 77), True)  # in several strips
+def test_a_disturbance_is_its_definition(kind, monkeypatch):
+    rgb = draw_image(np.random.default_rng(1), (2100, 77), True)
+    monkeypatch.setattr(blur, "_MANY_LEVELS", rgb.size - 1)  # in several strips
     got = disturbance(kind).operation(3).apply(rgb[..., ::-1].copy())[..., ::-1]
     assert np.array_equal(got, define(kind, rgb, 3))
     assert not np.array_equal(got, rgb)
@@ -86,7 +87,7 @@ def test_crops_are_those_of_the_disturbed_image(dataset, kind, resize):
 
 
 @pytest.mark.parametrize("kind", LEVELS)
-@pytest.mark.parametrize("parts", ["full", "five_crops"])
+@pytest.mark.parametrize("parts", ["full", "five_crops", "crop"])
 def test_pieces_are_those_of_the_disturbed_image(dataset, kind, parts):
     images = load_set(dataset / "test" / "beta", name="beta")
     read = Reader(images=images, max_pixels=10**6, skip_bad=False)
@@ -99,9 +100,21 @@ def test_pieces_are_those_of_the_disturbed_image(dataset, kind, parts):
         if parts == "full":
             assert np.array_equal(pieces[0].pixels, whole)
         else:
-            assert len(pieces) == 5
-            assert np.array_equal(pieces[4].pixels, center_crop(whole, size=32))
+            assert len(pieces) == {"five_crops": 5, "crop": 1}[parts]
+            assert np.array_equal(pieces[-1].pixels, center_crop(whole, size=32))
         assert not np.array_equal(pieces[0].pixels, plain(index)[0].pixels)
+
+
+@pytest.mark.parametrize("protocol", [Protocol("crop", 24, 36), Protocol("full", 24, 16)])
+def test_pieces_are_those_of_the_protocol_whoever_cuts_them(dataset, protocol):
+    images = load_set(dataset / "test" / "beta", name="beta")
+    read = Reader(images=images, max_pixels=10**6, skip_bad=False)
+    for disturb in (None, disturbance("blur")):
+        for index in (0, 7):
+            image = read(index) if disturb is None else disturb.operation(index).apply(read(index))
+            (piece,) = PieceLoader(read=read, protocol=protocol, disturb=disturb)(index)
+            (expected,) = cut(image, owner=index, protocol=protocol)
+            assert np.array_equal(piece.pixels, expected.pixels[..., ::-1])
 
 
 def test_tiles_are_blurred_as_the_whole_image_is(tmp_path):

@@ -4,7 +4,14 @@ from PIL import Image
 
 from jaxdet.config import Augment, Data, Runtime
 from jaxdet.data.folder import load_set
-from jaxdet.data.loaders import EvalLoader, Reader, Share, TrainLoader, training_reader
+from jaxdet.data.loaders import (
+    EvalLoader,
+    Reader,
+    Share,
+    TrainLoader,
+    evaluation_reader,
+    training_reader,
+)
 from jaxdet.data.ops import center_crop, kernel_blur
 from jaxdet.data.order import epoch_order, steps_per_epoch
 from jaxdet.data.pipeline import open_batches
@@ -254,6 +261,40 @@ def test_a_folder_without_any_readable_image_ends_even_under_skip(tmp_path):
         (tmp_path / "a" / label / "0.png").write_text("no image")
     with pytest.raises(BadImageError, match="no 0_real image can be read"):
         train_loader(tmp_path / "a", skip=True)(0)
+
+
+@pytest.fixture
+def thin(tmp_path):
+    """A set in which one image of each label is readable, but absurd once it is resized."""
+    for label in ("0_real", "1_fake"):
+        (tmp_path / label).mkdir()
+        Image.new("RGB", (3000, 4)).save(tmp_path / label / "0.png")
+        Image.new("RGB", (300, 280)).save(tmp_path / label / "1.png")
+    return load_set(tmp_path, name="thin")
+
+
+RESIZED = Augment(crop=224, resize=256)
+OPTIONS = {"augment": RESIZED, "seed": 3, "batch_size": 4}
+
+
+@pytest.mark.parametrize("policy", ["skip", "replace"])
+def test_an_image_whose_size_an_operation_refuses_is_replaced_in_training(thin, policy):
+    batch = TrainLoader(
+        read=training_reader(Data(on_bad_image=policy), RESIZED, thin), **OPTIONS
+    )(0)  # fmt: skip
+    assert (
+        sorted(thin.ids[i] for i in batch["index"]) == ["0_real/1.png"] * 2 + ["1_fake/1.png"] * 2
+    )
+    assert sorted(thin.ids[i] for i in batch["bad"] if i >= 0) == ["0_real/0.png", "1_fake/0.png"]
+
+
+def test_an_image_whose_size_an_operation_refuses_is_named(thin):
+    policy = Data(on_bad_image="stop")
+    train = TrainLoader(read=training_reader(policy, RESIZED, thin), **OPTIONS)
+    validation = EvalLoader(read=evaluation_reader(policy, thin), crop=224, **OPTIONS)
+    for load in (train, validation):
+        with pytest.raises(BadImageError, match=r"0\.png: would become .* by padding or resizing"):
+            load(0)
 
 
 def test_an_image_smaller_than_the_crop_is_named(dataset):

@@ -112,7 +112,9 @@ def test_every_command_that_is_named_is_one(monkeypatch, tmp_path):
         missing.source
         for file in sorted((REPOSITORY / "configs").rglob("*.py"))
         for config in _configs(file)
-        for missing in find_missing(config)
+        for missing in find_missing(
+            config.data, config.evaluation, task=config.task, init=config.model.init
+        )
         if missing.source.startswith("python ")
     }
     assert len(commands) >= 8

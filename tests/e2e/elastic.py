@@ -22,31 +22,30 @@ from jaxdet.train import loop
 from jaxdet.workdir.files import write_json
 
 
-class Logged(loop.Trainer):
-    """Writes down what each step saw, and may end like a machine that died."""
+def logged(launch, log):
+    """The launch of a step that writes down what it saw."""
 
-    last, log = 0, ""
+    def call(parts, position, batch):
+        state, launched = launch(parts, position, batch)
+        ids = [parts.train_set.ids[i] for i in batch["index"]]
+        line = {"step": launched.step, "ids": ids, "loss": float(launched.scalars["loss"])}
+        with open(log, "a") as file:
+            file.write(json.dumps(line) + "\n")
+        return state, launched
 
-    def one_step(self, position, batch, window):
-        ids = [self.loader.read.images.ids[i] for i in batch["index"]]
-        return super().one_step(position, batch, Told(window, ids, self.log))
+    return call
 
-    def _save(self, position, *, ranks):
-        super()._save(position, ranks=ranks)
-        if position.step == self.last:
-            self.checkpoints.wait()
+
+def ending(save, last):
+    """The saving that ends like a machine that died, once the step LAST is on disk."""
+
+    def call(parts, position, *, ranks=None):
+        save(parts, position, ranks=ranks)
+        if position.step == last:
+            parts.checkpoints.wait()
             os.kill(os.getpid(), signal.SIGKILL)
 
-
-class Told:
-    def __init__(self, window, ids, log):
-        self.window, self.ids, self.log = window, ids, log
-
-    def add(self, step, rate, batch, scalars):
-        with open(self.log, "a") as file:
-            line = {"step": step, "ids": self.ids, "loss": float(scalars["loss"])}
-            file.write(json.dumps(line) + "\n")
-        self.window.add(step, rate, batch, scalars)
+    return call
 
 
 def main(data, run, devices, host, hosts, port, last, log):
@@ -65,8 +64,7 @@ def main(data, run, devices, host, hosts, port, last, log):
     folder = RunFolder(Path(run))
     if int(host) == 0:
         write_json(folder.config, schema.to_json_dict(config))
-    Logged.last, Logged.log = int(last), log
-    loop.Trainer = Logged
+    loop.launch, loop.save = logged(loop.launch, log), ending(loop.save, int(last))
     loop.train(config, *load_train_and_val(config), run=folder, mesh=make_mesh(int(devices)))
 
 

@@ -10,7 +10,6 @@ give it a /dev/shm of its own: `unshare -m sh -c "mount -t tmpfs shm /dev/shm &&
 """
 
 import argparse
-import os
 import random
 import subprocess
 import sys
@@ -87,17 +86,10 @@ def make_data(root):
 
 
 def start(root, run, folder):
-    environment = {
-        **os.environ,
-        **watching.mark(run.path.name),
-        "JAX_PLATFORMS": "cpu",
-        "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
-    }
     return subprocess.Popen(
         [sys.executable, "-m", "jaxdet.main", *main_arguments(root, run.path, **OPTIONS)],
-        cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True,
+        cwd=REPOSITORY, env=watching.environment(run.path.name, folder), stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxdet import config as schema
 from jaxdet.data.folder import FolderSet
+from jaxdet.data.loaders import evaluation_reader
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.errors import guard
 from jaxdet.evals.engine import Engine
@@ -81,8 +82,13 @@ def main(data, run, part, how, kind, seconds):
             return
         detector = get_detector(config.model)
         variables = initial_variables(config, detector, mesh)
-        engine = Engine(config, detector, variables, digest="", run=folder, mesh=mesh)
-        engine.predictions(val_set, headline(config), folder.validation)
+        evaluation = config.resolved_evaluation
+        engine = Engine(
+            evaluation, detector, variables, weights="", seed=0, runtime=config.runtime,
+            run=folder, mesh=mesh,
+        )  # fmt: skip
+        read = evaluation_reader(config.data, val_set)
+        engine.predictions(read, headline(evaluation), folder.validation)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from jaxdet.config import Augment, Config, Data, Evaluation, Model, Optim, Runti
 from jaxdet.convert.architectures import TABLES, shapes
 from jaxdet.convert.rules import to_torch
 from jaxdet.data.folder import load_set
-from jaxdet.evals.analysis import is_analysed
-from jaxdet.evals.ranking import ranking_fingerprint
-from jaxdet.evals.spectra import average_spectrum, spectrum_fingerprint
+from jaxdet.data.loaders import evaluation_reader
+from jaxdet.evals import analysis as analysis_module
+from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.results import Lineup, Predictions, Ranked, RunFolder, Spectrum, read_arrays
 from jaxdet.run import run
 
@@ -49,7 +50,7 @@ def stamps(folder: Path):
 def test_each_set_has_its_files_and_none_is_made_twice(config, tmp_path, capfd):
     folder = RunFolder(tmp_path / "run")
     run(config, folder.path)
-    assert is_analysed(config, SETS, folder)
+    assert is_analysed(config.evaluation.analyses, SETS, folder)
     for name in SETS:
         scored = read_arrays(folder.predictions(name), Predictions)
         spectrum = read_arrays(folder.spectrum(name), Spectrum)
@@ -85,29 +86,41 @@ def test_each_set_has_its_files_and_none_is_made_twice(config, tmp_path, capfd):
     assert stamps(folder.path) == after
 
 
-def test_a_spectrum_of_other_images_or_settings_is_another(config, dataset):
-    images = load_set(dataset / "test" / "alpha", name="alpha")
-    assert average_spectrum(config, images).fingerprint == spectrum_fingerprint(config, images)
-    fewer = dataclasses.replace(
-        config, evaluation=dataclasses.replace(config.evaluation, spectrum_images=3)
+@pytest.fixture
+def known(monkeypatch):
+    """What analyses are known by: nothing is computed or written."""
+
+    def fingerprints(analysis, read, *, scores="s", weights="w", seed=0, **evaluation):
+        engine = SimpleNamespace(
+            evaluation=Evaluation(analyses=(analysis,), crop=24, **evaluation), seed=seed,
+            runtime=Runtime(), run=RunFolder(Path("none")), weights=weights,
+        )  # fmt: skip
+        found = []
+        scored = SimpleNamespace(fingerprint=scores)
+        monkeypatch.setattr(analysis_module, "read_arrays", lambda path, kind: scored)
+        monkeypatch.setattr(analysis_module, "write_arrays", lambda path, made: found.append(made))
+        for name in ("average_spectrum", "line_up", "rank"):
+            monkeypatch.setattr(analysis_module, name, lambda *a, fingerprint, **o: fingerprint)
+        analyse(engine, [read], SimpleNamespace(evidence=None), {})
+        return found[0]
+
+    return fingerprints
+
+
+def test_an_analysis_of_other_images_scores_or_settings_is_another(dataset, known, monkeypatch):
+    monkeypatch.setattr("jax.jit", lambda function: function)
+    alpha, beta = (
+        evaluation_reader(Data(), load_set(dataset / "test" / name, name="set"))
+        for name in ("alpha", "gamma")
     )
-    smaller = dataclasses.replace(config, augment=Augment(crop=16))
-    others = load_set(dataset / "test" / "gamma", name="alpha")
-    facts = {
-        spectrum_fingerprint(*one)
-        for one in [(config, images), (fewer, images), (smaller, images), (config, others)]
-    }
-    assert len(facts) == 4
-
-
-def test_a_ranking_of_other_weights_scores_or_crops_is_another(config):
-    none = np.array([])
-    rows = {"id": none, "label": none, "logit": none, "sharpness": none, "skipped": none}
-    first, second = (Predictions(**rows, fingerprint=f) for f in "ab")
-    smaller = dataclasses.replace(config, augment=Augment(crop=16))
-    facts = {
-        ranking_fingerprint(*one)
-        for one in [(config, first, "w"), (config, second, "w"), (config, first, "v"),
-                    (smaller, first, "w")]
-    }  # fmt: skip
-    assert len(facts) == 4
+    for analysis, others in {
+        "spectra": [{"spectrum_images": 3}, {"read": beta}],
+        "lineup": [{"scores": "t"}, {"seed": 1}],
+        "ranking": [{"scores": "t"}, {"weights": "v"}],
+    }.items():
+        facts = [{}, {"protocols": ("resize",)}, {"batch_size": 3, "bootstrap": 3}, *others]
+        of = [known(analysis, **{"read": alpha, **one}) for one in facts]
+        assert of[0] == of[2]
+        # Spectra are of crops that are never resized.
+        assert (of[0] == of[1]) == (analysis == "spectra")
+        assert len(set(of)) == len(of) - 1 - (analysis == "spectra")

@@ -19,7 +19,7 @@ from jaxdet.predict.__main__ import main as predict
 from jaxdet.results import Predictions, RunFolder, read_arrays, read_results
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.scoring.protocol import Protocol
-from jaxdet.train.start import evaluated_variables
+from jaxdet.train.start import weights_to_score
 from tests.e2e.conftest import main_arguments
 
 # Quickstart scores its latest weights, NPR resizes before it crops.
@@ -138,7 +138,8 @@ def check_choice_of_checkpoint(run):
             model=dataclasses.replace(config.model, init=str(init)),
             evaluation=dataclasses.replace(config.evaluation, weights="auto"),
         )
-        _, weights = evaluated_variables(asked, get_detector(config.model), make_mesh(1))
+        detector = get_detector(config.model)
+        _, weights = weights_to_score(asked, detector, make_mesh(1), run=run, images=None)
         assert weights["step"] == step
         assert (weights["digest"] == trained["digest"]) == (step == trained["step"])
     other = jaxdet.load_detector(earlier)

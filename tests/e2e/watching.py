@@ -76,6 +76,17 @@ def mark(name):
     return {"JAXDET_TEST_RUN": name}
 
 
+def environment(name, folder):
+    """That of a process with this mark, on the CPU, with compiled programs kept in the folder."""
+    return {
+        **os.environ,
+        **mark(name),
+        "JAX_PLATFORMS": "cpu",
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    }
+
+
 def marked(name):
     """Ids of the living processes with this mark, whoever their parent is by now."""
     wanted = f"JAXDET_TEST_RUN={name}".encode()
@@ -137,12 +148,21 @@ def ended(name, *, seconds=10.0):
     return True
 
 
-def kill(pid):
-    """SIGKILL, to a process that may have ended."""
+def kill(pid, *, group=False):
+    """SIGKILL, to a process that may have ended, or to the group that it leads."""
     try:
-        os.kill(pid, signal.SIGKILL)
+        (os.killpg if group else os.kill)(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def processor_seconds(pid):
+    """Those that a process, which may have ended, and its threads have run."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _command(pid):

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxdet.config import Augment, Config, Data, Evaluation, Runtime
+from jaxdet.config import Data, Runtime
 from jaxdet.data.folder import load_set
+from jaxdet.data.loaders import evaluation_reader
 from jaxdet.data.spectra import choose_images, choose_side, high_pass_magnitude
 from jaxdet.datasets.makers.fit import FitSettings, fit, reconstruct
 from jaxdet.datasets.makers.photos import cut_crops, find_photographs
@@ -14,13 +15,10 @@ from jaxdet.metrics import periodic_peaks
 from tests.conftest import draw_image, write_images
 
 
-def config(crop=32, *, most=2000, skip=False, workers=2):
-    return Config(
-        augment=Augment(crop=crop),
-        data=Data(on_bad_image="skip" if skip else "stop"),
-        evaluation=Evaluation(spectrum_images=most),
-        runtime=Runtime(workers=workers),
-    )
+def spectrum(images, crop=32, *, most=2000, skip=False, workers=2):
+    read = evaluation_reader(Data(on_bad_image="skip" if skip else "stop"), images)
+    runtime = Runtime(workers=workers)
+    return average_spectrum(read, most=most, crop=crop, runtime=runtime, fingerprint="f")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +40,7 @@ def test_transposed_convolutions_leave_peaks_that_their_reals_lack(
     variables = fit(train, settings=settings, say=lambda line: None)
     fake = reconstruct(test.images, variables=variables, settings=settings)
     write_set(tmp_path / "set", real=test, fake=fake)
-    found = average_spectrum(config(), load_set(tmp_path / "set", name="set"))
+    found = spectrum(load_set(tmp_path / "set", name="set"))
     real, fakes = periodic_peaks(found.real), periodic_peaks(found.fake)
     print(upsampling, real, fakes)
     # Two layers of stride 2: a period of 2 pixels from the last, of 4 from both.
@@ -59,7 +57,7 @@ def test_reals_against_reals_have_no_peaks(photographs, tmp_path):
         (tmp_path / label).mkdir()
         for number, image in enumerate(images):
             Image.fromarray(image).save(tmp_path / label / f"{number}.png")
-    found = average_spectrum(config(), load_set(tmp_path, name="set"))
+    found = spectrum(load_set(tmp_path, name="set"))
     real, others_peaks = periodic_peaks(found.real), periodic_peaks(found.fake)
     assert not _has_trace(others_peaks, real)
     assert not _has_trace(real, others_peaks)
@@ -92,13 +90,13 @@ def test_grey_is_rec_601_of_bgr():
 
 def test_means_over_each_label_whatever_the_workers(dataset):
     images = load_set(dataset / "test" / "alpha", name="alpha")
-    found = average_spectrum(config(24), images)
+    found = spectrum(images, 24)
     assert (found.n_real, found.n_fake, found.n_small) == (7, 7, 0)
     crops = [images.read(i, max_pixels=10**6)[8:32, 8:32] for i in range(14)]
     each = np.stack([high_pass_magnitude(np.ascontiguousarray(c)) for c in crops])
     np.testing.assert_allclose(found.real, each[images.labels == 0].mean(0), rtol=1e-5)
     np.testing.assert_allclose(found.fake, each[images.labels == 1].mean(0), rtol=1e-5)
-    inline = average_spectrum(config(24, workers=0), images)
+    inline = spectrum(images, 24, workers=0)
     assert np.array_equal(inline.fake, found.fake)
     assert found.fake.dtype == np.float32
 
@@ -115,7 +113,7 @@ def test_many_images_are_thinned_out_evenly(tmp_path):
         for number in (0, 5)
     ]
     assert choose_images(images, most=100).tolist() == list(range(40))
-    found = average_spectrum(config(16, most=3), images)
+    found = spectrum(images, 16, most=3)
     assert (found.n_real, found.n_fake) == (3, 3)
 
 
@@ -127,7 +125,7 @@ def test_the_side_is_what_nine_in_ten_images_reach(tmp_path):
     assert choose_side(images, every, crop=30) == 24
     assert choose_side(images, every, crop=64) == 40
     assert choose_side(images, [i for i in every if images.ids[i][0] == "b"], crop=64) == 16
-    found = average_spectrum(config(64), images)
+    found = spectrum(images, 64)
     assert (found.real.shape, found.n_real, found.n_fake, found.n_small) == ((40, 40), 9, 9, 2)
 
 
@@ -136,8 +134,8 @@ def test_unreadable_images_are_left_out_where_they_may_be(dataset):
     for number in range(2):
         (folder / "1_fake" / f"00{number}.png").write_text("no image")
     images = load_set(folder, name="gamma")
-    found = average_spectrum(config(24, skip=True), images)
+    found = spectrum(images, 24, skip=True)
     assert (found.n_real, found.n_fake, found.n_small) == (2, 0, 0)
     assert np.isnan(found.fake).all()
     with pytest.raises(BadImageError, match="1_fake"):
-        average_spectrum(config(24), images)
+        spectrum(images, 24)

@@ -5,7 +5,7 @@ import pytest
 
 from jaxdet import metrics
 from jaxdet.evals import scores
-from jaxdet.evals.two_shot import draw_shots, summarise
+from jaxdet.evals.two_shot import Shots, summarise
 from jaxdet.results import Condition, CropScores, Predictions, Results
 from jaxdet.workdir.files import to_json
 
@@ -42,6 +42,10 @@ def test_many_conditions_stay_small_in_results():
         conditions={f"blur-{i}": condition for i in range(25)},
     )  # fmt: skip
     assert len(to_json(results)) < 10**6
+
+
+def draw_shots(rows, *, count, seed):
+    return Shots(images=count, crops=16, side=32, seed=seed).draw(rows)
 
 
 def test_shots_are_drawn_from_each_label_by_the_seed():

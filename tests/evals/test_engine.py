@@ -12,12 +12,13 @@ from PIL import Image
 from jaxdet.config import Augment, Config, Data, Evaluation, Model, Optim, Runtime
 from jaxdet.data.folder import FolderSet, load_set
 from jaxdet.data.images import ImageSet
+from jaxdet.data.loaders import evaluation_reader
 from jaxdet.data.ops import center_crop
 from jaxdet.errors import RunFailedError
 from jaxdet.evals import engine as engine_module
 from jaxdet.evals.engine import Engine
 from jaxdet.evals.two_shot import to_crop_scores
-from jaxdet.evals.views import View, further_views, headline
+from jaxdet.evals.views import further_views, headline
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
 from jaxdet.predict.rows import Scoring, score_files
@@ -37,7 +38,11 @@ CONFIG = Config(
     evaluation=Evaluation(resize=40, two_shot=2, two_shot_crops=6),
     runtime=Runtime(workers=2),
 )
-VIEWS = {name: View(name=name, protocol=name) for name in ("crop", "full", "resize", "five_crops")}
+SCORED = CONFIG.resolved_evaluation
+VIEWS = {
+    name: headline(dataclasses.replace(SCORED, protocols=(name,)))
+    for name in ("crop", "full", "resize", "five_crops")
+}
 
 SHAPES = [(32, 32), (32, 64), (64, 64), (384, 512)]
 
@@ -94,14 +99,22 @@ def make_engine(detector, variables):
     @functools.cache
     def compiled(devices):
         run, mesh = RunFolder(None), make_mesh(devices)
-        return Engine(CONFIG, detector, variables, digest="d", run=run, mesh=mesh)
+        return Engine(
+            SCORED, detector, variables, weights="d", seed=0, runtime=CONFIG.runtime, run=run,
+            mesh=mesh,
+        )  # fmt: skip
 
-    def make(path, *, devices=1, config=CONFIG):
+    def make(path, *, devices=1, **other):
         engine = copy.copy(compiled(devices))
-        engine._run, engine._config = RunFolder(path), config
+        for name, value in {"run": RunFolder(path), **other}.items():
+            setattr(engine, name, value)
         return engine
 
     return make
+
+
+def reader(images):
+    return evaluation_reader(CONFIG.data, images)
 
 
 class CountedSet(FolderSet):
@@ -127,7 +140,7 @@ def test_whole_images_have_the_logits_of_the_predict_command(
     folder, make_engine, variables, tmp_path
 ):
     images = load_set(folder, name="set")
-    got = make_engine(tmp_path).predictions(images, VIEWS["full"], tmp_path / "a.npz")
+    got = make_engine(tmp_path).predictions(reader(images), VIEWS["full"], tmp_path / "a.npz")
     assert got.skipped.tolist() == ["0_real/bad.png"]
     assert got.id.tolist() == [i for i in images.ids if i != "0_real/bad.png"]
     paths = [folder / name for name in got.id]
@@ -139,7 +152,7 @@ def test_whole_images_have_the_logits_of_the_predict_command(
 
 def test_five_crops_are_the_mean_of_predict_on_the_crops(folder, make_engine, variables, tmp_path):
     images = load_set(folder, name="set")
-    got = make_engine(tmp_path).predictions(images, VIEWS["five_crops"], tmp_path / "a.npz")
+    got = make_engine(tmp_path).predictions(reader(images), VIEWS["five_crops"], tmp_path / "a.npz")
     detector = LoadedDetector(MODEL, variables)
     for name, logit in zip(got.id, got.logit, strict=True):
         rgb = np.asarray(Image.open(folder / name).convert("RGB"))
@@ -158,7 +171,7 @@ def test_four_devices_give_the_logits_of_one(folder, make_engine, tmp_path, name
     images = load_set(folder, name="set")
     one, four = (
         make_engine(tmp_path / str(n), devices=n).predictions(
-            images, VIEWS[name], tmp_path / f"{n}.npz"
+            reader(images), VIEWS[name], tmp_path / f"{n}.npz"
         )
         for n in (1, 4)
     )
@@ -171,18 +184,19 @@ def test_an_interrupted_set_goes_on_and_no_image_is_scored_twice(
     folder, make_engine, tmp_path, monkeypatch, capsys, name
 ):
     whole = make_engine(tmp_path).predictions(
-        load_set(folder, name="set"), VIEWS[name], tmp_path / "whole.npz"
+        reader(load_set(folder, name="set")), VIEWS[name], tmp_path / "whole.npz"
     )
     monkeypatch.setattr(rows_module, "KEEP_EVERY", 0.0)
     # In line, so that exactly what was scored was read.
-    config = dataclasses.replace(CONFIG, runtime=Runtime(workers=0))
-    path = tmp_path / "cut.npz"
+    path, inline = tmp_path / "cut.npz", Runtime(workers=0)
     reads, told = [], []
     for end_after in (9, None):
         images = counted(folder)
         object.__setattr__(images, "end_after", end_after)
         try:
-            got = make_engine(tmp_path, config=config).predictions(images, VIEWS[name], path)
+            got = make_engine(tmp_path, runtime=inline).predictions(
+                reader(images), VIEWS[name], path
+            )
         except KeyboardInterrupt:
             assert not path.exists()
         reads.append(images.reads)
@@ -212,9 +226,9 @@ def test_a_set_that_only_lacks_its_file_is_not_read_again(
     with monkeypatch.context() as patch:
         patch.setattr(engine_module, "write_arrays", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            make_engine(tmp_path).predictions(images, VIEWS[name], path)
+            make_engine(tmp_path).predictions(reader(images), VIEWS[name], path)
     images = counted(folder)
-    assert len(make_engine(tmp_path).predictions(images, VIEWS[name], path).id) == 9
+    assert len(make_engine(tmp_path).predictions(reader(images), VIEWS[name], path).id) == 9
     # An unreadable image has no row to tell that it was looked at.
     assert images.reads == ([images.ids.index("0_real/bad.png")] if name == "full" else [])
 
@@ -222,9 +236,9 @@ def test_a_set_that_only_lacks_its_file_is_not_read_again(
 def test_scores_that_are_there_are_not_computed_again(folder, make_engine, tmp_path, capsys):
     path = tmp_path / "a.npz"
     for view in VIEWS.values():
-        make_engine(tmp_path).predictions(load_set(folder, name="set"), view, path)
+        make_engine(tmp_path).predictions(reader(load_set(folder, name="set")), view, path)
         images = counted(folder)
-        again = make_engine(tmp_path).predictions(images, view, path)
+        again = make_engine(tmp_path).predictions(reader(images), view, path)
         assert images.reads == []
         assert f"set ({view.name}): 9 images, scores are there already" in capsys.readouterr().err
         assert len(again.id) == 9
@@ -237,29 +251,28 @@ def test_a_file_of_the_same_size_in_the_place_of_another_is_scored_anew(
     folder = write_images(tmp_path / "s", count=3, suffix="bmp")
     path, view = tmp_path / "a.npz", VIEWS["crop"]
     runtime = dataclasses.replace(CONFIG.runtime, compare_images=compare)
-    engine = make_engine(tmp_path, config=dataclasses.replace(CONFIG, runtime=runtime))
-    before = engine.predictions(load_set(folder, name="s"), view, path)
+    engine = make_engine(tmp_path, runtime=runtime)
+    before = engine.predictions(reader(load_set(folder, name="s")), view, path)
     replaced = folder / "1_fake" / "001.bmp"
     times, size = os.stat(replaced), replaced.stat().st_size
     Image.new("RGB", (40, 40)).save(replaced)
     assert replaced.stat().st_size == size
     if compare == "bytes":
         os.utime(replaced, ns=(times.st_atime_ns, times.st_mtime_ns))
-    after = engine.predictions(load_set(folder, name="s"), view, path)
+    after = engine.predictions(reader(load_set(folder, name="s")), view, path)
     changed = np.flatnonzero(before.logit != after.logit)
     assert before.id[changed].tolist() == ["1_fake/001.bmp"]
     copy = shutil.copytree(folder, tmp_path / "copy", copy_function=shutil.copyfile)
-    again = engine.predictions(load_set(copy, name="s"), view, path)
+    again = engine.predictions(reader(load_set(copy, name="s")), view, path)
     assert (again.fingerprint == after.fingerprint) is (compare == "bytes")
 
 
 def test_each_view_has_its_fingerprint(folder, make_engine, tmp_path):
-    evaluation = Evaluation(
-        protocols=("crop", "full"), blur_sigmas=(1.5, 2), jpeg_qualities=(65,), noise_sigmas=(1.5,),
-        scales=(1.5,),
+    evaluation = dataclasses.replace(
+        SCORED, protocols=("crop", "full"), blur_sigmas=(1.5, 2), jpeg_qualities=(65,),
+        noise_sigmas=(1.5,), scales=(1.5,),
     )  # fmt: skip
-    config = dataclasses.replace(CONFIG, evaluation=evaluation)
-    views = [headline(config), *further_views(config)]
+    views = [headline(evaluation), *further_views(evaluation, seed=0)]
     names = [view.name for view in views]
     assert names == ["crop", "full", "blur-1.5", "blur-2", "jpeg-65", "scale-1.5", "noise-1.5"]
     assert [view.kind for view in views] == [
@@ -268,7 +281,7 @@ def test_each_view_has_its_fingerprint(folder, make_engine, tmp_path):
     assert [view.level for view in views[:4]] == [None, None, 1.5, 2.0]
     images = load_set(folder, name="set")
     found = [
-        make_engine(tmp_path, config=config).predictions(images, view, tmp_path / f"{i}.npz")
+        make_engine(tmp_path).predictions(reader(images), view, tmp_path / f"{i}.npz")
         for i, view in enumerate(views)
     ]
     assert len({one.fingerprint for one in found}) == len(views)
@@ -276,11 +289,27 @@ def test_each_view_has_its_fingerprint(folder, make_engine, tmp_path):
     assert all(one.id.tolist() == found[0].id.tolist() for one in found)
 
 
+def test_a_view_is_known_by_what_its_scores_follow_from():
+    def known(name, seed=0, **changed):
+        evaluation = dataclasses.replace(SCORED, protocols=(name,), noise_sigmas=(2,), **changed)
+        noisy, *_ = further_views(evaluation, seed=seed)
+        return headline(evaluation).identity, noisy.identity
+
+    assert known("crop") == known("crop", resize=99, batch_size=99, bootstrap=9)
+    assert known("crop")[0] != known("crop", crop=99)[0]
+    assert known("resize")[0] != known("resize", resize=99)[0]
+    # The crop of whole images is that of the evidence.
+    assert known("full") == known("full", crop=99)
+    assert known("crop")[0] == known("crop", seed=1)[0]
+    assert known("crop")[1] != known("crop", seed=1)[1]
+    assert len({known(name) for name in VIEWS}) == len(VIEWS)
+
+
 def test_shapes_are_compiled_once_each(folder, make_engine, tmp_path, capsys):
     engine = make_engine(tmp_path)
     images = load_set(folder, name="set")
-    engine.predictions(images, VIEWS["full"], tmp_path / "a.npz")
-    engine.predictions(images, VIEWS["five_crops"], tmp_path / "b.npz")
+    engine.predictions(reader(images), VIEWS["full"], tmp_path / "a.npz")
+    engine.predictions(reader(images), VIEWS["five_crops"], tmp_path / "b.npz")
     engine.say_shapes()
     # Two sizes of images, the tiles, the crops; one number of rows for each.
     rows = {(h, w): min(4, batches.batch_pixels("cpu") // (h * w)) for h, w in SHAPES}
@@ -291,18 +320,17 @@ def test_shapes_are_compiled_once_each(folder, make_engine, tmp_path, capsys):
 
 def test_crop_scores_are_of_drawn_images_and_stay(folder, make_engine, tmp_path):
     images = counted(folder)
-    rows = make_engine(tmp_path).predictions(images, VIEWS["crop"], tmp_path / "a.npz")
-    shots = make_engine(tmp_path).crop_scores(images, rows)
+    rows = make_engine(tmp_path).predictions(reader(images), VIEWS["crop"], tmp_path / "a.npz")
+    shots = make_engine(tmp_path).crop_scores(reader(images), rows)
     assert shots.logit.shape == (4, 6)
     assert shots.label.tolist() == [0, 0, 1, 1]
     assert len(set(shots.id)) == 4
     assert np.ptp(shots.logit, axis=1).max() > 1e-4
     images.reads.clear()
-    again = make_engine(tmp_path).crop_scores(images, rows)
+    again = make_engine(tmp_path).crop_scores(reader(images), rows)
     assert images.reads == []
     assert np.array_equal(again.logit, shots.logit)
-    other = dataclasses.replace(CONFIG, seed=1)
-    fresh = make_engine(tmp_path, config=other).crop_scores(images, rows)
+    fresh = make_engine(tmp_path, seed=1).crop_scores(reader(images), rows)
     assert not np.array_equal(fresh.logit, shots.logit)
 
 

@@ -2,16 +2,18 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdet.config import Augment, Config, Data
+from jaxdet.config import Data
 from jaxdet.data.folder import load_set
 from jaxdet.data.images import LABEL_FOLDERS
+from jaxdet.data.loaders import evaluation_reader
 from jaxdet.data.ops import center_crop
 from jaxdet.evals.lineup import line_up
 from jaxdet.evals.ranking import pick, rank
 from jaxdet.models import resnet
-from jaxdet.models.architectures import ARCHITECTURES
+from jaxdet.models.architectures import architecture_of
 from jaxdet.models.detector import Detector
 from jaxdet.results import Predictions
+from jaxdet.scoring.protocol import Protocol
 
 
 def picked(logit, label, which):
@@ -71,8 +73,8 @@ def test_a_lineup_is_drawn_at_random_and_ordered_by_score(dataset):
         sharpness=np.zeros(len(images), np.float32), skipped=np.array([], str), fingerprint="f",
     )  # fmt: skip
     (images.folder / images.ids[0]).write_text("no image any more")
-    config = Config(augment=Augment(crop=24), data=Data(on_bad_image="skip"))
-    found = line_up(config, images, predictions)
+    read = evaluation_reader(Data(on_bad_image="skip"), images)
+    found = line_up(read, predictions, centre=Protocol(crop=24), seed=0, fingerprint="f")
     # Fewer than twenty of each label: all of them, but for the one that broke.
     assert sorted(found.id) == sorted(set(images.ids) - {images.ids[0]})
     assert (np.diff(found.logit) >= 0).all()
@@ -91,10 +93,12 @@ def test_a_lineup_of_many_images_has_twenty_of_each_label(monkeypatch):
         skipped=np.array([], str), fingerprint="f",
     )  # fmt: skip
     black = np.zeros((128, 128, 3), np.uint8)
-    monkeypatch.setattr("jaxdet.evals.lineup.read_crops", lambda *a: [black] * len(a[2]))
+    monkeypatch.setattr(
+        "jaxdet.evals.lineup.read_crops", lambda read, ids, centre: [black] * len(ids)
+    )
     drawn = {}
     for seed in (0, 0, 1):
-        found = line_up(Config(seed=seed, augment=Augment(crop=128)), None, predictions)
+        found = line_up(None, predictions, centre=Protocol(crop=128), seed=seed, fingerprint="f")
         assert found.label.sum() == 20 == len(set(found.id)) - 20
         assert found.image.shape == (40, 96, 96, 3)
         drawn.setdefault(seed, []).append(tuple(found.id))
@@ -104,9 +108,9 @@ def test_a_lineup_of_many_images_has_twenty_of_each_label(monkeypatch):
 def test_pixels_and_evidence_are_those_of_the_scored_crop(dataset):
     (dataset / "test" / "beta" / "y" / "1_fake" / "002.png").write_text("no image")
     images = load_set(dataset / "test" / "beta", name="beta")
-    config = Config(augment=Augment(crop=32), data=Data(on_bad_image="skip"))
+    read = evaluation_reader(Data(on_bad_image="skip"), images)
     network = resnet.ResNet(resnet.BasicBlock, (1, 1), width=4)
-    detector = Detector(ARCHITECTURES["resnet18"], network)
+    detector = Detector(architecture_of("resnet18"), network)
     variables = jax.jit(lambda key: detector.init(key, size=32))(jax.random.key(0))
     variables["params"]["fc"]["bias"] = np.array([0.25], np.float32)
     logit = np.random.default_rng(0).normal(0, 1, len(images)).astype(np.float32)
@@ -120,7 +124,10 @@ def test_pixels_and_evidence_are_those_of_the_scored_crop(dataset):
         fingerprint="f",
     )
     step = jax.jit(detector.evidence)
-    found = rank(config, images, predictions, step=step, variables=variables, weights="w")
+    found = rank(
+        read, predictions, centre=Protocol(crop=32), step=step, variables=variables,
+        fingerprint="f",
+    )  # fmt: skip
     picks = [pick(logit, images.labels, which=label) for label in (0, 1)]
     asked = [(images.ids[row], role) for row, role in picks[0] + picks[1]]
     # The one that broke since it was scored is not shown.

@@ -46,6 +46,18 @@ def test_a_set_is_pooled_over_its_categories():
     assert (result.n_real, result.n_fake, result.n_skipped) == (40, 40, 1)
 
 
+def test_a_measure_that_some_draws_do_not_define_has_no_interval(monkeypatch):
+    def of_the_first_image(counts):
+        images = counts.fakes[..., 0] + counts.reals[..., 0]
+        return images / images
+
+    monkeypatch.setattr(metrics, "measures_of", lambda *_: {"first": of_the_first_image})
+    result = scores.score_set(_predictions(), draws=50, seed=1)
+    assert result.measures == {"first": 1.0}
+    assert "auc" in result.intervals
+    assert "first" not in result.intervals
+
+
 def test_each_category_is_the_set_of_its_images():
     rows = _predictions()
     result = scores.score_set(rows, draws=50, seed=1)

@@ -51,7 +51,6 @@ def deviations(steps):
 
 
 if __name__ == "__main__":
-    ours.front_end.normalise = ours.normalise_as_torch
     print(f"PyTorch {torch.__version__}, JAX {jax.__version__}; largest and median of {ORDERS}")
     for who, steps in (("PyTorch", torch_steps), ("ours", our_steps)):
         found = deviations(steps)

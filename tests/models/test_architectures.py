@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from jaxdet.config import Model
-from jaxdet.config.schema import ARCHITECTURES as NAMES
+from jaxdet.config.schema import ARCHITECTURES
 from jaxdet.errors import UserError
 from jaxdet.models import pixels
-from jaxdet.models.architectures import ARCHITECTURES, check_sides
+from jaxdet.models.architectures import check_sides
 from jaxdet.models.detector import get_detector
 
 SIDE = 32
@@ -32,8 +32,22 @@ def shapes(name, *, side, **options):
     return jax.eval_shape(lambda: detector.init(jax.random.key(0), size=side))["params"]
 
 
-def test_the_schema_names_every_architecture():
-    assert set(NAMES) == set(ARCHITECTURES)
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_what_an_architecture_claims_its_network_can(name):
+    model = Model(name=name, width=4, tower="clip_l14:depth=1")
+    detector = get_detector(model)
+    side = detector.architecture.side(model) or 2 * SIDE
+    variables = jax.eval_shape(lambda: detector.init(jax.random.key(0), size=side))
+    batch = jax.ShapeDtypeStruct((2, side, side, 3), jnp.uint8)
+    assert jax.eval_shape(detector.apply, variables, batch).shape == (2,)
+    if detector.architecture.any_size:
+        sizes = jax.ShapeDtypeStruct((2, 2), jnp.int32)
+        assert jax.eval_shape(detector.apply, variables, batch, sizes).shape == (2,)
+    if detector.architecture.located:
+        assert jax.eval_shape(detector.evidence, variables, batch)[1].ndim == 3
+    if detector.architecture.measured:
+        valid = jax.ShapeDtypeStruct((2,), jnp.bool_)
+        assert jax.eval_shape(detector.measure, variables, batch, valid).keys() == variables.keys()
 
 
 # The others have tests of their own, or share all but their pixels with one of these.

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from jaxdet.models import resnet, vgg
-from jaxdet.models.architectures import ARCHITECTURES
+from jaxdet.models.architectures import architecture_of
 from jaxdet.models.detector import Detector
 from tests.golden import torchvision
 
 BIAS = 0.7
 # Two stages: an 8 x 8 map of a 64 x 64 image.
 RESNET = resnet.ResNet(resnet.BasicBlock, (1, 1), width=8, zero_init_residual=False)
-VGG = vgg.vgg11_bn(width=4)
+VGG = vgg.VGG(batch_norm=True, width=4)
 
 
 def look(network, head, dtype=None):
     """A detector's evidence of three images, its last map and parameters; its plain logits hold."""
-    detector = Detector(ARCHITECTURES["resnet18"], network, dtype=dtype)
+    detector = Detector(architecture_of("resnet18"), network, dtype=dtype)
     variables = jax.jit(detector.init, static_argnames="size")(jax.random.key(3), size=64)
     layer = variables["params"][head]
     moved = {"kernel": layer["kernel"] * 20, "bias": jnp.array([BIAS])}

@@ -19,11 +19,12 @@ from jaxdet.train.step import make_train_step
 from tests.golden import torchvision
 
 GOLDEN = torchvision.load("torchvision_seed1.json")["resnet50_train_64"]
-# Rounding grows a thousandfold a step here, so float32 is held to what PyTorch's own strays from
-# its float64 on these eight images in any of sixteen orders (tests/golden/torch_training.py);
+# Rounding grows a thousandfold a step here, which way is chance, so float32 is held to twice what
+# PyTorch's own strays at most from its float64 on these eight images in sixteen orders
+# (tests/golden/torch_training.py): one more drawing exceeds the largest of sixteen too often.
 # float64 shows that the function is the same.
-LOSS = {"float64": [1e-6] * 4, "float32": [1e-3, 0.018, 0.071, 0.123]}
-GRADIENT = {"float64": [1e-6] * 4, "float32": [1e-3, 0.055, 0.165, 0.083]}
+LOSS = {"float64": [1e-6] * 4, "float32": [1e-3, 0.036, 0.142, 0.246]}
+GRADIENT = {"float64": [1e-6] * 4, "float32": [1e-3, 0.11, 0.33, 0.166]}
 
 
 def weights(dtype):

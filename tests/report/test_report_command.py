@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jaxdet.report.__main__ import main
+from tests.conftest import killed_while_writing
 
 
 def _mistake(capsys, *arguments):
@@ -96,11 +97,14 @@ def test_a_folder_with_other_files_is_left_alone(make_run, tmp_path, capsys):
 
 def test_a_report_that_was_cut_short_is_written_again(make_run, tmp_path):
     run, out = make_run("a", trained=False), tmp_path / "out"
+    killed_while_writing(out / ".files.json")
     main([str(run), f"--out={out}"])
     whole = (out / "index.html").read_bytes()
     (out / "index.html").write_text("<!-- Written by jaxdet -->not written to its end")
+    killed_while_writing(out / "figures" / "a.pdf")
     main([str(run), f"--out={out}"])
     assert (out / "index.html").read_bytes() == whole
+    assert not list(out.rglob(".*.tmp"))
 
 
 def test_missing_predictions_are_told(make_run, capsys):

@@ -99,22 +99,18 @@ def test_no_sound_step_left_is_an_error_that_says_so(saved, read_only):
             opened(folder, read_only=read_only).latest_step()
 
 
-def test_steps_of_an_earlier_version_are_taken_aloud_and_get_manifests(saved, capsys):
-    folder, like = saved
-    (folder / steps.MARKER).unlink()
-    for step in (4, 8):
-        (folder / str(step) / "manifest.json").unlink()
-    reader = opened(folder, read_only=True)
-    assert (reader.latest_step(), reader.best_step("best")) == (8, 8)
-    assert reader.restore(8, like).host == {"step": 8}
-    reader.close()
-    assert "8: saved without checksums" in capsys.readouterr().err
-    writer = opened(folder)
-    assert (writer.latest_step(), writer.best_step("best")) == (8, 8)
-    writer.close()
-    assert capsys.readouterr().err.count("saved without checksums") == 2
-    flip(data_file(folder, 8))
+def test_a_step_without_its_checksums_is_a_damaged_one(saved, capsys):
+    folder, _ = saved
+    (folder / "8" / "manifest.json").unlink()
     assert opened(folder, read_only=True).latest_step() == 4
+    writer = opened(folder)
+    assert (writer.latest_step(), writer.best_step("best")) == (4, 4)
+    writer.close()
+    told = capsys.readouterr().err.splitlines()
+    assert told[:2] == [
+        f"{folder}/8: manifest.json is damaged or missing; not used",
+        f"{folder}/8: manifest.json is damaged or missing; set aside as 8.damaged",
+    ]
 
 
 def test_a_kill_between_the_renames_of_a_replaced_step_leaves_the_old_one(saved):

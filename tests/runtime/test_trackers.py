@@ -9,15 +9,17 @@ from jaxdet.errors import MissingLibraryError, UserError
 from jaxdet.results import RunFolder
 from jaxdet.runtime import trackers
 from jaxdet.runtime.logbook import Logbook
+from jaxdet.workdir.files import write_json
 
 
 def config(*names):
     return Config(runtime=Runtime(trackers=names))
 
 
-def logbook(run, step, *names):
-    run.env.write_text('{"time": "now"}')
-    opened = trackers.Trackers(config(*names), run, step=step)
+def logbook(run, step, *names, code=None):
+    outside = {"outside": {"mine.parts:build": code}} if code else {}
+    write_json(run.env, {"time": "now", **outside})
+    opened = trackers.Trackers(config(*names), run)
     return Logbook(run.metrics, keep_to_step=step, trackers=opened), opened
 
 
@@ -37,10 +39,10 @@ def test_tensorboard_reads_the_lines_of_a_run_that_goes_on(tmp_path):
     assert scalars(run.tensorboard, "train/loss") == [(10, 0.1), (20, 0.05), (30, 0.0333)]
     book, second = logbook(run, 20, "tensorboard")
     book.write(30, 3.0, {"train/loss": 0.5})
-    second.close(failed=False)
+    second.__exit__(None)
     assert scalars(run.tensorboard, "train/loss") == [(10, 0.1), (20, 0.05), (30, 0.5)]
     assert scalars(run.tensorboard, "epoch")[-1] == (30, 3.0)
-    first.close(failed=True)
+    first.__exit__(KeyboardInterrupt)
 
 
 def test_a_tracker_that_fails_is_left_out_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
@@ -89,11 +91,12 @@ def test_all_starts_of_a_run_are_one_run_of_weights_and_biases(tmp_path, monkeyp
     stub = types.SimpleNamespace(init=lambda **given: calls.append(("init", (), given)) or Run())
     monkeypatch.setitem(sys.modules, "wandb", stub)
     run = RunFolder(tmp_path)
-    for step, failed in ((0, True), (10, False)):
-        book, opened = logbook(run, step, "wandb")
+    # Before the second start, code of one's own changes.
+    for step, error, code in ((0, UserError, "1"), (10, None, "2")):
+        book, opened = logbook(run, step, "wandb", code=code)
         assert len([call for call in calls if call[0] == "init"]) == (step > 0)
         book.write(step + 10, 1.0, {"train/loss": 0.5})
-        opened.close(failed=failed)
+        opened.__exit__(error)
     starts = [given for name, _, given in calls if name == "init"]
     assert starts[0]["id"] == starts[1]["id"]
     assert {given["resume"] for given in starts} == {"allow"}
@@ -109,6 +112,6 @@ def test_weights_and_biases_takes_them_offline(tmp_path, monkeypatch):
     run = RunFolder(tmp_path)
     book, opened = logbook(run, 0, "wandb")
     book.write(10, 1.0, {"train/loss": 0.25})
-    opened.close(failed=False)
+    opened.__exit__(None)
     (kept,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
     assert kept.stat().st_size > 0

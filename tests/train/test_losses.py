@@ -6,7 +6,7 @@ import pytest
 
 from jaxdet.config import Model, Optim
 from jaxdet.models.detector import get_detector
-from jaxdet.train.losses import OBJECTIVES, transfer_loss
+from jaxdet.train.losses import get_objective, transfer_loss
 from jaxdet.train.sgd import torch_sgd
 from jaxdet.train.state import make_optimizer
 
@@ -53,7 +53,7 @@ def test_a_few_steps_lower_the_transfer_loss():
     label = np.arange(16) % 2
     image[label == 1] //= 2
     optimizer = make_optimizer(Optim())
-    loss_of = OBJECTIVES[detector.architecture.objective]
+    loss_of = get_objective(detector.architecture, "")
 
     @jax.jit
     def step(variables, moments):

@@ -14,7 +14,7 @@ from jaxdet.models import resnet
 from jaxdet.models.detector import get_detector
 from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh, put_batch
-from jaxdet.train import loop
+from jaxdet.train import assemble
 from jaxdet.train.start import initial_variables
 from jaxdet.train.state import make_optimizer, new_state
 from jaxdet.train.step import make_train_step
@@ -123,7 +123,7 @@ def test_blocks_are_computed_again_in_what_the_compiler_is_given():
 
 def test_a_run_has_what_its_config_says(tmp_path, monkeypatch):
     asked = {}
-    monkeypatch.setattr(loop, "make_train_step", lambda *_, **options: asked.update(options))
+    monkeypatch.setattr(assemble, "make_train_step", lambda *_, **options: asked.update(options))
     for split in ("train", "val"):
         write_images(tmp_path / split / "cat", count=1)
     config = dataclasses.replace(
@@ -133,9 +133,9 @@ def test_a_run_has_what_its_config_says(tmp_path, monkeypatch):
         optim=Optim(batch_size=8, accumulate=2, rematerialise=True),
     )
     run, images = RunFolder(tmp_path / "run"), load_train_and_val(config)
-    trainer = loop.Trainer(config, *images, run=run, mesh=make_mesh(1), read_only=True)
+    parts = assemble.assemble(config, *images, run=run, mesh=make_mesh(1), read_only=True)
     assert asked["accumulate"] == 2
-    assert trainer.detector.network.network.rematerialise
+    assert parts.detector.network.network.rematerialise
 
 
 def test_networks_without_blocks_say_so():

@@ -1,6 +1,7 @@
-"""Updates that are not finite: what the compiled step leaves alone, what the window tells."""
+"""Updates that are not finite: what the compiled step leaves alone, what becomes of the run."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -11,11 +12,12 @@ from jaxdet.errors import RunFailedError
 from jaxdet.models.detector import get_detector
 from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh, put_batch
-from jaxdet.train.nonfinite import NonFinite
+from jaxdet.train.position import Position
+from jaxdet.train.record import record, write_metrics
 from jaxdet.train.start import initial_variables
 from jaxdet.train.state import make_optimizer, new_state
 from jaxdet.train.step import make_train_step
-from jaxdet.train.window import Window
+from jaxdet.train.updates import Update
 from jaxdet.workdir.files import read_json
 from tests.train.test_step import CONFIG, IMAGES, LABELS
 
@@ -62,42 +64,66 @@ def test_a_skipped_update_keeps_the_bits_of_all_but_the_step_and_others_are_made
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def make_policy(folder, **optim):
-    config = dataclasses.replace(Config(), optim=Optim(**optim))
-    return NonFinite(
-        config, run=RunFolder(folder), ids=[f"0_real/{i}.png" for i in range(9)],
-        newest=lambda: 6, devices=1,
-    )  # fmt: skip
+@pytest.fixture
+def trained(tmp_path):
+    """The parts of a run of nine images and no more than what records of its steps need."""
+
+    def make(**optim):
+        ids = [f"0_real/{i}.png" for i in range(9)]
+        return SimpleNamespace(
+            config=dataclasses.replace(Config(), optim=Optim(**optim)),
+            run=RunFolder(tmp_path),
+            train_set=SimpleNamespace(ids=ids),
+            checkpoints=SimpleNamespace(wait=lambda: None, latest_step=lambda: 6),
+            mesh=make_mesh(1),
+            steps_per_epoch=4,
+        )
+
+    return make
 
 
-def add(window, step, loss, norm=1.0):
-    batch = {"image": IMAGES, "label": LABELS, "index": np.arange(8)}
+FIRST = Position(state=None, step=0, epoch=0, plateau=None)
+
+
+class Lines(list):
+    """Takes the place of a logbook."""
+
+    def write(self, step, epoch, values):
+        self.append((step, epoch, values))
+
+
+def add(parts, position, step, loss, norm=1.0):
+    rows = {"image": IMAGES, "label": LABELS, "index": np.arange(8), "bad": np.full(8, -1)}
     scalars = {"loss": np.float32(loss), "grad_norm": np.float32(norm)}
-    window.add(step, 1e-3, batch, {**scalars, "logit": LABELS - 0.5, "label": LABELS})
+    scalars |= {"logit": LABELS - 0.5, "label": LABELS}
+    update = Update(step=step, rate=1e-3, batch=rows, scalars=scalars)
+    return record(parts, position, None, update)
 
 
-def test_skipped_updates_are_in_no_mean_and_counted(tmp_path):
-    policy = make_policy(tmp_path, on_nonfinite="skip", max_skipped=2)
-    window = Window(policy)
-    add(window, 1, 2.0)
-    add(window, 2, np.nan)
-    add(window, 3, 4.0)
-    values = window.take()
+def test_skipped_updates_are_in_no_mean_and_counted(trained):
+    parts, lines = trained(on_nonfinite="skip", max_skipped=2), Lines()
+    position = FIRST
+    for step, loss in ((1, 2.0), (2, np.nan), (3, 4.0)):
+        position = add(parts, position, step, loss)
+    position = write_metrics(parts, position, lines)
+    ((step, epoch, values),) = lines
+    assert (step, epoch, position.skipped) == (3, 0.75, 1)
     assert values["train/loss"] == 3.0
     assert values["train/skipped"] == 1
-    add(window, 4, 1.0, norm=np.inf)
-    assert window.take() == {"train/skipped": 2}
-    assert window.take() == {}
-    add(window, 5, np.inf)
+    position = write_metrics(parts, add(parts, position, 4, 1.0, norm=np.inf), lines)
+    assert lines[1:] == [(4, 1.0, {"train/skipped": 2})]
+    position = write_metrics(parts, position, lines)
+    assert len(lines) == 2
+    position = add(parts, position, 5, np.inf)
     with pytest.raises(RunFailedError, match=r"step 5: .* 3 updates .* optim.max_skipped=2"):
-        window.take()
+        write_metrics(parts, position, lines)
 
 
-def test_a_gradient_that_is_not_finite_stops_and_leaves_the_batch(tmp_path):
-    window = Window(make_policy(tmp_path))
-    add(window, 7, 0.5, norm=np.inf)
+def test_a_gradient_that_is_not_finite_stops_and_leaves_the_batch(trained, tmp_path):
+    parts = trained()
+    position = add(parts, FIRST, 7, 0.5, norm=np.inf)
     with pytest.raises(RunFailedError, match=r"step 7: loss 0.5, gradient norm inf.*replay"):
-        add(window, 8, 0.5)
+        add(parts, position, 8, 0.5)
     facts = read_json(tmp_path / "nonfinite" / "7" / "bundle.json")
     assert (facts["step"], facts["checkpoint"], facts["grad_norm"]) == (7, 6, "inf")
     assert facts["image_ids"] == [f"0_real/{i}.png" for i in range(8)]

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from jaxdet.errors import UserError
-from jaxdet.workdir.drafts import clear_leftovers, new_folder, replacing
+from jaxdet.workdir.drafts import clear_leftovers, new_folder, refuse_existing, replacing
 from jaxdet.workdir.files import check_writable, write_bytes
 from tests.conftest import killed_while_writing
 
@@ -80,6 +80,15 @@ def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_pat
     os.utime(other_host, (time.time() - 90_000,) * 2)
     clear_leftovers(tmp_path)
     assert {one.name for one in tmp_path.iterdir()} == {path.name, "folder", ".mine.tmp"}
+
+
+def test_what_a_kill_left_of_a_result_goes_when_the_command_starts_again(tmp_path):
+    path, looks = tmp_path / "out.json", (lambda path: check_writable((path, "")), refuse_existing)
+    for look in looks:
+        killed = killed_while_writing(path)
+        look(path)
+        assert not killed.exists()
+    assert not any(tmp_path.iterdir())
 
 
 def test_without_locks_nobody_clears_drafts_away(tmp_path, monkeypatch):

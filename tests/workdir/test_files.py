@@ -285,5 +285,5 @@ def test_a_change_of_config_is_not_written_through_a_link(run, tmp_path):
     from jaxdet import config
 
     with pytest.raises(UserError, match="a link that leads out of"):
-        note_changes(config.Config(seed=5), RunFolder(run))
+        note_changes(config.Config(seed=5), {}, RunFolder(run))
     assert (tmp_path / "theirs" / "table.csv").read_text() == "theirs"

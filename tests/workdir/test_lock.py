@@ -18,7 +18,7 @@ from jaxdet.datasets.pack import store_writer
 from jaxdet.errors import UserError
 from jaxdet.predict import shards
 from jaxdet.runtime.lock import locked, refuse_if_locked
-from jaxdet.workdir.lock import claimed
+from jaxdet.workdir.lock import claimed, clear_lock
 
 HOLD = """
 import sys, time
@@ -50,6 +50,16 @@ def test_a_second_process_is_refused_until_the_first_is_gone_however_it_ends(tmp
         pass
     with locked(path):
         pass
+
+
+def test_a_lock_that_a_kill_left_is_cleared_and_one_that_is_held_stays(tmp_path):
+    lock = tmp_path / ".set.lock"
+    with claimed(tmp_path / "set", instead=""):
+        clear_lock(tmp_path / "set")
+        assert lock.exists()
+    lock.touch()
+    clear_lock(tmp_path / "set")
+    assert not lock.exists()
 
 
 class ReachedError(Exception):

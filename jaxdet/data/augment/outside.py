@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxdet.config.dotted import running
 from jaxdet.data import ops
 from jaxdet.data.order import Stream
 from jaxdet.errors import UserError
@@ -32,15 +33,13 @@ class Outside:
           UserError: where that is no image.
         """
         rgb = ops.swap_channels(np.ascontiguousarray(image))
-        try:
+        with running(f"augment.operations: {self.name} fails"):
             result = self.operation.apply(rgb, self.stream.fresh())
-        except Exception as error:  # the code is anybody's
-            why = f"{type(error).__name__}: {error}"
-            raise UserError(f"augment.operations: {self.name} fails: {why:.200}") from error
         is_image = isinstance(result, np.ndarray) and result.dtype == np.uint8
         if not is_image or result.ndim != 3 or result.shape[2] != 3 or not result.size:
-            given = f"{result.dtype} {result.shape}" if hasattr(result, "dtype") else f"{result!r}"
+            facts = f"{result.dtype} {result.shape}" if hasattr(result, "dtype") else repr(result)
             raise UserError(
-                f"augment.operations: {self.name} gives {given[:80]}, not an image u8 [H, W, 3]"
+                f"augment.operations: {self.name} gives {type(result).__name__} {facts:.80}, not "
+                "an array u8 [H, W, 3] of numpy's"
             )
         return ops.swap_channels(np.ascontiguousarray(result))

@@ -1,13 +1,14 @@
 """The operations of a config, sampled for an image and applied to it."""
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from jaxdet.config import Augment
 from jaxdet.config.dotted import look_up_operation
-from jaxdet.data.augment import blur, crop, flip, jpeg, noise, rescale, resize
+from jaxdet.config.schema import OPERATIONS
 from jaxdet.data.augment.crop import Crop
 from jaxdet.data.augment.operation import Operation, apply_each
 from jaxdet.data.augment.outside import Outside
@@ -16,17 +17,6 @@ from jaxdet.data.order import Streams
 from jaxdet.errors import UserError
 
 Sample = Callable[[Augment, Streams], Operation | None]
-
-# `config.schema.OPERATIONS` has the same names, in the published order.
-_SAMPLES: dict[str, Sample] = {
-    "resize": resize.sample,
-    "rescale": rescale.sample,
-    "blur": blur.sample,
-    "jpeg": jpeg.sample,
-    "crop": crop.sample,
-    "noise": noise.sample,
-    "flip": flip.sample,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +34,7 @@ class Recipe:
     _samples: tuple[Sample, ...] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        samples = (_SAMPLES.get(name) or _outside(name) for name in self.augment.operations)
-        object.__setattr__(self, "_samples", tuple(samples))
+        object.__setattr__(self, "_samples", tuple(map(_sample_of, self.augment.operations)))
 
     def sample(self, streams: Streams) -> list[Operation]:
         """Returns the operations on one image, in their order, without those that coins leave out.
@@ -116,6 +105,10 @@ def apply_all(operations: Sequence[Operation], image: np.ndarray, *, out: np.nda
     cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
 
 
-def _outside(name: str) -> Sample:
+def _sample_of(name: str) -> Sample:
+    """Returns what samples an operation of `OPERATIONS`, or one outside."""
+    if name in OPERATIONS:
+        sample: Sample = importlib.import_module(f"jaxdet.data.augment.{name}").sample
+        return sample
     operation = look_up_operation(name)
     return lambda _, streams: Outside(name=name, operation=operation, stream=streams.own(name))

@@ -32,23 +32,31 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `audit`."""
     parser.add_argument("root", type=Path, metavar="ROOT", help="folder with train, val or test")
     parser.add_argument(
-        "--threshold", type=number("(0.5, 1]"), default=THRESHOLD, metavar="AP",
+        "--threshold",
+        type=number("(0.5, 1]"),
+        default=THRESHOLD,
+        metavar="AP",
         help=f"AP, above 0.5 and up to 1, from which a cue is a leak (default {THRESHOLD})",
-    )  # fmt: skip
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings as JSON")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write them as one HTML file")
     parser.add_argument(
-        "--max-pixels", type=whole_number(AREA), default=Data.max_pixels, metavar="N",
+        "--max-pixels",
+        type=whole_number(AREA),
+        default=Data.max_pixels,
+        metavar="N",
         help=f"larger images are not decoded and count as broken (default {Data.max_pixels})",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--equalise", type=Path, metavar="DST", help="write a copy in which no cue tells anything"
     )
     parser.add_argument(
-        "--equalise-size", type=whole_number(SIDE), metavar="N",
+        "--equalise-size",
+        type=whole_number(SIDE),
+        metavar="N",
         help="crop the copy to N x N pixels and leave out smaller images; where left out, each "
         "set to what 99 in 100 of its images have",
-    )  # fmt: skip
+    )
 
 
 def run(options: argparse.Namespace) -> None:

@@ -211,6 +211,7 @@ def check_place(root: Path, dst: Path) -> None:
     if dst.exists() and not dst.is_dir():
         raise UserError(f"{dst}: is a file; name a new folder for the copy")
     with writing_to(dst):
+        clear_leftovers(dst, RECORD)
         others = [path for path in dst.iterdir() if path.name != _LOCK] if dst.is_dir() else []
     if others and not within(dst, RECORD).exists():
         raise UserError(f"{dst}: is not empty; name a new folder for the copy")

@@ -79,9 +79,10 @@ def shown_cues(findings: Findings) -> list[int]:
     return [
         place
         for place in range(len(CUES))
-        if any(g.scores[place].ap is not None and not g.scores[place].constant
-               for g in findings.groups)
-    ]  # fmt: skip
+        if any(
+            g.scores[place].ap is not None and not g.scores[place].constant for g in findings.groups
+        )
+    ]
 
 
 def _table(findings: Findings) -> Table:

@@ -18,15 +18,17 @@ HELP = "download a set of the catalogue, check it and unpack it; start again aft
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `fetch`."""
-    patience = Patience()
     parser.add_argument("name", nargs="?", metavar="NAME", help="what to fetch; see --list")
     parser.add_argument("--root", type=Path, metavar="DIR", help="where to put it")
     parser.add_argument("--list", action="store_true", help="show the names and what they are")
     parser.add_argument(
-        "--classes", type=_names, default=(), metavar="A,B",
+        "--classes",
+        type=_names,
+        default=(),
+        metavar="A,B",
         help="of images: these classes (train, val) or generators (test) only; by range requests "
         "where the server honours them, without fetching the rest",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--only", type=_names, default=(), metavar="A,B", help="of weights: these only (resnet50)"
     )
@@ -34,25 +36,23 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--base-url", type=_url, metavar="URL", help="a mirror: a folder that holds the files"
     )
     parser.add_argument(
-        "--stream", action="store_true",
+        "--stream",
+        action="store_true",
         help="of images: read the remote archive by range requests and keep no copy of it, which "
         "halves the room needed",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--keep-archives", action="store_true", help="leave them in DIR/fetched after unpacking"
     )
-    parser.add_argument(
-        "--tries", type=whole_number("[1, 1e6]"), default=patience.tries, metavar="N",
-        help="in a row without a new byte before giving up (%(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--backoff", type=number("(0, 86400]"), default=patience.backoff, metavar="S",
-        help="seconds before the second try, doubled for each after (%(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--timeout", type=number("(0, 86400]"), default=patience.timeout, metavar="S",
-        help="seconds without an answer that count as a failure (%(default)s)",
-    )  # fmt: skip
+    seconds = number("(0, 86400]")
+    for name, kind, metavar, text in (
+        ("tries", whole_number("[1, 1e6]"), "N", "in a row without a new byte before giving up"),
+        ("backoff", seconds, "S", "seconds before the second try, doubled for each after"),
+        ("timeout", seconds, "S", "seconds without an answer that count as a failure"),
+    ):
+        default = getattr(Patience(), name)
+        told = f"{text} (%(default)s)"
+        parser.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=told)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jaxdet.datasets.catalog import Address
 from jaxdet.datasets.fetch.choice import Options
-from jaxdet.datasets.fetch.download import download
+from jaxdet.datasets.fetch.download import discard, download
 from jaxdet.datasets.fetch.record import Record
 from jaxdet.datasets.fetch.unpack import require_space
 from jaxdet.datasets.fetch.views import LocalPart, NoRangesError, Part, RemotePart
@@ -47,6 +47,7 @@ class Files:
         """
         if os.path.lexists(target):
             self._accept_existing(address, target)
+            discard(self._draft(address))  # a kill may have come before its notes were removed
             self._say(f"{target}: already there")
             return
         draft = self._draft(address)

@@ -4,7 +4,6 @@ Its fakes carry the trace of GANs of its kind, made of photographs alone. The ne
 CycleGAN's (https://arxiv.org/abs/1703.10593, section 7): residual generator, 70x70 PatchGAN.
 """
 
-import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +13,7 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from jaxdet.datasets.makers.dcgan import descend, finish, start, update_key
-from jaxdet.datasets.makers.game import Game, Losses, State, draw_batch
+from jaxdet.datasets.makers.game import Game, Losses, State, compiled, finish, updating
 from jaxdet.datasets.makers.pool import init_pool, swap
 from jaxdet.datasets.makers.sets import CutSettings
 
@@ -154,55 +152,65 @@ def make_rate(settings: AutoganSettings) -> optax.Schedule:
     return optax.linear_schedule(RATE, 0.0, settings.steps - half, half)
 
 
-@functools.cache
-def make_autogan(settings: AutoganSettings) -> Game:
-    """Returns the training of an AutoGAN with these settings, as a `Game`."""
-    generator = ResidualGenerator(settings.width, settings.blocks, settings.upsampling)
-    discriminator = PatchDiscriminator(settings.width)
-    adam = optax.adam(make_rate(settings), b1=0.5)
-    shape = (settings.size, settings.size, 3)
+class Autogan(Game):
+    """Trains an AutoGAN."""
 
-    def init() -> State:
-        keys, blank = jax.random.split(jax.random.key(settings.seed)), jnp.zeros((1, *shape))
-        state = start(
-            generator=generator.init(keys[0], blank),
-            discriminator=discriminator.init(keys[1], blank),
-            adam=adam,
+    @property
+    def adam(self) -> optax.GradientTransformation:
+        """Returns the optimiser of both networks."""
+        return optax.adam(make_rate(self.settings), b1=0.5)
+
+    @property
+    def generator(self) -> ResidualGenerator:
+        """Returns the network that redraws photographs."""
+        settings = self.settings
+        return ResidualGenerator(settings.width, settings.blocks, settings.upsampling)
+
+    @property
+    def discriminator(self) -> PatchDiscriminator:
+        """Returns the network that judges patches."""
+        return PatchDiscriminator(self.settings.width)
+
+    @compiled
+    def init(self) -> State:
+        """Returns the state before the first update."""
+        shape = (self.settings.size, self.settings.size, 3)
+        keys, blank = jax.random.split(jax.random.key(self.settings.seed)), jnp.zeros((1, *shape))
+        state = self.start(
+            generator=self.generator.init(keys[0], blank),
+            discriminator=self.discriminator.init(keys[1], blank),
         )
         return {**state, "pool": init_pool(POOL, shape)}
 
-    def judge(params: Any, image: jax.Array) -> Any:
-        return discriminator.apply({"params": params}, image)
+    def judge(self, params: Any, image: jax.Array) -> Any:
+        """Returns a number for each patch of images."""
+        return self.discriminator.apply({"params": params}, image)
 
-    def update(state: State, images: jax.Array) -> tuple[State, Losses]:
-        keys = jax.random.split(update_key(settings.seed, state["step"]))
-        batch = draw_batch(images, key=keys[0], batch_size=settings.batch_size)
+    @updating
+    def update(self, state: State, images: jax.Array) -> tuple[State, Losses]:
+        """Returns the state after a step of each network, the generator first."""
+        keys = jax.random.split(self.key(state))
+        batch = self.batch(images, key=keys[0])
 
         def loss_g(params: Any) -> tuple[jax.Array, Any]:
-            fake: Any = generator.apply({"params": params}, batch)
-            adversarial = generator_loss(judge(state["discriminator"]["params"], fake))
+            fake: Any = self.generator.apply({"params": params}, batch)
+            adversarial = generator_loss(self.judge(state["discriminator"]["params"], fake))
             identity = jnp.abs(fake - batch).mean()
             told = {"generator": adversarial, "identity": identity}
-            return adversarial + settings.identity_weight * identity, (fake, told)
+            return adversarial + self.settings.identity_weight * identity, (fake, told)
 
         def loss_d(params: Any, fake: jax.Array) -> jax.Array:
-            return discriminator_loss(judge(params, batch), judge(params, fake))
+            return discriminator_loss(self.judge(params, batch), self.judge(params, fake))
 
         gradient, (fake, told) = jax.grad(loss_g, has_aux=True)(state["generator"]["params"])
-        state = descend(state, "generator", gradient, adam=adam)
+        state = self.descend(state, "generator", gradient)
         pool, shown = swap(state["pool"], fake, key=keys[1])
         value, gradient = jax.value_and_grad(loss_d)(state["discriminator"]["params"], shown)
-        state = descend({**state, "pool": pool}, "discriminator", gradient, adam=adam)
+        state = self.descend({**state, "pool": pool}, "discriminator", gradient)
         return finish(state), {**told, "discriminator": value}
 
-    @jax.jit
-    def draw(state: State, crops: np.ndarray, rows: np.ndarray) -> Any:
-        return generator.apply(state["generator"], jnp.asarray(crops, jnp.float32) / 127.5 - 1)
-
-    return Game(
-        name=settings.method,
-        steps=settings.steps,
-        init=jax.jit(init),
-        update=jax.jit(update, donate_argnums=0),
-        draw=draw,
-    )
+    @compiled
+    def draw(self, state: State, crops: np.ndarray, rows: np.ndarray) -> Any:
+        """Returns crops as the generator redraws them."""
+        pixels = jnp.asarray(crops, jnp.float32) / 127.5 - 1
+        return self.generator.apply(state["generator"], pixels)

@@ -4,6 +4,7 @@ The generator is shared with `wgan_gp`. Every doubling is a transposed convoluti
 the last layer too: nothing behind it could learn to wipe its trace off.
 """
 
+import abc
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from jaxdet.datasets.makers.game import Game, Losses, State, draw_batch
+from jaxdet.datasets.makers.game import Game, Losses, State, compiled, finish, updating
 from jaxdet.datasets.makers.sets import CutSettings
 
 NOISE = 100  # numbers behind one image
@@ -119,114 +120,80 @@ def generator_loss(fake: jax.Array) -> jax.Array:
     return jax.nn.softplus(-fake).mean()
 
 
-@functools.cache
-def make_dcgan(settings: DcganSettings) -> Game:
-    """Returns the training of a DCGAN with these settings, as a `Game`."""
-    generator = Generator(settings.size, settings.width)
-    discriminator = Discriminator(settings.width)
-    adam = optax.adam(RATE, b1=0.5)
+class NoiseGame(Game):
+    """Trains a `Generator`, which draws images of noise."""
 
-    def init() -> State:
-        keys = jax.random.split(jax.random.key(settings.seed))
-        blank = jnp.zeros((2, settings.size, settings.size, 3))
-        return start(
-            generator=generator.init(keys[0], jnp.zeros((2, NOISE)), train=True),
-            discriminator=discriminator.init(keys[1], blank),
-            adam=adam,
+    @property
+    def generator(self) -> Generator:
+        """Returns the network."""
+        return Generator(self.settings.size, self.settings.width)
+
+    @property
+    @abc.abstractmethod
+    def discriminator(self) -> nn.Module:
+        """Returns the network that judges images, f32 [B, S, S, 3] -> f32 [B]."""
+
+    @compiled
+    def init(self) -> State:
+        """Returns the state before the first update."""
+        keys = jax.random.split(jax.random.key(self.settings.seed))
+        blank = jnp.zeros((2, self.settings.size, self.settings.size, 3))
+        return self.start(
+            generator=self.generator.init(keys[0], jnp.zeros((2, NOISE)), train=True),
+            discriminator=self.discriminator.init(keys[1], blank),
         )
 
-    def judge(params: Any, state: State, image: jax.Array) -> Any:
-        variables = {**state["discriminator"], "params": params}
-        return discriminator.apply(variables, image, mutable=["batch_stats"])[0]
+    def noise(self, key: jax.Array) -> jax.Array:
+        """Returns the noise of a batch, f32 [batch_size, NOISE]."""
+        return jax.random.normal(key, (self.settings.batch_size, NOISE))
 
-    def update(state: State, images: jax.Array) -> tuple[State, Losses]:
-        keys = jax.random.split(update_key(settings.seed, state["step"]))
-        batch = draw_batch(images, key=keys[0], batch_size=settings.batch_size)
-        noise = jax.random.normal(keys[1], (settings.batch_size, NOISE))
+    def generate(self, state: State, params: Any, noise: jax.Array) -> Any:
+        """Returns fakes of noise [B, NOISE] by batch statistics, and the running ones after it."""
+        variables = {**state["generator"], "params": params}
+        return self.generator.apply(variables, noise, train=True, mutable=["batch_stats"])
 
-        def loss_d(params: Any, fake: jax.Array) -> jax.Array:
-            return discriminator_loss(judge(params, state, batch), judge(params, state, fake))
-
-        def loss_g(params: Any) -> tuple[jax.Array, Any]:
-            fake, stats = generate(generator, state, params, noise)
-            return generator_loss(judge(state["discriminator"]["params"], state, fake)), stats
-
-        fake, _ = generate(generator, state, state["generator"]["params"], noise)
-        value_d, gradient = jax.value_and_grad(loss_d)(state["discriminator"]["params"], fake)
-        state = descend(state, "discriminator", gradient, adam=adam)
-        (value_g, stats), gradient = jax.value_and_grad(loss_g, has_aux=True)(
-            state["generator"]["params"]
-        )
-        state = descend(state, "generator", gradient, adam=adam, stats=stats)
-        return finish(state), {"discriminator": value_d, "generator": value_g}
-
-    return Game(
-        name=settings.method,
-        steps=settings.steps,
-        init=jax.jit(init),
-        update=jax.jit(update, donate_argnums=0),
-        draw=make_draw(generator, settings.seed),
-    )
-
-
-def start(*, generator: Any, discriminator: Any, adam: optax.GradientTransformation) -> State:
-    """Returns the state before the first update: both networks' variables and moments, the step."""
-    return {
-        "step": jnp.zeros((), jnp.int32),
-        "generator": generator,
-        "discriminator": discriminator,
-        "moments": {
-            "generator": adam.init(generator["params"]),
-            "discriminator": adam.init(discriminator["params"]),
-        },
-    }
-
-
-def update_key(seed: int, step: jax.Array) -> jax.Array:
-    """Returns the key from which all randomness of one update comes."""
-    return jax.random.fold_in(jax.random.key(seed + 1), step)
-
-
-def generate(generator: Generator, state: State, params: Any, noise: jax.Array) -> Any:
-    """Returns fakes of noise [B, NOISE] by batch statistics, and the running ones after it."""
-    variables = {**state["generator"], "params": params}
-    return generator.apply(variables, noise, train=True, mutable=["batch_stats"])
-
-
-def descend(
-    state: State,
-    network: str,
-    gradient: Any,
-    *,
-    adam: optax.GradientTransformation,
-    stats: Any = None,
-) -> State:
-    """Returns the state after one step of Adam of one network.
-
-    `stats` are its new running statistics.
-    """
-    params = state[network]["params"]
-    change, moments = adam.update(gradient, state["moments"][network], params)
-    variables = {**state[network], **(stats or {}), "params": optax.apply_updates(params, change)}
-    return {**state, network: variables, "moments": {**state["moments"], network: moments}}
-
-
-def finish(state: State) -> State:
-    """Returns the state with its update counted."""
-    return {**state, "step": state["step"] + 1}
-
-
-def make_draw(generator: Generator, seed: int) -> Any:
-    """Returns the compiled sampler of given rows, by the running statistics.
-
-    Each sample is a function of its row.
-    """
-
-    @jax.jit
-    def draw(state: State, crops: np.ndarray, rows: np.ndarray) -> Any:
-        key = jax.random.fold_in(jax.random.key(seed), 1)
+    @compiled
+    def draw(self, state: State, crops: np.ndarray, rows: np.ndarray) -> Any:
+        """Returns a fake for each row, a function of its number, by the running statistics."""
+        key = jax.random.fold_in(jax.random.key(self.settings.seed), 1)
         keys = jax.vmap(functools.partial(jax.random.fold_in, key))(rows)
         noise = jax.vmap(functools.partial(jax.random.normal, shape=(NOISE,)))(keys)
-        return generator.apply(state["generator"], noise, train=False)
+        return self.generator.apply(state["generator"], noise, train=False)
 
-    return draw
+
+class Dcgan(NoiseGame):
+    """Trains a DCGAN."""
+
+    adam = optax.adam(RATE, b1=0.5)
+
+    @property
+    def discriminator(self) -> Discriminator:
+        """Returns the network that judges images."""
+        return Discriminator(self.settings.width)
+
+    def judge(self, params: Any, state: State, image: jax.Array) -> Any:
+        """Returns logits f32 [B] of images."""
+        variables = {**state["discriminator"], "params": params}
+        return self.discriminator.apply(variables, image, mutable=["batch_stats"])[0]
+
+    @updating
+    def update(self, state: State, images: jax.Array) -> tuple[State, Losses]:
+        """Returns the state after a step of each network, the discriminator first."""
+        keys = jax.random.split(self.key(state))
+        batch, noise = self.batch(images, key=keys[0]), self.noise(keys[1])
+
+        def loss_d(params: Any, fake: jax.Array) -> jax.Array:
+            real = self.judge(params, state, batch)
+            return discriminator_loss(real, self.judge(params, state, fake))
+
+        def loss_g(params: Any, state: State) -> tuple[jax.Array, Any]:
+            fake, stats = self.generate(state, params, noise)
+            return generator_loss(self.judge(state["discriminator"]["params"], state, fake)), stats
+
+        fake, _ = self.generate(state, state["generator"]["params"], noise)
+        value_d, gradient = jax.value_and_grad(loss_d)(state["discriminator"]["params"], fake)
+        state = self.descend(state, "discriminator", gradient)
+        grad_g = jax.value_and_grad(loss_g, has_aux=True)
+        (value_g, stats), gradient = grad_g(state["generator"]["params"], state)
+        state = self.descend(state, "generator", gradient, stats)
+        return finish(state), {"discriminator": value_d, "generator": value_g}

@@ -5,9 +5,11 @@ seed and the number of the update, so that a run that was killed goes on with th
 was not (same machine and releases).
 """
 
+import abc
+import functools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from jaxdet.data.images import SPLITS
 from jaxdet.datasets.makers.distance import patch_distance
@@ -34,24 +37,76 @@ Losses = Mapping[str, jax.Array]
 Row = dict[str, float]
 
 
+# For methods of a game: a game is known by its settings, and `updating` uses the old state up.
+compiled = functools.partial(jax.jit, static_argnums=0)
+updating = functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
+
+
 @dataclass(frozen=True)
-class Game:
-    """Holds a generator and what trains it.
+class Game(abc.ABC):
+    """Trains a generator against a discriminator; equal settings share their compiled programs.
 
     Attributes:
-        name: the method.
-        steps: updates of the generator.
-        init: the state before the first update.
-        update: compiled `(state, u8 [N, S, S, 3]) -> (state, losses)`; the old state is used up.
-        draw: compiled `(state, u8 [B, S, S, 3], i32 [B]) -> f32 [B, S, S, 3]` in -1..1: one image
-            for each row of the data, of its crop or of noise that follows from its number.
+        settings: what all follows from, the seed too.
     """
 
-    name: str
-    steps: int
-    init: Callable[[], State]
-    update: Callable[[State, jax.Array], tuple[State, Losses]]
-    draw: Callable[[State, np.ndarray, np.ndarray], jax.Array]
+    settings: Any
+
+    @property
+    @abc.abstractmethod
+    def adam(self) -> optax.GradientTransformation:
+        """Returns the optimiser of both networks."""
+
+    @abc.abstractmethod
+    def init(self) -> State:
+        """Returns the state before the first update."""
+
+    @abc.abstractmethod
+    def update(self, state: State, images: jax.Array) -> tuple[State, Losses]:
+        """Returns the state after an update on u8 [N, S, S, 3], and the losses; uses `state` up."""
+
+    @abc.abstractmethod
+    def draw(self, state: State, crops: np.ndarray, rows: np.ndarray) -> jax.Array:
+        """Returns fakes f32 [B, S, S, 3] in -1..1, one for each row of the data.
+
+        Each follows from the row's crop, u8 [B, S, S, 3], or from noise of its number, i32 [B].
+        """
+
+    def start(self, *, generator: Any, discriminator: Any) -> State:
+        """Returns a state before the first update: variables and moments of both, the step."""
+        return {
+            "step": jnp.zeros((), jnp.int32),
+            "generator": generator,
+            "discriminator": discriminator,
+            "moments": {
+                "generator": self.adam.init(generator["params"]),
+                "discriminator": self.adam.init(discriminator["params"]),
+            },
+        }
+
+    def key(self, state: State) -> jax.Array:
+        """Returns the key from which all randomness of the next update comes."""
+        return jax.random.fold_in(jax.random.key(self.settings.seed + 1), state["step"])
+
+    def batch(self, images: jax.Array, *, key: jax.Array) -> jax.Array:
+        """Samples a batch, f32 [batch_size, S, S, 3] in -1..1; see `draw_batch`."""
+        return draw_batch(images, key=key, batch_size=self.settings.batch_size)
+
+    def descend(self, state: State, network: str, gradient: Any, stats: Any = None) -> State:
+        """Returns the state after one step of Adam of one network.
+
+        `stats` are its new running statistics.
+        """
+        params = state[network]["params"]
+        change, moments = self.adam.update(gradient, state["moments"][network], params)
+        params = optax.apply_updates(params, change)
+        variables = {**state[network], **(stats or {}), "params": params}
+        return {**state, network: variables, "moments": {**state["moments"], network: moments}}
+
+
+def finish(state: State) -> State:
+    """Returns the state with its update counted."""
+    return {**state, "step": state["step"] + 1}
 
 
 def make_fakes(folder: Path, *, crops: Mapping[str, Crops], game: Game, say: Say) -> dict[str, Any]:
@@ -64,7 +119,7 @@ def make_fakes(folder: Path, *, crops: Mapping[str, Crops], game: Game, say: Say
     first = 0
     for split in SPLITS:
         fakes = draw_all(game, state, crops[split].images, first=first)
-        place = folder / set_folder(split, method=game.name) / "1_fake"
+        place = folder / set_folder(split, method=game.settings.method) / "1_fake"
         write_images(place, names=crops[split].names, images=fakes)
         first += len(fakes)
     return {"history": history}
@@ -76,18 +131,19 @@ def train(game: Game, images: np.ndarray, *, folder: Path, say: Say) -> tuple[St
     saved = load_snapshot(path, like={"state": game.init(), "step": 0, "history": ""})
     saved = saved or {"state": game.init(), "step": 0, "history": "[]"}
     state, history = saved["state"], json.loads(saved["history"])
-    on_device, window = jnp.asarray(images), max(game.steps // WINDOWS, 1)
+    on_device, window = jnp.asarray(images), max(game.settings.steps // WINDOWS, 1)
     # Crops stand in the order of their photographs: a few of each.
     shown = images[np.linspace(0, len(images) - 1, min(SHEET, len(images))).astype(int)]
-    for begin in range(saved["step"], game.steps, window):
-        end, started = min(begin + window, game.steps), time.perf_counter()
+    for begin in range(saved["step"], game.settings.steps, window):
+        end, started = min(begin + window, game.settings.steps), time.perf_counter()
         state, losses = play(game, state, on_device, steps=end - begin)
         seconds = time.perf_counter() - started
         fakes = draw_all(game, state, shown, first=0)
         distance = round(patch_distance(shown, fakes), 3)
         history.append({"step": end, **losses, "patch_distance": distance})
+        # The sheet first: no later start goes back behind a snapshot.
+        write_grid(folder / "samples" / f"{game.settings.method}_{end:07d}.png", fakes)
         save_snapshot(path, {"state": state, "step": end, "history": json.dumps(history)})
-        write_grid(folder / "samples" / f"{game.name}_{end:07d}.png", fakes)
         say(_line(game, history[-1], seconds=seconds))
     return state, history
 
@@ -104,7 +160,7 @@ def play(game: Game, state: State, images: jax.Array, *, steps: int) -> tuple[St
         told.append(losses)
     means = {name: float(np.mean([float(row[name]) for row in told])) for name in told[0]}
     if not all(np.isfinite(list(means.values()))):
-        raise RunFailedError(f"{game.name}: a loss is not finite: {means}")
+        raise RunFailedError(f"{game.settings.method}: a loss is not finite: {means}")
     return state, {name: round(mean, 5) for name, mean in means.items()}
 
 
@@ -131,4 +187,5 @@ def draw_batch(images: jax.Array, *, key: jax.Array, batch_size: int) -> jax.Arr
 
 def _line(game: Game, row: Row, *, seconds: float) -> str:
     told = "  ".join(f"{name} {value:.3f}" for name, value in row.items() if name != "step")
-    return f"{game.name:<8} step {row['step']:>6}/{game.steps}  {told}  {seconds:5.1f} s"
+    name, steps = game.settings.method, game.settings.steps
+    return f"{name:<8} step {row['step']:>6}/{steps}  {told}  {seconds:5.1f} s"

@@ -14,16 +14,17 @@ from typing import Any
 
 from jaxdet.data.images import SPLITS
 from jaxdet.datasets.makers import game
-from jaxdet.datasets.makers.autogan import AutoganSettings, make_autogan
-from jaxdet.datasets.makers.dcgan import DcganSettings, make_dcgan
+from jaxdet.datasets.makers.autogan import Autogan, AutoganSettings
+from jaxdet.datasets.makers.dcgan import Dcgan, DcganSettings
 from jaxdet.datasets.makers.dip import DipSettings, kind_of, make_dip
 from jaxdet.datasets.makers.fit import Say
 from jaxdet.datasets.makers.photos import Crops, find_photographs
 from jaxdet.datasets.makers.place import is_finished, making, write_record
 from jaxdet.datasets.makers.sets import CutSettings, cut_splits, set_folder, write_images
 from jaxdet.datasets.makers.synth import describe, is_there, versions
-from jaxdet.datasets.makers.wgan_gp import WganGpSettings, make_wgan_gp
+from jaxdet.datasets.makers.wgan_gp import WganGp, WganGpSettings
 from jaxdet.errors import writing_to
+from jaxdet.workdir.lock import clear_lock
 
 Settings = DipSettings | AutoganSettings | DcganSettings | WganGpSettings
 
@@ -62,6 +63,7 @@ def make_dataset(root: Path, *, settings: Any, say: Say = print) -> None:
     asked = describe(settings, photographs=photographs)
     with writing_to(root):
         if is_there(root, asked=asked):
+            clear_lock(root)
             say(f"{root}: already there")
             return
         with making(root, asked=asked) as partial:
@@ -103,8 +105,8 @@ def _dip_kinds(settings: DipSettings) -> tuple[str, ...]:
 MAKERS: Mapping[str, Maker] = MappingProxyType(
     {
         "dip": Maker(DipSettings, make_dip, _dip_kinds),
-        "autogan": Maker(AutoganSettings, _make_by(make_autogan)),
-        "dcgan": Maker(DcganSettings, _make_by(make_dcgan)),
-        "wgan_gp": Maker(WganGpSettings, _make_by(make_wgan_gp)),
+        "autogan": Maker(AutoganSettings, _make_by(Autogan)),
+        "dcgan": Maker(DcganSettings, _make_by(Dcgan)),
+        "wgan_gp": Maker(WganGpSettings, _make_by(WganGp)),
     }
 )

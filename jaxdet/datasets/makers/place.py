@@ -53,7 +53,7 @@ def making(root: Path, *, asked: Mapping[str, Any] | None = None) -> Iterator[Pa
     begun = {"status": "making", **(asked or {})}
     with claimed(root, instead="--root"), writing_to(root):
         partial.mkdir(parents=True, exist_ok=True)
-        clear_leftovers(partial)
+        clear_leftovers(partial, below=True)
         left = read_record(partial)  # raises for a folder that is not ours
         if asked is None or not _can_go_on(left, asked=asked, partial=partial):
             _empty(partial)
@@ -71,7 +71,7 @@ def is_finished(folder: Path) -> bool:
 def _can_go_on(left: Mapping[str, Any] | None, *, asked: Mapping[str, Any], partial: Path) -> bool:
     if left is None or "settings" not in left:  # the built-in dataset keeps nothing to go on from
         return False
-    if other := find_changes(left, asked):
+    if other := setting_changes(left, asked):
         raise UserError(
             f"{partial} holds the beginning of a dataset with other settings or photographs "
             f"({'; '.join(other)}): give those of then again to go on with it, or choose another "
@@ -80,13 +80,22 @@ def _can_go_on(left: Mapping[str, Any] | None, *, asked: Mapping[str, Any], part
     return True
 
 
-def find_changes(record: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Returns what of a dataset is not as asked: settings `name: old -> new`, the rest by name."""
-    then = record["settings"] if isinstance(record["settings"], dict) else {}
+def setting_changes(record: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Returns what of a dataset is not as asked: options `name: old -> new`, the rest by name."""
+    then, now = _as_options(record.get("settings")), _as_options(asked["settings"])
     others = [key for key in asked if key != "settings" and record.get(key) != asked[key]]
-    return differences(then, asked["settings"]) + others
+    return differences(then, now) + others
+
+
+def _as_options(settings: Any) -> dict[str, Any]:
+    """Returns settings by the spelling of their options; none where they are no settings."""
+    named = settings if isinstance(settings, dict) else {}
+    return {name.replace("_", "-"): value for name, value in named.items()}
 
 
 def _empty(folder: Path) -> None:
+    """Removes all but the record, by which the folder is known again after a kill in between."""
     for left in folder.iterdir():
+        if left.name == RECORD:
+            continue
         shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()

@@ -20,9 +20,10 @@ from jaxdet.data.regular import file_mark
 from jaxdet.datasets.makers.autoencoder import MULTIPLE
 from jaxdet.datasets.makers.fit import FitSettings, Say, fit, reconstruct
 from jaxdet.datasets.makers.photos import Crops, Photograph, find_photographs
-from jaxdet.datasets.makers.place import find_changes, making, read_record, write_record
+from jaxdet.datasets.makers.place import making, read_record, setting_changes, write_record
 from jaxdet.datasets.makers.sets import CutSettings, cut_splits, fidelity, write_images
 from jaxdet.errors import UserError, writing_to
+from jaxdet.workdir.lock import clear_lock
 
 SCHEMA = 1  # raise it when the same settings begin to give other images
 SEEN = "transposed4"  # the generator of the training and validation fakes
@@ -61,6 +62,7 @@ def synthesise(root: Path, *, settings: SynthSettings, say: Say = print) -> None
     asked = describe(settings, photographs=photographs)
     with writing_to(root):
         if is_there(root, asked=asked):
+            clear_lock(root)
             say(f"{root}: already there")
             return
         with making(root) as partial:
@@ -91,8 +93,7 @@ def is_there(root: Path, *, asked: Mapping[str, Any]) -> bool:
         return False
     if record.get("status") != "finished":
         raise UserError(f"{root} holds an unfinished dataset; choose another --root")
-    # Datasets of before photographs were summed up have no such sum.
-    if other := find_changes({**asked, "settings": {}, **record}, asked):
+    if other := setting_changes(record, asked):
         raise UserError(
             f"{root} holds a dataset with other settings ({'; '.join(other)}); "
             "choose another --root, or remove it yourself"

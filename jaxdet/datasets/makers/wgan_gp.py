@@ -10,18 +10,8 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from jaxdet.datasets.makers.dcgan import (
-    NOISE,
-    SIZES,
-    Generator,
-    descend,
-    finish,
-    generate,
-    make_draw,
-    start,
-    update_key,
-)
-from jaxdet.datasets.makers.game import Game, Losses, State, draw_batch
+from jaxdet.datasets.makers.dcgan import SIZES, NoiseGame
+from jaxdet.datasets.makers.game import Losses, State, finish, updating
 from jaxdet.datasets.makers.sets import CutSettings
 
 RATE = 1e-4  # of Adam
@@ -95,67 +85,52 @@ def gradient_penalty(
     return ((norm - 1) ** 2).mean()
 
 
-@functools.cache
-def make_wgan_gp(settings: WganGpSettings) -> Game:
-    """Returns the training of a WGAN-GP with these settings, as a `Game`."""
-    generator, critic = Generator(settings.size, settings.width), Critic(settings.width)
+class WganGp(NoiseGame):
+    """Trains a WGAN-GP."""
+
     adam = optax.adam(RATE, b1=0.5, b2=0.9)
 
-    def init() -> State:
-        keys = jax.random.split(jax.random.key(settings.seed))
-        blank = jnp.zeros((2, settings.size, settings.size, 3))
-        return start(
-            generator=generator.init(keys[0], jnp.zeros((2, NOISE)), train=True),
-            discriminator=critic.init(keys[1], blank),
-            adam=adam,
-        )
+    @property
+    def discriminator(self) -> Critic:
+        """Returns the network that judges images."""
+        return Critic(self.settings.width)
 
-    def judge(params: Any, image: jax.Array) -> Any:
-        return critic.apply({"params": params}, image)
+    def judge(self, params: Any, image: jax.Array) -> Any:
+        """Returns the critic's numbers f32 [B] of images."""
+        return self.discriminator.apply({"params": params}, image)
 
-    def teach(state: State, images: jax.Array, number: int) -> tuple[State, Losses]:
+    def update(self, state: State, images: jax.Array) -> tuple[State, Losses]:
+        """Returns the state after some steps of the critic and one of the generator."""
+        # Not one program with a loop: XLA's convolutions in loops are far slower on CPUs.
+        for number in range(self.settings.critic_steps):
+            state, told = self.teach(state, images, number)
+        return self.learn(state), told
+
+    @updating
+    def teach(self, state: State, images: jax.Array, number: int) -> tuple[State, Losses]:
         """Applies one step of the critic, by its number within an update."""
-        key = jax.random.fold_in(update_key(settings.seed, state["step"]), number)
-        keys = jax.random.split(key, 3)
-        batch = draw_batch(images, key=keys[0], batch_size=settings.batch_size)
-        noise = jax.random.normal(keys[1], (settings.batch_size, NOISE))
-        share = jax.random.uniform(keys[2], (settings.batch_size,))
-        fake, _ = generate(generator, state, state["generator"]["params"], noise)
+        keys = jax.random.split(jax.random.fold_in(self.key(state), number), 3)
+        batch = self.batch(images, key=keys[0])
+        share = jax.random.uniform(keys[2], (self.settings.batch_size,))
+        fake, _ = self.generate(state, state["generator"]["params"], self.noise(keys[1]))
 
         def loss(params: Any) -> tuple[jax.Array, Losses]:
-            distance = judge(params, batch).mean() - judge(params, fake).mean()
-            penalty = gradient_penalty(functools.partial(judge, params), batch, fake, share=share)
-            told = {"critic_distance": distance, "penalty": penalty}
-            return PENALTY * penalty - distance, told
+            distance = self.judge(params, batch).mean() - self.judge(params, fake).mean()
+            critic = functools.partial(self.judge, params)
+            penalty = gradient_penalty(critic, batch, fake, share=share)
+            return PENALTY * penalty - distance, {"critic_distance": distance, "penalty": penalty}
 
         gradient, told = jax.grad(loss, has_aux=True)(state["discriminator"]["params"])
-        return descend(state, "discriminator", gradient, adam=adam), told
+        return self.descend(state, "discriminator", gradient), told
 
-    def learn(state: State) -> State:
+    @updating
+    def learn(self, state: State) -> State:
         """Applies one step of the generator, which ends an update."""
-        key = jax.random.fold_in(update_key(settings.seed, state["step"]), settings.critic_steps)
-        noise = jax.random.normal(key, (settings.batch_size, NOISE))
+        noise = self.noise(jax.random.fold_in(self.key(state), self.settings.critic_steps))
 
         def loss(params: Any) -> tuple[jax.Array, Any]:
-            fake, stats = generate(generator, state, params, noise)
-            return -judge(state["discriminator"]["params"], fake).mean(), stats
+            fake, stats = self.generate(state, params, noise)
+            return -self.judge(state["discriminator"]["params"], fake).mean(), stats
 
         gradient, stats = jax.grad(loss, has_aux=True)(state["generator"]["params"])
-        return finish(descend(state, "generator", gradient, adam=adam, stats=stats))
-
-    teach_compiled = jax.jit(teach, donate_argnums=0)
-    learn_compiled = jax.jit(learn, donate_argnums=0)
-
-    def update(state: State, images: jax.Array) -> tuple[State, Losses]:
-        # Not one program with a loop: XLA's convolutions in loops are far slower on CPUs.
-        for number in range(settings.critic_steps):
-            state, told = teach_compiled(state, images, number)
-        return learn_compiled(state), told
-
-    return Game(
-        name=settings.method,
-        steps=settings.steps,
-        init=jax.jit(init),
-        update=update,
-        draw=make_draw(generator, settings.seed),
-    )
+        return finish(self.descend(state, "generator", gradient, stats))

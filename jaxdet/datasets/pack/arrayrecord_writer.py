@@ -7,6 +7,7 @@ folder it was made from; `jaxdet/data/arrayrecord.py` reads it.
 import contextlib
 import io
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,9 @@ from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.data.names import check_utf8
 from jaxdet.datasets.pack.listing import Listing, content_to_pack
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import LARGEST_LISTING, read_json, write_json
+from jaxdet.workdir.lock import claimed
 
 _VERSION = "1.0.0"
 
@@ -75,9 +78,11 @@ def write_tfds(listing: Listing, data_dir: Path, *, name: str) -> Path:
     _check_names(listing, splits)
     about = {"source": listing.fingerprint, "splits": splits}
     try:
-        _check_same(listing, folder, about)
-        write_json(ids_path(folder), about)
-        _build(listing, data_dir, name)
+        with claimed(folder, instead="DST or --name"):
+            _check_same(listing, folder, about)
+            _clear_unfinished(folder)
+            write_json(ids_path(folder), about)
+            _build(listing, data_dir, name)
     except (OSError, RuntimeError) as error:
         # array_record raises RuntimeError where a disk is full.
         raise RunFailedError(f"{folder}: cannot be written: {error}; make room") from None
@@ -94,6 +99,13 @@ def _check_same(listing: Listing, folder: Path, about: dict[str, Any]) -> None:
             f"{folder}: exists and holds other files than {listing.root} holds now; give another "
             "folder or --name"
         )
+
+
+def _clear_unfinished(folder: Path) -> None:
+    """Removes what a start that was killed left beside the folder, tfds's as well as ours."""
+    clear_leftovers(folder.parent)
+    for left in folder.parent.glob(f"incomplete.*_{folder.name}"):
+        shutil.rmtree(left)
 
 
 def _build(listing: Listing, data_dir: Path, name: str) -> None:

@@ -28,10 +28,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all that was found here")
     parser.add_argument(
-        "--expect", choices=[one.value for one in Expect], default=Expect.AUTO.value,
+        "--expect",
+        choices=[one.value for one in Expect],
+        default=Expect.AUTO.value,
         help="the counts of the published sets: of folders with their names (published), of none "
         "(nothing), or where all folders of a split have such names (auto, the default)",
-    )  # fmt: skip
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -29,7 +29,8 @@ def _panel(pair: SpectrumPair, label: str, values: np.ndarray | None) -> Panel:
         if values is None:
             axes.text(0.5, 0.5, f"no {label} images", ha="center", color=palette.ink)
         else:
-            axes.imshow(values, cmap="cividis", vmin=pair.low, vmax=pair.high,
-                        interpolation="nearest")  # fmt: skip
+            axes.imshow(
+                values, cmap="cividis", vmin=pair.low, vmax=pair.high, interpolation="nearest"
+            )
 
     return Panel(title=f"{shortened(printable(pair.set), _MOST_LETTERS)}, {label}", draw=draw)

@@ -76,6 +76,7 @@ def test_broken_and_small_images_are_left_out_and_counted(make_tree, audit, tmp_
 
 def test_it_goes_on_where_it_stopped_and_overwrites_nothing(make_tree, audit, tmp_path):
     root, copy = make_tree(leaking, count=4), tmp_path / "copy"
+    killed_while_writing(copy / "equalise.json")
     audit(root, f"--equalise={copy}")
     whole = files(copy)
     lost = sorted(copy.rglob("*.jpg"))[:5]

@@ -105,6 +105,10 @@ def test_the_catalogue_agrees_with_itself():
         assert all(one.url.startswith("https://") for one in dataset.files)
         names = [one.name for one in dataset.files]
         assert len(set(names)) == len(names)
+    # `verify` knows a folder by its split and name.
+    every = [(one.split, folder) for one in DATASETS.values() for folder in one.folders]
+    by_place = {(split, folder.name): folder for split, folder in every}
+    assert all(by_place[split, folder.name] == folder for split, folder in every)
 
 
 def test_what_runs_know_of_the_catalogue_is_all_that_is_in_it():

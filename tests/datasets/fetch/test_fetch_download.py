@@ -90,6 +90,14 @@ def test_the_next_start_goes_on_where_the_last_one_gave_up(server, tmp_path):
     assert server.served[NAME] == len(CONTENT)
 
 
+def test_killed_after_the_renaming_it_leaves_nothing_to_the_next_start(server, tmp_path):
+    dataset = make_plain(server, NAME, CONTENT)
+    bring(dataset, tmp_path)
+    (tmp_path / "fetched" / f"{NAME}.part.json").write_text("{}")
+    bring(dataset, tmp_path)
+    assert [path.name for path in (tmp_path / "fetched").iterdir()] == ["hashes.json"]
+
+
 @pytest.mark.parametrize("heeds", [True, False])
 def test_two_versions_are_never_spliced(server, tmp_path, heeds):
     server.heeds_if_range = heeds

@@ -1,4 +1,5 @@
 import functools
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +8,7 @@ import optax
 import pytest
 from PIL import Image
 
-from jaxdet.datasets.makers import autogan, dcgan, wgan_gp
+from jaxdet.datasets.makers import autogan, dcgan, game, wgan_gp
 from jaxdet.datasets.makers.distance import patch_distance
 from jaxdet.datasets.makers.game import draw_batch
 from jaxdet.datasets.makers.grid import write_grid
@@ -143,17 +144,19 @@ def test_half_of_a_batch_is_mirrored():
 
 
 def test_each_update_of_each_seed_has_its_own_randomness():
-    keys = [dcgan.update_key(seed, jnp.int32(step)) for seed in (0, 1) for step in (0, 1)]
+    games = [dcgan.Dcgan(dcgan.DcganSettings(seed=seed)) for seed in (0, 1)]
+    keys = [game.key({"step": jnp.int32(step)}) for game in games for step in (0, 1)]
     assert len({tuple(np.asarray(jax.random.key_data(key))) for key in keys}) == 4
 
 
 def test_one_step_of_adam_by_hand():
-    state = dcgan.start(
-        generator={"params": {"w": jnp.array(1.0)}},
-        discriminator={"params": {"w": jnp.array(1.0)}},
-        adam=(adam := optax.adam(0.1, b1=0.5)),
-    )
-    new = dcgan.descend(state, "generator", {"w": jnp.array(3.0)}, adam=adam)
+    class Quick(dcgan.Dcgan):
+        adam = optax.adam(0.1, b1=0.5)
+
+    game = Quick(dcgan.DcganSettings())
+    one = {"params": {"w": jnp.array(1.0)}}
+    state = game.start(generator=one, discriminator=one)
+    new = game.descend(state, "generator", {"w": jnp.array(3.0)})
     assert float(new["generator"]["params"]["w"]) == pytest.approx(
         0.9
     )  # the first step is the rate
@@ -176,3 +179,29 @@ def test_a_sheet_has_each_image_in_its_place(tmp_path):
     places = [(2, 2), (2, 8), (8, 2)]
     assert all((sheet[y : y + 4, x : x + 4] == images[i]).all() for i, (y, x) in enumerate(places))
     assert (sheet[8:, 8:] == 255).all()
+
+
+class Toy(game.Game):
+    adam = None
+
+    def init(self):
+        return jnp.zeros(())
+
+    def update(self, state, images):
+        return state + 1, {"loss": state}
+
+    def draw(self, state, crops, rows):
+        return jnp.asarray(crops / 255)
+
+
+def test_a_sheet_is_there_before_the_snapshot_that_no_later_start_goes_back_behind(
+    tmp_path, monkeypatch
+):
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(game, "save_snapshot", kill)
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    with pytest.raises(KeyboardInterrupt):
+        game.train(Toy(SimpleNamespace(method="toy", steps=1)), images, folder=tmp_path, say=print)
+    assert (tmp_path / "samples" / "toy_0000001.png").exists()

@@ -1,4 +1,6 @@
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from jaxdet.datasets.makers.place import (
     write_record,
 )
 from jaxdet.errors import UserError, writing_to
+from tests.conftest import killed_while_writing
 
 
 def make_half(root):
@@ -67,15 +70,37 @@ def test_what_a_killed_run_left_is_replaced(tmp_path):
     assert root.is_dir()
 
 
+def test_what_a_kill_left_half_removed_is_still_known(tmp_path, monkeypatch):
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_half(tmp_path / "set")
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            Path, "iterdir", lambda folder: map(folder.joinpath, sorted(os.listdir(folder)))
+        )
+        patch.setattr(shutil, "rmtree", kill)
+        with pytest.raises(KeyboardInterrupt), making(tmp_path / "set"):
+            pass
+    with making(tmp_path / "set"):
+        pass
+
+
 def test_what_was_finished_and_not_yet_renamed_is_kept_for_the_same_settings(tmp_path):
-    root, asked = tmp_path / "set", {"settings": {"size": 8}}
+    root, asked = tmp_path / "set", {"settings": {"batch_size": 8}}
     with pytest.raises(KeyboardInterrupt):
         make_without_the_name(root, asked)
-    other = {"settings": {"size": 9}}
-    with pytest.raises(UserError, match="other settings"), making(root, asked=other):
+    other = {"settings": {"batch_size": 9}}
+    with (
+        pytest.raises(UserError, match=r"other settings.*\(batch-size: 8 -> 9\)"),
+        making(root, asked=other),
+    ):
         pass
+    killed = killed_while_writing(tmp_path / ".set.making" / "samples" / "a.png")
     with making(root, asked=asked) as partial:
         assert is_finished(partial)
+        assert not killed.exists()
     assert read_record(root) == {"status": "finished", **asked, "measured": 1}
 
 

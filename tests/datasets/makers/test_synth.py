@@ -79,9 +79,11 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_others(made, tmp_path):
 
 def test_started_again_it_does_nothing(made):
     before = {f: f.stat().st_mtime_ns for f in made.rglob("*")}
-    said = []
+    said, lock = [], made.with_name(f".{made.name}.lock")
+    lock.touch()  # as a kill at the very end leaves it
     synthesise(made, settings=TINY, say=said.append)
     assert said == [f"{made}: already there"]
+    assert not lock.exists()
     assert {f: f.stat().st_mtime_ns for f in made.rglob("*")} == before
 
 

@@ -12,6 +12,7 @@ from jaxdet.data.pipeline import open_batches
 from jaxdet.data.sources import open_root
 from jaxdet.datasets.pack.listing import list_files
 from jaxdet.errors import UserError
+from tests.conftest import killed_while_writing
 from tests.data.test_loaders import AUGMENT, same
 from tests.datasets.pack.test_store import assert_same
 
@@ -58,8 +59,12 @@ def test_writing_again_changes_nothing_and_other_images_are_refused(dataset, wri
     from jaxdet.datasets.pack.arrayrecord_writer import write_tfds
 
     before = sorted((p, p.stat().st_mtime_ns) for p in written.iterdir())
+    (written.parent / "incomplete.AB12CD_1.0.0" / "below").mkdir(parents=True)
+    killed_while_writing(written.parent / "ids-1.0.0.json")
     assert write_tfds(list_files(dataset), tmp_path / "tfds", name="forensynths") == written
     assert sorted((p, p.stat().st_mtime_ns) for p in written.iterdir()) == before
+    names = sorted(p.name for p in written.parent.iterdir())
+    assert names == ["1.0.0", "ids-1.0.0.json"]  # and nothing that a kill left
     (dataset / "train" / "cat" / "0_real" / "000.png").unlink()
     with pytest.raises(UserError, match="exists and holds other files"):
         write_tfds(list_files(dataset), tmp_path / "tfds", name="forensynths")

@@ -1,0 +1,82 @@
+"""Where a run begins: at its newest checkpoint, at a validation that was stopped, or at step 0."""
+
+from jaxdet.errors import UserError
+from jaxdet.progress import say
+from jaxdet.runtime.checkpoint import Restored
+from jaxdet.runtime.hosts import are_several, comparing
+from jaxdet.runtime.logbook import Logbook
+from jaxdet.train import schedule
+from jaxdet.train.assemble import Parts
+from jaxdet.train.measure import measure_inputs
+from jaxdet.train.position import Position, restored_position
+from jaxdet.train.saving import find_unvalidated
+from jaxdet.train.start import initial_variables
+from jaxdet.train.state import new_state
+from jaxdet.train.weights import digest
+
+
+def restore(parts: Parts) -> Position | None:
+    """Returns the position to go on from; None where the run has saved nothing.
+
+    Where a signal ended the validation of an epoch, it stands behind the epoch's last step.
+
+    Raises:
+      UserError: where the images are not those the run began with.
+      RunFailedError: where checkpoints are there and none of them is intact.
+    """
+    unvalidated = find_unvalidated(parts)
+    return newest(parts) if unvalidated is None else _position(parts, unvalidated, validated=False)
+
+
+def newest(parts: Parts) -> Position | None:
+    """Returns the position of the newest checkpoint; None where there is none.
+
+    Raises:
+      UserError, RunFailedError: as `restore`.
+    """
+    step = parts.checkpoints.latest_step()
+    if step is None:
+        return None
+    return _position(parts, parts.checkpoints.restore(step, parts.abstract_state), validated=True)
+
+
+def _position(parts: Parts, restored: Restored, *, validated: bool) -> Position:
+    if restored.host["input"] != parts.input_identity:
+        raise UserError(
+            f"{parts.run.path}: the images under {parts.config.train_root} are not those this "
+            "run began with; restore them, or start again with another --workdir"
+        )
+    say(f"going on from step {restored.step}")
+    passes = restored.step // parts.steps_per_epoch
+    return restored_position(restored, epoch=passes if validated else passes - 1)
+
+
+def begin(parts: Parts) -> Position:
+    """Returns the position before the first step.
+
+    Raises:
+      UserError: where `model.init` cannot be read or is of another architecture.
+    """
+    config, detector = parts.config, parts.detector
+    with comparing("the weights to begin with") as facts:
+        variables = initial_variables(config, detector, parts.mesh)
+        if are_several():
+            facts["weights to begin with"] = digest(variables)
+    if detector.architecture.measured and not config.model.init:
+        loader = parts.eval_loader(parts.train_set)
+        variables = measure_inputs(
+            detector, variables, loader, mesh=parts.mesh, runtime=config.runtime
+        )
+    state = new_state(config, variables, parts.mesh)
+    return Position(state=state, step=0, epoch=0, plateau=schedule.first_state(config))
+
+
+def open_logbook(parts: Parts, position: Position) -> Logbook:
+    """Returns the run's logbook, with no lines of steps and validations that are to come."""
+    return Logbook(
+        parts.run.metrics,
+        keep_to_step=position.step,
+        validated=position.step < parts.epoch_end(position),
+        wait_for_space=parts.config.checkpoint.on_full_disk == "wait",
+        trackers=parts.trackers,
+    )
