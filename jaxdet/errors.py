@@ -204,7 +204,7 @@ def guard() -> Iterator[None]:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tells whether this machine or an accelerator has too little memory; XLA has its own word."""
+    """Returns whether the machine or an accelerator has too little memory; XLA has its own word."""
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 

@@ -40,7 +40,7 @@ class Range:
         return cls(low, high, above_low=match[1] == "(", below_high=match[4] == ")")
 
     def __contains__(self, value: float) -> bool:
-        """Tells whether the number lies within; NaN lies in no range."""
+        """Returns whether the number lies within; NaN lies in no range."""
         above = self.low < value if self.above_low else self.low <= value
         return above and (value < self.high if self.below_high else value <= self.high)
 

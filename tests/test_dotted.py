@@ -60,10 +60,10 @@ MODULE = """
     def boom(model): raise KeyError("nothing\\nhere")
     def leave(model): sys.exit(0)
 
-    sized = Architecture(build=net, located=False)
-    located = Architecture(build=net, any_size=False)
-    neither = Architecture(build=net, any_size=False, located=False)
-    both = Architecture(build=lambda model: Whole())
+    sized = Architecture(build=net, any_size=True)
+    located = Architecture(build=net, located=True)
+    neither = Architecture(build=net)
+    both = Architecture(build=lambda model: Whole(), any_size=True, located=True)
 
     def lossy(logit, label): raise KeyError("lossy")
     def none(logit, label): return None
@@ -202,16 +202,13 @@ def test_a_bundle_runs_the_code_it_names_only_where_asked(own, monkeypatch):
     config = {"augment": {"operations": ["crop", "own_replayed:Same"]}}
     write_json(own / replay.BUNDLE, {"config": config, "devices": 1, "step": 3})
 
-    class Trainer:
-        def __init__(self, config, *_, **__):
-            Recipe(config.augment)
-
-        def close(self, *, failed):
-            pass
+    def assembled(config, *_, **__):
+        Recipe(config.augment)
+        return types.SimpleNamespace(checkpoints=types.SimpleNamespace(close=lambda: None))
 
     monkeypatch.setattr(replay, "load_train_and_val", lambda config: (None, None))
-    monkeypatch.setattr(replay, "Trainer", Trainer)
-    monkeypatch.setattr(replay, "_repeat", lambda trainer, facts: facts["step"])
+    monkeypatch.setattr(replay, "assemble", assembled)
+    monkeypatch.setattr(replay, "_repeat", lambda parts, facts: facts["step"])
     with pytest.raises(UserError, match=r"code that a file names.*--run-code"):
         replay.replay(own)
     assert not (own / "imported").exists()

@@ -118,7 +118,7 @@ class _Trainer:
         check_divides(self.mesh, batch_size=plan.batch_size, option="--batch-size")
         detector = get_detector(plan.model)
         config = Config(model=plan.model, optim=Optim(batch_size=plan.batch_size))
-        variables = jax.jit(partial(detector.init, size=64))(jax.random.key(0))
+        variables = detector.random(0, size=64)
         self.state: TrainState = new_state(config, variables, self.mesh)
         self.step = make_train_step(detector, make_optimizer(config.optim), self.mesh, seed=0)
 

@@ -85,8 +85,7 @@ def measure_evaluation(plan: Plan, *, say: Callable[[str], None]) -> list[dict[s
       AssertionError: where the two ways do not give the same logits.
     """
     detector = get_detector(plan.model)
-    init = jax.jit(detector.init, static_argnames="size")
-    variables = jax.tree.map(np.asarray, init(jax.random.key(0), size=64))
+    variables = detector.random(0, size=64)
     rows: list[dict[str, Any]] = []
     for contest in _contests(plan, detector, variables):
         rows += _measure(contest, rounds=plan.rounds, say=say)

@@ -73,7 +73,7 @@ def start(settings: Settings) -> tuple[Detector, TrainState]:
         detector = dataclasses.replace(detector, network=network)
     if settings.rematerialise:
         detector = detector.rematerialised()
-    variables = jax.jit(partial(detector.init, size=settings.size))(jax.random.key(0))
+    variables = detector.random(0, size=settings.size)
     return detector, new_state(Config(model=model), variables, make_mesh(0))
 
 

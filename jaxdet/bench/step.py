@@ -120,7 +120,7 @@ def _measure_batch(
 
 
 def _need_device_alone(workers: Sequence["Worker"]) -> bool:
-    """Tells whether ways come one after another: an accelerator's memory does not hold four."""
+    """Returns whether ways come one after another: an accelerator's memory does not hold four."""
     return any(worker.facts.get("platform", "cpu") != "cpu" for worker in workers)
 
 

@@ -52,7 +52,7 @@ class Comparison:
     largest_logit: float
 
     def within(self, tolerance: float) -> bool:
-        """Tells whether the logits agree to `tolerance`, where they are large to that share.
+        """Returns whether the logits agree to `tolerance`, where they are large to that share.
 
         NaN agrees with nothing.
         """

@@ -108,7 +108,7 @@ def _read_index(path: Path) -> dict[str, np.ndarray]:
 
 
 def _is_plain_name(name: Any) -> bool:
-    """Tells the name of a file in the same folder from a path out of it, and from no name."""
+    """Returns whether a name is that of a file in the same folder, not a path out of it."""
     return isinstance(name, str) and name not in ("", ".", "..") and Path(name).name == name
 
 

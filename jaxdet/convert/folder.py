@@ -32,7 +32,7 @@ class Source:
 
 
 def is_detector(path: Path) -> bool:
-    """Tells a folder that `write_detector` wrote from other paths."""
+    """Returns whether a path is a folder that `write_detector` wrote."""
     return (path / _ABOUT).is_file()
 
 

@@ -134,7 +134,7 @@ def unwrap(keys: Collection[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def is_average_count(key: str) -> bool:
-    """Tells the counter that torch.optim.swa_utils.AveragedModel keeps from other keys."""
+    """Returns whether a key is the counter that torch.optim.swa_utils.AveragedModel keeps."""
     return key.rpartition(".")[2] == "n_averaged"
 
 

@@ -201,7 +201,7 @@ def _builder(folder: Path) -> Any:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Tells a dataset that `pack` wrote, without the list of its paths, from others'."""
+    """Returns whether a dataset is one that `pack` wrote, without the list of its paths."""
     info = _builder(folder).info
     if set(info.features) != {"image", "label", "id"} or not info.disable_shuffling:
         return False

@@ -40,12 +40,12 @@ FORMAT_OF_SUFFIX = MappingProxyType(
 
 
 def is_image_name(name: str) -> bool:
-    """Tells by its ending whether a file counts as an image; hidden files never do."""
+    """Returns whether a file counts as an image by its ending; hidden files never do."""
     return has_image_ending(name) and not name.startswith(".")
 
 
 def has_image_ending(name: str) -> bool:
-    """Tells whether a name, hidden or not, ends as those of images that can be read here."""
+    """Returns whether a name, hidden or not, ends as those of images that can be read here."""
     suffix = suffix_of(name)
     return suffix in FORMAT_OF_SUFFIX or is_plugin_ending(suffix)
 

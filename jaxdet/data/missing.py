@@ -116,7 +116,7 @@ def _has(root: str, split: str) -> bool:
 
 
 def _is_forensynths(data: Data, evaluation: Evaluation) -> bool:
-    """Tells whether the images of Wang et al. are meant: by generator, numbers or test sets."""
+    """Returns whether the images of Wang et al. are meant: by generator, numbers or test sets."""
     return (
         data.generator == "progan"
         or evaluation.published.partition(";")[0] in _PAPERS

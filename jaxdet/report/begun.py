@@ -52,7 +52,7 @@ def look_at(run: Begun) -> Unscored:
 
 
 def validations(run: Begun) -> list[list[str]]:
-    """Gives a line of cells for each validation so far; see `VALIDATION_HEAD`."""
+    """Returns a line of cells for each validation so far; see `VALIDATION_HEAD`."""
     values = {name: dict(points) for name, points in run.curves.items()}
     kept = checkpoints(run)
     return [
@@ -71,7 +71,7 @@ def validations(run: Begun) -> list[list[str]]:
 
 
 def checkpoints(run: Begun) -> list[int]:
-    """Gives the steps of the checkpoints that lie in the run's folder, ascending."""
+    """Returns the steps of the checkpoints that lie in the run's folder, ascending."""
     folders = (run.folder.checkpoints, run.folder.unvalidated)
     steps = {
         step_number(path.name)

@@ -179,7 +179,7 @@ def _below(path: Path) -> str:
 
 
 def _title(run: Begun) -> str:
-    """Gives the name in the config, or the folder's where the config has none."""
+    """Returns the name in the config, or the folder's where the config has none."""
     name = run.results.name if isinstance(run, Run) else run.options.get("name", _UNNAMED)
     return (
         printable(str(name)) if name not in ("", _UNNAMED) else folder_labels([run.folder.path])[0]

@@ -86,7 +86,7 @@ def averaged(runs: Sequence[Run]) -> Sequence[str]:
 
 
 def lines(runs: Sequence[Run]) -> list[Line]:
-    """Gives the lines of all runs, with the sharpness baseline last where it is one for all."""
+    """Returns the lines of all runs, with the sharpness baseline last where it is one for all."""
     names, mean_over, shared = columns(runs), averaged(runs), shared_baselines(runs)
     found = []
     for run in runs:

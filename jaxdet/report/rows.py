@@ -80,13 +80,13 @@ def marked_ap(scores: Scores) -> str:
 
 
 def chance(scores: Scores) -> float | None:
-    """Gives the AP of chance, which is the share of fakes; None without images."""
+    """Returns the AP of chance, which is the share of fakes; None without images."""
     n = scores.n_real + scores.n_fake
     return scores.n_fake / n if n else None
 
 
 def shared_baselines(runs: Sequence[Run]) -> dict[str, float] | None:
-    """Gives the sharpness baseline of each set; None where runs have different ones, as shown."""
+    """Returns the sharpness baseline of each set; None where runs have different ones, as shown."""
     found: dict[str, float] = {}
     for run in runs:
         for name, one in run.results.sets.items():

@@ -92,7 +92,7 @@ def body_of(results: Results) -> list[list[str]]:
 
 
 def protocol_lines(results: Results) -> list[list[str]]:
-    """Gives the means over the papers' sets, where all of them are there."""
+    """Returns the means over the papers' sets, where all of them are there."""
     names = header(results)
     found = []
     for protocol, ap, accuracy, missing in measures.protocol_means(results):
@@ -109,7 +109,7 @@ def protocol_lines(results: Results) -> list[list[str]]:
 
 
 def notes(results: Results) -> list[str]:
-    """Gives the lines that stand below a table."""
+    """Returns the lines that stand below a table."""
     line = weights_line(results.weights)
     found = [line, FLOOR_NOTE] if line else [FLOOR_NOTE]
     found += [f"warning: {printable(warning)}" for warning in results.warnings]
@@ -140,7 +140,7 @@ def _rich_table(title: str, names: list[str], body: list[list[str]]) -> Table:
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Gives a table as text, its first column to the left and the others to the right."""
+    """Returns a table as text, its first column to the left and the others to the right."""
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
     return "".join(_aligned_line(line, widths) + "\n" for line in lines)
 

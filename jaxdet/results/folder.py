@@ -35,7 +35,7 @@ class RunFolder:
             within(self.path, name)
 
     def is_run(self) -> bool:
-        """Tells a run from any other folder by its config.
+        """Returns whether the folder is a run: whether it has a config.
 
         Raises:
           UserError: where that is missing, and other files are those of a run.

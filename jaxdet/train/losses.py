@@ -79,10 +79,16 @@ def get_objective(architecture: Architecture, loss: str) -> Objective:
       loss: `optim.loss`.
 
     Raises:
-      UserError: where the named one cannot be looked up.
+      UserError: where there is none of that name, or the named one cannot be looked up.
     """
     if not loss:
-        return _OBJECTIVES[architecture.objective]
+        found = _OBJECTIVES.get(architecture.objective)
+        if found is None:
+            raise UserError(
+                f"Architecture.objective: {architecture.objective!r} is none of "
+                f"{', '.join(_OBJECTIVES)}; a loss of your own goes to optim.loss"
+            )
+        return found
     function = look_up("optim.loss", loss)
 
     def outside(

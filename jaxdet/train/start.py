@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
@@ -53,9 +51,8 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
       UserError: where `model.init` cannot be read or is of another architecture.
     """
     if not config.model.init:
-        rng = jax.random.key(config.seed)
         side = config.augment.crop if detector.architecture.fixed_size else _SIZE
-        return _plain(jax.jit(detector.init, static_argnames="size")(rng, size=side))
+        return detector.random(config.seed, size=side)
     path = Path(config.model.init)
     if find_run(path)[0] is not None:
         return load_run_variables(path, config, mesh).variables
@@ -91,10 +88,6 @@ def _told(model: schema.Model) -> Facts:
 
 # Where parameters do not depend on the image's size, small is fast to trace.
 _SIZE = 64
-
-
-def _plain(variables: Variables) -> Variables:
-    return jax.tree.map(np.asarray, variables)
 
 
 def _check_network(path: Path, found: schema.Model, config: schema.Config) -> None:

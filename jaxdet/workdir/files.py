@@ -123,7 +123,7 @@ def check_regular(path: Path, *, follow: bool = True) -> int:
 
 
 def is_step(name: Any) -> bool:
-    """Tells the name of one file or folder from a path, and from no name."""
+    """Returns whether a name is that of one file or folder, not a path."""
     if not isinstance(name, str) or name in ("", ".", "..") or {"/", "\0"} & set(name):
         return False
     try:
@@ -184,7 +184,7 @@ def check_apart(output: Path, *sources: Path, instead: str) -> None:
 
 
 def is_empty_folder(path: Path) -> bool:
-    """Tells a folder with nothing in it from all else, links included."""
+    """Returns whether a path is a folder, no link, with nothing in it."""
     return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
 
@@ -211,7 +211,7 @@ def check_schema(path: Path, found: Any, *, known: int, advice: str = "") -> Non
 
 
 def _is_shallow(value: Any) -> bool:
-    """Tells whether plain values are nested no deeper than `_DEEPEST`."""
+    """Returns whether plain values are nested no deeper than `_DEEPEST`."""
     level = [value]
     for _ in range(_DEEPEST):
         held = [

@@ -130,7 +130,7 @@ def _open(place: Path, lock: Path) -> int:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Tells whether an open file is the one of a name, and not one removed or replaced since."""
+    """Returns whether an open file is the one of a name, and not one removed or replaced since."""
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     return False

@@ -111,7 +111,7 @@ def test_pixels_and_evidence_are_those_of_the_scored_crop(dataset):
     read = evaluation_reader(Data(on_bad_image="skip"), images)
     network = resnet.ResNet(resnet.BasicBlock, (1, 1), width=4)
     detector = Detector(architecture_of("resnet18"), network)
-    variables = jax.jit(lambda key: detector.init(key, size=32))(jax.random.key(0))
+    variables = detector.random(0, size=32)
     variables["params"]["fc"]["bias"] = np.array([0.25], np.float32)
     logit = np.random.default_rng(0).normal(0, 1, len(images)).astype(np.float32)
     logit[images.ids.index("y/1_fake/002.png")] = -9

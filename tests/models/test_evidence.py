@@ -19,7 +19,7 @@ VGG = vgg.VGG(batch_norm=True, width=4)
 def look(network, head, dtype=None):
     """A detector's evidence of three images, its last map and parameters; its plain logits hold."""
     detector = Detector(architecture_of("resnet18"), network, dtype=dtype)
-    variables = jax.jit(detector.init, static_argnames="size")(jax.random.key(3), size=64)
+    variables = detector.random(3, size=64)
     layer = variables["params"][head]
     moved = {"kernel": layer["kernel"] * 20, "bias": jnp.array([BIAS])}
     variables = {**variables, "params": {**variables["params"], head: moved}}

@@ -25,7 +25,7 @@ def test_parameter_counts_are_torchvision_s(arch, parameters):
 
 def test_head_starts_at_the_published_scale():
     detector = get_detector(Model(name="resnet50", width=16))
-    variables = jax.jit(detector.init, static_argnames="size")(jax.random.key(0), size=32)
+    variables = detector.random(0, size=32)
     head = variables["params"]["fc"]
     assert float(head["kernel"].std()) == pytest.approx(0.02, rel=0.1)
     assert float(jnp.abs(head["bias"]).max()) == 0

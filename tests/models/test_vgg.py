@@ -31,7 +31,7 @@ def test_adaptive_mean_is_torch_s(shape):
 @pytest.mark.parametrize("name", ["vgg11", "vgg11_bn"])
 def test_an_image_in_a_larger_array_scores_as_by_itself(name):
     detector = get_detector(Model(name=name, width=4))
-    variables = jax.jit(detector.init, static_argnames="size")(jax.random.key(0), size=32)
+    variables = detector.random(0, size=32)
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (1, 70, 45, 3), dtype=np.uint8)
     around = rng.integers(0, 256, (1, 96, 64, 3), dtype=np.uint8)

@@ -5,6 +5,8 @@ import optax
 import pytest
 
 from jaxdet.config import Model, Optim
+from jaxdet.errors import UserError
+from jaxdet.models.architectures import Architecture
 from jaxdet.models.detector import get_detector
 from jaxdet.train.losses import get_objective, transfer_loss
 from jaxdet.train.sgd import torch_sgd
@@ -24,7 +26,7 @@ def test_the_transfer_loss_is_that_worked_out_by_hand():
 @pytest.mark.slow
 def test_the_decoder_sees_the_half_of_the_true_class_alone():
     detector = get_detector(Model(name="forensic_transfer", width=4))
-    variables = jax.jit(detector.init, static_argnames="size")(jax.random.key(0), size=32)
+    variables = detector.random(0, size=32)
     transfer = jax.jit(detector.transfer)
     image = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
 
@@ -44,10 +46,16 @@ def test_the_decoder_sees_the_half_of_the_true_class_alone():
     np.testing.assert_allclose(detector.apply(changed, image), after.logit, rtol=1e-5)
 
 
+def test_an_unknown_objective_is_named_with_those_there_are():
+    architecture = Architecture(build=lambda model: None, objective="focal")
+    with pytest.raises(UserError, match="'focal' is none of cross_entropy, forensic_transfer"):
+        get_objective(architecture, "")
+
+
 @pytest.mark.slow
 def test_a_few_steps_lower_the_transfer_loss():
     detector = get_detector(Model(name="forensic_transfer", width=8))
-    variables = jax.jit(detector.init, static_argnames="size")(jax.random.key(0), size=32)
+    variables = detector.random(0, size=32)
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
     label = np.arange(16) % 2

@@ -76,7 +76,7 @@ def test_dropout_follows_from_the_seed_and_the_step_alone():
 
 def test_dropout_is_off_outside_training():
     detector = get_detector(VGG)
-    variables = jax.jit(detector.init, static_argnames="size")(jax.random.key(0), size=32)
+    variables = detector.random(0, size=32)
     first, second = (detector.apply(variables, IMAGES) for _ in range(2))
     assert np.array_equal(first, second)
     kept, _ = detector.apply_train(variables, IMAGES, rng=jax.random.key(1))

@@ -17,7 +17,7 @@ _ROWS = 256
 
 
 def is_wide_grey(image: Image.Image) -> bool:
-    """Tells whether an image has grey levels of more than 8 bits."""
+    """Returns whether an image has grey levels of more than 8 bits."""
     return image.mode == "F" or image.mode.startswith("I")
 
 

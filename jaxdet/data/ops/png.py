@@ -101,7 +101,7 @@ def decode_plain_png(content: bytes, *, max_pixels: int) -> np.ndarray | None:
 
 
 def _is_allowed(width: int, height: int, *, max_pixels: int) -> bool:
-    """Tells whether an image may be decoded, by the rule for all and by OpenCV's own."""
+    """Returns whether an image may be decoded, by the rule for all and by OpenCV's own."""
     try:
         check_sides(width, height, max_pixels=min(max_pixels, _MOST))
     except RefusedSizeError:

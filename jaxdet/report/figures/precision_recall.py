@@ -19,7 +19,7 @@ MOST_STEPS = 120
 
 
 def precision_recall_panels(runs: Sequence[Run]) -> list[Panel]:
-    """Gives a panel for each set of which any run has predictions of both classes.
+    """Returns a panel for each set of which any run has predictions of both classes.
 
     A dotted line stands at chance, which is the share of fakes.
 

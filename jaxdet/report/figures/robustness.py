@@ -22,7 +22,7 @@ _MOST_LETTERS = 22
 
 
 def robustness_panels(runs: Sequence[Run], kind: str) -> list[Panel]:
-    """Gives the mean over the sets that all runs scored, where there are any, then each set."""
+    """Returns the mean over the sets that all runs scored, where there are any, then each set."""
     names = [*([None] if shared_names(runs) else []), *set_names(runs)]
     lowest = min(ap for run in runs for name in names
                  for _, ap in _points(runs, run, kind, name) or [(0, 1.0)])  # fmt: skip
