@@ -9,16 +9,19 @@ from jaxdet.config import PROBES
 from jaxdet.config.dotted import is_dotted
 from jaxdet.convert import rules
 from jaxdet.convert.architectures import CONVERTIBLE, table_of
-from jaxdet.convert.card import Card, beside, network_name, network_options, read_beside, read_model
+from jaxdet.convert.card import (
+    Card,
+    beside,
+    network_name,
+    network_options,
+    read_beside,
+    read_model,
+    write_beside,
+)
 from jaxdet.convert.check import Comparison, Side, compare, weights_side
 from jaxdet.convert.export import CARD, is_export, read_export, write_export
 from jaxdet.convert.files import read_state_dict, write_safetensors
-from jaxdet.convert.folder import (
-    COVERAGE,
-    Source,
-    is_detector,
-    write_detector,
-)
+from jaxdet.convert.folder import COVERAGE, Source, is_detector, write_detector
 from jaxdet.convert.heads import convert_head
 from jaxdet.convert.load import ConvertedFile, LoadedWeights, convert_file
 from jaxdet.convert.rules import flatten
@@ -34,15 +37,13 @@ from jaxdet.workdir.files import (
     check_apart,
     check_writable,
     read_json,
-    read_text,
     sha256,
-    to_json,
     write_json,
 )
 
-# Side of the images that are scored where nothing says another, pixels.
 # What an earlier result of `check` begins with.
 JSON = r'\{\n  "first": "[^\n]*",\n  "second": '
+# Side of the images that are scored where nothing says another, pixels.
 _SIZE = 224
 # Between the logits of two compilations of one network in float32.
 _TOLERANCE = 1e-4
@@ -131,12 +132,10 @@ def to_torch(options: argparse.Namespace) -> None:
         draft = Path(file.name)
         write(draft, state_dict)
         _read_again(draft, state_dict)
-        _write_beside(options.dst, _about(loaded, card, state_dict, digest=sha256(draft)))
+        write_beside(options.dst, _about(loaded, card, state_dict, digest=sha256(draft)))
     counters = any(key.endswith("num_batches_tracked") for key in state_dict)
-    answer(
-        f"{options.dst}: {loaded.model.name}, {len(state_dict)} arrays"
-        + ("; counters of batches are 0" if counters else "")
-    )
+    more = "; counters of batches are 0" if counters else ""
+    answer(f"{options.dst}: {loaded.model.name}, {len(state_dict)} arrays{more}")
 
 
 _WRITERS = {".pth": write_torch, ".pt": write_torch, ".safetensors": write_safetensors}
@@ -153,23 +152,6 @@ def _about(
     return {"model": loaded.model.name, "source": source, "sha256": digest,
             "card": dataclasses.asdict(card), "replaced": loaded.replaced,
             "written": keys}  # fmt: skip
-
-
-def _write_beside(path: Path, about: dict[str, Any]) -> None:
-    """Writes what is known of weights, before they have their name: a kill may come between.
-
-    Raises:
-      UserError: where another file lies there than a start that was killed has written.
-    """
-    place, content = beside(path), to_json(about)
-    try:
-        if read_text(place) == content:
-            return
-    except (OSError, ValueError):
-        pass
-    refuse_existing(place)
-    with replacing(place, new=True) as file:
-        file.write(content.encode())
 
 
 def _read_again(path: Path, state_dict: dict[str, Any]) -> None:
