@@ -3,15 +3,15 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["load_detector"]
+__all__ = ["load_detector", "load_tower"]
 
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use: importing jaxdet, as every input worker does, does not start JAX.
-    if name == "load_detector":
-        from jaxdet.predict import load_detector
+    if name in __all__:
+        from jaxdet import predict
 
-        return load_detector
+        return getattr(predict, name)
     raise AttributeError(f"module 'jaxdet' has no attribute {name!r}")
 
 

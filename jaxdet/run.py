@@ -178,7 +178,7 @@ def _check_detector(config: schema.Config, devices: Mesh, *, needs_init: bool) -
     if config.task != "eval":
         training_detector(config)  # refuses what it cannot be
     check_sides(
-        config.model.name,
+        config.model,
         trained=config.augment.crop,
         scored=config.eval_crop,
         whole="full" in config.evaluation.protocols,

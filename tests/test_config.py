@@ -271,6 +271,7 @@ def test_results_of_before_an_option_was_added_are_still_those_of_the_run(tmp_pa
     # As printed by jaxdet of before there was any of the options that are deleted here.
     before = "bfe1438b5fb01217"
     for section, name in (("augment", "decode"), ("augment", "operations"), ("data", "generator"),
+                          ("model", "tower"), ("model", "projection_layers"),
                           ("optim", "loss"), ("runtime", "trackers")):  # fmt: skip
         del saved[section][name]
     path = tmp_path / "config.json"

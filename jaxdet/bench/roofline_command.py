@@ -63,9 +63,7 @@ def roofline_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     from jaxdet.bench.roofline import Plan, measure_roofline
     from jaxdet.models.architectures import check_sides
 
-    check_sides(
-        preset.model.name, trained=size, scored=size, whole=False, options=("--size", "--size")
-    )
+    check_sides(preset.model, trained=size, scored=size, whole=False, options=("--size", "--size"))
     plan = Plan(
         target=options.target,
         cards=options.cards,

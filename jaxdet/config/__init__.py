@@ -21,6 +21,7 @@ from jaxdet.config.forms import (
 from jaxdet.config.options import chosen_workdir, parse_options
 from jaxdet.config.saved import is_hash_of, own_hash, read_config
 from jaxdet.config.schema import (
+    PROBES,
     Augment,
     Checkpoint,
     Config,
@@ -35,6 +36,7 @@ from jaxdet.config.schema import (
 from jaxdet.config.validate import validate
 
 __all__ = [
+    "PROBES",
     "Augment",
     "Checkpoint",
     "Config",

@@ -39,8 +39,16 @@ ARCHITECTURES: Mapping[str, str] = MappingProxyType(
         "npr": "jaxdet.models.resnet:NPR",
         # Gragnaniello et al., ICME 2021
         "resnet50_nodown": "jaxdet.models.resnet:RESNET50_NODOWN",
+        # Ojha et al., CVPR 2023, and others
+        "linear_probe": "jaxdet.models.probes:LINEAR_PROBE",
+        # Koutlis and Papadopoulos, ECCV 2024
+        "rine": "jaxdet.models.probes:RINE",
     }
 )
+# Those of them that look through a vision tower, model.tower.
+PROBES = ("linear_probe", "rine")
+# What may be asked of a user: CLIP's, whose files do not say it.
+ACTIVATIONS = ("gelu", "quick_gelu")
 # What happens to a training image unless the config says otherwise, in the published order: a
 # change here is one of every recipe.
 USUAL_OPERATIONS = ("resize", "rescale", "blur", "jpeg", "crop", "noise", "flip")
@@ -301,8 +309,20 @@ class Model:
     )
     width: int = option(
         64,
-        "channels of the first layer: 64 as published, but cooccurrence 32, forensic_transfer 8",
+        "channels of the first layer: 64 as published, but cooccurrence 32, forensic_transfer 8; "
+        "of rine's projections: 128 or 1024",
         within="[1, 1024]",
+    )
+    tower: str = option(
+        "clip_l14",
+        "vision tower of linear_probe and rine: a name of docs/reference/systems.md, with what "
+        "differs from it behind a colon, `clip_l14:activation=gelu`",
+    )
+    projection_layers: int = option(
+        4,
+        "layers in each of rine's two projections: 4, but 2 for the model of four training classes",
+        source="Koutlis and Papadopoulos, ECCV 2024",
+        within="[1, 16]",
     )
     dtype: str = option(
         "float32",
@@ -320,6 +340,12 @@ class Model:
         "its parts (optim.accumulate)",
         within="[1, 1e6]",
     )
+
+    @property
+    def title(self) -> str:
+        """Returns what messages call the network: `resnet50 of width 64`."""
+        width = "" if self.name == "linear_probe" else f" of width {self.width}"
+        return f"{self.name}{width}{f' on {self.tower}' if self.name in PROBES else ''}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

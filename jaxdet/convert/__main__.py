@@ -1,6 +1,6 @@
 """`python -m jaxdet.convert to-jax | to-torch | check | export`: weights in and out.
 
-to-jax [--arch=NAME] SRC DST   a torch file into a folder
+to-jax [--arch=NAME] SRC DST   a torch file into a folder; of a head alone with --tower=W
 to-torch SRC DST               weights into a .pth or .safetensors file
 check SRC DST                  whether two are the same detector
 export SRC DST                 one program for JAX alone, with the weights in it
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.config import Model
-from jaxdet.config.schema import CHECKPOINTS
+from jaxdet.config.schema import ACTIVATIONS, CHECKPOINTS
 from jaxdet.ranges import SEED, SIDE, number, whole_number
 
 
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         "See docs/conversion.md.",
     )
     commands = parser.add_subparsers(required=True, dest="name", metavar="COMMAND")
-    _command(commands, "to-jax", "a torch file into a folder")
+    _add_tower(_command(commands, "to-jax", "a torch file into a folder"))
     to_torch = _command(commands, "to-torch", "weights into a .pth or .safetensors file")
     check = _command(commands, "check", "compare bits and logits of two; exit 1 where they differ")
     export = _command(commands, "export", "one program for JAX alone, with the weights in it")
@@ -84,6 +84,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_tower(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("vision towers")
+    group.add_argument(
+        "--tower", type=Path, metavar="W",
+        help="tower of SRC, a head alone: a file, or a folder of this command",
+    )  # fmt: skip
+    group.add_argument(
+        "--heads", type=whole_number("[1, 1024]"), metavar="N",
+        help="heads of the tower's attention (width / 64, where it is no tower of docs/systems.md)",
+    )  # fmt: skip
+    group.add_argument(
+        "--normalisation", metavar="NAME",
+        help="of its pixels: clip, imagenet, half (all .5), or six numbers, .5/.5/.5/.5/.5/.5",
+    )  # fmt: skip
+    group.add_argument(
+        "--size", type=whole_number(SIDE), metavar="PIXELS",
+        help="side of its images, other than its own: its table of positions is interpolated",
+    )  # fmt: skip
+
+
 def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     command.add_argument(
@@ -96,6 +116,9 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
         "--state-dict",
         metavar="NAME",
         help="of several state dicts in SRC, a torch file, the one under this name",
+    )
+    command.add_argument(
+        "--activation", choices=ACTIVATIONS, help="of a tower whose file does not say it"
     )
     command.add_argument("src", type=Path, metavar="SRC")
     command.add_argument("dst", type=Path, metavar="DST")

@@ -10,11 +10,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdet.config import Model
+from jaxdet.config import PROBES, Model
+from jaxdet.convert.keys import ignored, match
 from jaxdet.convert.resnet import DCT, DCT_LOG, NPR, RESNET
-from jaxdet.convert.rules import Table, flatten, ignored, match
+from jaxdet.convert.rules import Table, flatten
 from jaxdet.convert.small_networks import COOCCURRENCE, DCGAN, FORENSIC_TRANSFER
+from jaxdet.convert.spellings import PROBE_TABLES
 from jaxdet.convert.state_dicts import shorten
+from jaxdet.convert.towers import Facts, fits_shapes, measure, sketch, spelling_of
 from jaxdet.convert.vgg import VGG11, VGG11_BN
 from jaxdet.errors import UserError
 from jaxdet.models.architectures import architecture_of
@@ -39,23 +42,56 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         "resnet50_nodown": RESNET,
     }
 )
+# The detectors whose weights may lie in torch's files.
+CONVERTIBLE = (*TABLES, *PROBE_TABLES)
+# All tables: a detector with a tower has one for each spelling of the tower's names.
+_EVERY = tuple(
+    [(arch, "", table) for arch, table in TABLES.items()]
+    + [(arch, name, t) for arch, tables in PROBE_TABLES.items() for name, t in tables.items()]
+)
 # Where parameters do not depend on the image's size, small is fast to trace.
 _SIZE = 64
 # A larger one is no crop of pixels, and would take memory to trace.
 _LARGEST_SIDE = 4096
 
 
-def get_table(arch: str) -> Table:
-    """Returns the rules of an architecture.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Network:
+    """Says which network weights are of.
 
-    Raises:
-      UserError: where there is no such architecture.
+    Attributes:
+      model: its options.
+      spelling: whose names a tower's arrays have in the file; "" where there is no tower.
+      side: of the only crops that it takes, pixels; None where it takes any.
     """
-    if arch not in TABLES:
-        nearest = difflib.get_close_matches(arch, TABLES, n=1)
+
+    model: Model
+    spelling: str = ""
+    side: int | None = None
+
+    @property
+    def table(self) -> Table:
+        """Returns the rules by which its file is converted."""
+        return _table(self.model.name, self.spelling)
+
+
+def check_arch(arch: str) -> None:
+    """Raises UserError where there is no architecture of that name."""
+    if arch not in CONVERTIBLE:
+        nearest = difflib.get_close_matches(arch, CONVERTIBLE, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise UserError(f"--arch={shorten(arch)} is not one of {', '.join(TABLES)}{hint}")
-    return TABLES[arch]
+        raise UserError(f"--arch={shorten(arch)} is not one of {', '.join(CONVERTIBLE)}{hint}")
+
+
+def table_of(model: Model, spelling: str = "") -> Table:
+    """Returns the rules of a network, a tower's in this spelling or in the first that has all."""
+    if model.name in PROBES:
+        spelling = spelling_of(model, [*shapes(model)], spelling)
+    return _table(model.name, spelling)
+
+
+def _table(arch: str, spelling: str) -> Table:
+    return PROBE_TABLES[arch][spelling] if arch in PROBE_TABLES else TABLES[arch]
 
 
 @functools.lru_cache
@@ -66,48 +102,112 @@ def shapes(model: Model, *, side: int | None = None) -> dict[str, tuple[int, ...
       model: the detector.
       side: of the crops, in pixels, where the shapes depend on it.
     """
-    backbone = architecture_of(model.name).backbone
-    if backbone:
+    architecture = architecture_of(model.name)
+    if architecture.backbone:
         # The same network behind another front-end.
-        return shapes(dataclasses.replace(model, name=backbone), side=side)
-    size = side or _SIZE
+        return shapes(dataclasses.replace(model, name=architecture.backbone), side=side)
+    size = side or architecture.side(model) or _SIZE
     tree = jax.eval_shape(lambda: get_detector(model).init(jax.random.key(0), size=size))
     return {place: tuple(leaf.shape) for place, leaf in flatten(tree).items()}
 
 
 def identify(
-    state_dict: Mapping[str, np.ndarray], arch: str | None, *, source: str
-) -> tuple[Model, int | None]:
+    state_dict: Mapping[str, np.ndarray],
+    arch: str | None,
+    *,
+    source: str,
+    beside: Facts = MappingProxyType({}),
+    told: Facts = MappingProxyType({}),
+) -> Network:
     """Says which network weights are of, and which crops it takes where it takes one side alone.
 
     Args:
       state_dict: by torch's key.
       arch: the name of the network, which the keys must fit; None to find it from them.
       source: what errors call the weights.
+      beside: what files beside theirs say of a tower.
+      told: what somebody told of it.
 
     Raises:
-      UserError: where they fit none, or several and none is named.
+      UserError: where they fit none, or several and none is named, or a fact is missing.
     """
-    given = [key for key in state_dict if ignored(key) is None]
+    given = {key: value for key, value in state_dict.items() if ignored(key) is None}
     name = arch or _only(fitting(given), given, source=source)
-    table = get_table(name)
+    if name in PROBES:
+        spelling = _spelling(name, given, source=source)
+        model = measure(name, spelling, given, beside=beside, told=told, source=source)
+        return Network(model=model, spelling=spelling, side=architecture_of(name).side(model))
     others = [] if set(given) == keys_of(name) else fitting(given)
     also = f"{name} but of {' or '.join(others)}" if others else name
-    match(keys_of(name), given, source=source, network=also)
-    width = _width(state_dict[table.stem], name, source=source)
-    return Model(name=name, width=width), _side(state_dict, name, width, source=source)
+    match(keys_of(name), [*given], source=source, network=also)
+    width = _width(state_dict[TABLES[name].stem], name, source=source)
+    side = _side(state_dict, name, width, source=source)
+    return Network(model=Model(name=name, width=width), side=side)
+
+
+def _spelling(arch: str, given: Mapping[str, np.ndarray], *, source: str) -> str:
+    """Returns the spelling of a probe that keys fit; raises UserError with what differs."""
+    tables = PROBE_TABLES[arch]
+    fitting = [name for name, table in tables.items() if _fits(arch, table, given)]
+    if fitting:
+        return next((n for n in fitting if fits_shapes(tables[n], given)), fitting[0])
+    nearest = max(tables, key=lambda name: sum(bool(tables[name].places(key)) for key in given))
+    near = sketch(arch, tables[nearest], given) or Model(name=arch)
+    keys = {p: tables[nearest].key(p) for p in shapes(near) if tables[nearest].covers(p)}
+    for place in tables[nearest].lacking(keys, given):
+        del keys[place]
+    match(keys.values(), [*given], source=source, network=f"{arch} in the names of {nearest}")
+    raise UserError(f"{source}: not the weights of {arch}")
+
+
+def stems(arch: str | None) -> set[str]:
+    """Returns the keys of the first kernels of an architecture, or of all."""
+    return {table.stem for name, _, table in _EVERY if arch in (None, name)}
+
+
+def is_key(arch: str, key: str) -> bool:
+    """Returns whether an architecture has a place for a key, in any spelling."""
+    if arch in PROBES:
+        return any(table.places(key) for table in PROBE_TABLES[arch].values())
+    return key in keys_of(arch)
+
+
+def count_known(keys: Collection[str], arch: str | None) -> int:
+    """Returns how many of the keys are those of an architecture, or of the one with the most."""
+    most = 0
+    for name, _, table in _EVERY:
+        if name == arch or (arch is None and table.stem in keys):
+            known = map(table.places, keys) if name in PROBES else keys_of(name).intersection(keys)
+            most = max(most, sum(map(bool, known)))
+    return most
 
 
 def fitting(keys: Collection[str]) -> list[str]:
     """Returns the architectures that have exactly these keys."""
     given = {key for key in keys if ignored(key) is None}
-    return [arch for arch, t in TABLES.items() if t.stem in given and keys_of(arch) == given]
+    found = (arch for arch, _, t in _EVERY if t.stem in given and _fits(arch, t, given))
+    return list(dict.fromkeys(found))
+
+
+def _fits(arch: str, table: Table, given: Collection[str]) -> bool:
+    if arch not in PROBES:
+        return keys_of(arch) == given
+    model = sketch(arch, table, given)
+    places = shapes(model) if model else ()
+    if not places or not all(map(table.covers, places)):
+        return False
+    keys = {place: table.key(place) for place in places}
+    lacking = table.lacking(keys, given)
+    return {key for place, key in keys.items() if place not in lacking} == set(given)
 
 
 @functools.cache
 def keys_of(arch: str) -> frozenset[str]:
-    """Returns torch's keys of an architecture, the same at any width and for any crops."""
-    table = TABLES[arch]
+    """Returns torch's keys of an architecture, the same at any width and for any crops.
+
+    Of a probe those with OpenAI's CLIP ViT-L/14.
+    """
+    table = table_of(Model(name=arch))
     return frozenset(table.key(place) for place in shapes(Model(name=arch)))
 
 
@@ -134,13 +234,16 @@ def _only(names: list[str], given: Collection[str], *, source: str) -> str:
             "different ways; say which they are of with --arch=NAME"
         )
     near = [arch for arch, table in TABLES.items() if table.stem in given]
+    if not near and any(table.stem in given for table in PROBE_TABLES["linear_probe"].values()):
+        return "linear_probe"  # whose names are then compared
     if near:
         nearest = min(near, key=lambda arch: len(keys_of(arch).symmetric_difference(given)))
         match(keys_of(nearest), [*given], source=source, network=f"{nearest}, which is nearest")
     shown = ", ".join(map(shorten, sorted(given)[:3])) or "nothing"
     raise UserError(
         f"{source}: {len(given)} arrays ({shown}, ...) are the weights of none of "
-        f"{', '.join(TABLES)}; name the nearest with --arch=NAME to see what differs"
+        f"{', '.join(CONVERTIBLE)}; name the nearest with --arch=NAME to see what "
+        "differs"
     )
 
 

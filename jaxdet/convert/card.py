@@ -18,7 +18,8 @@ from jaxdet.results import Calibration, Results, read_results
 from jaxdet.results.folder import RunFolder
 from jaxdet.results.records import read_calibration, typed
 from jaxdet.scoring.protocol import DEFAULT_PROTOCOL, Protocol
-from jaxdet.workdir.files import read_json, sha256
+from jaxdet.workdir.drafts import refuse_existing, replacing
+from jaxdet.workdir.files import read_json, read_text, sha256, to_json
 
 # Figures of a test set that a card keeps, and which of them are numbers in any case.
 _SHARES = ("ap", "accuracy", "sharpness_ap")
@@ -45,6 +46,7 @@ class Card:
       measured_by: the protocol of these figures, in words.
       config: of the run, as in its `config.json`; empty where the source is no run.
       model: options of the network; empty where the weights' keys alone say which it is.
+      spelling: whose names the arrays of a tower had in the source; "" where nothing says so.
     """
 
     source: str = ""
@@ -59,6 +61,7 @@ class Card:
     measured_by: str = ""
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
     model: dict[str, Any] = dataclasses.field(default_factory=dict)
+    spelling: str = ""
 
     @property
     def digest(self) -> str:
@@ -135,6 +138,23 @@ def network_options(model: Model) -> dict[str, Any]:
 def beside(path: Path) -> Path:
     """Returns where `to-torch` writes what is known of a file: `w.pth.json` beside `w.pth`."""
     return path.with_name(path.name + ".json")
+
+
+def write_beside(path: Path, about: dict[str, Any]) -> None:
+    """Writes what is known of weights, before they have their name: a kill may come between.
+
+    Raises:
+      UserError: where another file lies there than a start that was killed has written.
+    """
+    place, content = beside(path), to_json(about)
+    try:
+        if read_text(place) == content:
+            return
+    except (OSError, ValueError):
+        pass
+    refuse_existing(place)
+    with replacing(place, new=True) as file:
+        file.write(content.encode())
 
 
 def read_beside(path: Path) -> Card | None:

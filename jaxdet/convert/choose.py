@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from jaxdet.convert.architectures import TABLES, fitting, keys_of
+from jaxdet.convert.architectures import count_known, fitting, is_key, stems
 from jaxdet.convert.state_dicts import (
     Choice,
     Choose,
@@ -148,7 +148,10 @@ def _fitting_parts(keys: Collection[str], arch: str | None) -> list[_Part]:
         others = {name for key, name in together.items() if key not in inside}
         if _architectures(together.values(), arch):
             parts.append(_Part(prefix, together))
-        elif any(not keys_of(one) & others for one in _architectures(inside.values(), arch)):
+        elif any(
+            not any(is_key(one, name) for name in others)
+            for one in _architectures(inside.values(), arch)
+        ):
             parts.append(_Part(prefix, inside))
     return parts
 
@@ -172,8 +175,7 @@ def _nearest_prefix(names: Collection[str], arch: str | None) -> str:
 
     def known(prefix: str) -> int:
         bare = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
-        near = [arch] if arch else [one for one, table in TABLES.items() if table.stem in bare]
-        return max((len(keys_of(one) & bare) for one in near), default=0)
+        return count_known(bare, arch)
 
     return max(["", *_prefixes(names, arch)], key=known)
 
@@ -201,9 +203,9 @@ def _prefixes(names: Collection[str], arch: str | None) -> list[str]:
 def _before_stems(names: Collection[str], arch: str | None) -> Iterator[str]:
     # Of two kernels that a key ends with the longer counts: the name of a network's own part, as
     # dct_resnet18's `network.`, is no prefix.
-    stems = {"." + TABLES[one].stem for one in ([arch] if arch else TABLES)}
+    known = {f".{stem}" for stem in stems(arch)}
     for name in names:
-        ends = [stem for stem in stems if f".{name}".endswith(stem)]
+        ends = [stem for stem in known if f".{name}".endswith(stem)]
         if ends:
             yield name[: 1 + len(name) - max(map(len, ends))]
 

@@ -5,23 +5,29 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from jaxdet.config import PROBES
 from jaxdet.config.dotted import is_dotted
 from jaxdet.convert import rules
-from jaxdet.convert.architectures import TABLES
-from jaxdet.convert.card import Card, beside, network_name, network_options, read_beside, read_model
+from jaxdet.convert.architectures import CONVERTIBLE, table_of
+from jaxdet.convert.card import (
+    Card,
+    beside,
+    network_name,
+    network_options,
+    read_beside,
+    read_model,
+    write_beside,
+)
 from jaxdet.convert.check import Comparison, Side, compare, weights_side
 from jaxdet.convert.export import CARD, is_export, read_export, write_export
 from jaxdet.convert.files import read_state_dict, write_safetensors
-from jaxdet.convert.folder import (
-    COVERAGE,
-    Source,
-    is_detector,
-    write_detector,
-)
-from jaxdet.convert.load import LoadedWeights, convert_file
+from jaxdet.convert.folder import COVERAGE, Source, is_detector, write_detector
+from jaxdet.convert.heads import convert_head
+from jaxdet.convert.load import ConvertedFile, LoadedWeights, convert_file
 from jaxdet.convert.rules import flatten
 from jaxdet.convert.state_dicts import shorten
 from jaxdet.convert.torch_write import write_torch
+from jaxdet.convert.towers import resized
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.models.architectures import architecture_of, check_sides
 from jaxdet.streams import answer
@@ -31,15 +37,13 @@ from jaxdet.workdir.files import (
     check_apart,
     check_writable,
     read_json,
-    read_text,
     sha256,
-    to_json,
     write_json,
 )
 
-# Side of the images that are scored where nothing says another, pixels.
 # What an earlier result of `check` begins with.
 JSON = r'\{\n  "first": "[^\n]*",\n  "second": '
+# Side of the images that are scored where nothing says another, pixels.
 _SIZE = 224
 # Between the logits of two compilations of one network in float32.
 _TOLERANCE = 1e-4
@@ -49,13 +53,17 @@ def to_jax(options: argparse.Namespace) -> None:
     """Brings a torch file into a folder."""
     _check_place(options)
     card = read_beside(options.src)
-    arch = options.arch or network_name(card)
-    file = convert_file(options.src, arch=arch, state_dict=options.state_dict)
-    model, converted = file.model, file.converted
+    file = _convert(options, card)
+    model, side = file.network.model, file.network.side
+    converted, notes = file.converted, file.notes
     if card is not None and network_name(card) == model.name:
         model = read_model(card)
     else:
         card = None
+    if options.size:
+        model, arrays, note = resized(model, converted.arrays, options.size)
+        converted, side = dataclasses.replace(converted, arrays=arrays), options.size
+        notes = (*notes, note) if note else notes
     with new_folder(options.dst) as draft:
         write_detector(
             draft,
@@ -63,18 +71,38 @@ def to_jax(options: argparse.Namespace) -> None:
             model=model,
             source=Source(file=options.src.name, sha256=sha256(options.src)),
             coverage=converted.coverage,
-            crop=file.crop,
+            spelling=file.network.spelling,
+            crop=side,
             card=card,
         )
-    _print_notes(options.src, file.notes)
-    crops = f", crops of {file.crop} pixels" if file.crop else ""
-    arrays = f"{len(converted.arrays)} arrays"
-    answer(f"{options.dst}: {model.name} of width {model.width}{crops}, {arrays}")
-    if converted.coverage.replaced:
+    _print_notes(options.src, notes)
+    crops = f", crops of {side} pixels" if side else ""
+    is_tower = bool(converted.coverage.replaced) and model.name in PROBES
+    title = f"tower {model.tower}" if is_tower else model.title
+    answer(f"{options.dst}: {title}{crops}, {len(converted.arrays)} arrays")
+    if is_tower:
+        answer(
+            "without a head: the folder gives features (jaxdet.load_tower) and can start a "
+            "training, which draws a head, but answers nothing"
+        )
+    elif converted.coverage.replaced:
         answer(
             f"head of another size: {', '.join(converted.coverage.replaced)} left open; the folder "
             "can start a training, which draws them anew, but answers nothing"
         )
+
+
+def _convert(options: argparse.Namespace, card: Card | None) -> ConvertedFile:
+    """Returns the weights of SRC in our form, of a head by itself with those of its tower."""
+    facts = {name: getattr(options, name) for name in ("activation", "heads", "normalisation")}
+    choice = {"arch": options.arch, "state_dict": options.state_dict}
+    if options.tower:
+        tower, _ = open_weights(options.tower, facts=facts, headless=True)
+        if tower.model.name not in PROBES:
+            raise UserError(f"--tower={options.tower}: a {tower.model.title}, which has no tower")
+        return convert_head(options.src, tower, **choice)
+    choice["arch"] = options.arch or network_name(card)
+    return convert_file(options.src, facts=facts, **choice)
 
 
 def _check_place(options: argparse.Namespace) -> None:
@@ -96,17 +124,18 @@ def to_torch(options: argparse.Namespace) -> None:
     if write is None:
         raise UserError(f"{options.dst}: name it .pth or .safetensors, to say which to write")
     loaded, card = _load(options.src, options)
-    if loaded.model.name not in TABLES:
+    if loaded.model.name not in CONVERTIBLE:
         raise UserError(f"{options.src}: no table has torch's names of {loaded.model.name}")
-    state_dict = rules.to_torch(flatten(loaded.variables), table=TABLES[loaded.model.name])
+    table = table_of(loaded.model, loaded.spelling or card.spelling)
+    state_dict = rules.to_torch(flatten(loaded.variables), table=table)
     with replacing(options.dst, new=True) as file:
         draft = Path(file.name)
         write(draft, state_dict)
         _read_again(draft, state_dict)
-        _write_beside(options.dst, _about(loaded, card, state_dict, digest=sha256(draft)))
-    answer(
-        f"{options.dst}: {loaded.model.name}, {len(state_dict)} arrays; counters of batches are 0"
-    )
+        write_beside(options.dst, _about(loaded, card, state_dict, digest=sha256(draft)))
+    counters = any(key.endswith("num_batches_tracked") for key in state_dict)
+    more = "; counters of batches are 0" if counters else ""
+    answer(f"{options.dst}: {loaded.model.name}, {len(state_dict)} arrays{more}")
 
 
 _WRITERS = {".pth": write_torch, ".pt": write_torch, ".safetensors": write_safetensors}
@@ -123,23 +152,6 @@ def _about(
     return {"model": loaded.model.name, "source": source, "sha256": digest,
             "card": dataclasses.asdict(card), "replaced": loaded.replaced,
             "written": keys}  # fmt: skip
-
-
-def _write_beside(path: Path, about: dict[str, Any]) -> None:
-    """Writes what is known of weights, before they have their name: a kill may come between.
-
-    Raises:
-      UserError: where another file lies there than a start that was killed has written.
-    """
-    place, content = beside(path), to_json(about)
-    try:
-        if read_text(place) == content:
-            return
-    except (OSError, ValueError):
-        pass
-    refuse_existing(place)
-    with replacing(place, new=True) as file:
-        file.write(content.encode())
 
 
 def _read_again(path: Path, state_dict: dict[str, Any]) -> None:
@@ -161,10 +173,9 @@ def check(options: argparse.Namespace) -> None:
     _refuse_idle(options)
     first, size = _side(options.src, options, options.size)
     second, size = _side(options.dst, options, size)
-    if (first.model.name, first.model.width) != (second.model.name, second.model.width):
+    if first.model.title != second.model.title:
         raise RunFailedError(
-            f"{first.name} is a {first.model.name} of width {first.model.width}, {second.name} a "
-            f"{second.model.name} of width {second.model.width}"
+            f"{first.name} is a {first.model.title}, {second.name} a {second.model.title}"
         )
     found = compare(first, second, size=size or _SIZE, count=options.images, seed=options.seed)
     _print(found, options.images)
@@ -257,20 +268,22 @@ def _side(path: Path, options: argparse.Namespace, size: int) -> tuple[Side, int
 def _size(loaded: LoadedWeights, asked: int) -> int:
     """Returns the side of a detector's images: as asked for, or that of its crops; 0 for any."""
     size = asked or loaded.crop or 0
-    name = loaded.model.name
-    if architecture_of(name).fixed_size and size != loaded.crop:
+    model = loaded.model
+    if architecture_of(model.name).fixed_size and size != loaded.crop:
         raise UserError(
-            f"{loaded.source}: its {name} takes images of {loaded.crop} pixels alone, not {size}; "
-            "see --size"
+            f"{loaded.source}: its {model.name} takes images of {loaded.crop} pixels alone, not "
+            f"{size}; see --size"
         )
     if size:
-        check_sides(name, trained=size, scored=size, whole=False, options=("--size", "--size"))
+        check_sides(model, trained=size, scored=size, whole=False, options=("--size", "--size"))
     return size
 
 
 def _load(path: Path, options: argparse.Namespace) -> tuple[LoadedWeights, Card]:
     """Loads the weights of anything with what is known of them, and prints both."""
     given = {name: getattr(options, name) for name in ("checkpoint", "arch", "state_dict")}
+    facts = {"activation": options.activation}
+    headless = options.name == "to-torch"
     if options.name == "check":
         # Each option is for the side that it fits.
         is_run = find_run(path)[0] is not None
@@ -280,7 +293,7 @@ def _load(path: Path, options: argparse.Namespace) -> tuple[LoadedWeights, Card]
         if path == options.dst:
             others.append("state_dict")
         given |= dict.fromkeys(others)
-    loaded, card = open_weights(path, **given)
+    loaded, card = open_weights(path, **given, facts=facts, headless=headless)
     _print_notes(path, loaded.notes)
-    answer(f"{path}: {loaded.model.name} of width {loaded.model.width}, {card.origin}")
+    answer(f"{path}: {loaded.model.title}, {card.origin}")
     return loaded, card

@@ -17,6 +17,7 @@ from jaxdet.convert.load import LoadedWeights
 from jaxdet.errors import UserError
 from jaxdet.models.detector import get_detector
 from jaxdet.models.pixels import IMAGENET_MEAN, IMAGENET_STD
+from jaxdet.models.towers import read_tower
 from jaxdet.streams import printable
 from jaxdet.workdir.files import (
     check_schema,
@@ -102,6 +103,9 @@ def _trace(loaded: LoadedWeights, size: int) -> jax.export.Exported:
 def _about(
     model: schema.Model, size: int, exported: jax.export.Exported, card: Card
 ) -> dict[str, Any]:
+    mean, std = IMAGENET_MEAN.tolist(), IMAGENET_STD.tolist()
+    if model.name in schema.PROBES:
+        mean, std = read_tower(model.tower).mean_and_deviation
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": KIND,
@@ -112,8 +116,8 @@ def _about(
             "meaning": "RGB as decoded, 0..255; b is any number of images",
             "part": str(card.protocol),
             "normalisation": "inside the program: (x / 255 - mean) / std",
-            "mean": IMAGENET_MEAN.tolist(),
-            "std": IMAGENET_STD.tolist(),
+            "mean": mean,
+            "std": std,
         },
         "output": {
             "dtype": "float32",
@@ -135,10 +139,10 @@ def _about(
 
 def _text(about: dict[str, Any], card: Card) -> str:
     """Returns the text of the card for people."""
-    size, model = about["input"]["shape"][1], about["model"]
+    size, title = about["input"]["shape"][1], schema.Model(**about["model"]).title
     file = f" (file of SHA-256 {card.file_sha256})" if card.file_sha256 else ""
     return f"""\
-# {model["name"]} of width {model["width"]}, exported
+# {title}, exported
 
 Tells generated images from photographs. `{_PROGRAM}` needs JAX (and the package
 flatbuffers, with which JAX reads it):

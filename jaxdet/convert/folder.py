@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from jaxdet import config as schema
-from jaxdet.convert.architectures import check_side, get_table, shapes
+from jaxdet.convert.architectures import check_side, shapes, table_of
 from jaxdet.convert.card import Card, network_options, read_card
 from jaxdet.convert.files import read_safetensors, write_safetensors
 from jaxdet.convert.rules import Coverage
 from jaxdet.errors import UserError
+from jaxdet.models.architectures import architecture_of
+from jaxdet.models.towers import read_tower
 from jaxdet.workdir.files import check_schema, read_json, sha256, within, write_json
 
 SCHEMA_VERSION = 1
@@ -41,6 +43,7 @@ def write_detector(
     model: schema.Model,
     source: Source,
     coverage: Coverage,
+    spelling: str = "",
     crop: int | None = None,
     card: Card | None = None,
 ) -> None:
@@ -52,6 +55,7 @@ def write_detector(
       model: the network.
       source: where the weights came from.
       coverage: what became of the source's keys.
+      spelling: whose names a tower's arrays had; "" where there is no tower.
       crop: side of the only crops that the network takes, in pixels; None where it takes any.
       card: what else is known of the weights.
     """
@@ -63,6 +67,8 @@ def write_detector(
         "schema_version": SCHEMA_VERSION,
         "kind": KIND,
         "model": network_options(model),
+        "tower": _tower(model),
+        "spelling": spelling,
         "crop": crop,
         "card": card and dataclasses.asdict(card),
         "source": dataclasses.asdict(source),
@@ -74,6 +80,15 @@ def write_detector(
         "variables_sha256": sha256(folder / _ARRAYS),
     }
     write_json(folder / _ABOUT, about)
+
+
+def _tower(model: schema.Model) -> dict[str, Any] | None:
+    """Returns all that there is to know of a detector's tower; `model.tower` has it in short."""
+    if model.name not in schema.PROBES:
+        return None
+    tower = read_tower(model.tower)
+    mean, std = tower.mean_and_deviation
+    return {**dataclasses.asdict(tower), "mean": mean, "std": std}
 
 
 def read_detector(folder: Path) -> tuple[schema.Model, dict[str, np.ndarray], dict[str, Any]]:
@@ -88,6 +103,7 @@ def read_detector(folder: Path) -> tuple[schema.Model, dict[str, np.ndarray], di
     about = read_json(within(folder, _ABOUT))
     model = _model(folder / _ABOUT, about)
     about["crop"] = _crop(folder / _ABOUT, model, about.get("crop"))
+    about["spelling"] = str(about.get("spelling") or "")
     path = within(folder, _ARRAYS)
     if not path.is_file():
         raise UserError(f"{path}: no such file; the folder is not whole")
@@ -98,21 +114,22 @@ def read_detector(folder: Path) -> tuple[schema.Model, dict[str, np.ndarray], di
     arrays = {p: a for p, a in read_safetensors(path).items() if p not in left_open}
     found = {place: tuple(value.shape) for place, value in arrays.items()}
     if found != {place: shape for place, shape in ours.items() if place not in left_open}:
-        raise UserError(f"{path}: its arrays are not those of {model.name}, width {model.width}")
+        raise UserError(f"{path}: its arrays are not those of {model.title}")
     return model, arrays, about
 
 
 def _crop(path: Path, model: schema.Model, crop: Any) -> int | None:
     """Returns the side of the only crops that the network takes; None where it takes any."""
-    if not get_table(model.name).sized:
-        return None
+    own = architecture_of(model.name).side(model)
+    if own or not table_of(model).sized:
+        return own or None
     return check_side(model.name, crop, source=str(path))
 
 
 def _left_open(path: Path, model: schema.Model, coverage: Any) -> list[str]:
     """Returns the places of the last layer that the source had no values for."""
     places = coverage.get("replaced") if isinstance(coverage, dict) else None
-    head = get_table(model.name).head
+    head = table_of(model).head
     known = {place for place in shapes(model) if head and place.startswith(head)}
     if not isinstance(places, list) or not all(isinstance(p, str) and p in known for p in places):
         raise UserError(f"{path}: coverage.replaced is no list of places of the last layer")
@@ -135,7 +152,8 @@ def detector_card(folder: Path) -> Card:
     source = about.get("source")
     if not isinstance(source, dict) or not all(isinstance(one, str) for one in source.values()):
         raise UserError(f"{path}: does not say where the weights came from")
-    return Card(source=source.get("file", ""), file_sha256=source.get("sha256", ""))
+    return Card(source=source.get("file", ""), file_sha256=source.get("sha256", ""),
+                spelling=str(about.get("spelling") or ""))  # fmt: skip
 
 
 def _model(path: Path, about: Any) -> schema.Model:
@@ -145,6 +163,7 @@ def _model(path: Path, about: Any) -> schema.Model:
     try:
         config = schema.from_json_dict({"model": about.get("model")})
         schema.validate(config)
+        architecture_of(config.model.name).side(config.model)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return config.model

@@ -3,17 +3,21 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from jaxdet.config import Model
+from jaxdet.config import PROBES, Model
 from jaxdet.config.dotted import is_dotted
-from jaxdet.convert.architectures import TABLES, get_table, identify, shapes
+from jaxdet.convert.architectures import Network, check_arch, identify, shapes
 from jaxdet.convert.choose import bare_keys, listed, make_choose
+from jaxdet.convert.facts import read_facts
 from jaxdet.convert.files import read_weights
 from jaxdet.convert.folder import is_detector, read_detector
 from jaxdet.convert.rules import Converted, flatten, nest, to_jax
+from jaxdet.convert.spellings import head_arch
+from jaxdet.convert.towers import Facts, check_facts
 from jaxdet.errors import UserError
 
 
@@ -27,6 +31,7 @@ class LoadedWeights:
       source: the file or folder, as errors and reports call it.
       replaced: places that hold fresh values, because the source's head has another size; empty
         unless these were asked for.
+      spelling: whose names the arrays of its tower had; "" where there is no tower.
       crop: side of the crops that the network was trained on, in pixels, where it takes no others
         or the source says so; else None.
       notes: what was taken off keys and passed over on the way, one sentence each.
@@ -36,6 +41,7 @@ class LoadedWeights:
     variables: dict[str, Any]
     source: str
     replaced: tuple[str, ...] = ()
+    spelling: str = ""
     crop: int | None = None
     notes: tuple[str, ...] = ()
 
@@ -45,14 +51,13 @@ class ConvertedFile:
     """Holds the weights of a torch file in our form.
 
     Attributes:
-      model: the network they are of.
+      network: what they are of.
       converted: the arrays, without a head of another size, and what became of each key.
-      crop, notes: see `LoadedWeights`.
+      notes: see `LoadedWeights`.
     """
 
-    model: Model
+    network: Network
     converted: Converted
-    crop: int | None
     notes: tuple[str, ...]
 
 
@@ -61,8 +66,10 @@ def load_weights(
     *,
     arch: str | None = None,
     state_dict: str | None = None,
+    facts: Facts = MappingProxyType({}),
     head_seed: int | None = None,
     head_deviation: float = 0.02,
+    headless: bool = False,
 ) -> LoadedWeights:
     """Loads the weights of a folder of `jaxdet.convert`, or of a torch or safetensors file.
 
@@ -70,26 +77,29 @@ def load_weights(
       path: the file or folder.
       arch: the architecture of a file; found from its keys where left out.
       state_dict: the name of one of several state dicts in a file.
+      facts: what somebody told of the tower in a file.
       head_seed: draws a new last layer in place of one of another size, to start a training from;
         None, as whoever answers needs it, to refuse such weights.
       head_deviation: of its normal weights.
+      headless: whether a tower without a last layer will do.
 
     Raises:
       UserError: where nothing of that kind is there, it does not fit the architecture, holds values
         that are not finite, or, without `head_seed`, lacks one that the network needs.
     """
     if is_detector(path):
-        loaded = _from_folder(path, arch, state_dict)
+        loaded = _from_folder(path, arch, state_dict, facts)
     elif path.is_dir():
         raise UserError(
             f"{path}: neither a run, with config.json, nor converted weights, with detector.json"
             "; give one of these, a checkpoint of a run, or a file"
         )
     else:
-        loaded = _from_file(path, arch, state_dict)
+        loaded = _from_file(path, arch, state_dict, facts)
     _check_finite(loaded)
     if head_seed is None:
-        _check_complete(loaded)
+        if not (headless and loaded.model.name in PROBES):
+            _check_complete(loaded)
         return loaded
     head = new_head(
         loaded.model, loaded.replaced, side=loaded.crop, seed=head_seed, deviation=head_deviation
@@ -99,24 +109,34 @@ def load_weights(
 
 
 def convert_file(
-    path: Path, *, arch: str | None = None, state_dict: str | None = None
+    path: Path,
+    *,
+    arch: str | None = None,
+    state_dict: str | None = None,
+    facts: Facts = MappingProxyType({}),
 ) -> ConvertedFile:
     """Brings a torch file into our form, a head of another size left open.
 
     Raises:
-      UserError: where it cannot be read, or fits no architecture, or several.
+      UserError: where it cannot be read, or fits no architecture, or several, or does not say what
+        its tower is.
     """
     if arch is not None:
-        get_table(arch)
+        check_arch(arch)
     found = read_weights(path, make_choose(arch, state_dict, source=str(path)))
     bare, notes = bare_keys(found.arrays, arch, source=str(path))
     arrays = {bare[key]: value for key, value in found.arrays.items()}
-    model, crop = identify(arrays, arch, source=str(path))
-    ours, table = shapes(model, side=crop), TABLES[model.name]
+    if head_arch(arrays):
+        raise UserError(
+            f"{path}: a head alone; put it on its tower with `python -m jaxdet.convert to-jax "
+            "--tower=TOWER HEAD DST`"
+        )
+    network = identify(arrays, arch, source=str(path), beside=read_facts(path), told=facts)
+    check_facts(network.model, facts, source=str(path))
+    ours = shapes(network.model, side=network.side)
     return ConvertedFile(
-        model=model,
-        converted=to_jax(arrays, ours, table=table, source=str(path)),
-        crop=crop,
+        network=network,
+        converted=to_jax(arrays, ours, table=network.table, source=str(path)),
         notes=(*found.notes, *notes),
     )
 
@@ -146,38 +166,47 @@ def with_collections(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {"params": {}, "batch_stats": {}, **nest(arrays)}
 
 
-def check_choices(path: Path, model: Model, arch: str | None, state_dict: str | None) -> None:
+def check_choices(
+    path: Path, model: Model, arch: str | None, state_dict: str | None, facts: Facts
+) -> None:
     """Sees that a run or folder, which says itself what it holds, is not taken for something else.
 
     Raises:
-      UserError: where another architecture or a part of a file is asked for.
+      UserError: where another architecture or tower, or a part of a file, is asked for.
     """
-    if arch not in (None, model.name) and (is_dotted(str(arch)) or get_table(str(arch))):
+    if arch not in (None, model.name):
+        if not is_dotted(str(arch)):
+            check_arch(str(arch))
         raise UserError(f"{path}: holds the weights of {model.name}, not of {arch}")
     if state_dict is not None:
         raise UserError(f"{path}: holds one set of weights; --state-dict chooses within a file")
+    check_facts(model, facts, source=str(path))
 
 
-def _from_folder(path: Path, arch: str | None, state_dict: str | None) -> LoadedWeights:
+def _from_folder(
+    path: Path, arch: str | None, state_dict: str | None, facts: Facts
+) -> LoadedWeights:
     model, arrays, about = read_detector(path)
-    check_choices(path, model, arch, state_dict)
+    check_choices(path, model, arch, state_dict, facts)
     return LoadedWeights(
         model=model,
         variables=with_collections(arrays),
         source=str(path),
         replaced=tuple(about["coverage"]["replaced"]),
+        spelling=about["spelling"],
         crop=about["crop"],
     )
 
 
-def _from_file(path: Path, arch: str | None, state_dict: str | None) -> LoadedWeights:
-    file = convert_file(path, arch=arch, state_dict=state_dict)
+def _from_file(path: Path, arch: str | None, state_dict: str | None, facts: Facts) -> LoadedWeights:
+    file = convert_file(path, arch=arch, state_dict=state_dict, facts=facts)
     return LoadedWeights(
-        model=file.model,
+        model=file.network.model,
         variables=with_collections(file.converted.arrays),
         source=str(path),
         replaced=file.converted.coverage.replaced,
-        crop=file.crop,
+        spelling=file.network.spelling,
+        crop=file.network.side,
         notes=file.notes,
     )
 
@@ -192,6 +221,11 @@ def _check_finite(loaded: LoadedWeights) -> None:
 
 def _check_complete(loaded: LoadedWeights) -> None:
     """Refuses weights from which no score can come."""
+    if loaded.replaced and loaded.model.name in PROBES:
+        raise UserError(
+            f"{loaded.source}: a tower without a head: it gives features (jaxdet.load_tower) and "
+            "can start a training (model.init), but answers nothing"
+        )
     if loaded.replaced:
         raise UserError(
             f"{loaded.source}: without values for {', '.join(loaded.replaced)}, since its last "

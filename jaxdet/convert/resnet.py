@@ -1,5 +1,7 @@
 """torchvision's ResNets, and the networks that put something around one."""
 
+from typing import Any
+
 from jaxdet.convert.rules import CONV, DENSE, MAP, Rule, Table, norm
 
 
@@ -26,7 +28,7 @@ RESNET = Table(rules=_rules(), head="params/fc/", stem="conv1.weight")
 # Tan et al., CVPR 2024 (networks/resnet.py).
 NPR = Table(rules=_rules(head="fc1"), head="params/fc/", stem="conv1.weight")
 
-_BEHIND = {"head": "params/network/fc/", "stem": "network.conv1.weight"}
+_BEHIND: dict[str, Any] = {"head": "params/network/fc/", "stem": "network.conv1.weight"}
 # Names of our own, since Frank and Holz saved whole modules: the scaler and the network behind it.
 DCT = Table(
     rules=(

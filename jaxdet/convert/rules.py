@@ -6,16 +6,15 @@ stated reason, and every place of ours is filled or named as left open.
 """
 
 import dataclasses
-import difflib
 import functools
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 
-from jaxdet.convert.state_dicts import is_average_count, shorten
+from jaxdet.convert.keys import ignored, match
 from jaxdet.errors import UserError
 
 Arrays = dict[str, np.ndarray]
@@ -62,12 +61,14 @@ class Rule:
       layout: how the axes change on the way.
       reads: of a dense layer over a flattened square map of any side, the place of the layer whose
         channels the map has; the layout follows from both.
+      part: which of how many equal parts of the key's first axis the place holds.
     """
 
     key: str
     place: str
     layout: Layout = AS_IS
     reads: str = ""
+    part: tuple[int, int] = (0, 1)
 
     def layout_in(self, shapes: Shapes) -> Layout:
         """Returns the layout in a network whose places have these shapes."""
@@ -96,6 +97,7 @@ class Table:
       stem: the key whose first axis is `model.width`.
       head: start of the places of the last layer, which a source may have in another size; "" for
         a network without one.
+      headless: whether a source may lack that layer.
       sized: the key whose shape depends on the side of the network's crops; "" where none does.
       side: of the shape of that key, and the width, the side of the crops in pixels.
     """
@@ -103,6 +105,7 @@ class Table:
     rules: tuple[Rule, ...]
     stem: str
     head: str = ""
+    headless: bool = False
     sized: str = ""
     side: Callable[[tuple[int, ...], int], int] = lambda shape, width: 0
 
@@ -113,6 +116,26 @@ class Table:
         assert name is not None  # the rule was found by this place
         return name
 
+    def lacking(self, keys: Mapping[str, str], given: Collection[str]) -> list[str]:
+        """Returns the places of the last layer where a source may lack it, and does.
+
+        Args:
+          keys: by place.
+          given: keys of the source.
+        """
+        places = [place for place in keys if self.headless and place.startswith(self.head)]
+        return [] if any(keys[place] in given for place in places) else places
+
+    def places(self, key: str) -> list[str]:
+        """Returns the places that a key of torch fills: several where they lie in one array."""
+        return [
+            p for rule in self.rules if (p := _translate(rule.key, rule.place, key)) is not None
+        ]
+
+    def covers(self, place: str) -> bool:
+        """Returns whether a rule fills the place."""
+        return any(_translate(rule.place, rule.key, place) is not None for rule in self.rules)
+
     def rule_of_place(self, place: str) -> Rule:
         """Returns the rule that fills the place."""
         for rule in self.rules:
@@ -121,18 +144,7 @@ class Table:
         raise AssertionError(f"{place} is in no rule: the table and the network disagree")
 
 
-# Keys of torch without a place of ours: (pattern over the whole key, why).
-_IGNORED = (
-    (re.compile(r".*\.num_batches_tracked"), "a counter that nothing reads at a fixed momentum"),
-)
 _COUNTED = ".running_var"
-
-
-def ignored(key: str) -> str | None:
-    """Says why a key of torch has no place in our variables; None where it needs one."""
-    if is_average_count(key):
-        return "the number of models that were averaged"
-    return next((why for pattern, why in _IGNORED if pattern.fullmatch(key)), None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -173,14 +185,21 @@ def to_jax(
       UserError: where a key has no place, a place no key, or a shape differs.
     """
     reasons = {key: why for key in state_dict if (why := ignored(key)) is not None}
-    keys = {table.key(place): place for place in shapes}
-    match(keys, [key for key in state_dict if key not in reasons], source=source)
-    arrays, used, replaced = {}, [], []
-    for key, place in keys.items():
-        layout, value = table.rule_of_place(place).layout_in(shapes), state_dict[key]
-        wanted = layout.to_torch(_hollow(shapes[place])).shape
+    keys = {place: table.key(place) for place in shapes}
+    replaced = table.lacking(keys, state_dict)
+    for place in replaced:
+        del keys[place]
+    match(keys.values(), [key for key in state_dict if key not in reasons], source=source)
+    arrays, used = {}, []
+    for place, key in keys.items():
+        rule, value = table.rule_of_place(place), state_dict[key]
+        layout, (which, of) = rule.layout_in(shapes), rule.part
+        wanted = layout.to_torch(hollow(shapes[place])).shape
+        if of > 1:
+            wanted = (of * wanted[0], *wanted[1:])
         if value.shape == wanted:
-            arrays[place] = np.array(layout.to_jax(value), np.float32, order="C")
+            own = np.split(value, of)[which] if of > 1 else value
+            arrays[place] = np.array(layout.to_jax(own), np.float32, order="C")
             used.append(_line(key, place, value))
         elif table.head and place.startswith(table.head):
             replaced.append(place)
@@ -193,60 +212,33 @@ def to_jax(
 
 
 def to_torch(arrays: Mapping[str, np.ndarray], *, table: Table) -> Arrays:
-    """Converts our arrays by place to a torch state dict; counters of batches are given as 0."""
+    """Converts our arrays by place to a torch state dict.
+
+    Counters of batches are given as 0, and so are parts of a key without a place.
+    """
     found: Arrays = {}
     shapes = {place: np.shape(value) for place, value in arrays.items()}
     for place in arrays:
-        key = table.key(place)
-        layout = table.rule_of_place(place).layout_in(shapes)
-        found[key] = np.array(layout.to_torch(np.asarray(arrays[place])), order="C")
+        key, rule = table.key(place), table.rule_of_place(place)
+        value, (which, of) = rule.layout_in(shapes).to_torch(np.asarray(arrays[place])), rule.part
+        if of == 1:
+            found[key] = np.array(value, order="C")
+        else:
+            whole = found.setdefault(
+                key, np.zeros((of * len(value), *value.shape[1:]), value.dtype)
+            )
+            np.split(whole, of)[which][...] = value
         if key.endswith(_COUNTED):
             counter = key.removesuffix(_COUNTED) + ".num_batches_tracked"
             found[counter] = np.zeros((), np.int64)
     return {key: found[key] for key in sorted(found, key=_natural)}
 
 
-def match(
-    wanted: Iterable[str], given: Sequence[str], *, source: str, network: str = "this architecture"
-) -> None:
-    """Refuses a state dict with other keys than those wanted, naming both sides.
-
-    Raises:
-      UserError: where a key is missing or has no place.
-    """
-    missing, unknown = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
-    if not missing and not unknown:
-        return
-    sides = [
-        f"{len(names)} {what}: {', '.join(_with_nearest(name, others) for name in names[:_SHOWN])}"
-        + (", ..." if len(names) > _SHOWN else "")
-        # A name of the other side that is left over is the likelier counterpart.
-        for what, names, others in (
-            ("missing", missing, [unknown, list(given)]),
-            ("without a place", unknown, [missing, list(wanted)]),
-        )
-        if names
-    ]
-    raise UserError(f"{source}: not the weights of {network}: {'; '.join(sides)}")
-
-
-# More names than this tell a reader nothing new, and no network has as many to compare with.
-_SHOWN, _COMPARED = 5, 1000
-
-
-def _with_nearest(name: str, others: Sequence[list[str]]) -> str:
-    """Adds to a name the nearest of the first list that has one near enough."""
-    shown = shorten(name)
-    found = (difflib.get_close_matches(shown, names[:_COMPARED], n=1) for names in others)
-    nearest = next((names[0] for names in found if names), None)
-    return f"{shown} (nearest: {shorten(nearest)})" if nearest else shown
-
-
 def _line(key: str, place: str, value: np.ndarray) -> dict[str, Any]:
     return {"key": key, "place": place, "shape": list(value.shape), "dtype": str(value.dtype)}
 
 
-def _hollow(shape: tuple[int, ...]) -> np.ndarray:
+def hollow(shape: tuple[int, ...]) -> np.ndarray:
     """Returns an array of this shape that takes no memory."""
     return np.broadcast_to(np.float32(0), shape)
 

@@ -94,7 +94,11 @@ def _members(archive: zipfile.ZipFile, size: int) -> tuple[str, dict[str, zipfil
     if len(folders) != 1:
         raise RefusedError("a zip archive, but not one of torch.save")
     if f"{folders[0]}/constants.pkl" in members:
-        raise RefusedError("a TorchScript archive, which is code; save model.state_dict() instead")
+        raise RefusedError(
+            "a TorchScript archive, which is code; of OpenAI's CLIP take model.safetensors of "
+            "openai/clip-vit-large-patch14 (or -base-patch32, -base-patch16, -large-patch14-336) "
+            "at Hugging Face, of other networks save model.state_dict()"
+        )
     if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
         raise RefusedError("a compressed member in its archive; torch.save compresses nothing")
     if sum(member.file_size for member in archive.infolist()) > size:

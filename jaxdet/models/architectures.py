@@ -33,6 +33,8 @@ class Architecture:
         `models.evidence.last_map`, are places in the image.
       backbone: the torchvision network whose weights it can start from; "" where only its own fit.
       measured: whether its inputs are measured over the training images before training.
+      side: the model's options to the side of the only crops that it takes, pixels; 0 where it is
+        no option.
     """
 
     build: Callable[[Model], nn.Module]
@@ -46,6 +48,7 @@ class Architecture:
     located: bool = False
     measured: bool = False
     backbone: str = ""
+    side: Callable[[Model], int] = lambda model: 0
 
 
 def norm_options(model: Model) -> dict[str, Any]:
@@ -79,17 +82,17 @@ def _build_outside(name: str, build: Callable[[Model], nn.Module], model: Model)
 
 
 def check_sides(
-    name: str,
+    model: Model,
     *,
     trained: int,
     scored: int,
     whole: bool,
     options: tuple[str, str] = ("augment.crop", "evaluation.crop"),
 ) -> None:
-    """Sees that an architecture can be trained and score what is asked for.
+    """Sees that a detector can be trained and score what is asked for.
 
     Args:
-      name: of the architecture.
+      model: its options.
       trained: side of the crops in training, pixels.
       scored: side of the crops that are scored, pixels.
       whole: whether whole images of any size are to be scored.
@@ -98,13 +101,16 @@ def check_sides(
     Raises:
       UserError: naming the option that does not fit.
     """
-    takes = architecture_of(name)
+    name, takes = model.name, architecture_of(model.name)
+    own = takes.side(model)
     for option, side in zip(options, (trained, scored), strict=True):
         if side < takes.smallest or side % takes.multiple:
             multiples = f"multiples of {takes.multiple}, " if takes.multiple > 1 else ""
             raise UserError(
                 f"{option}={side}: {name} takes crops of {multiples}{takes.smallest} pixels or more"
             )
+        if own not in (0, side):
+            raise UserError(f"{option}={side}: {model.title} takes crops of {own} pixels alone")
     if takes.fixed_size and trained != scored:
         raise UserError(
             f"{options[1]}={scored}: {name} scores crops of the side it is trained on alone, "

@@ -106,6 +106,12 @@ class Detector:
         transferred: Transferred = self.network.apply(cast, pixels, label, method="transfer")
         return transferred
 
+    def features(self, variables: Variables, image: jax.Array) -> jax.Array:
+        """Returns the tower's features, float [B, D], of u8 [B, H, W, 3]; a probe has a tower."""
+        cast, pixels = self._prepare(variables, image)
+        features: jax.Array = self.network.apply(cast, pixels, method="features")
+        return features
+
     def residual(self, variables: Variables, image: jax.Array) -> jax.Array:
         """Returns the network's input, float [B, H', W', C], of u8 [B, H, W, 3]."""
         return self._prepare(variables, image)[1]

@@ -23,6 +23,11 @@ def normalise(image: jax.Array, dtype: Any = jnp.float32) -> jax.Array:
     return image.astype(dtype) * scale + shift
 
 
+def levels(image: jax.Array, dtype: Any) -> jax.Array:
+    """Returns 0..255 as they are; a network with a tower normalises them itself."""
+    return image.astype(dtype)
+
+
 def symmetric(image: jax.Array, dtype: Any) -> jax.Array:
     """Scales pixels to -1..1."""
     return image.astype(dtype) / 127.5 - 1

@@ -14,6 +14,13 @@ def is_cpu() -> bool:
     return (_named.get() or jax.default_backend()) == "cpu"
 
 
+def has_flash_attention() -> bool:
+    """Returns whether this machine's GPU has cuDNN's fused attention, that is Ampere or later."""
+    # Of NVIDIA's "9.0", of AMD's a name.
+    generation = str(getattr(jax.devices()[0], "compute_capability", "")).partition(".")[0]
+    return generation.isdigit() and int(generation) >= 8
+
+
 @contextlib.contextmanager
 def written_for(platform: str) -> Iterator[None]:
     """Makes networks called in the body take the form for another platform than this machine's.

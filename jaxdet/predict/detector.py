@@ -59,7 +59,7 @@ class LoadedDetector:
         temperature = known.temperature if known else None
         calibrated = f"calibrated at T={temperature:.3g}" if temperature else "not calibrated"
         return (
-            f"<{self.model.name} of width {self.model.width} from {self.card.origin or 'memory'}, "
+            f"<{self.model.title} from {self.card.origin or 'memory'}, "
             f"digest {self.digest}; {self.protocol}; {calibrated}>"
         )
 
@@ -96,7 +96,7 @@ class LoadedDetector:
             )
         if protocol.in_crops:
             check_sides(
-                name,
+                self.model,
                 trained=self.protocol.crop,
                 scored=protocol.crop,
                 whole=False,
@@ -218,6 +218,7 @@ def load_detector(
     checkpoint: str | None = None,
     arch: str | None = None,
     state_dict: str | None = None,
+    activation: str | None = None,
 ) -> LoadedDetector:
     """Returns the detector of a run folder, a converted folder, or a .pth or .safetensors file.
 
@@ -228,18 +229,23 @@ def load_detector(
       arch: architecture of a file whose keys fit several; `package.module:Name` of a run that was
         trained with a network of one's own.
       state_dict: name of the state dict in a file that holds several.
+      activation: of a vision tower whose file does not say it, "quick_gelu" or "gelu".
 
     Raises:
       UserError: where it cannot be read as a detector.
     """
-    detector, notes = open_detector(path, checkpoint, arch, state_dict)
+    detector, notes = open_detector(path, checkpoint, arch, state_dict, activation)
     for note in notes:
         say(note)
     return detector
 
 
 def open_detector(
-    path: str | Path, checkpoint: str | None, arch: str | None, state_dict: str | None
+    path: str | Path,
+    checkpoint: str | None,
+    arch: str | None,
+    state_dict: str | None,
+    activation: str | None = None,
 ) -> tuple[LoadedDetector, list[str]]:
     """Returns the detector of `load_detector`, and what there is to log of its weights."""
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
@@ -247,10 +253,13 @@ def open_detector(
     if checkpoint not in (None, *CHECKPOINTS):
         names = ", ".join(CHECKPOINTS)
         raise BadArgumentError(f"checkpoint={checkpoint!r:.40}: not one of {names}")
-    for name, value in (("arch", arch), ("state_dict", state_dict)):
+    for name, value in (("arch", arch), ("state_dict", state_dict), ("activation", activation)):
         if not isinstance(value, str | None):
             raise BadArgumentError(f"{name}={value!r:.40}: give a name")
-    loaded, card = open_weights(Path(path), checkpoint=checkpoint, arch=arch, state_dict=state_dict)
+    loaded, card = open_weights(
+        Path(path), checkpoint=checkpoint, arch=arch, state_dict=state_dict,
+        facts={"activation": activation},
+    )  # fmt: skip
     notes = [f"{path}: {note}" for note in loaded.notes]
     return LoadedDetector(loaded.model, loaded.variables, card=card), notes
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from jaxdet.config import Data
-from jaxdet.config.schema import ARCHITECTURES, CHECKPOINTS, COMPARE
+from jaxdet.config.schema import ACTIVATIONS, ARCHITECTURES, CHECKPOINTS, COMPARE
 from jaxdet.errors import Parser, UserError
 from jaxdet.predict.detector import LoadedDetector, open_detector
 from jaxdet.predict.judgement import MEASURED
@@ -65,6 +65,9 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--state-dict", metavar="NAME", help="which state dict of a file that holds several"
+    )
+    parser.add_argument(
+        "--activation", choices=ACTIVATIONS, help="of a vision tower whose file does not say it"
     )
 
 
@@ -190,7 +193,7 @@ def read_scoring(options: argparse.Namespace) -> tuple[LoadedDetector, Scoring, 
     Nothing is logged here: a mistake may still be found, and is then the only line.
     """
     detector, notes = open_detector(
-        options.weights, options.checkpoint, options.arch, options.state_dict
+        options.weights, options.checkpoint, options.arch, options.state_dict, options.activation
     )
     names = ("crop", "resize", "threshold", "raw", "max_pixels", "exif")
     scoring = Scoring.of(detector, **{name: getattr(options, name) for name in names})

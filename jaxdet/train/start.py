@@ -9,10 +9,12 @@ from jaxdet import config as schema
 from jaxdet.convert.card import network_name, read_beside
 from jaxdet.convert.folder import is_detector
 from jaxdet.convert.load import LoadedWeights, load_weights
+from jaxdet.convert.towers import Facts, facts_of
 from jaxdet.data.images import ImageSet
 from jaxdet.errors import UserError
 from jaxdet.models.architectures import architecture_of
 from jaxdet.models.detector import Detector, Variables, get_detector
+from jaxdet.models.towers import read_tower
 from jaxdet.progress import say
 from jaxdet.results import RunFolder
 from jaxdet.train.weights import RunWeights, describe, find_run, restore_variables
@@ -69,12 +71,19 @@ def _load_weights(path: Path, config: schema.Config) -> LoadedWeights:
         path,
         # A folder and a card beside a file say what they are of; keys may fit several networks.
         arch=None if is_detector(path) else network_name(read_beside(path)) or config.model.name,
+        facts=_told(config.model),
         head_seed=config.seed if config.task != "eval" else None,
         head_deviation=config.model.head_deviation,
     )
     _check_network(path, loaded.model, config)
     _check_crop(path, loaded.model, loaded.crop, config)
     return loaded
+
+
+def _told(model: schema.Model) -> Facts:
+    """Returns what the config says of a tower that the file it starts from may not."""
+    facts = facts_of(model) if model.name in schema.PROBES else {}
+    return {name: facts[name] for name in ("activation", "normalisation") if facts}
 
 
 # Where parameters do not depend on the image's size, small is fast to trace.
@@ -87,11 +96,13 @@ def _check_network(path: Path, found: schema.Model, config: schema.Config) -> No
     # A training may start from the network that its own is built on; scores come from its own.
     if config.task != "eval":
         fitting.add(architecture_of(wanted.name).backbone)
-    if found.name not in fitting or found.width != wanted.width:
+    is_probe = found.name in schema.PROBES
+    towers = {read_tower(model.tower) for model in (found, wanted) if is_probe}
+    if found.name not in fitting or found.width != wanted.width or len(towers) > 1:
+        tower = f" --config.model.tower={found.tower}" if is_probe else ""
         raise UserError(
-            f"model.init={path}: holds a {found.name} of width {found.width}, the config asks "
-            f"for {wanted.name} of width {wanted.width}; set --config.model.name={found.name} "
-            f"--config.model.width={found.width}"
+            f"model.init={path}: holds a {found.title}, the config asks for {wanted.title}; set "
+            f"--config.model.name={found.name} --config.model.width={found.width}{tower}"
         )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from jaxdet.config.schema import CHECKPOINTS
 from jaxdet.convert.card import Card, make_run_card, network_name, read_beside, read_model
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, check_choices, load_weights
+from jaxdet.convert.towers import Facts
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.models.outside import check_outside
@@ -51,6 +53,8 @@ def open_weights(
     checkpoint: str | None = None,
     arch: str | None = None,
     state_dict: str | None = None,
+    facts: Facts = MappingProxyType({}),
+    headless: bool = False,
 ) -> tuple[LoadedWeights, Card]:
     """Returns the weights of a run, one of its checkpoints, a converted folder, or a file.
 
@@ -59,6 +63,8 @@ def open_weights(
       checkpoint: which checkpoint of a run; its own choice where left out.
       arch: the architecture, where a file's keys fit several.
       state_dict: which state dict, where a file holds several.
+      facts: what somebody told of the tower in a file.
+      headless: whether a tower without a last layer will do.
 
     Raises:
       UserError: where it cannot be read as a detector, or an option does not fit it.
@@ -68,14 +74,17 @@ def open_weights(
     run, step = find_run(path)
     if run is not None:
         config = schema.read_config(run.config)
-        check_choices(path, config.model, arch, state_dict)
+        check_choices(path, config.model, arch, state_dict, facts)
         if step is not None and checkpoint is not None:
             raise UserError(f"--checkpoint={checkpoint}: {path} is one checkpoint; leave it out")
         return _of_run(run, config, checkpoint, step)
     if checkpoint is not None:
         raise UserError(f"--checkpoint={checkpoint}: {path} is no run; leave it out")
     known = detector_card(path) if is_detector(path) else read_beside(path)
-    loaded = load_weights(path, arch=arch or network_name(known), state_dict=state_dict)
+    loaded = load_weights(
+        path, arch=arch or network_name(known), state_dict=state_dict, facts=facts,
+        headless=headless,
+    )  # fmt: skip
     if known is not None and network_name(known) == loaded.model.name:
         loaded = dataclasses.replace(loaded, model=read_model(known), crop=known.protocol.crop)
     else:

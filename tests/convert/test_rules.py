@@ -3,7 +3,8 @@ import pytest
 
 from jaxdet.config import Model
 from jaxdet.convert.architectures import TABLES, shapes
-from jaxdet.convert.rules import flatten, ignored, nest, to_jax, to_torch
+from jaxdet.convert.keys import ignored
+from jaxdet.convert.rules import flatten, nest, to_jax, to_torch
 from jaxdet.errors import UserError
 from tests.golden import torchvision
 

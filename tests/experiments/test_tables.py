@@ -70,9 +70,7 @@ def test_every_row_of_every_table_is_valid(name, argument):
     for row in table.rows:
         config = row.config
         schema.validate(config)
-        check_sides(
-            config.model.name, trained=config.augment.crop, scored=config.eval_crop, whole=False
-        )
+        check_sides(config.model, trained=config.augment.crop, scored=config.eval_crop, whole=False)
         assert config.evaluation.published == (row.published[0] if row.published else "none")
         assert schema.from_config_dict(schema.to_config_dict(config)) == config
 

@@ -34,8 +34,9 @@ def shapes(name, *, side, **options):
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_what_an_architecture_claims_its_network_can(name):
-    detector = get_detector(Model(name=name, width=4))
-    side = 2 * SIDE
+    model = Model(name=name, width=4, tower="clip_l14:depth=1")
+    detector = get_detector(model)
+    side = detector.architecture.side(model) or 2 * SIDE
     variables = jax.eval_shape(lambda: detector.init(jax.random.key(0), size=side))
     batch = jax.ShapeDtypeStruct((2, side, side, 3), jnp.uint8)
     assert jax.eval_shape(detector.apply, variables, batch).shape == (2,)
@@ -154,8 +155,8 @@ def test_evidence_is_there_where_the_network_looks_at_the_image(name):
 
 
 def test_sides_that_an_architecture_does_not_take_are_refused():
-    check_sides("dcgan", trained=128, scored=128, whole=False)
-    check_sides("npr", trained=32, scored=33, whole=True)
+    check_sides(Model(name="dcgan"), trained=128, scored=128, whole=False)
+    check_sides(Model(name="npr"), trained=32, scored=33, whole=True)
     for says, asked in (
         ("augment.crop=100: dcgan takes crops of multiples of 16, 16", ("dcgan", 100, 128, False)),
         ("evaluation.crop=31: vgg11 takes crops of 32 pixels", ("vgg11", 64, 31, False)),
@@ -164,4 +165,4 @@ def test_sides_that_an_architecture_does_not_take_are_refused():
     ):
         name, trained, scored, whole = asked
         with pytest.raises(UserError, match=says):
-            check_sides(name, trained=trained, scored=scored, whole=whole)
+            check_sides(Model(name=name), trained=trained, scored=scored, whole=whole)

@@ -3,8 +3,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from jaxdet.config import Config, Model
+from jaxdet.config import Augment, Config, Model
 from jaxdet.convert.__main__ import main as convert
 from jaxdet.convert.architectures import TABLES, shapes
 from jaxdet.convert.rules import flatten, to_torch
@@ -13,6 +14,7 @@ from jaxdet.errors import UserError
 from jaxdet.models.detector import get_detector
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.start import initial_variables
+from tests.golden.towers import state_dict
 
 MODEL = Model(name="resnet18", width=4)
 
@@ -27,8 +29,9 @@ def weights(tmp_path):
     return tmp_path / "w.pth", ours
 
 
-def start(path, **model):
-    config = Config(seed=5, model=dataclasses.replace(MODEL, init=str(path), **model))
+def start(path, *, crop=224, **model):
+    model = dataclasses.replace(MODEL, init=str(path), **model)
+    config = Config(seed=5, augment=Augment(crop=crop), model=model)
     return initial_variables(config, get_detector(config.model), make_mesh(1))
 
 
@@ -100,3 +103,19 @@ def test_weights_of_one_side_are_refused_for_another(tmp_path):
     write_torch(tmp_path / "w.pth", to_torch(ours, table=TABLES["dcgan"]))
     with pytest.raises(UserError, match=r"its dcgan takes crops of 32 .*config\.augment\.crop=32"):
         initial_variables(Config(model=model), get_detector(model), make_mesh(1))
+
+
+def test_a_tower_starts_a_run_with_a_head_of_its_own(tmp_path):
+    save_file(state_dict("hf_dinov2"), tmp_path / "w.safetensors")
+    small = "dinov2_s14:size=56,width=128,depth=3,heads=2,mlp=512"
+    options = {"name": "linear_probe", "width": 64}
+    found = flatten(start(tmp_path / "w.safetensors", crop=56, tower=small, **options))
+    kernel = found["params/head/kernel"]
+    assert kernel.shape == (128, 1)
+    assert kernel.std() == pytest.approx(0.02, rel=0.3)
+    places = shapes(Model(tower=small, **options))
+    assert found.keys() == places.keys()
+    with pytest.raises(UserError, match=r"holds a linear_probe on dinov2_s14:.*asks for linear_pr"):
+        start(tmp_path / "w.safetensors", tower="dinov2_s14", **options)
+    with pytest.raises(UserError, match=r"activation=quick_gelu: .*its tower has gelu"):
+        start(tmp_path / "w.safetensors", tower="clip_l14", **options)

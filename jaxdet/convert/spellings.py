@@ -1,0 +1,277 @@
+"""The names of a vision tower's arrays in the files of each publisher, as tables of rules."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
+from types import MappingProxyType
+
+from jaxdet.convert.rules import AS_IS, CONV, DENSE, Layout, Rule, Table
+
+VIT = "params/vit/"
+_BLOCK = f"{VIT}blocks_{{i}}/"
+# [n, width] with an axis of 1 in front, as timm keeps tokens; [1, width] without it.
+_BATCHED = Layout(lambda x: x[0], lambda x: x[None])
+_SINGLE = Layout(lambda x: x[None], lambda x: x[0])
+
+
+def _dense(key: str, place: str, part: tuple[int, int] = (0, 1)) -> tuple[Rule, ...]:
+    return (
+        Rule(f"{key}.weight", f"{place}/kernel", DENSE, part=part),
+        Rule(f"{key}.bias", f"{place}/bias", part=part),
+    )
+
+
+def _norm(key: str, place: str) -> tuple[Rule, ...]:
+    return (Rule(f"{key}.weight", f"{place}/scale"), Rule(f"{key}.bias", f"{place}/bias"))
+
+
+def _packed(weight: str, bias: str, place: str, names: tuple[str, ...]) -> Iterator[Rule]:
+    """Yields the rules of dense layers that lie above each other in one key."""
+    for which, name in enumerate(names):
+        part = (which, len(names))
+        yield Rule(weight, f"{place}{name}/kernel", DENSE, part=part)
+        yield Rule(bias, f"{place}{name}/bias", part=part)
+
+
+def _layers(key: str, place: str, **names: str) -> Iterator[Rule]:
+    """Yields the rules of dense layers, given as `ours="theirs"`."""
+    for ours, theirs in names.items():
+        yield from _dense(f"{key}{theirs}", f"{place}{ours}")
+
+
+def _patches(key: str) -> tuple[Rule, ...]:
+    return (
+        Rule(f"{key}.weight", f"{VIT}patch_embed/kernel", CONV),
+        Rule(f"{key}.bias", f"{VIT}patch_embed/bias"),
+    )
+
+
+def _plain(key: str) -> Iterator[Rule]:
+    return _layers(key, f"{_BLOCK}mlp/", fc1="fc1", fc2="fc2")
+
+
+def _gated(key: str) -> Iterator[Rule]:
+    return _layers(key, f"{_BLOCK}mlp/", gate="gate_proj", fc1="up_proj", fc2="down_proj")
+
+
+def _swiglu(key: str, first: str, last: str) -> Iterator[Rule]:
+    """Yields the rules of a gated MLP whose first two layers lie in one key."""
+    packed = (f"{key}{first}.weight", f"{key}{first}.bias")
+    yield from _packed(*packed, f"{_BLOCK}mlp/", ("gate", "fc1"))
+    yield from _layers(key, f"{_BLOCK}mlp/", fc2=last)
+
+
+def _qkv(key: str, *, biased: str = "qkv") -> Iterator[Rule]:
+    """Yields the rules of queries, keys and values that lie in one key, where those are biased."""
+    for rule in _packed(f"{key}.weight", f"{key}.bias", f"{_BLOCK}attn/", tuple("qkv")):
+        if rule.place.endswith("kernel") or rule.place.split("/")[-2] in biased:
+            yield rule
+
+
+def _open_clip() -> Iterator[Rule]:
+    """Yields the names of OpenAI's CLIP and of open_clip."""
+    block = "visual.transformer.resblocks.{i}."
+    yield Rule("visual.class_embedding", f"{VIT}cls_token", _SINGLE)
+    yield Rule("visual.positional_embedding", f"{VIT}pos_embed")
+    yield Rule("visual.conv1.weight", f"{VIT}patch_embed/kernel", CONV)
+    yield Rule("visual.proj", f"{VIT}projection/kernel", AS_IS)
+    for theirs, ours in (("ln_pre", "norm_pre"), ("ln_post", "norm")):
+        yield from _norm(f"visual.{theirs}", f"{VIT}{ours}")
+    for number in (1, 2):
+        yield from _norm(f"{block}ln_{number}", f"{_BLOCK}norm{number}")
+    stacked = (f"{block}attn.in_proj_weight", f"{block}attn.in_proj_bias")
+    yield from _packed(*stacked, f"{_BLOCK}attn/", tuple("qkv"))
+    yield from _dense(f"{block}attn.out_proj", f"{_BLOCK}attn/proj")
+    yield from _layers(f"{block}mlp.", f"{_BLOCK}mlp/", fc1="c_fc", fc2="c_proj")
+
+
+def _transformers_clip(top: str) -> Iterator[Rule]:
+    """Yields the names of CLIP and SigLIP in transformers, behind `top`."""
+    block = f"{top}encoder.layers.{{i}}."
+    yield Rule(f"{top}embeddings.class_embedding", f"{VIT}cls_token", _SINGLE)
+    yield Rule(f"{top}embeddings.position_embedding.weight", f"{VIT}pos_embed")
+    yield from _patches(f"{top}embeddings.patch_embedding")
+    yield Rule("visual_projection.weight", f"{VIT}projection/kernel", DENSE)
+    # Their spelling.
+    for theirs, ours in (("pre_layrnorm", "norm_pre"), ("post_layernorm", "norm")):
+        yield from _norm(f"{top}{theirs}", f"{VIT}{ours}")
+    for number in (1, 2):
+        yield from _norm(f"{block}layer_norm{number}", f"{_BLOCK}norm{number}")
+    names = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "proj": "out_proj"}
+    yield from _layers(f"{block}self_attn.", f"{_BLOCK}attn/", **names)
+    yield from _plain(f"{block}mlp.")
+    pool, ours = f"{top}head.", f"{VIT}attn_pool/"
+    yield Rule(f"{pool}probe", f"{ours}probe", _BATCHED)
+    stacked = (f"{pool}attention.in_proj_weight", f"{pool}attention.in_proj_bias")
+    yield from _packed(*stacked, f"{ours}attn/", tuple("qkv"))
+    yield from _dense(f"{pool}attention.out_proj", f"{ours}attn/proj")
+    yield from _norm(f"{pool}layernorm", f"{ours}norm")
+    yield from _layers(f"{pool}mlp.", f"{ours}mlp/", fc1="fc1", fc2="fc2")
+
+
+def _dino(block: str, norm: str, patches: str, mask: Layout = AS_IS) -> Iterator[Rule]:
+    """Yields the names that DINOv2 and DINOv3 share in transformers."""
+    for theirs, ours, layout in (
+        ("cls_token", "cls_token", _BATCHED),
+        ("mask_token", "mask_token", mask),
+        ("register_tokens", "reg_token", _BATCHED),
+        ("position_embeddings", "pos_embed", _BATCHED),
+    ):
+        yield Rule(f"embeddings.{theirs}", f"{VIT}{ours}", layout)
+    yield from _patches(f"embeddings.{patches}")
+    yield from _norm(norm, f"{VIT}norm")
+    for number in (1, 2):
+        yield from _norm(f"{block}norm{number}", f"{_BLOCK}norm{number}")
+        yield Rule(f"{block}layer_scale{number}.lambda1", f"{_BLOCK}ls{number}")
+
+
+def _dinov2(*, gated: bool, old: bool = False) -> Iterator[Rule]:
+    """Yields the names of DINOv2 in transformers; the old ones are the hub's, before version 5."""
+    block = "encoder.layer.{i}."
+    yield from _dino(block, "layernorm", "patch_embeddings.projection")
+    names = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "proj": "o_proj"}
+    if old:
+        names = {"q": "attention.query", "k": "attention.key", "v": "attention.value",
+                 "proj": "output.dense"}  # fmt: skip
+    yield from _layers(f"{block}attention.", f"{_BLOCK}attn/", **names)
+    if gated and old:
+        yield from _swiglu(f"{block}mlp.", "weights_in", "weights_out")
+    elif gated:
+        yield from _gated(f"{block}mlp.")
+    else:
+        yield from _plain(f"{block}mlp.")
+
+
+def _dinov3(block: str) -> Iterator[Rule]:
+    """Yields the names of DINOv3 in transformers; the hub's files have other blocks."""
+    yield from _dino(block, "norm", "patch_embeddings", _BATCHED)
+    names = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "proj": "o_proj"}
+    yield from _layers(f"{block}attention.", f"{_BLOCK}attn/", **names)
+    yield from _gated(f"{block}mlp.")
+
+
+def _timm(
+    *,
+    root: str = "",
+    scale: str = "ls{n}.gamma",
+    registers: str = "reg_token",
+    qkv: Callable[[str], Iterable[Rule]] = _qkv,
+    mlp: Callable[[str], Iterable[Rule]] = _plain,
+) -> Iterator[Rule]:
+    """Yields the names of timm, and of Meta's own files, which differ in few.
+
+    Args:
+      root: what stands before all of them.
+      scale: of LayerScale, with the number of the branch.
+      registers: of the registers.
+      qkv: the key of all three to the rules of queries, keys and values.
+      mlp: the start of its keys to the rules of the MLP.
+    """
+    block = f"{root}blocks.{{i}}."
+    for theirs, ours in (("cls_token",) * 2, (registers, "reg_token"), ("pos_embed",) * 2):
+        yield Rule(f"{root}{theirs}", f"{VIT}{ours}", _BATCHED)
+    yield Rule(f"{root}mask_token", f"{VIT}mask_token")
+    yield from _patches(f"{root}patch_embed.proj")
+    yield from _norm(f"{root}norm", f"{VIT}norm")
+    for number in (1, 2):
+        yield from _norm(f"{block}norm{number}", f"{_BLOCK}norm{number}")
+        yield Rule(f"{block}{scale.format(n=number)}", f"{_BLOCK}ls{number}")
+    yield from qkv(f"{block}attn.qkv")
+    yield from _dense(f"{block}attn.proj", f"{_BLOCK}attn/proj")
+    yield from mlp(f"{block}mlp.")
+
+
+def _eva_qkv(key: str) -> Iterator[Rule]:
+    """Yields timm's names for DINOv3: one weight, but the biases of queries and values apart."""
+    yield from _qkv(key, biased="")
+    for name in "qv":
+        yield Rule(f"{key.removesuffix('qkv')}{name}_bias", f"{_BLOCK}attn/{name}/bias")
+
+
+def _mlp(**names: str) -> Callable[[str], Iterator[Rule]]:
+    """Returns the rules of an MLP with these layers, `ours="theirs"`, of the start of its keys."""
+    return lambda key: _layers(key, f"{_BLOCK}mlp/", **names)
+
+
+_eva = partial(_timm, scale="gamma_{n}", qkv=_eva_qkv)
+_meta2 = partial(_timm, registers="register_tokens")
+_meta3 = partial(_timm, registers="storage_tokens", qkv=partial(_qkv, biased="qv"))
+# What each publisher calls the arrays of a tower; where files of two have the same names, the first
+# counts for both. "_swiglu": with a gated MLP, whose layers have other names.
+SPELLINGS: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
+    {name: tuple(rules) for name, rules in {
+        "open_clip": _open_clip(),
+        "transformers_clip": _transformers_clip("vision_model."),
+        "transformers_vision": _transformers_clip(""),
+        "transformers_dinov2": _dinov2(gated=False),
+        "transformers_dinov2_swiglu": _dinov2(gated=True),
+        "transformers4_dinov2": _dinov2(gated=False, old=True),
+        "transformers4_dinov2_swiglu": _dinov2(gated=True, old=True),
+        "transformers_dinov3": _dinov3("model.layer.{i}."),
+        "hub_dinov3": _dinov3("layer.{i}."),
+        "community_forensics": _timm(root="vit."),
+        "timm": _timm(),
+        "timm_clip": (*_timm(), *_norm("norm_pre", f"{VIT}norm_pre"),
+                      *_dense("head", f"{VIT}projection")),
+        "timm_swiglu": _timm(mlp=partial(_swiglu, first="fc1", last="fc2")),
+        "timm_dinov3": _eva(),
+        "timm_dinov3_swiglu": _eva(mlp=_mlp(gate="fc1_g", fc1="fc1_x", fc2="fc2")),
+        "meta_dinov2": _meta2(),
+        "meta_dinov2_swiglu": _meta2(mlp=partial(_swiglu, first="w12", last="w3")),
+        "meta_dinov3": _meta3(),
+        "meta_dinov3_swiglu": _meta3(mlp=_mlp(gate="w1", fc1="w2", fc2="w3")),
+    }.items()}
+)  # fmt: skip
+# The last layer of a probe on a tower in each spelling, where it is not `fc`.
+_HEADS = MappingProxyType(
+    {"community_forensics": "vit.head", **{name: "head" for name in SPELLINGS if "timm" in name}}
+    | {"timm_clip": "fc"}
+)
+_LINEAR = "params/head"
+_RINE = (
+    Rule("alpha", "params/alpha", _BATCHED),
+    *_dense("proj{p}.{n}", "params/proj{p}_{n}"),
+    *_dense("head.{n}", "params/head_{n}"),
+)
+
+
+def _table(rules: tuple[Rule, ...], last: str) -> Table:
+    """Returns the table of a linear probe whose last layer has this name."""
+    return Table(
+        rules=(*rules, *_dense(last, _LINEAR)),
+        stem=_key(rules, "patch_embed/kernel"),
+        head=f"{_LINEAR}/",
+        headless=True,
+    )
+
+
+def _key(rules: tuple[Rule, ...], place: str) -> str:
+    return next(rule.key for rule in rules if rule.place == VIT + place)
+
+
+# Detector to spelling to table.
+PROBE_TABLES: Mapping[str, Mapping[str, Table]] = MappingProxyType(
+    {
+        "linear_probe": {n: _table(r, _HEADS.get(n, "fc")) for n, r in SPELLINGS.items()},
+        "rine": {
+            name: Table(rules=(*rules, *_RINE), stem=_key(rules, "patch_embed/kernel"))
+            for name, rules in SPELLINGS.items()
+        },
+    }
+)
+# The released files of heads alone: UnivFD's fc_weights.pth, and RINE's model_*_trainable.pth.
+HEADS: Mapping[str, Table] = MappingProxyType(
+    {
+        "linear_probe": Table(
+            rules=(Rule("weight", f"{_LINEAR}/kernel", DENSE), Rule("bias", f"{_LINEAR}/bias")),
+            stem="weight",
+        ),
+        "rine": Table(rules=_RINE, stem="alpha"),
+    }
+)
+
+
+def head_arch(keys: Collection[str]) -> str | None:
+    """Returns the detector whose head has these keys; None where they are none by themselves."""
+    if len(keys) == 2 and {key.rpartition(".")[2] for key in keys} == {"weight", "bias"}:
+        return "linear_probe"
+    return "rine" if "alpha" in keys and all(map(HEADS["rine"].places, keys)) else None

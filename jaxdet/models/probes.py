@@ -1,0 +1,140 @@
+"""Small networks on what a vision tower sees of an image.
+
+Each is a tower, `see`, and a head, `score`, which can also be used by itself.
+"""
+
+from functools import partial
+
+import flax.linen as nn
+import jax
+
+from jaxdet.models import pixels
+from jaxdet.models.architectures import Architecture
+from jaxdet.models.towers import Tower, read_tower
+from jaxdet.models.vit import ViT
+
+# Between them lie RINE's ReLUs and dropouts.
+_HEAD = ("head_0", "head_3", "head_6")
+
+
+class LinearProbe(nn.Module):
+    """Scores the features of a tower by one linear layer.
+
+    On CLIP's projected embedding that is UnivFD (Ojha et al., CVPR 2023); on AugReg's class token,
+    trained as a whole, Community Forensics (Park and Owens, CVPR 2025).
+
+    Attributes:
+      tower: what sees the image.
+      head_deviation: of the normal weights that the layer starts with.
+    """
+
+    tower: Tower
+    head_deviation: float = 0.02
+
+    def setup(self) -> None:
+        """Creates the tower and the layer."""
+        self.vit = ViT(self.tower)
+        self.head = nn.Dense(1, kernel_init=nn.initializers.normal(self.head_deviation))
+
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Returns logits, float [B], of float [B, H, W, 3], levels in 0..255."""
+        return self.score(self.see(x), train=train)
+
+    def see(self, x: jax.Array) -> jax.Array:
+        """Returns what the head looks at: the features, float [B, D]."""
+        return self.features(x)
+
+    def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
+        """Returns logits, float [B], of what the head looks at."""
+        del train
+        logits: jax.Array = self.head(seen)[:, 0]
+        return logits
+
+    def features(self, x: jax.Array) -> jax.Array:
+        """Returns the tower's features, float [B, D]."""
+        features: jax.Array = self.vit(x)[0]
+        return features
+
+
+class Rine(nn.Module):
+    """Scores the class tokens inside all blocks of a tower; Koutlis and Papadopoulos, ECCV 2024.
+
+    Published: on CLIP ViT-L/14, width 1024 and 4 layers (1 training class, and latent diffusion),
+    128 and 4 (2 classes), 1024 and 2 (4 classes).
+
+    Attributes:
+      tower: what sees the image.
+      width: of the projections.
+      layers: of each projection.
+    """
+
+    tower: Tower
+    width: int
+    layers: int
+
+    def setup(self) -> None:
+        """Creates the tower and the layers, under the numbers of the published Sequentials."""
+        self.vit = ViT(self.tower)
+        shape = (self.tower.depth, self.width)
+        self.alpha = self.param("alpha", nn.initializers.normal(1.0), shape)
+        for name in (*self._projection(1), *self._projection(2), *_HEAD[:-1]):
+            setattr(self, name, nn.Dense(self.width))
+        setattr(self, _HEAD[-1], nn.Dense(1))
+        self.drop = nn.Dropout(0.5)
+
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Returns logits, float [B], of float [B, H, W, 3], levels in 0..255.
+
+        In training, half of the values are dropped wherever the source drops them.
+        """
+        return self.score(self.see(x), train=train)
+
+    def see(self, x: jax.Array) -> jax.Array:
+        """Returns what the head looks at: the taps of all blocks, float [B, depth, D]."""
+        taps: jax.Array = self.vit(x)[1]
+        return taps
+
+    def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
+        """Returns logits, float [B], of what the head looks at."""
+        x = self.embedding(seen, train=train)
+        for name in _HEAD[:-1]:
+            x = self._layer(name, x, train=train)
+        logits: jax.Array = getattr(self, _HEAD[-1])(x)[:, 0]
+        return logits
+
+    def embedding(self, seen: jax.Array, *, train: bool) -> jax.Array:
+        """Returns the mixture of the taps, float [B, width], that RINE's second loss compares."""
+        seen = self.drop(seen, deterministic=not train)
+        for name in self._projection(1):
+            seen = self._layer(name, seen, train=train)
+        mixed = (nn.softmax(self.alpha, axis=0) * seen).sum(axis=1)
+        mixed = self.drop(mixed, deterministic=not train)
+        for name in self._projection(2):
+            mixed = self._layer(name, mixed, train=train)
+        return mixed
+
+    def features(self, x: jax.Array) -> jax.Array:
+        """Returns the tower's features, float [B, D]."""
+        features: jax.Array = self.vit(x)[0]
+        return features
+
+    def _projection(self, number: int) -> list[str]:
+        return [f"proj{number}_{1 + 3 * layer}" for layer in range(self.layers)]
+
+    def _layer(self, name: str, x: jax.Array, *, train: bool) -> jax.Array:
+        return self.drop(nn.relu(getattr(self, name)(x)), deterministic=not train)
+
+
+_probe = partial(
+    Architecture,
+    pixels=pixels.levels,
+    fixed_size=True,
+    side=lambda model: read_tower(model.tower).size,
+)
+
+LINEAR_PROBE = _probe(
+    build=lambda model: LinearProbe(read_tower(model.tower), model.head_deviation)
+)
+RINE = _probe(
+    build=lambda model: Rine(read_tower(model.tower), model.width, model.projection_layers)
+)

@@ -1,0 +1,120 @@
+import jax
+import numpy as np
+import pytest
+
+from jaxdet.config import Model
+from jaxdet.convert.architectures import shapes
+from jaxdet.convert.rules import nest
+from jaxdet.errors import UserError
+from jaxdet.models.detector import get_detector
+from jaxdet.models.towers import TOWERS, read_tower
+
+SMALL = "size=28,width=8,depth=2,heads=2,mlp=12"
+
+
+def arrays_of(model):
+    rng = np.random.default_rng(0)
+    return {p: rng.normal(0, 0.5, s).astype(np.float32) for p, s in shapes(model).items()}
+
+
+def images(n=2, side=28):
+    return np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        ("clip_l14", 303.97),
+        ("dinov2_l14", 304.37),
+        ("dinov2_b14_reg", 86.58),
+        ("dinov3_l16", 303.1),
+        ("augreg_s16_384", 21.81),
+        ("siglip_l16_256", 315.96),
+    ],
+)
+def test_towers_have_as_many_parameters_as_published(name, millions):
+    # Counted on the modules of timm 1.0.31, open_clip 3.3 and transformers 5.24.
+    model = Model(name="linear_probe", tower=name)
+    sizes = [np.prod(s) for p, s in shapes(model).items() if p.startswith("params/vit/")]
+    assert sum(sizes) / 1e6 == pytest.approx(millions, abs=0.06)
+
+
+def test_a_tower_is_its_text():
+    for name, tower in TOWERS.items():
+        assert tower.text == name
+    changed = read_tower("dinov3_l16:depth=3,epsilon=1e-06,mask_token=false,normalisation=clip")
+    assert changed.text == "dinov3_l16:depth=3,mask_token=false,epsilon=1e-06,normalisation=clip"
+    assert read_tower(changed.text) == changed
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("clip_l15", "did you mean clip_l14"),
+        ("clip_l14:dept=3", "'dept' is not one of size, patch"),
+        ("clip_l14:depth=x", "depth='x' is no int"),
+        ("clip_l14:layer_scale=1", "layer_scale='1' is no bool"),
+        ("clip_l14:depth=9999999", "depth=9999999 is not in"),
+        ("clip_l14:heads=5", "heads=5 does not share 1024"),
+        ("clip_l14:size=225", "size=225 is no multiple of the patch"),
+        ("clip_l14:normalisation=mine", "neither clip, imagenet, half nor six numbers"),
+        ("clip_l14:normalisation=1/1/1/0/1/1", "nor six numbers"),
+        ("clip_l14:activation=relu", "is not one of gelu"),
+        ("siglip_b16:pool=class", "needs a class token"),
+    ],
+)
+def test_towers_that_cannot_be_are_refused(text, says):
+    with pytest.raises(UserError, match=says):
+        read_tower(text)
+
+
+def test_a_tower_takes_its_own_size_alone():
+    model = Model(name="linear_probe", tower=f"clip_b16:{SMALL},patch=14,projection=6")
+    with pytest.raises(UserError, match="takes images of 28 x 28 pixels, not 42 x 42"):
+        get_detector(model).apply(nest(arrays_of(model)), images(side=42))
+
+
+def test_rine_is_the_published_formula():
+    model = Model(name="rine", tower=f"dinov2_b14:{SMALL}", width=6, projection_layers=2)
+    arrays, network = arrays_of(model), get_detector(model).network
+    seen = np.random.default_rng(1).normal(0, 1, (3, 2, 8)).astype(np.float32)
+    found = network.apply(nest(arrays), seen, train=False, method="score")
+    params = nest(arrays)["params"]
+
+    def layers(x, names):
+        for name in names:
+            x = np.maximum(x @ params[name]["kernel"] + params[name]["bias"], 0)
+        return x
+
+    weights = np.exp(params["alpha"]) / np.exp(params["alpha"]).sum(0)
+    mixed = (weights * layers(seen, ("proj1_1", "proj1_4"))).sum(1)
+    last = layers(mixed, ("proj2_1", "proj2_4", "head_0", "head_3"))
+    expected = (last @ params["head_6"]["kernel"] + params["head_6"]["bias"])[:, 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_rine_looks_at_class_tokens_behind_the_second_norm_of_each_block():
+    model = Model(name="rine", tower=f"dinov2_b14:{SMALL}", width=6, projection_layers=2)
+    variables, network = nest(arrays_of(model)), get_detector(model).network
+    _, kept = network.apply(
+        variables, images().astype(np.float32), method="see",
+        capture_intermediates=lambda module, _: module.name == "norm2",
+    )  # fmt: skip
+    seen = network.apply(variables, images().astype(np.float32), method="see")
+    for number in range(2):
+        norm = kept["intermediates"]["vit"][f"blocks_{number}"]["norm2"]["__call__"][0]
+        np.testing.assert_allclose(seen[:, number], norm[:, 0], atol=1e-5)
+
+
+def test_training_drops_values_of_rine_and_moves_all_of_it():
+    model = Model(name="rine", tower=f"dinov2_b14:{SMALL}", width=6, projection_layers=2)
+    variables, detector = {**nest(arrays_of(model)), "batch_stats": {}}, get_detector(model)
+
+    def total(params, seed):
+        rng = jax.random.key(seed)
+        logits, _ = detector.apply_train({**variables, "params": params}, images(), rng=rng)
+        return logits.sum()
+
+    first, gradients = jax.value_and_grad(total)(variables["params"], 0)
+    assert first != total(variables["params"], 1)
+    assert any(np.abs(g).max() > 0 for g in jax.tree.leaves(gradients["vit"]))
