@@ -42,7 +42,7 @@ class Detector:
         return {name: variables.get(name, {}) for name in ("params", "batch_stats")}
 
     def random(self, seed: int, *, size: int) -> Variables:
-        """Returns the variables of `init` as NumPy arrays, the same bits on every platform.
+        """Returns the variables of `init` as NumPy arrays, the same bits wherever JAX has a CPU.
 
         A CPU makes them: for a card, their program takes more than twice as long to compile.
         """

@@ -1,5 +1,6 @@
 """Image files named on the command line: found in order, decoded ahead."""
 
+import contextlib
 import dataclasses
 import io
 import os
@@ -20,7 +21,7 @@ from jaxdet.data.ops.sides import LimitError
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.data.walk import walk
 from jaxdet.errors import UserError
-from jaxdet.scoring.ahead import AHEAD_PIXELS, in_order
+from jaxdet.scoring.ahead import AHEAD_PIXELS, PIXEL_BYTES, in_order
 from jaxdet.streams import printable
 
 # As a path, a URL has lost a slash.
@@ -116,7 +117,8 @@ def read_ahead(
     # decodes, and how much room an image takes is known before it is decoded.
     contents = in_order(_or_error(_content, **limits), images, cost=_bytes, budget=_AHEAD_BYTES)
     decoded = _or_error(_decoded, **limits, exif=exif)
-    return in_order(decoded, contents, cost=_pixels, budget=AHEAD_PIXELS)
+    with contextlib.closing(contents):
+        yield from in_order(decoded, contents, cost=_room, budget=AHEAD_PIXELS)
 
 
 def read_pixels(image: Encoded, *, max_pixels: int, exif: Exif = "ignore") -> np.ndarray:
@@ -168,14 +170,17 @@ def _bytes(image: Encoded) -> int:
     if isinstance(image, Path):
         try:
             return image.stat().st_size
-        except OSError:
+        except (OSError, ValueError):  # a NUL in it
             return 0
     return len(image) if isinstance(image, bytes) else 0
 
 
-def _pixels(content: bytes | Exception) -> int:
-    """Returns the pixels that a content takes by its header; 0 where it has none."""
+def _room(content: bytes | Exception) -> int:
+    """Returns what an image takes of `AHEAD_PIXELS`: its pixels by its header, and its content.
+
+    Three at least find room, so that the next are decoded while one is scored.
+    """
     if isinstance(content, Exception):
         return 0
     width, height = size_by_header(io.BytesIO(content)) or (0, 0)
-    return width * height
+    return min(width * height + len(content) // PIXEL_BYTES, AHEAD_PIXELS // 3)

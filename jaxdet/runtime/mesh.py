@@ -148,9 +148,15 @@ def one_step_late(
       fetch: gives a tree on the host.
     """
     waiting = None
-    for result in results:
+    try:
+        for result in results:
+            if waiting is not None:
+                yield fetch(waiting)
+            waiting = result
+    except Exception:
+        # What came before the failure is not lost with it.
         if waiting is not None:
             yield fetch(waiting)
-        waiting = result
+        raise
     if waiting is not None:
         yield fetch(waiting)

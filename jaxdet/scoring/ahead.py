@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,8 +11,8 @@ from jaxdet.data.opencv import cv2
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Pixels of the images that are decoded or wait in memory, at about 20 bytes a pixel.
-AHEAD_PIXELS = 2**25
+# Pixels of the images that are decoded or wait in memory, and about the bytes that each takes.
+AHEAD_PIXELS, PIXEL_BYTES = 2**25, 20
 # Threads at most: images of many megapixels are decoded in them.
 _MOST_WORKERS = 16
 
@@ -24,7 +24,7 @@ def in_order(
     cost: Callable[[Item], int],
     budget: int,
     workers: int = -1,
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Yields work(item) for each item, in order; errors come out where their result would.
 
     Args:

@@ -62,7 +62,8 @@ def train(
                 end = parts.epoch_end(position)
                 # The time of validation is no part of the images a second.
                 position = dataclasses.replace(position, window=position.window.restarted())
-                placed = place(parts, position, itertools.islice(batches, end - position.step))
+                epoch = itertools.islice(batches, end - position.step)
+                placed = place(parts.mesh, epoch, first_step=position.step + 1)
                 with _epoch_line(parts, position) as line:
                     while position.step < end:
                         step = position.step + 1
@@ -91,22 +92,22 @@ def train(
 
 
 def place(
-    parts: Parts, position: Position, batches: Iterator[Batch]
+    mesh: Mesh, batches: Iterator[Batch], *, first_step: int
 ) -> Iterator[tuple[Batch, dict[str, jax.Array]]]:
-    """Yields the batches from a position on, each with its images and labels on the devices."""
+    """Yields the batches from a step on, each with its images and labels on the devices."""
 
     def each() -> Iterator[tuple[Batch, dict[str, jax.Array]]]:
-        for step in itertools.count(position.step + 1):
+        for step in itertools.count(first_step):
             with stage(f"waiting for the images of step {step}"):
                 batch = next(batches, None)
             if batch is None:
                 return
             with stage(f"placing the images of step {step}"):
                 arrays = {"image": batch["image"], "label": batch["label"]}
-                placed = put_batch(parts.mesh, arrays)
+                placed = put_batch(mesh, arrays)
             yield batch, placed
 
-    return one_ahead(parts.mesh, each())
+    return one_ahead(mesh, each())
 
 
 def launch(

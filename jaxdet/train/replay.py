@@ -71,9 +71,10 @@ def _repeat(parts: Parts, facts: dict[str, Any]) -> Update:
             f"{parts.run.path}: has gone on to step {position.step}, past the bundle's "
             f"{facts['step']}"
         )
-    count = facts["step"] - position.step
+    count, first_step = facts["step"] - position.step, position.step + 1
     with open_input(parts, position) as batches:
-        for batch, placed in place(parts, position, itertools.islice(batches, count)):
+        given = itertools.islice(batches, count)
+        for batch, placed in place(parts.mesh, given, first_step=first_step):
             state, launched = launch(parts, position, batch, placed)
             position = dataclasses.replace(position, state=state, step=launched.step)
             update = launched.fetched()

@@ -25,8 +25,8 @@ from jaxdet.workdir.files import write_json
 def logged(launch, log):
     """The launch of a step that writes down what it saw."""
 
-    def call(parts, position, batch):
-        state, launched = launch(parts, position, batch)
+    def call(parts, position, batch, placed):
+        state, launched = launch(parts, position, batch, placed)
         ids = [parts.train_set.ids[i] for i in batch["index"]]
         line = {"step": launched.step, "ids": ids, "loss": float(launched.scalars["loss"])}
         with open(log, "a") as file:

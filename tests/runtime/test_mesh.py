@@ -26,3 +26,16 @@ def test_a_card_gets_the_next_batch_before_it_is_given_work(platform, order, mon
     for number in one_ahead(None, placed()):
         told.append(f"use {number}")
     assert ", ".join(told) == order
+
+
+def test_what_was_placed_before_a_failure_is_used(monkeypatch):
+    monkeypatch.setattr(mesh, "platform", lambda devices: "gpu")
+    used = []
+
+    def placed():
+        yield from (1, 2)
+        raise OSError("the third")
+
+    with pytest.raises(OSError, match="the third"):
+        used.extend(one_ahead(None, placed()))
+    assert used == [1, 2]
