@@ -8,7 +8,6 @@ saves after the step or the batch of validation that it is at, and loses none.
 
 import contextlib
 import dataclasses
-import itertools
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
@@ -62,8 +61,7 @@ def train(
                 end = parts.epoch_end(position)
                 # The time of validation is no part of the images a second.
                 position = dataclasses.replace(position, window=position.window.restarted())
-                epoch = itertools.islice(batches, end - position.step)
-                placed = place(parts.mesh, epoch, first_step=position.step + 1)
+                placed = place(parts.mesh, batches, steps=range(position.step + 1, end + 1))
                 with _epoch_line(parts, position) as line:
                     while position.step < end:
                         step = position.step + 1
@@ -92,16 +90,14 @@ def train(
 
 
 def place(
-    mesh: Mesh, batches: Iterator[Batch], *, first_step: int
+    mesh: Mesh, batches: Iterator[Batch], *, steps: range
 ) -> Iterator[tuple[Batch, dict[str, jax.Array]]]:
-    """Yields the batches from a step on, each with its images and labels on the devices."""
+    """Yields the batches of some steps, each with its images and labels on the devices."""
 
     def each() -> Iterator[tuple[Batch, dict[str, jax.Array]]]:
-        for step in itertools.count(first_step):
+        for step in steps:
             with stage(f"waiting for the images of step {step}"):
-                batch = next(batches, None)
-            if batch is None:
-                return
+                batch = next(batches)
             with stage(f"placing the images of step {step}"):
                 arrays = {"image": batch["image"], "label": batch["label"]}
                 placed = put_batch(mesh, arrays)

@@ -13,7 +13,6 @@ if __name__ == "__main__":
 
 import contextlib
 import dataclasses
-import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -71,10 +70,9 @@ def _repeat(parts: Parts, facts: dict[str, Any]) -> Update:
             f"{parts.run.path}: has gone on to step {position.step}, past the bundle's "
             f"{facts['step']}"
         )
-    count, first_step = facts["step"] - position.step, position.step + 1
+    steps = range(position.step + 1, facts["step"] + 1)
     with open_input(parts, position) as batches:
-        given = itertools.islice(batches, count)
-        for batch, placed in place(parts.mesh, given, first_step=first_step):
+        for batch, placed in place(parts.mesh, batches, steps=steps):
             state, launched = launch(parts, position, batch, placed)
             position = dataclasses.replace(position, state=state, step=launched.step)
             update = launched.fetched()

@@ -23,7 +23,7 @@ def parts(train_step):
 
 def launched(train_step):
     given = parts(train_step)
-    return launch(given, POSITION, *next(place(given.mesh, iter([BATCH]), first_step=7)))[1]
+    return launch(given, POSITION, *next(place(given.mesh, iter([BATCH]), steps=range(7, 8))))[1]
 
 
 def test_a_step_gets_all_that_it_takes_on_every_device():
