@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -116,7 +116,7 @@ def identify(
     arch: str | None,
     *,
     source: str,
-    beside: Facts = MappingProxyType({}),
+    beside: Callable[[], Facts] = dict,
     told: Facts = MappingProxyType({}),
 ) -> Network:
     """Says which network weights are of, and which crops it takes where it takes one side alone.
@@ -125,7 +125,7 @@ def identify(
       state_dict: by torch's key.
       arch: the name of the network, which the keys must fit; None to find it from them.
       source: what errors call the weights.
-      beside: what files beside theirs say of a tower.
+      beside: returns what files beside theirs say of a tower; asked where it is one.
       told: what somebody told of it.
 
     Raises:
@@ -135,7 +135,7 @@ def identify(
     name = arch or _only(fitting(given), given, source=source)
     if name in PROBES:
         spelling = _spelling(name, given, source=source)
-        model = measure(name, spelling, given, beside=beside, told=told, source=source)
+        model = measure(name, spelling, given, beside=beside(), told=told, source=source)
         return Network(model=model, spelling=spelling, side=architecture_of(name).side(model))
     others = [] if set(given) == keys_of(name) else fitting(given)
     also = f"{name} but of {' or '.join(others)}" if others else name
@@ -160,9 +160,13 @@ def _spelling(arch: str, given: Mapping[str, np.ndarray], *, source: str) -> str
     raise UserError(f"{source}: not the weights of {arch}")
 
 
-def stems(arch: str | None) -> set[str]:
-    """Returns the keys of the first kernels of an architecture, or of all."""
-    return {table.stem for name, _, table in _EVERY if arch in (None, name)}
+def stems(arch: str | None) -> tuple[set[str], set[str]]:
+    """Returns the keys of the first kernels of an architecture, or of all: of towers, of others."""
+    found: tuple[set[str], set[str]] = (set(), set())
+    for name, _, table in _EVERY:
+        if arch in (None, name):
+            found[name not in PROBES].add(table.stem)
+    return found
 
 
 def is_key(arch: str, key: str) -> bool:

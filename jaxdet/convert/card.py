@@ -84,6 +84,10 @@ class Card:
             return self
         return dataclasses.replace(self, protocol=crops, calibration=None)
 
+    def of_another_size(self, side: int) -> "Card":
+        """Returns the card of a tower for crops of another side, of which nothing was measured."""
+        return dataclasses.replace(self.of_crops(side), measured={}, measured_by="")
+
     def limits(self) -> list[str]:
         """Returns sentences about what the detector must not be trusted with."""
         return list(_limits(self))

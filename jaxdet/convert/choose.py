@@ -202,12 +202,13 @@ def _prefixes(names: Collection[str], arch: str | None) -> list[str]:
 
 def _before_stems(names: Collection[str], arch: str | None) -> Iterator[str]:
     # Of two kernels that a key ends with the longer counts: the name of a network's own part, as
-    # dct_resnet18's `network.`, is no prefix.
-    known = {f".{stem}" for stem in stems(arch)}
-    for name in names:
-        ends = [stem for stem in known if f".{name}".endswith(stem)]
-        if ends:
-            yield name[: 1 + len(name) - max(map(len, ends))]
+    # dct_resnet18's `network.`, is no prefix. A tower's `visual.` may be one, of another network.
+    for among in stems(arch):
+        known = {f".{stem}" for stem in among}
+        for name in names:
+            ends = [stem for stem in known if f".{name}".endswith(stem)]
+            if ends:
+                yield name[: 1 + len(name) - max(map(len, ends))]
 
 
 def _common(names: list[list[str]]) -> str:

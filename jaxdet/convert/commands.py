@@ -64,6 +64,7 @@ def to_jax(options: argparse.Namespace) -> None:
         model, arrays, note = resized(model, converted.arrays, options.size)
         converted, side = dataclasses.replace(converted, arrays=arrays), options.size
         notes = (*notes, note) if note else notes
+        card = card and card.of_another_size(side)
     with new_folder(options.dst) as draft:
         write_detector(
             draft,

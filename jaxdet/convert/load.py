@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -131,7 +132,7 @@ def convert_file(
             f"{path}: a head alone; put it on its tower with `python -m jaxdet.convert to-jax "
             "--tower=TOWER HEAD DST`"
         )
-    network = identify(arrays, arch, source=str(path), beside=read_facts(path), told=facts)
+    network = identify(arrays, arch, source=str(path), beside=partial(read_facts, path), told=facts)
     check_facts(network.model, facts, source=str(path))
     ours = shapes(network.model, side=network.side)
     return ConvertedFile(

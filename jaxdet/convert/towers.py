@@ -124,13 +124,17 @@ def measure(
             raise UserError(_ASKED)
         if tower["normalisation"] is None:
             raise UserError(
-                "does not say how pixels are normalised; give --normalisation="
-                f"{'|'.join(NORMALISATIONS)}, or its config.json beside it"
+                "does not say how pixels are normalised; lay its config.json beside it, or convert "
+                "it by `python -m jaxdet.convert to-jax --normalisation="
+                f"{'|'.join(NORMALISATIONS)}`"
             )
         shape = (tower["patch"], tower["width"], tower["depth"])
         tower.setdefault("heads", heads_of(*shape))
         if not tower["heads"]:
-            raise UserError(f"does not say how many heads share {shape[1]} channels; give --heads")
+            raise UserError(
+                f"does not say how many heads share {shape[1]} channels; convert it by `python -m "
+                "jaxdet.convert to-jax --heads=N`"
+            )
         return Model(name=arch, tower=Tower(**tower).text, **_head(arch, shapes))
     except UserError as error:
         raise UserError(f"{source}: {error}") from None

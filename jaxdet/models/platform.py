@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import jax
 
+# Channels of a head that cuDNN takes on every generation.
+_WIDEST = 128
+
 _named: contextvars.ContextVar[str | None] = contextvars.ContextVar("platform", default=None)
 
 
@@ -14,8 +17,13 @@ def is_cpu() -> bool:
     return (_named.get() or jax.default_backend()) == "cpu"
 
 
-def has_flash_attention() -> bool:
-    """Returns whether this machine's GPU has cuDNN's fused attention, that is Ampere or later."""
+def has_flash_attention(width: int) -> bool:
+    """Returns whether this machine's GPU has cuDNN's fused attention for heads of a width.
+
+    That is Ampere or later; not where a network is written for another platform.
+    """
+    if _named.get() or width % 8 or width > _WIDEST:
+        return False
     # Of NVIDIA's "9.0", of AMD's a name.
     generation = str(getattr(jax.devices()[0], "compute_capability", "")).partition(".")[0]
     return generation.isdigit() and int(generation) >= 8

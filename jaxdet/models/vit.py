@@ -72,11 +72,11 @@ class ViT(nn.Module):
             tower.width, side, strides=side, padding="VALID", use_bias=tower.patch_bias,
             name="patch_embed",
         )(x)  # fmt: skip
-        patches = patches.reshape(len(x), -1, tower.width)
+        patches = patches.reshape(x.shape[0], -1, tower.width)
 
         def tokens(name: str, count: int) -> jax.Array:
             learned = self.param(name, _init, (count, tower.width)).astype(dtype)
-            return jnp.broadcast_to(learned, (len(x), count, tower.width))
+            return jnp.broadcast_to(learned, (x.shape[0], count, tower.width))
 
         first = [tokens("cls_token", 1)] if tower.class_token else []
         if tower.mask_token:
@@ -144,7 +144,7 @@ class Attention(nn.Module):
         query, key, value = heads("q", asking), heads("k", asked), heads("v", asked)
         if rotation is not None:
             query, key = rotated(query, rotation), rotated(key, rotation)
-        fused = query.dtype == jnp.bfloat16 and has_flash_attention()
+        fused = query.dtype == jnp.bfloat16 and has_flash_attention(query.shape[-1])
         mixed = jax.nn.dot_product_attention(
             query, key, value, implementation="cudnn" if fused else None
         )
@@ -175,7 +175,7 @@ class AttentionPool(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Returns [B, width] of [B, T, width]."""
         probe = self.param("probe", _init, (1, x.shape[-1])).astype(x.dtype)
-        asking = jnp.broadcast_to(probe, (len(x), *probe.shape))
+        asking = jnp.broadcast_to(probe, (x.shape[0], *probe.shape))
         pooled = Attention(self.tower, name="attn")(asking, x)
         normed = _norm(self.tower, "norm")(pooled)
         return (pooled + Mlp(self.tower, name="mlp")(normed))[:, 0]
@@ -188,7 +188,7 @@ def rotary(rows: int, columns: int, *, dim: int) -> np.ndarray:
     """
     centres = [2 * (np.arange(count) + 0.5) / count - 1 for count in (rows, columns)]
     place = np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2, 1)
-    frequency = _BASE ** -np.arange(0, 1, 4 / dim)
+    frequency = _BASE ** -(np.arange(dim // 4) * 4 / dim)
     angle = np.tile((2 * np.pi * place * frequency).reshape(len(place), -1), 2)
     return np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,20 @@ def load_tower(
       state_dict: name of the state dict in a file that holds several.
 
     Raises:
+      BadArgumentError: where an argument is of a wrong kind; a ValueError and TypeError, too.
       UserError: where it cannot be read as a tower.
     """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise BadArgumentError(f"load_tower takes the path of weights, not {path!r:.40}")
+    for name, value in (("activation", activation), ("normalisation", normalisation),
+                        ("state_dict", state_dict)):  # fmt: skip
+        if not isinstance(value, str | None):
+            raise BadArgumentError(f"{name}={value!r:.40}: give a text")
+    for name, count in (("heads", heads), ("size", size)):
+        if count is not None and (type(count) is not int or count < 1):
+            raise BadArgumentError(f"{name}={count!r:.40}: give a whole number from 1 on")
+    if dtype not in ("float32", "bfloat16"):
+        raise BadArgumentError(f"dtype={dtype!r:.40}: float32 or bfloat16")
     facts = {"activation": activation, "heads": heads, "normalisation": normalisation}
     loaded, _ = open_weights(Path(path), state_dict=state_dict, facts=facts, headless=True)
     model, notes = loaded.model, loaded.notes

@@ -95,6 +95,23 @@ def test_rine_s_head_is_known_by_its_keys_and_predicts(tmp_path, tower, capsys):
     assert load_weights(tmp_path / "other").model.name == "linear_probe"
 
 
+@pytest.mark.parametrize("head", [univfd, rine])
+def test_a_detector_on_a_tower_is_exported(head, tmp_path, tower):
+    folder = put_on(tower, head(), tmp_path)
+    main(["export", str(folder), str(tmp_path / "program")])
+    card = json.loads((tmp_path / "program" / "card.json").read_text())
+    assert card["check"]["largest_logit_difference"] < 1e-4
+
+
+def test_a_file_with_a_card_is_taken_to_another_size(tmp_path, tower):
+    folder = put_on(tower, univfd(), tmp_path)
+    main(["to-torch", str(folder), str(tmp_path / "w.pth")])
+    main(["to-jax", "--size=28", str(tmp_path / "w.pth"), str(tmp_path / "small")])
+    detector = jaxdet.load_detector(tmp_path / "small")
+    assert np.isfinite(detector.score(torchvision.images(2, 28))).all()
+    assert detector.protocol.crop == 28
+
+
 def test_rine_s_released_sizes_are_taken():
     options = head_options("rine", rine(width=128, layers=4, depth=24, seen=1024))
     assert options == {"width": 128, "projection_layers": 4}

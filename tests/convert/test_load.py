@@ -283,3 +283,20 @@ def test_what_is_no_weight_file_is_refused(tmp_path):
     ]:
         with pytest.raises(UserError, match=reason):
             load_weights(tmp_path / name)
+
+
+@pytest.mark.parametrize("prefix", ["visual.", "net.visual.", "vit."])
+def test_a_tower_s_name_may_stand_before_the_keys_of_another_network(prefix, tmp_path):
+    save_torch(tmp_path / "bare.safetensors", Model(name="npr", width=4))
+    bare = read_safetensors(tmp_path / "bare.safetensors")
+    save_file(
+        {f"{prefix}{key}": np.array(a) for key, a in bare.items()}, tmp_path / "w.safetensors"
+    )
+    assert load_weights(tmp_path / "w.safetensors").model.name == "npr"
+
+
+@pytest.mark.parametrize("more", [{"input_size": 224}, {"mean": "a", "std": "b"}])
+def test_another_s_config_beside_weights_without_a_tower_is_left_alone(more, tmp_path):
+    path = save_torch(tmp_path / "w.safetensors", MODEL)
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "x", **more}))
+    assert load_weights(path, arch="resnet18").model.name == "resnet18"
