@@ -1,7 +1,7 @@
 """Weights from any file or folder that is not a run: what `W` may be on a command line."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from jaxdet.convert.rules import Converted, flatten, nest, to_jax
 from jaxdet.convert.spellings import head_arch
 from jaxdet.convert.towers import Facts, check_facts
 from jaxdet.errors import UserError
+from jaxdet.models.towers import read_tower
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,14 +133,26 @@ def convert_file(
             f"{path}: a head alone; put it on its tower with `python -m jaxdet.convert to-jax "
             "--tower=TOWER HEAD DST`"
         )
-    network = identify(arrays, arch, source=str(path), beside=partial(read_facts, path), told=facts)
+    beside = partial(read_facts, path)
+    network = identify(arrays, arch, source=str(path), beside=beside, told=facts)
     check_facts(network.model, facts, source=str(path))
     ours = shapes(network.model, side=network.side)
     return ConvertedFile(
         network=network,
         converted=to_jax(arrays, ours, table=network.table, source=str(path)),
-        notes=(*found.notes, *notes),
+        notes=(*found.notes, *notes, *_assumed(network.model, facts, beside)),
     )
+
+
+def _assumed(model: Model, facts: Facts, beside: Callable[[], Facts]) -> Iterator[str]:
+    """Yields a line on what a tower's kind says of its pixels and no file does."""
+    if (
+        model.name in PROBES
+        and not facts.get("normalisation")
+        and not beside().get("normalisation")
+    ):
+        own = read_tower(model.tower).normalisation
+        yield f"pixels are normalised as most of its kind are ({own}): no file beside it says how"
 
 
 def new_head(

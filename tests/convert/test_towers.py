@@ -219,7 +219,10 @@ def test_a_trainer_s_file_with_the_tower_inside_is_read(tmp_path):
     write_torch(tmp_path / "w.pth", held["model"])
     file = convert_file(tmp_path / "w.pth", facts=FACTS)
     assert same(file.converted.arrays, arrays)
-    assert file.notes == ("taken off the keys: model.",)
+    assert file.notes == (
+        "taken off the keys: model.",
+        "pixels are normalised as most of its kind are (clip): no file beside it says how",
+    )
 
 
 def test_meta_s_masked_biases_of_keys_are_not_read():
