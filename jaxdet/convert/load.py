@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -133,7 +133,7 @@ def convert_file(
             f"{path}: a head alone; put it on its tower with `python -m jaxdet.convert to-jax "
             "--tower=TOWER HEAD DST`"
         )
-    beside = partial(read_facts, path)
+    beside = cache(partial(read_facts, path))
     network = identify(arrays, arch, source=str(path), beside=beside, told=facts)
     check_facts(network.model, facts, source=str(path))
     ours = shapes(network.model, side=network.side)

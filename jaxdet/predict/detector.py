@@ -20,6 +20,7 @@ from jaxdet.data.regular import reason
 from jaxdet.errors import BadArgumentError, UserError
 from jaxdet.models.architectures import architecture_of, check_sides
 from jaxdet.models.detector import Variables, get_detector
+from jaxdet.predict.arguments import check_arguments
 from jaxdet.predict.judgement import Judgement, make_judgement
 from jaxdet.progress import say
 from jaxdet.runtime.memory import device_memory
@@ -248,14 +249,10 @@ def open_detector(
     activation: str | None = None,
 ) -> tuple[LoadedDetector, list[str]]:
     """Returns the detector of `load_detector`, and what there is to log of its weights."""
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise BadArgumentError(f"load_detector takes the path of weights, not {path!r:.40}")
+    check_arguments("load_detector", path, arch=arch, state_dict=state_dict, activation=activation)
     if checkpoint not in (None, *CHECKPOINTS):
         names = ", ".join(CHECKPOINTS)
         raise BadArgumentError(f"checkpoint={checkpoint!r:.40}: not one of {names}")
-    for name, value in (("arch", arch), ("state_dict", state_dict), ("activation", activation)):
-        if not isinstance(value, str | None):
-            raise BadArgumentError(f"{name}={value!r:.40}: give a name")
     loaded, card = open_weights(
         Path(path), checkpoint=checkpoint, arch=arch, state_dict=state_dict,
         facts={"activation": activation},

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from jaxdet.convert.towers import resized
 from jaxdet.errors import BadArgumentError, UserError
 from jaxdet.models.detector import get_detector
 from jaxdet.models.towers import Tower, read_tower
+from jaxdet.predict.arguments import check_arguments
 from jaxdet.progress import say
 from jaxdet.runtime.mesh import one_device_mesh, put_replicated
 from jaxdet.train.weights import digest, open_weights
@@ -114,12 +114,10 @@ def load_tower(
       BadArgumentError: where an argument is of a wrong kind; a ValueError and TypeError, too.
       UserError: where it cannot be read as a tower.
     """
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise BadArgumentError(f"load_tower takes the path of weights, not {path!r:.40}")
-    for name, value in (("activation", activation), ("normalisation", normalisation),
-                        ("state_dict", state_dict)):  # fmt: skip
-        if not isinstance(value, str | None):
-            raise BadArgumentError(f"{name}={value!r:.40}: give a text")
+    check_arguments(
+        "load_tower", path, activation=activation, normalisation=normalisation,
+        state_dict=state_dict,
+    )  # fmt: skip
     for name, count in (("heads", heads), ("size", size)):
         if count is not None and (type(count) is not int or count < 1):
             raise BadArgumentError(f"{name}={count!r:.40}: give a whole number from 1 on")

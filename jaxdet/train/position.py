@@ -1,4 +1,4 @@
-"""Where a run stands: all that changes in it, in one frozen value."""
+"""Holds where a run stands: all that changes in it, in one frozen value."""
 
 import dataclasses
 from typing import Any

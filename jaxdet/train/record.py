@@ -1,4 +1,4 @@
-"""What becomes of an update's numbers: fetched a step late, collected, written as a line."""
+"""Fetches an update's numbers a step late, collects them and writes them as a line."""
 
 import dataclasses
 

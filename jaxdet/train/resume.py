@@ -1,4 +1,4 @@
-"""Where a run begins: at its newest checkpoint, at a validation that was stopped, or at step 0."""
+"""Finds where a run begins: at a checkpoint, a validation that was stopped, or step 0."""
 
 from jaxdet.errors import UserError
 from jaxdet.progress import say

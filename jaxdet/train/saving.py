@@ -1,4 +1,4 @@
-"""What is saved of a run, and how it ends where a signal asks for that.
+"""Saves what a run goes on from, and ends it where a signal asks for that.
 
 The checkpoint of an epoch whose validation a signal ended lies apart from the others: that of the
 same step after validation has other contents and ranks, and neither may stand in for the other.

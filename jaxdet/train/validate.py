@@ -1,4 +1,4 @@
-"""What follows the last step of an epoch: validation, and what is decided by it."""
+"""Does what follows the last step of an epoch: validates, and decides by that."""
 
 import dataclasses
 
