@@ -15,7 +15,7 @@ from jaxdet.convert.keys import ignored, match
 from jaxdet.convert.resnet import DCT, DCT_LOG, NPR, RESNET
 from jaxdet.convert.rules import Table, flatten
 from jaxdet.convert.small_networks import COOCCURRENCE, DCGAN, FORENSIC_TRANSFER
-from jaxdet.convert.spellings import PROBE_TABLES
+from jaxdet.convert.spellings import HEADS, PROBE_TABLES
 from jaxdet.convert.state_dicts import shorten
 from jaxdet.convert.towers import Facts, fits_shapes, measure, sketch, spelling_of
 from jaxdet.convert.vgg import VGG11, VGG11_BN
@@ -43,11 +43,11 @@ TABLES: Mapping[str, Table] = MappingProxyType(
     }
 )
 # The detectors whose weights may lie in torch's files.
-CONVERTIBLE = (*TABLES, *PROBE_TABLES)
+CONVERTIBLE = (*TABLES, *HEADS)
 # All tables: a detector with a tower has one for each spelling of the tower's names.
 _EVERY = tuple(
     [(arch, "", table) for arch, table in TABLES.items()]
-    + [(arch, name, t) for arch, tables in PROBE_TABLES.items() for name, t in tables.items()]
+    + [(arch, name, table) for arch in HEADS for name, table in PROBE_TABLES.items()]
 )
 # Where parameters do not depend on the image's size, small is fast to trace.
 _SIZE = 64
@@ -91,7 +91,7 @@ def table_of(model: Model, spelling: str = "") -> Table:
 
 
 def _table(arch: str, spelling: str) -> Table:
-    return PROBE_TABLES[arch][spelling] if arch in PROBE_TABLES else TABLES[arch]
+    return PROBE_TABLES[spelling] if arch in HEADS else TABLES[arch]
 
 
 @functools.lru_cache
@@ -134,7 +134,7 @@ def identify(
     given = {key: value for key, value in state_dict.items() if ignored(key) is None}
     name = arch or _only(fitting(given), given, source=source)
     if name in PROBES:
-        spelling = _spelling(name, given, source=source)
+        spelling = _spelling(name, given, beside=beside, source=source)
         model = measure(name, spelling, given, beside=beside(), told=told, source=source)
         return Network(model=model, spelling=spelling, side=architecture_of(name).side(model))
     others = [] if set(given) == keys_of(name) else fitting(given)
@@ -145,16 +145,25 @@ def identify(
     return Network(model=Model(name=name, width=width), side=side)
 
 
-def _spelling(arch: str, given: Mapping[str, np.ndarray], *, source: str) -> str:
+def _spelling(
+    arch: str, given: Mapping[str, np.ndarray], *, beside: Callable[[], Facts], source: str
+) -> str:
     """Returns the spelling of a probe that keys fit; raises UserError with what differs."""
-    tables = PROBE_TABLES[arch]
-    fitting = [name for name, table in tables.items() if _fits(arch, table, given)]
+    fitting = [name for name, table in PROBE_TABLES.items() if _fits(arch, table, given)]
+    if len(fitting) > 1:
+        classes = beside().get("classes")
+        shaped = (name for name in fitting if fits_shapes(PROBE_TABLES[name], given, classes))
+        return next(shaped, fitting[0])
     if fitting:
-        return next((n for n in fitting if fits_shapes(tables[n], given)), fitting[0])
-    nearest = max(tables, key=lambda name: sum(bool(tables[name].places(key)) for key in given))
-    near = sketch(arch, tables[nearest], given) or Model(name=arch)
-    keys = {p: tables[nearest].key(p) for p in shapes(near) if tables[nearest].covers(p)}
-    for place in tables[nearest].lacking(keys, given):
+        return fitting[0]
+    known = {
+        name: sum(bool(table.places(k)) for k in given) for name, table in PROBE_TABLES.items()
+    }
+    nearest = max(known, key=known.__getitem__)
+    table = PROBE_TABLES[nearest]
+    near = sketch(arch, table, given) or Model(name=arch)
+    keys = {place: table.key(place) for place in shapes(near) if table.covers(place)}
+    for place in table.lacking(keys, given):
         del keys[place]
     match(keys.values(), [*given], source=source, network=f"{arch} in the names of {nearest}")
     raise UserError(f"{source}: not the weights of {arch}")
@@ -172,7 +181,7 @@ def stems(arch: str | None) -> tuple[set[str], set[str]]:
 def is_key(arch: str, key: str) -> bool:
     """Returns whether an architecture has a place for a key, in any spelling."""
     if arch in PROBES:
-        return any(table.places(key) for table in PROBE_TABLES[arch].values())
+        return any(table.places(key) for table in PROBE_TABLES.values())
     return key in keys_of(arch)
 
 
@@ -238,7 +247,7 @@ def _only(names: list[str], given: Collection[str], *, source: str) -> str:
             "different ways; say which they are of with --arch=NAME"
         )
     near = [arch for arch, table in TABLES.items() if table.stem in given]
-    if not near and any(table.stem in given for table in PROBE_TABLES["linear_probe"].values()):
+    if not near and any(table.stem in given for table in PROBE_TABLES.values()):
         return "linear_probe"  # whose names are then compared
     if near:
         nearest = min(near, key=lambda arch: len(keys_of(arch).symmetric_difference(given)))

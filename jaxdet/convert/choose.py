@@ -92,8 +92,19 @@ def bare_keys(
             f"{source}: holds both {shorten(inside[bare[twice[0]]])} and {shorten(twice[0])}; what "
             f"is under {shorten(prefix)} alone is read with --state-dict={shorten(prefix[:-1])}"
         )
+    return bare, _taken(wrappers, prefix)
+
+
+def bare_head_keys(keys: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Takes off what all keys of a head by itself begin with; returns what `bare_keys` does."""
+    plain, wrappers = unwrap(keys)
+    prefix = _common([name.split(".")[:-1] for name in plain.values()])
+    return {k: name.removeprefix(prefix) for k, name in plain.items()}, _taken(wrappers, prefix)
+
+
+def _taken(wrappers: list[str], prefix: str) -> tuple[str, ...]:
     taken = ", ".join(shorten(name) + "." for name in (*wrappers, *prefix.split(".")) if name)
-    return bare, (f"taken off the keys: {taken}",) if taken else ()
+    return (f"taken off the keys: {taken}",) if taken else ()
 
 
 def listed(names: Collection[str]) -> str:

@@ -27,7 +27,7 @@ from jaxdet.convert.load import ConvertedFile, LoadedWeights, convert_file
 from jaxdet.convert.rules import flatten
 from jaxdet.convert.state_dicts import shorten
 from jaxdet.convert.torch_write import write_torch
-from jaxdet.convert.towers import resized
+from jaxdet.convert.towers import check_facts, resized
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.models.architectures import architecture_of, check_sides
 from jaxdet.streams import answer
@@ -103,7 +103,9 @@ def _convert(options: argparse.Namespace, card: Card | None) -> ConvertedFile:
             raise UserError(f"--tower={options.tower}: a {tower.model.title}, which has no tower")
         return convert_head(options.src, tower, **choice)
     choice["arch"] = options.arch or network_name(card)
-    return convert_file(options.src, facts=facts, **choice)
+    file = convert_file(options.src, facts=facts, **choice)
+    check_facts(file.network.model, facts, source=str(options.src))
+    return file
 
 
 def _check_place(options: argparse.Namespace) -> None:

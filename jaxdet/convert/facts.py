@@ -13,7 +13,7 @@ from jaxdet.config import PROBES
 from jaxdet.convert.card import network_name, read_beside, read_model
 from jaxdet.convert.towers import Facts, facts_of
 from jaxdet.errors import UserError
-from jaxdet.models.towers import NORMALISATIONS
+from jaxdet.models.vit import ROTARY_BASE
 from jaxdet.ranges import show_value
 from jaxdet.workdir.files import read_json
 
@@ -69,10 +69,16 @@ def _read(place: Path) -> dict[str, Any]:
 def _config(config: dict[str, Any]) -> Facts:
     if "architecture" in config or "pretrained_cfg" in config:
         return _timm(config)
+    if {"model_size", "input_size", "patch_size"} <= config.keys():
+        # Community Forensics' (models.py): ImageNet's numbers, torchvision's Resize.
+        return {"normalisation": "imagenet", "resize": "bilinear"}
     vision = config.get("vision_config") or config
     kind = config.get("model_type")
     if kind not in _KINDS:
         return {}
+    if kind == "dinov3_vit":
+        rotation = config.get("rope_parameters") or {}
+        _check_rotation(rotation.get("rope_theta", config.get("rope_theta")))
     return {
         "activation": _named(_ACTIVATIONS, vision.get("hidden_act", _DEFAULTS.get(kind))),
         "heads": _number(int, vision.get("num_attention_heads")),
@@ -92,11 +98,14 @@ def _timm(config: dict[str, Any]) -> Facts:
     known = config.get("pretrained_cfg") or config
     is_quick = "quickgelu" in str(config.get("architecture"))
     size = known.get("input_size")
+    _check_rotation((config.get("model_args") or {}).get("rope_temperature"))
     return {
         "activation": "quick_gelu" if is_quick else _TAGS.get(str(known.get("tag"))),
         "normalisation": _normalisation(known.get("mean"), known.get("std")),
         "resize": known.get("interpolation"),
         "size": _number(int, size[-1]) if size else None,
+        "classes": _number(int, config.get("num_classes", known.get("num_classes"))),
+        "global_pool": config.get("global_pool"),
     }  # fmt: skip
 
 
@@ -123,6 +132,14 @@ _READERS = MappingProxyType(
 )
 
 
+def _check_rotation(base: Any) -> None:
+    if base not in (None, ROTARY_BASE):
+        raise ValueError(
+            f"its rotary positions have the base {show_value(base)}, and no tower of jaxdet has "
+            f"another than {ROTARY_BASE:g}"
+        )
+
+
 def _named(names: Mapping[Any, str], value: Any) -> str | None:
     if value is None:
         return None
@@ -138,9 +155,7 @@ def _number(kind: Any, value: Any) -> Any:
 
 
 def _normalisation(mean: Any, deviation: Any) -> str | None:
-    """Returns mean and deviation as `model.tower` has them, by name where they have one."""
+    """Returns mean and deviation as `model.tower` takes them."""
     if mean is None or deviation is None:
         return None
-    six = (*map(float, mean), *map(float, deviation))
-    named = (name for name, known in NORMALISATIONS.items() if known == six)
-    return next(named, "/".join(map(str, six)))
+    return "/".join(str(float(number)) for number in (*mean, *deviation))

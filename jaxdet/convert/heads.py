@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from jaxdet.convert.architectures import Network, shapes
-from jaxdet.convert.choose import make_choose
+from jaxdet.convert.choose import bare_head_keys, make_choose
 from jaxdet.convert.files import read_weights
 from jaxdet.convert.load import ConvertedFile, LoadedWeights
 from jaxdet.convert.rules import flatten, to_jax
@@ -28,13 +28,13 @@ def convert_head(
       UserError: where the file holds no head, or one for another tower.
     """
     found = read_weights(path, make_choose(None, state_dict, source=str(path)))
-    name = head_arch(found.arrays)
+    # UnivFD's layer has no name, other trainers' have one.
+    bare, notes = bare_head_keys(found.arrays)
+    arrays = {bare[key]: value for key, value in found.arrays.items()}
+    name = head_arch(arrays)
     if name is None or arch not in (None, name):
         wanted = arch or " or ".join(HEADS)
         raise UserError(f"{path}: not the head of {wanted} alone; leave out --tower")
-    # UnivFD's layer has no name, other trainers' have one.
-    plain = name == "linear_probe"
-    arrays = {k.rpartition(".")[2] if plain else k: value for k, value in found.arrays.items()}
     model = dataclasses.replace(tower.model, name=name, **head_options(name, arrays))
     places = shapes(model)
     own = {place: shape for place, shape in places.items() if not place.startswith(VIT)}
@@ -43,5 +43,5 @@ def convert_head(
     return ConvertedFile(
         network=Network(model=model, spelling=tower.spelling, side=tower.crop),
         converted=dataclasses.replace(converted, arrays={**seen, **converted.arrays}),
-        notes=found.notes,
+        notes=(*found.notes, *notes),
     )

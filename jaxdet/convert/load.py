@@ -18,7 +18,7 @@ from jaxdet.convert.files import read_weights
 from jaxdet.convert.folder import is_detector, read_detector
 from jaxdet.convert.rules import Converted, flatten, nest, to_jax
 from jaxdet.convert.spellings import head_arch
-from jaxdet.convert.towers import Facts, check_facts
+from jaxdet.convert.towers import Facts
 from jaxdet.errors import UserError
 from jaxdet.models.towers import read_tower
 
@@ -79,7 +79,7 @@ def load_weights(
       path: the file or folder.
       arch: the architecture of a file; found from its keys where left out.
       state_dict: the name of one of several state dicts in a file.
-      facts: what somebody told of the tower in a file.
+      facts: what somebody told of the tower in a file, where the file does not say it.
       head_seed: draws a new last layer in place of one of another size, to start a training from;
         None, as whoever answers needs it, to refuse such weights.
       head_deviation: of its normal weights.
@@ -90,7 +90,7 @@ def load_weights(
         that are not finite, or, without `head_seed`, lacks one that the network needs.
     """
     if is_detector(path):
-        loaded = _from_folder(path, arch, state_dict, facts)
+        loaded = _from_folder(path, arch, state_dict)
     elif path.is_dir():
         raise UserError(
             f"{path}: neither a run, with config.json, nor converted weights, with detector.json"
@@ -135,7 +135,6 @@ def convert_file(
         )
     beside = cache(partial(read_facts, path))
     network = identify(arrays, arch, source=str(path), beside=beside, told=facts)
-    check_facts(network.model, facts, source=str(path))
     ours = shapes(network.model, side=network.side)
     return ConvertedFile(
         network=network,
@@ -145,14 +144,20 @@ def convert_file(
 
 
 def _assumed(model: Model, facts: Facts, beside: Callable[[], Facts]) -> Iterator[str]:
-    """Yields a line on what a tower's kind says of its pixels and no file does."""
-    if (
-        model.name in PROBES
-        and not facts.get("normalisation")
-        and not beside().get("normalisation")
-    ):
-        own = read_tower(model.tower).normalisation
-        yield f"pixels are normalised as most of its kind are ({own}): no file beside it says how"
+    """Yields lines on what a tower's kind says of its pixels and its pooling, and no file does."""
+    if model.name not in PROBES:
+        return
+    own, known = read_tower(model.tower), beside()
+    if not facts.get("normalisation") and not known.get("normalisation"):
+        yield (
+            f"pixels are normalised as most of its kind are ({own.normalisation}): no file beside "
+            "it says how"
+        )
+    if own.pool == "mean" and not known.keys() & {"pool", "global_pool"}:
+        yield (
+            "its head takes the mean of the patches, as timm's DINOv3 does by default: no "
+            "config.json beside it has another global_pool"
+        )
 
 
 def new_head(
@@ -180,13 +185,11 @@ def with_collections(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {"params": {}, "batch_stats": {}, **nest(arrays)}
 
 
-def check_choices(
-    path: Path, model: Model, arch: str | None, state_dict: str | None, facts: Facts
-) -> None:
+def check_choices(path: Path, model: Model, arch: str | None, state_dict: str | None) -> None:
     """Sees that a run or folder, which says itself what it holds, is not taken for something else.
 
     Raises:
-      UserError: where another architecture or tower, or a part of a file, is asked for.
+      UserError: where another architecture, or a part of a file, is asked for.
     """
     if arch not in (None, model.name):
         if not is_dotted(str(arch)):
@@ -194,14 +197,11 @@ def check_choices(
         raise UserError(f"{path}: holds the weights of {model.name}, not of {arch}")
     if state_dict is not None:
         raise UserError(f"{path}: holds one set of weights; --state-dict chooses within a file")
-    check_facts(model, facts, source=str(path))
 
 
-def _from_folder(
-    path: Path, arch: str | None, state_dict: str | None, facts: Facts
-) -> LoadedWeights:
+def _from_folder(path: Path, arch: str | None, state_dict: str | None) -> LoadedWeights:
     model, arrays, about = read_detector(path)
-    check_choices(path, model, arch, state_dict, facts)
+    check_choices(path, model, arch, state_dict)
     return LoadedWeights(
         model=model,
         variables=with_collections(arrays),

@@ -128,20 +128,32 @@ class Table:
 
     def places(self, key: str) -> list[str]:
         """Returns the places that a key of torch fills: several where they lie in one array."""
-        return [
-            p for rule in self.rules if (p := _translate(rule.key, rule.place, key)) is not None
-        ]
+        rules = self._by_key.get(_without_numbers(key), ())
+        return [p for rule in rules if (p := _translate(rule.key, rule.place, key)) is not None]
 
     def covers(self, place: str) -> bool:
         """Returns whether a rule fills the place."""
-        return any(_translate(rule.place, rule.key, place) is not None for rule in self.rules)
+        return self._find(place) is not None
 
     def rule_of_place(self, place: str) -> Rule:
         """Returns the rule that fills the place."""
-        for rule in self.rules:
-            if _translate(rule.place, rule.key, place) is not None:
-                return rule
-        raise AssertionError(f"{place} is in no rule: the table and the network disagree")
+        rule = self._find(place)
+        if rule is None:
+            raise AssertionError(f"{place} is in no rule: the table and the network disagree")
+        return rule
+
+    def _find(self, place: str) -> Rule | None:
+        rules = self._by_place.get(_without_numbers(place), ())
+        return next((r for r in rules if _translate(r.place, r.key, place) is not None), None)
+
+    # A file may have thousands of keys: only rules that differ from one in numbers are tried on it.
+    @functools.cached_property
+    def _by_key(self) -> Mapping[str, list[Rule]]:
+        return _grouped(self.rules, lambda rule: rule.key)
+
+    @functools.cached_property
+    def _by_place(self) -> Mapping[str, list[Rule]]:
+        return _grouped(self.rules, lambda rule: rule.place)
 
 
 _COUNTED = ".running_var"
@@ -249,9 +261,24 @@ def _translate(source: str, destination: str, name: str) -> str | None:
     return None if match is None else destination.format(**match.groupdict())
 
 
+def _grouped(rules: tuple[Rule, ...], name: Callable[[Rule], str]) -> dict[str, list[Rule]]:
+    """Returns the rules by a name of theirs, each number in it as one 0."""
+    groups: dict[str, list[Rule]] = {}
+    for rule in rules:
+        groups.setdefault(_without_numbers(_FIELD.sub("0", name(rule))), []).append(rule)
+    return groups
+
+
+def _without_numbers(name: str) -> str:
+    return _DIGITS.sub("0", name)
+
+
+_DIGITS, _FIELD = re.compile("[0-9]+"), re.compile(r"\{(\w+)\}")
+
+
 @functools.cache
 def _pattern(template: str) -> re.Pattern[str]:
-    parts = re.split(r"\{(\w+)\}", template)
+    parts = _FIELD.split(template)
     numbers = [f"(?P<{name}>[0-9]+)" for name in parts[1::2]]
     literals = [re.escape(text) for text in parts[::2]]
     return re.compile("".join(a + b for a, b in zip(literals, [*numbers, ""], strict=True)))

@@ -212,6 +212,8 @@ SPELLINGS: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
         "timm": _timm(),
         "timm_clip": (*_timm(), *_norm("norm_pre", f"{VIT}norm_pre"),
                       *_dense("head", f"{VIT}projection")),
+        # A CLIP that was trained on: its `head` is the last layer.
+        "timm_clip_head": (*_timm(), *_norm("norm_pre", f"{VIT}norm_pre")),
         "timm_swiglu": _timm(mlp=partial(_swiglu, first="fc1", last="fc2")),
         "timm_dinov3": _eva(),
         "timm_dinov3_swiglu": _eva(mlp=_mlp(gate="fc1_g", fc1="fc1_x", fc2="fc2")),
@@ -232,30 +234,16 @@ _RINE = (
     *_dense("proj{p}.{n}", "params/proj{p}_{n}"),
     *_dense("head.{n}", "params/head_{n}"),
 )
-
-
-def _table(rules: tuple[Rule, ...], last: str) -> Table:
-    """Returns the table of a linear probe whose last layer has this name."""
-    return Table(
-        rules=(*rules, *_dense(last, _LINEAR)),
-        stem=_key(rules, "patch_embed/kernel"),
-        head=f"{_LINEAR}/",
-        headless=True,
-    )
-
-
-def _key(rules: tuple[Rule, ...], place: str) -> str:
-    return next(rule.key for rule in rules if rule.place == VIT + place)
-
-
-# Detector to spelling to table.
-PROBE_TABLES: Mapping[str, Mapping[str, Table]] = MappingProxyType(
+# Spelling to table, with the places of every head.
+PROBE_TABLES: Mapping[str, Table] = MappingProxyType(
     {
-        "linear_probe": {n: _table(r, _HEADS.get(n, "fc")) for n, r in SPELLINGS.items()},
-        "rine": {
-            name: Table(rules=(*rules, *_RINE), stem=_key(rules, "patch_embed/kernel"))
-            for name, rules in SPELLINGS.items()
-        },
+        name: Table(
+            rules=(*rules, *_dense(_HEADS.get(name, "fc"), _LINEAR), *_RINE),
+            stem=next(rule.key for rule in rules if rule.place == f"{VIT}patch_embed/kernel"),
+            head=f"{_LINEAR}/",
+            headless=True,
+        )
+        for name, rules in SPELLINGS.items()
     }
 )
 # The released files of heads alone: UnivFD's fc_weights.pth, and RINE's model_*_trainable.pth.

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxdet.config import PROBES, Model
+from jaxdet.convert.kinds import family, pooling
 from jaxdet.convert.rules import Arrays, Shapes, Table, hollow
 from jaxdet.convert.spellings import HEADS, PROBE_TABLES, VIT
 from jaxdet.errors import UserError
@@ -17,7 +18,7 @@ from jaxdet.models.towers import NORMALISATIONS, Tower, heads_of, read_tower
 
 # What a file of weights cannot say of its tower, but a file beside it can, or whoever reads it.
 Facts = Mapping[str, Any]
-FACTS = ("activation", "heads", "normalisation", "epsilon", "resize", "size")
+FACTS = ("activation", "heads", "normalisation", "epsilon", "resize", "size", "pool")
 _POSITIONS = f"{VIT}pos_embed"
 _ASKED = (
     "does not say its activation; give --activation=quick_gelu (CLIP of OpenAI, MetaCLIP and DFN) "
@@ -38,10 +39,18 @@ def check_facts(model: Model, told: Facts, *, source: str) -> None:
     Raises:
       UserError: where there is no tower, or it has another activation, heads or normalisation.
     """
-    own = facts_of(model) if model.name in PROBES else {}
     for name in FACTS[:3]:
-        if told.get(name) not in (None, own.get(name)):
-            has = f"its tower has {own[name]}" if own else "has no tower"
+        value = told.get(name)
+        if value is None:
+            continue
+        if model.name not in PROBES:
+            raise UserError(f"--{name}={value}: {source} has no tower; leave it out")
+        own = read_tower(model.tower)
+        if name == "normalisation":
+            # Six numbers may be written in several ways.
+            value = dataclasses.replace(own, normalisation=value).normalisation
+        if str(value) != str(getattr(own, name)):
+            has = f"its tower has {getattr(own, name)}"
             raise UserError(f"--{name}={told[name]}: {source} {has}; leave it out")
 
 
@@ -51,9 +60,8 @@ def spelling_of(model: Model, places: Collection[str], spelling: str) -> str:
     Raises:
       UserError: where no publisher's files have names for all of them.
     """
-    tables = PROBE_TABLES[model.name]
-    for name in [spelling] if spelling in tables else tables:
-        if all(map(tables[name].covers, places)):
+    for name in [spelling] if spelling in PROBE_TABLES else PROBE_TABLES:
+        if all(map(PROBE_TABLES[name].covers, places)):
             return name
     raise UserError(f"{model.title}: no publisher's files have names for all of its arrays")
 
@@ -72,18 +80,21 @@ def sketch(arch: str, table: Table, keys: Iterable[str]) -> Model | None:
     return Model(name=arch, tower=small.text, **head)
 
 
-def fits_shapes(table: Table, arrays: Mapping[str, np.ndarray]) -> bool:
-    """Returns whether the second layer of an MLP reads what the first gives.
+def fits_shapes(table: Table, arrays: Mapping[str, np.ndarray], classes: int | None) -> bool:
+    """Returns whether arrays have the shapes of a spelling that shares its names with another.
 
-    A gated one of timm's has the names of a plain one, and a first layer of twice the height.
+    The second layer of an MLP reads what the first gives: a gated one of timm's has the names of a
+    plain one, and a first layer of twice the height. A projection has more than one row, and those
+    of released CLIPs, which timm counts as classes, are multiples of 64; else it is a head.
     """
     block = f"{VIT}blocks_0/mlp/"
-    first, second = (
-        next((a.shape for k, a in arrays.items() if f"{block}{n}/kernel" in table.places(k)), ())
-        for n in ("fc1", "fc2")
-    )
+    shapes = {place: a.shape for key, a in arrays.items() for place in table.places(key)}
+    first, second = (shapes.get(f"{block}{name}/kernel", ()) for name in ("fc1", "fc2"))
     parts = table.rule_of_place(f"{block}fc1/kernel").part[1]
-    return len(first) == len(second) == 2 and first[0] == parts * second[1]
+    if not (len(first) == len(second) == 2 and first[0] == parts * second[1]):
+        return False
+    rows = (*shapes.get(f"{VIT}projection/kernel", ()), 0)[0]
+    return rows != 1 and (rows != classes or rows % 64 == 0)
 
 
 def measure(
@@ -109,12 +120,15 @@ def measure(
       UserError: where a shape is none of a tower's, or a fact is missing.
     """
     told = {name: value for name, value in told.items() if value is not None}
-    shapes = _shapes(PROBE_TABLES[arch][spelling], arrays, source=source)
+    shapes = _shapes(PROBE_TABLES[spelling], arrays, source=source)
     structure = _structure(shapes)
-    known = _family(structure, spelling)
+    outputs = (0, *shapes.get("params/head/kernel", ()))[-1]
     try:
         sizes = _sizes(shapes, structure, spelling)
-        tower = {**known, **beside, **told, **structure, **sizes}
+        known = family({**structure, **sizes}, spelling, outputs)
+        facts = {name: beside[name] for name in FACTS if name in beside}
+        tower = {**known, **facts, **told, **structure, **sizes}
+        tower["pool"] = pooling(structure, spelling, outputs, beside)
         # Whatever its config.json says, a gated tower has SiLU.
         published = {} if structure["gated"] else beside
         tower["activation"] = next(
@@ -174,23 +188,6 @@ def _structure(places: Collection[str]) -> dict[str, Any]:
         "projection": int(projected),
         "projection_bias": has("projection/bias"),
     }
-
-
-def _family(structure: Mapping[str, Any], spelling: str) -> dict[str, Any]:
-    """Returns what follows from the kind of the tower; None for what does not."""
-    family = {"activation": "gelu", "epsilon": 1e-6, "normalisation": "imagenet", "size": 224}
-    if spelling == "community_forensics":
-        return {**family, "resize": "bilinear"}
-    if structure["pre_norm"]:
-        return {**family, "activation": None, "epsilon": 1e-5, "normalisation": "clip"}
-    if structure["pool"] == "attention":
-        return {**family, "activation": "gelu_tanh", "normalisation": "half"}
-    if structure["positions"] == "rotary":
-        family["epsilon"] = 1e-5
-    if structure["gated"]:
-        family["activation"] = "silu"
-    # A plain one was trained by many, each in his own way.
-    return family if structure["layer_scale"] else {**family, "normalisation": None}
 
 
 def _shapes(table: Table, arrays: Mapping[str, np.ndarray], *, source: str) -> Shapes:

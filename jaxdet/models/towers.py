@@ -108,7 +108,10 @@ class Tower:
             raise _refused("epsilon", self.epsilon, "is not in (0, 1)")
         if self.pool == "class" and not self.class_token:
             raise _refused("pool", self.pool, "needs a class token")
-        self.mean_and_deviation  # noqa: B018
+        # Equal numbers are one normalisation, however they were written.
+        six = (*self.mean_and_deviation[0], *self.mean_and_deviation[1])
+        named = (name for name, known in NORMALISATIONS.items() if known == six)
+        object.__setattr__(self, "normalisation", next(named, "/".join(map(str, six))))
 
     @property
     def tokens(self) -> int:

@@ -25,7 +25,7 @@ _ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = MappingProxyType(
     }
 )
 # DINOv3's (layers/rope_position_encoding.py): the longest period of the rotation.
-_BASE = 100.0
+ROTARY_BASE = 100.0
 _init = nn.initializers.normal(0.02)
 
 
@@ -188,7 +188,7 @@ def rotary(rows: int, columns: int, *, dim: int) -> np.ndarray:
     """
     centres = [2 * (np.arange(count) + 0.5) / count - 1 for count in (rows, columns)]
     place = np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2, 1)
-    frequency = _BASE ** -(np.arange(dim // 4) * 4 / dim)
+    frequency = ROTARY_BASE ** -(np.arange(dim // 4) * 4 / dim)
     angle = np.tile((2 * np.pi * place * frequency).reshape(len(place), -1), 2)
     return np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
 

@@ -16,7 +16,7 @@ from jaxdet.config.schema import CHECKPOINTS
 from jaxdet.convert.card import Card, make_run_card, network_name, read_beside, read_model
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, check_choices, load_weights
-from jaxdet.convert.towers import Facts
+from jaxdet.convert.towers import Facts, check_facts
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.models.outside import check_outside
@@ -74,7 +74,8 @@ def open_weights(
     run, step = find_run(path)
     if run is not None:
         config = schema.read_config(run.config)
-        check_choices(path, config.model, arch, state_dict, facts)
+        check_choices(path, config.model, arch, state_dict)
+        check_facts(config.model, facts, source=str(path))
         if step is not None and checkpoint is not None:
             raise UserError(f"--checkpoint={checkpoint}: {path} is one checkpoint; leave it out")
         return _of_run(run, config, checkpoint, step)
@@ -85,6 +86,7 @@ def open_weights(
         path, arch=arch or network_name(known), state_dict=state_dict, facts=facts,
         headless=headless,
     )  # fmt: skip
+    check_facts(loaded.model, facts, source=str(path))
     if known is not None and network_name(known) == loaded.model.name:
         loaded = dataclasses.replace(loaded, model=read_model(known), crop=known.protocol.crop)
     else:

@@ -14,7 +14,7 @@ from jaxdet.convert.__main__ import main
 from jaxdet.convert.files import read_state_dict
 from jaxdet.convert.heads import convert_head
 from jaxdet.convert.load import LoadedWeights, load_weights
-from jaxdet.convert.rules import nest
+from jaxdet.convert.rules import flatten, nest
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.convert.towers import head_options
 from jaxdet.errors import UserError
@@ -110,6 +110,16 @@ def test_a_file_with_a_card_is_taken_to_another_size(tmp_path, tower):
     detector = jaxdet.load_detector(tmp_path / "small")
     assert np.isfinite(detector.score(torchvision.images(2, 28))).all()
     assert detector.protocol.crop == 28
+
+
+@pytest.mark.parametrize("head", [univfd, rine])
+def test_what_dataparallel_puts_into_a_head_s_keys_is_taken_off(head, tmp_path, tower):
+    write_torch(tmp_path / "w.pth", {f"module.{key}": value for key, value in head().items()})
+    seen = load_weights(tower, facts={"activation": "quick_gelu"}, headless=True)
+    file = convert_head(tmp_path / "w.pth", seen, arch=None, state_dict=None)
+    plain = put_on(tower, head(), tmp_path)
+    assert file.converted.arrays.keys() == flatten(load_weights(plain).variables).keys()
+    assert file.notes == ("taken off the keys: module.",)
 
 
 def test_rine_s_released_sizes_are_taken():

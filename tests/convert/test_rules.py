@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from jaxdet.config import Model
 from jaxdet.convert.architectures import TABLES, shapes
 from jaxdet.convert.keys import ignored
 from jaxdet.convert.rules import flatten, nest, to_jax, to_torch
+from jaxdet.convert.spellings import PROBE_TABLES
 from jaxdet.errors import UserError
 from tests.golden import torchvision
 
@@ -25,6 +28,19 @@ def test_every_place_is_filled_with_its_own_key(state_dict):
     assert kernel[1, 2, 3, 4] == state_dict["layer2.0.conv1.weight"][4, 3, 1, 2]
     var = result.arrays["batch_stats/layer2_0/downsample_1/var"]
     assert np.array_equal(var, state_dict["layer2.0.downsample.1.running_var"])
+
+
+@pytest.mark.parametrize("table", [*TABLES.values(), *PROBE_TABLES.values()])
+def test_a_key_has_the_places_of_all_rules_that_it_fits(table):
+    filled = [
+        tuple(re.sub(r"\{\w+\}", "10", name) for name in (rule.key, rule.place))
+        for rule in table.rules
+    ]
+    for key, place in filled:
+        assert table.places(key) == [other for own, other in filled if own == key]
+        assert not table.places(f"{key}1.") and not table.places(f"odd.{key}")
+        assert table.covers(place) and not table.covers(f"{place}/1")
+        assert table.key(place) in {own for own, other in filled if other == place}
 
 
 def test_the_classifier_of_vgg_reads_the_map_in_torch_s_order():

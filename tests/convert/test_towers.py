@@ -1,5 +1,6 @@
 """Vision towers: features of transformers and timm, every spelling, what is asked and refused."""
 
+import dataclasses
 import json
 import zipfile
 
@@ -13,58 +14,14 @@ from jaxdet.convert.__main__ import main
 from jaxdet.convert.architectures import fitting, identify, shapes
 from jaxdet.convert.load import convert_file
 from jaxdet.convert.rules import to_jax, to_torch
-from jaxdet.convert.spellings import PROBE_TABLES, SPELLINGS
+from jaxdet.convert.spellings import SPELLINGS
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.convert.towers import resized
 from jaxdet.errors import UserError
 from jaxdet.models.towers import read_tower
+from tests.convert.small_towers import FACTS, SMALL, same, spelled
 from tests.golden import torchvision
 from tests.golden.towers import TOWERS, state_dict
-
-SMALL = "width=8,depth=2,heads=2,mlp=12"
-# Of each spelling a tower that its files have.
-KINDS = {
-    "open_clip": f"clip_l14:size=28,{SMALL},projection=6",
-    "transformers_clip": f"clip_b16:size=32,{SMALL},projection=6",
-    "transformers_vision": f"siglip_l16_256:size=32,{SMALL}",
-    "transformers_dinov2": f"dinov2_b14_reg:size=28,{SMALL}",
-    "transformers_dinov2_swiglu": f"dinov2_g14:size=28,{SMALL}",
-    "transformers4_dinov2": f"dinov2_b14:size=28,{SMALL}",
-    "transformers4_dinov2_swiglu": f"dinov2_g14_reg:size=28,{SMALL}",
-    "transformers_dinov3": f"dinov3_b16:{SMALL}",
-    "hub_dinov3": f"dinov3_hplus16:{SMALL}",
-    "community_forensics": f"augreg_s16_384:size=32,{SMALL},normalisation=imagenet,resize=bilinear",
-    "timm": f"dinov2_b14_reg:size=28,positions=patches,mask_token=false,{SMALL}",
-    "timm_clip": f"clip_b16:size=32,{SMALL},projection=6,projection_bias=true",
-    "timm_swiglu": f"dinov2_g14:size=28,mask_token=false,{SMALL}",
-    "timm_dinov3": f"dinov3_b16:mask_token=false,{SMALL}",
-    "timm_dinov3_swiglu": f"dinov3_7b16:mask_token=false,{SMALL}",
-    "meta_dinov2": f"dinov2_b14_reg:size=28,{SMALL}",
-    "meta_dinov2_swiglu": f"dinov2_g14_reg:size=28,{SMALL}",
-    "meta_dinov3": f"dinov3_b16:{SMALL}",
-    "meta_dinov3_swiglu": f"dinov3_hplus16:{SMALL}",
-}
-FACTS = {"activation": "quick_gelu", "heads": 2}
-
-
-def arrays_of(model):
-    rng = np.random.default_rng(0)
-    return {p: rng.normal(0, 1, s).astype(np.float32) for p, s in shapes(model).items()}
-
-
-def spelled(spelling, *, name="linear_probe", head=True):
-    model = Model(name=name, tower=read_tower(KINDS[spelling]).text, width=4, projection_layers=2)
-    if name == "linear_probe":
-        model = Model(name=name, tower=model.tower)
-    arrays = {p: a for p, a in arrays_of(model).items() if head or not p.startswith("params/head")}
-    return model, arrays, to_torch(arrays, table=PROBE_TABLES[name][spelling])
-
-
-def same(first, second):
-    return first.keys() == second.keys() and all(
-        first[key].tobytes() == value.tobytes() and first[key].shape == value.shape
-        for key, value in second.items()
-    )
 
 
 @pytest.mark.parametrize("name", TOWERS)
@@ -107,9 +64,14 @@ def test_each_spelling_is_known_again_and_goes_there_and_back(spelling):
     for name, head in (("linear_probe", True), ("linear_probe", False), ("rine", True)):
         model, arrays, source = spelled(spelling, name=name, head=head)
         assert fitting(source) == [name]
-        facts = {**FACTS, "size": 224} if "dinov3" in spelling else FACTS
-        if read_tower(model.tower).activation != "quick_gelu":
-            facts = {k: v for k, v in facts.items() if k != "activation"}
+        tower = read_tower(model.tower)
+        facts = {"heads": 2, "resize": tower.resize, "normalisation": tower.normalisation}
+        if "dinov3" in spelling:
+            facts["size"] = 224
+        if tower.activation == "quick_gelu":
+            facts["activation"] = "quick_gelu"
+        if "timm_dinov3" in spelling and name == "linear_probe" and head:
+            model = dataclasses.replace(model, tower=dataclasses.replace(tower, pool="mean").text)
         network = identify(source, None, source="x", told=facts)
         assert network.model == model
         converted = to_jax(source, shapes(model), table=network.table, source="x")
@@ -139,60 +101,6 @@ def test_the_converted_folder_says_what_the_file_could_not(tmp_path, capsys):
         jaxdet.load_tower(tmp_path / "jax", "gelu")
     with pytest.raises(UserError, match="a tower without a head: it gives features"):
         jaxdet.load_detector(tmp_path / "jax")
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "found"),
-    [
-        ("config.json", {"model_type": "clip", "vision_config": {"hidden_act": "quick_gelu",
-         "num_attention_heads": 4, "layer_norm_eps": 1e-6}},
-         {"activation": "quick_gelu", "heads": 4, "epsilon": 1e-6}),
-        ("config.json", {"model_type": "clip_vision_model"}, {"activation": "quick_gelu"}),
-        ("config.json", {"architecture": "vit_base_patch16_clip_224", "pretrained_cfg": {
-         "tag": "laion2b", "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear"}},
-         {"activation": "gelu", "normalisation": "half", "resize": "bilinear"}),
-        ("config.json", {"architecture": "vit_base_patch16_clip_224", "tag": "openai"},
-         {"activation": "quick_gelu"}),
-        ("open_clip_config.json", {"model_cfg": {"quick_gelu": True, "vision_cfg": {"width": 128,
-         "head_width": 32}}, "preprocess_cfg": {"mean": [0, 0, 0], "std": [1, 1, 2]}},
-         {"activation": "quick_gelu", "heads": 4,
-          "normalisation": "0.0/0.0/0.0/1.0/1.0/2.0"}),
-    ],
-)  # fmt: skip
-def test_what_lies_beside_a_file_counts(tmp_path, name, content, found):
-    save_file(state_dict("hf_clip_gelu"), tmp_path / "w.safetensors")
-    (tmp_path / name).write_text(json.dumps(content))
-    told = {} if "activation" in found else {"activation": "gelu"}
-    model = convert_file(tmp_path / "w.safetensors", facts=told).network.model
-    tower = read_tower(model.tower)
-    assert {key: getattr(tower, key) for key in found} == found
-
-
-def test_preprocessing_beside_a_file_counts_and_others_json_does_not(tmp_path):
-    save_file(state_dict("hf_clip_gelu"), tmp_path / "w.safetensors")
-    (tmp_path / "config.json").write_text('{"mine": 1, "hidden_act": "quick_gelu"}')
-    half = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "resample": 2}
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(half))
-    file = convert_file(tmp_path / "w.safetensors", facts={"activation": "gelu"})
-    tower = read_tower(file.network.model.tower)
-    assert (tower.normalisation, tower.resize) == ("half", "bilinear")
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ({"model_type": "clip", "hidden_act": "relu"}, "config.json: .*'relu' is none of gelu"),
-        ({"model_type": "clip", "vision_config": 3}, "config.json: does not describe a tower"),
-        ({"model_type": "clip", "num_attention_heads": "x"}, "config.json: .*'x' is no number"),
-        ({"model_type": "clip", "hidden_act": "quick_gelu"}, "activation=gelu: .*has quick_gelu"),
-        ({"model_type": "clip", "hidden_act": "gelu", "num_attention_heads": 3}, "heads=3"),
-    ],
-)
-def test_what_lies_beside_a_file_and_does_not_fit_is_refused(tmp_path, content, says):
-    save_file(state_dict("hf_clip_gelu"), tmp_path / "w.safetensors")
-    (tmp_path / "config.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match=says):
-        convert_file(tmp_path / "w.safetensors", facts={"activation": "gelu"})
 
 
 def test_a_set_of_files_with_the_tower_of_texts_is_read(tmp_path):
@@ -255,16 +163,6 @@ def test_a_damaged_tower_is_refused_with_what_is_wrong(tmp_path, change, says):
     save_file(changed, tmp_path / "w.safetensors")
     with pytest.raises(UserError, match=says):
         convert_file(tmp_path / "w.safetensors", facts=FACTS)
-
-
-def test_a_plain_vit_asks_for_its_normalisation(tmp_path):
-    model = Model(name="linear_probe", tower=read_tower(f"augreg_b16:size=32,{SMALL}").text)
-    source = to_torch(arrays_of(model), table=PROBE_TABLES["linear_probe"]["timm"])
-    save_file(source, tmp_path / "w.safetensors")
-    with pytest.raises(UserError, match="does not say how pixels are normalised"):
-        convert_file(tmp_path / "w.safetensors", facts={"heads": 2})
-    told = {"heads": 2, "normalisation": "half"}
-    assert convert_file(tmp_path / "w.safetensors", facts=told).network.model == model
 
 
 def test_torchscript_is_refused_with_the_file_to_take_instead(tmp_path):
