@@ -272,7 +272,10 @@ def test_results_of_before_an_option_was_added_are_still_those_of_the_run(tmp_pa
     before = "bfe1438b5fb01217"
     for section, name in (("augment", "decode"), ("augment", "operations"), ("data", "generator"),
                           ("model", "tower"), ("model", "projection_layers"),
-                          ("optim", "loss"), ("runtime", "trackers")):  # fmt: skip
+                          ("model", "tune"), ("model", "tune_rank"), ("model", "tune_alpha"),
+                          ("optim", "loss"), ("optim", "contrastive"), ("optim", "layer_decay"),
+                          ("optim", "ema"), ("optim", "warmup"),
+                          ("runtime", "trackers")):  # fmt: skip
         del saved[section][name]
     path = tmp_path / "config.json"
     path.write_text(json.dumps(saved))

@@ -26,7 +26,7 @@ from jaxdet.models.detector import get_detector
 from jaxdet.models.platform import written_for
 from jaxdet.runtime.layouts import stepped
 from jaxdet.scoring.scorer import make_score_step
-from jaxdet.train.state import TrainState, make_optimizer
+from jaxdet.train.state import TrainState, make_optimizer, unplaced_state
 from jaxdet.train.step import whole_step
 from jaxdet.train.step_functions import StepFunctions
 
@@ -209,11 +209,10 @@ def _lower(plan: Plan, mesh: Mesh) -> Any:
     """Returns the step, traced for shapes."""
     optim, detector = plan.optim, get_detector(plan.model)
     detector = detector.rematerialised() if optim.rematerialise else detector
-    optimizer = make_optimizer(optim)
 
     def build() -> TrainState:
         variables = detector.init(jax.random.key(0), size=plan.size)
-        return TrainState(jnp.zeros((), jnp.int32), variables, optimizer.init(variables["params"]))
+        return unplaced_state(plan.model, optim, variables)
 
     state = jax.eval_shape(build)
     shape = jax.ShapeDtypeStruct
@@ -225,10 +224,13 @@ def _lower(plan: Plan, mesh: Mesh) -> Any:
         return make_score_step(detector, mesh).lower(state.variables, batch)  # type: ignore[attr-defined]
     functions = StepFunctions(
         detector=detector,
-        optimizer=optimizer,
+        optimizer=make_optimizer(optim),
         seed=0,
         skip_nonfinite=optim.on_nonfinite == "skip",
         loss=optim.loss,
+        contrastive=optim.contrastive,
+        tune=plan.model.tune,
+        ema=optim.ema,
     )
     label, rate = shape((plan.batch_size,), jnp.int32), shape((), jnp.float32)
     return whole_step(functions, mesh, stepped(mesh, state)).lower(state, image, label, rate)

@@ -12,6 +12,9 @@ FRANK = "Frank and Holz, ML Reproducibility Challenge 2020"
 XUAN = "Xuan et al. 2019"
 ZHANG = "Zhang et al., WIFS 2019"
 NPR = "Tan et al., CVPR 2024"
+COMMUNITY = "Community Forensics, CVPR 2025"
+DDA = "DDA, NeurIPS 2025"
+EFFORT = "Effort, ICML 2025"
 
 # The detectors, each by the place of its Architecture or of a function that builds its network.
 ARCHITECTURES: Mapping[str, str] = MappingProxyType(
@@ -47,6 +50,8 @@ ARCHITECTURES: Mapping[str, str] = MappingProxyType(
 )
 # Those of them that look through a vision tower, model.tower.
 PROBES = ("linear_probe", "rine")
+# Which parameters are trained.
+TUNINGS = ("all", "head", "lora", "svd")
 # What may be asked of a user: CLIP's, whose files do not say it.
 ACTIVATIONS = ("gelu", "quick_gelu")
 # What happens to a training image unless the config says otherwise, in the published order: a
@@ -318,6 +323,24 @@ class Model:
         "vision tower of linear_probe and rine: a name of docs/reference/systems.md, with what "
         "differs from it behind a colon, `clip_l14:activation=gelu`",
     )
+    tune: str = option(
+        "all",
+        "which parameters are trained: all; head: those on top of the tower, which stays as it is; "
+        "lora: the head, and a product of two narrow matrices beside each dense layer of the "
+        "tower's blocks; svd: the head, and the last singular triplets of each layer of the "
+        "blocks' attention. Weights that are scored or converted have either merged in",
+        source=f"head: Ojha et al., CVPR 2023; lora: {DDA} (Hu et al., ICLR 2022); svd: {EFFORT}",
+        choices=TUNINGS,
+    )
+    tune_rank: int = option(
+        0,
+        "width of lora's matrices, or number of svd's triplets; 0: 8, or 1",
+        source=f"8: {DDA}; 1: {EFFORT}",
+        within="[0, 1024]",
+    )
+    tune_alpha: float = option(
+        1.0, "lora's product counts alpha / rank", source=DDA, within="(0, 1000]"
+    )
     projection_layers: int = option(
         4,
         "layers in each of rine's two projections: 4, but 2 for the model of four training classes",
@@ -354,15 +377,22 @@ class Optim:
 
     name: str = option(
         "adam",
-        "adam; sgd: torch's, with momentum and dampening",
-        source=f"adam: {WANG}; sgd: {ZHANG}",
-        choices=("adam", "sgd"),
+        "adam; adamw: with decoupled weight decay; sgd: torch's, with momentum and dampening",
+        source=f"adam: {WANG}; adamw: {COMMUNITY}; sgd: {ZHANG}",
+        choices=("adam", "adamw", "sgd"),
     )
 
     loss: str = option(
         "",
         "empty: the detector's own, cross-entropy for all but forensic_transfer; or "
         "`package.module:Name`, a function of logits, float [B], and labels, i32 [B]",
+    )
+    contrastive: float = option(
+        0.0,
+        "share of the loss that is contrastive: features of images of one label are drawn together "
+        "and those of both labels apart; with linear_probe and rine",
+        source=f"0.5: {DDA}; 0.3: DRCT, ICML 2024",
+        within="[0, 1]",
     )
     batch_size: int = option(
         64, "images a step, over all devices and hosts", source=WANG, within="[1, 1e6]"
@@ -397,14 +427,40 @@ class Optim:
         within="[0, 1]",
     )
     weight_decay: float = option(
-        0.0, "SGD's L2 penalty", source=f"1e-4: {ZHANG}", within="[0, 1000]"
+        0.0,
+        "sgd's L2 penalty; adamw's share of every trained parameter, times the learning rate, that "
+        "an update takes off",
+        source=f"1e-4: {ZHANG}; 1e-2: {COMMUNITY}",
+        within="[0, 1000]",
+    )
+    layer_decay: float = option(
+        1.0,
+        "the rate of a tower's last block is this times the head's, and that of each block before "
+        "it this times the next one's",
+        source="BEiT, ICLR 2022 (0.65 to 0.85)",
+        within="(0, 1]",
+    )
+    ema: float = option(
+        0.0,
+        "share that an average of the trained parameters and statistics keeps at each update; the "
+        "averages are what is validated, scored and converted. 0: no averages",
+        source="timm (0.9998)",
+        within="[0, 1)",
     )
     schedule: str = option(
         "plateau",
-        "plateau: divided after epochs without improvement; cosine: to zero over max_epochs; "
+        "plateau: divided after epochs without improvement; cosine: to zero over max_epochs, from "
+        "the end of the warm-up on; "
         "steps: by decay_factor after every decay_every epochs; constant",
         source=f"plateau: {WANG}; steps: {NPR}",
         choices=("plateau", "cosine", "steps", "constant"),
+    )
+    warmup: float = option(
+        0.0,
+        "share of all updates over which the rate rises to learning_rate, in equal steps; with "
+        "cosine and constant",
+        source=f"0.2: {COMMUNITY}",
+        within="[0, 1)",
     )
     decay_every: int = option(
         10, "epochs between the falls of steps", unit="epochs", source=NPR, within="[1, 1e6]"

@@ -7,7 +7,17 @@ from typing import Any
 
 from jaxdet.config.dotted import is_dotted
 from jaxdet.config.forms import flatten, list_options
-from jaxdet.config.schema import ANALYSES, OPERATIONS, PROTOCOLS, Augment, Config, Evaluation, Optim
+from jaxdet.config.schema import (
+    ANALYSES,
+    OPERATIONS,
+    PROBES,
+    PROTOCOLS,
+    Augment,
+    Config,
+    Evaluation,
+    Model,
+    Optim,
+)
 from jaxdet.errors import UserError
 from jaxdet.ranges import Range, show_value
 
@@ -62,6 +72,7 @@ def _joint_problems(config: Config) -> Iterator[str]:
             f"augment.resize={augment.resize} leaves images smaller than "
             f"augment.crop={augment.crop}"
         )
+    yield from _tower_problems(config.model, optim)
     if optim.loss and not is_dotted(optim.loss):
         yield f"optim.loss={show_value(optim.loss)} is not of the form package.module:Name"
     trackers = config.runtime.trackers
@@ -70,6 +81,8 @@ def _joint_problems(config: Config) -> Iterator[str]:
         yield f"runtime.trackers={shown} must name tensorboard, wandb or both, once each"
     if optim.schedule != "plateau" and optim.max_epochs == 0:
         yield f"optim.schedule={optim.schedule!r} needs optim.max_epochs"
+    if optim.warmup and optim.schedule not in ("cosine", "constant"):
+        yield f"optim.warmup={optim.warmup} needs optim.schedule=cosine or constant"
     if config.task != "eval" and config.data.validation == "none":
         if optim.schedule == "plateau":
             yield "optim.schedule='plateau' needs validation, but data.validation='none'"
@@ -111,6 +124,25 @@ def _operation_problems(augment: Augment) -> Iterator[str]:
         yield (
             "augment.decode='scaled' needs augment.resize as the first of augment.operations: no "
             "pixels are spared without it"
+        )
+
+
+def _tower_problems(model: Model, optim: Optim) -> Iterator[str]:
+    """Yields what is asked for that needs a tower or its training where there is none."""
+    given = {
+        f"model.tune={model.tune!r}": model.tune != "all",
+        f"optim.layer_decay={optim.layer_decay}": optim.layer_decay != 1,
+        f"optim.contrastive={optim.contrastive}": optim.contrastive > 0,
+    }
+    for option in (option for option, is_given in given.items() if is_given):
+        if model.name not in PROBES:
+            yield f"{option} needs a network on a tower, {' or '.join(PROBES)}, not {model.name}"
+    if optim.contrastive and optim.loss:
+        yield f"optim.contrastive={optim.contrastive} is no part of optim.loss={optim.loss}"
+    if optim.contrastive and (model.name, model.tune) == ("linear_probe", "head"):
+        yield (
+            f"optim.contrastive={optim.contrastive} changes nothing: model.tune='head' leaves the "
+            "features of linear_probe as they are"
         )
 
 

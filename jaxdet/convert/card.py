@@ -135,8 +135,9 @@ def make_run_card(run: RunFolder, *, choice: str, step: int, sha256: str) -> Car
 
 
 def network_options(model: Model) -> dict[str, Any]:
-    """Returns the options that define the network: all but where it starts from."""
-    return {key: value for key, value in dataclasses.asdict(model).items() if key != "init"}
+    """Returns the options that define the network: not where it starts, nor how it is trained."""
+    others = ("init", "tune", "tune_rank", "tune_alpha")
+    return {key: value for key, value in dataclasses.asdict(model).items() if key not in others}
 
 
 def beside(path: Path) -> Path:

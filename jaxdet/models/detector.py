@@ -46,7 +46,7 @@ class Detector:
 
         A CPU makes them: for a card, their program takes more than twice as long to compile.
         """
-        with jax.default_device(_host()):
+        with jax.default_device(host()):
             made = jax.jit(self.init, static_argnames="size")(jax.random.key(seed), size=size)
         variables: Variables = jax.tree.map(np.asarray, made)
         return variables
@@ -106,6 +106,19 @@ class Detector:
         transferred: Transferred = self.network.apply(cast, pixels, label, method="transfer")
         return transferred
 
+    def embed_train(
+        self, variables: Variables, image: jax.Array, *, rng: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Returns logits [B] of u8 [B, H, W, 3] as in training, and what contrast is to be in.
+
+        That is float32 [B, D]: see `embedded` of the networks on a tower.
+        """
+        cast, pixels = self._prepare(variables, image)
+        logits, embedding = self.network.apply(
+            cast, pixels, train=True, rngs={"dropout": rng}, method="embedded"
+        )
+        return logits, embedding.astype(jnp.float32)
+
     def features(self, variables: Variables, image: jax.Array) -> jax.Array:
         """Returns the tower's features, float [B, D], of u8 [B, H, W, 3]; a probe has a tower."""
         cast, pixels = self._prepare(variables, image)
@@ -154,10 +167,11 @@ def get_detector(model: Model) -> Detector:
     return Detector(architecture, architecture.build(model), model.norm_groups, dtype)
 
 
-def _host() -> jax.Device:
+def host() -> jax.Device:
+    """Returns a CPU, or the first device where JAX may use cards alone."""
     try:
         return jax.local_devices(backend="cpu")[0]
-    except RuntimeError:  # JAX_PLATFORMS names cards alone
+    except RuntimeError:
         return jax.local_devices()[0]
 
 

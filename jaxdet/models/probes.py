@@ -40,6 +40,11 @@ class LinearProbe(nn.Module):
         """Returns logits, float [B], of float [B, H, W, 3], levels in 0..255."""
         return self.score(self.see(x), train=train)
 
+    def embedded(self, x: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
+        """Returns logits, float [B], and the features."""
+        seen = self.see(x)
+        return self.score(seen, train=train), seen
+
     def see(self, x: jax.Array) -> jax.Array:
         """Returns what the head looks at: the features, float [B, D]."""
         return self.features(x)
@@ -89,6 +94,11 @@ class Rine(nn.Module):
         """
         return self.score(self.see(x), train=train)
 
+    def embedded(self, x: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
+        """Returns logits, float [B], and the mixture of the taps."""
+        embedding = self.embedding(self.see(x), train=train)
+        return self._logits(embedding, train=train), embedding
+
     def see(self, x: jax.Array) -> jax.Array:
         """Returns what the head looks at: the taps of all blocks, float [B, depth, D]."""
         taps: jax.Array = self.vit(x)[1]
@@ -96,7 +106,9 @@ class Rine(nn.Module):
 
     def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
         """Returns logits, float [B], of what the head looks at."""
-        x = self.embedding(seen, train=train)
+        return self._logits(self.embedding(seen, train=train), train=train)
+
+    def _logits(self, x: jax.Array, *, train: bool) -> jax.Array:
         for name in _HEAD[:-1]:
             x = self._layer(name, x, train=train)
         logits: jax.Array = getattr(self, _HEAD[-1])(x)[:, 0]

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdet.errors import UserError
+from jaxdet.models.adapters import AdaptedDense
 from jaxdet.models.platform import has_flash_attention
 from jaxdet.models.towers import Tower
 
@@ -138,7 +139,7 @@ class Attention(nn.Module):
         biased = {"all": "qkv", "no_key": "qv", "none": ""}[tower.qkv_bias]
 
         def heads(name: str, x: jax.Array) -> jax.Array:
-            x = nn.Dense(tower.width, use_bias=name in biased, name=name)(x)
+            x = AdaptedDense(tower.width, use_bias=name in biased, name=name)(x)
             return x.reshape(*x.shape[:2], tower.heads, -1)
 
         query, key, value = heads("q", asking), heads("k", asked), heads("v", asked)
@@ -148,7 +149,7 @@ class Attention(nn.Module):
         mixed = jax.nn.dot_product_attention(
             query, key, value, implementation="cudnn" if fused else None
         )
-        return nn.Dense(tower.width, name="proj")(mixed.reshape(asking.shape))
+        return AdaptedDense(tower.width, name="proj")(mixed.reshape(asking.shape))
 
 
 class Mlp(nn.Module):
@@ -160,10 +161,10 @@ class Mlp(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Returns [B, T, width] of [B, T, width]."""
         tower, activate = self.tower, _ACTIVATIONS[self.tower.activation]
-        hidden = nn.Dense(tower.mlp, name="fc1")(x)
-        gate = nn.Dense(tower.mlp, name="gate")(x) if tower.gated else None
+        hidden = AdaptedDense(tower.mlp, name="fc1")(x)
+        gate = AdaptedDense(tower.mlp, name="gate")(x) if tower.gated else None
         hidden = activate(hidden) if gate is None else activate(gate) * hidden
-        return nn.Dense(tower.width, name="fc2")(hidden)
+        return AdaptedDense(tower.width, name="fc2")(hidden)
 
 
 class AttentionPool(nn.Module):

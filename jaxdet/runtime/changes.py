@@ -11,7 +11,9 @@ from jaxdet.workdir.files import append_line, read_json, write_json
 from jaxdet.workdir.identity import differences
 
 # What the weights, the moments and the position of a run count in. `seed` also draws the images.
-_FIXED = ("model.", "data.", "seed", "optim.name", "optim.batch_size")
+_FIXED = (
+    "model.", "data.", "seed", "optim.name", "optim.batch_size", "optim.ema", "optim.layer_decay",
+)  # fmt: skip
 
 
 def has_begun(folder: RunFolder) -> bool:

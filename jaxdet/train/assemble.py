@@ -126,6 +126,9 @@ def assemble(
             accumulate=config.optim.accumulate,
             skip_nonfinite=config.optim.on_nonfinite == "skip",
             loss=config.optim.loss,
+            contrastive=config.optim.contrastive,
+            tune=config.model.tune,
+            ema=config.optim.ema,
         ),
         score_step=make_score_step(detector, mesh),
         loader=TrainLoader(

@@ -31,6 +31,27 @@ def binary_cross_entropy(logit: jax.Array, label: jax.Array) -> jax.Array:
     return jnp.mean(optax.sigmoid_binary_cross_entropy(logit, label.astype(logit.dtype)))
 
 
+def contrastive_loss(embedding: jax.Array, label: jax.Array) -> jax.Array:
+    """Returns what draws embeddings of one label together and pushes those of two apart, a scalar.
+
+    The mean distance of the pairs of one label, and the mean of 1 - distance over the pairs of
+    both labels that are nearer than 1, of embeddings of norm 1. The same as the ContrastiveLoss of
+    pytorch-metric-learning, with which DDA (networks/trainer.py) and DRCT (utils/losses.py) train.
+
+    Args:
+      embedding: float [B, D].
+      label: i32 [B].
+    """
+    unit = embedding / jnp.maximum(jnp.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
+    square = jnp.sum((unit[:, None] - unit[None]) ** 2, axis=-1)
+    # A root has no gradient at 0, where an embedding meets itself or its like.
+    distance = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+    is_same = label[:, None] == label[None]
+    terms = (jnp.where(is_same, distance, 0), jnp.where(is_same, 0, jnp.maximum(0, 1 - distance)))
+    means = (term.sum() / jnp.maximum(1, (term > 0).sum()) for term in terms)
+    return sum(means, start=jnp.zeros(()))
+
+
 def transfer_loss(
     activation: jax.Array, reconstruction: jax.Array, residual: jax.Array, label: jax.Array
 ) -> jax.Array:
@@ -56,6 +77,20 @@ def _cross_entropy(
     return binary_cross_entropy(logit, label), (logit, batch_stats)
 
 
+def _with_contrast(share: float) -> Objective:
+    """Returns cross-entropy with a share of `contrastive_loss`, of a network on a tower."""
+
+    def objective(
+        detector: Detector, variables: Variables, image: jax.Array, label: jax.Array, rng: jax.Array
+    ) -> tuple[jax.Array, tuple[jax.Array, dict[str, Any]]]:
+        logit, embedding = detector.embed_train(variables, image, rng=rng)
+        crossed = (1 - share) * binary_cross_entropy(logit, label)
+        loss = crossed + share * contrastive_loss(embedding, label)
+        return loss, (logit, variables["batch_stats"])
+
+    return objective
+
+
 def _forensic_transfer(
     detector: Detector, variables: Variables, image: jax.Array, label: jax.Array, rng: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, dict[str, Any]]]:
@@ -71,16 +106,19 @@ _OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
 )
 
 
-def get_objective(architecture: Architecture, loss: str) -> Objective:
+def get_objective(architecture: Architecture, loss: str, contrastive: float = 0.0) -> Objective:
     """Returns what a detector is trained by.
 
     Args:
       architecture: its own; says which loss is meant where none is named.
       loss: `optim.loss`.
+      contrastive: `optim.contrastive`.
 
     Raises:
       UserError: where there is none of that name, or the named one cannot be looked up.
     """
+    if contrastive:
+        return _with_contrast(contrastive)
     if not loss:
         found = _OBJECTIVES.get(architecture.objective)
         if found is None:

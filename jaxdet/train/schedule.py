@@ -16,8 +16,12 @@ def learning_rate(
     config: schema.Config, state: PlateauState, *, step: int, steps_per_epoch: int
 ) -> float:
     """Returns the learning rate of the update that follows `step` updates."""
+    total = config.optim.max_epochs * steps_per_epoch
+    rising = round(config.optim.warmup * total)
+    if step < rising:
+        return config.optim.learning_rate * (step + 1) / rising
     if config.optim.schedule == "cosine":
-        share = step / (config.optim.max_epochs * steps_per_epoch)
+        share = (step - rising) / max(1, total - rising)
         return config.optim.learning_rate * (1 + math.cos(math.pi * share)) / 2
     if config.optim.schedule == "steps":
         falls = step // (config.optim.decay_every * steps_per_epoch)

@@ -12,6 +12,7 @@ from jaxdet.convert.load import LoadedWeights, load_weights
 from jaxdet.convert.towers import Facts, facts_of
 from jaxdet.data.images import ImageSet
 from jaxdet.errors import UserError
+from jaxdet.models.adapters import check_rank
 from jaxdet.models.architectures import architecture_of
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.models.towers import read_tower
@@ -24,8 +25,10 @@ def training_detector(config: schema.Config) -> Detector:
     """Returns the detector of the config in the form that is trained.
 
     Raises:
-      UserError: where it has no residual blocks to be computed again, as the config asks for.
+      UserError: where it has no residual blocks to be computed again, or layers too narrow for
+        adapters, as the config asks for.
     """
+    check_rank(config.model)
     detector = get_detector(config.model)
     return detector.rematerialised() if config.optim.rematerialise else detector
 

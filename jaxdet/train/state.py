@@ -9,9 +9,12 @@ import optax
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
-from jaxdet.models.detector import Detector, Variables
+from jaxdet.models.adapters import adapted
+from jaxdet.models.detector import Detector, Variables, host
 from jaxdet.runtime.mesh import put_replicated, replicated
+from jaxdet.train.layer_decay import scale_by_depth
 from jaxdet.train.sgd import torch_sgd
+from jaxdet.train.tuning import split
 
 
 @jax.tree_util.register_dataclass
@@ -21,8 +24,9 @@ class TrainState:
 
     Attributes:
       step: i32 scalar, updates done.
-      variables: {"params", "batch_stats"} of the detector.
-      optimizer: moments of Adam, or momentum of SGD.
+      variables: {"params", "batch_stats"} of the detector, with adapters where it has some; with
+        `optim.ema` also "average", of the parameters that are trained and of the statistics.
+      optimizer: moments of Adam, or momentum of SGD, of the parameters that are trained.
     """
 
     step: jax.Array
@@ -35,19 +39,37 @@ def make_optimizer(optim: schema.Optim) -> optax.GradientTransformation:
 
     The learning rate is left to the step, as an argument.
     """
+    direction = optax.scale_by_adam(b1=optim.beta1, b2=optim.beta2, eps=optim.epsilon)
     if optim.name == "sgd":
-        return torch_sgd(
+        direction = torch_sgd(
             momentum=optim.momentum, dampening=optim.dampening, weight_decay=optim.weight_decay
         )
-    return optax.scale_by_adam(b1=optim.beta1, b2=optim.beta2, eps=optim.epsilon)
+    elif optim.name == "adamw":
+        # Of all parameters, biases and normalisations too, as torch.optim.AdamW.
+        direction = optax.chain(direction, optax.add_decayed_weights(optim.weight_decay))
+    if optim.layer_decay < 1:
+        direction = optax.chain(direction, scale_by_depth(optim.layer_decay))
+    return direction
 
 
 def new_state(config: schema.Config, variables: Variables, mesh: Mesh) -> TrainState:
     """Returns the state before the first step, replicated on each device."""
-    optimizer = make_optimizer(config.optim).init(variables["params"])
-    state = TrainState(jnp.zeros((), jnp.int32), variables, optimizer)
+    with jax.default_device(host()):
+        state = unplaced_state(config.model, config.optim, variables, seed=config.seed)
     placed: TrainState = put_replicated(mesh, state)
     return placed
+
+
+def unplaced_state(
+    model: schema.Model, optim: schema.Optim, variables: Variables, *, seed: int = 0
+) -> TrainState:
+    """Returns the state before the first step of a network with these variables."""
+    params = adapted(model, variables["params"], seed=seed)
+    trained, _ = split(model.tune, params)
+    variables = {**variables, "params": params}
+    if optim.ema:
+        variables["average"] = {"params": trained, "batch_stats": variables["batch_stats"]}
+    return TrainState(jnp.zeros((), jnp.int32), variables, make_optimizer(optim).init(trained))
 
 
 def abstract_state(config: schema.Config, detector: Detector, mesh: Mesh) -> TrainState:
@@ -55,8 +77,7 @@ def abstract_state(config: schema.Config, detector: Detector, mesh: Mesh) -> Tra
 
     def build() -> TrainState:
         variables = detector.init(jax.random.key(0), size=config.augment.crop)
-        optimizer = make_optimizer(config.optim).init(variables["params"])
-        return TrainState(jnp.zeros((), jnp.int32), variables, optimizer)
+        return unplaced_state(config.model, config.optim, variables)
 
     sharding = replicated(mesh)
     shapes: TrainState = jax.tree.map(

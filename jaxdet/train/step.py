@@ -15,6 +15,7 @@ from jaxdet.runtime.layouts import as_stepped, stepped
 from jaxdet.runtime.mesh import batch_sharding, put_number, replicated
 from jaxdet.train.state import TrainState
 from jaxdet.train.step_functions import Differentiated, Scalars, StepFunctions
+from jaxdet.train.tuning import split
 from jaxdet.workdir.watchdog import expect_compilation
 
 # A learning rate is a f32 scalar on the devices; one of Python's is brought there.
@@ -31,6 +32,9 @@ def make_train_step(
     accumulate: int = 1,
     skip_nonfinite: bool = False,
     loss: str = "",
+    contrastive: float = 0.0,
+    tune: str = "all",
+    ema: float = 0.0,
 ) -> TrainStep:
     """Returns a function (state, u8 [B, H, W, 3], i32 [B], learning rate) -> (state, scalars).
 
@@ -46,10 +50,17 @@ def make_train_step(
     With `skip_nonfinite`, a step whose loss or gradient norm is not finite counts and changes
     nothing else: parameters, moments and statistics keep their bits.
 
-    Of `loss`, see `optim.loss`.
+    Of `loss`, `contrastive`, `tune` and `ema` see the options of these names.
     """
     functions = StepFunctions(
-        detector=detector, optimizer=optimizer, seed=seed, skip_nonfinite=skip_nonfinite, loss=loss
+        detector=detector,
+        optimizer=optimizer,
+        seed=seed,
+        skip_nonfinite=skip_nonfinite,
+        loss=loss,
+        contrastive=contrastive,
+        tune=tune,
+        ema=ema,
     )
     if accumulate > 1:
         return _laid_out(mesh, lambda of_state: _in_parts(functions, mesh, accumulate, of_state))
@@ -112,7 +123,8 @@ def _in_parts(functions: StepFunctions, mesh: Mesh, count: int, of_state: Any) -
     """
 
     def begin(state: TrainState, label: jax.Array) -> Differentiated:
-        nothing = jax.tree.map(jnp.zeros_like, state.variables["params"])
+        trained, _ = split(functions.tune, state.variables["params"])
+        nothing = jax.tree.map(jnp.zeros_like, trained)
         logit = jnp.zeros((len(label) // count, count))
         return Differentiated(nothing, state.variables["batch_stats"], jnp.zeros(()), logit)
 
@@ -142,7 +154,8 @@ def _in_parts(functions: StepFunctions, mesh: Mesh, count: int, of_state: Any) -
 
     whole: Any = replicated(mesh)
     cut: Any = batch_sharding(mesh)
-    of_sums = Differentiated(of_state.variables["params"], whole, whole, cut)
+    of_trained, _ = split(functions.tune, of_state.variables["params"])
+    of_sums = Differentiated(of_trained, whole, whole, cut)
     beginning = jax.jit(begin, in_shardings=(of_state, cut), out_shardings=of_sums)
     adding = jax.jit(
         add,

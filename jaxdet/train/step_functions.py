@@ -10,6 +10,7 @@ import optax
 from jaxdet.models.detector import Detector
 from jaxdet.train.losses import get_objective
 from jaxdet.train.state import TrainState
+from jaxdet.train.tuning import join, split
 
 Scalars = dict[str, jax.Array]
 
@@ -20,7 +21,7 @@ class Differentiated:
     """Holds what the differentiation of the loss of some images gives.
 
     Attributes:
-      gradients: of the loss, by parameter.
+      gradients: of the loss, by parameter that is trained.
       batch_stats: the new ones.
       loss: scalar.
       logit: [B].
@@ -42,6 +43,9 @@ class StepFunctions:
       seed: all that a network draws at random follows from it and the step.
       skip_nonfinite: whether an update that is not finite is left out.
       loss: `optim.loss`.
+      contrastive: `optim.contrastive`.
+      tune: `model.tune`.
+      ema: `optim.ema`.
     """
 
     detector: Detector
@@ -49,6 +53,9 @@ class StepFunctions:
     seed: int
     skip_nonfinite: bool
     loss: str = ""
+    contrastive: float = 0.0
+    tune: str = "all"
+    ema: float = 0.0
 
     def rng(self, state: TrainState) -> jax.Array:
         """Returns the key of the next step."""
@@ -58,23 +65,29 @@ class StepFunctions:
         self, params: Any, batch_stats: Any, image: jax.Array, label: jax.Array, rng: jax.Array
     ) -> Differentiated:
         """Differentiates the loss of images u8 [B, H, W, 3] with labels i32 [B]."""
-        loss_of = get_objective(self.detector.architecture, self.loss)
+        loss_of = get_objective(self.detector.architecture, self.loss, self.contrastive)
 
-        def objective(params: Any) -> tuple[jax.Array, Any]:
-            variables = {"params": params, "batch_stats": batch_stats}
+        trained, frozen = split(self.tune, params)
+
+        def objective(trained: Any) -> tuple[jax.Array, Any]:
+            variables = {"params": join(trained, frozen), "batch_stats": batch_stats}
             return loss_of(self.detector, variables, image, label, rng)
 
-        (loss, (logit, stats)), gradients = jax.value_and_grad(objective, has_aux=True)(params)
+        (loss, (logit, stats)), gradients = jax.value_and_grad(objective, has_aux=True)(trained)
         return Differentiated(gradients, stats, loss, logit)
 
     def apply(
         self, state: TrainState, found: Differentiated, label: jax.Array, learning_rate: jax.Array
     ) -> tuple[TrainState, Scalars]:
         """Returns the state after the step, and its "loss", "grad_norm", "logit" and "label"."""
-        params = state.variables["params"]
-        direction, moments = self.optimizer.update(found.gradients, state.optimizer, params)
-        moved = optax.apply_updates(params, optax.tree.scale(-learning_rate, direction))
-        variables = {"params": moved, "batch_stats": found.batch_stats}
+        trained, frozen = split(self.tune, state.variables["params"])
+        direction, moments = self.optimizer.update(found.gradients, state.optimizer, trained)
+        moved = optax.apply_updates(trained, optax.tree.scale(-learning_rate, direction))
+        variables = {"params": join(moved, frozen), "batch_stats": found.batch_stats}
+        if self.ema:
+            new = {"params": moved, "batch_stats": found.batch_stats}
+            old = state.variables["average"]
+            variables["average"] = optax.incremental_update(new, old, 1 - self.ema)
         stepped = TrainState(state.step + 1, variables, moments)
         scalars = {
             "loss": found.loss,

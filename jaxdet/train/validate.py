@@ -11,6 +11,7 @@ from jaxdet.train import schedule
 from jaxdet.train.assemble import Parts
 from jaxdet.train.position import Position
 from jaxdet.train.saving import leave
+from jaxdet.train.tuning import plain
 from jaxdet.workdir.watchdog import stage
 
 # By name in `metrics.jsonl`; empty for a run without validation images.
@@ -31,7 +32,7 @@ def validate(parts: Parts, position: Position) -> Scores:
             predictions = predict(
                 _loader(parts, epoch),
                 parts.score_step,
-                position.state.variables,
+                plain(parts.config.model.tune, position.state.variables),
                 mesh=parts.mesh,
                 # Threads: processes would start anew for each epoch.
                 runtime=dataclasses.replace(parts.config.runtime, worker_kind="threads"),

@@ -27,6 +27,7 @@ from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.scoring.protocol import DEFAULT_PROTOCOL, Protocol
 from jaxdet.train.state import abstract_state
+from jaxdet.train.tuning import plain
 from jaxdet.workdir.files import sha256
 
 RANKS = tuple(name for name in CHECKPOINTS if name != "latest")
@@ -171,7 +172,8 @@ def restore_variables(
         restored: Restored = checkpoints.restore(step, like)
     finally:
         checkpoints.close()
-    variables: Variables = jax.tree.map(np.asarray, restored.state.variables)
+    scored = plain(trained.model.tune, restored.state.variables)
+    variables: Variables = jax.tree.map(np.asarray, scored)
     return RunWeights(variables=variables, choice=choice, step=step)
 
 

@@ -5,10 +5,12 @@ import optax
 import pytest
 
 from jaxdet.config import Model, Optim
+from jaxdet.convert.architectures import shapes
+from jaxdet.convert.rules import nest
 from jaxdet.errors import UserError
 from jaxdet.models.architectures import Architecture
 from jaxdet.models.detector import get_detector
-from jaxdet.train.losses import get_objective, transfer_loss
+from jaxdet.train.losses import contrastive_loss, get_objective, transfer_loss
 from jaxdet.train.sgd import torch_sgd
 from jaxdet.train.state import make_optimizer
 
@@ -21,6 +23,42 @@ def test_the_transfer_loss_is_that_worked_out_by_hand():
     # Real: |0.9 - 1| + |0.3 - 0|; fake: |0.25 - 0| + |0.5 - 1|; reconstruction: (0+2+1+1)/4.
     expected = ((0.1 + 0.3) + (0.25 + 0.5)) / 2 + 0.1 * 1.0
     assert transfer_loss(activation, reconstruction, residual, label) == pytest.approx(expected)
+
+
+def test_the_contrastive_loss_is_the_means_over_pairs_that_count():
+    turn = np.radians([0, 30, 0, 90, 180])
+    # Norms do not count; the third is the first once more, at distance 0.
+    embedding = np.stack([np.cos(turn), np.sin(turn)], 1) * np.array([[1], [2], [3], [1], [0.5]])
+    label = np.array([0, 0, 0, 1, 1])
+    chord = {degrees: 2 * np.sin(np.radians(degrees) / 2) for degrees in (30, 60, 90)}
+    # Real: 30 degrees twice; fake: 90 degrees. Apart: 30 to 90 degrees is at the margin of 1.
+    same = (2 * chord[30] + chord[90]) / 3
+    found, gradient = jax.value_and_grad(contrastive_loss)(jnp.asarray(embedding), label)
+    assert found == pytest.approx(same, abs=1e-5)
+    assert np.isfinite(gradient).all()
+    near = contrastive_loss(jnp.array([[1.0, 0.0], [np.sqrt(0.75), 0.5]]), np.array([0, 1]))
+    assert near == pytest.approx(1 - chord[30], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["linear_probe", "rine"])
+def test_a_share_of_the_loss_is_contrastive(name):
+    model = Model(
+        name=name, width=6, tower="dinov2_b14:size=14,width=8,depth=1,heads=2,mlp=12",
+        projection_layers=1,
+    )  # fmt: skip
+    detector, rng = get_detector(model), np.random.default_rng(0)
+    arrays = {p: rng.normal(0, 0.5, s).astype(np.float32) for p, s in shapes(model).items()}
+    variables, label = {"batch_stats": {}, **nest(arrays)}, np.arange(6) % 2
+    image = rng.integers(0, 256, (6, 14, 14, 3), dtype=np.uint8)
+
+    @jax.jit
+    def losses(variables):
+        of = [get_objective(detector.architecture, "", share) for share in (0.0, 0.3, 1.0)]
+        return [loss_of(detector, variables, image, label, jax.random.key(1)) for loss_of in of]
+
+    (crossed, (logit, _)), (mixed, (same, _)), (contrast, _) = losses(variables)
+    assert float(mixed) == pytest.approx(float(0.7 * crossed + 0.3 * contrast), rel=1e-5)
+    np.testing.assert_allclose(same, logit, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -66,3 +66,17 @@ def test_max_epochs_ends_a_plateau_run_early():
     config = Config(optim=Optim(max_epochs=2))
     assert schedule.is_over(config, schedule.first_state(config), epochs_done=2)
     assert not schedule.is_over(Config(), schedule.first_state(Config()), epochs_done=2000)
+
+
+def test_the_rate_rises_in_equal_steps_before_it_falls():
+    optim = Optim(schedule="cosine", max_epochs=4, learning_rate=0.2, warmup=0.2)
+    state = schedule.first_state(Config(optim=optim))
+
+    def rates(optim, *steps):
+        config = Config(optim=optim)
+        return [schedule.learning_rate(config, state, step=s, steps_per_epoch=5) for s in steps]
+
+    assert rates(optim, 0, 1, 3, 4) == pytest.approx([0.05, 0.1, 0.2, 0.2])
+    assert rates(optim, 12, 20) == pytest.approx([0.1, 0.0], abs=1e-12)
+    constant = Optim(schedule="constant", max_epochs=4, learning_rate=0.2, warmup=0.2)
+    assert rates(constant, 0, 3, 4, 19) == pytest.approx([0.05, 0.2, 0.2, 0.2])
