@@ -275,6 +275,8 @@ def test_results_of_before_an_option_was_added_are_still_those_of_the_run(tmp_pa
                           ("model", "tune"), ("model", "tune_rank"), ("model", "tune_alpha"),
                           ("optim", "loss"), ("optim", "contrastive"), ("optim", "layer_decay"),
                           ("optim", "ema"), ("optim", "warmup"),
+                          ("augment", "views"), ("model", "normalise"), ("model", "bank"),
+                          ("model", "tokens"), ("model", "neighbours"), ("optim", "supcon"),
                           ("runtime", "trackers")):  # fmt: skip
         del saved[section][name]
     path = tmp_path / "config.json"

@@ -19,7 +19,8 @@ from jaxdet.bench.reference import AUGMENT, ENDLESS
 from jaxdet.bench.step import Worker
 from jaxdet.bench.stepper import Settings
 from jaxdet.config import Config, Data, Model, Optim, Runtime
-from jaxdet.data.loaders import Batch, Share, TrainLoader, training_reader
+from jaxdet.data.batches import Batch
+from jaxdet.data.loaders import Share, TrainLoader, training_reader
 from jaxdet.data.pipeline import open_batches, worker_count
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.models.detector import get_detector

@@ -231,6 +231,7 @@ def _lower(plan: Plan, mesh: Mesh) -> Any:
         contrastive=optim.contrastive,
         tune=plan.model.tune,
         ema=optim.ema,
+        supcon=optim.supcon,
     )
     label, rate = shape((plan.batch_size,), jnp.int32), shape((), jnp.float32)
     return whole_step(functions, mesh, stepped(mesh, state)).lower(state, image, label, rate)

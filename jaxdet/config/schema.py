@@ -46,12 +46,22 @@ ARCHITECTURES: Mapping[str, str] = MappingProxyType(
         "linear_probe": "jaxdet.models.probes:LINEAR_PROBE",
         # Koutlis and Papadopoulos, ECCV 2024
         "rine": "jaxdet.models.probes:RINE",
+        # Ojha et al., CVPR 2023, and others
+        "knn": "jaxdet.models.banks:NEIGHBOURS",
+        "centroid": "jaxdet.models.banks:CENTROIDS",
+        # FGTS, arXiv 2511.22471
+        "token_probe": "jaxdet.models.tokens:TOKEN_PROBE",
     }
 )
 # Those of them that look through a vision tower, model.tower.
-PROBES = ("linear_probe", "rine")
+PROBES = ("linear_probe", "rine", "knn", "centroid", "token_probe")
+# Those of them that remember training images and have no parameters but their tower's.
+BANKS = ("knn", "centroid")
+# Those with embeddings that a loss may compare.
+CONTRASTING = ("linear_probe", "rine")
 # Which parameters are trained.
 TUNINGS = ("all", "head", "lora", "svd")
+_WITHOUT_WIDTH = ("linear_probe", "token_probe", *BANKS)
 # What may be asked of a user: CLIP's, whose files do not say it.
 ACTIVATIONS = ("gelu", "quick_gelu")
 # What happens to a training image unless the config says otherwise, in the published order: a
@@ -162,6 +172,13 @@ class Augment:
         "`apply(image, rng)`, u8 [H, W, 3] in RGB, "
         "which evaluations and published validation leave out",
         source=f"the order of resize, blur, jpeg, crop and flip: {WANG}",
+    )
+    views: tuple[str, ...] = option(
+        (),
+        "the ways in which an image is seen, another one each epoch: clean, as in validation; "
+        "jpeg:QUALITY, blur:SIGMA, scale:FACTOR or a chain of them, blur:1+jpeg:75, on the whole "
+        "image; augmented:K, K draws of all that is set here. Empty: a new draw each epoch, "
+        "without end",
     )
 
     resize: int = option(
@@ -320,7 +337,7 @@ class Model:
     )
     tower: str = option(
         "clip_l14",
-        "vision tower of linear_probe and rine: a name of docs/reference/systems.md, with what "
+        "vision tower of a detector that has one: a name of docs/reference/systems.md, with what "
         "differs from it behind a colon, `clip_l14:activation=gelu`",
     )
     tune: str = option(
@@ -340,6 +357,29 @@ class Model:
     )
     tune_alpha: float = option(
         1.0, "lora's product counts alpha / rank", source=DDA, within="(0, 1000]"
+    )
+    normalise: bool = option(
+        False,
+        "linear_probe divides features by their L2 norm",
+        source="true: Cozzolino et al., CVPR Workshops 2024 (ClipBased)",
+    )
+    bank: int = option(
+        10_000,
+        "training images that knn remembers, or in which token_probe compares patches, twice, "
+        "before it learns: the first that are shown",
+        within="[1, 1e7]",
+    )
+    tokens: int = option(
+        10,
+        "patches whose mean token_probe looks at",
+        source="FGTS, arXiv 2511.22471",
+        within="[1, 1e5]",
+    )
+    neighbours: int = option(
+        1,
+        "nearest real and nearest fake images whose mean cosines knn compares",
+        source="Ojha et al., CVPR 2023",
+        within="[1, 1000]",
     )
     projection_layers: int = option(
         4,
@@ -367,7 +407,7 @@ class Model:
     @property
     def title(self) -> str:
         """Returns what messages call the network: `resnet50 of width 64`."""
-        width = "" if self.name == "linear_probe" else f" of width {self.width}"
+        width = "" if self.name in _WITHOUT_WIDTH else f" of width {self.width}"
         return f"{self.name}{width}{f' on {self.tower}' if self.name in PROBES else ''}"
 
 
@@ -393,6 +433,13 @@ class Optim:
         "and those of both labels apart; with linear_probe and rine",
         source=f"0.5: {DDA}; 0.3: DRCT, ICML 2024",
         within="[0, 1]",
+    )
+    supcon: float = option(
+        0.0,
+        "what the supervised contrastive loss (temperature 0.07) of rine counts beside the sum of "
+        "the batch's cross-entropies: 0.1 for the model of one training class, else 0.2",
+        source="Koutlis and Papadopoulos, ECCV 2024",
+        within="[0, 1000]",
     )
     batch_size: int = option(
         64, "images a step, over all devices and hosts", source=WANG, within="[1, 1e6]"
@@ -696,6 +743,12 @@ class Runtime:
         False,
         "same machine, same bits on GPUs too, by XLA's deterministic operations, without its "
         "autotuning; CPUs give the same bits in any case",
+    )
+    features: str = option(
+        "",
+        "folder that keeps what a frozen tower (`model.tune=head`) sees of each image in each of "
+        "`augment.views`, and of validation images in the clean one; runs share it. Empty: the "
+        "tower looks anew each epoch",
     )
     compile_cache: str = option(
         "",

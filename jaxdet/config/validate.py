@@ -9,6 +9,8 @@ from jaxdet.config.dotted import is_dotted
 from jaxdet.config.forms import flatten, list_options
 from jaxdet.config.schema import (
     ANALYSES,
+    BANKS,
+    CONTRASTING,
     OPERATIONS,
     PROBES,
     PROTOCOLS,
@@ -18,6 +20,7 @@ from jaxdet.config.schema import (
     Model,
     Optim,
 )
+from jaxdet.config.views import read_views
 from jaxdet.errors import UserError
 from jaxdet.ranges import Range, show_value
 
@@ -112,6 +115,7 @@ def _operation_problems(augment: Augment) -> Iterator[str]:
         yield "augment.operations lacks crop"
     elif "resize" in names[names.index("crop") :]:
         yield "augment.operations: resize stands behind crop"
+    yield from _view_problems(augment)
     for name in (name for name in OPERATIONS if name not in names):
         for option in (name, f"{name}_probability"):
             value = getattr(augment, option, None)
@@ -127,23 +131,39 @@ def _operation_problems(augment: Augment) -> Iterator[str]:
         )
 
 
+def _view_problems(augment: Augment) -> Iterator[str]:
+    """Yields what is wrong with augment.views."""
+    try:
+        views = read_views(augment.views)
+    except UserError as error:
+        yield str(error)
+        return
+    if augment.scope == "batch" and any(view.draw is not None for view in views):
+        yield "augment.views: augmented:K needs augment.scope='image': batches differ each epoch"
+
+
 def _tower_problems(model: Model, optim: Optim) -> Iterator[str]:
-    """Yields what is asked for that needs a tower or its training where there is none."""
-    given = {
-        f"model.tune={model.tune!r}": model.tune != "all",
-        f"optim.layer_decay={optim.layer_decay}": optim.layer_decay != 1,
-        f"optim.contrastive={optim.contrastive}": optim.contrastive > 0,
-    }
-    for option in (option for option, is_given in given.items() if is_given):
-        if model.name not in PROBES:
-            yield f"{option} needs a network on a tower, {' or '.join(PROBES)}, not {model.name}"
-    if optim.contrastive and optim.loss:
-        yield f"optim.contrastive={optim.contrastive} is no part of optim.loss={optim.loss}"
+    """Yields what is asked for that needs a tower, its training or a head of its own."""
+    given = (
+        (f"model.tune={model.tune!r}", model.tune != "all", PROBES),
+        (f"optim.layer_decay={optim.layer_decay}", optim.layer_decay != 1, PROBES),
+        (f"optim.contrastive={optim.contrastive}", optim.contrastive > 0, CONTRASTING),
+        (f"optim.supcon={optim.supcon}", optim.supcon > 0, ("rine",)),
+    )
+    for option, is_given, names in given:
+        if is_given and model.name not in names:
+            yield f"{option} needs model.name={' or '.join(names)}, not {model.name}"
+    losses = [option for option, is_given, _ in given[2:] if is_given]
+    losses += [f"optim.loss={optim.loss}"] if optim.loss else []
+    if len(losses) > 1:
+        yield f"{' and '.join(losses)} do not go together"
     if optim.contrastive and (model.name, model.tune) == ("linear_probe", "head"):
         yield (
             f"optim.contrastive={optim.contrastive} changes nothing: model.tune='head' leaves the "
             "features of linear_probe as they are"
         )
+    if model.name in BANKS and model.tune != "head":
+        yield f"model.name={model.name!r} has no gradient for its tower: set model.tune='head'"
 
 
 def _part_problems(optim: Optim, groups: int) -> Iterator[str]:

@@ -7,7 +7,8 @@ disturbed images do not depend on workers, batches or the order in which they ar
 import dataclasses
 
 from jaxdet.data import order
-from jaxdet.data.augment import Blur, Jpeg, Noise, Operation, Scale
+from jaxdet.data.augment import Noise, Operation
+from jaxdet.data.augment.fixed import degradation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,9 +16,8 @@ class Disturbance:
     """Disturbs every image of a set in one way and by the same amount.
 
     Attributes:
-      kind: "blur" (the published arithmetic), "jpeg" (Pillow, as CNNDetection's `--jpg_method
-        pil`), "scale" (Pillow's antialiased bilinear) or "noise" (Gaussian, each channel of each
-        pixel by itself, rounded and clipped).
+      kind: one of `augment.fixed`, or "noise" (Gaussian, each channel of each pixel by itself,
+        rounded and clipped).
       level: sigma in pixels, quality 1..100, factor, sigma in grey levels.
       seed: of the noise.
     """
@@ -32,15 +32,7 @@ class Disturbance:
         Raises:
           ValueError: where the kind is unknown.
         """
-        match self.kind:
-            case "blur":
-                return Blur(sigma=self.level)
-            case "jpeg":
-                return Jpeg(quality=int(self.level))
-            case "scale":
-                return Scale(self.level)
-            case "noise":
-                return Noise(
-                    sigma=self.level, stream=order.Stream(self.seed, order.NOISE, 0, index)
-                )
-        raise ValueError(f"kind {self.kind!r} is none of blur, jpeg, scale, noise")
+        if self.kind == "noise":
+            stream = order.Stream(self.seed, order.NOISE, 0, index)
+            return Noise(sigma=self.level, stream=stream)
+        return degradation(self.kind, self.level)

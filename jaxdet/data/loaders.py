@@ -5,9 +5,8 @@ position of a run one integer, and spares grain's work for each image.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TypedDict
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from jaxdet.data.augment import (
     apply_all,
     published_validation,
 )
+from jaxdet.data.batches import Batch, empty_batch
 from jaxdet.data.disturb import Disturbance
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
 from jaxdet.data.ops import laplacian_variance
@@ -29,26 +29,6 @@ from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.data.regular import reason
 from jaxdet.errors import BadImageError, UserError
 from jaxdet.workdir.identity import identity_of
-
-
-class Batch(TypedDict):
-    """Holds what the loaders give: one host's shard of a global batch, b images.
-
-    Attributes:
-      image: u8 [b, crop, crop, 3], RGB.
-      label: i32 [b], 1 = fake.
-      index: i64 [b], place in the set; in a padded row -1.
-      valid: bool [b], False in rows that pad the last batch or stand for an unreadable image.
-      sharpness: f32 [b], variance of the Laplacian (evaluation only, else 0).
-      bad: i64 [b], place of an unreadable image met in this row, -1 where there was none.
-    """
-
-    image: np.ndarray
-    label: np.ndarray
-    index: np.ndarray
-    valid: np.ndarray
-    sharpness: np.ndarray
-    bad: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -151,11 +131,19 @@ class TrainLoader:
 
     def __call__(self, step: int) -> Batch:
         """Returns this host's shard of the batch of a step."""
+        epoch, place, indices = self.position(step)
+        return self.rows(indices, epoch=epoch, place=place)
+
+    def position(self, step: int) -> tuple[int, int, np.ndarray]:
+        """Returns the epoch of a step, its number in it, and the places of this host's images."""
         n = len(self.read.images)
         epoch, place = divmod(step, order.steps_per_epoch(n, batch_size=self.batch_size))
         epoch_order = order.epoch_order(n, seed=self.seed, epoch=epoch, batch_size=self.batch_size)
-        indices = epoch_order[place, self.share.rows(self.batch_size)]
-        batch = _empty_batch(len(indices), self.augment.crop)
+        return epoch, place, epoch_order[place, self.share.rows(self.batch_size)]
+
+    def rows(self, indices: Sequence[int] | np.ndarray, *, epoch: int, place: int = 0) -> Batch:
+        """Returns a batch of the images at given places, as an epoch shows them."""
+        batch = empty_batch(len(indices), (self.augment.crop, self.augment.crop, 3))
         for row, index in enumerate(indices):
             self._fill(batch, row, int(index), epoch, place)
         return batch
@@ -230,7 +218,7 @@ class EvalLoader:
     def __call__(self, step: int) -> Batch:
         """Returns this host's shard of the batch of a number."""
         rows = self.share.rows(self.batch_size)
-        batch = _empty_batch(rows.stop - rows.start, self.crop)
+        batch = empty_batch(rows.stop - rows.start, (self.crop, self.crop, 3))
         first = step * self.batch_size + rows.start
         last = min(first + rows.stop - rows.start, len(self.read.images))
         for index in range(first, last):
@@ -283,14 +271,3 @@ def _written(read: Reader, index: int, write: Callable[[np.ndarray], None]) -> b
         read.pass_over(index, error)
         return False
     return True
-
-
-def _empty_batch(rows: int, crop: int) -> Batch:
-    return Batch(
-        image=np.zeros((rows, crop, crop, 3), np.uint8),
-        label=np.zeros(rows, np.int32),
-        index=np.full(rows, -1, np.int64),
-        valid=np.zeros(rows, bool),
-        sharpness=np.zeros(rows, np.float32),
-        bad=np.full(rows, -1, np.int64),
-    )

@@ -24,8 +24,8 @@ from absl import flags
 
 from jaxdet.config import Runtime
 from jaxdet.data import shared_blocks
+from jaxdet.data.batches import Batch
 from jaxdet.data.failures import named_failures
-from jaxdet.data.loaders import Batch
 from jaxdet.data.opencv import cv2
 from jaxdet.data.shield import signals_blocked, started_deaf
 from jaxdet.progress import say, size_text

@@ -35,6 +35,8 @@ class Architecture:
       measured: whether its inputs are measured over the training images before training.
       side: the model's options to the side of the only crops that it takes, pixels; 0 where it is
         no option.
+      sees: what its network has of an image between `see` and `score`, its tower and its head; ""
+        where there is no tower.
     """
 
     build: Callable[[Model], nn.Module]
@@ -49,6 +51,7 @@ class Architecture:
     measured: bool = False
     backbone: str = ""
     side: Callable[[Model], int] = lambda model: 0
+    sees: str = ""
 
 
 def norm_options(model: Model) -> dict[str, Any]:

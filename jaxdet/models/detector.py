@@ -100,30 +100,56 @@ class Detector:
         )
         return logits, updated.get("batch_stats", {})
 
+    def contrast(
+        self, variables: Variables, image: jax.Array, *, rng: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Returns logits [B] of u8 [B, H, W, 3], and the embeddings [B, D] that a loss compares.
+
+        Args:
+          variables: of the network.
+          image: images that fill the array.
+          rng: key of this step's dropout.
+        """
+        cast, pixels = self._prepare(variables, image)
+        logits, embedding = self.network.apply(
+            cast, pixels, method="contrast", rngs={"dropout": rng}
+        )
+        return logits, embedding.astype(jnp.float32)
+
+    def collect(
+        self, variables: Variables, image: jax.Array, label: jax.Array
+    ) -> tuple[jax.Array, jax.Array, dict[str, Any]]:
+        """Returns logits [B] of u8 [B, H, W, 3], and `batch_stats` that have taken these in.
+
+        In between, whether the logits are to be learned from, 0 or 1.
+        """
+        cast, pixels = self._prepare(variables, image)
+        (logits, counts), updated = self.network.apply(
+            cast, pixels, label, method="collect", mutable=["batch_stats"]
+        )
+        return logits, counts, updated["batch_stats"]
+
     def transfer(self, variables: Variables, image: jax.Array, label: jax.Array) -> Transferred:
         """Returns what ForensicTransfer is trained by, of u8 [B, H, W, 3] and labels i32 [B]."""
         cast, pixels = self._prepare(variables, image)
         transferred: Transferred = self.network.apply(cast, pixels, label, method="transfer")
         return transferred
 
-    def embed_train(
-        self, variables: Variables, image: jax.Array, *, rng: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """Returns logits [B] of u8 [B, H, W, 3] as in training, and what contrast is to be in.
-
-        That is float32 [B, D]: see `embedded` of the networks on a tower.
-        """
-        cast, pixels = self._prepare(variables, image)
-        logits, embedding = self.network.apply(
-            cast, pixels, train=True, rngs={"dropout": rng}, method="embedded"
-        )
-        return logits, embedding.astype(jnp.float32)
-
     def features(self, variables: Variables, image: jax.Array) -> jax.Array:
         """Returns the tower's features, float [B, D], of u8 [B, H, W, 3]; a probe has a tower."""
         cast, pixels = self._prepare(variables, image)
         features: jax.Array = self.network.apply(cast, pixels, method="features")
         return features
+
+    def see(self, variables: Variables, image: jax.Array) -> jax.Array:
+        """Returns what the head looks at, float [B, ...], of u8 [B, H, W, 3]; probes have one."""
+        cast, pixels = self._prepare(variables, image)
+        seen: jax.Array = self.network.apply(cast, pixels, method="see")
+        return seen
+
+    def on_features(self) -> "Detector":
+        """Returns the same detector, but one that takes what `see` gives in place of images."""
+        return dataclasses.replace(self, network=_Head(self.network))
 
     def residual(self, variables: Variables, image: jax.Array) -> jax.Array:
         """Returns the network's input, float [B, H', W', C], of u8 [B, H, W, 3]."""
@@ -158,6 +184,24 @@ class Detector:
             return variables, pixels
         cast = {**variables, "params": _cast_layers(variables["params"], self.dtype)}
         return cast, pixels.astype(self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Head:
+    """Applies the head of a network alone; its variables are those of the whole network."""
+
+    network: Any
+
+    def init(self, rng: jax.Array, pixels: jax.Array, *, train: bool) -> Any:
+        """Returns random variables of the whole network, for pixels."""
+        return self.network.init(rng, pixels, train=train)
+
+    def apply(
+        self, variables: Variables, seen: jax.Array, *more: Any, method: str = "", **others: Any
+    ) -> Any:
+        """Returns what the network gives behind its tower: logits, or what a method does there."""
+        behind = f"{method}_seen" if method else "score"
+        return self.network.apply(variables, seen, *more, method=behind, **others)
 
 
 def get_detector(model: Model) -> Detector:

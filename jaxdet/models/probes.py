@@ -7,6 +7,7 @@ from functools import partial
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from jaxdet.models import pixels
 from jaxdet.models.architectures import Architecture
@@ -26,10 +27,12 @@ class LinearProbe(nn.Module):
     Attributes:
       tower: what sees the image.
       head_deviation: of the normal weights that the layer starts with.
+      normalise: whether features are divided by their L2 norm.
     """
 
     tower: Tower
     head_deviation: float = 0.02
+    normalise: bool = False
 
     def setup(self) -> None:
         """Creates the tower and the layer."""
@@ -40,10 +43,10 @@ class LinearProbe(nn.Module):
         """Returns logits, float [B], of float [B, H, W, 3], levels in 0..255."""
         return self.score(self.see(x), train=train)
 
-    def embedded(self, x: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
-        """Returns logits, float [B], and the features."""
+    def contrast(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Returns logits, float [B], and the features in training, of float [B, H, W, 3]."""
         seen = self.see(x)
-        return self.score(seen, train=train), seen
+        return self.score(seen, train=True), seen
 
     def see(self, x: jax.Array) -> jax.Array:
         """Returns what the head looks at: the features, float [B, D]."""
@@ -52,7 +55,7 @@ class LinearProbe(nn.Module):
     def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
         """Returns logits, float [B], of what the head looks at."""
         del train
-        logits: jax.Array = self.head(seen)[:, 0]
+        logits: jax.Array = self.head(unit(seen) if self.normalise else seen)[:, 0]
         return logits
 
     def features(self, x: jax.Array) -> jax.Array:
@@ -94,11 +97,6 @@ class Rine(nn.Module):
         """
         return self.score(self.see(x), train=train)
 
-    def embedded(self, x: jax.Array, *, train: bool) -> tuple[jax.Array, jax.Array]:
-        """Returns logits, float [B], and the mixture of the taps."""
-        embedding = self.embedding(self.see(x), train=train)
-        return self._logits(embedding, train=train), embedding
-
     def see(self, x: jax.Array) -> jax.Array:
         """Returns what the head looks at: the taps of all blocks, float [B, depth, D]."""
         taps: jax.Array = self.vit(x)[1]
@@ -106,9 +104,18 @@ class Rine(nn.Module):
 
     def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
         """Returns logits, float [B], of what the head looks at."""
-        return self._logits(self.embedding(seen, train=train), train=train)
+        return self._classify(self.embedding(seen, train=train), train=train)
 
-    def _logits(self, x: jax.Array, *, train: bool) -> jax.Array:
+    def contrast(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Returns logits, float [B], and the embedding in training, of float [B, H, W, 3]."""
+        return self.contrast_seen(self.see(x))
+
+    def contrast_seen(self, seen: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Returns the same of what the head looks at."""
+        embedding = self.embedding(seen, train=True)
+        return self._classify(embedding, train=True), embedding
+
+    def _classify(self, x: jax.Array, *, train: bool) -> jax.Array:
         for name in _HEAD[:-1]:
             x = self._layer(name, x, train=train)
         logits: jax.Array = getattr(self, _HEAD[-1])(x)[:, 0]
@@ -137,6 +144,11 @@ class Rine(nn.Module):
         return self.drop(nn.relu(getattr(self, name)(x)), deterministic=not train)
 
 
+def unit(x: jax.Array) -> jax.Array:
+    """Returns vectors, float [..., D], divided by their L2 norm, as torch's `normalize` does."""
+    return x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
+
+
 _probe = partial(
     Architecture,
     pixels=pixels.levels,
@@ -145,8 +157,10 @@ _probe = partial(
 )
 
 LINEAR_PROBE = _probe(
-    build=lambda model: LinearProbe(read_tower(model.tower), model.head_deviation)
+    sees="features", build=lambda model: LinearProbe(read_tower(model.tower), model.head_deviation)
 )
 RINE = _probe(
-    build=lambda model: Rine(read_tower(model.tower), model.width, model.projection_layers)
+    sees="taps",
+    objective="rine",
+    build=lambda model: Rine(read_tower(model.tower), model.width, model.projection_layers),
 )

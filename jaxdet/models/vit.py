@@ -40,14 +40,15 @@ class ViT(nn.Module):
     tower: Tower
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Returns features and taps of float [B, H, W, 3], levels in 0..255.
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Returns features, taps and patches of float [B, H, W, 3], levels in 0..255.
 
         Maps have the dtype of `x`; normalisations and softmax are computed in float32.
 
         Returns:
-          Features [B, D]; and [B, depth, width], the class token (of a tower without one, the first
-          patch) behind the second normalisation of each block, which RINE looks at.
+          Features [B, D]; [B, depth, width], the class token (of a tower without one, the first
+          patch) behind the second normalisation of each block, which RINE looks at; and [B, T,
+          width], the normalised tokens of the patches, which FGTS chooses from.
 
         Raises:
           UserError: where the images have another size than the tower's.
@@ -63,7 +64,8 @@ class ViT(nn.Module):
         for number in range(tower.depth):
             x, tap = Block(tower, name=f"blocks_{number}")(x, rotation)
             taps.append(tap)
-        return self._pool(_norm(tower, "norm")(x)), jnp.stack(taps, axis=1)
+        x = _norm(tower, "norm")(x)
+        return self._pool(x), jnp.stack(taps, axis=1), x[:, tower.class_token + tower.registers :]
 
     def _embed(self, x: jax.Array) -> jax.Array:
         """Returns the tokens [B, T, width]: class token, registers, patches."""

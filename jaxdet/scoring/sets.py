@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 
 from jaxdet.config import Runtime
 from jaxdet.data.failures import named_failures
+from jaxdet.data.feature_loaders import FeatureEvalLoader
 from jaxdet.data.loaders import EvalLoader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.models.detector import Variables
@@ -26,7 +27,12 @@ from jaxdet.workdir.watchdog import waited
 
 
 def predict(
-    loader: EvalLoader, step: ScoreStep, variables: Variables, *, mesh: Mesh, runtime: Runtime
+    loader: EvalLoader | FeatureEvalLoader,
+    step: ScoreStep,
+    variables: Variables,
+    *,
+    mesh: Mesh,
+    runtime: Runtime,
 ) -> Predictions:
     """Returns the scores of all images of the loader's set, in its order; nothing goes to disk.
 
@@ -44,7 +50,7 @@ def predict(
 
 
 def score_crops(
-    loader: EvalLoader,
+    loader: EvalLoader | FeatureEvalLoader,
     step: ScoreStep,
     variables: Variables,
     keeper: RowKeeper,

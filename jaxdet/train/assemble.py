@@ -6,6 +6,8 @@ import jax
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
+from jaxdet.data.feature_loaders import FeatureTrainLoader
+from jaxdet.data.features import FeatureStore
 from jaxdet.data.images import ImageSet
 from jaxdet.data.loaders import (
     EvalLoader,
@@ -43,6 +45,7 @@ class Parts:
       score_step: scores a batch of validation images.
       loader: makes the training batch of each step.
       val_set: the validation images; there may be none.
+      val_features: what a frozen tower saw of them; None where they are scored by their pixels.
       steps_per_epoch: updates in a pass over the training images.
       checkpoints: of the run.
       trackers: take the lines of metrics, too.
@@ -56,12 +59,13 @@ class Parts:
     abstract_state: TrainState
     train_step: TrainStep
     score_step: ScoreStep
-    loader: TrainLoader
+    loader: TrainLoader | FeatureTrainLoader
     val_set: ImageSet
     steps_per_epoch: int
     checkpoints: Checkpoints
     trackers: Trackers
     stop: StopPoint
+    val_features: FeatureStore | None = None
 
     @property
     def train_set(self) -> ImageSet:
@@ -98,6 +102,23 @@ class Parts:
         return schedule.is_over(self.config, position.plateau, epochs_done=position.epoch)
 
 
+def train_step(config: schema.Config, detector: Detector, mesh: Mesh) -> TrainStep:
+    """Returns the step of a run's config, for its detector or for the head of it."""
+    return make_train_step(
+        detector,
+        make_optimizer(config.optim),
+        mesh,
+        seed=config.seed,
+        accumulate=config.optim.accumulate,
+        skip_nonfinite=config.optim.on_nonfinite == "skip",
+        loss=config.optim.loss,
+        contrastive=config.optim.contrastive,
+        supcon=config.optim.supcon,
+        tune=config.model.tune,
+        ema=config.optim.ema,
+    )
+
+
 def assemble(
     config: schema.Config,
     train_set: ImageSet,
@@ -118,18 +139,7 @@ def assemble(
         mesh=mesh,
         detector=detector,
         abstract_state=abstract_state(config, detector, mesh),
-        train_step=make_train_step(
-            detector,
-            make_optimizer(config.optim),
-            mesh,
-            seed=config.seed,
-            accumulate=config.optim.accumulate,
-            skip_nonfinite=config.optim.on_nonfinite == "skip",
-            loss=config.optim.loss,
-            contrastive=config.optim.contrastive,
-            tune=config.model.tune,
-            ema=config.optim.ema,
-        ),
+        train_step=train_step(config, detector, mesh),
         score_step=make_score_step(detector, mesh),
         loader=TrainLoader(
             read=training_reader(config.data, config.augment, train_set),

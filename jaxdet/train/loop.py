@@ -16,13 +16,14 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
+from jaxdet.data.batches import Batch
 from jaxdet.data.images import ImageSet
-from jaxdet.data.loaders import Batch
 from jaxdet.data.pipeline import open_batches
 from jaxdet.progress import ProgressLine, say
 from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import one_ahead, put_batch, put_number
 from jaxdet.train.assemble import Parts, assemble
+from jaxdet.train.features import with_features
 from jaxdet.train.position import Position
 from jaxdet.train.record import record, settle, write_metrics
 from jaxdet.train.resume import begin, open_logbook, restore
@@ -54,8 +55,7 @@ def train(
         position = restore(parts) or begin(parts)
         logbook = open_logbook(parts, position)
         if not parts.is_over(position):
-            # Told now rather than after the hours before the first save.
-            parts.checkpoints.ensure_space(position.state)
+            parts = _ready(parts, position)
         with open_input(parts, position) as batches:
             while not parts.is_over(position):
                 end = parts.epoch_end(position)
@@ -87,6 +87,13 @@ def train(
                 say(describe_epoch(parts, position, scores))
         with stage("waiting for the last checkpoint to be written"):
             parts.checkpoints.wait()
+
+
+def _ready(parts: Parts, position: Position) -> Parts:
+    """Returns the parts for the next step, which may read features in place of images."""
+    # Told now rather than after the hours before the first save.
+    parts.checkpoints.ensure_space(position.state)
+    return with_features(parts, position)
 
 
 def place(

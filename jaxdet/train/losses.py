@@ -1,6 +1,7 @@
 """The training objectives: those that an architecture asks for by name, and losses of one's own."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,9 +13,12 @@ from jaxdet.config.dotted import look_up, running
 from jaxdet.errors import UserError
 from jaxdet.models.architectures import Architecture
 from jaxdet.models.detector import Detector, Variables
+from jaxdet.models.probes import unit
 
 # Cozzolino et al. 2018: what the reconstruction counts beside the activations.
 _RECONSTRUCTION = 0.1
+# Of the supervised contrastive loss.
+_TEMPERATURE = 0.07
 
 # (detector, variables, u8 [B, H, W, 3], i32 [B], key) -> loss, (logits [B], new batch_stats)
 Objective = Callable[
@@ -42,8 +46,8 @@ def contrastive_loss(embedding: jax.Array, label: jax.Array) -> jax.Array:
       embedding: float [B, D].
       label: i32 [B].
     """
-    unit = embedding / jnp.maximum(jnp.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
-    square = jnp.sum((unit[:, None] - unit[None]) ** 2, axis=-1)
+    vectors = unit(embedding)
+    square = jnp.sum((vectors[:, None] - vectors[None]) ** 2, axis=-1)
     # A root has no gradient at 0, where an embedding meets itself or its like.
     distance = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
     is_same = label[:, None] == label[None]
@@ -70,6 +74,51 @@ def transfer_loss(
     return active + _RECONSTRUCTION * jnp.abs(reconstruction - residual).mean()
 
 
+def supervised_contrast(embedding: jax.Array, label: jax.Array) -> jax.Array:
+    """Returns the supervised contrastive loss of a batch, a scalar; Khosla et al. 2020.
+
+    With one view of each image and a temperature of 0.07, as SupContrast's code; an image that is
+    alone with its label adds nothing.
+
+    Args:
+      embedding: float [B, D]; each is divided by its norm here.
+      label: i32 [B].
+    """
+    vectors = unit(embedding)
+    others = ~jnp.eye(len(label), dtype=bool)
+    alike = others & (label[:, None] == label[None])
+    logits = vectors @ vectors.T / _TEMPERATURE
+    logits = logits - jax.nn.logsumexp(logits, axis=1, where=others, keepdims=True)
+    means = jnp.where(alike, logits, 0).sum(1) / jnp.maximum(alike.sum(1), 1)
+    return -means.mean()
+
+
+def _rine(
+    detector: Detector,
+    variables: Variables,
+    image: jax.Array,
+    label: jax.Array,
+    rng: jax.Array,
+    *,
+    supcon: float,
+) -> tuple[jax.Array, tuple[jax.Array, dict[str, Any]]]:
+    """Returns the published sum over the size of the batch, which Adam does not notice."""
+    logit, embedding = detector.contrast(variables, image, rng=rng)
+    loss = binary_cross_entropy(logit, label)
+    if supcon:
+        loss += supcon / len(label) * supervised_contrast(embedding, label)
+    return loss, (logit, variables["batch_stats"])
+
+
+def _collect(
+    detector: Detector, variables: Variables, image: jax.Array, label: jax.Array, rng: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, dict[str, Any]]]:
+    """Returns the loss of logits by what was collected before the batch, 0 until that is enough."""
+    del rng
+    logit, counts, batch_stats = detector.collect(variables, image, label)
+    return counts * binary_cross_entropy(logit, label), (logit, batch_stats)
+
+
 def _cross_entropy(
     detector: Detector, variables: Variables, image: jax.Array, label: jax.Array, rng: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, dict[str, Any]]]:
@@ -83,7 +132,7 @@ def _with_contrast(share: float) -> Objective:
     def objective(
         detector: Detector, variables: Variables, image: jax.Array, label: jax.Array, rng: jax.Array
     ) -> tuple[jax.Array, tuple[jax.Array, dict[str, Any]]]:
-        logit, embedding = detector.embed_train(variables, image, rng=rng)
+        logit, embedding = detector.contrast(variables, image, rng=rng)
         crossed = (1 - share) * binary_cross_entropy(logit, label)
         loss = crossed + share * contrastive_loss(embedding, label)
         return loss, (logit, variables["batch_stats"])
@@ -101,18 +150,26 @@ def _forensic_transfer(
     return loss, (found.logit, variables["batch_stats"])
 
 
-_OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
-    {"cross_entropy": _cross_entropy, "forensic_transfer": _forensic_transfer}
+_OBJECTIVES: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "cross_entropy": _cross_entropy,
+        "forensic_transfer": _forensic_transfer,
+        "rine": _rine,
+        "collect": _collect,
+    }
 )
 
 
-def get_objective(architecture: Architecture, loss: str, contrastive: float = 0.0) -> Objective:
+def get_objective(
+    architecture: Architecture, loss: str, *, contrastive: float = 0.0, supcon: float = 0.0
+) -> Objective:
     """Returns what a detector is trained by.
 
     Args:
       architecture: its own; says which loss is meant where none is named.
       loss: `optim.loss`.
       contrastive: `optim.contrastive`.
+      supcon: `optim.supcon`.
 
     Raises:
       UserError: where there is none of that name, or the named one cannot be looked up.
@@ -120,13 +177,13 @@ def get_objective(architecture: Architecture, loss: str, contrastive: float = 0.
     if contrastive:
         return _with_contrast(contrastive)
     if not loss:
-        found = _OBJECTIVES.get(architecture.objective)
+        found: Objective | None = _OBJECTIVES.get(architecture.objective)
         if found is None:
             raise UserError(
                 f"Architecture.objective: {architecture.objective!r} is none of "
                 f"{', '.join(_OBJECTIVES)}; a loss of your own goes to optim.loss"
             )
-        return found
+        return partial(found, supcon=supcon) if found is _rine else found
     function = look_up("optim.loss", loss)
 
     def outside(

@@ -25,6 +25,7 @@ from jaxdet.runtime.determinism import make_deterministic
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.streams import answer
 from jaxdet.train.assemble import Parts, assemble
+from jaxdet.train.features import with_features
 from jaxdet.train.loop import launch, open_input, place
 from jaxdet.train.nonfinite import BUNDLE
 from jaxdet.train.resume import begin, newest
@@ -70,6 +71,7 @@ def _repeat(parts: Parts, facts: dict[str, Any]) -> Update:
             f"{parts.run.path}: has gone on to step {position.step}, past the bundle's "
             f"{facts['step']}"
         )
+    parts = with_features(parts, position)
     steps = range(position.step + 1, facts["step"] + 1)
     with open_input(parts, position) as batches:
         for batch, placed in place(parts.mesh, batches, steps=steps):

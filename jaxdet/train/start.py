@@ -1,5 +1,6 @@
 """The weights a run begins with: random, of another run, or from a file."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -70,17 +71,39 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
 
 def _load_weights(path: Path, config: schema.Config) -> LoadedWeights:
     """Loads weights of a file or a converted folder; training starts a missing last layer anew."""
+    trains = config.task != "eval"
+    # A folder and a card beside a file say what they are of; keys may fit several networks. Any
+    # detector with a tower may be trained on a tower by itself, whose keys say that it is one.
+    arch = None if is_detector(path) else network_name(read_beside(path)) or config.model.name
     loaded = load_weights(
         path,
-        # A folder and a card beside a file say what they are of; keys may fit several networks.
-        arch=None if is_detector(path) else network_name(read_beside(path)) or config.model.name,
+        arch=None if trains and arch in schema.PROBES else arch,
         facts=_told(config.model),
-        head_seed=config.seed if config.task != "eval" else None,
+        head_seed=config.seed if trains else None,
         head_deviation=config.model.head_deviation,
     )
+    loaded = _under_head(loaded, config) if trains else loaded
     _check_network(path, loaded.model, config)
     _check_crop(path, loaded.model, loaded.crop, config)
     return loaded
+
+
+def _under_head(loaded: LoadedWeights, config: schema.Config) -> LoadedWeights:
+    """Returns a tower by itself under the random head of the detector that is trained on it."""
+    found, wanted = loaded.model, config.model
+    is_other = found.name != wanted.name and {found.name, wanted.name} <= set(schema.PROBES)
+    if not (is_other and loaded.replaced):
+        return loaded
+    model = dataclasses.replace(wanted, tower=found.tower)
+    fresh = get_detector(model).random(config.seed, size=read_tower(found.tower).size)
+    params = {**fresh["params"], "vit": loaded.variables["params"]["vit"]}
+    return dataclasses.replace(
+        loaded,
+        model=model,
+        variables={**fresh, "params": params},
+        replaced=(),
+        notes=(*loaded.notes, f"a tower by itself; {model.name} on it starts at random"),
+    )
 
 
 def _told(model: schema.Model) -> Facts:
@@ -106,6 +129,12 @@ def _check_network(path: Path, found: schema.Model, config: schema.Config) -> No
         raise UserError(
             f"model.init={path}: holds a {found.title}, the config asks for {wanted.title}; set "
             f"--config.model.name={found.name} --config.model.width={found.width}{tower}"
+        )
+    # A tower by itself says nothing of it; a head that was trained here does.
+    if found.normalise and not wanted.normalise:
+        raise UserError(
+            f"model.init={path}: its head takes normalised features; set "
+            "--config.model.normalise=true"
         )
 
 
@@ -137,6 +166,11 @@ def _open_run(path: Path, config: schema.Config) -> tuple[RunFolder, schema.Conf
         raise UserError(f"model.init={path}: neither a run nor a checkpoint of one")
     trained = schema.read_config(run.config)
     _check_network(path, trained.model, config)
+    if config.model.normalise and not trained.model.normalise:
+        raise UserError(
+            f"model.init={path}: its head takes features as they are; set "
+            "--config.model.normalise=false"
+        )
     _check_crop(path, trained.model, trained.augment.crop, config)
     if not run.checkpoints.is_dir():
         raise UserError(f"{run.checkpoints}: no such folder; the run has no checkpoints")

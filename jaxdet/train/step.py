@@ -35,6 +35,7 @@ def make_train_step(
     contrastive: float = 0.0,
     tune: str = "all",
     ema: float = 0.0,
+    supcon: float = 0.0,
 ) -> TrainStep:
     """Returns a function (state, u8 [B, H, W, 3], i32 [B], learning rate) -> (state, scalars).
 
@@ -50,7 +51,7 @@ def make_train_step(
     With `skip_nonfinite`, a step whose loss or gradient norm is not finite counts and changes
     nothing else: parameters, moments and statistics keep their bits.
 
-    Of `loss`, `contrastive`, `tune` and `ema` see the options of these names.
+    Of `loss`, `contrastive`, `supcon`, `tune` and `ema` see the options of these names.
     """
     functions = StepFunctions(
         detector=detector,
@@ -61,6 +62,7 @@ def make_train_step(
         contrastive=contrastive,
         tune=tune,
         ema=ema,
+        supcon=supcon,
     )
     if accumulate > 1:
         return _laid_out(mesh, lambda of_state: _in_parts(functions, mesh, accumulate, of_state))

@@ -46,6 +46,7 @@ class StepFunctions:
       contrastive: `optim.contrastive`.
       tune: `model.tune`.
       ema: `optim.ema`.
+      supcon: `optim.supcon`.
     """
 
     detector: Detector
@@ -56,6 +57,7 @@ class StepFunctions:
     contrastive: float = 0.0
     tune: str = "all"
     ema: float = 0.0
+    supcon: float = 0.0
 
     def rng(self, state: TrainState) -> jax.Array:
         """Returns the key of the next step."""
@@ -65,7 +67,12 @@ class StepFunctions:
         self, params: Any, batch_stats: Any, image: jax.Array, label: jax.Array, rng: jax.Array
     ) -> Differentiated:
         """Differentiates the loss of images u8 [B, H, W, 3] with labels i32 [B]."""
-        loss_of = get_objective(self.detector.architecture, self.loss, self.contrastive)
+        loss_of = get_objective(
+            self.detector.architecture,
+            self.loss,
+            contrastive=self.contrastive,
+            supcon=self.supcon,
+        )
 
         trained, frozen = split(self.tune, params)
 

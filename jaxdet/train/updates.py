@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxdet import metrics
-from jaxdet.data.loaders import Batch
+from jaxdet.data.batches import Batch
 from jaxdet.train.step_functions import Scalars
 from jaxdet.workdir.watchdog import stage
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 from jaxdet import metrics
+from jaxdet.data.feature_loaders import FeatureEvalLoader
 from jaxdet.data.loaders import EvalLoader
 from jaxdet.errors import Stopped
 from jaxdet.runtime.manifest import Ranks
@@ -49,8 +50,10 @@ def validate(parts: Parts, position: Position) -> Scores:
     }
 
 
-def _loader(parts: Parts, epoch: int) -> EvalLoader:
+def _loader(parts: Parts, epoch: int) -> EvalLoader | FeatureEvalLoader:
     config = parts.config
+    if parts.val_features is not None:
+        return FeatureEvalLoader(load=parts.eval_loader(parts.val_set), store=parts.val_features)
     return dataclasses.replace(
         parts.eval_loader(parts.val_set),
         augment=None if config.validation.augment == "clean" else config.augment,

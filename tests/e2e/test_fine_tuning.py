@@ -40,7 +40,14 @@ def images(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="module", params=TOWERS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        "effort",
+        pytest.param("dda", marks=pytest.mark.slow),
+        pytest.param("community_forensics", marks=pytest.mark.slow),
+    ],
+)
 def runs(request, images, tmp_path_factory, command, finish):
     """A run of a preset, and one that was killed on the way and went on."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -80,7 +87,7 @@ def test_its_weights_are_a_plain_tower_s_in_every_form(runs, images, tmp_path):
     for place, value in flatten(loaded.variables).items():
         np.testing.assert_array_equal(back[place], value, err_msg=place)
 
-    predictions = read_arrays(Predictions, run.predictions("a"))
+    predictions = read_arrays(run.predictions("a"), Predictions)
     first = [Image.open(images / "test" / "a" / name) for name in predictions.id[:5]]
     logits = jaxdet.load_detector(run.path).score(first)
     np.testing.assert_allclose(logits, predictions.logit[:5], atol=1e-5)

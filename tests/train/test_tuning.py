@@ -174,12 +174,12 @@ def test_a_rank_beyond_the_layers_is_refused():
         (
             {"tune": "head"},
             {},
-            "model.tune='head' needs a network on a tower, linear_probe",
+            "model.tune='head' needs model.name=linear_probe or rine or knn",
         ),
-        ({}, {"layer_decay": 0.5}, "optim.layer_decay=0.5 needs a network on a tower"),
-        ({}, {"contrastive": 0.5}, "optim.contrastive=0.5 needs a network on a tower"),
+        ({}, {"layer_decay": 0.5}, "optim.layer_decay=0.5 needs model.name=linear_probe"),
+        ({}, {"contrastive": 0.5}, "optim.contrastive=0.5 needs model.name=linear_probe or rine"),
         ({"name": "linear_probe", "tune": "head"}, {"contrastive": 0.5}, "changes nothing"),
-        ({"name": "rine"}, {"contrastive": 0.5, "loss": "a.b:C"}, "is no part of optim.loss=a.b:C"),
+        ({"name": "rine"}, {"contrastive": 0.5, "loss": "a.b:C"}, "optim.loss=a.b:C do not go together"),
         ({}, {"warmup": 0.5}, "optim.warmup=0.5 needs optim.schedule=cosine or constant"),
     ],
 )

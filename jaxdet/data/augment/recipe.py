@@ -9,9 +9,12 @@ import numpy as np
 from jaxdet.config import Augment
 from jaxdet.config.dotted import look_up_operation
 from jaxdet.config.schema import OPERATIONS
+from jaxdet.config.views import TrainingView, read_views, view_number
 from jaxdet.data.augment.crop import Crop
+from jaxdet.data.augment.fixed import degradation
 from jaxdet.data.augment.operation import Operation, apply_each
 from jaxdet.data.augment.outside import Outside
+from jaxdet.data.augment.resize import Resize
 from jaxdet.data.opencv import cv2
 from jaxdet.data.order import Streams
 from jaxdet.errors import UserError
@@ -32,9 +35,11 @@ class Recipe:
 
     augment: Augment
     _samples: tuple[Sample, ...] = dataclasses.field(init=False, repr=False)
+    _views: tuple[TrainingView, ...] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_samples", tuple(map(_sample_of, self.augment.operations)))
+        object.__setattr__(self, "_views", read_views(self.augment.views))
 
     def sample(self, streams: Streams) -> list[Operation]:
         """Returns the operations on one image, in their order, without those that coins leave out.
@@ -42,8 +47,20 @@ class Recipe:
         Args:
           streams: of the image.
         """
+        if self._views:
+            number = view_number(epoch=streams.epoch, image=streams.image, count=len(self._views))
+            view = self._views[number]
+            if view.draw is None:
+                return self._degraded(view)
+            streams = streams._replace(epoch=view.draw)
         sampled = (sample(self.augment, streams) for sample in self._samples)
         return [operation for operation in sampled if operation is not None]
+
+    def _degraded(self, view: TrainingView) -> list[Operation]:
+        """Returns what happens to each image of a view in which nothing is drawn."""
+        resizing = [Resize(self.augment.resize)] if self.augment.resize else []
+        degrading = [degradation(kind, level) for kind, level in view.degradations]
+        return [*degrading, *resizing, Crop(side=self.augment.crop)]
 
     def __call__(self, image: np.ndarray, streams: Streams, *, out: np.ndarray) -> None:
         """Writes the image after its operations; see `apply_all`."""
@@ -62,6 +79,7 @@ def published_validation(augment: Augment) -> Augment:
     return dataclasses.replace(
         augment,
         operations=("resize", "blur", "jpeg", "crop"),
+        views=(),
         blur_sigma=(sigma, sigma),
         blur_kernels=(kernels[len(kernels) // 2],),
         jpeg_quality=(quality, quality),

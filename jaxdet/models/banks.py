@@ -1,0 +1,143 @@
+"""Detectors that remember what a vision tower saw of training images, and compare others with it.
+
+Nothing in them follows a gradient: each step of training adds its batch to what they remember,
+`batch_stats`, so an epoch is enough. Similarities are cosines; a logit is how much more alike an
+image is to fakes than to reals.
+"""
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxdet.models import pixels
+from jaxdet.models.architectures import Architecture
+from jaxdet.models.probes import unit
+from jaxdet.models.towers import Tower, read_tower
+from jaxdet.models.vit import ViT
+
+# Below every cosine: what is not there is never the nearest.
+_NOWHERE = -2.0
+
+
+class _Bank(nn.Module):
+    """Looks through a tower; what it remembers is up to the detector.
+
+    Attributes:
+      tower: what sees the image.
+    """
+
+    tower: Tower
+
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Returns logits, float [B], of float [B, H, W, 3], levels in 0..255."""
+        return self.score(self.see(x), train=train)
+
+    def see(self, x: jax.Array) -> jax.Array:
+        """Returns the tower's features, float [B, D], as they are compared."""
+        return self.features(x)
+
+    def features(self, x: jax.Array) -> jax.Array:
+        """Returns the tower's features, float [B, D]."""
+        features: jax.Array = self.vit(x)[0]
+        return features
+
+    def collect(self, x: jax.Array, label: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Remembers images, float [B, H, W, 3], with labels i32 [B]; returns logits of before.
+
+        And 1: the loss that is logged is theirs.
+        """
+        return self.collect_seen(self.see(x), label)
+
+    def collect_seen(self, seen: jax.Array, label: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Does the same with what was seen of the images."""
+        logits = self.score(seen, train=True)
+        self.remember(unit(seen.astype(jnp.float32)), label)
+        return logits, jnp.ones(())
+
+    def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
+        """Returns logits, float [B], of what was seen of images."""
+        raise NotImplementedError
+
+    def remember(self, vectors: jax.Array, label: jax.Array) -> None:
+        """Adds vectors of norm 1, f32 [B, D], with labels i32 [B]."""
+        raise NotImplementedError
+
+
+class Centroids(_Bank):
+    """Compares an image with the mean of the real and that of the fake training images."""
+
+    def setup(self) -> None:
+        """Creates the tower and the sums."""
+        self.vit = ViT(self.tower)
+        self.sums = self.variable("batch_stats", "sums", jnp.zeros, (2, self.tower.dim))
+
+    def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
+        """Returns the difference of two cosines, float [B]."""
+        del train
+        alike = unit(seen.astype(jnp.float32)) @ unit(self.sums.value).T
+        return alike[:, 1] - alike[:, 0]
+
+    def remember(self, vectors: jax.Array, label: jax.Array) -> None:
+        """Adds vectors to the sum of their label."""
+        self.sums.value += jax.nn.one_hot(label, 2).T @ vectors
+
+
+class Neighbours(_Bank):
+    """Compares an image with the nearest real and the nearest fake training images.
+
+    With one neighbour a logit above 0 says that the nearest of all is a fake; with several, their
+    mean cosines are compared.
+
+    Attributes:
+      tower: what sees the image.
+      size: how many images are remembered: the first that training shows.
+      count: how many neighbours of each label count.
+    """
+
+    size: int
+    count: int
+
+    def setup(self) -> None:
+        """Creates the tower and the bank."""
+        self.vit = ViT(self.tower)
+        own: Any = partial(self.variable, "batch_stats")
+        self.bank = own("bank", jnp.zeros, (self.size, self.tower.dim))
+        # -1: nothing is there yet.
+        self.labels = own("labels", lambda: jnp.full((self.size,), -1, jnp.int32))
+        self.filled = own("filled", lambda: jnp.zeros((), jnp.int32))
+
+    def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
+        """Returns the difference of two mean cosines, float [B]."""
+        del train
+        alike = unit(seen.astype(jnp.float32)) @ self.bank.value.T
+
+        def nearest(label: int) -> jax.Array:
+            own = jnp.where(self.labels.value == label, alike, _NOWHERE)
+            return jax.lax.top_k(own, min(self.count, self.size))[0].mean(axis=1)
+
+        return nearest(1) - nearest(0)
+
+    def remember(self, vectors: jax.Array, label: jax.Array) -> None:
+        """Adds vectors while there are places."""
+        places = self.filled.value + jnp.arange(len(label))
+        self.bank.value = self.bank.value.at[places].set(vectors, mode="drop")
+        self.labels.value = self.labels.value.at[places].set(label, mode="drop")
+        self.filled.value = jnp.minimum(self.filled.value + len(label), self.size)
+
+
+_bank = partial(
+    Architecture,
+    pixels=pixels.levels,
+    fixed_size=True,
+    side=lambda model: read_tower(model.tower).size,
+    objective="collect",
+    sees="features",
+)
+
+CENTROIDS = _bank(build=lambda model: Centroids(read_tower(model.tower)))
+NEIGHBOURS = _bank(
+    build=lambda model: Neighbours(read_tower(model.tower), model.bank, model.neighbours)
+)
