@@ -271,6 +271,8 @@ def test_results_of_before_an_option_was_added_are_still_those_of_the_run(tmp_pa
     # As printed by jaxdet of before there was any of the options that are deleted here.
     before = "bfe1438b5fb01217"
     for section, name in (("augment", "decode"), ("augment", "operations"), ("data", "generator"),
+                          ("data", "columns"), ("data", "labels"), ("data", "layout"),
+                          ("data", "pairs"), ("evaluation", "benchmarks"),
                           ("model", "tower"), ("model", "projection_layers"),
                           ("model", "tune"), ("model", "tune_rank"), ("model", "tune_alpha"),
                           ("optim", "loss"), ("optim", "contrastive"), ("optim", "layer_decay"),

@@ -72,6 +72,10 @@ OPERATIONS = (*USUAL_OPERATIONS,)
 # What evaluation.protocols and evaluation.analyses may name.
 PROTOCOLS = ("crop", "full", "resize", "five_crops")
 ANALYSES = ("spectra", "ranking", "lineup")
+# What data.layout may name; jaxdet/data/table/layouts.py describes them.
+LAYOUTS = (
+    "forensynths", "genimage", "real_fake", "univfd", "drct", "synthbuster", "fake_only",
+)  # fmt: skip
 # The checkpoints of a run that may be asked for.
 CHECKPOINTS = ("best", "best_of_last_phase", "latest")
 # How files are known again, the default first.
@@ -105,7 +109,27 @@ def option(
 class Data:
     """Describes where the images lie and which of them are used."""
 
-    root: str = option("data", "folder in ForenSynths layout: train/, val/ and test/", source=WANG)
+    root: str = option(
+        "data",
+        "folder with train/, val/ and test/ or in the layout of a benchmark, packed store, "
+        "tfds:NAME, CSV, TSV, JSONL or Parquet file, or folder of Parquet files",
+        source=f"ForenSynths layout: {WANG}",
+    )
+    columns: str = option(
+        "",
+        'which column of a table is what, as {"image": "NAME", "label": "NAME"}; further ones are '
+        "split, generator, category and group. Empty: by their usual names",
+    )
+    labels: str = option(
+        "",
+        'what labels of a table, or folders of another layout, mean, as {"ai": "fake", "cat": '
+        '"real"}; then no other word means anything. Empty: by their usual names',
+    )
+    layout: str = option(
+        "auto",
+        "which layout a folder has, see docs/reference/tables.md; auto: the only one that fits",
+        choices=("auto", *LAYOUTS),
+    )
     train_root: str = option(
         "",
         "folder whose train/ and val/ are used in place of those of root; empty: root",
@@ -144,6 +168,14 @@ class Data:
         "share of train/ that is held out for validation",
         source=FRANK,
         within="(0, 1)",
+    )
+    pairs: str = option(
+        "none",
+        "which training images get the same random numbers, so that a real image and the fake made "
+        "from it are cropped, compressed and flipped alike. name: those of one category named "
+        "alike; group: those of one group of a table",
+        source="Dual Data Alignment, NeurIPS 2025",
+        choices=("none", "name", "group"),
     )
     on_bad_image: str = option(
         "stop",
@@ -612,6 +644,11 @@ class Evaluation:
     """Describes which sets are scored, on what part of each image, and with which weights."""
 
     sets: tuple[str, ...] = option((), "folders under test/ to score; empty: all that are there")
+    benchmarks: tuple[str, ...] = option(
+        (),
+        "NAME=ROOT of each benchmark to score in place of data.root's test/: a folder in its own "
+        "layout, a table or an index; their sets are called NAME.SET",
+    )
     crop: int = option(
         0,
         "side of the centre crop, smaller images padded with black; 0: augment.crop",

@@ -23,6 +23,7 @@ from jaxdet.config.schema import (
 from jaxdet.config.views import read_views
 from jaxdet.errors import UserError
 from jaxdet.ranges import Range, show_value
+from jaxdet.workdir.files import is_step
 
 
 def validate(config: Config) -> None:
@@ -177,6 +178,17 @@ def _part_problems(optim: Optim, groups: int) -> Iterator[str]:
         yield f"model.norm_groups={groups} does not divide {divided}"
 
 
+def _benchmark_problems(evaluation: Evaluation) -> Iterator[str]:
+    names = []
+    for one in evaluation.benchmarks:
+        name, _, root = one.partition("=")
+        names.append(name)
+        if not root or not is_step(name) or "." in name:
+            yield f"evaluation.benchmarks: {one[:80]!r} is not NAME=ROOT, a NAME without dots"
+    if len(set(names)) < len(names):
+        yield "evaluation.benchmarks gives two benchmarks one name"
+
+
 def _evaluation_problems(evaluation: Evaluation, crop: int) -> Iterator[str]:
     named = (
         ("protocols", evaluation.protocols, PROTOCOLS),
@@ -186,6 +198,7 @@ def _evaluation_problems(evaluation: Evaluation, crop: int) -> Iterator[str]:
         for name in given:
             if name not in known:
                 yield f"evaluation.{key}: {show_value(name)} is not one of {', '.join(known)}"
+    yield from _benchmark_problems(evaluation)
     if not evaluation.protocols:
         yield "evaluation.protocols names none"
     if "resize" in evaluation.protocols and evaluation.resize < crop:

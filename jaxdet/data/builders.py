@@ -7,7 +7,6 @@ never by their numbers: `REAL`, `nature` or `0_real` are real, `FAKE`, `ai` or `
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import tensorflow_datasets as tfds
@@ -18,13 +17,10 @@ from jaxdet.data.images import LABEL_FOLDERS, SPLITS, PathTable
 from jaxdet.data.names import is_hidden
 from jaxdet.data.regular import listing
 from jaxdet.data.walk import walk
+from jaxdet.data.words import FAKE, REAL, is_nothing, label_of_word, split_of_word
 from jaxdet.errors import UserError, first_line
 from jaxdet.progress import say
 from jaxdet.workdir.files import is_step
-
-_REAL = frozenset({"0_real", "real", "nature", "natural", "authentic", "human", "photo"})
-_FAKE = frozenset({"1_fake", "fake", "ai", "generated", "synthetic", "gan"})
-_SPLITS = MappingProxyType({"validation": "val", "valid": "val", "dev": "val"})
 
 # Gives the name in a feature of a record.
 _Reader = Callable[[Any], str]
@@ -36,15 +32,13 @@ def label_of(name: str, *, place: str) -> int:
     Raises:
       UserError: for any other name.
     """
-    word = name.strip().lower()
-    if word in _REAL:
-        return 0
-    if word in _FAKE:
-        return 1
-    raise UserError(
-        f"{place}: a label is called {name!r:.40}, which says neither real nor fake; names of "
-        f"labels are {', '.join(sorted(_REAL | _FAKE))}, in any case"
-    )
+    label = label_of_word(name)
+    if label is None:
+        raise UserError(
+            f"{place}: a label is called {name!r:.40}, which says neither real nor fake; names of "
+            f"labels are {', '.join(sorted(REAL | FAKE))}, in any case"
+        )
+    return label
 
 
 def paths_of_records(builder: Any, *, place: str) -> dict[str, tuple[str, list[str]]]:
@@ -87,7 +81,7 @@ def paths_of_records(builder: Any, *, place: str) -> dict[str, tuple[str, list[s
 
 def _top(split: str) -> str:
     """Returns the folder that a split of tfds is: train, val, test, or a test set of its name."""
-    usual = _SPLITS.get(split, split)
+    usual = split_of_word(split)
     return usual if usual in SPLITS else f"test/{usual}"
 
 
@@ -142,12 +136,12 @@ def _row(
         raise UserError(f"{place}: a generator is called {made_by!r:.60}, which cannot be a folder")
     if label is not None:
         return made_by, label_of(label(record["label"]), place=place)
-    if made_by.lower() in ("", "none", "null", "nan", "n_a"):
+    if is_nothing(made_by):
         raise UserError(
             f"{place}: a record has no label and its generator is {made_by!r}; name what is real "
-            f"by one of {', '.join(sorted(_REAL))}"
+            f"by one of {', '.join(sorted(REAL))}"
         )
-    return made_by, 0 if made_by.lower() in _REAL else 1
+    return made_by, 0 if made_by.lower() in REAL else 1
 
 
 def _paths(rows: Sequence[tuple[str, int]], *, name: str) -> Iterator[str]:

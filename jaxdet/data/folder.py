@@ -7,26 +7,25 @@ holds the file, `0_real` or `1_fake`, and from nothing else.
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from jaxdet.data.aside import LeftAside, look_aside, look_beside
+from jaxdet.data.formats import is_image_name
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS, ImageSet
 from jaxdet.data.names import is_image_file, is_visible_folder
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import size_by_header
-from jaxdet.data.regular import file_mark, listing, read_image_file
+from jaxdet.data.regular import Stats, file_mark, listing, read_image_file, stats_of
+from jaxdet.data.walk import walk
 from jaxdet.errors import UserError
 from jaxdet.workdir.files import check_folder, open_regular
 
 # A data root may lie in the middle of other things: a run does not count more of these.
 _MOST_STRAYS = 100_000
-# Files that one of several threads looks up in a row.
-_THREADS, _CHUNK = 16, 1000
-# In place of the size of a file that is not there: -1 as an unsigned number.
-_GONE = 2**64 - 1
+# Folders between a split and its label folders, and one.
+_LABEL_DEPTH = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,22 +66,14 @@ class FolderSet(ImageSet):
 
     def content_marks(self) -> bytes:
         """Returns the bytes of each file; of one that went away -1."""
-        return self._stats()[:, 2].tobytes()
+        return self._stats().size.tobytes()
 
     def marks(self) -> np.ndarray:
         """Returns device and inode, and the size; see ImageSet."""
-        device, inode, size = self._stats().T
-        links = np.where(inode > 0, inode ^ (device << np.uint64(48)), 0)
-        return np.where((size == _GONE)[:, None], 0, np.stack([links, size], axis=1))
+        return self._stats().marks()
 
-    def _stats(self) -> np.ndarray:
-        """Returns u64 [N, 3], device, inode and bytes of each file; _GONE for what is not there."""
-        paths = [f"{self.folder}/{file}" for file in self.files]
-        chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
-        # Network file systems take a while for each; several at once take no longer.
-        with ThreadPoolExecutor(_THREADS) as pool:
-            stats = [one for chunk in pool.map(_stat, chunks) for one in chunk]
-        return np.array(stats, np.uint64).reshape(-1, 3)
+    def _stats(self) -> Stats:
+        return stats_of([f"{self.folder}/{file}" for file in self.files])
 
     def file_marks(self, compare: str) -> str:
         """Returns the mark of each file; see ImageSet."""
@@ -127,6 +118,24 @@ class FolderRoot:
         """Returns what of these splits, and beside all splits, no set holds; see `sources.Root`."""
         with listing(self._path):
             return look_at_layout(self._path, splits=splits, most=_MOST_STRAYS).sentence()
+
+
+def is_plain(root: Path) -> bool:
+    """Returns whether a folder has the layout, or nothing that could have another one.
+
+    Label folders in a split decide; without them, whether there are images elsewhere in it.
+    """
+    splits = [root / split for split in SPLITS if (root / split).is_dir()]
+    level = splits
+    for _ in range(_LABEL_DEPTH):
+        if any((folder / label).is_dir() for folder in level for label in LABEL_FOLDERS):
+            return True
+        level = [folder / name for folder in level for name in visible_folders(folder)]
+    return not any(
+        is_image_name(name) or name.endswith(".parquet")
+        for visit in walk(root)
+        for name in visit.names
+    )
 
 
 def load_sets(root: Path) -> list[FolderSet]:
@@ -242,15 +251,3 @@ def read_size(path: Path) -> tuple[int, int] | None:
             return size_by_header(file)
     except (OSError, ValueError):
         return None
-
-
-def _stat(paths: Sequence[str]) -> list[tuple[int, int, int]]:
-    return [_stat_one(path) for path in paths]
-
-
-def _stat_one(path: str) -> tuple[int, int, int]:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return _GONE, _GONE, _GONE
-    return found.st_dev, found.st_ino, found.st_size

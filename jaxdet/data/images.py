@@ -7,6 +7,7 @@ import abc
 import contextlib
 import functools
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -92,6 +93,25 @@ class ImageSet(abc.ABC):
         """Returns what `file_mark` gives for the files behind the images; "" where checksums do."""
         del compare
         return ""
+
+    @property
+    def blocks(self) -> order.Blocks | None:
+        """Returns which images are cheap to read together; None where order makes no difference."""
+        return None
+
+    @property
+    def parts(self) -> "Sequence[ImageSet]":
+        """Returns the sets that it was joined from, which may be parts of others; else itself."""
+        return (self,)
+
+    def stems(self) -> list[str]:
+        """Returns the path of each image without its label and ending; a partner's is the same."""
+        steps = (one.rsplit("/", 2) for one in self.ids)
+        return ["/".join([*above, os.path.splitext(file)[0]]) for *above, _, file in steps]
+
+    def group_names(self) -> list[str]:
+        """Returns the group of each image, such as one picture and its copies; "" for none."""
+        return [""] * len(self)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -26,6 +26,7 @@ from jaxdet.data.disturb import Disturbance
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
 from jaxdet.data.ops import laplacian_variance
 from jaxdet.data.ops.sides import RefusedSizeError
+from jaxdet.data.pairs import draw_places
 from jaxdet.data.regular import reason
 from jaxdet.errors import BadImageError, UserError
 from jaxdet.workdir.identity import identity_of
@@ -111,18 +112,25 @@ class Share:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainLoader:
-    """Makes the training batch of each step, shuffled and augmented anew each epoch."""
+    """Makes the training batch of each step, shuffled and augmented anew each epoch.
+
+    Attributes:
+      pairs: which images get the same random numbers; see `draw_places`.
+    """
 
     read: Reader
     augment: Augment
     seed: int
     batch_size: int
     share: Share = Share()
+    pairs: str = "none"
     _recipe: Recipe = dataclasses.field(init=False, repr=False)
+    _draws: np.ndarray = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # Here and not where it is used: a worker has no names that the user gave.
         object.__setattr__(self, "_recipe", Recipe(self.augment))
+        object.__setattr__(self, "_draws", draw_places(self.read.images, self.pairs))
 
     @property
     def batch_bytes(self) -> int:
@@ -138,7 +146,13 @@ class TrainLoader:
         """Returns the epoch of a step, its number in it, and the places of this host's images."""
         n = len(self.read.images)
         epoch, place = divmod(step, order.steps_per_epoch(n, batch_size=self.batch_size))
-        epoch_order = order.epoch_order(n, seed=self.seed, epoch=epoch, batch_size=self.batch_size)
+        epoch_order = order.epoch_order(
+            n,
+            seed=self.seed,
+            epoch=epoch,
+            batch_size=self.batch_size,
+            blocks=self.read.images.blocks,
+        )
         return epoch, place, epoch_order[place, self.share.rows(self.batch_size)]
 
     def rows(self, indices: Sequence[int] | np.ndarray, *, epoch: int, place: int = 0) -> Batch:
@@ -150,7 +164,7 @@ class TrainLoader:
 
     def _fill(self, batch: Batch, row: int, index: int, epoch: int, place: int) -> None:
         shared = place if self.augment.scope == "batch" else None
-        streams = order.Streams(self.seed, "train", epoch, index, shared)
+        streams = order.Streams(self.seed, "train", epoch, int(self._draws[index]), shared)
         write = partial(self._recipe, streams=streams, out=batch["image"][row])
         labels = self.read.images.labels
         used = next((one for one in self._alike(index) if _written(self.read, one, write)), None)

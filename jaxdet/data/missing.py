@@ -9,7 +9,9 @@ from shlex import quote
 from jaxdet.config import Data, Evaluation
 from jaxdet.data.regular import listing
 from jaxdet.data.released import RELEASED_WEIGHTS
-from jaxdet.data.sources import TFDS, open_root
+from jaxdet.data.sources import TFDS, open_root, reading_of
+from jaxdet.data.table.columns import Reading
+from jaxdet.data.table.load import is_table
 from jaxdet.errors import ListedError, UserError
 from jaxdet.metrics import USUAL_NAMES
 
@@ -72,30 +74,32 @@ def find_missing(data: Data, evaluation: Evaluation, *, task: str, init: str) ->
       task: of its config.
       init: the weights that it begins with; "" for none.
     """
-    forensynths = _is_forensynths(data, evaluation)
+    forensynths, reading = _is_forensynths(data, evaluation), reading_of(data)
     if task != "eval":
         option, root = "data.root", data.root
         if data.train_root:
             option, root = "data.train_root", data.train_root
         splits = ("train", "val") if data.validation == "auto" else ("train",)
-        yield from _missing_splits(option, root, splits, forensynths=forensynths)
-    if task != "train":
-        yield from _missing_splits("data.root", data.root, ("test",), forensynths=forensynths)
+        yield from _missing_splits(option, root, splits, reading, forensynths=forensynths)
+    if task != "train" and not evaluation.benchmarks:
+        yield from _missing_splits(
+            "data.root", data.root, ("test",), reading, forensynths=forensynths
+        )
     with listing(Path(init).parent):
         if init and not Path(init).exists():
             yield _missing_weights(Path(init), task)
 
 
 def _missing_splits(
-    option: str, root: str, splits: tuple[str, ...], *, forensynths: bool
+    option: str, root: str, splits: tuple[str, ...], reading: Reading, *, forensynths: bool
 ) -> Iterator[Missing]:
     """Yields what a root lacks, where it has not the first of the splits."""
-    if not root or root.startswith(TFDS) or _has(root, splits[0]):
+    if not root or root.startswith(TFDS) or _has(root, splits[0], reading):
         return
     source = _SOURCES.get(root.rstrip("/"), "")
     if not source and option == "data.root" and forensynths:
         for split in splits:
-            if not _has(root, split):
+            if not _has(root, split, reading):
                 command = f"python -m jaxdet.data fetch forensynths-{split} --root={quote(root)}"
                 yield Missing(f"{root}/{split}", "folder", command)
     elif os.path.lexists(root):
@@ -106,13 +110,13 @@ def _missing_splits(
         yield Missing(f"{option}={root}", "folder", source or f"{give}`{_SYNTH} --root=DIR`")
 
 
-def _has(root: str, split: str) -> bool:
+def _has(root: str, split: str, reading: Reading) -> bool:
     """Returns whether a root has a split, or is something that its readers refuse."""
     path = Path(root)
     with listing(path):
-        if not path.is_dir():
+        if not path.is_dir() and not is_table(path):
             return path.exists()
-        return open_root(root).has(split)
+        return open_root(root, reading=reading).has(split)
 
 
 def _is_forensynths(data: Data, evaluation: Evaluation) -> bool:

@@ -4,6 +4,7 @@ That is why a run gives the same batches whatever the number of workers, threads
 and why its position is one integer, the step.
 """
 
+import dataclasses
 import functools
 import hashlib
 import threading
@@ -12,7 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 # Streams keep the random numbers of different purposes apart.
-ORDER, SUBSET, HOLD_OUT, NOISE, TWO_SHOT, RANDOM_CROPS, LINEUP = (0, 3, 4, 5, 6, 7, 10)
+ORDER, SUBSET, HOLD_OUT, NOISE, TWO_SHOT, RANDOM_CROPS, LINEUP, BASELINE = (
+    0, 3, 4, 5, 6, 7, 10, 11,
+)  # fmt: skip
+# Images are shuffled over blocks of so many bytes, and over as many blocks at least.
+WINDOW_BYTES, _LEAST_BLOCKS = 128 * 2**20, 8
 
 
 def random_generator(
@@ -113,13 +118,60 @@ def steps_per_epoch(n: int, *, batch_size: int) -> int:
     return -(-n // batch_size)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Blocks:
+    """Describes images that are cheap to read together, such as those of a row group.
+
+    Attributes:
+      number: i64 [N], block of each image.
+      bytes: i64 [B], what reading a block takes.
+      label: i32 [N], 1 = fake.
+    """
+
+    number: np.ndarray
+    bytes: np.ndarray
+    label: np.ndarray
+
+
+def block_order(blocks: Blocks, rng: np.random.Generator) -> np.ndarray:
+    """Returns a permutation of the images, i64 [N], that needs few blocks at a time.
+
+    Blocks are drawn in random order, those of mostly real and mostly fake images in even turns,
+    also where a dataset is sorted by label. Then the images of as many as fill a window are
+    shuffled together, window after window.
+    """
+    count = len(blocks.bytes)
+    images = np.bincount(blocks.number, minlength=count)
+    fakes = np.bincount(blocks.number, weights=blocks.label, minlength=count)
+    place = np.empty(count)
+    for own in (np.flatnonzero(2 * fakes > images), np.flatnonzero(2 * fakes <= images)):
+        place[rng.permutation(own)] = (np.arange(len(own)) + rng.random(len(own))) / max(
+            len(own), 1
+        )
+    drawn = np.argsort(place, kind="stable")
+    window = max(WINDOW_BYTES, _LEAST_BLOCKS * int(blocks.bytes.max(initial=0)))
+    of_block = np.empty(count, np.int64)
+    of_block[drawn] = np.cumsum(blocks.bytes[drawn]) // window
+    return np.lexsort((rng.random(len(blocks.number)), of_block[blocks.number]))
+
+
 @functools.lru_cache(maxsize=2)  # workers stand in one epoch or at the edge of two
-def epoch_order(n: int, *, seed: int, epoch: int, batch_size: int) -> np.ndarray:
+def epoch_order(
+    n: int, *, seed: int, epoch: int, batch_size: int, blocks: Blocks | None = None
+) -> np.ndarray:
     """Returns the indices of an epoch's images, i64 [steps_per_epoch, batch_size].
 
     A permutation of 0..n-1; the last batch is filled up from the beginning of the
     permutation (CNNDetection's last batch is short, which a compiled step cannot be).
+
+    Args:
+      n: images.
+      seed: of the run.
+      epoch: which.
+      batch_size: of the global batch.
+      blocks: in which the images lie; None where each is as cheap to read as any other.
     """
-    order = random_generator(seed, stream=ORDER, epoch=epoch).permutation(n)
+    rng = random_generator(seed, stream=ORDER, epoch=epoch)
+    order = rng.permutation(n) if blocks is None else block_order(blocks, rng)
     steps = steps_per_epoch(n, batch_size=batch_size)
     return np.resize(order, (steps, batch_size))

@@ -4,9 +4,13 @@ A name that ends in `.png` may be that of a pipe, a device, a link to nowhere, a
 """
 
 import contextlib
+import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import numpy as np
 
 from jaxdet.data.ops.sides import LimitError
 from jaxdet.errors import UserError
@@ -16,6 +20,10 @@ from jaxdet.workdir.files import open_regular, sha256
 # which some generators keep whole workflows and other pictures.
 _PIXEL_BYTES = 16
 _METADATA_BYTES = 2**28
+# Files that one of several threads looks up in a row.
+_THREADS, _CHUNK = 16, 1000
+# In place of the size of a file that is not there: -1 as an unsigned number.
+_GONE = 2**64 - 1
 
 
 def read_image_file(path: Path, *, max_pixels: int) -> bytes:
@@ -61,6 +69,54 @@ def file_mark(path: str | Path, compare: str) -> str:
     except (OSError, ValueError):
         return ""
     return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Stats:
+    """Holds what a file system says of some files, each u64 [N]; of one that is gone the largest.
+
+    Attributes:
+      device: that a file lies on.
+      inode: of the file there.
+      size: bytes.
+    """
+
+    device: np.ndarray
+    inode: np.ndarray
+    size: np.ndarray
+
+    @property
+    def gone(self) -> np.ndarray:
+        """Returns which files are not there, bool [N]."""
+        return np.equal(self.size, _GONE)
+
+    def marks(self) -> np.ndarray:
+        """Returns u64 [N, 2], device and inode as one, and the size; 0 for a file that is gone."""
+        links = np.where(self.inode > 0, self.inode ^ (self.device << np.uint64(48)), 0)
+        return np.where(self.gone[:, None], 0, np.stack([links, self.size], axis=1))
+
+
+def stats_of(paths: Sequence[str]) -> Stats:
+    """Returns what the file system says of some files.
+
+    Network file systems take a while for each; several at once take no longer.
+    """
+    chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        stats = [one for chunk in pool.map(_stat, chunks) for one in chunk]
+    return Stats(*np.array(stats, np.uint64).reshape(-1, 3).T)
+
+
+def _stat(paths: Sequence[str]) -> list[tuple[int, int, int]]:
+    return [_stat_one(path) for path in paths]
+
+
+def _stat_one(path: str) -> tuple[int, int, int]:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # a NUL in it
+        return _GONE, _GONE, _GONE
+    return found.st_dev, found.st_ino, found.st_size
 
 
 @contextlib.contextmanager

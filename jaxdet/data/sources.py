@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from jaxdet.config import Data
 from jaxdet.data.folder import FolderRoot
 from jaxdet.data.images import ImageSet
 from jaxdet.data.regular import listing
 from jaxdet.data.store.layout import is_store
 from jaxdet.data.store.reader import StoreRoot
+from jaxdet.data.table.columns import Reading
+from jaxdet.data.table.find import find_table
+from jaxdet.data.table.load import is_table
+from jaxdet.data.table.root import TableRoot
 from jaxdet.errors import UserError
 from jaxdet.workdir.files import check_folder
 
@@ -46,16 +51,27 @@ class Root(Protocol):
     def left_aside(self, splits: Sequence[str]) -> str:
         """Returns a line about the files of some splits that no set holds; "" where there are none.
 
-        Files beside all splits count, too; not those of the other splits.
+        Files beside all splits count, too; not those of the other splits. Of another layout it
+        tells first what was taken for what.
         """
 
 
-def open_root(root: str, *, option: str = "data.root") -> Root:
-    """Opens what `data.root` names: a folder, a packed store, or `tfds:NAME`.
+def reading_of(data: Data) -> Reading:
+    """Returns what the options say about how a table or a folder is to be read.
+
+    Raises:
+      UserError: naming the option that has another form.
+    """
+    return Reading.of(columns=data.columns, labels=data.labels, layout=data.layout)
+
+
+def open_root(root: str, *, option: str = "data.root", reading: Reading | None = None) -> Root:
+    """Opens what `data.root` names: a folder, a packed store, a table, or `tfds:NAME`.
 
     Args:
       root: the option's value.
       option: what messages call it.
+      reading: what the user says of a table or a layout; None: nothing.
 
     Raises:
       UserError: where there is no such thing.
@@ -73,5 +89,9 @@ def open_root(root: str, *, option: str = "data.root") -> Root:
             f"; give one with --config.{option}=DIR, or make the built-in dataset with "
             "`python -m jaxdet.data synth --root=DIR`"
         )
-        check_folder(path, option=f"{option}=", advice=advice)
-        return StoreRoot(path) if is_store(path) else FolderRoot(path)
+        if not (path.is_file() and is_table(path)):
+            check_folder(path, option=f"{option}=", advice=advice)
+            if is_store(path):
+                return StoreRoot(path)
+    found = find_table(path, reading or Reading())
+    return FolderRoot(path) if found is None else TableRoot(found.table, note=found.note)

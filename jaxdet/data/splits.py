@@ -1,11 +1,13 @@
 """Which images train, which validate, which test: from the config to image sets."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from jaxdet import config as schema
 from jaxdet.data import order
 from jaxdet.data.images import ImageSet, draw_subset
-from jaxdet.data.sources import Root, open_root
+from jaxdet.data.sources import Root, open_root, reading_of
 from jaxdet.errors import UserError
 from jaxdet.progress import say
 
@@ -20,7 +22,7 @@ def load_train_and_val(config: schema.Config) -> tuple[ImageSet, ImageSet]:
       UserError: where a folder or class is missing or empty.
     """
     option = "data.train_root" if config.data.train_root else "data.root"
-    root = open_root(config.train_root, option=option)
+    root = open_root(config.train_root, option=option, reading=reading_of(config.data))
     classes = _chosen_classes(config.data, root)
     train = root.load("train", name="train", categories=classes)
     if config.data.validation == "none":
@@ -38,15 +40,49 @@ def load_test_sets(config: schema.Config) -> list[ImageSet]:
     Raises:
       UserError: where a set is missing or empty.
     """
-    root = open_root(config.data.root)
+    if config.evaluation.benchmarks:
+        return list(_benchmark_sets(config.evaluation))
+    root = open_root(config.data.root, reading=reading_of(config.data))
+    return _sets_of(root, config.evaluation.sets)
+
+
+def benchmark_roots(evaluation: schema.Evaluation) -> dict[str, str]:
+    """Returns where each benchmark of `evaluation.benchmarks` lies, by its name."""
+    pairs = (one.partition("=") for one in evaluation.benchmarks)
+    return {name: root for name, _, root in pairs}
+
+
+def _benchmark_sets(evaluation: schema.Evaluation) -> Iterator[ImageSet]:
+    """Yields the sets of all benchmarks, each with the benchmark's name before its own.
+
+    Raises:
+      UserError: as `load_test_sets`, or for a set to score that none of them has.
+    """
+    wanted, found = set(evaluation.sets), set()
+    for name, place in benchmark_roots(evaluation).items():
+        root = open_root(place, option="evaluation.benchmarks")
+        for images in _sets_of(root, (), before=f"{name}."):
+            found.add(images.name)
+            if not wanted or images.name in wanted:
+                yield images
+    if wanted - found:
+        raise UserError(
+            f"evaluation.sets: no benchmark has a set {min(wanted - found)}; there are "
+            f"{', '.join(sorted(found))}"
+        )
+
+
+def _sets_of(root: Root, chosen: Sequence[str], *, before: str = "") -> list[ImageSet]:
+    """Returns the test sets of a root, or the chosen ones, with something before their names."""
     if not root.has("test"):
         raise UserError(f"{root.place}/test: no such folder; it holds the sets to evaluate on")
-    names = config.evaluation.sets or root.categories("test")
+    names = chosen or root.categories("test")
     if "" in names:
         raise UserError(
-            f"{root.place}/test: holds images directly; put them in a folder named after the set"
+            f"{root.place}/test: holds images directly; put them in a folder named after the set, "
+            "or set --config.data.layout=forensynths"
         )
-    return [root.load(f"test/{name}", name=name) for name in names]
+    return [root.load(f"test/{name}", name=f"{before}{name}") for name in names]
 
 
 def left_aside(config: schema.Config) -> list[str]:
@@ -55,9 +91,15 @@ def left_aside(config: schema.Config) -> list[str]:
     if config.task != "eval":
         has_val = config.data.validation == "auto"
         splits[config.train_root] = ["train", "val"] if has_val else ["train"]
-    if config.task != "train":
+    if config.task != "train" and not config.evaluation.benchmarks:
         splits.setdefault(config.data.root, []).append("test")
-    found = {root: open_root(root).left_aside(names) for root, names in splits.items()}
+    reading = reading_of(config.data)
+    found = {
+        root: open_root(root, reading=reading).left_aside(names) for root, names in splits.items()
+    }
+    if config.task != "train":
+        for root in benchmark_roots(config.evaluation).values():
+            found[root] = open_root(root, option="evaluation.benchmarks").left_aside(["test"])
     return [f"{root}: {sentence}" for root, sentence in found.items() if sentence]
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from jaxdet.datasets.audit import command as audit
 from jaxdet.datasets.fetch import command as fetch
+from jaxdet.datasets.index import command as index
 from jaxdet.datasets.makers import command as synth  # starts without JAX
 from jaxdet.datasets.pack import command as pack
 from jaxdet.datasets.verify import command as verify
@@ -38,6 +39,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "fetch": Command(help=fetch.HELP, add_flags=fetch.add_flags, run=fetch.run),
         "verify": Command(help=verify.HELP, add_flags=verify.add_flags, run=verify.run),
+        "index": Command(help=index.HELP, add_flags=index.add_flags, run=index.run),
         "pack": Command(help=pack.HELP, add_flags=pack.add_flags, run=pack.run),
         "synth": Command(help=synth.HELP, add_flags=synth.add_flags, run=synth.run),
         "audit": Command(

@@ -1,5 +1,6 @@
 """Scores of one set under one view: those in the file where they still hold, or new ones."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from jaxdet.scoring.loader import PieceLoader
 from jaxdet.scoring.rows import RowKeeper, finished_images, on_all_hosts, to_predictions
 from jaxdet.scoring.scorer import Scorer, make_score_step
 from jaxdet.scoring.sets import score_crops, score_pieces
+from jaxdet.workdir.files import within
 from jaxdet.workdir.identity import identity_of
 
 
@@ -68,6 +70,8 @@ class Engine:
         fingerprint = self._fingerprint(read, view=view.identity)
         title = f"{read.images.name} ({view.name})"
         cached = _cached(path, Predictions, fingerprint)
+        if cached is None and len(read.images.parts) > 1:
+            return self._joined(read, view, path, fingerprint)
         if cached is not None:
             return _there(cached, path, title)
         keeper = self._keeper(path, fingerprint, title)
@@ -80,6 +84,22 @@ class Engine:
         _write(path, predictions)
         keeper.remove()
         say(f"{title}: {_counts(predictions)}")
+        return predictions
+
+    def _joined(self, read: Reader, view: View, path: Path, fingerprint: str) -> Predictions:
+        """Returns the scores of a set of several parts; of a part shared with others, once made."""
+        rows = [
+            self.predictions(
+                dataclasses.replace(read, images=part),
+                view,
+                within(path.parent, "parts", f"{part.name}.npz"),
+            )
+            for part in read.images.parts
+        ]
+        columns = ("id", "label", "logit", "sharpness", "skipped")
+        joined = {name: np.concatenate([getattr(one, name) for one in rows]) for name in columns}
+        predictions = Predictions(**joined, fingerprint=fingerprint)
+        _write(path, predictions)
         return predictions
 
     def crop_scores(self, read: Reader, predictions: Predictions) -> CropScores:

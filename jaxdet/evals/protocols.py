@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from jaxdet import config as schema
+from jaxdet.data.baseline import Baseline, metadata_baseline
 from jaxdet.data.images import ImageSet
 from jaxdet.data.loaders import Reader
 from jaxdet.errors import UserError
@@ -62,11 +63,14 @@ def evaluate(
     if validation and len(validation.images):
         held_out = engine.predictions(validation, view, run.validation)
         calibration = calibrate(held_out, source=validation.images.name)
-    rows, found = {}, {}
+    rows, found, unproven = {}, {}, []
     for read in sets:
         test = read.images.name
         rows[test] = engine.predictions(read, view, run.predictions(test))
-        found[test] = _result(engine, read, rows[test], published, calibration)
+        metadata = metadata_baseline(read.images, max_pixels=read.max_pixels, seed=engine.seed)
+        found[test] = _result(engine, read, rows[test], published, calibration, metadata)
+        if metadata is not None and metadata.exceeds(found[test].ap):
+            unproven.append(_no_evidence(test, found[test].ap, metadata))
         signals.check("the scores so far are saved")
     conditions = dict(_conditions(engine, sets))
     engine.say_shapes()
@@ -82,7 +86,7 @@ def evaluate(
         mean_intervals=mean_intervals(rows, draws=evaluation.bootstrap, seed=engine.seed),
         protocol=view.name,
         conditions=conditions,
-        warnings=list(warnings),
+        warnings=[*warnings, *unproven],
     )
     if jax.process_index() == 0:
         write_json(run.results, results)
@@ -114,6 +118,7 @@ def _result(
     predictions: Predictions,
     published: Published,
     calibration: Calibration | None,
+    metadata: Baseline | None,
 ) -> SetResult:
     images, evaluation = read.images, engine.evaluation
     _check_labels(images, predictions)
@@ -130,6 +135,15 @@ def _result(
         published_ap=published.ap.get(images.name),
         calibration=calibration,
         two_shot=two_shot,
+        metadata=metadata,
+    )
+
+
+def _no_evidence(name: str, ap: float, metadata: Baseline) -> str:
+    return (
+        f"{name}: AP {100 * ap:.1f} does not exceed the {100 * metadata.ap:.1f} that container, "
+        "size and quality of the files reach alone: no evidence that the detector works; "
+        "`python -m jaxdet.data audit` says which of them tell"
     )
 
 

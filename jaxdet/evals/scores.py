@@ -6,6 +6,7 @@ from types import MappingProxyType
 import numpy as np
 
 from jaxdet import metrics
+from jaxdet.data.baseline import Baseline
 from jaxdet.errors import RunFailedError
 from jaxdet.metrics import Measure
 from jaxdet.results import Calibration, Predictions, Scores, SetResult, TwoShot
@@ -32,6 +33,7 @@ def score_set(
     published_ap: float | None = None,
     calibration: Calibration | None = None,
     two_shot: TwoShot | None = None,
+    metadata: Baseline | None = None,
 ) -> SetResult:
     """Scores a set, pooled over its categories, and each category by itself.
 
@@ -42,6 +44,7 @@ def score_set(
       published_ap: what others report for the set, 0..1.
       calibration: what was learned on validation images, for the numbers that need it.
       two_shot: goes into the result.
+      metadata: what metadata alone reach on the set.
 
     Raises:
       RunFailedError: where no image could be read or a logit is not finite.
@@ -61,6 +64,8 @@ def score_set(
         **vars(pooled),
         n_skipped=len(predictions.skipped),
         published_ap=published_ap,
+        metadata_ap=metadata.ap if metadata else None,
+        metadata_ci95=metadata.ci95 if metadata else None,
         two_shot=two_shot,
         categories=parts,
     )

@@ -2,27 +2,26 @@
 
 import contextlib
 import dataclasses
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jaxdet.data.table.parquet import (
+    FAULTS,
+    is_bytes,
+    is_image_struct,
+    is_text,
+    looking_at,
+    opened,
+)
 from jaxdet.errors import RunFailedError, UserError, first_line
 from jaxdet.predict.files import Encoded
-from jaxdet.workdir.files import open_regular
 
 # Rows in memory at a time: each may hold megabytes.
 _ROWS = 16
-# Times its bytes that a file may unpack to: images hardly shrink, paths much less than that.
-_MOST_UNPACKED, _SLACK = 100, 2**20
-# What pyarrow raises at damaged files: names and texts may be no UTF-8.
-FAULTS = (OSError, pa.ArrowException, ValueError, LookupError, MemoryError)
 _NAMES = 4096  # of files, at a time
-_BYTES = (pa.binary(), pa.large_binary(), pa.binary_view())
-_TEXTS = (pa.string(), pa.large_string(), pa.string_view())
 # Of http, s3, hf and the like; as a path, one would lose a slash.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
 
@@ -43,7 +42,7 @@ class ParquetRows:
           RunFailedError: where the file is damaged, or gone since it was looked at.
         """
         count = 0
-        with _reading(self.path), _open(self.path) as file:
+        with _reading(self.path), opened(self.path) as file:
             for group, first in self._groups(file):
                 for row in self._of_group(file, group, first):
                     yield row
@@ -78,29 +77,8 @@ def count_rows(path: str) -> int:
     Raises:
       UserError: where it is no Parquet file, or cannot be read.
     """
-    with _looking_at(path) as file:
-        return check_claims(file.metadata, os.path.getsize(path))
-
-
-def check_claims(metadata: pq.FileMetaData, size: int) -> int:
-    """Returns the number of rows of a file of so many bytes.
-
-    Raises:
-      ValueError: where its footer claims what no table of images has: more rows than bytes, or
-        columns that unpack to a hundred times the file.
-    """
-    rows = metadata.num_rows
-    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
-    if min((group.num_rows for group in groups), default=0) < 0 or rows > size:
-        raise ValueError(f"claims {rows} rows in {size} bytes")
-    if rows != sum(group.num_rows for group in groups):
-        raise ValueError(f"claims {rows} rows, and others in its row groups")
-    for group in groups:
-        for column in range(group.num_columns):
-            unpacked = group.column(column).total_uncompressed_size
-            if not 0 <= unpacked <= _MOST_UNPACKED * size + _SLACK:
-                raise ValueError(f"claims to unpack from {size} to {unpacked} bytes")
-    return rows
+    with looking_at(path) as file:
+        return int(file.metadata.num_rows)
 
 
 def check_column(path: str, name: str) -> None:
@@ -109,13 +87,13 @@ def check_column(path: str, name: str) -> None:
     Raises:
       UserError: where it has none of this name, or of another type.
     """
-    with _looking_at(path) as file:
+    with looking_at(path) as file:
         schema = file.schema_arrow
         names = schema.names  # decoded here
     if names.count(name) != 1:
         raise UserError(f"{path}: has no column {name!r}, but {', '.join(names)[:200]}")
     kind = schema.field(name).type
-    if not (_is_bytes(kind) or _is_text(kind) or _is_image_struct(kind)):
+    if not (is_bytes(kind) or is_text(kind) or is_image_struct(kind)):
         raise UserError(
             f"{path}: column {name!r} is of type {str(kind)[:80]}; images are bytes, paths, or "
             "structs of bytes and path"
@@ -128,11 +106,11 @@ def named_files(path: str, name: str) -> Iterator[str]:
     Raises:
       RunFailedError: where the file is damaged.
     """
-    with _reading(path), _open(path) as file:
+    with _reading(path), opened(path) as file:
         kind = file.schema_arrow.field(name).type
-        if _is_text(kind):
+        if is_text(kind):
             column = name
-        elif _is_image_struct(kind) and kind.get_field_index("path") >= 0 and _lacks(file, name):
+        elif is_image_struct(kind) and kind.get_field_index("path") >= 0 and _lacks(file, name):
             column = f"{name}.path"
         else:
             return
@@ -155,26 +133,6 @@ def _lacks(file: pq.ParquetFile, name: str) -> bool:
 
 
 @contextlib.contextmanager
-def _open(path: str) -> Iterator[pq.ParquetFile]:
-    # By Python: pyarrow takes no path that is not UTF-8. Page by page: a row group of large images
-    # may have gigabytes.
-    with (
-        open_regular(Path(path)) as content,
-        pq.ParquetFile(content, pre_buffer=False, buffer_size=2**20) as file,
-    ):
-        yield file
-
-
-@contextlib.contextmanager
-def _looking_at(path: str) -> Iterator[pq.ParquetFile]:
-    try:
-        with _open(path) as file:
-            yield file
-    except FAULTS as error:
-        raise UserError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
-
-
-@contextlib.contextmanager
 def _reading(path: str) -> Iterator[None]:
     try:
         yield
@@ -187,25 +145,3 @@ def _image(value: str | bytes | dict[str, str | bytes] | None) -> Encoded:
         # No bytes at all are those of an empty file.
         value = value["bytes"] if value["bytes"] is not None else value.get("path")
     return Path(value) if isinstance(value, str) and not _URL.match(value) else value
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    return _plain(kind) in _BYTES or pa.types.is_fixed_size_binary(_plain(kind))
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return _plain(kind) in _TEXTS
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    """Returns the type of the values, also where each distinct one is stored once."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _is_image_struct(kind: pa.DataType) -> bool:
-    if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
-        return False
-    has_path = kind.get_field_index("path") >= 0
-    return _is_bytes(kind.field("bytes").type) and (
-        not has_path or _is_text(kind.field("path").type)
-    )

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 import jaxdet
 from jaxdet.data.names import is_hidden
+from jaxdet.data.table.parquet import FAULTS, check_claims
 from jaxdet.errors import UserError, writing_to
-from jaxdet.predict.columns import FAULTS, check_claims
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.rows import Row, Scoring

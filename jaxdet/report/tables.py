@@ -113,6 +113,10 @@ def notes(results: Results) -> list[str]:
     line = weights_line(results.weights)
     found = [line, FLOOR_NOTE] if line else [FLOOR_NOTE]
     found += [f"warning: {printable(warning)}" for warning in results.warnings]
+    known = {name: one.metadata_ap for name, one in results.sets.items()}
+    shown = [f"{printable(n)} {percent(ap)}" for n, ap in known.items() if ap is not None]
+    if shown:
+        found.append(f"metadata: AP of container, size and quality alone: {', '.join(shown)}")
     if published.has_published(results):
         found.append(f"published: AP in {published.source(results)}")
         found.append(f"diff: ours less that; {published.NOTE}")

@@ -14,7 +14,7 @@ SCHEMA_VERSION = 1
 # Fields of 0..1, which rounding may leave by a little, and the largest count.
 _SHARES = (
     "ap", "accuracy", "accuracy_real", "accuracy_fake", "auc", "sharpness_ap", "mean_ap",
-    "published_ap",
+    "published_ap", "metadata_ap",
 )  # fmt: skip
 _SLACK = 1e-6
 _LARGEST = 2**53
@@ -71,12 +71,16 @@ class TwoShot:
 class SetResult(Scores):
     """Holds the scores of a test set, pooled over its categories, and of each category by itself.
 
+    `metadata_ap` is the AP that container, sides and quality alone reach, `metadata_ci95` its
+    interval; None where there are too few images.
     `published_ap` is what the row named in `Results.weights["published"]` reports for the set,
     `two_shot` what a threshold learned from two of its images gives; None where not asked for.
     """
 
     n_skipped: int = 0
     published_ap: float | None = None
+    metadata_ap: float | None = None
+    metadata_ci95: tuple[float, float] | None = None
     two_shot: TwoShot | None = None
     categories: dict[str, Scores] = dataclasses.field(default_factory=dict)
 
@@ -175,7 +179,13 @@ def read_results(path: Path) -> Results:
 def _set_result(raw: dict[str, Any]) -> SetResult:
     categories = {name: typed(Scores(**_scores(one))) for name, one in raw["categories"].items()}
     two_shot = None if raw["two_shot"] is None else typed(TwoShot(**raw["two_shot"]))
-    return typed(SetResult(**{**_scores(raw), "categories": categories, "two_shot": two_shot}))
+    ends = raw.get("metadata_ci95")
+    known = {
+        "categories": categories,
+        "two_shot": two_shot,
+        "metadata_ci95": None if ends is None else _ends(ends),
+    }
+    return typed(SetResult(**{**_scores(raw), **known}))
 
 
 def _condition(raw: dict[str, Any]) -> Condition:

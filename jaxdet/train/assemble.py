@@ -143,6 +143,7 @@ def assemble(
         score_step=make_score_step(detector, mesh),
         loader=TrainLoader(
             read=training_reader(config.data, config.augment, train_set),
+            pairs=config.data.pairs,
             augment=config.augment,
             seed=config.seed,
             batch_size=config.optim.batch_size,

@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 from jaxdet.config import Data
+from jaxdet.data.table.columns import Reading
 from jaxdet.datasets.audit.equalise import check_place, equalise
 from jaxdet.datasets.audit.findings import as_json, find, group_names
 from jaxdet.datasets.audit.page import page_html
 from jaxdet.datasets.audit.places import list_root
 from jaxdet.datasets.audit.scan import Scan, scan
 from jaxdet.datasets.audit.text import print_findings
+from jaxdet.datasets.reading import add_reading_flags, reading_of_flags
 from jaxdet.errors import UserError
 from jaxdet.progress import ProgressLine
 from jaxdet.ranges import AREA, SIDE, number, whole_number
@@ -30,7 +32,8 @@ _PAGE = r"(?s)<!doctype html>.{0,500}<title>Audit of "
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `audit`."""
-    parser.add_argument("root", type=Path, metavar="ROOT", help="folder with train, val or test")
+    parser.add_argument("root", type=Path, metavar="ROOT", help="folder or table of images")
+    add_reading_flags(parser)
     parser.add_argument(
         "--threshold",
         type=number("(0.5, 1]"),
@@ -67,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
     check_writable((options.json, _JSON), (options.page, _PAGE))
     if options.equalise:
         check_place(options.root, options.equalise)
-    scanned = _scan(options.root, max_pixels=options.max_pixels)
+    scanned = _scan(options.root, reading_of_flags(options), max_pixels=options.max_pixels)
     with ProgressLine("cues", total=len(group_names(scanned.listing)), unit="groups") as line:
         findings = find(scanned, threshold=options.threshold, advance=line.advance)
     print_findings(findings)
@@ -81,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
         sys.exit(1)
 
 
-def _scan(root: Path, *, max_pixels: int) -> Scan:
-    listing = list_root(root)
+def _scan(root: Path, reading: Reading, *, max_pixels: int) -> Scan:
+    listing = list_root(root, reading)
     with ProgressLine("read", total=len(listing), unit="images") as line:
         return scan(listing, max_pixels=max_pixels, advance=line.advance)

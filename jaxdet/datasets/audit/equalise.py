@@ -30,9 +30,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
+from jaxdet.data.header import LOSSLESS
 from jaxdet.data.ops import decode
-from jaxdet.data.regular import read_image_file
-from jaxdet.datasets.audit.header import LOSSLESS
 from jaxdet.datasets.audit.scan import Scan, in_threads
 from jaxdet.errors import RunFailedError, UserError, writing_to
 from jaxdet.progress import ProgressLine
@@ -182,7 +181,7 @@ def _large_enough(scan: Scan, plans: dict[str, Plan]) -> list[tuple[int, Plan]]:
         one, table = plans[_unit(folder.set)], scan.table[folder.start : folder.stop]
         fits = table["read"] & (table["height"] >= one.height) & (table["width"] >= one.width)
         if not fits.any():
-            place = scan.listing.path(folder.start).parent
+            place = str(PurePosixPath(scan.listing.where(folder.start)).parent)
             raise UserError(
                 f"{place}: no image is as large as {one.width} x {one.height} pixels; "
                 "give a smaller --equalise-size, or leave the folder out"
@@ -243,10 +242,10 @@ def _copy(scan: Scan, index: int, dst: Path, plan: Plan) -> bool:
     target = within(dst, *path.parent.parts, f"{name.hex()}.{suffix}")
     if os.path.lexists(target):
         return False
-    source, row = scan.listing.path(index), scan.table[index]
+    source, row = scan.listing.where(index), scan.table[index]
     try:
         pixels = int(row["width"]) * int(row["height"])
-        image = decode(read_image_file(source, max_pixels=pixels), max_pixels=pixels)
+        image = decode(scan.listing.content(index, max_pixels=pixels), max_pixels=pixels)
         compressed = row["container"] not in LOSSLESS
         draw = int.from_bytes(name, "big")
         write_bytes(target, equal(image, plan, compressed=compressed, draw=draw))

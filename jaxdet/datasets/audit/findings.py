@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxdet.data.aside import LeftAside
-from jaxdet.datasets.audit.cues import CUES, Cue, CueScore, cue_values, score_cue
+from jaxdet.data.cues import CUES, Cue, CueScore, cue_values, score_cue
 from jaxdet.datasets.audit.duplicates import Duplicates, find_duplicates
 from jaxdet.datasets.audit.places import Listing
 from jaxdet.datasets.audit.scan import Fault, Scan

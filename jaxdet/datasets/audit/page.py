@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet import __version__
+from jaxdet.data.cues import CUES, MOST_PER_LABEL, SHUFFLES, CueScore
 from jaxdet.datasets.audit import text
-from jaxdet.datasets.audit.cues import CUES, MOST_PER_LABEL, SHUFFLES, CueScore
 from jaxdet.datasets.audit.duplicates import MOST_LISTED
 from jaxdet.datasets.audit.findings import Findings
 from jaxdet.pages import render

@@ -1,18 +1,22 @@
-"""Where every image of a data root lies: split, set, category and label, by folders alone."""
+"""Where every image of a data root stands: split, set, category and label."""
 
+import bisect
 import dataclasses
 import functools
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from jaxdet.data.aside import LeftAside
-from jaxdet.data.folder import FolderSet, load_sets, look_at_layout
-from jaxdet.data.images import LABEL_FOLDERS, SPLITS
+from jaxdet.data.folder import load_sets, look_at_layout
+from jaxdet.data.images import LABEL_FOLDERS, SPLITS, ImageSet
 from jaxdet.data.regular import listing
-from jaxdet.data.store.layout import is_store
+from jaxdet.data.table.columns import Reading
+from jaxdet.data.table.find import find_table
+from jaxdet.data.table.root import TableRoot
 from jaxdet.errors import UserError
-from jaxdet.workdir.files import check_folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,13 +46,15 @@ class Listing:
 
     Attributes:
       root: the data root.
-      ids: path of each image below the root, with forward slashes.
+      ids: path of each image below a root in the plain layout, with forward slashes.
+      images: the sets, in the order of their images.
       folders: in the order of their images.
       left_aside: what else lies below the root.
     """
 
     root: Path
     ids: tuple[str, ...]
+    images: tuple[ImageSet, ...]
     folders: tuple[Folder, ...]
     left_aside: LeftAside
 
@@ -84,26 +90,46 @@ class Listing:
         found = list(dict.fromkeys(f.category for f in self.folders if f.set == name))
         return found if len(found) > 1 else []
 
-    def path(self, index: int) -> Path:
-        """Returns the path of an image."""
-        return self.root / self.ids[index]
+    def content(self, index: int, *, max_pixels: int) -> bytes:
+        """Returns what is stored of an image; see `ImageSet.content`."""
+        images, place = self._find(index)
+        return images.content(place, max_pixels=max_pixels)
+
+    def where(self, index: int) -> str:
+        """Returns what a message calls an image."""
+        images, place = self._find(index)
+        return images.where(place)
+
+    def _find(self, index: int) -> tuple[ImageSet, int]:
+        number = bisect.bisect_right(self._ends, index)
+        return self.images[number], index - (self._ends[number - 1] if number else 0)
+
+    @functools.cached_property
+    def _ends(self) -> list[int]:
+        return list(itertools.accumulate(map(len, self.images)))
 
     def _spread(self, values: list[int]) -> np.ndarray:
         counts = [folder.stop - folder.start for folder in self.folders]
         return np.repeat(np.array(values, np.uint8), counts)
 
 
-def list_root(root: Path) -> Listing:
-    """Returns every image below `train`, `val` and `test` of a root; one of the three is enough.
+def list_root(root: Path, reading: Reading | None = None) -> Listing:
+    """Returns every image of train, val and test of a root; one of the three is enough.
+
+    Args:
+      root: a folder or a table.
+      reading: what the user says of it; None: nothing.
 
     Raises:
-      UserError: where there is no such folder, or it has another layout.
+      UserError: where there is no such folder, or it cannot be read as asked.
     """
-    with listing(root):
-        check_folder(root, advice="; see docs/data.md for the layout")
-        if is_store(root):
-            raise UserError(f"{root}: is a packed store; audit the folder that it was made of")
-        sets, left_aside = load_sets(root), look_at_layout(root)
+    found = find_table(root, reading or Reading())
+    sets: Sequence[ImageSet]
+    if found is None:
+        with listing(root):
+            sets, left_aside = load_sets(root), look_at_layout(root)
+    else:
+        sets, left_aside = TableRoot(found.table).sets(), found.aside
     if not sets:
         raise UserError(f"{root}: holds none of train, val and test; see docs/data.md")
     ids: list[str] = []
@@ -111,10 +137,16 @@ def list_root(root: Path) -> Listing:
     for images in sets:
         folders += _folders(images, start=len(ids))
         ids += [f"{images.name}/{i}" for i in images.ids]
-    return Listing(root=root, ids=tuple(ids), folders=tuple(folders), left_aside=left_aside)
+    return Listing(
+        root=root,
+        ids=tuple(ids),
+        images=tuple(sets),
+        folders=tuple(folders),
+        left_aside=left_aside,
+    )
 
 
-def _folders(images: FolderSet, *, start: int) -> list[Folder]:
+def _folders(images: ImageSet, *, start: int) -> list[Folder]:
     """Returns the runs of images that share a folder.
 
     `start` is the first one's place in the listing.

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from jaxdet.data.header import LOSSLESS, container_of_name, read_header
 from jaxdet.data.opencv import cv2
 from jaxdet.data.ops.codec import to_rgb
 from jaxdet.data.ops.opening import open_image
-from jaxdet.data.regular import read_image_file, reason
+from jaxdet.data.regular import reason
 from jaxdet.datasets.audit import pixels
-from jaxdet.datasets.audit.header import LOSSLESS, container_of_name, read_header
 from jaxdet.datasets.audit.places import Listing
 
 Task = TypeVar("Task")
@@ -104,7 +104,7 @@ def in_threads(work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterato
 def _measured(listing: Listing, index: int, *, max_pixels: int) -> tuple | Fault:
     path = listing.ids[index]
     try:
-        content = read_image_file(listing.path(index), max_pixels=max_pixels)
+        content = listing.content(index, max_pixels=max_pixels)
     except (OSError, ValueError) as error:
         return Fault(path=path, kind="unreadable", text=reason(error, option=_OPTION))
     if not content:
@@ -156,5 +156,5 @@ def _misnamed(listing: Listing, table: np.ndarray) -> Iterator[Fault]:
     for index in np.flatnonzero(table["read"]):
         path, found = listing.ids[index], table["container"][index]
         promised = container_of_name(PurePosixPath(path).suffix)
-        if promised != found:
+        if promised and promised != found:
             yield Fault(path=path, kind="misnamed", text=f"named {promised}, is {found}")

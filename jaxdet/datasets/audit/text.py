@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxdet.datasets.audit.cues import CUES, CueScore
+from jaxdet.data.cues import CUES, CueScore
 from jaxdet.datasets.audit.duplicates import Found
 from jaxdet.datasets.audit.findings import Findings, Group
 from jaxdet.streams import printable, show

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jaxdet.datasets.audit.cues import CUES, balanced_ap, score_cue
+from jaxdet.data.cues import CUES, balanced_ap, score_cue
 
 CUE = {cue.name: cue for cue in CUES}
 THRESHOLD, TESTS = 0.6, 50

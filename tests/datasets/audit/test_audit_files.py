@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -55,7 +56,7 @@ def test_each_set_and_category_is_counted_once(dataset):
     assert listing.categories("test/beta") == ["x", "y"]
     assert listing.categories("test/alpha") == []
     assert listing.label[listing.rows("test/beta", "y")].tolist() == [0] * 4 + [1] * 4
-    assert all(listing.path(i).is_file() for i in range(len(listing)))
+    assert all(Path(listing.where(i)).is_file() for i in range(len(listing)))
     assert {listing.ids[i].split("/")[1] for i in listing.rows("train")} == {"cat", "horse"}
 
 

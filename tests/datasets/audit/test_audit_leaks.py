@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from jaxdet.datasets.audit.header import quality_of_table
+from jaxdet.data.header import quality_of_table
 from jaxdet.datasets.audit.pixels import blocking
 
 

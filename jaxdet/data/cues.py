@@ -147,7 +147,7 @@ def score_cue(
     typical = (typical_value(values[label == 0]), typical_value(values[label == 1]))
     rng = np.random.default_rng(zlib.crc32(f"{name}/{cue.name}".encode("utf8", "replace")))
     drawn = _draw(label, rng)
-    group, label = _group(values[drawn], ordered=cue.ordered), label[drawn]
+    group, label = grouped(values[drawn], ordered=cue.ordered), label[drawn]
     told = CueScore(
         cue=cue, n_real=n_real, n_fake=n_fake, constant=not group.any(), ap=0.5, typical=typical
     )
@@ -223,8 +223,13 @@ def _draw(label: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([one[:MOST_PER_LABEL] for one in places])
 
 
-def _group(values: np.ndarray, *, ordered: bool) -> np.ndarray:
-    """Returns the group of each value, int [N]; made without a look at the labels."""
+def grouped(values: np.ndarray, *, ordered: bool) -> np.ndarray:
+    """Returns the group of each value, int [N]; made without a look at the labels.
+
+    Args:
+      values: [N], words or numbers.
+      ordered: whether they are numbers, of which neighbours share a group.
+    """
     distinct, place = np.unique(values, return_inverse=True)
     most = int(np.clip(len(values) // _IMAGES_PER_GROUP, 2, _MOST_GROUPS))
     if not ordered or len(distinct) <= most:

@@ -1,0 +1,94 @@
+"""Several sets as one: a generator's fakes, and the real images that it shares with others."""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxdet.data.images import ImageSet
+from jaxdet.errors import UserError
+
+
+class JoinedSet(ImageSet):
+    """Holds the images of several sets, one set after the other."""
+
+    def __init__(self, sets: Sequence[ImageSet], *, name: str):
+        """Takes sets whose ids differ, as those of real and of fake images do."""
+        self._sets, self.name = tuple(sets), name
+        sizes = [len(one) for one in sets]
+        # For each image the set that it is of, and its place there.
+        self._of = np.repeat(np.arange(len(sizes)), sizes)
+        self._place = np.concatenate([np.arange(size) for size in sizes])
+        self._is_whole = True
+
+    @property
+    def parts(self) -> Sequence[ImageSet]:
+        """Returns the sets; see ImageSet."""
+        return self._sets if self._is_whole else (self,)
+
+    @functools.cached_property
+    def ids(self) -> Sequence[str]:
+        """Returns the ids of all; see ImageSet."""
+        own = [list(one.ids) for one in self._sets]
+        ids = [own[of][place] for of, place in zip(self._of, self._place, strict=True)]
+        if len(set(ids)) < len(ids):
+            raise UserError(f"{self.place}: two images have one path; give one set another folder")
+        return ids
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """Returns the labels of all; see ImageSet."""
+        return self._gathered([one.labels for one in self._sets])
+
+    def read(self, index: int, *, max_pixels: int, least_side: int = 0) -> np.ndarray:
+        """Returns the pixels; see ImageSet."""
+        images, place = self._find(index)
+        return images.read(place, max_pixels=max_pixels, least_side=least_side)
+
+    def content(self, index: int, *, max_pixels: int) -> bytes:
+        """Returns what is stored; see ImageSet."""
+        images, place = self._find(index)
+        return images.content(place, max_pixels=max_pixels)
+
+    def size(self, index: int) -> tuple[int, int] | None:
+        """Returns width and height; see ImageSet."""
+        images, place = self._find(index)
+        return images.size(place)
+
+    def where(self, index: int) -> str:
+        """Returns what the image's own set calls it."""
+        images, place = self._find(index)
+        return images.where(place)
+
+    @property
+    def place(self) -> str:
+        """Returns the places of all sets."""
+        return " and ".join(one.place for one in self._sets)
+
+    def take(self, indices: Sequence[int] | np.ndarray, *, name: str = "") -> "JoinedSet":
+        """Returns the images at the given places, in their order."""
+        taken = JoinedSet(self._sets, name=name or self.name)
+        chosen = np.asarray(indices, np.int64)
+        taken._of, taken._place = self._of[chosen], self._place[chosen]
+        taken._is_whole = False
+        return taken
+
+    def marks(self) -> np.ndarray:
+        """Returns the marks of all; see ImageSet."""
+        return self._gathered([one.marks() for one in self._sets])
+
+    def content_marks(self) -> bytes:
+        """Returns the marks of the sets, and which of their images are here; see ImageSet."""
+        marks = [one.content_marks() for one in self._sets]
+        return b"".join([*marks, self._of.tobytes(), self._place.tobytes()])
+
+    def file_marks(self, compare: str) -> str:
+        """Returns the marks of the sets; see ImageSet."""
+        return " ".join(one.file_marks(compare) for one in self._sets)
+
+    def _find(self, index: int) -> tuple[ImageSet, int]:
+        return self._sets[int(self._of[index])], int(self._place[index])
+
+    def _gathered(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        firsts = np.cumsum([0, *(len(one) for one in arrays[:-1])])
+        return np.concatenate(arrays)[firsts[self._of] + self._place]

@@ -1,0 +1,45 @@
+"""Pairs of a real image and a fake made from it, which get the same random numbers.
+
+What is trained on is then the difference between the two and not that of their crops, compression
+or colours: Dual Data Alignment (Chen et al., NeurIPS 2025), B-Free (Guillaro et al., CVPR 2025),
+DRCT (Chen et al., ICML 2024).
+"""
+
+import numpy as np
+
+from jaxdet.data.images import ImageSet
+from jaxdet.errors import UserError
+
+
+def draw_places(images: ImageSet, pairs: str) -> np.ndarray:
+    """Returns the place whose random numbers each image gets, i64 [N]: that of its first partner.
+
+    An image without a partner of the other label keeps its own. Which images are read, and in which
+    order, does not follow from it.
+
+    Args:
+      images: the set.
+      pairs: "none"; "name": images of one category whose files are named alike but for the ending;
+        "group": those of one group of a table.
+
+    Raises:
+      UserError: where no real image has a fake partner.
+    """
+    own = np.arange(len(images))
+    if pairs == "none":
+        return own
+    keys = images.stems() if pairs == "name" else images.group_names()
+    named, key = np.unique(np.array(keys, np.str_), return_inverse=True)
+    both = np.ones(len(named), np.bool_)
+    for label in (0, 1):
+        both &= np.isin(np.arange(len(named)), key[images.labels == label])
+    both &= named != ""
+    if not both.any():
+        what = "no two files are named alike" if pairs == "name" else "no group has both labels"
+        raise UserError(
+            f"{images.place}: data.pairs={pairs}: {what}, one real and one fake; see "
+            "docs/reference/tables.md"
+        )
+    first = np.full(len(named), len(images))
+    np.minimum.at(first, key, own)
+    return np.where(both[key], first[key], own)

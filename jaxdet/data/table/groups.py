@@ -1,0 +1,98 @@
+"""Images out of Parquet files, read a row group at a time; the last groups stay in memory.
+
+Bounded by bytes: what is dropped is given back to the system. Every process has a memory of its
+own, which its threads share.
+"""
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxdet.data.regular import read_image_file
+from jaxdet.data.table.parquet import free_memory, read_group
+
+# Bytes of the groups that stay: two windows of `order.block_order`, and what workers run ahead.
+MOST_BYTES = 320 * 2**20
+
+_Key = tuple[Path, int, str]
+
+
+class Groups:
+    """Keeps the row groups that were read last, up to so many bytes, but always the newest.
+
+    Attributes:
+      held: bytes of those that it keeps.
+    """
+
+    def __init__(self, most: int):
+        """Begins with none.
+
+        Args:
+          most: bytes.
+        """
+        self.most, self.held = most, 0
+        self._groups: OrderedDict[_Key, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, path: Path, group: int, column: str) -> Any:
+        """Returns the images of a row group.
+
+        Raises:
+          ValueError: where it is damaged.
+        """
+        key = (path, group, column)
+        # One reader at a time: another thread most likely wants the same group.
+        with self._lock:
+            if key in self._groups:
+                self._groups.move_to_end(key)
+                return self._groups[key]
+            self._drop_to(self.most // 2 if self.held > self.most else self.most)
+            images = read_group(path, group, column)
+            self._groups[key] = images
+            self.held += images.nbytes
+            return images
+
+    def _drop_to(self, most: int) -> None:
+        dropped = False
+        while self.held > most:
+            _, images = self._groups.popitem(last=False)
+            self.held -= images.nbytes
+            dropped = True
+        if dropped:
+            free_memory()
+
+
+_GROUPS = Groups(MOST_BYTES)
+
+
+def read_row(
+    path: Path, ends: np.ndarray, row: int, column: str, *, folder: Path, max_pixels: int
+) -> bytes:
+    """Returns the bytes of the image in a row of a Parquet file.
+
+    Args:
+      path: of the file.
+      ends: i64 [G], number of the row after the last of each row group.
+      row: its number.
+      column: of bytes, or structs of bytes and path.
+      folder: that paths are relative to, where a struct has no bytes.
+      max_pixels: larger files beside the table are refused.
+
+    Raises:
+      OSError: where the file that a row names cannot be opened.
+      ValueError: where the row has no image, or its row group is damaged.
+    """
+    group = int(np.searchsorted(ends, row, side="right"))
+    first = int(ends[group - 1]) if group else 0
+    image = _GROUPS.get(path, group, column)[row - first].as_py()
+    if isinstance(image, dict):
+        named = image.get("path")
+        if image["bytes"] is None and named:
+            return read_image_file(folder / named, max_pixels=max_pixels)
+        image = image["bytes"]
+    if not image:
+        raise ValueError("no image in this row of the table")
+    return bytes(image)

@@ -1,0 +1,116 @@
+"""The rows of an index: of a table, of a folder in any layout, or of sets in the plain one."""
+
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxdet.data.folder import load_sets
+from jaxdet.data.images import LABEL_FOLDERS
+from jaxdet.data.regular import stats_of
+from jaxdet.data.table.columns import Reading
+from jaxdet.data.table.find import find_table
+from jaxdet.data.table.index import IndexFacts
+from jaxdet.data.table.rows import WHOLE, Table, Words
+from jaxdet.data.words import LABELS
+from jaxdet.errors import UserError
+
+# What the columns of an index hold.
+COLUMNS: Mapping[str, str] = {
+    "image": "text", "row": "number", "label": "text", "split": "text", "generator": "text",
+    "category": "text", "group": "text",
+}  # fmt: skip
+_PORTION = 2**16
+# Image files whose bytes are looked at when an index is opened.
+_SAMPLED = 64
+
+
+def read_root(root: Path, reading: Reading) -> Table:
+    """Returns the images of a table or folder, in the order of a run.
+
+    Raises:
+      UserError: where there are none, or they cannot be read as asked.
+    """
+    found = find_table(root, reading)
+    return _of_sets(root) if found is None else found.table
+
+
+def _of_sets(root: Path) -> Table:
+    """Returns the images of a folder in the plain layout."""
+    sets = load_sets(root)
+    if not sets:
+        raise UserError(f"{root}: holds none of train, val and test; see docs/data.md")
+    files = [f"{images.name}/{one}" for images in sets for one in images.ids]
+    steps = [file.split("/") for file in files]
+    return Table(
+        place=str(root),
+        name=root.resolve().name or "root",
+        base=root,
+        files=files,
+        file=np.arange(len(files), dtype=np.int32),
+        row=np.full(len(files), WHOLE, np.int64),
+        label=np.array([LABEL_FOLDERS.index(one[-2]) for one in steps], np.int32),
+        split=Words.of(one[0] for one in steps),
+        generator=Words.of(one[1] if one[0] == "test" else "" for one in steps),
+        category=Words.of("/".join(one[1 + (one[0] == "test") : -2]) for one in steps),
+        group=Words.same("", len(files)),
+    )
+
+
+def facts_of(table: Table, out: Path) -> IndexFacts:
+    """Returns what an index at `out` keeps of a table beside its rows."""
+    used = np.unique(table.file)
+    if not table.image:
+        used = used[np.unique(np.linspace(0, len(used) - 1, _SAMPLED).astype(np.int64))]
+    names = [table.files[code] for code in used if table.files[code]]
+    sizes = stats_of([str(table.base / name) for name in names])
+    return IndexFacts(
+        base=os.path.relpath(table.base, out.parent),
+        image=table.image,
+        name=table.name,
+        reals=dict(table.reals),
+        sources={names[place]: int(sizes.size[place]) for place in np.flatnonzero(~sizes.gone)},
+    )
+
+
+def portions(table: Table) -> Iterator[Mapping[str, Sequence[Any]]]:
+    """Yields the columns of some rows after the other, as `parquet.write_rows` takes them."""
+    columns = {
+        "split": table.split,
+        "generator": table.generator,
+        "category": table.category,
+        "group": table.group,
+    }
+    for first in range(0, len(table), _PORTION):
+        rows = np.arange(first, min(first + _PORTION, len(table)))
+        words = {
+            name: [column.words[code] for code in column.code[rows].tolist()]
+            for name, column in columns.items()
+        }
+        yield {
+            "image": [table.files[code] for code in table.file[rows]],
+            "row": [None if row == WHOLE else row for row in table.row[rows].tolist()],
+            "label": [LABELS[label] for label in table.label[rows]],
+            **words,
+        }
+
+
+def missing_files(table: Table) -> tuple[int, str]:
+    """Returns how many of the files that a table names are not there, and the first of them."""
+    named = [code for code in np.unique(table.file) if table.files[code]]
+    gone = np.flatnonzero(stats_of([str(table.base / table.files[code]) for code in named]).gone)
+    return len(gone), table.files[named[gone[0]]] if len(gone) else ""
+
+
+def summary(table: Table) -> str:
+    """Returns the numbers of images and generators in one line."""
+    fake = int(table.label.sum())
+    splits = ", ".join(itertools.islice(table.split.words, 6))
+    made_by = len([word for word in table.generator.words if word])
+    return (
+        f"{len(table):,} images, {len(table) - fake:,} real and {fake:,} fake, of {made_by:,} "
+        f"named generators; {splits}"
+    )

@@ -1,0 +1,145 @@
+"""One command scores benchmarks of three layouts; of two, fakes share the real images."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from jaxdet.results import Predictions, RunFolder, read_arrays, read_results
+from tests.data.table_files import structs, write_csv, write_parquet, write_tree
+from tests.e2e.conftest import main_arguments
+from tests.golden import torchvision
+
+OPTIONS = {
+    "task": "eval",
+    "model__width": 64,
+    "optim__batch_size": 4,
+    "evaluation__bootstrap": 20,
+}
+
+
+@pytest.fixture(scope="module")
+def benchmarks(tmp_path_factory):
+    """GenImage's folders, a table of words and groups, and fakes of two generators alone."""
+    root = tmp_path_factory.mktemp("benchmarks")
+    for label, size in (("ai", 24), ("nature", 40)):
+        paths = [f"{name}/imagenet/val/{label}/{name}{label}{number}.png"
+                 for name in ("ADM", "glide") for number in range(6)]  # fmt: skip
+        write_tree(root / "genimage", paths, size=size)
+    write_tree(root / "viral", [f"v{number}.png" for number in range(10)])
+    rows = [[f"v{n}.png", ("REAL", "FAKE")[n % 2], f"source{n // 4}"] for n in range(10)]
+    write_csv(root / "viral" / "viral.csv", ["filename", "label", "source_id"], rows)
+    write_tree(root / "synthbuster", [f"real_RAISE_1k/r{number}.png" for number in range(5)])
+    fakes = [f"{name}/{name}{n}.png" for name in ("dalle2", "firefly") for n in "abc"]
+    write_tree(root / "synthbuster", fakes)
+    save_file(torchvision.state_dict("resnet18"), root / "w.safetensors")
+    return root
+
+
+def arguments(root, workdir):
+    places = {
+        "genimage": root / "genimage",
+        "viral": root / "viral" / "viral.csv",
+        "buster": root / "synthbuster",
+    }
+    given = tuple(f"{name}={place}" for name, place in places.items())
+    return main_arguments(
+        root / "none", workdir, model__init=root / "w.safetensors", evaluation__benchmarks=given,
+        **OPTIONS,
+    )  # fmt: skip
+
+
+def test_benchmarks_of_three_layouts_in_one_command(finish, benchmarks, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    status, out, err = finish("jaxdet.main", *arguments(benchmarks, run.path))
+    assert status == 0, err
+    results = read_results(run.results)
+    assert list(results.sets) == [
+        "genimage.ADM", "genimage.glide", "viral.viral", "buster.dalle2", "buster.firefly",
+    ]  # fmt: skip
+    for name, one in results.sets.items():
+        rows = read_arrays(run.predictions(name), Predictions)
+        assert one.ap == pytest.approx(average_precision_score(rows.label, rows.logit), abs=1e-9)
+        assert one.auc == pytest.approx(roc_auc_score(rows.label, rows.logit), abs=1e-9)
+        called = rows.logit > 0
+        assert one.accuracy_fake == pytest.approx(called[rows.label == 1].mean())
+        assert one.accuracy_real == pytest.approx(1 - called[rows.label == 0].mean())
+    assert [(one.n_real, one.n_fake) for one in results.sets.values()] == [
+        (6, 6), (6, 6), (5, 5), (5, 3), (5, 3),
+    ]  # fmt: skip
+    # GenImage's fakes have another size here than its real images: nothing is shown on them.
+    assert results.sets["genimage.ADM"].metadata_ap == pytest.approx(1.0)
+    assert results.sets["viral.viral"].metadata_ap < 1
+    assert [line.split(":")[0] for line in results.warnings if "no evidence" in line] == [
+        "genimage.ADM", "genimage.glide",
+    ]  # fmt: skip
+    # The five real images of the last two sets have one score.
+    line = r"(\S+(?: \(fake\))?) \(crop\): (\d+) real and (\d+) fake, each once"
+    scored = re.findall(line, out + err)
+    assert ("buster.real", "5", "0") in scored
+    assert [name for name, *_ in scored].count("buster.real") == 1
+    assert sum(int(real) + int(fake) for _, real, fake in scored) == 24 + 10 + 5 + 6
+    assert "read as data.layout=synthbuster: 5 real and 6 fake images" in out + err
+
+
+@pytest.mark.slow
+def test_what_is_scored_is_not_scored_again(finish, benchmarks, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    assert finish("jaxdet.main", *arguments(benchmarks, run.path))[0] == 0
+    run.results.unlink()
+    run.predictions("buster.firefly").unlink()
+    files = sorted((run.path / "predictions").rglob("*.npz"))
+    before = {file: file.stat().st_mtime_ns for file in files}
+    status, out, err = finish("jaxdet.main", *arguments(benchmarks, run.path))
+    assert status == 0, err
+    assert {file: file.stat().st_mtime_ns for file in files} == before
+    assert "each once" not in out + err
+    assert run.results.exists()
+
+
+@pytest.mark.slow
+def test_runs_train_on_shards_and_skip_damaged_rows(finish, tmp_path):
+    for number in range(4):
+        write_parquet(
+            tmp_path / "shards" / f"train-{number:05}-of-00004.parquet",
+            {
+                "image": structs(12, start=12 * number, damaged={7, 30}),
+                "label": [number // 2] * 12,
+            },
+            names={"label": ["real", "fake"]},
+        )
+    run = RunFolder(tmp_path / "run")
+    status, _, err = finish(
+        "jaxdet.main",
+        *main_arguments(
+            tmp_path / "shards", run.path, task="train", data__on_bad_image="skip",
+            augment__crop=16, optim__max_epochs=1, data__validation="none",
+            optim__schedule="constant",
+        ),
+    )  # fmt: skip
+    assert status == 0, err
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    assert lines
+    assert np.isfinite([line["train/loss"] for line in lines if "train/loss" in line]).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("('a',)", "evaluation.benchmarks: 'a' is not NAME=ROOT"),
+        ("('a=x','a=y')", "evaluation.benchmarks gives two benchmarks one name"),
+        ("('a=nowhere',)", "evaluation.benchmarks=nowhere: no such folder"),
+    ],
+)
+def test_mistakes_are_one_line(finish, benchmarks, tmp_path, given, message):
+    options = main_arguments(
+        tmp_path, tmp_path / "run", model__init=benchmarks / "w.safetensors",
+        evaluation__benchmarks=given, **OPTIONS,
+    )  # fmt: skip
+    status, _, err = finish("jaxdet.main", *options)
+    assert status == 2
+    assert message in err
+    assert "Traceback" not in err
