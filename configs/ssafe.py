@@ -4,7 +4,7 @@ Command:  python -m jaxdet.convert to-jax TOWER.safetensors weights/dinov3_l16
           python -m jaxdet.main --config=configs/ssafe.py --config.runtime.features=features
 Source:   SSAFE, arXiv 2606.08634: AdamW at 1e-3, batch 40, no augmentation. It takes PE-Core-G at
           448 px, which is not among the towers here; DINOv3-L is of its ablation. Unverified:
-          epochs (10 here), AdamW's decay (none here), how images come to the tower's size
+          epochs (10 here), AdamW's decay (PyTorch's default), how images come to the tower's size
 Expected: published with PE-Core-G 95.4, with DINOv3-L 83.8 (ablation of the encoder); here not
           measured: the weights were not at hand
 """
@@ -25,7 +25,8 @@ def get_config(arg: str = "") -> ConfigDict:
                 init="weights/dinov3_l16",
             ),
             optim=schema.Optim(
-                batch_size=40, learning_rate=1e-3, schedule="constant", max_epochs=10
+                name="adamw", weight_decay=0.01, batch_size=40, learning_rate=1e-3,
+                schedule="constant", max_epochs=10,
             ),
             evaluation=schema.Evaluation(protocols=("resize",), resize=224),
         )

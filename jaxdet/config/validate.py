@@ -77,6 +77,7 @@ def _joint_problems(config: Config) -> Iterator[str]:
             f"augment.crop={augment.crop}"
         )
     yield from _tower_problems(config.model, optim)
+    yield from _idle_problems(config.model, optim)
     if optim.loss and not is_dotted(optim.loss):
         yield f"optim.loss={show_value(optim.loss)} is not of the form package.module:Name"
     trackers = config.runtime.trackers
@@ -158,13 +159,32 @@ def _tower_problems(model: Model, optim: Optim) -> Iterator[str]:
     losses += [f"optim.loss={optim.loss}"] if optim.loss else []
     if len(losses) > 1:
         yield f"{' and '.join(losses)} do not go together"
-    if optim.contrastive and (model.name, model.tune) == ("linear_probe", "head"):
-        yield (
-            f"optim.contrastive={optim.contrastive} changes nothing: model.tune='head' leaves the "
-            "features of linear_probe as they are"
-        )
     if model.name in BANKS and model.tune != "head":
         yield f"model.name={model.name!r} has no gradient for its tower: set model.tune='head'"
+
+
+def _idle_problems(model: Model, optim: Optim) -> Iterator[str]:
+    """Yields what is asked for that would change nothing, beside what else is asked for."""
+    stays = f"model.tune={model.tune!r}"
+    still = f"model.name={model.name!r} learns by what it remembers, not by a gradient"
+    reasons = {
+        "optim.contrastive": model.name == "linear_probe" and model.tune == "head"
+        and f"{stays} leaves the features of linear_probe as they are",
+        "optim.layer_decay": model.tune == "head" and f"{stays} trains no layer of the tower",
+        "optim.ema": model.name in BANKS and still,
+        "optim.loss": model.name in BANKS and still,
+        "model.tune_rank": model.tune not in ("lora", "svd") and f"{stays} has no adapters",
+        "model.tune_alpha": model.tune != "lora" and f"{stays} has no such scale",
+        "model.normalise": model.name != "linear_probe" and f"{model.name} has no such switch",
+    }  # fmt: skip
+    for key, reason in reasons.items():
+        section, name = key.split(".")
+        given = {"model": model, "optim": optim}[section]
+        value = getattr(given, name)
+        if reason and value != getattr(type(given)(), name):
+            yield f"{key}={show_value(value)} changes nothing: {reason}"
+    if optim.loss and model.name == "token_probe":
+        yield f"optim.loss={optim.loss}: {model.name} has a loss of its own"
 
 
 def _part_problems(optim: Optim, groups: int) -> Iterator[str]:

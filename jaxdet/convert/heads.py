@@ -35,7 +35,9 @@ def convert_head(
     if name is None or arch not in (None, name):
         wanted = arch or " or ".join(HEADS)
         raise UserError(f"{path}: not the head of {wanted} alone; leave out --tower")
-    model = dataclasses.replace(tower.model, name=name, **head_options(name, arrays))
+    # The head that the tower may have had says nothing of this one.
+    options = {"normalise": False, **head_options(name, arrays)}
+    model = dataclasses.replace(tower.model, name=name, **options)
     places = shapes(model)
     own = {place: shape for place, shape in places.items() if not place.startswith(VIT)}
     converted = to_jax(arrays, own, table=HEADS[name], source=str(path))

@@ -132,7 +132,7 @@ def is_plain(root: Path) -> bool:
             return True
         level = [folder / name for folder in level for name in visible_folders(folder)]
     return not any(
-        is_image_name(name) or name.endswith(".parquet")
+        is_image_name(name) or name.lower().endswith(".parquet")
         for visit in walk(root)
         for name in visit.names
     )

@@ -29,17 +29,17 @@ def draw_places(images: ImageSet, pairs: str) -> np.ndarray:
     if pairs == "none":
         return own
     keys = images.stems() if pairs == "name" else images.group_names()
-    named, key = np.unique(np.array(keys, np.str_), return_inverse=True)
-    both = np.ones(len(named), np.bool_)
+    codes: dict[str, int] = {}
+    key = np.fromiter((codes.setdefault(one, len(codes)) for one in keys), np.int64, len(keys))
+    both = np.array([bool(one) for one in codes], np.bool_)
     for label in (0, 1):
-        both &= np.isin(np.arange(len(named)), key[images.labels == label])
-    both &= named != ""
+        both &= np.bincount(key[images.labels == label], minlength=len(codes)) > 0
     if not both.any():
         what = "no two files are named alike" if pairs == "name" else "no group has both labels"
         raise UserError(
             f"{images.place}: data.pairs={pairs}: {what}, one real and one fake; see "
             "docs/reference/tables.md"
         )
-    first = np.full(len(named), len(images))
+    first = np.full(len(codes), len(images))
     np.minimum.at(first, key, own)
     return np.where(both[key], first[key], own)

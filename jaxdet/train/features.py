@@ -11,12 +11,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxdet.config.dotted import look_up_all
 from jaxdet.config.views import TrainingView, read_views
 from jaxdet.data.batches import Batch
 from jaxdet.data.feature_loaders import FeatureTrainLoader, ViewLoader
 from jaxdet.data.features import FeatureDraft, FeatureStore, Layout
 from jaxdet.data.loaders import EvalLoader, Reader, TrainLoader
 from jaxdet.data.order import steps_per_epoch
+from jaxdet.data.pairs import draw_places
 from jaxdet.data.pipeline import open_batches
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Detector
@@ -30,6 +32,7 @@ from jaxdet.train.position import Position
 from jaxdet.train.weights import digest
 from jaxdet.workdir import signals
 from jaxdet.workdir.disk_space import free_bytes, shortage
+from jaxdet.workdir.identity import fingerprint_of
 from jaxdet.workdir.lock import claimed
 from jaxdet.workdir.watchdog import expect_compilation, waited
 
@@ -105,10 +108,21 @@ class _Maker:
         load = dataclasses.replace(self.load, augment=augment, batch_size=self._batch)
         drawn: dict[str, Any] = {}
         if view.draw is not None:
-            drawn = {"augment": dataclasses.asdict(augment), "seed": load.seed}
+            drawn = {
+                "augment": dataclasses.asdict(augment),
+                "seed": load.seed,
+                "partners": fingerprint_of(draw_places(load.read.images, load.pairs).tobytes()),
+                "code": self._code(),
+            }
         bad = "replaced" if load.read.skip_bad else "refused"
         layout = self._layout(load.read, view, bad=bad, **drawn)
         return ViewLoader(load=load, epoch=view.draw or 0), layout, f"training images, {view.name}"
+
+    def _code(self) -> dict[str, str]:
+        """Returns the digests of the operations of one's own."""
+        operations = self.load.augment.operations
+        digests = look_up_all(self._parts.config)
+        return {name: digest for name, digest in digests.items() if name in operations}
 
     def validation(self) -> tuple[EvalLoader, Layout, str]:
         """Returns the same of the validation images."""
@@ -127,6 +141,8 @@ class _Maker:
             "tower": read_tower(config.model.tower).text,
             "weights": self._tower,
             "sees": architecture.sees,
+            # Float32 products have fewer digits on GPUs.
+            "platform": self._parts.mesh.devices.flat[0].platform,
             **others,
         }
         shape = _shape(self._parts.detector, self._variables, side=config.augment.crop)

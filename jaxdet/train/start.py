@@ -1,13 +1,15 @@
 """The weights a run begins with: random, of another run, or from a file."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
-from jaxdet.convert.card import network_name, read_beside
+from jaxdet.convert.card import network_name, read_beside, read_model
 from jaxdet.convert.folder import is_detector
 from jaxdet.convert.load import LoadedWeights, load_weights
 from jaxdet.convert.towers import Facts, facts_of
@@ -74,7 +76,8 @@ def _load_weights(path: Path, config: schema.Config) -> LoadedWeights:
     trains = config.task != "eval"
     # A folder and a card beside a file say what they are of; keys may fit several networks. Any
     # detector with a tower may be trained on a tower by itself, whose keys say that it is one.
-    arch = None if is_detector(path) else network_name(read_beside(path)) or config.model.name
+    card = None if is_detector(path) else read_beside(path)
+    arch = None if is_detector(path) else network_name(card) or config.model.name
     loaded = load_weights(
         path,
         arch=None if trains and arch in schema.PROBES else arch,
@@ -82,6 +85,8 @@ def _load_weights(path: Path, config: schema.Config) -> LoadedWeights:
         head_seed=config.seed if trains else None,
         head_deviation=config.model.head_deviation,
     )
+    if card is not None and network_name(card) == loaded.model.name:
+        loaded = dataclasses.replace(loaded, model=read_model(card))
     loaded = _under_head(loaded, config) if trains else loaded
     _check_network(path, loaded.model, config)
     _check_crop(path, loaded.model, loaded.crop, config)
@@ -112,6 +117,10 @@ def _told(model: schema.Model) -> Facts:
     return {name: facts[name] for name in ("activation", "normalisation") if facts}
 
 
+# The options, besides width and tower, that the shapes of a network follow from.
+_SHAPING: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"rine": ("projection_layers",), "knn": ("bank",)}
+)
 # Where parameters do not depend on the image's size, small is fast to trace.
 _SIZE = 64
 
@@ -130,6 +139,13 @@ def _check_network(path: Path, found: schema.Model, config: schema.Config) -> No
             f"model.init={path}: holds a {found.title}, the config asks for {wanted.title}; set "
             f"--config.model.name={found.name} --config.model.width={found.width}{tower}"
         )
+    for option in _SHAPING.get(found.name, ()):
+        own = getattr(found, option)
+        if found.name == wanted.name and own != getattr(wanted, option):
+            raise UserError(
+                f"model.init={path}: its {found.name} has {option}={own}; set "
+                f"--config.model.{option}={own}"
+            )
     # A tower by itself says nothing of it; a head that was trained here does.
     if found.normalise and not wanted.normalise:
         raise UserError(

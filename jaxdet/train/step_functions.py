@@ -92,9 +92,7 @@ class StepFunctions:
         moved = optax.apply_updates(trained, optax.tree.scale(-learning_rate, direction))
         variables = {"params": join(moved, frozen), "batch_stats": found.batch_stats}
         if self.ema:
-            new = {"params": moved, "batch_stats": found.batch_stats}
-            old = state.variables["average"]
-            variables["average"] = optax.incremental_update(new, old, 1 - self.ema)
+            variables["average"] = self._averages(state, moved, found.batch_stats)
         stepped = TrainState(state.step + 1, variables, moments)
         scalars = {
             "loss": found.loss,
@@ -103,6 +101,14 @@ class StepFunctions:
             "label": label,
         }
         return _guarded(state, stepped, scalars) if self.skip_nonfinite else stepped, scalars
+
+    def _averages(self, state: TrainState, trained: Any, batch_stats: Any) -> Any:
+        """Returns the averages after a step, with whatever of the images is remembered as it is."""
+        new = {"params": trained, "batch_stats": batch_stats}
+        averages = optax.incremental_update(new, state.variables["average"], 1 - self.ema)
+        if self.detector.architecture.objective == "collect":
+            averages["batch_stats"] = batch_stats
+        return averages
 
 
 def _guarded(state: TrainState, stepped: TrainState, scalars: Scalars) -> TrainState:

@@ -86,6 +86,14 @@ def test_a_set_without_pairs_is_refused(tmp_path, twins):
         loader(twins, "group")
 
 
+def test_rows_of_parquet_files_are_not_named_alike(tmp_path):
+    """All have the name of their file: none is the partner of another for that."""
+    columns = {"image": structs(4), "label": [0, 1, 0, 1], "split": ["train"] * 4}
+    root = open_root(str(write_parquet(tmp_path / "a.parquet", columns)))
+    with pytest.raises(UserError, match=r"data.pairs=name: no two files are named alike"):
+        draw_places(root.load("train", name="train"), "name")
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared images are not here")
 def test_super_resolved_photographs_are_pairs():
     config = Config(data=Data(root=str(SHARED), classes=("bsd",), validation="none"))

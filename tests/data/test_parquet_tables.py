@@ -238,3 +238,40 @@ def test_few_row_groups_are_read_and_few_are_kept(shards, monkeypatch):
     for index in range(120):
         images.content(index, max_pixels=10**6)
     assert kept.held <= 2 * size
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.int8()])
+def test_names_count_whatever_holds_the_numbers(tmp_path, kind):
+    path = write_parquet(
+        tmp_path / "a.parquet",
+        {"image": structs(2), "label": pa.array([0, 1], kind)},
+        names={"label": ["fake", "real"]},
+    )
+    assert only_set(path).where(0).endswith("#1")
+
+
+def test_a_number_without_a_name_is_refused_where_others_have_one(tmp_path):
+    columns = {"image": structs(2), "label": [0, 1]}
+    path = write_parquet(tmp_path / "a.parquet", columns, names={"label": ["fake"]})
+    with pytest.raises(UserError, match="row 1: its label '1, which has no name' says neither"):
+        only_set(path)
+    assert only_set(path, reading(labels={"0": "real", "1": "fake"})).where(0).endswith("#0")
+
+
+def test_shards_of_which_some_say_no_split_are_refused(tmp_path):
+    names = ("train-00000-of-00001.parquet", "validation.parquet", "sub/test.parquet")
+    for name in names:
+        write_parquet(tmp_path / "v1.4" / name, {"image": structs(2), "label": [0, 1]})
+    root = open_root(str(tmp_path / "v1.4"))
+    assert [len(one) for one in root.sets()] == [2, 2, 2]
+    assert root.categories("test") == ["v1.4"]
+    write_parquet(tmp_path / "v1.4" / "more.parquet", {"image": structs(2), "label": [0, 1]})
+    with pytest.raises(UserError, match=r"says its split and more.parquet does not; rename it"):
+        open_root(str(tmp_path / "v1.4"))
+
+
+def test_a_column_with_a_dot_in_its_name_has_bytes(tmp_path):
+    path = write_parquet(tmp_path / "a.parquet", {"my.image": structs(2), "label": [0, 1]})
+    images = only_set(path, reading(columns={"image": "my.image"}))
+    assert images.blocks.bytes.min() > 100
+    assert images.content(0, max_pixels=10**6) == content(0)

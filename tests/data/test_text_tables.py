@@ -198,3 +198,32 @@ def test_the_same_rows_in_any_form_are_the_same_images(folder):
     assert by_csv.content_fingerprint == by_json.content_fingerprint
     (folder / FILES[0]).write_bytes(content(1000) + b"longer")
     assert only_set(folder / "set.csv").content_fingerprint != by_csv.content_fingerprint
+
+
+def test_rows_without_an_image_are_no_common_file(folder):
+    """Else training and test would share one, and change with what else lies in the folder."""
+    rows = [["", 0], ["", 1], [FILES[0], 1]]
+    images = only_set(write_csv(folder / "t.csv", ["image", "label"], rows))
+    assert (images.marks()[:, 0] > 0).tolist() == [False, False, True]
+    known = images.identity("times"), images.content_fingerprint
+    for number in range(200):
+        (folder / f"{number} more.txt").write_text("")
+    again = only_set(folder / "t.csv")
+    assert (again.identity("times"), again.content_fingerprint) == known
+
+
+def test_each_split_for_tests_has_its_own_real_images(folder):
+    names = ["image", "label", "split", "model"]
+    rows = [[FILES[0], 0, "test", "real"], [FILES[1], 1, "test", "sd"],
+            [FILES[2], 0, "reddit", "real"], [FILES[3], 1, "reddit", "sd"],
+            [FILES[4], 1, "alone", "sd"]]  # fmt: skip
+    root = open_root(str(write_csv(folder / "t.csv", names, rows)))
+    found = {
+        one.name: [one.where(i).rsplit("/", 1)[1] for i in range(len(one))] for one in root.sets()
+    }
+    assert found == {
+        "test/sd": [FILES[0], FILES[1]],
+        "test/reddit-sd": [FILES[2], FILES[3]],
+        # Without any of its own it is held against those of all.
+        "test/alone-sd": [FILES[0], FILES[2], FILES[4]],
+    }

@@ -130,3 +130,23 @@ def test_audit_finds_the_same_in_any_form(tmp_path):
     first = found[tmp_path / "plain"]
     assert first[1]
     assert all(one == first for one in found.values())
+
+
+def test_real_images_that_generators_share_are_no_repeats(tmp_path):
+    write_tree(tmp_path / "sb", [f"real_RAISE_1k/{n}r.png" for n in range(6)])
+    write_tree(tmp_path / "sb", [f"{g}/{n}{g}.png" for g in ("dalle2", "glide") for n in range(6)])
+    page = tmp_path / "page.json"
+    assert run("audit", tmp_path / "sb", f"--json={page}") == 0
+    assert json.loads(page.read_text())["duplicates"]["repeats"] == 0
+
+
+def test_an_index_behind_links_finds_its_images(tmp_path):
+    write_tree(tmp_path / "images", ["real/a.png", "fake/b.png"])
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "er")
+    assert run("index", tmp_path / "images", f"--out={tmp_path / 'link' / 'i.parquet'}") == 0
+    (tmp_path / "j.parquet").symlink_to(tmp_path / "deep" / "er" / "i.parquet")
+    for place in ("link/i.parquet", "deep/er/i.parquet", "j.parquet"):
+        assert [one[3] for one in listed(tmp_path / place)] == [
+            one[3] for one in listed(tmp_path / "images")
+        ]

@@ -66,6 +66,8 @@ HEADS = {
 }
 
 
+# Dropout and ReLUs let the last digit grow a hundredfold in ten steps of Adam.
+OPTIMS = {"rine": {"supcon": 0.2, "name": "sgd", "learning_rate": 1e-3, "max_epochs": 2}}
 # The others add seconds each.
 QUICK = ("linear_probe", "rine", "knn")
 
@@ -74,8 +76,7 @@ QUICK = ("linear_probe", "rine", "knn")
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in HEADS]
 )
 def test_a_head_trains_the_same_with_the_cache_and_without(root, tmp_path, name, capsys):
-    # Adam makes large steps of gradients that dropout leaves next to nothing of.
-    optim = {"supcon": 0.2, "name": "sgd"} if name == "rine" else {}
+    optim = OPTIMS.get(name, {})
     plain, cached = (
         trained(config_of(root, features, model=HEADS[name], **optim), tmp_path / folder)
         for folder, features in (("plain", ""), ("cached", tmp_path / "features"))
@@ -84,13 +85,14 @@ def test_a_head_trains_the_same_with_the_cache_and_without(root, tmp_path, name,
     assert len(list((tmp_path / "features").iterdir())) == 6
     (_, expected), (_, found) = final_state(plain), final_state(cached)
     assert found.keys() == expected.keys()
-    # One program for tower and head keeps more digits between them than bfloat16 has, and rounds
-    # sums in another order than two programs do, which rine's temperature of 0.07 makes more of.
-    bound = {"bfloat16": 1e-3, "rine": 1e-5}.get(name, 1e-6)
+    # One program for tower and head keeps more digits between them than bfloat16 has.
+    bound = 1e-3 if name == "bfloat16" else 1e-6
     for place, value in expected.items():
-        np.testing.assert_allclose(found[place], value, atol=bound, rtol=bound, err_msg=place)
+        # Momenta are sums of gradients, a learning rate's worth of which moves a parameter.
+        of = bound if place.startswith(".variables") else 100 * bound
+        np.testing.assert_allclose(found[place], value, atol=of, rtol=of, err_msg=place)
     for one, other in zip(comparable(cached), comparable(plain), strict=True):
-        assert one == pytest.approx(other, abs=10 * bound)
+        assert one == pytest.approx(other, rel=10 * bound, abs=10 * bound)
     assert scores(cached) == pytest.approx(scores(plain))
 
 
@@ -151,3 +153,13 @@ def test_what_cannot_be_kept_or_remembered_is_refused(root):
         validate(config_of(root, views=("sharp",)))
     with pytest.raises(UserError, match=r"knn' has no gradient for its tower"):
         validate(config_of(root, model={"name": "knn", "tune": "all"}))
+
+
+def test_what_pairs_draw_alike_is_kept_apart(root, tmp_path):
+    features = tmp_path / "features"
+    config = config_of(root, features, views=("augmented:1",), max_epochs=1)
+    paired = dataclasses.replace(config, data=dataclasses.replace(config.data, pairs="name"))
+    for number, one in enumerate((config, paired)):
+        trained(one, tmp_path / str(number))
+    views = [json.loads(p.read_text())["facts"]["view"] for p in features.glob("*/store.json")]
+    assert sorted(views) == ["augmented-0", "augmented-0", "clean"]

@@ -53,7 +53,9 @@ def test_a_share_of_the_loss_is_contrastive(name):
 
     @jax.jit
     def losses(variables):
-        of = [get_objective(detector.architecture, "", contrastive=share) for share in (0.0, 0.3, 1.0)]
+        of = [
+            get_objective(detector.architecture, "", contrastive=share) for share in (0.0, 0.3, 1.0)
+        ]
         return [loss_of(detector, variables, image, label, jax.random.key(1)) for loss_of in of]
 
     (crossed, (logit, _)), (mixed, (same, _)), (contrast, _) = losses(variables)

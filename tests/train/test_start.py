@@ -7,13 +7,15 @@ from safetensors.numpy import save_file
 
 from jaxdet.config import Augment, Config, Model
 from jaxdet.convert.__main__ import main as convert
-from jaxdet.convert.architectures import TABLES, shapes
+from jaxdet.convert.architectures import TABLES, shapes, table_of
+from jaxdet.convert.card import Card, network_options
 from jaxdet.convert.rules import flatten, to_torch
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import UserError
 from jaxdet.models.detector import get_detector
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.start import initial_variables
+from jaxdet.workdir.files import sha256, write_json
 from tests.golden.towers import state_dict
 
 MODEL = Model(name="resnet18", width=4)
@@ -121,3 +123,27 @@ def test_a_tower_starts_a_run_with_a_head_of_its_own(tmp_path):
         UserError, match=r"holds a linear_probe on .*asks for linear_probe.* on clip"
     ):
         start(tmp_path / "w.safetensors", tower="clip_l14", **options)
+
+
+def test_a_head_of_other_options_is_refused(tmp_path):
+    tower = "clip_b16:size=28,patch=14,width=64,depth=1,heads=1,mlp=12,projection=6"
+    own = Model(name="rine", tower=tower, width=4, projection_layers=1)
+    arrays = {p: np.ones(s, np.float32) for p, s in shapes(own).items()}
+    write_torch(tmp_path / "w.pth", to_torch(arrays, table=table_of(own, "open_clip")))
+    with pytest.raises(UserError, match=r"has projection_layers=1; set --config\.model\.projec"):
+        start(tmp_path / "w.pth", crop=28, name="rine", tower=tower, width=4, projection_layers=2)
+
+
+def test_a_file_s_card_says_that_its_head_takes_normalised_features(tmp_path):
+    tower = "clip_b16:size=28,patch=14,width=8,depth=1,heads=2,mlp=12,projection=6"
+    own = Model(name="linear_probe", tower=tower, normalise=True)
+    arrays = {p: np.ones(s, np.float32) for p, s in shapes(own).items()}
+    path = tmp_path / "w.pth"
+    write_torch(path, to_torch(arrays, table=table_of(own, "open_clip")))
+    card = Card(source="w", sha256=sha256(path), model=network_options(own))
+    about = {"sha256": sha256(path), "card": dataclasses.asdict(card)}
+    write_json(tmp_path / "w.pth.json", about)
+    options = {"crop": 28, "name": "linear_probe", "tower": tower, "width": 64}
+    with pytest.raises(UserError, match="its head takes normalised features"):
+        start(path, **options)
+    assert start(path, **options, normalise=True)["params"]["head"]["kernel"].shape == (6, 1)

@@ -179,7 +179,18 @@ def test_a_rank_beyond_the_layers_is_refused():
         ({}, {"layer_decay": 0.5}, "optim.layer_decay=0.5 needs model.name=linear_probe"),
         ({}, {"contrastive": 0.5}, "optim.contrastive=0.5 needs model.name=linear_probe or rine"),
         ({"name": "linear_probe", "tune": "head"}, {"contrastive": 0.5}, "changes nothing"),
-        ({"name": "rine"}, {"contrastive": 0.5, "loss": "a.b:C"}, "optim.loss=a.b:C do not go together"),
+        ({"name": "rine", "tune": "head"}, {"layer_decay": 0.5}, "trains no layer of the tower"),
+        ({"name": "knn", "tune": "head"}, {"ema": 0.5}, "ema=0.5 changes nothing"),
+        ({"name": "knn", "tune": "head"}, {"loss": "a.b:C"}, "learns by what it remembers"),
+        ({"name": "token_probe"}, {"loss": "a.b:C"}, "has a loss of its own"),
+        ({"tune_rank": 4}, {}, "tune_rank=4 changes nothing: model.tune='all' has no adapters"),
+        ({"name": "rine", "tune": "svd", "tune_alpha": 2.0}, {}, "tune_alpha=2.0 changes nothing"),
+        ({"name": "rine", "normalise": True}, {}, "model.normalise=True changes nothing"),
+        (
+            {"name": "rine"},
+            {"contrastive": 0.5, "loss": "a.b:C"},
+            "optim.loss=a.b:C do not go together",
+        ),
         ({}, {"warmup": 0.5}, "optim.warmup=0.5 needs optim.schedule=cosine or constant"),
     ],
 )
@@ -249,3 +260,15 @@ def test_averages_follow_what_is_trained_and_are_what_is_scored(tune):
     _, without, _ = stepped(config_of(tune, {"tune_rank": 2}))
     same = equal(without.variables["params"], after_two.variables["params"])
     assert all(jax.tree.leaves(same))
+
+
+def test_averages_have_what_is_remembered_of_images_as_it_is():
+    config = config_of("head", {"name": "token_probe", "bank": 4, "tokens": 2}, ema=0.9)
+    variables = get_detector(config.model).random(0, size=28)
+    mesh = make_mesh(1)
+    state, step = new_state(config, variables, mesh), step_of(config, mesh)
+    for _ in range(3):
+        state, _ = step(state, *put_batch(mesh, {"image": IMAGES, "label": LABELS}).values(), 0.1)
+    statistics = jax.device_get(state.variables["batch_stats"])
+    assert statistics["counts"].sum() == 8
+    assert all(jax.tree.leaves(equal(plain("head", state.variables)["batch_stats"], statistics)))

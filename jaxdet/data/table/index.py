@@ -58,6 +58,11 @@ def index_facts(file: Any, path: Path) -> IndexFacts:
     return facts
 
 
+def folder_of(path: Path, facts: IndexFacts) -> Path:
+    """Returns the folder that an index's paths are relative to, also where a link leads to it."""
+    return Path(os.path.realpath(path)).parent / facts.base
+
+
 def check_sources(path: Path, facts: IndexFacts) -> None:
     """Sees that the files of an index are as they were.
 
@@ -65,7 +70,7 @@ def check_sources(path: Path, facts: IndexFacts) -> None:
       UserError: naming the first that is not.
     """
     for name, size in facts.sources.items():
-        file = path.parent / facts.base / name
+        file = folder_of(path, facts) / name
         try:
             there = os.stat(file).st_size
         except (OSError, ValueError):
@@ -86,6 +91,6 @@ def source_groups(path: Path, facts: IndexFacts) -> dict[str, parquet.RowGroups]
     """
     found = {}
     for name in facts.sources:
-        with parquet.looking_at(path.parent / facts.base / name) as file:
+        with parquet.looking_at(folder_of(path, facts) / name) as file:
             found[name] = parquet.row_groups(file, facts.image)
     return found

@@ -7,6 +7,7 @@ al., ICML 2024) and Synthbuster (Bammey 2023), whose fakes are held against phot
 """
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -36,7 +37,8 @@ class Layout:
       val: what `val/` is; the papers test GenImage on it.
       reals: generator to the set of real images that its fakes are held against; "" for others.
       signs: names of folders by which `auto` knows the layout; empty: `labels`.
-      names: how many of the other folders around an image say something: generator and category.
+      names: how many of the other folders around an image say something: generator and category;
+        0: the innermost is the generator, whatever stands around it.
     """
 
     labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
@@ -58,16 +60,24 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             labels={"0_real": 0, "1_fake": 1},
             reals={"guided": "imagenet", "": "laion"},
             signs=("imagenet", "laion", "guided"),
+            names=0,
         ),
         "drct": Layout(
             others=1,
             splits={"train2017": "train", "val2017": "test"},
             signs=("train2017", "val2017"),
+            names=0,
         ),
-        "synthbuster": Layout(labels={"real_raise_1k": 0}, others=1, signs=("real_raise_1k",)),
+        "synthbuster": Layout(
+            labels={"real_raise_1k": 0}, others=1, signs=("real_raise_1k",), names=0
+        ),
         "fake_only": Layout(others=1),
     }
 )
+
+
+# Names of folders that hold no fakes: photographs of MS COCO, and what is called real.
+_REAL_NAME = re.compile(r"(?:ms)?coco(?:[-_ ]?20\d\d)?|(?:0_)?reals?(?:[-_ ].*)?", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -194,7 +204,24 @@ def _label(root: Path, path: str, layout: Layout, *, exact: bool) -> int | None:
             f"{root}: {printable(path)[:200]}: {one} says real and {other} says fake; say which "
             f'with --config.data.labels, as \'{{"{one}": "real"}}\''
         )
+    if not said and layout.others:
+        _refuse_real_names(root, path)
     return said[-1][1] if said else layout.others
+
+
+def _refuse_real_names(root: Path, path: str) -> None:
+    """Raises UserError for a folder that would be fake because nothing says otherwise but its name.
+
+    Real images taken for fakes would be a label that nobody gave.
+    """
+    name = next((step for step in path.split("/") if _REAL_NAME.fullmatch(step)), "")
+    if name:
+        raise UserError(
+            f"{root}: {printable(path)[:200]}: all folders of this layout but those of real images "
+            f"are fake, and {printable(name)[:60]} is called as if it were real; say which with "
+            f'--config.data.labels=\'{{"{printable(name)[:60]}": "real"}}\' or "fake", beside '
+            "--config.data.layout"
+        )
 
 
 def _said(path: str, labels: Mapping[str, int], *, exact: bool = False) -> list[tuple[str, int]]:
@@ -238,7 +265,8 @@ def _steps(path: str, layout: Layout) -> tuple[str, str, str]:
             rest.append(step)
     if split == "val":
         split = layout.val
-    generator, category = [*rest[: layout.names], "", ""][:2]
+    named = rest[: layout.names] if layout.names else rest[-1:]
+    generator, category = [*named, "", ""][:2]
     return split, generator, category
 
 

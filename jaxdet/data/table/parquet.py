@@ -116,7 +116,7 @@ def row_groups(file: pq.ParquetFile, name: str) -> RowGroups:
     columns = [
         place
         for place in range(file.metadata.num_columns)
-        if file.schema.column(place).path.split(".")[0] == name
+        if f"{file.schema.column(place).path}.".startswith(f"{name}.")
     ]
     sizes = [
         sum(group.column(place).total_uncompressed_size for place in columns) for group in groups
@@ -153,10 +153,17 @@ def distinct_values(file: pq.ParquetFile, name: str) -> tuple[list[Any], np.ndar
 
 
 def _named(value: Any, names: Sequence[str]) -> Any:
-    """Returns the name of a number; others are left as they are, and mean nothing."""
-    if isinstance(value, int) and 0 <= value < len(names):
-        return Named(names[value], value)
-    return None if value == -1 else value
+    """Returns the name of a whole number, as an integer or not; other values as they are.
+
+    A number without a name means nothing by itself: what it would mean elsewhere is not said here.
+    """
+    if not isinstance(value, (int, float)) or not float(value).is_integer():
+        return value
+    number = int(value)
+    if number == -1:
+        return None
+    named = 0 <= number < len(names)
+    return Named(names[number] if named else f"{number}, which has no name", number)
 
 
 def class_names(file: pq.ParquetFile) -> Mapping[str, Sequence[str]]:

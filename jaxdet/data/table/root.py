@@ -16,6 +16,7 @@ from jaxdet.data.order import Blocks
 from jaxdet.data.regular import file_mark, read_image_file, stats_of
 from jaxdet.data.table.groups import read_row
 from jaxdet.data.table.rows import WHOLE, Table, place_rows
+from jaxdet.data.words import split_of_word
 
 
 class TableSet(ImageSet):
@@ -68,10 +69,15 @@ class TableSet(ImageSet):
         return TableSet(self.table, chosen, name=name or self.name)
 
     def stems(self) -> list[str]:
-        """Returns category and name of each file, without the row's number; see ImageSet."""
+        """Returns category and name of each file, without the row's number; see ImageSet.
+
+        Rows of a Parquet file have no name: "".
+        """
         ids = (one.rsplit("/", 2) for one in self.ids)
         names = ((above, file.partition("-")[2]) for *above, _, file in ids)
-        return ["/".join([*above, os.path.splitext(name)[0]]) for above, name in names]
+        stems = ("/".join([*above, os.path.splitext(name)[0]]) for above, name in names)
+        whole = (self.table.rows.row[self.rows] == WHOLE).tolist()
+        return [stem if own else "" for stem, own in zip(stems, whole, strict=True)]
 
     def group_names(self) -> list[str]:
         """Returns the group of each image; see ImageSet."""
@@ -83,7 +89,7 @@ class TableSet(ImageSet):
         table = self.table.rows
         marks = np.zeros((len(self), 2), np.uint64)
         whole = np.flatnonzero(table.row[self.rows] == WHOLE)
-        paths = [str(table.base / table.files[code]) for code in table.file[self.rows[whole]]]
+        paths = [table.path(code) for code in table.file[self.rows[whole]]]
         marks[whole] = stats_of(paths).marks()
         return marks
 
@@ -91,14 +97,14 @@ class TableSet(ImageSet):
         """Returns the bytes of each file and the rows in it."""
         table, codes = self.table.rows, self.table.rows.file[self.rows]
         used, place = np.unique(codes, return_inverse=True)
-        sizes = stats_of([str(table.base / table.files[code]) for code in used]).size
+        sizes = stats_of([table.path(code) for code in used]).size
         return bytes(sizes[place].tobytes() + table.row[self.rows].tobytes())
 
     def file_marks(self, compare: str) -> str:
         """Returns the mark of each file; see ImageSet."""
         table = self.table.rows
         used = np.unique(table.file[self.rows])
-        return " ".join(file_mark(table.base / table.files[code], compare) for code in used)
+        return " ".join(file_mark(table.path(code), compare) for code in used)
 
     @functools.cached_property
     def blocks(self) -> Blocks | None:
@@ -211,6 +217,8 @@ class TableRoot(PathTable):
         key = places.set.code.astype(np.int64) * len(places.category.words) + places.category.code
         _, first, kind = np.unique(key * 2 + table.label, return_index=True, return_inverse=True)
         kinds = [(places.set[row], places.category[row], int(table.label[row])) for row in first]
+        # What the table calls the split of each set: of several, each has real images of its own.
+        self._split = {places.set[row]: split_of_word(table.split[row]) for row in first}
         # In the order of the plain layout.
         order = sorted(range(len(kinds)), key=lambda place: _sorted_by(*kinds[place]))
         self._kinds = [kinds[place] for place in order]
@@ -278,9 +286,10 @@ class TableRoot(PathTable):
             return []
         sets = dict.fromkeys(one for one, _, _ in self._kinds if one.startswith("test/"))
         real = [one for one in sets if self._labels(one) == {0}]
+        beside = [one for one in real if self._split[one] == self._split[folder]]
         rule = self._table.rows.reals
         wanted = rule.get(folder.removeprefix("test/"), rule.get(""))
-        return [one for one in real if wanted in (None, one.removeprefix("test/"))]
+        return [one for one in beside or real if wanted in (None, one.removeprefix("test/"))]
 
 
 def _sorted_by(name: str, category: str, label: int) -> tuple[int, str, str, int]:

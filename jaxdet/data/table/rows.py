@@ -90,6 +90,11 @@ class Table:
     def __len__(self) -> int:
         return len(self.label)
 
+    def path(self, code: int) -> str:
+        """Returns the path of one of `files`; of none what no file is called."""
+        name = self.files[code]
+        return str(self.base / name) if name else "\0"
+
     def reference(self, row: int) -> str:
         """Returns the file of a row, with the row's number where the file holds several."""
         file = self.files[int(self.file[row])]
@@ -165,10 +170,11 @@ def _trained_on(kinds: Sequence[_Kind]) -> dict[_Kind, tuple[str, str]]:
 def _tested_on(kinds: Sequence[_Kind], table: Table) -> dict[_Kind, tuple[str, str]]:
     """Returns set and category of rows of one split for tests."""
     head = "" if kinds[0].split == "test" else _folder_name(kinds[0].split, table.place)
-    by_generator = any(_is_named(one) for one in kinds)
+    named = _named_generators(kinds)
+    by_generator = bool(named)
     placed = {}
     for one in kinds:
-        generator = one.generator if _is_named(one) else LABELS[one.label]
+        generator = one.generator if one.generator in named else LABELS[one.label]
         steps = [head, generator] if by_generator else [head or table.name]
         placed[one] = "test/" + "-".join(filter(None, steps)), one.category
     return {one: (name, category if _is_even(name, placed) else "")
@@ -181,9 +187,16 @@ def _is_even(name: str, placed: Mapping[_Kind, tuple[str, str]]) -> bool:
     return len(set(own)) == 2 * len({category for category, _ in own})
 
 
-def _is_named(kind: _Kind) -> bool:
-    """Returns whether a generator is named, and not only that there is one, or none."""
-    return bool(kind.generator) and label_of_word(kind.generator) is None
+def _named_generators(kinds: Sequence[_Kind]) -> set[str]:
+    """Returns the names of generators, without words that say no more than a label.
+
+    A name such as `gan` under which there are real images, too, is that of a set.
+    """
+    found = {one.generator for one in kinds} - {""}
+    both = {one.generator for one in kinds if one.label} & {
+        one.generator for one in kinds if not one.label
+    }
+    return {name for name in found if name in both or label_of_word(name) is None}
 
 
 def _folder_name(word: str, place: str) -> str:

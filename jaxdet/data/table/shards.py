@@ -11,13 +11,13 @@ import numpy as np
 from jaxdet.data.table import parquet
 from jaxdet.data.table.cells import Where, labels_of, refuse_urls, word_of
 from jaxdet.data.table.columns import Reading, choose_columns
-from jaxdet.data.table.index import IndexFacts, check_sources, index_facts, source_groups
+from jaxdet.data.table.index import IndexFacts, check_sources, folder_of, index_facts, source_groups
 from jaxdet.data.table.rows import WHOLE, Table, Words, base_of
 from jaxdet.data.words import Named, is_split_word
 from jaxdet.errors import UserError
 from jaxdet.streams import printable
 
-# As Hugging Face names shards.
+# How Hugging Face names shards.
 _SHARD = re.compile(r"(?P<split>.+?)-\d{5}-of-\d{5}\b.*")
 
 
@@ -38,9 +38,7 @@ def read_shards(path: Path, names: Sequence[str], reading: Reading) -> Table:
     if not parts:
         raise UserError(f"{path}: holds no rows")
     _check_names(parts)
-    splits = [part.words.get("split") or _split_of_shard(part) for part in parts]
-    if any(one is None for one in splits):
-        splits = [part.words.get("split") or Words.same("test", len(part.label)) for part in parts]
+    splits = _splits(path, parts)
     facts, image = _in_common(path, parts)
     files: dict[str, int] = {}
     code = [files.setdefault(one, len(files)) for part in parts for one in part.files]
@@ -50,17 +48,20 @@ def read_shards(path: Path, names: Sequence[str], reading: Reading) -> Table:
     def words(role: str) -> Words:
         return _joined(part.words.get(role) or Words.same("", len(part.label)) for part in parts)
 
-    base = folder / facts.base if facts.base or image else base_of(folder, list(files))
+    if facts.base:
+        base = folder_of(folder / parts[0].name, facts)
+    else:
+        base = folder if image else base_of(folder, list(files))
     return Table(
         place=str(path),
-        name=facts.name or path.resolve().stem,
+        name=facts.name or (path.resolve().name if path.is_dir() else path.stem),
         base=base,
         files=list(files),
         file=np.array(code, np.int32)[np.concatenate(file)],
         row=np.concatenate([part.row for part in parts]),
         image=facts.image or image,
         label=np.concatenate([part.label for part in parts]),
-        split=_joined(one for one in splits if one is not None),
+        split=_joined(splits),
         generator=words("generator"),
         category=words("category"),
         group=words("group"),
@@ -208,11 +209,31 @@ def _joined(parts: Iterable[Words]) -> Words:
     return Words(tuple(places), np.concatenate(codes))
 
 
-def _split_of_shard(part: _Shard) -> Words | None:
+def _splits(path: Path, parts: Sequence[_Shard]) -> list[Words]:
+    """Returns the split of each row, by a column or else by the names of the shards.
+
+    Raises:
+      UserError: where some shards say theirs and others do not.
+    """
+    said = [part.words.get("split") or _split_of_shard(path, part) for part in parts]
+    silent = [part.name for part, one in zip(parts, said, strict=True) if one is None]
+    if silent and len(silent) < len(parts):
+        saying = next(part.name for part in parts if part.name not in silent)
+        raise UserError(
+            f"{path}: {saying} says its split and {silent[0]} does not; rename it, as in "
+            "train-00000-of-00001.parquet, or move it to a folder `train`, `val` or `test`"
+        )
+    pairs = zip(parts, said, strict=True)
+    return [one or Words.same("test", len(part.label)) for part, one in pairs]
+
+
+def _split_of_shard(path: Path, part: _Shard) -> Words | None:
     """Returns the split that a shard's name says, as Hugging Face writes it, or its folder's."""
     above, _, name = part.name.rpartition("/")
     found = _SHARD.fullmatch(name)
-    split = found["split"] if found else above.rpartition("/")[2]
-    if not found and not is_split_word(split):
-        return None
-    return Words.same(split, len(part.label))
+    if found:
+        return Words.same(found["split"], len(part.label))
+    # A file given by itself may be called anything.
+    words = [name.partition(".")[0] if path.is_dir() else "", above.rpartition("/")[2]]
+    split = next((word for word in words if is_split_word(word)), None)
+    return None if split is None else Words.same(split, len(part.label))

@@ -65,7 +65,7 @@ def find_duplicates(scan: Scan) -> Duplicates:
 
     Time grows little more than linearly.
     """
-    rows = np.flatnonzero(scan.table["read"])
+    rows = np.flatnonzero(scan.table["read"] & ~scan.listing.again)
     side = scan.listing.split[rows].astype(np.int64) * 2 + scan.listing.label[rows]
     image = _same_digest(scan.table["digest"][rows])
     # One image for each digest and side: exact copies must not come again as near ones.

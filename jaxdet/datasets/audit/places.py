@@ -72,6 +72,16 @@ class Listing:
         return self._spread([SPLITS.index(folder.split) for folder in self.folders])
 
     @functools.cached_property
+    def again(self) -> np.ndarray:
+        """Returns which images, shared by several sets, stand in an earlier one too, bool [N]."""
+        seen: set[str] = set()
+        found = []
+        for part in (part for images in self.images for part in images.parts):
+            found.append(np.full(len(part), part.name in seen))
+            seen.add(part.name)
+        return np.concatenate(found)
+
+    @functools.cached_property
     def sets(self) -> tuple[str, ...]:
         """Returns the names of the sets, in order."""
         return tuple(dict.fromkeys(folder.set for folder in self.folders))

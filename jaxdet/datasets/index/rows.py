@@ -68,7 +68,8 @@ def facts_of(table: Table, out: Path) -> IndexFacts:
     names = [table.files[code] for code in used if table.files[code]]
     sizes = stats_of([str(table.base / name) for name in names])
     return IndexFacts(
-        base=os.path.relpath(table.base, out.parent),
+        # From where the index really lies: what `..` leads to does not depend on links.
+        base=os.path.relpath(os.path.abspath(table.base), os.path.realpath(out.parent)),
         image=table.image,
         name=table.name,
         reals=dict(table.reals),

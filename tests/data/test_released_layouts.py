@@ -207,9 +207,42 @@ def test_drct_has_splits_of_other_names(tmp_path):
     assert root.categories("test") == ["ldm"]
     assert root.load("test/ldm", name="ldm").labels.tolist() == [0, 0, 1, 1]
     assert root.load("train", name="train").labels.tolist() == [0, 0, 1, 1]
-    alone = open_root(str(tmp_path))
-    with pytest.raises(UserError, match="test/coco has no 0_real; both are needed"):
-        alone.load("test/coco", name="coco")
+    with pytest.raises(UserError, match="coco is called as if it were real; say which"):
+        open_root(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["real_coco_valid", "Real", "MSCOCO", "coco2017"])
+def test_folders_called_real_are_not_taken_for_fakes(tmp_path, name):
+    write_tree(tmp_path, ["real_RAISE_1k/a.png", f"{name}/b.png", "sdxl/c.png"])
+    with pytest.raises(UserError, match=f"{name} is called as if it were real; say which with"):
+        open_root(str(tmp_path), reading=reading("synthbuster"))
+    root = open_root(str(tmp_path), reading=reading("synthbuster", {name: "real"}))
+    assert root.categories("test") == ["sdxl"]
+    assert root.load("test/sdxl", name="sdxl").labels.tolist() == [0, 0, 1]
+    root = open_root(str(tmp_path), reading=reading("synthbuster", {name: "fake"}))
+    assert root.sets()[0].labels.sum() >= 1
+
+
+def test_layouts_known_by_their_folders_may_lie_deeper(tmp_path):
+    """As their archives unpack: below a folder of their name, the real images beside it or not."""
+    write_tree(tmp_path / "sb", ["real_RAISE_1k/a.png", "synthbuster/dalle2/b.png"])
+    write_tree(tmp_path / "sb", ["synthbuster/glide/c.png"])
+    assert open_root(str(tmp_path / "sb")).categories("test") == ["dalle2", "glide"]
+    sets = tmp_path / "u" / "diffusion_datasets"
+    write_tree(sets, ["imagenet/0_real/i.png", "laion/0_real/l.png", "laion/0_real/m.png"])
+    write_tree(sets, ["guided/1_fake/g.png", "dalle/1_fake/d.png"])
+    root = open_root(str(tmp_path / "u"))
+    assert {one.name: len(one) for one in root.sets()} == {"test/dalle": 3, "test/guided": 2}
+
+
+def test_a_set_whose_name_is_a_word_for_fakes_stays_one(tmp_path):
+    write_tree(tmp_path, [f"test/{name}/{label}/{name}{label}.png" for name in ("gan", "sd")
+                          for label in ("real", "fake")])  # fmt: skip
+    assert open_root(str(tmp_path)).categories("test") == ["gan", "sd"]
+    # Where the word says no more than the label, it names no generator.
+    rows = [["a.png", 0, "real"], ["b.png", 1, "gan"], ["c.png", 1, "sd"]]
+    table = write_csv(tmp_path / "t.csv", ["path", "label", "generator"], rows)
+    assert open_root(str(table)).categories("test") == ["fake", "sd"]
 
 
 def test_genimage_trains_on_train_and_tests_on_val(tmp_path):
