@@ -136,6 +136,16 @@ def test_a_value_is_the_same_with_a_colon_or_without_behind_a_sign_or_a_space(gi
     assert config.augment.operations == value
 
 
+def test_words_need_no_quotes_whatever_signs_they_hold():
+    config, _ = schema.parse_options(
+        schema.to_config_dict(Config()),
+        ["main", "--config.augment.views=clean,blur:1+jpeg:75",
+         "--config.evaluation.benchmarks=one=/a/b-c,two=d.csv"],
+    )  # fmt: skip
+    assert config.augment.views == ("clean", "blur:1+jpeg:75")
+    assert config.evaluation.benchmarks == ("one=/a/b-c", "two=d.csv")
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -91,8 +91,8 @@ def _check_name(name: str, known: Mapping[str, Any]) -> None:
 def _as_literals(arguments: Sequence[str]) -> Iterator[str]:
     """Yields the arguments, with the words of `--config.KEY=blur,mine.ops:Gamma` in quotes.
 
-    Without them words with a colon are read as Python, in which some are nothing. The value may be
-    the next argument; whatever else there is stays as it is.
+    Without them words are read as Python, in which `blur:1+jpeg:75` or `NAME=/a/folder` is nothing.
+    The value may be the next argument; whatever else there is stays as it is.
     """
     is_value = False
     for argument in arguments:
@@ -100,7 +100,7 @@ def _as_literals(arguments: Sequence[str]) -> Iterator[str]:
         name = _OPTION.match(option)
         field = list_options().get(name[1]) if name else None
         takes_words = field is not None and field.type in ("tuple[str, ...]", tuple[str, ...])
-        if (is_value or takes_words) and ":" in value and _WORDS.fullmatch(value):
+        if (is_value or takes_words) and _WORDS.fullmatch(value):
             words = value.strip("()").rstrip(",").split(",")
             argument = f"{option}{equals}{tuple(word.strip() for word in words)!r}"
         yield argument
@@ -121,7 +121,8 @@ def _refused_value(error: flags.IllegalFlagValueError, known: Mapping[str, Any])
 
 # As `--config.optim.batch_size=8` or `--noconfig.runtime.deterministic`.
 _OPTION = re.compile(r"--?(?:no)?config\.([^=]*)")
-_WORDS = re.compile(r"\(?[A-Za-z_][\w.:-]*( *, *[A-Za-z_][\w.:-]*)*,?\)?")
+_WORD = r"[A-Za-z_][^\s,()'\"]*"
+_WORDS = re.compile(rf"\(?{_WORD}( *, *{_WORD})*,?\)?")
 _EXPECTED = MappingProxyType(
     {bool: "neither true nor false", int: "not a whole number", float: "not a number"}
 )
