@@ -104,7 +104,10 @@ def _missing_splits(
                 yield Missing(f"{root}/{split}", "folder", command)
     elif os.path.lexists(root):
         holds = "the sets to evaluate on" if splits == ("test",) else "the images to train on"
-        yield Missing(f"{root}/{splits[0]}", "folder", source or f"it holds {holds}")
+        in_table = is_table(Path(root))
+        place = f"{root}, split {splits[0]}" if in_table else f"{root}/{splits[0]}"
+        what = "rows" if in_table else "folder"
+        yield Missing(place, what, source or f"it holds {holds}")
     else:
         give = f"give one with --config.{option}=DIR, or make the built-in dataset with "
         yield Missing(f"{option}={root}", "folder", source or f"{give}`{_SYNTH} --root=DIR`")

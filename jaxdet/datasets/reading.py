@@ -7,19 +7,17 @@ from jaxdet.data.table.columns import Reading
 
 
 def add_reading_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds --columns, --labels and --layout, which mean what the options of `data` mean."""
-    parser.add_argument(
-        "--columns", default="", metavar="JSON", help="as --config.data.columns of a run"
-    )
-    parser.add_argument(
-        "--labels", default="", metavar="JSON", help="as --config.data.labels of a run"
-    )
-    parser.add_argument(
-        "--layout",
-        default="auto",
-        choices=("auto", *LAYOUTS),
-        help="as --config.data.layout of a run (default auto)",
-    )
+    """Adds --columns, --labels and --layout, which mean what the options of `data` mean.
+
+    They have those options' names as well, for it is by these that errors call them.
+    """
+    for name, more in (
+        ("columns", {"default": "", "metavar": "JSON"}),
+        ("labels", {"default": "", "metavar": "JSON"}),
+        ("layout", {"default": "auto", "choices": ("auto", *LAYOUTS)}),
+    ):
+        option = f"--config.data.{name}"
+        parser.add_argument(f"--{name}", option, dest=name, help=f"as {option} of a run", **more)
 
 
 def reading_of_flags(arguments: argparse.Namespace) -> Reading:

@@ -136,3 +136,14 @@ def _configs(file):
         return [schema.from_config_dict(given)]
     except UserError:
         return []
+
+
+def test_a_table_without_the_split_is_named_with_it(start, tmp_path):
+    write_images(tmp_path / "images", count=1)
+    lines = ["path,label", "images/0_real/000.png,real", "images/1_fake/000.png,fake"]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    status, err = start("--config=configs/small.py", "--config.data.root=t.csv", "--workdir=w")
+    assert status == 2
+    assert err.splitlines()[-1] == (
+        "error: t.csv, split train: no such rows; it holds the images to train on"
+    )

@@ -150,3 +150,13 @@ def test_an_index_behind_links_finds_its_images(tmp_path):
         assert [one[3] for one in listed(tmp_path / place)] == [
             one[3] for one in listed(tmp_path / "images")
         ]
+
+
+def test_what_an_error_names_is_an_option_of_the_command(tmp_path, capsys):
+    write_images(tmp_path / "i", count=1)
+    rows = ["path,label", "i/0_real/000.png,odd", "i/1_fake/000.png,fake"]
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    arguments = ("index", tmp_path / "t.csv", f"--out={tmp_path / 'o.parquet'}")
+    assert run(*arguments) == 2
+    assert "--config.data.labels=" in capsys.readouterr().err
+    assert run(*arguments, '--config.data.labels={"odd": "real", "fake": "fake"}') == 0
