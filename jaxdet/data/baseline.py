@@ -1,4 +1,4 @@
-"""What a test set gives away without its pixels: the metadata baseline, one AP for all cues.
+"""Measures what a test set gives away without its pixels: the metadata baseline.
 
 A detector that saw nothing of an image but its container, sides, JPEG quality and colour mode would
 rank the images like this. Where it reaches 1, no result on the set is evidence. Bytes per pixel are

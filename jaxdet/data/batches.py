@@ -1,4 +1,4 @@
-"""What loaders give: the arrays of one host's shard of a batch."""
+"""Makes the arrays that loaders fill: one host's shard of a batch."""
 
 from collections.abc import Sequence
 from typing import Any, TypedDict

@@ -1,4 +1,4 @@
-"""What a frozen tower sees of images, kept in a store: one row for each image of a set in a view.
+"""Stores what a frozen tower sees of images: one row for each image of a set in a view.
 
 A folder with `store.json`, written last, and `rows.bin`. Each row says which image it is of and has
 a checksum of its own, so that what a killed start has written is known to the row.

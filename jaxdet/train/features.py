@@ -1,4 +1,4 @@
-"""What a frozen tower sees of the images of a run, made once and then read in their place.
+"""Makes what a frozen tower sees of the images of a run once, to be read in their place.
 
 Each set in each view is a store of its own below `runtime.features`, named by all that its values
 follow from, so that other runs find it.

@@ -1,4 +1,4 @@
-"""What degrades an image by an amount that is given, not drawn."""
+"""Degrades an image by an amount that is given, not drawn."""
 
 from jaxdet.data.augment.blur import Blur
 from jaxdet.data.augment.jpeg import Jpeg

@@ -1,4 +1,4 @@
-"""What the cells of a table mean: labels, words, paths; a mistake names its row."""
+"""Reads the cells of a table: labels, words, paths; a mistake names its row."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence

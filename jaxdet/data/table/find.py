@@ -1,4 +1,4 @@
-"""What a path holds besides a folder in the plain layout: a table, or one of another layout."""
+"""Finds out whether a path holds a table or a folder of another layout than the plain one."""
 
 from pathlib import Path
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What `python -m jaxdet.data index` keeps beside its rows, and whether it still holds."""
+"""Keeps facts beside the rows of `python -m jaxdet.data index`, and checks that they still hold."""
 
 import dataclasses
 import os

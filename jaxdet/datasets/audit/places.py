@@ -1,4 +1,4 @@
-"""Where every image of a data root stands: split, set, category and label."""
+"""Lists where every image of a data root stands: split, set, category and label."""
 
 import bisect
 import dataclasses
