@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from jaxdet.convert.rules import nest
 from jaxdet.errors import UserError
 from jaxdet.models.detector import get_detector
 from jaxdet.models.towers import TOWERS, read_tower
+from jaxdet.models.vit import flash_attention
 
 SMALL = "size=28,width=8,depth=2,heads=2,mlp=12"
 
@@ -118,3 +121,42 @@ def test_training_drops_values_of_rine_and_moves_all_of_it():
     first, gradients = jax.value_and_grad(total)(variables["params"], 0)
     assert first != total(variables["params"], 1)
     assert any(np.abs(g).max() > 0 for g in jax.tree.leaves(gradients["vit"]))
+
+
+@jax.custom_vjp
+def cudnn(query, key, value, lengths):
+    return attention(query, key, value, **lengths, implementation="xla")
+
+
+def cudnn_trained(query, key, value, lengths):
+    """JAX's rule for cuDNN's attention."""
+    if query.shape[1] % 2 or key.shape[1] % 2:
+        raise NotImplementedError("Unsupported sequence length")
+    return jax.vjp(partial(attention, **lengths, implementation="xla"), query, key, value)
+
+
+cudnn.defvjp(cudnn_trained, lambda pull, gradient: (*pull(gradient), None))
+attention = jax.nn.dot_product_attention
+
+
+@pytest.mark.parametrize("lengths", [(5, 5), (1, 6), (4, 5), (4, 4)])
+def test_towers_of_any_length_are_tuned_where_cudnn_takes_even_ones(lengths, monkeypatch):
+    asking, asked = lengths
+    rng = np.random.default_rng(0)
+    query, key, value = (
+        rng.normal(0, 1, (2, n, 3, 8)).astype(np.float32) for n in (asking, asked, asked)
+    )
+
+    def emulated(query, key, value, *, implementation, **lengths):
+        assert implementation == "cudnn"
+        return cudnn(query, key, value, lengths)
+
+    expected, pull = jax.vjp(attention, query, key, value)
+    monkeypatch.setattr(jax.nn, "dot_product_attention", emulated)
+    found, pull_found = jax.vjp(flash_attention, query, key, value)
+    for one, other in zip(
+        (flash_attention(query, key, value), found, *pull_found(expected)),
+        (expected, expected, *pull(expected)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-6)
