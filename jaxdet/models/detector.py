@@ -12,6 +12,7 @@ from jaxdet.errors import UserError
 from jaxdet.models.architectures import Architecture, architecture_of
 from jaxdet.models.evidence import evidence
 from jaxdet.models.forensic_transfer import Transferred
+from jaxdet.models.platform import forward_options
 
 # {"params": ..., "batch_stats": ...}, nested dicts of arrays.
 Variables = dict[str, Any]
@@ -146,6 +147,12 @@ class Detector:
         cast, pixels = self._prepare(variables, image)
         seen: jax.Array = self.network.apply(cast, pixels, method="see")
         return seen
+
+    @property
+    def compiler_options(self) -> dict[str, bool] | None:
+        """Returns what XLA is told of its programs that differentiate nothing, for `jax.jit`."""
+        has_tower = bool(self.architecture.sees)
+        return forward_options() if has_tower and self.dtype == jnp.bfloat16 else None
 
     def on_features(self) -> "Detector":
         """Returns the same detector, but one that takes what `see` gives in place of images."""

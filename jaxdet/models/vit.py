@@ -6,6 +6,7 @@ Layers have timm's names. What differs between the towers is a switch of `towers
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -14,7 +15,7 @@ import numpy as np
 
 from jaxdet.errors import UserError
 from jaxdet.models.adapters import AdaptedDense
-from jaxdet.models.platform import has_flash_attention
+from jaxdet.models.platform import has_flash_attention, has_flash_gradient
 from jaxdet.models.towers import Tower
 
 _ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = MappingProxyType(
@@ -187,7 +188,7 @@ def flash_attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.A
     """Returns cuDNN's attention, [B, T, heads, dim], of [B, T, heads, dim] and [B, S, heads, dim].
 
     JAX 0.10 to 0.12 differentiates that of even lengths alone: others are trained on with one more
-    token, which is masked. What is not trained on is passed as it is.
+    token, which is masked. Where XLA does not compile its gradient, XLA's own attention is trained.
     """
     return jax.nn.dot_product_attention(query, key, value, implementation="cudnn")
 
@@ -207,7 +208,12 @@ def _even_attention(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.A
     return mixed[:, : query.shape[1]]
 
 
-flash_attention.defvjp(partial(jax.vjp, _even_attention), lambda pull, gradient: pull(gradient))
+def _trained(query: jax.Array, key: jax.Array, value: jax.Array) -> tuple[jax.Array, Any]:
+    attention = _even_attention if has_flash_gradient() else jax.nn.dot_product_attention
+    return jax.vjp(attention, query, key, value)
+
+
+flash_attention.defvjp(_trained, lambda pull, gradient: pull(gradient))
 
 
 def rotary(rows: int, columns: int, *, dim: int) -> np.ndarray:

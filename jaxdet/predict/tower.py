@@ -35,7 +35,8 @@ class LoadedTower:
         self.tower: Tower = read_tower(model.tower)
         variables = {"params": {"vit": params}, "batch_stats": {}}
         self._variables = put_replicated(one_device_mesh(), variables)
-        self._features = jax.jit(get_detector(model).features)
+        detector = get_detector(model)
+        self._features = jax.jit(detector.features, compiler_options=detector.compiler_options)
 
     def __repr__(self) -> str:
         """Names the tower and its weights."""

@@ -44,7 +44,12 @@ def make_score_step(detector: Detector, mesh: Mesh) -> ScoreStep:
         return {"logit": detector.apply(variables, batch["image"], batch.get("size")), **others}
 
     everywhere = replicated(mesh)
-    return jax.jit(step, in_shardings=(everywhere, batch_sharding(mesh)), out_shardings=everywhere)
+    return jax.jit(
+        step,
+        in_shardings=(everywhere, batch_sharding(mesh)),
+        out_shardings=everywhere,
+        compiler_options=detector.compiler_options,
+    )
 
 
 def score_batches(

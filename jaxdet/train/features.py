@@ -204,7 +204,8 @@ def _make_see_step(parts: Parts) -> ScoreStep:
 
     everywhere = replicated(parts.mesh)
     placed = (everywhere, batch_sharding(parts.mesh))
-    return jax.jit(step, in_shardings=placed, out_shardings=everywhere)
+    options = parts.detector.compiler_options
+    return jax.jit(step, in_shardings=placed, out_shardings=everywhere, compiler_options=options)
 
 
 def _shape(detector: Detector, variables: Any, *, side: int) -> tuple[int, ...]:

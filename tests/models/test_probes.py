@@ -1,3 +1,4 @@
+import os
 from functools import partial
 
 import jax
@@ -9,6 +10,7 @@ from jaxdet.convert.architectures import shapes
 from jaxdet.convert.rules import nest
 from jaxdet.errors import UserError
 from jaxdet.models.detector import get_detector
+from jaxdet.models.platform import written_for
 from jaxdet.models.towers import TOWERS, read_tower
 from jaxdet.models.vit import flash_attention
 
@@ -130,8 +132,8 @@ def cudnn(query, key, value, lengths):
 
 def cudnn_trained(query, key, value, lengths):
     """JAX's rule for cuDNN's attention."""
-    if query.shape[1] % 2 or key.shape[1] % 2:
-        raise NotImplementedError("Unsupported sequence length")
+    if query.shape[1] % 2 or key.shape[1] % 2 or "deterministic" in os.environ["XLA_FLAGS"]:
+        raise NotImplementedError("Unsupported sequence length, or no deterministic gradient")
     return jax.vjp(partial(attention, **lengths, implementation="xla"), query, key, value)
 
 
@@ -139,20 +141,23 @@ cudnn.defvjp(cudnn_trained, lambda pull, gradient: (*pull(gradient), None))
 attention = jax.nn.dot_product_attention
 
 
+@pytest.mark.parametrize("flags", ["", "--xla_gpu_deterministic_ops=true"])
 @pytest.mark.parametrize("lengths", [(5, 5), (1, 6), (4, 5), (4, 4)])
-def test_towers_of_any_length_are_tuned_where_cudnn_takes_even_ones(lengths, monkeypatch):
+def test_towers_of_any_length_are_tuned_where_cudnn_takes_even_ones(lengths, flags, monkeypatch):
     asking, asked = lengths
     rng = np.random.default_rng(0)
     query, key, value = (
         rng.normal(0, 1, (2, n, 3, 8)).astype(np.float32) for n in (asking, asked, asked)
     )
 
-    def emulated(query, key, value, *, implementation, **lengths):
-        assert implementation == "cudnn"
+    def emulated(query, key, value, *, implementation=None, **lengths):
+        if implementation is None:
+            return attention(query, key, value)
         return cudnn(query, key, value, lengths)
 
     expected, pull = jax.vjp(attention, query, key, value)
     monkeypatch.setattr(jax.nn, "dot_product_attention", emulated)
+    monkeypatch.setenv("XLA_FLAGS", flags)
     found, pull_found = jax.vjp(flash_attention, query, key, value)
     for one, other in zip(
         (flash_attention(query, key, value), found, *pull_found(expected)),
@@ -160,3 +165,19 @@ def test_towers_of_any_length_are_tuned_where_cudnn_takes_even_ones(lengths, mon
         strict=True,
     ):
         np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_on_gpus_alone_the_programs_of_towers_in_bfloat16_leave_triton_s_products():
+    half, full, network = (
+        get_detector(Model(name=name, dtype=dtype))
+        for name, dtype in (
+            ("linear_probe", "bfloat16"),
+            ("linear_probe", "float32"),
+            ("resnet50", "bfloat16"),
+        )
+    )
+    assert half.compiler_options is None
+    with written_for("gpu"):
+        assert half.compiler_options == {"xla_gpu_enable_triton_gemm": False}
+        assert full.compiler_options is None
+        assert network.compiler_options is None
