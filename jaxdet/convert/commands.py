@@ -33,13 +33,7 @@ from jaxdet.models.architectures import architecture_of, check_sides
 from jaxdet.streams import answer
 from jaxdet.train.weights import find_run, open_weights
 from jaxdet.workdir.drafts import new_folder, refuse_existing, replacing
-from jaxdet.workdir.files import (
-    check_apart,
-    check_writable,
-    read_json,
-    sha256,
-    write_json,
-)
+from jaxdet.workdir.files import check_apart, check_writable, read_json, sha256, write_json
 
 # What an earlier result of `check` begins with.
 JSON = r'\{\n  "first": "[^\n]*",\n  "second": '
@@ -128,7 +122,10 @@ def to_torch(options: argparse.Namespace) -> None:
         raise UserError(f"{options.dst}: name it .pth or .safetensors, to say which to write")
     loaded, card = _load(options.src, options)
     if loaded.model.name not in CONVERTIBLE:
-        raise UserError(f"{options.src}: no table has torch's names of {loaded.model.name}")
+        raise UserError(
+            f"{options.src}: no table has torch's names of {loaded.model.name}; "
+            "`python -m jaxdet.convert export` gives a program of it"
+        )
     table = table_of(loaded.model, loaded.spelling or card.spelling)
     state_dict = rules.to_torch(flatten(loaded.variables), table=table)
     with replacing(options.dst, new=True) as file:
