@@ -4,12 +4,14 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from jaxdet.report import write_report
 from jaxdet.results import Predictions, RunFolder, read_arrays, read_results
 from tests.conftest import write_images
+from tests.data.table_files import write_csv, write_tree
 from tests.e2e.conftest import REPOSITORY, main_arguments
 from tests.e2e.test_kill import kill_when
 from tests.golden import torchvision
@@ -34,18 +36,46 @@ OPTIONS = {
 
 
 @pytest.fixture
-def start(tmp_path, environment):
-    root = tmp_path / "data"
-    for seed, (name, count) in enumerate({"one": 6, "two": 60}.items()):
-        write_images(root / "test" / name, count=count, seed=seed)
-    weights = tmp_path / "w.safetensors"
-    save_file(torchvision.state_dict("resnet18"), weights)
-    arguments = main_arguments(root, tmp_path / "run", model__init=weights, **OPTIONS)
-    return lambda: subprocess.Popen(
+def weights(tmp_path):
+    save_file(torchvision.state_dict("resnet18"), tmp_path / "w.safetensors")
+    return tmp_path / "w.safetensors"
+
+
+@pytest.fixture
+def saving(environment):
+    """Starts an evaluation that saves its scores after every batch."""
+    return lambda arguments: subprocess.Popen(
         [sys.executable, "-c", SAVING_ALWAYS, *arguments],
         cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+@pytest.fixture
+def start(tmp_path, weights, saving):
+    root = tmp_path / "data"
+    for seed, (name, count) in enumerate({"one": 6, "two": 60}.items()):
+        write_images(root / "test" / name, count=count, seed=seed)
+    arguments = main_arguments(root, tmp_path / "run", model__init=weights, **OPTIONS)
+    return lambda: saving(arguments)
+
+
+@pytest.fixture
+def start_benchmarks(tmp_path, weights, saving):
+    """Starts the scoring, in a given folder, of fakes with shared real images and of a table."""
+    buster, viral = tmp_path / "buster", tmp_path / "viral"
+    write_tree(buster, [f"real_RAISE_1k/r{n}.png" for n in range(60)])
+    write_tree(buster, [f"{name}/{name}{n}.png" for name in ("dalle2", "firefly") for n in "abc"])
+    write_tree(viral, [f"v{n}.png" for n in range(80)])
+    rows = [[f"v{n}.png", ("real", "fake")[n % 2]] for n in range(80)]
+    write_csv(viral / "viral.csv", ["filename", "label"], rows)
+    given = (f"buster={buster}", f"viral={viral / 'viral.csv'}")
+    options = {**OPTIONS, "evaluation__protocols": "('crop',)", "evaluation__two_shot": 0}
+    return lambda workdir: saving(
+        main_arguments(
+            tmp_path / "none", workdir, model__init=weights, evaluation__benchmarks=given, **options
+        )
+    )
 
 
 def times(run):
@@ -97,3 +127,37 @@ def test_an_evaluation_killed_within_sets_goes_on_where_it_was(start, tmp_path):
     assert results.conditions["full"].sets["two"].n_fake == 60
     assert results.sets["two"].two_shot.pairs == 4
     assert len(read_arrays(run.condition("full", "two"), Predictions).id) == 120
+
+
+@pytest.mark.slow
+def test_benchmarks_killed_in_each_of_them_end_with_the_same_numbers(start_benchmarks, tmp_path):
+    whole, run = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "run")
+    process = start_benchmarks(whole.path)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+
+    shared = run.path / "predictions" / "parts" / ".buster.real.part-0.npz"
+    kill_when(start_benchmarks(run.path), shared.exists)
+    assert not times(run)
+
+    kill_when(start_benchmarks(run.path), run.predictions(".viral.viral.part-0").exists)
+    first = times(run)
+    assert {path.stem for path in first} == {
+        "buster.dalle2", "buster.firefly", "buster.real", "buster.dalle2 (fake)",
+        "buster.firefly (fake)",
+    }  # fmt: skip
+
+    process = start_benchmarks(run.path)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert {path: times(run)[path] for path in first} == first
+    assert 0 < int(re.search(r"viral.viral \(crop\): going on after (\d+) images", err)[1]) < 80
+    # Of six files of scores, this start made the last one alone.
+    assert re.findall(r"(\S+) \(crop\): \d+ real and \d+ fake, each once", err) == ["viral.viral"]
+
+    assert read_results(run.results) == read_results(whole.results)
+    files = [path.relative_to(run.path) for path in times(run)]
+    assert files == [path.relative_to(whole.path) for path in times(whole)]
+    for file in files:
+        mine, theirs = np.load(run.path / file), np.load(whole.path / file)
+        assert all(np.array_equal(mine[name], theirs[name]) for name in theirs.files), file
