@@ -25,6 +25,10 @@ SCORES = {
 }
 SET = {**SCORES, "two_shot": None, "categories": {}}
 
+OVERALL = results.Overall(
+    n=2, ap=None, recall=results.Summary(mean=0.5, minimum=0.25), balanced_accuracy=None
+)
+
 
 def _results():
     one = results.SetResult(
@@ -44,6 +48,8 @@ def _results():
         ),
         means={"ap": {"eleven": None, "eight": 0.9}},
         mean_intervals={"ap": {"eight": (0.88, 0.91)}},
+        benchmarks={"a": OVERALL},
+        over_benchmarks=OVERALL,
     )
 
 
@@ -98,6 +104,8 @@ def test_nan_is_not_written(tmp_path):
         ({"means": {"ap": {"eleven": "high"}}}, "not a results file"),
         ({"sets": {"a": {**SET, "measures": {"eer": []}}}}, "not a results file"),
         ({"sets": {"a": {**SET, "intervals": {"auc": [1]}}}}, "not a results file"),
+        ({"benchmarks": {"a": {"n": 1}}}, "not a results file"),
+        ({"over_benchmarks": {**vars(OVERALL), "recall": {"mean": 2.0, "minimum": 0}}}, "no share"),
         ({"surprise": 1}, "surprise"),
     ],
 )

@@ -10,6 +10,7 @@ from jaxdet.data.baseline import Baseline, metadata_baseline
 from jaxdet.data.images import ImageSet
 from jaxdet.data.loaders import Reader
 from jaxdet.errors import UserError
+from jaxdet.evals.benchmarks import over_benchmarks, over_generators
 from jaxdet.evals.engine import Engine
 from jaxdet.evals.published import Published
 from jaxdet.evals.scores import (
@@ -74,6 +75,7 @@ def evaluate(
         signals.check("the scores so far are saved")
     conditions = dict(_conditions(engine, sets))
     engine.say_shapes()
+    benchmarks = over_generators(found) if evaluation.benchmarks else {}
     results = Results(
         name=name,
         config_hash=schema.own_hash(run.config),
@@ -86,6 +88,8 @@ def evaluate(
         mean_intervals=mean_intervals(rows, draws=evaluation.bootstrap, seed=engine.seed),
         protocol=view.name,
         conditions=conditions,
+        benchmarks=benchmarks,
+        over_benchmarks=over_benchmarks(benchmarks),
         warnings=[*warnings, *unproven],
     )
     if jax.process_index() == 0:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from jaxdet.report import published, rows, tables
+from jaxdet.report import benchmarks, published, rows, tables
 from jaxdet.report.compare import MEAN_OF_BOTH, Comparison, Difference, Repeated
 from jaxdet.report.load import Run
 from jaxdet.report.published import Mark, mark_of, mean_difference
@@ -45,8 +45,9 @@ _HEAD = r"""% Needs \usepackage{booktabs} and, for names beyond ASCII, a font th
 
 
 def latex_text(runs: Sequence[Run]) -> str:
-    """Returns the main table of each run."""
-    return "\n".join(_run_table(run) for run in runs)
+    """Returns the main table of each run, and that of its benchmarks where it has any."""
+    found = [(_run_table(run), _benchmark_table(run)) for run in runs]
+    return "\n".join(text for both in found for text in both if text)
 
 
 def table(
@@ -149,6 +150,19 @@ def _run_table(run: Run) -> str:
         [*body, [RULE], mean, *papers],
         caption=_caption(run),
         label=_label(run.label),
+    )
+
+
+def _benchmark_table(run: Run) -> str:
+    """Returns the means over benchmarks; "" without any."""
+    lines = [[escaped(cell) for cell in line] for line in benchmarks.benchmark_lines(run.results)]
+    if not lines:
+        return ""
+    return table(
+        benchmarks.HEAD,
+        [*lines[:-1], [RULE], lines[-1]],
+        caption=f"{run.label}: percent. {benchmarks.NOTE}",
+        label=_label(f"benchmarks of {run.label}"),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from jaxdet.metrics import Column
-from jaxdet.report import measures
+from jaxdet.report import benchmarks, measures
 from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, Unscored, validations
 from jaxdet.report.compare import MEAN_OF_BOTH, Comparison, Difference, Repeated
 from jaxdet.report.labels import differences_line
@@ -41,6 +41,9 @@ def markdown_text(
         main = markdown_table(header(run.results), body_of(run.results))
         below = "  \n".join(map(escaped, notes(run.results)))
         parts.append(f"## {escaped(run.label)}\n\n{main}\n{below}\n")
+        if lines := benchmarks.benchmark_lines(run.results):
+            table = markdown_table(list(benchmarks.HEAD), lines)
+            parts.append(f"### {benchmarks.TITLE}\n\n{table}")
         parts += _second_table(run.results)
     return "\n".join([*parts, *map(_unscored_part, unscored)])
 

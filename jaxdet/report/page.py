@@ -13,7 +13,7 @@ from markupsafe import Markup
 from jaxdet import __version__
 from jaxdet.metrics import FAMILIES
 from jaxdet.pages import render
-from jaxdet.report import conditions, measures, pictures, published, rows
+from jaxdet.report import benchmarks, conditions, measures, pictures, published, rows
 from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, checkpoints, validations
 from jaxdet.report.contents import Contents
 from jaxdet.report.figures.bars import ap_bars
@@ -61,6 +61,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "calibration_line": measures.calibration_line,
         "level_name": conditions.level_name,
         "mean_of": conditions.mean_of,
+        "benchmark_lines": benchmarks.benchmark_lines,
     }
 )
 
@@ -88,6 +89,9 @@ def _frame() -> dict[str, Any]:
         "script_hash": f"sha256-{digest}",
         "version": __version__,
         "mark": rows.FLOOR_MARK,
+        "benchmark_title": benchmarks.TITLE,
+        "benchmark_head": benchmarks.HEAD,
+        "benchmark_note": benchmarks.NOTE,
         "protocol_titles": measures.PROTOCOL_TITLES,
         "colours": len(LIGHT.series),
         "hatches": len(HATCHES),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.errors import UserError
-from jaxdet.results.records import is_finite
+from jaxdet.results.checks import is_finite
 from jaxdet.workdir.files import parse_json, read_text, within
 
 _NAMES = (

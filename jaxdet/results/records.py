@@ -1,23 +1,14 @@
 """`results.json`: what a run measured, as dataclasses to JSON and back."""
 
 import dataclasses
-import math
-import types
-import typing
 from pathlib import Path
 from typing import Any
 
 from jaxdet.errors import UserError
+from jaxdet.results.checks import is_finite, typed
 from jaxdet.workdir.files import check_schema, read_json
 
 SCHEMA_VERSION = 1
-# Fields of 0..1, which rounding may leave by a little, and the largest count.
-_SHARES = (
-    "ap", "accuracy", "accuracy_real", "accuracy_fake", "auc", "sharpness_ap", "mean_ap",
-    "published_ap", "metadata_ap",
-)  # fmt: skip
-_SLACK = 1e-6
-_LARGEST = 2**53
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,6 +115,31 @@ class Calibration:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Holds the plain mean of some shares and the least of them, 0..1."""
+
+    mean: float
+    minimum: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Overall:
+    """Holds what the test sets of a benchmark come to, or several benchmarks.
+
+    Attributes:
+      n: how many sets, or benchmarks.
+      ap: over those with images of both labels; None where there are none.
+      recall: accuracy on fake images, over those that have any; None likewise.
+      balanced_accuracy: mean of the accuracy on real and on fake images, over those with both.
+    """
+
+    n: int
+    ap: Summary | None
+    recall: Summary | None
+    balanced_accuracy: Summary | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Results:
     """Holds the contents of `results.json`.
 
@@ -132,6 +148,8 @@ class Results:
     `mean_intervals` their 95 % intervals, "all" being those of the mean over the sets scored.
     `protocol` says how `sets` were scored, `conditions` has the same sets scored otherwise, by
     name: a further protocol ("full") or a disturbance and its level ("jpeg-65").
+    `benchmarks` holds mean and minimum over the test sets of each of `evaluation.benchmarks`, by
+    its name, `over_benchmarks` those over the benchmarks' means; {} and None without benchmarks.
     `warnings` are sentences on what misleads whoever reads the numbers: tests that were trained on.
     """
 
@@ -149,6 +167,8 @@ class Results:
     )
     protocol: str = "crop"
     conditions: dict[str, Condition] = dataclasses.field(default_factory=dict)
+    benchmarks: dict[str, Overall] = dataclasses.field(default_factory=dict)
+    over_benchmarks: Overall | None = None
     warnings: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -163,12 +183,15 @@ def read_results(path: Path) -> Results:
     check_schema(path, version, known=SCHEMA_VERSION)
     try:
         sets = {name: _set_result(one) for name, one in raw["sets"].items()}
+        over = raw.get("over_benchmarks")
         read = {
             "sets": sets,
             "calibration": read_calibration(raw["calibration"]),
             "means": {name: _numbers(one) for name, one in raw["means"].items()},
             "mean_intervals": {name: _all_ends(one) for name, one in raw["mean_intervals"].items()},
             "conditions": {name: _condition(one) for name, one in raw["conditions"].items()},
+            "benchmarks": {name: _overall(one) for name, one in raw.get("benchmarks", {}).items()},
+            "over_benchmarks": over and _overall(over),
             "warnings": list(map(str, raw["warnings"])),
         }
         return typed(Results(**{**raw, **read}))
@@ -191,6 +214,12 @@ def _set_result(raw: dict[str, Any]) -> SetResult:
 def _condition(raw: dict[str, Any]) -> Condition:
     sets = {name: typed(Scores(**_scores(one))) for name, one in raw["sets"].items()}
     return typed(Condition(**{**raw, "sets": sets}))
+
+
+def _overall(raw: dict[str, Any]) -> Overall:
+    summaries = {name: raw[name] for name in ("ap", "recall", "balanced_accuracy")}
+    read = {name: one and typed(Summary(**one)) for name, one in summaries.items()}
+    return typed(Overall(**{**raw, **read}))
 
 
 def _scores(raw: dict[str, Any]) -> dict[str, Any]:
@@ -231,38 +260,3 @@ def _finite(number: Any) -> float:
     if not is_finite(number):
         raise ValueError(f"{number!r:.40} in place of a finite number")
     return float(number)
-
-
-def is_finite(number: Any) -> bool:
-    """Returns whether a plain value is a number that calculations can take."""
-    if type(number) is int:
-        return abs(number) <= _LARGEST
-    return type(number) is float and math.isfinite(number)
-
-
-def typed(record: Any) -> Any:
-    """Returns a dataclass itself.
-
-    Raises:
-      TypeError: where a value is not of its field's type.
-      ValueError: where a number is not finite, a share not in 0..1, a count negative.
-    """
-    for name, hint in typing.get_type_hints(type(record)).items():
-        kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        allowed = [typing.get_origin(kind) or kind for kind in kinds]
-        allowed += [int] if float in allowed else []
-        value = getattr(record, name)
-        if not isinstance(value, tuple(allowed)) or (type(value) is bool and bool not in allowed):
-            raise TypeError(f"{name}={value!r:.80} is not of type {hint}")
-        if isinstance(value, int | float) and bool not in allowed:
-            _check_range(name, value)
-    return record
-
-
-def _check_range(name: str, value: float) -> None:
-    if not is_finite(value):
-        raise ValueError(f"{name}={value!r:.40} is no finite number")
-    if name in _SHARES and not -_SLACK <= value <= 1 + _SLACK:
-        raise ValueError(f"{name}={value!r:.40} is no share of 0 to 1")
-    if name.startswith("n_") and value < 0:
-        raise ValueError(f"{name}={value!r:.40} is no count")

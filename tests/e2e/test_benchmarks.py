@@ -6,7 +6,12 @@ import re
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    recall_score,
+    roc_auc_score,
+)
 
 from jaxdet.results import Predictions, RunFolder, read_arrays, read_results
 from tests.data.table_files import structs, write_csv, write_parquet, write_tree
@@ -70,6 +75,7 @@ def test_benchmarks_of_three_layouts_in_one_command(finish, benchmarks, tmp_path
     assert [(one.n_real, one.n_fake) for one in results.sets.values()] == [
         (6, 6), (6, 6), (5, 5), (5, 3), (5, 3),
     ]  # fmt: skip
+    assert_means(run, results, out)
     # GenImage's fakes have another size here than its real images: nothing is shown on them.
     assert results.sets["genimage.ADM"].metadata_ap == pytest.approx(1.0)
     assert results.sets["viral.viral"].metadata_ap < 1
@@ -83,6 +89,43 @@ def test_benchmarks_of_three_layouts_in_one_command(finish, benchmarks, tmp_path
     assert [name for name, *_ in scored].count("buster.real") == 1
     assert sum(int(real) + int(fake) for _, real, fake in scored) == 24 + 10 + 5 + 6
     assert "read as data.layout=synthbuster: 5 real and 6 fake images" in out + err
+
+
+def assert_means(run, results, out):
+    """Compares means and minima with those taken here of the scores alone."""
+    found = {}
+    for name in results.sets:
+        rows = read_arrays(run.predictions(name), Predictions)
+        called = rows.logit > 0
+        found.setdefault(name.split(".")[0], []).append(
+            [
+                average_precision_score(rows.label, rows.logit),
+                recall_score(rows.label, called),
+                balanced_accuracy_score(rows.label, called),
+            ]
+        )
+    own = {name: np.array(one) for name, one in found.items()}
+    assert list(results.benchmarks) == list(own) == ["genimage", "viral", "buster"]
+    assert [one.n for one in results.benchmarks.values()] == [2, 1, 2]
+    for name, one in results.benchmarks.items():
+        assert numbers(one) == pytest.approx(means_and_minima(own[name]), abs=1e-9)
+    over = means_and_minima(np.array([one.mean(axis=0) for one in own.values()]))
+    assert numbers(results.over_benchmarks) == pytest.approx(over, abs=1e-9)
+    assert results.over_benchmarks.n == 3
+    cells = [f"{100 * x:.1f}" for x in over]
+    assert next(x for x in out.splitlines() if x.startswith("over benchmarks")).split()[2:] == cells
+    page = (run.report / "index.html").read_text()
+    line = page[page.index('<th scope="row">over benchmarks</th>') :]
+    assert re.findall(r'class="n">([\d.]*)<', line)[1:7] == cells
+
+
+def means_and_minima(columns):
+    return [x for one in columns.T for x in (one.mean(), one.min())]
+
+
+def numbers(overall):
+    summaries = (overall.ap, overall.recall, overall.balanced_accuracy)
+    return [x for one in summaries for x in (one.mean, one.minimum)]
 
 
 @pytest.mark.slow
