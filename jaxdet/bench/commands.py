@@ -37,9 +37,9 @@ def add_commands(subparsers: Any) -> None:
 
 
 _INPUT = (
-    "the input pipeline: folder, packed and ArrayRecord sources, both back-ends, beside a loader "
-    "that does the published work the published way, on the same images and cores; of PNG and of "
-    "JPEG of mixed sizes; minutes"
+    "the input pipeline: folder, packed and ArrayRecord sources, both back-ends, and a Parquet "
+    "table, beside a loader that does the published work the published way, on the same images and "
+    "cores; of PNG and of JPEG of mixed sizes; minutes"
 )
 
 

@@ -7,16 +7,18 @@ import pytest
 
 from jaxdet.bench.__main__ import main
 from jaxdet.bench.input import AUGMENT, Plan, Setting, measure_input
-from jaxdet.bench.pictures import write_pictures
+from jaxdet.bench.pictures import write_pictures, write_table
 from jaxdet.bench.reference import PublishedDataset, ReferenceLoader, open_torch_batches
 from jaxdet.config import Augment
 from jaxdet.data import order
 from jaxdet.data.folder import load_set
 from jaxdet.data.loaders import Reader, TrainLoader
+from jaxdet.data.sources import open_root
+from jaxdet.datasets.pack.listing import list_files
 
 ROWS = {
     "folder/fast", "folder/faithful", "packed/fast", "packed/faithful", "arrayrecord/fast",
-    "arrayrecord/faithful", "reference", "jpeg/fast/scaled", "jpeg/fast/whole",
+    "arrayrecord/faithful", "parquet/fast", "reference", "jpeg/fast/scaled", "jpeg/fast/whole",
     "jpeg/faithful/scaled", "jpeg/faithful/whole", "jpeg/reference",
 }  # fmt: skip
 
@@ -41,6 +43,16 @@ def test_rows_and_ratios(pictures, tmp_path):
         assert row["images_per_second"] == sorted(row["rounds"])[1]
         ratio = row["images_per_second"] / reference
         assert row["ratio_to_reference"] == pytest.approx(ratio, rel=0.01)
+
+
+def test_the_table_has_the_folder_s_images_in_its_order(pictures, tmp_path):
+    write_table(list_files(pictures), tmp_path / "table.parquet")
+    folder, table = (open_root(str(root)).load("train", name="train")
+                     for root in (pictures, tmp_path / "table.parquet"))  # fmt: skip
+    assert table.labels.tolist() == folder.labels.tolist()
+    for index in range(len(folder)):
+        one, two = (images.read(index, max_pixels=10**6) for images in (folder, table))
+        assert np.array_equal(one, two)
 
 
 @pytest.mark.parametrize("augment", [AUGMENT, Augment(crop=224), Augment(crop=224, resize=230)])

@@ -222,11 +222,11 @@ def write_rows(
 
     Args:
       path: the file.
-      columns: "text" or "number" for each name.
-      rows: values of the columns, portion after portion.
+      columns: "text", "number" or "bytes" for each name.
+      rows: values of the columns, portion after portion, each in row groups of its own.
       about: facts kept in the file, plain values.
     """
-    kinds = {"text": pa.string(), "number": pa.int64()}
+    kinds = {"text": pa.string(), "number": pa.int64(), "bytes": pa.binary()}
     schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
     schema = schema.with_metadata({"jaxdet": json.dumps(about)})
     with replacing(path, new=True) as file, pq.ParquetWriter(file, schema) as writer:
