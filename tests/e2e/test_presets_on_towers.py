@@ -1,4 +1,4 @@
-"""The presets of detectors on a frozen tower, in a tiny form: train, are killed, go on, score.
+"""The presets of detectors on a tower, in a tiny form: train, are killed, go on, score.
 
 The towers have random weights: this shows that the way holds, not that anything is detected.
 """
@@ -32,6 +32,8 @@ PRESETS = {
     "rine:2": {"tower": CLIP, "width": 8},
     "rine:4": {"tower": CLIP, "width": 8},
     "rine:ldm": {"tower": CLIP, "width": 8},
+    "wild": {"tower": DINO},
+    "wild:cached": {"tower": DINO},
 }
 # Torch's files have no names for a bank of images.
 WITH_TORCH_NAMES = {name for name in PRESETS if not name.startswith(("nearest", "fgts"))}
@@ -55,7 +57,7 @@ def arguments(preset, root, workdir, features):
         "runtime.workers": 1, "runtime.log_every": 1, "checkpoint.every_steps": 3, "model.init": "",
         "runtime.features": features, **{f"model.{k}": v for k, v in PRESETS[preset].items()},
     }  # fmt: skip
-    if name in ("vfm_probe", "ssafe", "fgts"):
+    if name in ("vfm_probe", "ssafe", "fgts") or preset == "wild:cached":
         options |= {"augment.resize": SIDE, "evaluation.resize": SIDE}
     return [
         f"--config={REPOSITORY / 'configs' / name}.py{':' + form if form else ''}",
@@ -73,7 +75,7 @@ def test_a_preset_trains_is_killed_and_ends_with_the_same_bits(
     whole, killed = (RunFolder(tmp_path / name) for name in ("whole", "killed"))
     status, _, err = finish("jaxdet.main", *arguments(preset, root, whole.path, features))
     assert status == 0, err
-    assert ("not used" in err) == (preset == "univfd")
+    assert ("not used" in err) == (preset in ("univfd", "wild"))
 
     again = arguments(preset, root, killed.path, features)
     process = command("jaxdet.main", *again)
