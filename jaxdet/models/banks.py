@@ -12,10 +12,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdet.models import pixels
-from jaxdet.models.architectures import Architecture
-from jaxdet.models.probes import unit
-from jaxdet.models.towers import Tower, read_tower
+from jaxdet.models.probes import on_tower, unit
+from jaxdet.models.towers import Tower
 from jaxdet.models.vit import ViT
 
 # Below every cosine: what is not there is never the nearest.
@@ -93,51 +91,40 @@ class Neighbours(_Bank):
 
     Attributes:
       tower: what sees the image.
-      size: how many images are remembered: the first that training shows.
-      count: how many neighbours of each label count.
+      bank: how many images are remembered: the first that training shows.
+      neighbours: how many of each label count.
     """
 
-    size: int
-    count: int
+    bank: int
+    neighbours: int
 
     def setup(self) -> None:
         """Creates the tower and the bank."""
         self.vit = ViT(self.tower)
         own: Any = partial(self.variable, "batch_stats")
-        self.bank = own("bank", jnp.zeros, (self.size, self.tower.dim))
+        self.vectors = own("bank", jnp.zeros, (self.bank, self.tower.dim))
         # -1: nothing is there yet.
-        self.labels = own("labels", lambda: jnp.full((self.size,), -1, jnp.int32))
+        self.labels = own("labels", lambda: jnp.full((self.bank,), -1, jnp.int32))
         self.filled = own("filled", lambda: jnp.zeros((), jnp.int32))
 
     def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
         """Returns the difference of two mean cosines, float [B]."""
         del train
-        alike = unit(seen.astype(jnp.float32)) @ self.bank.value.T
+        alike = unit(seen.astype(jnp.float32)) @ self.vectors.value.T
 
         def nearest(label: int) -> jax.Array:
             own = jnp.where(self.labels.value == label, alike, _NOWHERE)
-            return jax.lax.top_k(own, min(self.count, self.size))[0].mean(axis=1)
+            return jax.lax.top_k(own, min(self.neighbours, self.bank))[0].mean(axis=1)
 
         return nearest(1) - nearest(0)
 
     def remember(self, vectors: jax.Array, label: jax.Array) -> None:
         """Adds vectors while there are places."""
         places = self.filled.value + jnp.arange(len(label))
-        self.bank.value = self.bank.value.at[places].set(vectors, mode="drop")
+        self.vectors.value = self.vectors.value.at[places].set(vectors, mode="drop")
         self.labels.value = self.labels.value.at[places].set(label, mode="drop")
-        self.filled.value = jnp.minimum(self.filled.value + len(label), self.size)
+        self.filled.value = jnp.minimum(self.filled.value + len(label), self.bank)
 
 
-_bank = partial(
-    Architecture,
-    pixels=pixels.levels,
-    fixed_size=True,
-    side=lambda model: read_tower(model.tower).size,
-    objective="collect",
-    sees="features",
-)
-
-CENTROIDS = _bank(build=lambda model: Centroids(read_tower(model.tower)))
-NEIGHBOURS = _bank(
-    build=lambda model: Neighbours(read_tower(model.tower), model.bank, model.neighbours)
-)
+CENTROIDS = on_tower(Centroids, sees="features", objective="collect")
+NEIGHBOURS = on_tower(Neighbours, sees="features", objective="collect")

@@ -3,12 +3,14 @@
 Each is a tower, `see`, and a head, `score`, which can also be used by itself.
 """
 
-from functools import partial
+import dataclasses
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxdet.config import Model
 from jaxdet.models import pixels
 from jaxdet.models.architectures import Architecture
 from jaxdet.models.towers import Tower, read_tower
@@ -16,6 +18,8 @@ from jaxdet.models.vit import ViT
 
 # Between them lie RINE's ReLUs and dropouts.
 _HEAD = ("head_0", "head_3", "head_6")
+# Fields that every Flax module has.
+_OF_FLAX = {"parent", "name"}
 
 
 class LinearProbe(nn.Module):
@@ -73,12 +77,12 @@ class Rine(nn.Module):
     Attributes:
       tower: what sees the image.
       width: of the projections.
-      layers: of each projection.
+      projection_layers: of each projection.
     """
 
     tower: Tower
     width: int
-    layers: int
+    projection_layers: int
 
     def setup(self) -> None:
         """Creates the tower and the layers, under the numbers of the published Sequentials."""
@@ -138,7 +142,7 @@ class Rine(nn.Module):
         return features
 
     def _projection(self, number: int) -> list[str]:
-        return [f"proj{number}_{1 + 3 * layer}" for layer in range(self.layers)]
+        return [f"proj{number}_{1 + 3 * layer}" for layer in range(self.projection_layers)]
 
     def _layer(self, name: str, x: jax.Array, *, train: bool) -> jax.Array:
         return self.drop(nn.relu(getattr(self, name)(x)), deterministic=not train)
@@ -149,18 +153,29 @@ def unit(x: jax.Array) -> jax.Array:
     return x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
 
 
-_probe = partial(
-    Architecture,
-    pixels=pixels.levels,
-    fixed_size=True,
-    side=lambda model: read_tower(model.tower).size,
-)
+def on_tower(module: type[nn.Module], *, sees: str, **more: Any) -> Architecture:
+    """Returns the architecture of a network on a tower, whose fields are options of `Model`.
 
-LINEAR_PROBE = _probe(
-    sees="features", build=lambda model: LinearProbe(read_tower(model.tower), model.head_deviation)
-)
-RINE = _probe(
-    sees="taps",
-    objective="rine",
-    build=lambda model: Rine(read_tower(model.tower), model.width, model.projection_layers),
-)
+    Args:
+      module: the network's class; its field `tower` takes the tower that the option names.
+      sees: as `Architecture.sees`.
+      more: of `Architecture`, where it is no other's.
+    """
+
+    def build(model: Model) -> nn.Module:
+        names = {field.name for field in dataclasses.fields(module)} - _OF_FLAX
+        options = {name: getattr(model, name) for name in names}
+        return module(**options | {"tower": read_tower(model.tower)})
+
+    return Architecture(
+        build=build,
+        pixels=pixels.levels,
+        fixed_size=True,
+        side=lambda model: read_tower(model.tower).size,
+        sees=sees,
+        **more,
+    )
+
+
+LINEAR_PROBE = on_tower(LinearProbe, sees="features")
+RINE = on_tower(Rine, sees="taps", objective="rine")

@@ -13,9 +13,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdet.models import pixels
-from jaxdet.models.architectures import Architecture
-from jaxdet.models.towers import Tower, read_tower
+from jaxdet.models.probes import on_tower
+from jaxdet.models.towers import Tower
 from jaxdet.models.vit import ViT
 
 _TINY = 1e-8
@@ -101,13 +100,4 @@ class TokenProbe(nn.Module):
         return means
 
 
-TOKEN_PROBE = Architecture(
-    build=lambda model: TokenProbe(
-        read_tower(model.tower), model.tokens, model.bank, model.head_deviation
-    ),
-    pixels=pixels.levels,
-    fixed_size=True,
-    side=lambda model: read_tower(model.tower).size,
-    objective="collect",
-    sees="patches",
-)
+TOKEN_PROBE = on_tower(TokenProbe, sees="patches", objective="collect")

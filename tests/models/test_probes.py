@@ -1,3 +1,4 @@
+import dataclasses
 import os
 from functools import partial
 
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 
 from jaxdet.config import Model
+from jaxdet.config.schema import PROBES
 from jaxdet.convert.architectures import shapes
 from jaxdet.convert.rules import nest
 from jaxdet.errors import UserError
@@ -77,6 +79,33 @@ def test_a_tower_takes_its_own_size_alone():
     model = Model(name="linear_probe", tower=f"clip_b16:{SMALL},patch=14,projection=6")
     with pytest.raises(UserError, match="takes images of 28 x 28 pixels, not 42 x 42"):
         get_detector(model).apply(nest(arrays_of(model)), images(side=42))
+
+
+def test_each_option_that_a_network_on_a_tower_has_reaches_it():
+    for name in PROBES:
+        model = Model(
+            name=name, tower="dinov2_b14", normalise=True, head_deviation=0.5, width=6, bank=7,
+            tokens=3, neighbours=5, projection_layers=2,
+        )  # fmt: skip
+        network = get_detector(model).network
+        own = {f.name for f in dataclasses.fields(network)} - {"parent", "name", "tower"}
+        assert {one: getattr(network, one) for one in own} == {
+            one: getattr(model, one) for one in own
+        }
+        assert network.tower == read_tower(model.tower)
+
+
+def test_a_normalised_probe_scores_features_of_norm_1():
+    model = Model(name="linear_probe", tower=f"dinov2_b14:{SMALL}", normalise=True)
+    variables, detector = nest(arrays_of(model)), get_detector(model)
+    seen = detector.see(variables, images())
+    features = np.asarray(seen)
+    assert (np.abs(np.linalg.norm(features, axis=1) - 1) > 0.1).all()
+    head = variables["params"]["head"]
+    expected = features / np.linalg.norm(features, axis=1, keepdims=True) @ head["kernel"]
+    whole, of_head = detector.apply(variables, images()), detector.on_features()
+    for found in (whole, of_head.apply(variables, seen)):
+        np.testing.assert_allclose(found, (expected + head["bias"])[:, 0], rtol=1e-5)
 
 
 def test_rine_is_the_published_formula():
