@@ -12,6 +12,7 @@ from jaxdet.train.position import Position, restored_position
 from jaxdet.train.saving import find_unvalidated
 from jaxdet.train.start import initial_variables
 from jaxdet.train.state import new_state
+from jaxdet.train.waiting import check_learns
 from jaxdet.train.weights import digest
 
 
@@ -55,7 +56,8 @@ def begin(parts: Parts) -> Position:
     """Returns the position before the first step.
 
     Raises:
-      UserError: where `model.init` cannot be read or is of another architecture.
+      UserError: where `model.init` cannot be read or is of another architecture, or the training
+        would be over before the detector learns.
     """
     config, detector = parts.config, parts.detector
     with comparing("the weights to begin with") as facts:
@@ -67,6 +69,8 @@ def begin(parts: Parts) -> Position:
         variables = measure_inputs(
             detector, variables, loader, mesh=parts.mesh, runtime=config.runtime
         )
+    steps = config.optim.max_epochs * parts.steps_per_epoch
+    check_learns(config.model, config.optim, variables["batch_stats"], steps=steps)
     state = new_state(config, variables, parts.mesh)
     return Position(state=state, step=0, epoch=0, plateau=schedule.first_state(config))
 

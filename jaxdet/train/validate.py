@@ -13,6 +13,7 @@ from jaxdet.train.assemble import Parts
 from jaxdet.train.position import Position
 from jaxdet.train.saving import leave
 from jaxdet.train.tuning import plain
+from jaxdet.train.waiting import is_waiting
 from jaxdet.workdir.watchdog import stage
 
 # By name in `metrics.jsonl`; empty for a run without validation images.
@@ -64,9 +65,13 @@ def _loader(parts: Parts, epoch: int) -> EvalLoader | FeatureEvalLoader:
 
 
 def decide(parts: Parts, position: Position, scores: Scores) -> Position:
-    """Returns the position after the epoch, with the learning rate or the end decided by scores."""
+    """Returns the position after the epoch, with the learning rate or the end decided by scores.
+
+    Epochs before the detector learns decide nothing.
+    """
     plateau = position.plateau
-    if scores:
+    statistics = position.state.variables["batch_stats"]
+    if scores and not is_waiting(parts.config.model, statistics):
         plateau = schedule.next_state(parts.config, plateau, scores["val/accuracy"])
     return dataclasses.replace(position, epoch=position.epoch + 1, plateau=plateau)
 

@@ -1,0 +1,47 @@
+"""What `token_probe` has to see before it learns: its patches are chosen by many images first."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxdet.config import Model, Optim
+from jaxdet.errors import UserError
+
+
+def is_waiting(model: Model, batch_stats: Any) -> bool:
+    """Returns whether a detector does not learn yet, by the statistics of its state."""
+    return any(_lacking(model, batch_stats))
+
+
+def check_learns(model: Model, optim: Optim, batch_stats: Any, *, steps: int) -> None:
+    """Refuses a training that would be over before it learns.
+
+    Args:
+      model: the detector's options.
+      optim: says how many images an update takes, in how many parts.
+      batch_stats: those that the training starts from.
+      steps: updates until its end; 0 where it has none.
+
+    Raises:
+      UserError: naming the bank that fits.
+    """
+    part, parts = optim.batch_size // optim.accumulate, steps * optim.accumulate
+    # The part that completes the statistics is not learned from.
+    needed = sum(-(-images // part) for images in _lacking(model, batch_stats))
+    if not steps or needed < parts:
+        return
+    bank = (parts - 1) // 2 * part
+    fits = f"set --config.model.bank={bank} or less, or" if bank else "set"
+    raise UserError(
+        f"model.bank={model.bank}: {model.name} learns once it has seen {needed * part} images, "
+        f"but optim.max_epochs={optim.max_epochs} shows {parts * part}; {fits} more epochs"
+    )
+
+
+def _lacking(model: Model, batch_stats: Any) -> list[int]:
+    """Returns how many images each of the two statistics lacks; [] without any."""
+    if model.name != "token_probe":
+        return []
+    seen = np.asarray(jax.device_get(batch_stats["counts"])).sum(1)
+    return [max(0, model.bank - int(count)) for count in seen]

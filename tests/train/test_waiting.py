@@ -1,0 +1,62 @@
+"""`token_probe` learns only once it has seen `2 * model.bank` images."""
+
+import types
+
+import jax
+import numpy as np
+import pytest
+
+from jaxdet.config import Config, Model, Optim, Plateau
+from jaxdet.errors import UserError
+from jaxdet.models.detector import get_detector
+from jaxdet.runtime.mesh import make_mesh, put_batch
+from jaxdet.train import schedule
+from jaxdet.train.position import Position
+from jaxdet.train.state import make_optimizer, new_state
+from jaxdet.train.step import make_train_step
+from jaxdet.train.validate import decide
+from jaxdet.train.waiting import check_learns, is_waiting
+
+TOWER = "clip_b16:size=28,patch=14,width=8,depth=1,heads=2,mlp=12,projection=6"
+BATCH = {
+    "image": np.random.default_rng(0).integers(0, 256, (4, 28, 28, 3), dtype=np.uint8),
+    "label": np.arange(4, dtype=np.int32) % 2,
+}
+SCORES = {"val/accuracy": 0.5, "val/loss": 1.0}
+
+
+def test_what_is_refused_is_what_would_not_learn():
+    model = Model(name="token_probe", tower=TOWER, tune="head", bank=6, tokens=2)
+    config = Config(
+        model=model,
+        optim=Optim(batch_size=4, name="sgd", max_epochs=3),
+        plateau=Plateau(patience=1, min_learning_rate=1.0),
+    )
+    variables, mesh = get_detector(model).random(0, size=28), make_mesh(1)
+    state = new_state(config, variables, mesh)
+    step = make_train_step(
+        get_detector(model), make_optimizer(config.optim), mesh, seed=0, tune="head"
+    )
+    plateau, told = schedule.first_state(config), []
+    for number in range(5):
+        before = jax.device_get(state.variables["params"]["head"]["kernel"])
+        state, _ = step(state, *put_batch(mesh, BATCH).values(), 0.1)
+        moved = not np.array_equal(before, state.variables["params"]["head"]["kernel"])
+        assert moved == (number == 4)
+        assert is_waiting(model, state.variables["batch_stats"]) == (number < 3)
+        position = Position(state=state, step=number + 1, epoch=number, plateau=plateau)
+        parts = types.SimpleNamespace(config=config)
+        told.append(decide(parts, position, SCORES).plateau.saved)
+    assert told == [False, False, False, True, True]
+
+    start, optim = variables["batch_stats"], config.optim
+    says = r"learns once it has seen 16 images, but .*=3 shows 16; set --config\.model\.bank=4 or"
+    with pytest.raises(UserError, match=says):
+        check_learns(model, optim, start, steps=4)
+    for steps in (0, 5):
+        check_learns(model, optim, start, steps=steps)
+    check_learns(Model(name="token_probe", bank=4), optim, start, steps=4)
+    # What another run has seen counts.
+    check_learns(model, optim, state.variables["batch_stats"], steps=1)
+    with pytest.raises(UserError, match="shows 8; set more epochs"):
+        check_learns(model, optim, start, steps=2)
