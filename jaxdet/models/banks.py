@@ -86,8 +86,8 @@ class Centroids(_Bank):
 class Neighbours(_Bank):
     """Compares an image with the nearest real and the nearest fake training images.
 
-    With one neighbour a logit above 0 says that the nearest of all is a fake; with several, their
-    mean cosines are compared.
+    With one neighbour a logit above 0 says that the nearest of all is a fake; with several, the
+    mean cosines of as many as there are of each label are compared.
 
     Attributes:
       tower: what sees the image.
@@ -114,7 +114,10 @@ class Neighbours(_Bank):
 
         def nearest(label: int) -> jax.Array:
             own = jnp.where(self.labels.value == label, alike, _NOWHERE)
-            return jax.lax.top_k(own, min(self.neighbours, self.bank))[0].mean(axis=1)
+            found = jax.lax.top_k(own, min(self.neighbours, self.bank))[0]
+            # The first may be missing itself; the others count where they are there.
+            there = (found > _NOWHERE).at[:, 0].set(True)
+            return found.mean(axis=1, where=there)
 
         return nearest(1) - nearest(0)
 
