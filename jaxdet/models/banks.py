@@ -11,7 +11,9 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxdet.models.detector import Variables
 from jaxdet.models.probes import on_tower, unit
 from jaxdet.models.towers import Tower
 from jaxdet.models.vit import ViT
@@ -105,6 +107,7 @@ class Neighbours(_Bank):
         self.vectors = own("bank", jnp.zeros, (self.bank, self.tower.dim))
         # -1: nothing is there yet.
         self.labels = own("labels", lambda: jnp.full((self.bank,), -1, jnp.int32))
+        # Places before it are taken, or left free for good.
         self.filled = own("filled", lambda: jnp.zeros((), jnp.int32))
 
     def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
@@ -127,6 +130,18 @@ class Neighbours(_Bank):
         self.vectors.value = self.vectors.value.at[places].set(vectors, mode="drop")
         self.labels.value = self.labels.value.at[places].set(label, mode="drop")
         self.filled.value = jnp.minimum(self.filled.value + len(label), self.bank)
+
+
+def without_repeats(variables: Variables, *, images: int) -> Variables:
+    """Returns variables of `Neighbours` that remember so many images more, and none of them twice.
+
+    The first epoch shows each once, before its last batch is filled up; none that follows finds a
+    place.
+    """
+    statistics = variables["batch_stats"]
+    places = len(statistics["labels"])
+    filled = np.asarray(max(int(statistics["filled"]), places - images), np.int32)
+    return {**variables, "batch_stats": {**statistics, "filled": filled}}
 
 
 CENTROIDS = on_tower(Centroids, sees="features", objective="collect")

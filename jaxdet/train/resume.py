@@ -1,6 +1,7 @@
 """Finds where a run begins: at a checkpoint, a validation that was stopped, or step 0."""
 
 from jaxdet.errors import UserError
+from jaxdet.models.banks import without_repeats
 from jaxdet.progress import say
 from jaxdet.runtime.checkpoint import Restored
 from jaxdet.runtime.hosts import are_several, comparing
@@ -69,6 +70,8 @@ def begin(parts: Parts) -> Position:
         variables = measure_inputs(
             detector, variables, loader, mesh=parts.mesh, runtime=config.runtime
         )
+    if config.model.name == "knn":
+        variables = without_repeats(variables, images=len(parts.train_set))
     steps = config.optim.max_epochs * parts.steps_per_epoch
     check_learns(config.model, config.optim, variables["batch_stats"], steps=steps)
     state = new_state(config, variables, parts.mesh)

@@ -1,7 +1,10 @@
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxdet.config import Model
+from jaxdet.models.banks import without_repeats
 from jaxdet.models.detector import get_detector
 
 TOWER = "clip_b16:size=28,patch=14,width=8,depth=1,heads=2,mlp=12,projection=2"
@@ -27,3 +30,22 @@ def test_neighbours_that_are_not_there_count_nothing(count):
     assert score() == pytest.approx(expected, abs=1e-6)
     statistics["labels"] = np.where(statistics["labels"] == 0, -1, statistics["labels"])
     assert score() > 2
+
+
+@pytest.mark.parametrize(("images", "expected"), [(5, [0, 1, 2, 3, 4]), (9, [*range(6), 0, 1])])
+def test_images_that_are_shown_again_are_not_remembered_again(images, expected):
+    """The batches of two epochs of six images, in a bank of eight places."""
+    model = Model(name="knn", tower=TOWER, tune="head", bank=8)
+    detector = get_detector(model)
+    start = without_repeats(detector.random(0, size=28), images=images)
+    variables = jax.tree.map(jnp.asarray, start)
+    angles = np.arange(6) / 2
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    head = detector.on_features()
+    for batch in ([0, 1, 2, 3], [4, 5, 0, 1], [0, 1, 2, 3], [4, 5, 0, 1]):
+        label = np.array(batch, np.int32) % 2
+        _, _, statistics = head.collect(variables, vectors[batch], label)
+        variables = {**variables, "batch_stats": statistics}
+    there = np.asarray(statistics["labels"]) >= 0
+    assert np.array_equal(np.flatnonzero(there), np.arange(8)[-len(expected) :])
+    np.testing.assert_allclose(statistics["bank"][there], vectors[expected], atol=1e-6)
