@@ -117,9 +117,10 @@ def _told(model: schema.Model) -> Facts:
     return {name: facts[name] for name in ("activation", "normalisation") if facts}
 
 
-# The options, besides width and tower, that the shapes of a network follow from.
-_SHAPING: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"rine": ("projection_layers",), "knn": ("bank",)}
+# The options, besides width, tower and normalise, that shapes or what a trained head sees follow
+# from.
+_BINDING: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"rine": ("projection_layers",), "knn": ("bank",), "token_probe": ("tokens",)}
 )
 # Where parameters do not depend on the image's size, small is fast to trace.
 _SIZE = 64
@@ -139,7 +140,7 @@ def _check_network(path: Path, found: schema.Model, config: schema.Config) -> No
             f"model.init={path}: holds a {found.title}, the config asks for {wanted.title}; set "
             f"--config.model.name={found.name} --config.model.width={found.width}{tower}"
         )
-    for option in _SHAPING.get(found.name, ()):
+    for option in _BINDING.get(found.name, ()):
         own = getattr(found, option)
         if found.name == wanted.name and own != getattr(wanted, option):
             raise UserError(

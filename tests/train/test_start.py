@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from jaxdet.config import Augment, Config, Model
+from jaxdet.config import Augment, Config, Model, to_json_dict
 from jaxdet.convert.__main__ import main as convert
 from jaxdet.convert.architectures import TABLES, shapes, table_of
 from jaxdet.convert.card import Card, network_options
@@ -13,8 +13,9 @@ from jaxdet.convert.rules import flatten, to_torch
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import UserError
 from jaxdet.models.detector import get_detector
+from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh
-from jaxdet.train.start import initial_variables
+from jaxdet.train.start import check_init, initial_variables
 from jaxdet.workdir.files import sha256, write_json
 from tests.golden.towers import state_dict
 
@@ -132,6 +133,31 @@ def test_a_head_of_other_options_is_refused(tmp_path):
     write_torch(tmp_path / "w.pth", to_torch(arrays, table=table_of(own, "open_clip")))
     with pytest.raises(UserError, match=r"has projection_layers=1; set --config\.model\.projec"):
         start(tmp_path / "w.pth", crop=28, name="rine", tower=tower, width=4, projection_layers=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "other"),
+    [
+        ("rine", {"projection_layers": 2}, {"projection_layers": 3}),
+        ("knn", {"bank": 5}, {"bank": 6}),
+        ("token_probe", {"tokens": 3}, {"tokens": 4}),
+        ("linear_probe", {"normalise": True}, {"normalise": False}),
+        ("linear_probe", {"normalise": False}, {"normalise": True}),
+        ("knn", {"neighbours": 1}, {"neighbours": 3}),
+        ("token_probe", {"bank": 5}, {"bank": 6}),
+    ],
+)
+def test_a_run_s_head_sees_what_it_was_trained_on(tmp_path, name, own, other):
+    """How many neighbours are compared may change; what FGTS was shown is in its statistics."""
+    trained = Config(model=Model(name=name, tune="head", **own))
+    folder = RunFolder(tmp_path / "run")
+    folder.checkpoints.mkdir(parents=True)
+    write_json(folder.config, to_json_dict(trained))
+    model = dataclasses.replace(trained.model, init=str(folder.path), **other)
+    is_free = "neighbours" in own or (name, *own) == ("token_probe", "bank")
+    says = f"config.model.{next(iter(own))}="
+    with contextlib.nullcontext() if is_free else pytest.raises(UserError, match=says):
+        check_init(dataclasses.replace(trained, task="eval", model=model))
 
 
 def test_a_file_s_card_says_that_its_head_takes_normalised_features(tmp_path):
