@@ -260,6 +260,27 @@ def test_no_command_takes_a_number_without_end():
     assert tried > 40
 
 
+@pytest.mark.parametrize(
+    ("views", "validation", "option"),
+    [
+        (("clean",), "clean", {"jpeg_probability": 0.5}),
+        (("clean", "jpeg:90"), "training", {"jpeg_quality": (50, 60)}),
+        (("blur:1",), "clean", {"flip_probability": 0.0}),
+        (("clean",), "clean", {"operations": ("resize", "crop")}),
+    ],
+)
+def test_what_views_without_a_draw_would_leave_out_is_refused(views, validation, option):
+    def check(views, validation):
+        augment = schema.Augment(views=views, resize=256, crop=200, **option)
+        schema.validate(Config(augment=augment, validation=schema.Validation(augment=validation)))
+
+    for drawn in ((), (*views, "augmented:1")):
+        check(drawn, validation)
+    check(views, "published")
+    with pytest.raises(UserError, match=rf"augment\.{next(iter(option))}=.* changes nothing: "):
+        check(views, validation)
+
+
 def test_hash_follows_what_changes_a_result_and_nothing_else():
     base = Config()
     same = dataclasses.replace(

@@ -19,11 +19,15 @@ from jaxdet.config.schema import (
     Evaluation,
     Model,
     Optim,
+    Validation,
 )
 from jaxdet.config.views import read_views
 from jaxdet.errors import UserError
 from jaxdet.ranges import Range, show_value
 from jaxdet.workdir.files import is_step
+
+# What has an effect on views in which nothing is drawn.
+_IN_ALL_VIEWS = ("views", "resize", "decode", "crop")
 
 
 def validate(config: Config) -> None:
@@ -68,6 +72,7 @@ def _joint_problems(config: Config) -> Iterator[str]:
         kernels = show_value(augment.blur_kernels)
         yield f"augment.blur_kernels={kernels} are not odd numbers of pixels"
     yield from _operation_problems(augment)
+    yield from _view_problems(augment, config.validation)
     unknown = sorted(set(augment.jpeg_codecs) - {"cv2", "pil"})
     if unknown or not augment.jpeg_codecs:
         yield f"augment.jpeg_codecs={show_value(augment.jpeg_codecs)} must name cv2, pil or both"
@@ -117,7 +122,6 @@ def _operation_problems(augment: Augment) -> Iterator[str]:
         yield "augment.operations lacks crop"
     elif "resize" in names[names.index("crop") :]:
         yield "augment.operations: resize stands behind crop"
-    yield from _view_problems(augment)
     for name in (name for name in OPERATIONS if name not in names):
         for option in (name, f"{name}_probability"):
             value = getattr(augment, option, None)
@@ -133,8 +137,8 @@ def _operation_problems(augment: Augment) -> Iterator[str]:
         )
 
 
-def _view_problems(augment: Augment) -> Iterator[str]:
-    """Yields what is wrong with augment.views."""
+def _view_problems(augment: Augment, validation: Validation) -> Iterator[str]:
+    """Yields what is wrong with augment.views, and what would change nothing beside them."""
     try:
         views = read_views(augment.views)
     except UserError as error:
@@ -142,6 +146,17 @@ def _view_problems(augment: Augment) -> Iterator[str]:
         return
     if augment.scope == "batch" and any(view.draw is not None for view in views):
         yield "augment.views: augmented:K needs augment.scope='image': batches differ each epoch"
+    is_drawn = not views or any(view.draw is not None for view in views)
+    # That draws by all of them, whatever training looks at.
+    if is_drawn or validation.augment == "published":
+        return
+    for field in dataclasses.fields(augment):
+        value = getattr(augment, field.name)
+        if field.name not in _IN_ALL_VIEWS and value != getattr(Augment(), field.name):
+            yield (
+                f"augment.{field.name}={show_value(value)} changes nothing: augment.views names no "
+                "augmented:K"
+            )
 
 
 def _tower_problems(model: Model, optim: Optim) -> Iterator[str]:
