@@ -20,6 +20,7 @@ from jaxdet.data.names import is_hidden
 from jaxdet.data.regular import listing
 from jaxdet.data.table.columns import Reading
 from jaxdet.data.table.rows import WHOLE, Table, Words
+from jaxdet.data.table.split_folders import SplitFolders, find_split_folders
 from jaxdet.data.walk import walk
 from jaxdet.data.words import LABELS, is_split_word, split_of_word
 from jaxdet.errors import UserError
@@ -48,6 +49,15 @@ class Layout:
     reals: Mapping[str, str] = dataclasses.field(default_factory=dict)
     signs: Sequence[str] = ()
     names: int = 2
+
+    def split_of(self, step: str) -> str:
+        """Returns the split that a folder's name says; "" for none."""
+        word = self.splits.get(step.lower()) or (split_of_word(step) if is_split_word(step) else "")
+        return self.val if word == "val" else word
+
+    def is_label(self, step: str) -> bool:
+        """Returns whether a folder's name is that of a label."""
+        return step in self.labels or step.lower() in self.labels
 
 
 # By the name that data.layout gives.
@@ -88,11 +98,13 @@ class Tree:
       table: the images.
       layout: name of the layout.
       aside: what else lies there.
+      classes: paths of folders that are called like a split and are none.
     """
 
     table: Table
     layout: str
     aside: LeftAside
+    classes: Sequence[str]
 
     def sentence(self) -> str:
         """Returns what is taken for what, in one line."""
@@ -100,6 +112,9 @@ class Tree:
         splits = {split_of_word(one) for one in self.table.split.words}
         counts = f"{len(self.table) - n_fake:,} real and {n_fake:,} fake images"
         read = f"read as data.layout={self.layout}: {counts}, {', '.join(sorted(splits))}"
+        if self.classes:
+            shown = ", ".join(printable(one)[:80] for one in self.classes[:3])
+            read += f"; no split, but one more of the folders beside it: {shown}"
         aside = self.aside.sentence()
         return f"{read}; {aside}" if aside else read
 
@@ -127,7 +142,11 @@ def read_tree(root: Path, reading: Reading) -> Tree:
     aside = LeftAside()
     for visit in walk(root):
         aside.note(visit, is_wanted=is_image_name if visit.path in seen else None)
-    return Tree(table=_table(root, rows, layout), layout=name, aside=aside)
+    splits = find_split_folders(
+        root, sorted(seen), split_of=layout.split_of, is_label=layout.is_label
+    )
+    table = _table(root, rows, layout, splits)
+    return Tree(table=table, layout=name, aside=aside, classes=splits.classes)
 
 
 def _image_folders(root: Path) -> Iterator[tuple[str, list[str]]]:
@@ -233,8 +252,11 @@ def _said(path: str, labels: Mapping[str, int], *, exact: bool = False) -> list[
     ]
 
 
-def _table(root: Path, rows: Sequence[tuple[str, str, int]], layout: Layout) -> Table:
-    folders = {path: _steps(path, layout) for path in dict.fromkeys(path for path, _, _ in rows)}
+def _table(
+    root: Path, rows: Sequence[tuple[str, str, int]], layout: Layout, splits: SplitFolders
+) -> Table:
+    paths = dict.fromkeys(path for path, _, _ in rows)
+    folders = {path: _steps(path, layout, splits.splits) for path in paths}
     split, generator, category = (
         Words.of(folders[path][place] for path, _, _ in rows) for place in range(3)
     )
@@ -254,17 +276,15 @@ def _table(root: Path, rows: Sequence[tuple[str, str, int]], layout: Layout) -> 
     )
 
 
-def _steps(path: str, layout: Layout) -> tuple[str, str, str]:
+def _steps(path: str, layout: Layout, splits: Mapping[str, str]) -> tuple[str, str, str]:
     """Returns split, generator and category of a folder: its steps without those of labels."""
-    split, rest = "test", []
+    split, rest, above = "test", [], ""
     for step in path.split("/"):
-        word = layout.splits.get(step.lower())
-        if word or is_split_word(step):
-            split = word or split_of_word(step)
-        elif step and step not in layout.labels and step.lower() not in layout.labels:
+        above = f"{above}/{step}".lstrip("/")
+        if above in splits:
+            split = splits[above]
+        elif step and not layout.is_label(step):
             rest.append(step)
-    if split == "val":
-        split = layout.val
     named = rest[: layout.names] if layout.names else rest[-1:]
     generator, category = [*named, "", ""][:2]
     return split, generator, category

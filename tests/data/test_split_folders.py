@@ -1,0 +1,86 @@
+"""Which folders and files are taken for splits: those that say so, and never a class."""
+
+import pytest
+
+from jaxdet.data.sources import open_root
+from jaxdet.data.table.columns import Reading
+from jaxdet.errors import UserError
+from tests.data.table_files import write_tree
+
+BOTH = ("0_real", "1_fake")
+
+
+def labelled(root, folders):
+    return write_tree(root, [f"{folder}/{label}/a.png" for folder in folders for label in BOTH])
+
+
+def ids(root, folder):
+    return [one.rsplit("/", 1)[0] for one in root.load(folder, name=folder).ids]
+
+
+def test_a_class_called_train_is_a_class(tmp_path):
+    """As in the released test images of ForenSynths."""
+    root = open_root(str(labelled(tmp_path, ["progan/cat", "progan/train", "biggan"])))
+    assert not root.has("train")
+    assert root.categories("test") == ["biggan", "progan"]
+    assert ids(root, "test/progan") == [f"{c}/{label}" for c in ("cat", "train") for label in BOTH]
+    note = root.left_aside([])
+    assert note.endswith("no split, but one more of the folders beside it: progan/train")
+
+
+def test_a_class_called_train_stays_one_below_a_split(tmp_path):
+    names = [f"x/{split}/{name}" for split in ("training", "test") for name in ("cat", "train")]
+    root = open_root(str(labelled(tmp_path, names)))
+    assert sorted(set(ids(root, "train"))) == ["cat/0_real", "cat/1_fake", "train/0_real",
+                                               "train/1_fake"]  # fmt: skip
+    assert len(root.load("test/x", name="x")) == 4
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ["ADM/train", "ADM/val", "glide/x/train", "glide/x/val"],
+        ["x/train/cat", "x/train/dog"],
+        ["x/train/cat", "x/val/dog", "x/more"],
+    ],
+)
+def test_splits_beside_splits_or_by_themselves_are_splits(tmp_path, folders):
+    root = open_root(str(labelled(tmp_path, folders)))
+    assert len(root.load("train", name="train")) >= 4 - 2 * ("x/more" in folders)
+    assert "one more of" not in root.left_aside([])
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (
+            ["x/train/cat", "x/train/dog", "x/biggan"],
+            "x/train may be the split train, or a class or generator as x/biggan is; say which",
+        ),
+        (
+            ["progan/train", "stylegan/cat"],
+            "progan/train may be the split train, or a class or generator as stylegan/cat/0_real",
+        ),
+        (
+            ["x/train/ADM/val"],
+            "x/train/ADM/val/0_real: x/train says train and x/train/ADM/val says val; rename",
+        ),
+        (
+            ["x/test/progan/train", "x/test/stylegan/car"],
+            "x/test says test and x/test/progan/train says train; rename the one that is no split",
+        ),
+    ],
+)
+def test_folders_that_may_be_read_in_two_ways_are_refused(tmp_path, folders, message):
+    labelled(tmp_path, folders)
+    with pytest.raises(UserError) as raised:
+        open_root(str(tmp_path))
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_generator_called_train_among_fakes(tmp_path):
+    write_tree(tmp_path, ["coco/a.png", "sdxl/b.png", "train/c.png"])
+    reading = Reading(layout="fake_only", labels={"coco": 0})
+    root = open_root(str(tmp_path), reading=reading)
+    assert root.categories("test") == ["sdxl", "train"]
