@@ -5,7 +5,7 @@ import pytest
 from jaxdet.data.sources import open_root
 from jaxdet.data.table.columns import Reading
 from jaxdet.errors import UserError
-from tests.data.table_files import write_tree
+from tests.data.table_files import write_parquet, write_tree
 
 BOTH = ("0_real", "1_fake")
 
@@ -84,3 +84,45 @@ def test_a_generator_called_train_among_fakes(tmp_path):
     reading = Reading(layout="fake_only", labels={"coco": 0})
     root = open_root(str(tmp_path), reading=reading)
     assert root.categories("test") == ["sdxl", "train"]
+
+
+def write_shard(path):
+    return write_parquet(path, {"image": [b"a", b"b"], "label": [0, 1]})
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "{}/part-00000-of-00002.parquet {}/part-00001-of-00002.parquet",
+        "{}/sdxl/0000.parquet {}/flux/0000.parquet",
+        "split={}/part-0.parquet split={}/part-1.parquet",
+        "data/{0}/sdxl/{0}-00000-of-00001.parquet {0}/b.parquet",
+    ],
+)
+def test_shards_have_the_split_of_their_folders(tmp_path, names):
+    for split in ("train", "test"):
+        for name in names.format(split, split).split():
+            write_shard(tmp_path / "set" / name)
+    root = open_root(str(tmp_path / "set"))
+    assert [(one.name, len(one)) for one in root.sets()] == [("train", 4), ("test/set", 4)]
+
+
+def test_the_beginning_of_a_shard_s_name_is_a_test_set_where_no_folder_says_a_split(tmp_path):
+    write_shard(tmp_path / "set" / "x" / "flux-00000-of-00001.parquet")
+    write_shard(tmp_path / "set" / "split=wild" / "a.parquet")
+    assert open_root(str(tmp_path / "set")).categories("test") == ["flux", "wild"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("train/test-00000-of-00001.parquet", "train says train and test-00000-of-00001.parquet"),
+        ("test/x/validation/0.parquet", "test says test and validation says val; rename one"),
+        ("split=train/test.parquet", "split=train says train and test.parquet says test"),
+    ],
+)
+def test_a_shard_of_two_splits_is_refused(tmp_path, name, message):
+    write_shard(tmp_path / "set" / name)
+    with pytest.raises(UserError) as raised:
+        open_root(str(tmp_path / "set"))
+    assert f"{name}: {message}" in str(raised.value)

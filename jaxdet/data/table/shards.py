@@ -13,7 +13,7 @@ from jaxdet.data.table.cells import Where, labels_of, refuse_urls, word_of
 from jaxdet.data.table.columns import Reading, choose_columns
 from jaxdet.data.table.index import IndexFacts, check_sources, folder_of, index_facts, source_groups
 from jaxdet.data.table.rows import WHOLE, Table, Words, base_of
-from jaxdet.data.words import Named, is_split_word
+from jaxdet.data.words import Named, is_split_word, split_of_word
 from jaxdet.errors import UserError
 from jaxdet.streams import printable
 
@@ -228,12 +228,33 @@ def _splits(path: Path, parts: Sequence[_Shard]) -> list[Words]:
 
 
 def _split_of_shard(path: Path, part: _Shard) -> Words | None:
-    """Returns the split that a shard's name says, as Hugging Face writes it, or its folder's."""
-    above, _, name = part.name.rpartition("/")
-    found = _SHARD.fullmatch(name)
-    if found:
-        return Words.same(found["split"], len(part.label))
+    """Returns the split that the folders around a shard say, or its name; None where none does.
+
+    The names are those of Hugging Face, `train-00000-of-00001.parquet`, whose beginning may be any
+    word where no folder says another, and those of Hive, a folder `split=train`.
+
+    Raises:
+      UserError: where two of them say different splits.
+    """
+    *folders, name = part.name.split("/")
+    sharded = _SHARD.fullmatch(name)
     # A file given by itself may be called anything.
-    words = [name.partition(".")[0] if path.is_dir() else "", above.rpartition("/")[2]]
-    split = next((word for word in words if is_split_word(word)), None)
-    return None if split is None else Words.same(split, len(part.label))
+    own = sharded["split"] if sharded else name.partition(".")[0] if path.is_dir() else ""
+    said = {step: word for step in folders if (word := _split_of_folder(step))}
+    if is_split_word(own) or (sharded and not said):
+        said[name] = own
+    splits = {split_of_word(word): step for step, word in said.items()}
+    if len(splits) > 1:
+        (one, first), (other, second) = list(splits.items())[:2]
+        raise UserError(
+            f"{path}: {printable(part.name)[:200]}: {printable(first)[:80]} says {one} and "
+            f"{printable(second)[:80]} says {other}; rename one, or give the table a column `split`"
+        )
+    return Words.same(next(iter(splits)), len(part.label)) if splits else None
+
+
+def _split_of_folder(step: str) -> str:
+    key, equals, value = step.partition("=")
+    if equals and key.strip().lower() == "split":
+        return value
+    return step if is_split_word(step) else ""
