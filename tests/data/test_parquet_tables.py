@@ -275,3 +275,14 @@ def test_a_column_with_a_dot_in_its_name_has_bytes(tmp_path):
     images = only_set(path, reading(columns={"image": "my.image"}))
     assert images.blocks.bytes.min() > 100
     assert images.content(0, max_pixels=10**6) == content(0)
+
+
+def test_images_of_another_column_are_other_images(tmp_path):
+    """Or scores and features of the one would be taken for those of the other."""
+    columns = {"clean": structs(4), "jpeg": structs(4, start=4), "label": [0, 1] * 2}
+    path = write_parquet(tmp_path / "a.parquet", columns)
+    sets = [only_set(path, reading(columns={"image": name})) for name in ("clean", "jpeg")]
+    for compare in ("times", "bytes"):
+        assert sets[0].identity(compare) != sets[1].identity(compare)
+    again = only_set(path, reading(columns={"image": "clean"}))
+    assert again.identity("times") == sets[0].identity("times")

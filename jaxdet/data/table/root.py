@@ -94,11 +94,12 @@ class TableSet(ImageSet):
         return marks
 
     def content_marks(self) -> bytes:
-        """Returns the bytes of each file and the rows in it."""
+        """Returns the bytes of each file, the rows in it and the column that is read."""
         table, codes = self.table.rows, self.table.rows.file[self.rows]
         used, place = np.unique(codes, return_inverse=True)
         sizes = stats_of([table.path(code) for code in used]).size
-        return bytes(sizes[place].tobytes() + table.row[self.rows].tobytes())
+        facts = (sizes[place].tobytes(), table.row[self.rows].tobytes(), table.image.encode())
+        return b"".join(facts)
 
     def file_marks(self, compare: str) -> str:
         """Returns the mark of each file; see ImageSet."""
