@@ -4,6 +4,7 @@
 """
 
 import abc
+import bisect
 import contextlib
 import functools
 import hashlib
@@ -176,6 +177,7 @@ class PathTable:
     def __init__(self, folders: Iterable[str]):
         """Takes the paths of all label folders, `train/cat/0_real` and so on."""
         self._folders = tuple(folders)
+        self._sorted = sorted((path, place) for place, path in enumerate(self._folders))
 
     def has(self, split: str) -> bool:
         """Returns whether there is anything of the split."""
@@ -205,20 +207,20 @@ class PathTable:
             raise UserError(
                 f"{self.place}: {folder} has no class {missing[0]}; there are {', '.join(found)}"
             )
-        cut = len(folder) + 1
-        chosen = [
-            path
-            for path in self._below(folder)
-            if not set(categories) - {""} or path[cut:].split("/")[0] in categories
-        ]
+        cut, wanted = len(folder) + 1, set(categories) - {""}
+        chosen = dict.fromkeys(
+            path for path in self._below(folder) if not wanted or path[cut:].split("/")[0] in wanted
+        )
         for above in dict.fromkeys(path.rsplit("/", 1)[0] for path in chosen):
             for label in LABEL_FOLDERS:
                 if f"{above}/{label}" not in chosen:
                     raise UserError(f"{self.place}: {above} has no {label}; both are needed")
-        return chosen
+        return list(chosen)
 
     def _below(self, folder: str) -> list[str]:
-        return [path for path in self._folders if path.startswith(f"{folder}/")]
+        # Behind the slash in any sorting comes 0.
+        first, end = (bisect.bisect_left(self._sorted, (folder + one,)) for one in "/0")
+        return [self._folders[place] for place in sorted(n for _, n in self._sorted[first:end])]
 
 
 def draw_subset(images: ImageSet, *, share: float, seed: int, stream: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.order import Blocks
 from jaxdet.data.regular import file_mark, read_image_file, stats_of
 from jaxdet.data.table.groups import read_row
-from jaxdet.data.table.rows import WHOLE, Table, place_rows
+from jaxdet.data.table.rows import WHOLE, Table, place_rows, places_by
 from jaxdet.data.words import split_of_word
 
 
@@ -119,6 +119,7 @@ class PlacedTable:
     Attributes:
       rows: the table.
       places: set and category of each row.
+      heads: what ids begin with, of each category and label.
     """
 
     def __init__(self, rows: Table):
@@ -128,6 +129,8 @@ class PlacedTable:
           UserError: where a name in it cannot be that of a folder.
         """
         self.rows, self.places = rows, place_rows(rows)
+        words = self.places.category.words
+        self.heads = [f"{word}/{one}".lstrip("/") for word in words for one in LABEL_FOLDERS]
 
     def content(self, row: int, *, max_pixels: int) -> bytes:
         """Returns the file of an image, or its bytes in a Parquet file; see ImageSet."""
@@ -191,11 +194,7 @@ class TableIds(Sequence[str]):
 
     def _ids(self, rows: np.ndarray) -> list[str]:
         table, category = self._table.rows, self._table.places.category
-        heads = [
-            "/".join(filter(None, (word, label)))
-            for word in category.words
-            for label in LABEL_FOLDERS
-        ]
+        heads = self._table.heads
         head = (category.code[rows] * len(LABEL_FOLDERS) + table.label[rows]).tolist()
         # The number keeps apart what two folders call alike.
         return [
@@ -223,7 +222,14 @@ class TableRoot(PathTable):
         # In the order of the plain layout.
         order = sorted(range(len(kinds)), key=lambda place: _sorted_by(*kinds[place]))
         self._kinds = [kinds[place] for place in order]
-        self._kind = np.argsort(order)[kind]
+        place = np.argsort(order)[kind]
+        ends = np.cumsum(np.bincount(place, minlength=len(kinds)))
+        self._rows = np.split(np.argsort(place, kind="stable"), ends[:-1])
+        self._sets = places_by(one for one, _, _ in self._kinds)
+        tests = (one for one in self._sets if one.startswith("test/"))
+        self._real = real = [one for one in tests if self._labels(one) == {0}]
+        of_split = places_by(self._split[one] for one in real)
+        self._beside = {split: [real[n] for n in own] for split, own in of_split.items()}
         super().__init__(
             "/".join(filter(None, (one, category, LABEL_FOLDERS[label])))
             for one, category, label in self._kinds
@@ -270,27 +276,23 @@ class TableRoot(PathTable):
         return self._set(folder, name=name, categories=categories)
 
     def _set(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> TableSet:
-        chosen = [
-            place
-            for place, (one, category, _) in enumerate(self._kinds)
-            if one == folder and (not set(categories) - {""} or category in categories)
-        ]
-        rows = np.flatnonzero(np.isin(self._kind, chosen))
-        return TableSet(self._table, rows[np.argsort(self._kind[rows], kind="stable")], name=name)
+        wanted = set(categories) - {""}
+        places = self._sets.get(folder, ())
+        chosen = [one for one in places if not wanted or self._kinds[one][1] in wanted]
+        rows = [self._rows[one] for one in chosen]
+        return TableSet(self._table, np.concatenate([np.empty(0, np.int64), *rows]), name=name)
 
     def _labels(self, folder: str) -> set[int]:
-        return {label for one, _, label in self._kinds if one == folder}
+        return {self._kinds[place][2] for place in self._sets.get(folder, ())}
 
     def _reals_of(self, folder: str) -> list[str]:
         """Returns the sets of real images that a set of fakes alone is held against."""
         if not folder.startswith("test/") or self._labels(folder) != {1}:
             return []
-        sets = dict.fromkeys(one for one, _, _ in self._kinds if one.startswith("test/"))
-        real = [one for one in sets if self._labels(one) == {0}]
-        beside = [one for one in real if self._split[one] == self._split[folder]]
+        reals = self._beside.get(self._split[folder], self._real)
         rule = self._table.rows.reals
         wanted = rule.get(folder.removeprefix("test/"), rule.get(""))
-        return [one for one in beside or real if wanted in (None, one.removeprefix("test/"))]
+        return [one for one in reals if wanted in (None, one.removeprefix("test/"))]
 
 
 def _sorted_by(name: str, category: str, label: int) -> tuple[int, str, str, int]:

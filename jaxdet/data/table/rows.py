@@ -101,6 +101,14 @@ class Table:
         return file if self.row[row] == WHOLE else f"{file}#{int(self.row[row])}"
 
 
+def places_by(words: Iterable[str]) -> dict[str, list[int]]:
+    """Returns the places of each distinct word, in their order."""
+    places: dict[str, list[int]] = {}
+    for place, word in enumerate(words):
+        places.setdefault(word, []).append(place)
+    return places
+
+
 class Places(NamedTuple):
     """Holds where the rows of a table stand in ForenSynths layout.
 
@@ -148,8 +156,8 @@ def place_rows(table: Table) -> Places:
         for row in first
     ]
     placed: dict[_Kind, tuple[str, str]] = {}
-    for split in {one.split for one in kinds}:
-        own = [one for one in kinds if one.split == split]
+    for split, places in places_by(one.split for one in kinds).items():
+        own = [kinds[place] for place in places]
         placed |= _trained_on(own) if split in ("train", "val") else _tested_on(own, table)
     return Places(
         Words.of(placed[one][0] for one in kinds).spread(kind),
@@ -177,14 +185,17 @@ def _tested_on(kinds: Sequence[_Kind], table: Table) -> dict[_Kind, tuple[str, s
         generator = one.generator if one.generator in named else LABELS[one.label]
         steps = [head, generator] if by_generator else [head or table.name]
         placed[one] = "test/" + "-".join(filter(None, steps)), one.category
-    return {one: (name, category if _is_even(name, placed) else "")
+    even = _even(placed)
+    return {one: (name, category if name in even else "")
             for one, (name, category) in placed.items()}  # fmt: skip
 
 
-def _is_even(name: str, placed: Mapping[_Kind, tuple[str, str]]) -> bool:
-    """Returns whether every category of a set has both labels."""
-    own = [(category, kind.label) for kind, (one, category) in placed.items() if one == name]
-    return len(set(own)) == 2 * len({category for category, _ in own})
+def _even(placed: Mapping[_Kind, tuple[str, str]]) -> set[str]:
+    """Returns the sets of which every category has both labels."""
+    labels: dict[str, dict[str, set[int]]] = {}
+    for kind, (name, category) in placed.items():
+        labels.setdefault(name, {}).setdefault(category, set()).add(kind.label)
+    return {name for name, own in labels.items() if all(len(one) == 2 for one in own.values())}
 
 
 def _named_generators(kinds: Sequence[_Kind]) -> set[str]:
