@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from jaxdet.config.views import view_number
 from jaxdet.data.batches import Batch, empty_batch
 from jaxdet.data.features import FeatureStore
 from jaxdet.data.loaders import EvalLoader, Reader, Share, TrainLoader
@@ -65,7 +64,7 @@ class FeatureTrainLoader:
         """Returns the batch of a step."""
         epoch, _, indices = self.load.position(step)
         batch = empty_batch(len(indices), self.stores[0].layout.shape, np.float32)
-        numbers = view_number(epoch=epoch, image=indices, count=len(self.stores))
+        numbers = self.load.view_numbers(indices, epoch=epoch)
         for number, store in enumerate(self.stores):
             where = np.flatnonzero(numbers == number)
             store.fill(batch, where, indices[where])

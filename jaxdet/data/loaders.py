@@ -162,6 +162,11 @@ class TrainLoader:
             self._fill(batch, row, int(index), epoch, place)
         return batch
 
+    def view_numbers(self, indices: np.ndarray, *, epoch: int) -> np.ndarray:
+        """Returns which view of `augment.views` an epoch shows of each image at given places."""
+        numbers: np.ndarray = self._recipe.view_number(epoch=epoch, image=self._draws[indices])
+        return numbers
+
     def _fill(self, batch: Batch, row: int, index: int, epoch: int, place: int) -> None:
         shared = place if self.augment.scope == "batch" else None
         streams = order.Streams(self.seed, "train", epoch, int(self._draws[index]), shared)

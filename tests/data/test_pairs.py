@@ -1,11 +1,15 @@
 """Paired training: one draw for a real image and the fake made from it, all else unchanged."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jaxdet.config import Augment, Config, Data
+from jaxdet.config.views import read_views
+from jaxdet.data.feature_loaders import FeatureTrainLoader, ViewLoader
+from jaxdet.data.features import FeatureDraft, FeatureStore, Layout
 from jaxdet.data.loaders import TrainLoader, training_reader
 from jaxdet.data.pairs import draw_places
 from jaxdet.data.sources import open_root
@@ -65,6 +69,35 @@ def test_pairs_differ_in_nothing_but_the_draws(twins):
     for place in (index for index, stem in enumerate(stems) if "only" in stem):
         assert np.array_equal(pixels["apart"][0, place], pixels["paired"][0, place])
     assert not np.array_equal(pixels["paired"][0, 0], pixels["paired"][1, 0])
+
+
+def stores(load, folder):
+    """Returns a store of the pixels of each view, as of a tower that changes nothing."""
+    for view in read_views(load.augment.views):
+        views = () if view.draw is not None else (view.name,)
+        augment = dataclasses.replace(load.augment, views=views)
+        seen = dataclasses.replace(load, augment=augment)
+        rows, shape = len(load.read.images), (16, 16, 3)
+        layout = Layout(rows=rows, shape=shape, dtype="float32", facts={"view": view.name})
+        draft = FeatureDraft(folder / layout.name, layout)
+        with draft.appending(0):
+            for step in range(-(-rows // load.batch_size)):
+                batch = ViewLoader(load=seen, epoch=view.draw or 0)(step)
+                draft.add(batch["index"], batch["image"].astype(np.float32))
+        draft.become_store()
+        yield FeatureStore(folder / layout.name)
+
+
+def test_a_cache_shows_pairs_in_the_views_that_they_have_without_it(twins, tmp_path):
+    """Partners are nine places apart, which is no multiple of seven views."""
+    augment = dataclasses.replace(AUGMENT, views=("clean", "augmented:6"))
+    load = loader(twins, "name", augment)
+    cached = FeatureTrainLoader(load=load, stores=tuple(stores(load, tmp_path / "features")))
+    for step in range(2 * 3):
+        expected, found = load(step), cached(step)
+        for field in ("label", "index", "valid", "bad"):
+            assert np.array_equal(found[field], expected[field])
+        assert np.array_equal(found["image"], expected["image"])
 
 
 def test_groups_of_a_table_are_pairs(tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,10 @@ class Recipe:
         object.__setattr__(self, "_samples", tuple(map(_sample_of, self.augment.operations)))
         object.__setattr__(self, "_views", read_views(self.augment.views))
 
+    def view_number(self, *, epoch: int, image: Any) -> Any:
+        """Returns which of the views `Streams.image`, or each of an array of them, has."""
+        return view_number(epoch=epoch, image=image, count=len(self._views))
+
     def sample(self, streams: Streams) -> list[Operation]:
         """Returns the operations on one image, in their order, without those that coins leave out.
 
@@ -48,8 +53,7 @@ class Recipe:
           streams: of the image.
         """
         if self._views:
-            number = view_number(epoch=streams.epoch, image=streams.image, count=len(self._views))
-            view = self._views[number]
+            view = self._views[self.view_number(epoch=streams.epoch, image=streams.image)]
             if view.draw is None:
                 return self._degraded(view)
             streams = streams._replace(epoch=view.draw)
