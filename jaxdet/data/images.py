@@ -221,19 +221,3 @@ class PathTable:
         # Behind the slash in any sorting comes 0.
         first, end = (bisect.bisect_left(self._sorted, (folder + one,)) for one in "/0")
         return [self._folders[place] for place in sorted(n for _, n in self._sorted[first:end])]
-
-
-def draw_subset(images: ImageSet, *, share: float, seed: int, stream: int) -> np.ndarray:
-    """Samples a share of each label folder of each class, and returns the indices, sorted.
-
-    At least one image of each folder. Each is sampled by itself, so that labels and classes keep
-    their proportions.
-    """
-    folders = np.array([i.rsplit("/", 1)[0] for i in images.ids])
-    taken = []
-    for number, name in enumerate(sorted(set(folders))):
-        places = np.flatnonzero(folders == name)
-        rng = order.random_generator(seed, stream=stream, index=number)
-        count = max(1, round(share * len(places)))
-        taken.append(rng.permutation(places)[:count])
-    return np.sort(np.concatenate(taken))

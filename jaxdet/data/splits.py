@@ -6,8 +6,9 @@ import numpy as np
 
 from jaxdet import config as schema
 from jaxdet.data import order
-from jaxdet.data.images import ImageSet, draw_subset
+from jaxdet.data.images import ImageSet
 from jaxdet.data.sources import Root, open_root, reading_of
+from jaxdet.data.subset import draw_subset
 from jaxdet.errors import UserError
 from jaxdet.progress import say
 
@@ -117,10 +118,9 @@ def _chosen_classes(data: schema.Data, root: Root) -> tuple[str, ...]:
 
 
 def _hold_out(train: ImageSet, config: schema.Config) -> tuple[ImageSet, ImageSet]:
-    share = config.data.val_fraction
-    held = draw_subset(train, share=share, seed=config.seed, stream=order.HOLD_OUT)
+    held = _drawn(train, config, share=config.data.val_fraction, stream=order.HOLD_OUT)
     kept = train.take(np.setdiff1d(np.arange(len(train)), held))
-    _refuse_single(kept, f"data.val_fraction={share}")
+    _refuse_single(kept, f"data.val_fraction={config.data.val_fraction}")
     return kept, train.take(held, name="val")
 
 
@@ -128,9 +128,13 @@ def _share_of(train: ImageSet, config: schema.Config) -> ImageSet:
     share = config.data.fraction
     if share == 1.0:
         return train
-    taken = train.take(draw_subset(train, share=share, seed=config.seed, stream=order.SUBSET))
+    taken = train.take(_drawn(train, config, share=share, stream=order.SUBSET))
     _refuse_single(taken, f"data.fraction={share}")
     return taken
+
+
+def _drawn(train: ImageSet, config: schema.Config, *, share: float, stream: int) -> np.ndarray:
+    return draw_subset(train, share=share, seed=config.seed, stream=stream, pairs=config.data.pairs)
 
 
 def _refuse_single(train: ImageSet, option: str) -> None:
