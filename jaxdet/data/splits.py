@@ -44,37 +44,43 @@ def load_test_sets(config: schema.Config) -> list[ImageSet]:
     if config.evaluation.benchmarks:
         return list(_benchmark_sets(config.evaluation))
     root = open_root(config.data.root, reading=reading_of(config.data))
-    return _sets_of(root, config.evaluation.sets)
+    names = _test_names(root, config.evaluation.sets)
+    return [root.load(f"test/{name}", name=name) for name in names]
 
 
 def benchmark_roots(evaluation: schema.Evaluation) -> dict[str, str]:
-    """Returns where each benchmark of `evaluation.benchmarks` lies, by its name."""
+    """Returns where each benchmark lies of which there are sets to score, by its name."""
     pairs = (one.partition("=") for one in evaluation.benchmarks)
-    return {name: root for name, _, root in pairs}
+    wanted = {one.partition(".")[0] for one in evaluation.sets}
+    return {name: root for name, _, root in pairs if not wanted or name in wanted}
 
 
 def _benchmark_sets(evaluation: schema.Evaluation) -> Iterator[ImageSet]:
-    """Yields the sets of all benchmarks, each with the benchmark's name before its own.
+    """Yields the sets to score of all benchmarks, each with the benchmark's name before its own.
+
+    The others are not looked at: one that is broken can be left out.
 
     Raises:
       UserError: as `load_test_sets`, or for a set to score that none of them has.
     """
     wanted, found = set(evaluation.sets), set()
-    for name, place in benchmark_roots(evaluation).items():
+    for benchmark, place in benchmark_roots(evaluation).items():
         root = open_root(place, option="evaluation.benchmarks")
-        for images in _sets_of(root, (), before=f"{name}."):
-            found.add(images.name)
-            if not wanted or images.name in wanted:
-                yield images
+        names = {f"{benchmark}.{name}": f"test/{name}" for name in _test_names(root)}
+        found.update(names)
+        for name, folder in names.items():
+            if not wanted or name in wanted:
+                yield root.load(folder, name=name)
     if wanted - found:
+        known = sorted(found) or [f"{one.partition('=')[0]}.SET" for one in evaluation.benchmarks]
         raise UserError(
             f"evaluation.sets: no benchmark has a set {min(wanted - found)}; there are "
-            f"{', '.join(sorted(found))}"
+            f"{', '.join(known)}"
         )
 
 
-def _sets_of(root: Root, chosen: Sequence[str], *, before: str = "") -> list[ImageSet]:
-    """Returns the test sets of a root, or the chosen ones, with something before their names."""
+def _test_names(root: Root, chosen: Sequence[str] = ()) -> Sequence[str]:
+    """Returns the names of the test sets of a root, or the chosen ones."""
     if not root.has("test"):
         raise UserError(f"{root.place}/test: no such folder; it holds the sets to evaluate on")
     names = chosen or root.categories("test")
@@ -83,7 +89,7 @@ def _sets_of(root: Root, chosen: Sequence[str], *, before: str = "") -> list[Ima
             f"{root.place}/test: holds images directly; put them in a folder named after the set, "
             "or set --config.data.layout=forensynths"
         )
-    return [root.load(f"test/{name}", name=f"{before}{name}") for name in names]
+    return names
 
 
 def left_aside(config: schema.Config) -> list[str]:
