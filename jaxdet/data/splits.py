@@ -1,5 +1,6 @@
 """Which images train, which validate, which test: from the config to image sets."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -65,8 +66,9 @@ def _benchmark_sets(evaluation: schema.Evaluation) -> Iterator[ImageSet]:
     """
     wanted, found = set(evaluation.sets), set()
     for benchmark, place in benchmark_roots(evaluation).items():
-        root = open_root(place, option="evaluation.benchmarks")
-        names = {f"{benchmark}.{name}": f"test/{name}" for name in _test_names(root)}
+        with _for_benchmark(benchmark, place):
+            root = open_root(place, option=f"evaluation.benchmarks={benchmark}")
+            names = {f"{benchmark}.{name}": f"test/{name}" for name in _test_names(root)}
         found.update(names)
         for name, folder in names.items():
             if not wanted or name in wanted:
@@ -79,10 +81,30 @@ def _benchmark_sets(evaluation: schema.Evaluation) -> Iterator[ImageSet]:
         )
 
 
+@contextlib.contextmanager
+def _for_benchmark(name: str, place: str) -> Iterator[None]:
+    """Adds to errors that name options of `data` how these are said of a benchmark.
+
+    There they are options of `data.root` alone; an index is made with the same ones.
+    """
+    try:
+        yield
+    except UserError as error:
+        if "--config.data." not in str(error):
+            raise
+        raise UserError(
+            f"{error}; of the benchmark {name} say it to `python -m jaxdet.data index {place} "
+            f"--out=FILE.parquet` and score {name}=FILE.parquet"
+        ) from None
+
+
 def _test_names(root: Root, chosen: Sequence[str] = ()) -> Sequence[str]:
     """Returns the names of the test sets of a root, or the chosen ones."""
     if not root.has("test"):
-        raise UserError(f"{root.place}/test: no such folder; it holds the sets to evaluate on")
+        raise UserError(
+            f"{root.place}: has neither a folder test/ nor rows of another split than train and "
+            "val; these are what is evaluated on"
+        )
     names = chosen or root.categories("test")
     if "" in names:
         raise UserError(
@@ -105,8 +127,10 @@ def left_aside(config: schema.Config) -> list[str]:
         root: open_root(root, reading=reading).left_aside(names) for root, names in splits.items()
     }
     if config.task != "train":
-        for root in benchmark_roots(config.evaluation).values():
-            found[root] = open_root(root, option="evaluation.benchmarks").left_aside(["test"])
+        for name, root in benchmark_roots(config.evaluation).items():
+            with _for_benchmark(name, root):
+                opened = open_root(root, option=f"evaluation.benchmarks={name}")
+            found[root] = opened.left_aside(["test"])
     return [f"{root}: {sentence}" for root, sentence in found.items() if sentence]
 
 

@@ -174,7 +174,7 @@ def test_runs_train_on_shards_and_skip_damaged_rows(finish, tmp_path):
     [
         ("('a',)", "evaluation.benchmarks: 'a' is not NAME=ROOT"),
         ("('a=x','a=y')", "evaluation.benchmarks gives two benchmarks one name"),
-        ("('a=nowhere',)", "evaluation.benchmarks=nowhere: no such folder"),
+        ("('a=nowhere',)", "evaluation.benchmarks=a=nowhere: no such folder"),
     ],
 )
 def test_mistakes_are_one_line(finish, benchmarks, tmp_path, given, message):
