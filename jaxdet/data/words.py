@@ -12,6 +12,13 @@ from jaxdet.workdir.files import parse_json
 REAL = frozenset({"0_real", "real", "nature", "natural", "authentic", "human", "photo"})
 FAKE = frozenset({"1_fake", "fake", "ai", "generated", "synthetic", "gan"})
 LABELS = ("real", "fake")
+# What folders of real images are called beside these: with more behind a mark, and as the
+# photographs of MS COCO and RAISE. In a table such a word would be no label.
+_REAL_FOLDER = re.compile(
+    rf"(?:{'|'.join(sorted(REAL))}|photograph)s?(?:[-_ ].*)?"
+    r"|(?:ms)?coco(?:[-_ ]?20\d\d)?|raise(?:[-_ ]?\d+k?)?",
+    re.IGNORECASE,
+)
 # What a split is called; of any other name it is a test set.
 _SPLITS: Mapping[str, str] = MappingProxyType(
     {
@@ -44,6 +51,11 @@ def label_of_word(word: str) -> int | None:
     if lower in REAL:
         return 0
     return 1 if lower in FAKE else None
+
+
+def is_real_folder(name: str) -> bool:
+    """Returns whether a folder is called as folders of real images are."""
+    return _REAL_FOLDER.fullmatch(name.strip()) is not None
 
 
 def is_nothing(word: str) -> bool:

@@ -11,6 +11,7 @@ from jaxdet.data.sources import open_root
 from jaxdet.data.splits import load_test_sets
 from jaxdet.data.table.columns import Reading
 from jaxdet.data.table.layouts import LAYOUTS
+from jaxdet.data.words import REAL, is_real_folder
 from jaxdet.errors import UserError
 from tests.data.table_files import write_csv, write_jsonl, write_parquet, write_tree
 
@@ -211,16 +212,23 @@ def test_drct_has_splits_of_other_names(tmp_path):
         open_root(str(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["real_coco_valid", "Real", "MSCOCO", "coco2017"])
+@pytest.mark.parametrize("name", ["real_coco_valid", "Real", "MSCOCO", "coco2017", "nature",
+    "natural-images", "Authentic", "human", "photos", "raise", "RAISE_1k", "0_real"])  # fmt: skip
 def test_folders_called_real_are_not_taken_for_fakes(tmp_path, name):
     write_tree(tmp_path, ["real_RAISE_1k/a.png", f"{name}/b.png", "sdxl/c.png"])
-    with pytest.raises(UserError, match=f"{name} is called as if it were real; say which with"):
-        open_root(str(tmp_path), reading=reading("synthbuster"))
+    for layout in ("synthbuster", "drct"):
+        with pytest.raises(UserError, match=f"{name} is called as if it were real; say which with"):
+            open_root(str(tmp_path), reading=reading(layout, {"real_RAISE_1k": "real"}))
     root = open_root(str(tmp_path), reading=reading("synthbuster", {name: "real"}))
     assert root.categories("test") == ["sdxl"]
     assert root.load("test/sdxl", name="sdxl").labels.tolist() == [0, 0, 1]
     root = open_root(str(tmp_path), reading=reading("synthbuster", {name: "fake"}))
     assert root.sets()[0].labels.sum() >= 1
+
+
+def test_words_for_real_have_one_list():
+    assert all(is_real_folder(word.upper()) for word in REAL)
+    assert not any(map(is_real_folder, ("RealVisXL", "photorealistic", "humanoid", "cocoa")))
 
 
 def test_layouts_known_by_their_folders_may_lie_deeper(tmp_path):

@@ -7,7 +7,6 @@ al., ICML 2024) and Synthbuster (Bammey 2023), whose fakes are held against phot
 """
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +21,7 @@ from jaxdet.data.table.columns import Reading
 from jaxdet.data.table.rows import WHOLE, Table, Words
 from jaxdet.data.table.split_folders import SplitFolders, find_split_folders
 from jaxdet.data.walk import walk
-from jaxdet.data.words import LABELS, is_split_word, split_of_word
+from jaxdet.data.words import LABELS, is_real_folder, is_split_word, split_of_word
 from jaxdet.errors import UserError
 from jaxdet.streams import printable
 
@@ -84,10 +83,6 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "fake_only": Layout(others=1),
     }
 )
-
-
-# Names of folders that hold no fakes: photographs of MS COCO, and what is called real.
-_REAL_NAME = re.compile(r"(?:ms)?coco(?:[-_ ]?20\d\d)?|(?:0_)?reals?(?:[-_ ].*)?", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -233,7 +228,7 @@ def _refuse_real_names(root: Path, path: str) -> None:
 
     Real images taken for fakes would be a label that nobody gave.
     """
-    name = next((step for step in path.split("/") if _REAL_NAME.fullmatch(step)), "")
+    name = next((step for step in path.split("/") if is_real_folder(step)), "")
     if name:
         raise UserError(
             f"{root}: {printable(path)[:200]}: all folders of this layout but those of real images "
