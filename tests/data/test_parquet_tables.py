@@ -14,6 +14,7 @@ from jaxdet.data.sources import open_root
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.data.table import groups, parquet
 from jaxdet.data.table.columns import Reading
+from jaxdet.data.table.load import read_table
 from jaxdet.errors import UserError
 from tests.data.table_files import content, structs, write_parquet
 
@@ -286,3 +287,17 @@ def test_images_of_another_column_are_other_images(tmp_path):
         assert sets[0].identity(compare) != sets[1].identity(compare)
     again = only_set(path, reading(columns={"image": "clean"}))
     assert again.identity("times") == sets[0].identity("times")
+
+
+@pytest.mark.parametrize("kind", [pa.int8(), pa.uint8(), pa.int16()])
+def test_a_word_in_each_of_128_or_256_rows(tmp_path, kind):
+    """As many as indices of one byte can tell apart, and none is left for an empty cell."""
+    count = 256 if kind == pa.uint8() else 128
+    words = pa.array([f"g{number}" for number in range(count)])
+    columns = {
+        "image": [f"{number}.png" for number in range(count)],
+        "label": [0, 1] * (count // 2),
+        "generator": pa.DictionaryArray.from_arrays(pa.array(range(count), kind), words),
+    }
+    table = read_table(write_parquet(tmp_path / "a.parquet", columns, group=count), Reading())
+    assert [table.generator[row] for row in (0, count - 1)] == ["g0", f"g{count - 1}"]

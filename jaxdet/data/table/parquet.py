@@ -145,7 +145,8 @@ def distinct_values(file: pq.ParquetFile, name: str) -> tuple[list[Any], np.ndar
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     values = column.dictionary.to_pylist()
-    code = np.asarray(column.indices.fill_null(len(values)).cast(pa.int64()))
+    # Cast first: indices of one byte have no number for a 129th value.
+    code = np.asarray(column.indices.cast(pa.int64()).fill_null(len(values)))
     names = class_names(file).get(name)
     if names:
         values = [_named(one, names) for one in values]
