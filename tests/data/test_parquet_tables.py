@@ -301,3 +301,15 @@ def test_a_word_in_each_of_128_or_256_rows(tmp_path, kind):
     }
     table = read_table(write_parquet(tmp_path / "a.parquet", columns, group=count), Reading())
     assert [table.generator[row] for row in (0, count - 1)] == ["g0", f"g{count - 1}"]
+
+
+def test_files_that_rows_name_are_part_of_the_identity(tmp_path):
+    (tmp_path / "a.png").write_bytes(content(0))
+    cells = [{"bytes": None, "path": "a.png"}, {"bytes": content(1), "path": "b.png"}]
+    path = write_parquet(tmp_path / "t.parquet", {"image": cells, "label": [0, 1]}, group=1)
+    before = only_set(path).identity("bytes")
+    assert only_set(path).identity("bytes") == before
+    (tmp_path / "a.png").write_bytes(content(2))
+    assert only_set(path).identity("bytes") != before
+    assert parquet.paths_beside(path, "image") == ["a.png"]
+    assert parquet.paths_beside(tmp_path / "none.parquet", "image") == []

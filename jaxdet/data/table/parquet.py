@@ -187,6 +187,27 @@ def texts(file: pq.ParquetFile, name: str) -> list[str | None]:
     return [one["path"] if isinstance(one, dict) else one for one in column.to_pylist()]
 
 
+def paths_beside(path: Path, name: str) -> list[str]:
+    """Returns the paths that a column of structs may name in place of bytes; [] where none can be.
+
+    Those of the row groups in which a row has no bytes, or may have none: nothing is decoded.
+    """
+    try:
+        with opened(path) as file:
+            places = {file.schema.column(n).path: n for n in range(file.metadata.num_columns)}
+            if f"{name}.path" not in places:
+                return []
+            chunks = [
+                (group, file.metadata.row_group(group).column(places[f"{name}.bytes"]).statistics)
+                for group in range(file.num_row_groups)
+            ]
+            lacking = [group for group, facts in chunks if facts is None or facts.null_count != 0]
+            cells = file.read_row_groups(lacking, columns=[f"{name}.path"], use_threads=False)
+    except FAULTS:
+        return []
+    return [one["path"] for one in cells.column(0).to_pylist() if one and one["path"]]
+
+
 def numbers(file: pq.ParquetFile, name: str, *, missing: int) -> np.ndarray:
     """Returns the whole numbers of a column, i64 [N], `missing` where there is none."""
     column = file.read(columns=[name], use_threads=False).column(name)

@@ -102,10 +102,10 @@ class TableSet(ImageSet):
         return b"".join(facts)
 
     def file_marks(self, compare: str) -> str:
-        """Returns the mark of each file; see ImageSet."""
+        """Returns the mark of each file, also of those beside a table; see ImageSet."""
         table = self.table.rows
         used = np.unique(table.file[self.rows])
-        return " ".join(file_mark(table.path(code), compare) for code in used)
+        return " ".join(file_mark(path, compare) for code in used for path in table.paths(code))
 
     @functools.cached_property
     def blocks(self) -> Blocks | None:

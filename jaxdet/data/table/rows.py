@@ -10,7 +10,7 @@ import numpy as np
 from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.data.names import is_hidden
 from jaxdet.data.regular import listing
-from jaxdet.data.table.parquet import RowGroups
+from jaxdet.data.table.parquet import RowGroups, paths_beside
 from jaxdet.data.words import LABELS, is_nothing, label_of_word, split_of_word
 from jaxdet.errors import UserError
 from jaxdet.workdir.files import is_step
@@ -94,6 +94,14 @@ class Table:
         """Returns the path of one of `files`; of none what no file is called."""
         name = self.files[code]
         return str(self.base / name) if name else "\0"
+
+    def paths(self, code: int) -> list[str]:
+        """Returns the path of one of `files`, then those of files that its rows may name."""
+        path = self.path(code)
+        if self.files[code] not in self.groups:
+            return [path]
+        beside = paths_beside(Path(path), self.image)
+        return [path, *(str(Path(path).parent / one) for one in beside)]
 
     def reference(self, row: int) -> str:
         """Returns the file of a row, with the row's number where the file holds several."""
