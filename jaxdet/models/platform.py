@@ -9,6 +9,8 @@ import jax
 
 # Channels of a head that cuDNN takes on every generation.
 _WIDEST = 128
+# Flags of XLA, either of which asks for deterministic operations.
+_DETERMINISTIC = ("xla_gpu_deterministic_ops", "xla_gpu_exclude_nondeterministic_ops")
 
 _named: contextvars.ContextVar[str | None] = contextvars.ContextVar("platform", default=None)
 
@@ -48,7 +50,12 @@ def has_flash_gradient() -> bool:
 
     Of JAX 0.11.2 on an H200 it does not where operations have to be deterministic.
     """
-    return "deterministic_ops=true" not in os.environ.get("XLA_FLAGS", "")
+    given = {}
+    for flag in os.environ.get("XLA_FLAGS", "").split():
+        name, _, value = flag.removeprefix("--").partition("=")
+        # A flag by itself is true; of several, XLA takes the last.
+        given[name] = value.lower() not in ("false", "0")
+    return not any(given.get(name) for name in _DETERMINISTIC)
 
 
 @contextlib.contextmanager

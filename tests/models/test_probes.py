@@ -12,7 +12,7 @@ from jaxdet.convert.architectures import shapes
 from jaxdet.convert.rules import nest
 from jaxdet.errors import UserError
 from jaxdet.models.detector import get_detector
-from jaxdet.models.platform import written_for
+from jaxdet.models.platform import has_flash_gradient, written_for
 from jaxdet.models.towers import TOWERS, read_tower
 from jaxdet.models.vit import flash_attention
 
@@ -194,6 +194,25 @@ def test_towers_of_any_length_are_tuned_where_cudnn_takes_even_ones(lengths, fla
         strict=True,
     ):
         np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("", True),
+        ("--xla_gpu_autotune_level=0", True),
+        ("--xla_gpu_deterministic_ops", False),
+        ("--xla_dump_to=x --xla_gpu_deterministic_ops=1", False),
+        ("--xla_gpu_deterministic_ops=True", False),
+        ("--xla_gpu_exclude_nondeterministic_ops=true", False),
+        ("--xla_gpu_exclude_nondeterministic_ops", False),
+        ("--xla_gpu_deterministic_ops=false --xla_gpu_exclude_nondeterministic_ops=0", True),
+        ("--xla_gpu_deterministic_ops=true --xla_gpu_deterministic_ops=false", True),
+    ],
+)
+def test_flags_of_determinism_are_known_in_all_their_spellings(flags, expected, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", flags)
+    assert has_flash_gradient() == expected
 
 
 def test_on_gpus_alone_the_programs_of_towers_in_bfloat16_leave_triton_s_products():
