@@ -296,6 +296,21 @@ def test_hash_follows_what_changes_a_result_and_nothing_else():
     assert schema.differences(base, other) == ["seed: 0 -> 1"]
 
 
+def test_where_benchmarks_lie_is_no_difference_and_which_they_are_is_one():
+    def config(*benchmarks):
+        return Config(evaluation=schema.Evaluation(benchmarks=benchmarks))
+
+    base, moved = config("one=/a", "two=/b"), config("one=/c=d", "two=e.csv")
+    other = config("one=/a", "three=/b")
+    for form in (schema.config_hash, schema.common_options):
+        assert form(base) == form(moved)
+        assert form(base) != form(other)
+    assert schema.differences(base, moved) == []
+    assert schema.differences(base, other) == [
+        "evaluation.benchmarks: ('one', 'two') -> ('one', 'three')"
+    ]
+
+
 def test_results_of_before_an_option_was_added_are_still_those_of_the_run(tmp_path):
     config = Config(augment=schema.Augment(blur_probability=0.5))
     saved = schema.to_json_dict(config)

@@ -113,12 +113,20 @@ def _hash(options: dict[str, Any]) -> str:
 
 
 def _hashed_options(options: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in options.items() if not k.startswith(_NOT_HASHED)}
+    return {k: _unplaced(k, v) for k, v in options.items() if not k.startswith(_NOT_HASHED)}
+
+
+def _unplaced(key: str, value: Any) -> Any:
+    """Returns the value of an option without where data lies: of benchmarks their names alone."""
+    if key != "evaluation.benchmarks":
+        return value
+    return tuple(one.partition("=")[0] for one in value)
 
 
 def common_options(config: Config) -> dict[str, Any]:
     """Returns the options that all processes of one run must be told alike."""
-    return {key: value for key, value in flatten(config).items() if key not in _PER_PROCESS}
+    options = flatten(config).items()
+    return {key: _unplaced(key, value) for key, value in options if key not in _PER_PROCESS}
 
 
 def differences(old: Config, new: Config) -> list[str]:
