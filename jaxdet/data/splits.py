@@ -64,7 +64,7 @@ def _benchmark_sets(evaluation: schema.Evaluation) -> Iterator[ImageSet]:
     Raises:
       UserError: as `load_test_sets`, or for a set to score that none of them has.
     """
-    wanted, found = set(evaluation.sets), set()
+    wanted, found = set(evaluation.sets), set[str]()
     for benchmark, place in benchmark_roots(evaluation).items():
         with _for_benchmark(benchmark, place):
             root = open_root(place, option=f"evaluation.benchmarks={benchmark}")
