@@ -73,3 +73,11 @@ def test_a_benchmark_that_is_not_there_or_tests_nothing_is_named(tmp_path):
     )
     with pytest.raises(UserError, match=r"t\.csv: has neither a folder test/ nor rows of another"):
         load_test_sets(config_of(f"b={root}"))
+
+
+@pytest.mark.parametrize(("label", "lacking"), [(1, "0_real"), (0, "1_fake")])
+def test_a_set_of_one_label_is_named(tmp_path, label, lacking):
+    """AP of one label says nothing, and every table has it."""
+    root = write_csv(tmp_path / "t.csv", ["image", "label", "generator"], [["a", label, "sd"]])
+    with pytest.raises(UserError, match=f"test/sd has no {lacking}; both are needed"):
+        load_test_sets(config_of(f"b={root}"))
