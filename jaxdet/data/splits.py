@@ -102,8 +102,8 @@ def _test_names(root: Root, chosen: Sequence[str] = ()) -> Sequence[str]:
     """Returns the names of the test sets of a root, or the chosen ones."""
     if not root.has("test"):
         raise UserError(
-            f"{root.place}: has neither a folder test/ nor rows of another split than train and "
-            "val; these are what is evaluated on"
+            f"{root.place}/test: no such folder, nor rows of another split than train and val; "
+            "it holds the sets to evaluate on"
         )
     names = chosen or root.categories("test")
     if "" in names:

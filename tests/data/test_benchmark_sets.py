@@ -71,7 +71,7 @@ def test_a_benchmark_that_is_not_there_or_tests_nothing_is_named(tmp_path):
     root = write_csv(
         tmp_path / "t.csv", ["image", "label", "split"], [["a", 0, "train"], ["b", 1, "val"]]
     )
-    with pytest.raises(UserError, match=r"t\.csv: has neither a folder test/ nor rows of another"):
+    with pytest.raises(UserError, match=r"t\.csv/test: no such folder, nor rows of another"):
         load_test_sets(config_of(f"b={root}"))
 
 
