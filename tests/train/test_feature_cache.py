@@ -33,9 +33,11 @@ def root(tmp_path_factory):
 
 def config_of(root, features="", *, views=VIEWS, model=None, **optim):
     options = {"name": "linear_probe", "tower": TOWER, "tune": "head", **(model or {})}
+    # Options of what nothing draws are refused.
+    drawn = {} if views == ("clean",) else {"blur_probability": 0.5, "jpeg_probability": 0.5}
     return Config(
         data=Data(root=str(root), on_bad_image="skip"),
-        augment=Augment(crop=24, blur_probability=0.5, jpeg_probability=0.5, views=views),
+        augment=Augment(crop=24, views=views, **drawn),
         model=Model(**options),
         optim=Optim(
             **{"batch_size": 8, "learning_rate": 1e-2, "schedule": "constant", "max_epochs": 5}
@@ -67,7 +69,7 @@ HEADS = {
 
 
 # Dropout and ReLUs let the last digit grow a hundredfold in ten steps of Adam.
-OPTIMS = {"rine": {"supcon": 0.2, "name": "sgd", "learning_rate": 3e-4, "max_epochs": 2}}
+OPTIMS = {"rine": {"supcon": 0.2, "name": "sgd", "learning_rate": 1e-3, "max_epochs": 2}}
 # The others add seconds each.
 QUICK = ("linear_probe", "rine", "knn")
 
@@ -85,8 +87,9 @@ def test_a_head_trains_the_same_with_the_cache_and_without(root, tmp_path, name,
     assert len(list((tmp_path / "features").iterdir())) == 6
     (_, expected), (_, found) = final_state(plain), final_state(cached)
     assert found.keys() == expected.keys()
-    # One program for tower and head keeps more digits between them than bfloat16 has.
-    bound = 1e-3 if name == "bfloat16" else 1e-6
+    # One program for tower and head keeps more digits between them than bfloat16 has. A value near
+    # 0 before a ReLU of RINE may fall on its other side.
+    bound = {"bfloat16": 1e-3, "rine": 1e-5}.get(name, 1e-6)
     for place, value in expected.items():
         # Momenta are sums of gradients, a learning rate's worth of which moves a parameter.
         of = bound if place.startswith(".variables") else 100 * bound
