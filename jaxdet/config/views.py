@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from jaxdet.errors import UserError
 from jaxdet.ranges import Range, parse_number, parse_whole, show_value
@@ -42,11 +41,6 @@ def read_views(texts: Iterable[str]) -> tuple[TrainingView, ...]:
     if len(set(views)) < len(views):
         raise UserError("augment.views names one twice")
     return tuple(views)
-
-
-def view_number(*, epoch: int, image: Any, count: int) -> Any:
-    """Returns which view an image, or each of an array of them, has: all in turn, one an epoch."""
-    return (epoch + image) % count
 
 
 def _read(text: str) -> list[TrainingView]:

@@ -32,7 +32,7 @@ def draw_subset(
     names, folders = np.unique([i.rsplit("/", 1)[0] for i in images.ids], return_inverse=True)
     lacks = [max(1, round(share * count)) for count in np.bincount(folders)]
     folder = folders.tolist()
-    unit_of = units(images, pairs)
+    unit_of = _units(images, pairs)
     members, alone = _members(unit_of), np.array_equal(unit_of, np.arange(len(images)))
     is_taken = np.zeros(len(images), np.bool_)
 
@@ -61,17 +61,10 @@ def draw_subset(
     return np.flatnonzero(is_taken)
 
 
-def units(images: ImageSet, pairs: str) -> np.ndarray:
+def _units(images: ImageSet, pairs: str) -> np.ndarray:
     """Returns for each image the first place of those it stays together with, i64 [N].
 
     Those are its partners and the images of its group, and theirs.
-
-    Args:
-      images: the set.
-      pairs: which images are partners; see `draw_places`.
-
-    Raises:
-      UserError: where no real image has a fake partner.
     """
     groups: dict[str, int] = {}
     names = enumerate(images.group_names())

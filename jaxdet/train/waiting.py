@@ -1,4 +1,4 @@
-"""What `token_probe` has to see before it learns: its patches are chosen by many images first."""
+"""Tells whether `token_probe` learns yet: it chooses patches by many images first."""
 
 from typing import Any
 

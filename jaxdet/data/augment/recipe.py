@@ -10,7 +10,7 @@ import numpy as np
 from jaxdet.config import Augment
 from jaxdet.config.dotted import look_up_operation
 from jaxdet.config.schema import OPERATIONS
-from jaxdet.config.views import TrainingView, read_views, view_number
+from jaxdet.config.views import TrainingView, read_views
 from jaxdet.data.augment.crop import Crop
 from jaxdet.data.augment.fixed import degradation
 from jaxdet.data.augment.operation import Operation, apply_each
@@ -43,8 +43,13 @@ class Recipe:
         object.__setattr__(self, "_views", read_views(self.augment.views))
 
     def view_number(self, *, epoch: int, image: Any) -> Any:
-        """Returns which of the views `Streams.image`, or each of an array of them, has."""
-        return view_number(epoch=epoch, image=image, count=len(self._views))
+        """Returns the number of the view that an epoch shows: all in turn, one an epoch.
+
+        Args:
+          epoch: of the training.
+          image: `Streams.image`, or an array of them.
+        """
+        return (epoch + image) % len(self._views)
 
     def sample(self, streams: Streams) -> list[Operation]:
         """Returns the operations on one image, in their order, without those that coins leave out.
