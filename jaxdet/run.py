@@ -27,7 +27,7 @@ from jaxdet.progress import say
 from jaxdet.report import print_table, write_report
 from jaxdet.results import RunFolder, read_results
 from jaxdet.runtime import environment, mesh
-from jaxdet.runtime.changes import check_code, check_config, find_changes, has_begun, note_changes
+from jaxdet.runtime.changes import check_changes, find_changes, has_begun, note_changes
 from jaxdet.runtime.compile_cache import use_compile_cache
 from jaxdet.runtime.hangs import watch_run
 from jaxdet.runtime.hosts import are_several, comparing
@@ -84,7 +84,7 @@ def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
             if are_several():
                 facts["what --workdir holds"] = _holder(folder)
             # Again: another process may have begun, or ended, since the first look.
-            check_config(config, folder, accept_changes=accept_changes)
+            check_changes(config, prepared.outside, folder, accept_changes=accept_changes)
         if jax.process_index() == 0:
             clear_leftovers(folder.path, below=True)
         _open(config, prepared.outside, folder)
@@ -114,11 +114,10 @@ class _Prepared:
 
 def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) -> _Prepared | None:
     """Looks up and checks all that can be told before the first step; None for a finished run."""
-    check_config(config, folder, accept_changes=accept_changes)
     if _is_finished(config, folder):
         return None
     outside = look_up_all(config)
-    check_code(outside, folder, accept_changes=accept_changes)
+    check_changes(config, outside, folder, accept_changes=accept_changes)
     needs_init = config.task == "eval" or not has_begun(folder)
     _check_places(config, folder, needs_init=needs_init)
     weights = config.model.init if config.task == "eval" else ""

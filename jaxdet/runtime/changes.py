@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from jaxdet import config as schema
 from jaxdet.errors import UserError
+from jaxdet.progress import say
 from jaxdet.results import RunFolder, read_metrics
 from jaxdet.workdir.files import append_line, read_json, write_json
 from jaxdet.workdir.identity import differences
@@ -33,16 +34,30 @@ def find_changes(config: schema.Config, folder: RunFolder) -> list[str]:
     return schema.differences(schema.read_config(folder.config), config)
 
 
-def check_config(config: schema.Config, folder: RunFolder, *, accept_changes: bool) -> None:
-    """Refuses a config that is not the one of the run in the folder.
+def check_changes(
+    config: schema.Config,
+    outside: Mapping[str, str],
+    folder: RunFolder,
+    *,
+    accept_changes: bool,
+) -> None:
+    """Refuses a config, or modules of one's own, that are not those of the run in the folder.
+
+    Args:
+      config: that the run would go on under.
+      outside: dotted names in it with digests of their modules, from `look_up_all`.
+      folder: of the run.
+      accept_changes: whether it may go on with what differs.
 
     Raises:
       UserError: with the differences; where they are accepted, only with those that cannot be.
     """
     changed = find_changes(config, folder)
-    if changed and not accept_changes:
+    differing = changed + _code_changes(outside, folder)
+    if differing and not accept_changes:
+        kind = "config" if changed else "code"
         raise UserError(
-            f"{folder.path} holds a run of another config ({'; '.join(changed)}); give another "
+            f"{folder.path} holds a run of another {kind} ({'; '.join(differing)}); give another "
             "--workdir, or --accept-config-changes to go on under this one"
         )
     fixed = [line for line in changed if line.startswith(_FIXED)]
@@ -53,39 +68,27 @@ def check_config(config: schema.Config, folder: RunFolder, *, accept_changes: bo
         )
 
 
-def check_code(outside: Mapping[str, str], folder: RunFolder, *, accept_changes: bool) -> None:
-    """Refuses modules of one's own that are not those that the run in the folder began with.
-
-    Args:
-      outside: from `look_up_all`.
-      folder: of the run.
-      accept_changes: whether it may go on with them.
-
-    Raises:
-      UserError: naming what has changed.
-    """
-    changed = _code_changes(outside, folder)
-    if changed and not accept_changes:
-        raise UserError(
-            f"{folder.path}: began with other code of one's own ({'; '.join(changed)}); give "
-            "another --workdir, or --accept-config-changes to go on with this one"
-        )
-
-
 def _code_changes(outside: Mapping[str, str], folder: RunFolder) -> list[str]:
+    """Returns lines `code of MODULE: old -> new`, whatever names of a module are used now."""
     if not outside or not has_begun(folder):
         return []
-    then = read_json(folder.env).get("outside", {})
-    now = {name: digest for name, digest in outside.items() if name in then}
-    return differences({name: then[name] for name in now}, now)
+    then = _by_module(read_json(folder.env).get("outside", {}))
+    now = {module: digest for module, digest in _by_module(outside).items() if module in then}
+    changed = differences({module: then[module] for module in now}, now)
+    return [f"code of {line}" for line in changed]
+
+
+def _by_module(outside: Mapping[str, str]) -> dict[str, str]:
+    return {name.partition(":")[0]: digest for name, digest in outside.items()}
 
 
 def note_changes(config: schema.Config, outside: Mapping[str, str], folder: RunFolder) -> None:
     """Writes the config and code that hold from here on; the config before it stays, numbered."""
-    code = _code_changes(outside, folder)
-    changed = find_changes(config, folder) + [f"code of {line}" for line in code]
+    changed = find_changes(config, folder) + _code_changes(outside, folder)
     if not changed:
         return
+    for line in changed:
+        say(f"{folder.path}: goes on with a change: {line}")
     number = 1
     while folder.earlier_config(number).exists():
         number += 1

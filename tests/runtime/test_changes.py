@@ -8,7 +8,7 @@ import pytest
 from jaxdet import config as schema
 from jaxdet.errors import UserError
 from jaxdet.results import RunFolder
-from jaxdet.runtime.changes import check_code, check_config, find_changes, note_changes
+from jaxdet.runtime.changes import check_changes, find_changes, note_changes
 from jaxdet.workdir.files import read_json, write_json
 
 CONFIG = schema.Config()
@@ -30,8 +30,8 @@ def begun(tmp_path):
 def test_a_change_is_refused_and_where_accepted_noted(begun):
     slower = other("optim", learning_rate=1e-5)
     with pytest.raises(UserError, match=r"optim.learning_rate: 0.0001 -> 1e-05.*--accept-config"):
-        check_config(slower, begun, accept_changes=False)
-    check_config(slower, begun, accept_changes=True)
+        check_changes(slower, {}, begun, accept_changes=False)
+    check_changes(slower, {}, begun, accept_changes=True)
     note_changes(slower, {}, begun)
     assert read_json(begun.config)["optim"]["learning_rate"] == 1e-5
     assert read_json(begun.earlier_config(1))["optim"]["learning_rate"] == 1e-4
@@ -45,7 +45,7 @@ def test_a_change_is_refused_and_where_accepted_noted(begun):
         }.items()
     )
 
-    check_config(slower, begun, accept_changes=False)
+    check_changes(slower, {}, begun, accept_changes=False)
     note_changes(slower, {}, begun)
     assert len(begun.changes.read_text().splitlines()) == 1
     note_changes(CONFIG, {}, begun)
@@ -64,7 +64,7 @@ def test_a_change_is_refused_and_where_accepted_noted(begun):
 )
 def test_what_a_run_counts_in_cannot_change(begun, config):
     with pytest.raises(UserError, match="a run cannot go on with another"):
-        check_config(config, begun, accept_changes=True)
+        check_changes(config, {}, begun, accept_changes=True)
 
 
 def test_a_folder_without_work_has_nothing_to_change(begun):
@@ -72,13 +72,18 @@ def test_a_folder_without_work_has_nothing_to_change(begun):
     assert find_changes(other("model", width=32), begun) == []
 
 
-def test_other_code_is_refused_and_where_accepted_noted(begun):
-    then, now = {"own.parts:build": "1", "own.parts:hinge": "1"}, {"own.parts:build": "2"}
+@pytest.mark.parametrize("config", [CONFIG, other("optim", learning_rate=1e-5)])
+def test_other_code_is_refused_and_where_accepted_noted(begun, config, capsys):
+    then, now = {"own.parts:build": "1", "own.gone:hinge": "1"}, {"own.parts:other": "2"}
+    options = schema.differences(CONFIG, config)
     write_json(begun.env, {"outside": then})
-    check_code(then, begun, accept_changes=False)
-    with pytest.raises(UserError, match=r"own.parts:build: 1 -> 2.*--accept-config"):
-        check_code(now, begun, accept_changes=False)
-    check_code(now, begun, accept_changes=True)
-    note_changes(CONFIG, now, begun)
-    assert "code of own.parts:build: 1 -> 2" in begun.changes.read_text()
-    check_code(now, begun, accept_changes=False)
+    check_changes(CONFIG, then, begun, accept_changes=False)
+    with pytest.raises(UserError, match=r"code of own.parts: 1 -> 2\).*--accept-config"):
+        check_changes(config, now, begun, accept_changes=False)
+    check_changes(config, now, begun, accept_changes=True)
+    note_changes(config, now, begun)
+    (note,) = map(json.loads, begun.changes.read_text().splitlines())
+    assert note["changed"] == [*options, "code of own.parts: 1 -> 2"]
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition("a change: ")[2] for line in told] == note["changed"]
+    check_changes(config, now, begun, accept_changes=False)
