@@ -62,6 +62,11 @@ CONTRASTING = ("linear_probe", "rine")
 # Which parameters are trained.
 TUNINGS = ("all", "head", "lora", "svd")
 _WITHOUT_WIDTH = ("linear_probe", "token_probe", *BANKS)
+# The schedules of the learning rate, each with whether it may begin with a warm-up.
+SCHEDULES: Mapping[str, bool] = MappingProxyType(
+    {"plateau": False, "cosine": True, "steps": False, "constant": True}
+)
+WARMED_UP = tuple(name for name, is_warmed_up in SCHEDULES.items() if is_warmed_up)
 # What may be asked of a user: CLIP's, whose files do not say it.
 ACTIVATIONS = ("gelu", "quick_gelu")
 # What happens to a training image unless the config says otherwise, in the published order: a
@@ -532,12 +537,12 @@ class Optim:
         "the end of the warm-up on; "
         "steps: by decay_factor after every decay_every epochs; constant",
         source=f"plateau: {WANG}; steps: {NPR}",
-        choices=("plateau", "cosine", "steps", "constant"),
+        choices=tuple(SCHEDULES),
     )
     warmup: float = option(
         0.0,
         "share of all updates over which the rate rises to learning_rate, in equal steps; with "
-        "cosine and constant",
+        f"{' and '.join(WARMED_UP)}",
         source=f"0.2: {COMMUNITY}",
         within="[0, 1)",
     )

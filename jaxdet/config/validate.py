@@ -14,6 +14,8 @@ from jaxdet.config.schema import (
     OPERATIONS,
     PROBES,
     PROTOCOLS,
+    SCHEDULES,
+    WARMED_UP,
     Augment,
     Config,
     Evaluation,
@@ -91,8 +93,8 @@ def _joint_problems(config: Config) -> Iterator[str]:
         yield f"runtime.trackers={shown} must name tensorboard, wandb or both, once each"
     if optim.schedule != "plateau" and optim.max_epochs == 0:
         yield f"optim.schedule={optim.schedule!r} needs optim.max_epochs"
-    if optim.warmup and optim.schedule not in ("cosine", "constant"):
-        yield f"optim.warmup={optim.warmup} needs optim.schedule=cosine or constant"
+    if optim.warmup and not SCHEDULES[optim.schedule]:
+        yield f"optim.warmup={optim.warmup} needs optim.schedule={' or '.join(WARMED_UP)}"
     if config.task != "eval" and config.data.validation == "none":
         if optim.schedule == "plateau":
             yield "optim.schedule='plateau' needs validation, but data.validation='none'"

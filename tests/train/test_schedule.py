@@ -1,6 +1,8 @@
 import pytest
 
-from jaxdet.config import Config, Optim, Plateau
+from jaxdet.config import Config, Optim, Plateau, validate
+from jaxdet.config.schema import SCHEDULES
+from jaxdet.errors import UserError
 from jaxdet.train import schedule
 from jaxdet.train.plateau import PlateauState, after_epoch
 from tests.golden import torchvision
@@ -80,3 +82,13 @@ def test_the_rate_rises_in_equal_steps_before_it_falls():
     assert rates(optim, 12, 20) == pytest.approx([0.1, 0.0], abs=1e-12)
     constant = Optim(schedule="constant", max_epochs=4, learning_rate=0.2, warmup=0.2)
     assert rates(constant, 0, 3, 4, 19) == pytest.approx([0.05, 0.2, 0.2, 0.2])
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_takes_a_warm_up_where_its_table_says_so(name):
+    config = Config(optim=Optim(schedule=name, max_epochs=4, warmup=0.5))
+    if SCHEDULES[name]:
+        validate(config)
+    else:
+        with pytest.raises(UserError, match=r"optim.warmup=0.5 needs optim.schedule=cosine or "):
+            validate(config)
