@@ -45,7 +45,7 @@ def _is_forensics(tower: Mapping[str, Any], spelling: str, outputs: int) -> bool
 
 
 def pooling(
-    structure: Mapping[str, Any], spelling: str, outputs: int, beside: Mapping[str, Any]
+    structure: Mapping[str, Any], outputs: int, beside: Mapping[str, Any], *, by_timm: bool
 ) -> str:
     """Returns how tokens are pooled: as a card says, or for a head of timm's as timm does.
 
@@ -54,9 +54,9 @@ def pooling(
 
     Args:
       structure: the switches of the tower.
-      spelling: whose names its file has.
-      outputs: of the last layer of a linear probe in that file; 0 where there is none.
+      outputs: of the last layer of a linear probe in its file; 0 where there is none.
       beside: what files beside it say.
+      by_timm: whether timm wrote that file.
 
     Raises:
       UserError: where timm pools in a way that no tower here does.
@@ -64,7 +64,7 @@ def pooling(
     own = str(structure["pool"])
     if own == "attention":
         return own
-    if "pool" in beside or "timm" not in spelling or not outputs:
+    if "pool" in beside or not by_timm or not outputs:
         return str(beside.get("pool", own))
     # timm 1.0.31: models/eva.py, whose DINOv3 keeps the default; models/vision_transformer.py.
     usual = "avg" if structure["positions"] == "rotary" else "token"

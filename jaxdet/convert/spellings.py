@@ -1,5 +1,6 @@
 """The names of a vision tower's arrays in the files of each publisher, as tables of rules."""
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -195,39 +196,60 @@ def _mlp(**names: str) -> Callable[[str], Iterator[Rule]]:
 _eva = partial(_timm, scale="gamma_{n}", qkv=_eva_qkv)
 _meta2 = partial(_timm, registers="register_tokens")
 _meta3 = partial(_timm, registers="storage_tokens", qkv=partial(_qkv, biased="qv"))
-# What each publisher calls the arrays of a tower; where files of two have the same names, the first
-# counts for both. "_swiglu": with a gated MLP, whose layers have other names.
-SPELLINGS: Mapping[str, tuple[Rule, ...]] = MappingProxyType(
-    {name: tuple(rules) for name, rules in {
-        "open_clip": _open_clip(),
-        "transformers_clip": _transformers_clip("vision_model."),
-        "transformers_vision": _transformers_clip(""),
-        "transformers_dinov2": _dinov2(gated=False),
-        "transformers_dinov2_swiglu": _dinov2(gated=True),
-        "transformers4_dinov2": _dinov2(gated=False, old=True),
-        "transformers4_dinov2_swiglu": _dinov2(gated=True, old=True),
-        "transformers_dinov3": _dinov3("model.layer.{i}."),
-        "hub_dinov3": _dinov3("layer.{i}."),
-        "community_forensics": _timm(root="vit."),
-        "timm": _timm(),
-        "timm_clip": (*_timm(), *_norm("norm_pre", f"{VIT}norm_pre"),
-                      *_dense("head", f"{VIT}projection")),
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spelling:
+    """Describes how the files of one publisher name and read the arrays of a tower.
+
+    Attributes:
+      rules: names to our places.
+      head: the key of the last layer of a probe on the tower.
+      by_timm: whether timm wrote the file: its head is pooled as timm's, and where it has registers
+        its positions may be those of the patches alone.
+    """
+
+    rules: tuple[Rule, ...]
+    head: str = "fc"
+    by_timm: bool = False
+
+
+def _named(rules: Iterable[Rule]) -> Spelling:
+    return Spelling(rules=tuple(rules))
+
+
+def _timms(*rules: Rule, head: str = "head") -> Spelling:
+    return Spelling(rules=rules, head=head, by_timm=True)
+
+
+# How each publisher writes a tower; where files of two have the same names, the first counts for
+# both. "_swiglu": with a gated MLP, whose layers have other names.
+SPELLINGS: Mapping[str, Spelling] = MappingProxyType(
+    {
+        "open_clip": _named(_open_clip()),
+        "transformers_clip": _named(_transformers_clip("vision_model.")),
+        "transformers_vision": _named(_transformers_clip("")),
+        "transformers_dinov2": _named(_dinov2(gated=False)),
+        "transformers_dinov2_swiglu": _named(_dinov2(gated=True)),
+        "transformers4_dinov2": _named(_dinov2(gated=False, old=True)),
+        "transformers4_dinov2_swiglu": _named(_dinov2(gated=True, old=True)),
+        "transformers_dinov3": _named(_dinov3("model.layer.{i}.")),
+        "hub_dinov3": _named(_dinov3("layer.{i}.")),
+        "community_forensics": Spelling(rules=tuple(_timm(root="vit.")), head="vit.head"),
+        "timm": _timms(*_timm()),
+        "timm_clip": _timms(*_timm(), *_norm("norm_pre", f"{VIT}norm_pre"),
+                            *_dense("head", f"{VIT}projection"), head="fc"),
         # A CLIP that was trained on: its `head` is the last layer.
-        "timm_clip_head": (*_timm(), *_norm("norm_pre", f"{VIT}norm_pre")),
-        "timm_swiglu": _timm(mlp=partial(_swiglu, first="fc1", last="fc2")),
-        "timm_dinov3": _eva(),
-        "timm_dinov3_swiglu": _eva(mlp=_mlp(gate="fc1_g", fc1="fc1_x", fc2="fc2")),
-        "meta_dinov2": _meta2(),
-        "meta_dinov2_swiglu": _meta2(mlp=partial(_swiglu, first="w12", last="w3")),
-        "meta_dinov3": _meta3(),
-        "meta_dinov3_swiglu": _meta3(mlp=_mlp(gate="w1", fc1="w2", fc2="w3")),
-    }.items()}
+        "timm_clip_head": _timms(*_timm(), *_norm("norm_pre", f"{VIT}norm_pre")),
+        "timm_swiglu": _timms(*_timm(mlp=partial(_swiglu, first="fc1", last="fc2"))),
+        "timm_dinov3": _timms(*_eva()),
+        "timm_dinov3_swiglu": _timms(*_eva(mlp=_mlp(gate="fc1_g", fc1="fc1_x", fc2="fc2"))),
+        "meta_dinov2": _named(_meta2()),
+        "meta_dinov2_swiglu": _named(_meta2(mlp=partial(_swiglu, first="w12", last="w3"))),
+        "meta_dinov3": _named(_meta3()),
+        "meta_dinov3_swiglu": _named(_meta3(mlp=_mlp(gate="w1", fc1="w2", fc2="w3"))),
+    }
 )  # fmt: skip
-# The last layer of a probe on a tower in each spelling, where it is not `fc`.
-_HEADS = MappingProxyType(
-    {"community_forensics": "vit.head", **{name: "head" for name in SPELLINGS if "timm" in name}}
-    | {"timm_clip": "fc"}
-)
 _LINEAR = "params/head"
 _RINE = (
     Rule("alpha", "params/alpha", _BATCHED),
@@ -238,12 +260,14 @@ _RINE = (
 PROBE_TABLES: Mapping[str, Table] = MappingProxyType(
     {
         name: Table(
-            rules=(*rules, *_dense(_HEADS.get(name, "fc"), _LINEAR), *_RINE),
-            stem=next(rule.key for rule in rules if rule.place == f"{VIT}patch_embed/kernel"),
+            rules=(*spelling.rules, *_dense(spelling.head, _LINEAR), *_RINE),
+            stem=next(
+                rule.key for rule in spelling.rules if rule.place == f"{VIT}patch_embed/kernel"
+            ),
             head=f"{_LINEAR}/",
             headless=True,
         )
-        for name, rules in SPELLINGS.items()
+        for name, spelling in SPELLINGS.items()
     }
 )
 # The released files of heads alone: UnivFD's fc_weights.pth, and RINE's model_*_trainable.pth.

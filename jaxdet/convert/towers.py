@@ -12,7 +12,7 @@ import numpy as np
 from jaxdet.config import PROBES, Model
 from jaxdet.convert.kinds import family, pooling
 from jaxdet.convert.rules import Arrays, Shapes, Table, hollow
-from jaxdet.convert.spellings import HEADS, PROBE_TABLES, VIT
+from jaxdet.convert.spellings import HEADS, PROBE_TABLES, SPELLINGS, VIT
 from jaxdet.errors import UserError
 from jaxdet.models.towers import NORMALISATIONS, Tower, heads_of, read_tower
 
@@ -121,14 +121,14 @@ def measure(
     """
     told = {name: value for name, value in told.items() if value is not None}
     shapes = _shapes(PROBE_TABLES[spelling], arrays, source=source)
-    structure = _structure(shapes)
+    structure, by_timm = _structure(shapes), SPELLINGS[spelling].by_timm
     outputs = (0, *shapes.get("params/head/kernel", ()))[-1]
     try:
-        sizes = _sizes(shapes, structure, spelling)
+        sizes = _sizes(shapes, structure, by_timm=by_timm)
         known = family({**structure, **sizes}, spelling, outputs)
         facts = {name: beside[name] for name in FACTS if name in beside}
         tower = {**known, **facts, **told, **structure, **sizes}
-        tower["pool"] = pooling(structure, spelling, outputs, beside)
+        tower["pool"] = pooling(structure, outputs, beside, by_timm=by_timm)
         # Whatever its config.json says, a gated tower has SiLU.
         published = {} if structure["gated"] else beside
         tower["activation"] = next(
@@ -206,7 +206,7 @@ def _shapes(table: Table, arrays: Mapping[str, np.ndarray], *, source: str) -> S
     return shapes
 
 
-def _sizes(shapes: Shapes, structure: Mapping[str, Any], spelling: str) -> dict[str, Any]:
+def _sizes(shapes: Shapes, structure: Mapping[str, Any], *, by_timm: bool) -> dict[str, Any]:
     """Returns the sizes of the tower whose places have these shapes."""
 
     def axis(name: str, which: int, axes: int) -> int:
@@ -229,7 +229,7 @@ def _sizes(shapes: Shapes, structure: Mapping[str, Any], spelling: str) -> dict[
         return sizes
     count = axis("pos_embed", 0, 2)
     tables = [("all", count - 1)] if structure["class_token"] else [("patches", count)]
-    if structure["registers"] and "timm" in spelling:
+    if structure["registers"] and by_timm:
         tables.append(("patches", count))
     for positions, patches in tables:
         side = math.isqrt(max(patches, 0))

@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 
 import jaxdet
 from jaxdet.config import Model
+from jaxdet.convert import towers
 from jaxdet.convert.__main__ import main
 from jaxdet.convert.folder import Source, write_detector
 from jaxdet.convert.kinds import family
@@ -117,6 +118,16 @@ def test_the_pooling_of_another_timm_file_is_that_of_its_config(tmp_path):
     assert tower_of(path).pool == "class"
     (tmp_path / "config.json").write_text('{"architecture": "vit", "global_pool": "avg"}')
     assert tower_of(path).pool == "mean"
+
+
+def test_what_timm_does_is_a_field_of_the_spelling_whatever_its_name(monkeypatch):
+    model, _, source = spelled("timm_dinov3")
+    for name in ("SPELLINGS", "PROBE_TABLES"):
+        table = getattr(towers, name)
+        monkeypatch.setattr(towers, name, {"renamed": table["timm_dinov3"]})
+    told = {"heads": 2, "size": 224}
+    measured = towers.measure(model.name, "renamed", source, beside={}, told=told, source="w")
+    assert read_tower(measured.tower).pool == "mean"
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,8 @@ def test_each_spelling_is_known_again_and_goes_there_and_back(spelling):
             facts["size"] = 224
         if tower.activation == "quick_gelu":
             facts["activation"] = "quick_gelu"
-        if "timm_dinov3" in spelling and name == "linear_probe" and head:
+        is_pooled = SPELLINGS[spelling].by_timm and name == "linear_probe" and head
+        if is_pooled and tower.positions == "rotary":
             model = dataclasses.replace(model, tower=dataclasses.replace(tower, pool="mean").text)
         network = identify(source, None, source="x", told=facts)
         assert network.model == model
