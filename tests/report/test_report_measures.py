@@ -76,7 +76,10 @@ def test_a_run_without_validation_says_so(load, make_predictions):
     assert "oracle_accuracy" in names
     assert not {name for name in names if "val" in name or "scaled" in name}
     terms = {term for term, _ in measures.definitions([run])}
-    assert terms == {"Accuracy", "Oracle", "EER", "TPR at FPR", "ECE", "Brier"}
+    plain = [one for one in metrics.MEASURES if one.of(None, {}) is not None]
+    assert terms == {"Accuracy", *(one.definition[0] for one in plain)}
+    assert {"Oracle", "ECE"} <= terms
+    assert not {"Scaled", "Validation threshold", "Two-shot"} & terms
     assert "held fixed" not in page_html(contents_of([run]))
 
 
