@@ -18,6 +18,7 @@ class Position:
       step: updates done, those that were left out among them.
       epoch: passes that are finished, with their validation.
       plateau: the learning rate's history.
+      waits: updates at the run's start that teach the detector nothing.
       bad: ids of training images that could not be read, in the order they were met.
       skipped: updates left out because they were not finite.
       window: the updates whose line of metrics is not written yet.
@@ -28,15 +29,22 @@ class Position:
     step: int
     epoch: int
     plateau: PlateauState
+    waits: int = 0
     bad: tuple[str, ...] = ()
     skipped: int = 0
     window: Window = dataclasses.field(default_factory=Window)
     launched: Update | None = None
 
+    @property
+    def has_learned(self) -> bool:
+        """Returns whether any update was one that the detector learns from."""
+        return self.step > self.waits
+
     def to_host(self) -> dict[str, Any]:
         """Returns what a checkpoint holds besides the arrays, as JSON data; nothing is launched."""
         return {
             "plateau": dataclasses.asdict(self.plateau),
+            "waits": self.waits,
             "bad": list(self.bad),
             "skipped": self.skipped,
             "window": self.window.to_json(skipped=self.skipped),
@@ -52,6 +60,7 @@ def restored_position(restored: Restored, *, epoch: int) -> Position:
         step=restored.step,
         epoch=epoch,
         plateau=PlateauState(**host["plateau"]),
+        waits=host.get("waits", 0),
         bad=tuple(host["bad"]),
         skipped=host["skipped"],
         window=Window(**window),

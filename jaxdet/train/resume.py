@@ -13,7 +13,7 @@ from jaxdet.train.position import Position, restored_position
 from jaxdet.train.saving import find_unvalidated
 from jaxdet.train.start import initial_variables
 from jaxdet.train.state import new_state
-from jaxdet.train.waiting import check_learns
+from jaxdet.train.waiting import count_waiting
 from jaxdet.train.weights import digest
 
 
@@ -73,9 +73,9 @@ def begin(parts: Parts) -> Position:
     if config.model.name == "knn":
         variables = without_repeats(variables, images=len(parts.train_set))
     steps = config.optim.max_epochs * parts.steps_per_epoch
-    check_learns(config.model, config.optim, variables["batch_stats"], steps=steps)
-    state = new_state(config, variables, parts.mesh)
-    return Position(state=state, step=0, epoch=0, plateau=schedule.first_state(config))
+    waits = count_waiting(config.model, config.optim, variables["batch_stats"], steps=steps)
+    state, plateau = new_state(config, variables, parts.mesh), schedule.first_state(config)
+    return Position(state=state, step=0, epoch=0, plateau=plateau, waits=waits)
 
 
 def open_logbook(parts: Parts, position: Position) -> Logbook:

@@ -13,7 +13,6 @@ from jaxdet.train.assemble import Parts
 from jaxdet.train.position import Position
 from jaxdet.train.saving import leave
 from jaxdet.train.tuning import plain
-from jaxdet.train.waiting import is_waiting
 from jaxdet.workdir.watchdog import stage
 
 # By name in `metrics.jsonl`; empty for a run without validation images.
@@ -70,19 +69,19 @@ def decide(parts: Parts, position: Position, scores: Scores) -> Position:
     Epochs before the detector learns decide nothing.
     """
     plateau = position.plateau
-    statistics = position.state.variables["batch_stats"]
-    if scores and not is_waiting(parts.config.model, statistics):
+    if scores and position.has_learned:
         plateau = schedule.next_state(parts.config, plateau, scores["val/accuracy"])
     return dataclasses.replace(position, epoch=position.epoch + 1, plateau=plateau)
 
 
 def ranks(position: Position, scores: Scores) -> Ranks | None:
-    """Returns the ranks by which checkpoints are chosen; None without scores.
+    """Returns the ranks by which checkpoints are chosen; None without scores, or
+    before the detector has learned anything.
 
     The best of all is that by accuracy, then by loss; the best of the last phase is the rule's
     latest choice.
     """
-    if not scores:
+    if not scores or not position.has_learned:
         return None
     chosen = float(position.epoch) if position.plateau.saved else -1.0
     return {

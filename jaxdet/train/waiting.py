@@ -9,13 +9,8 @@ from jaxdet.config import Model, Optim
 from jaxdet.errors import UserError
 
 
-def is_waiting(model: Model, batch_stats: Any) -> bool:
-    """Returns whether a detector does not learn yet, by the statistics of its state."""
-    return any(_lacking(model, batch_stats))
-
-
-def check_learns(model: Model, optim: Optim, batch_stats: Any, *, steps: int) -> None:
-    """Refuses a training that would be over before it learns.
+def count_waiting(model: Model, optim: Optim, batch_stats: Any, *, steps: int) -> int:
+    """Returns how many updates teach a detector nothing, since it chooses patches by their images.
 
     Args:
       model: the detector's options.
@@ -24,13 +19,13 @@ def check_learns(model: Model, optim: Optim, batch_stats: Any, *, steps: int) ->
       steps: updates until its end; 0 where it has none.
 
     Raises:
-      UserError: naming the bank that fits.
+      UserError: where the training would be over before it learns, naming the bank that fits.
     """
     part, parts = optim.batch_size // optim.accumulate, steps * optim.accumulate
     # The part that completes the statistics is not learned from.
     needed = sum(-(-images // part) for images in _lacking(model, batch_stats))
     if not steps or needed < parts:
-        return
+        return needed // optim.accumulate
     bank = (parts - 1) // 2 * part
     fits = f"set --config.model.bank={bank} or less, or" if bank else "set"
     raise UserError(

@@ -14,8 +14,8 @@ from jaxdet.train import schedule
 from jaxdet.train.position import Position
 from jaxdet.train.state import make_optimizer, new_state
 from jaxdet.train.step import make_train_step
-from jaxdet.train.validate import decide
-from jaxdet.train.waiting import check_learns, is_waiting
+from jaxdet.train.validate import decide, ranks
+from jaxdet.train.waiting import count_waiting
 
 TOWER = "clip_b16:size=28,patch=14,width=8,depth=1,heads=2,mlp=12,projection=6"
 BATCH = {
@@ -37,26 +37,30 @@ def test_what_is_refused_is_what_would_not_learn():
     step = make_train_step(
         get_detector(model), make_optimizer(config.optim), mesh, seed=0, tune="head"
     )
+    waits = count_waiting(model, config.optim, variables["batch_stats"], steps=0)
+    assert waits == 4
     plateau, told = schedule.first_state(config), []
     for number in range(5):
         before = jax.device_get(state.variables["params"]["head"]["kernel"])
         state, _ = step(state, *put_batch(mesh, BATCH).values(), 0.1)
         moved = not np.array_equal(before, state.variables["params"]["head"]["kernel"])
         assert moved == (number == 4)
-        assert is_waiting(model, state.variables["batch_stats"]) == (number < 3)
-        position = Position(state=state, step=number + 1, epoch=number, plateau=plateau)
-        parts = types.SimpleNamespace(config=config)
-        told.append(decide(parts, position, SCORES).plateau.saved)
-    assert told == [False, False, False, True, True]
+        position = Position(
+            state=state, step=number + 1, epoch=number, plateau=plateau, waits=waits
+        )
+        assert position.has_learned == moved
+        decided = decide(types.SimpleNamespace(config=config), position, SCORES)
+        told.append((decided.plateau.saved, ranks(decided, SCORES) is not None))
+    assert told == [(False, False)] * 4 + [(True, True)]
 
     start, optim = variables["batch_stats"], config.optim
     says = r"learns once it has seen 16 images, but .*=3 shows 16; set --config\.model\.bank=4 or"
     with pytest.raises(UserError, match=says):
-        check_learns(model, optim, start, steps=4)
+        count_waiting(model, optim, start, steps=4)
     for steps in (0, 5):
-        check_learns(model, optim, start, steps=steps)
-    check_learns(Model(name="token_probe", bank=4), optim, start, steps=4)
+        count_waiting(model, optim, start, steps=steps)
+    count_waiting(Model(name="token_probe", bank=4), optim, start, steps=4)
     # What another run has seen counts.
-    check_learns(model, optim, state.variables["batch_stats"], steps=1)
+    count_waiting(model, optim, state.variables["batch_stats"], steps=1)
     with pytest.raises(UserError, match="shows 8; set more epochs"):
-        check_learns(model, optim, start, steps=2)
+        count_waiting(model, optim, start, steps=2)
