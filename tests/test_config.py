@@ -40,6 +40,12 @@ def test_preset_is_valid_and_says_command_source_and_result(preset, argument):
     assert all(word in text for word in ("Command:", "Source:", "Expected:"))
 
 
+def test_presets_and_their_variants_have_names_and_so_folders_of_their_own():
+    variants = [*golden.PRESETS, ("fgts", "dinov3_b16"), ("vfm_probe", "dinov3_b16")]
+    names = [golden.load(*variant).name for variant in variants]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_every_option_has_a_type_and_a_text():
     def walk(cls):
         for field in dataclasses.fields(cls):
@@ -270,6 +276,21 @@ def test_what_views_without_a_draw_would_leave_out_is_refused(views, validation,
     check(views, "published")
     with pytest.raises(UserError, match=rf"augment\.{next(iter(option))}=.* changes nothing: "):
         check(views, validation)
+
+
+def test_a_saved_run_with_options_that_change_nothing_opens_with_a_note(tmp_path, capsys):
+    augment = schema.Augment(views=("clean",), jpeg_probability=0.5)
+    saved, path = Config(augment=augment), tmp_path / "config.json"
+    with pytest.raises(UserError, match=r"augment\.jpeg_probability=0\.5 changes nothing"):
+        schema.validate(saved)
+    path.write_text(json.dumps(schema.to_json_dict(saved)))
+    assert [schema.read_config(path), schema.read_config(path)] == [saved, saved]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(r"config\.json: augment\.jpeg_probability=0\.5 changes nothing", line)
+    broken = dataclasses.replace(saved, augment=schema.Augment(views=("sharp",)))
+    path.write_text(json.dumps(schema.to_json_dict(broken)))
+    with pytest.raises(UserError, match=r"newer jaxdet, or damaged; .*'sharp' is not one of"):
+        schema.read_config(path)
 
 
 def test_hash_follows_what_changes_a_result_and_nothing_else():

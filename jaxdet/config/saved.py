@@ -1,12 +1,14 @@
 """The config of a saved run, out of its folder."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
 from jaxdet.config.forms import config_hash, from_json_dict, saved_hash
 from jaxdet.config.schema import Config
-from jaxdet.config.validate import validate
+from jaxdet.config.validate import validate_saved
 from jaxdet.errors import UserError
+from jaxdet.progress import say
 from jaxdet.workdir.files import read_json
 
 
@@ -42,7 +44,15 @@ def _read(path: Path) -> tuple[dict[str, Any], Config]:
     nested = read_json(path)
     try:
         config = from_json_dict(nested)
-        validate(config)
+        allowed = validate_saved(config)
     except UserError as error:
         raise UserError(f"{path}: made by a newer jaxdet, or damaged; {error}") from None
+    for line in allowed:
+        _note(f"{path}: {line}; saved by an earlier jaxdet, and left as it is")
     return nested, config
+
+
+@functools.cache
+def _note(line: str) -> None:
+    """Logs a line once, however often the file is read."""
+    say(line)

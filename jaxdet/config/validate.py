@@ -39,12 +39,30 @@ def validate(config: Config) -> None:
       UserError: one line with every value that no option of that name may have or, where there is
         none, with all that cannot work together.
     """
+    refused = validate_saved(config)
+    if refused:
+        raise UserError("config: " + "; ".join(refused))
+
+
+def validate_saved(config: Config) -> list[str]:
+    """Returns what a new run alone is refused for: a run that an earlier jaxdet saved may have it.
+
+    A line for each option that changes nothing, or does not do what its name says.
+
+    Raises:
+      UserError: as `validate`, for all that cannot work.
+    """
     problems = list(_value_problems(config)) or [
         *_joint_problems(config),
         *_evaluation_problems(config.evaluation, config.eval_crop),
     ]
     if problems:
         raise UserError("config: " + "; ".join(problems))
+    return [
+        *_idle_beside_views(config.augment, config.validation),
+        *_idle_problems(config.model, config.optim),
+        *_misleading_problems(config.optim),
+    ]
 
 
 def _value_problems(config: Config) -> Iterator[str]:
@@ -74,7 +92,7 @@ def _joint_problems(config: Config) -> Iterator[str]:
         kernels = show_value(augment.blur_kernels)
         yield f"augment.blur_kernels={kernels} are not odd numbers of pixels"
     yield from _operation_problems(augment)
-    yield from _view_problems(augment, config.validation)
+    yield from _view_problems(augment)
     unknown = sorted(set(augment.jpeg_codecs) - {"cv2", "pil"})
     if unknown or not augment.jpeg_codecs:
         yield f"augment.jpeg_codecs={show_value(augment.jpeg_codecs)} must name cv2, pil or both"
@@ -84,7 +102,6 @@ def _joint_problems(config: Config) -> Iterator[str]:
             f"augment.crop={augment.crop}"
         )
     yield from _tower_problems(config.model, optim)
-    yield from _idle_problems(config.model, optim)
     if optim.loss and not is_dotted(optim.loss):
         yield f"optim.loss={show_value(optim.loss)} is not of the form package.module:Name"
     trackers = config.runtime.trackers
@@ -139,8 +156,8 @@ def _operation_problems(augment: Augment) -> Iterator[str]:
         )
 
 
-def _view_problems(augment: Augment, validation: Validation) -> Iterator[str]:
-    """Yields what is wrong with augment.views, and what would change nothing beside them."""
+def _view_problems(augment: Augment) -> Iterator[str]:
+    """Yields what is wrong with augment.views."""
     try:
         views = read_views(augment.views)
     except UserError as error:
@@ -148,6 +165,11 @@ def _view_problems(augment: Augment, validation: Validation) -> Iterator[str]:
         return
     if augment.scope == "batch" and any(view.draw is not None for view in views):
         yield "augment.views: augmented:K needs augment.scope='image': batches differ each epoch"
+
+
+def _idle_beside_views(augment: Augment, validation: Validation) -> Iterator[str]:
+    """Yields what would change nothing beside augment.views."""
+    views = read_views(augment.views)
     is_drawn = not views or any(view.draw is not None for view in views)
     # That draws by all of them, whatever training looks at.
     if is_drawn or validation.augment == "published":
@@ -176,6 +198,8 @@ def _tower_problems(model: Model, optim: Optim) -> Iterator[str]:
     losses += [f"optim.loss={optim.loss}"] if optim.loss else []
     if len(losses) > 1:
         yield f"{' and '.join(losses)} do not go together"
+    if optim.loss and model.name == "token_probe":
+        yield f"optim.loss={optim.loss}: {model.name} has a loss of its own"
     if model.name in BANKS and model.tune != "head":
         yield f"model.name={model.name!r} has no gradient for its tower: set model.tune='head'"
 
@@ -200,8 +224,15 @@ def _idle_problems(model: Model, optim: Optim) -> Iterator[str]:
         value = getattr(given, name)
         if reason and value != getattr(type(given)(), name):
             yield f"{key}={show_value(value)} changes nothing: {reason}"
-    if optim.loss and model.name == "token_probe":
-        yield f"optim.loss={optim.loss}: {model.name} has a loss of its own"
+
+
+def _misleading_problems(optim: Optim) -> Iterator[str]:
+    """Yields what would be another thing than it is called."""
+    if optim.supcon and optim.accumulate > 1:
+        yield (
+            f"optim.supcon={optim.supcon} compares all images of a batch, and with "
+            f"optim.accumulate={optim.accumulate} those of a part alone: set optim.accumulate=1"
+        )
 
 
 def _part_problems(optim: Optim, groups: int) -> Iterator[str]:

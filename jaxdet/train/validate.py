@@ -75,11 +75,10 @@ def decide(parts: Parts, position: Position, scores: Scores) -> Position:
 
 
 def ranks(position: Position, scores: Scores) -> Ranks | None:
-    """Returns the ranks by which checkpoints are chosen; None without scores, or
-    before the detector has learned anything.
+    """Returns the ranks by which checkpoints are chosen; None without scores.
 
-    The best of all is that by accuracy, then by loss; the best of the last phase is the rule's
-    latest choice.
+    None, too, before the detector has learned anything. The best of all is that by accuracy, then
+    by loss; the best of the last phase is the rule's latest choice.
     """
     if not scores or not position.has_learned:
         return None
