@@ -23,7 +23,7 @@ def get_config(arg: str = "dinov3_l16") -> ConfigDict:
     side = read_tower(tower).size
     return schema.to_config_dict(
         schema.Config(
-            name="fgts",
+            name="fgts" if tower == "dinov3_l16" else f"fgts_{tower}",
             augment=schema.Augment(resize=side, crop=side, views=("clean",)),
             model=schema.Model(
                 name="token_probe", tower=tower, bank=2000, tune="head", init=f"weights/{tower}"

@@ -22,7 +22,7 @@ def get_config(arg: str = "") -> ConfigDict:
         raise UserError(f"configs/univfd.py:{arg}: the argument is cached")
     return schema.to_config_dict(
         schema.Config(
-            name="univfd",
+            name="univfd_cached" if arg else "univfd",
             data=schema.Data(generator="progan"),
             augment=schema.Augment(
                 crop=224, blur_probability=0.5, jpeg_probability=0.5,

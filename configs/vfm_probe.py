@@ -21,7 +21,7 @@ def get_config(arg: str = "dinov3_l16") -> ConfigDict:
     side = read_tower(tower).size
     return schema.to_config_dict(
         schema.Config(
-            name="vfm_probe",
+            name="vfm_probe" if tower == "dinov3_l16" else f"vfm_probe_{tower}",
             augment=schema.Augment(resize=side, crop=side, views=("clean",)),
             model=schema.Model(
                 name="linear_probe", tower=tower, tune="head", init=f"weights/{tower}"

@@ -36,7 +36,7 @@ def get_config(arg: str = "") -> ConfigDict:
     )  # fmt: skip
     return schema.to_config_dict(
         schema.Config(
-            name="wild",
+            name="wild_cached" if arg else "wild",
             augment=schema.Augment(
                 resize=224 if arg else 0, crop=224, views=("clean", "augmented:6") if arg else (),
                 rescale_probability=0.3, rescale_factor=(0.25, 1.0), blur_probability=0.3,

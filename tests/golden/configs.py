@@ -13,7 +13,7 @@ PRESETS = [
     for path in sorted((REPOSITORY / "configs").glob("*.py"))
     if "def get_config" in path.read_text()
 ]
-PRESETS += [("small", "blur_jpeg_0.5"), ("wild", "cached")]
+PRESETS += [("small", "blur_jpeg_0.5"), ("univfd", "cached"), ("wild", "cached")]
 
 
 def load(preset, argument=""):
