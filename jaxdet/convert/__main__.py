@@ -99,6 +99,11 @@ def _add_tower(parser: argparse.ArgumentParser) -> None:
         help="of its pixels: clip, imagenet, half (all .5), or six numbers, .5/.5/.5/.5/.5/.5",
     )  # fmt: skip
     group.add_argument(
+        "--normalise", action="store_true",
+        help="its linear head takes features divided by their L2 norm, as ClipBased's does: no "
+        "file says so",
+    )  # fmt: skip
+    group.add_argument(
         "--size", type=whole_number(SIDE), metavar="PIXELS",
         help="side of its images, other than its own: its table of positions is interpolated",
     )  # fmt: skip

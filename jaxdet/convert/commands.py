@@ -22,7 +22,7 @@ from jaxdet.convert.check import Comparison, Side, compare, weights_side
 from jaxdet.convert.export import CARD, is_export, read_export, write_export
 from jaxdet.convert.files import read_state_dict, write_safetensors
 from jaxdet.convert.folder import COVERAGE, Source, is_detector, write_detector
-from jaxdet.convert.heads import convert_head
+from jaxdet.convert.heads import convert_head, normalised
 from jaxdet.convert.load import ConvertedFile, LoadedWeights, convert_file
 from jaxdet.convert.rules import flatten
 from jaxdet.convert.state_dicts import shorten
@@ -95,11 +95,11 @@ def _convert(options: argparse.Namespace, card: Card | None) -> ConvertedFile:
         tower, _ = open_weights(options.tower, facts=facts, headless=True)
         if tower.model.name not in PROBES:
             raise UserError(f"--tower={options.tower}: a {tower.model.title}, which has no tower")
-        return convert_head(options.src, tower, **choice)
+        return convert_head(options.src, tower, normalise=options.normalise, **choice)
     choice["arch"] = options.arch or network_name(card)
     file = convert_file(options.src, facts=facts, **choice)
     check_facts(file.network.model, facts, source=str(options.src))
-    return file
+    return normalised(file, card, options.src) if options.normalise else file
 
 
 def _check_place(options: argparse.Namespace) -> None:

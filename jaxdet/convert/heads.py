@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from jaxdet.convert.architectures import Network, shapes
+from jaxdet.convert.card import Card, beside, read_model
 from jaxdet.convert.choose import bare_head_keys, make_choose
 from jaxdet.convert.files import read_weights
 from jaxdet.convert.load import ConvertedFile, LoadedWeights
@@ -12,9 +13,19 @@ from jaxdet.convert.spellings import HEADS, VIT, head_arch
 from jaxdet.convert.towers import head_options
 from jaxdet.errors import UserError
 
+_AS_THEY_ARE = (
+    "its features are taken as they are; if it was trained on features divided by their norm "
+    "(ClipBased, SSAFE), convert it again with --normalise"
+)
+
 
 def convert_head(
-    path: Path, tower: LoadedWeights, *, arch: str | None, state_dict: str | None
+    path: Path,
+    tower: LoadedWeights,
+    *,
+    arch: str | None,
+    state_dict: str | None,
+    normalise: bool = False,
 ) -> ConvertedFile:
     """Brings the head of a file into our form, with the arrays of its tower.
 
@@ -23,6 +34,7 @@ def convert_head(
       tower: what it stands on: a tower by itself, or a detector that has one.
       arch: the detector that the head must be of; None for any.
       state_dict: which state dict of the file, where it holds several.
+      normalise: whether it takes features divided by their norm, which no file says.
 
     Raises:
       UserError: where the file holds no head, or one for another tower.
@@ -42,8 +54,33 @@ def convert_head(
     own = {place: shape for place, shape in places.items() if not place.startswith(VIT)}
     converted = to_jax(arrays, own, table=HEADS[name], source=str(path))
     seen = {p: a for p, a in flatten(tower.variables).items() if p.startswith(VIT)}
-    return ConvertedFile(
+    file = ConvertedFile(
         network=Network(model=model, spelling=tower.spelling, side=tower.crop),
         converted=dataclasses.replace(converted, arrays={**seen, **converted.arrays}),
         notes=(*found.notes, *notes),
     )
+    if normalise:
+        return normalised(file, None, path)
+    if name == "linear_probe":
+        return dataclasses.replace(file, notes=(*file.notes, _AS_THEY_ARE))
+    return file
+
+
+def normalised(file: ConvertedFile, card: Card | None, path: Path) -> ConvertedFile:
+    """Returns a linear probe as one whose features are divided by their norm.
+
+    Args:
+      file: its weights.
+      card: what lies beside them, if anything does.
+      path: of the file, for messages.
+
+    Raises:
+      UserError: where there is no such head, or the card says otherwise.
+    """
+    model = file.network.model
+    if model.name != "linear_probe" or file.converted.coverage.replaced:
+        raise UserError(f"--normalise: {path} holds no head of linear_probe; leave it out")
+    if card is not None and not read_model(card).normalise:
+        raise UserError(f"--normalise: {beside(path)} says that features are not; leave it out")
+    network = dataclasses.replace(file.network, model=dataclasses.replace(model, normalise=True))
+    return dataclasses.replace(file, network=network)

@@ -57,10 +57,10 @@ def tower_of(name):
     return LoadedWeights(model=model, variables={}, source="x")
 
 
-def put_on(tower, head, folder):
+def put_on(tower, head, folder, *more):
     write_torch(folder / "head.pth", head)
-    activation = "--activation=quick_gelu"
-    main(["to-jax", f"--tower={tower}", activation, str(folder / "head.pth"), str(folder / "jax")])
+    told = [f"--tower={tower}", "--activation=quick_gelu", *more]
+    main(["to-jax", *told, str(folder / "head.pth"), str(folder / "jax")])
     return folder / "jax"
 
 
@@ -72,6 +72,33 @@ def test_univfd_is_a_linear_layer_on_clip_s_embedding(tmp_path, tower):
     np.testing.assert_allclose(features[:, :16], expected, atol=2e-5)
     logits = jaxdet.load_detector(folder).score(images)
     np.testing.assert_allclose(logits, features @ head["weight"][0] + head["bias"], atol=1e-5)
+
+
+def test_a_head_says_by_an_option_alone_that_features_are_normalised(tmp_path, tower, capsys):
+    head = univfd()
+    folder = put_on(tower, head, tmp_path, "--normalise")
+    assert "--normalise" not in capsys.readouterr().out
+    main(["to-torch", str(folder), str(tmp_path / "w.pth")])
+    main(["to-jax", "--normalise", str(tmp_path / "w.pth"), str(tmp_path / "again")])
+    images = torchvision.images(2, 56)
+    features = jaxdet.load_tower(folder).features(images)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    for place in (folder, tmp_path / "again"):
+        logits = jaxdet.load_detector(place).score(images)
+        np.testing.assert_allclose(logits, features @ head["weight"][0] + head["bias"], atol=1e-5)
+    (tmp_path / "plain").mkdir()
+    plain = put_on(tower, head, tmp_path / "plain")
+    assert "features are taken as they are" in capsys.readouterr().out
+    main(["to-torch", str(plain), str(tmp_path / "p.pth")])
+    refused = (
+        [tmp_path / "p.pth", "p.pth.json says that features are not"],
+        [tower, "holds no head of linear_pr"],
+    )
+    for source, says in refused:
+        line = ["to-jax", "--normalise", "--activation=quick_gelu", str(source)]
+        with pytest.raises(SystemExit):
+            main([*line, str(tmp_path / "no")])
+        assert re.search(says, capsys.readouterr().err)
 
 
 def test_rine_s_head_is_known_by_its_keys_and_predicts(tmp_path, tower, capsys):
@@ -119,7 +146,7 @@ def test_what_dataparallel_puts_into_a_head_s_keys_is_taken_off(head, tmp_path, 
     file = convert_head(tmp_path / "w.pth", seen, arch=None, state_dict=None)
     plain = put_on(tower, head(), tmp_path)
     assert file.converted.arrays.keys() == flatten(load_weights(plain).variables).keys()
-    assert file.notes == ("taken off the keys: module.",)
+    assert file.notes[0] == "taken off the keys: module."
 
 
 def test_rine_s_released_sizes_are_taken():
