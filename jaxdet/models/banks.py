@@ -8,41 +8,20 @@ image is to fakes than to reals.
 from functools import partial
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxdet.models.detector import Variables
-from jaxdet.models.probes import on_tower, unit
-from jaxdet.models.towers import Tower
+from jaxdet.models.probes import Probe, on_tower, unit
 from jaxdet.models.vit import ViT
 
 # Below every cosine: what is not there is never the nearest.
 _NOWHERE = -2.0
 
 
-class _Bank(nn.Module):
-    """Looks through a tower; what it remembers is up to the detector.
-
-    Attributes:
-      tower: what sees the image.
-    """
-
-    tower: Tower
-
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Returns logits, float [B], of float [B, H, W, 3], levels in 0..255."""
-        return self.score(self.see(x), train=train)
-
-    def see(self, x: jax.Array) -> jax.Array:
-        """Returns the tower's features, float [B, D], as they are compared."""
-        return self.features(x)
-
-    def features(self, x: jax.Array) -> jax.Array:
-        """Returns the tower's features, float [B, D]."""
-        features: jax.Array = self.vit(x)[0]
-        return features
+class _Bank(Probe):
+    """Remembers the features of training images; how is up to the detector."""
 
     def collect(self, x: jax.Array, label: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Remembers images, float [B, H, W, 3], with labels i32 [B]; returns logits of before.
@@ -56,10 +35,6 @@ class _Bank(nn.Module):
         logits = self.score(seen, train=True)
         self.remember(unit(seen.astype(jnp.float32)), label)
         return logits, jnp.ones(())
-
-    def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
-        """Returns logits, float [B], of what was seen of images."""
-        raise NotImplementedError
 
     def remember(self, vectors: jax.Array, label: jax.Array) -> None:
         """Adds vectors of norm 1, f32 [B, D], with labels i32 [B]."""

@@ -22,7 +22,34 @@ _HEAD = ("head_0", "head_3", "head_6")
 _OF_FLAX = {"parent", "name"}
 
 
-class LinearProbe(nn.Module):
+class Probe(nn.Module):
+    """Scores what a tower sees of an image; what that is, and how, is up to the detector.
+
+    Attributes:
+      tower: what sees the image.
+    """
+
+    tower: Tower
+
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Returns logits, float [B], of float [B, H, W, 3], levels in 0..255."""
+        return self.score(self.see(x), train=train)
+
+    def features(self, x: jax.Array) -> jax.Array:
+        """Returns the tower's features, float [B, D]."""
+        features: jax.Array = self.vit(x)[0]
+        return features
+
+    def see(self, x: jax.Array) -> jax.Array:
+        """Returns what the head looks at: the features, where the detector says nothing else."""
+        return self.features(x)
+
+    def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
+        """Returns logits, float [B], of what the head looks at."""
+        raise NotImplementedError
+
+
+class LinearProbe(Probe):
     """Scores the features of a tower by one linear layer.
 
     On CLIP's projected embedding that is UnivFD (Ojha et al., CVPR 2023); on AugReg's class token,
@@ -34,7 +61,6 @@ class LinearProbe(nn.Module):
       normalise: whether features are divided by their L2 norm.
     """
 
-    tower: Tower
     head_deviation: float = 0.02
     normalise: bool = False
 
@@ -43,18 +69,10 @@ class LinearProbe(nn.Module):
         self.vit = ViT(self.tower)
         self.head = nn.Dense(1, kernel_init=nn.initializers.normal(self.head_deviation))
 
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Returns logits, float [B], of float [B, H, W, 3], levels in 0..255."""
-        return self.score(self.see(x), train=train)
-
     def contrast(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Returns logits, float [B], and the features in training, of float [B, H, W, 3]."""
         seen = self.see(x)
         return self.score(seen, train=True), seen
-
-    def see(self, x: jax.Array) -> jax.Array:
-        """Returns what the head looks at: the features, float [B, D]."""
-        return self.features(x)
 
     def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
         """Returns logits, float [B], of what the head looks at."""
@@ -62,13 +80,8 @@ class LinearProbe(nn.Module):
         logits: jax.Array = self.head(unit(seen) if self.normalise else seen)[:, 0]
         return logits
 
-    def features(self, x: jax.Array) -> jax.Array:
-        """Returns the tower's features, float [B, D]."""
-        features: jax.Array = self.vit(x)[0]
-        return features
 
-
-class Rine(nn.Module):
+class Rine(Probe):
     """Scores the class tokens inside all blocks of a tower; Koutlis and Papadopoulos, ECCV 2024.
 
     Published: on CLIP ViT-L/14, width 1024 and 4 layers (1 training class, and latent diffusion),
@@ -80,7 +93,6 @@ class Rine(nn.Module):
       projection_layers: of each projection.
     """
 
-    tower: Tower
     width: int
     projection_layers: int
 
@@ -94,20 +106,16 @@ class Rine(nn.Module):
         setattr(self, _HEAD[-1], nn.Dense(1))
         self.drop = nn.Dropout(0.5)
 
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Returns logits, float [B], of float [B, H, W, 3], levels in 0..255.
-
-        In training, half of the values are dropped wherever the source drops them.
-        """
-        return self.score(self.see(x), train=train)
-
     def see(self, x: jax.Array) -> jax.Array:
         """Returns what the head looks at: the taps of all blocks, float [B, depth, D]."""
         taps: jax.Array = self.vit(x)[1]
         return taps
 
     def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
-        """Returns logits, float [B], of what the head looks at."""
+        """Returns logits, float [B], of what the head looks at.
+
+        In training, half of the values are dropped wherever the source drops them.
+        """
         return self._classify(self.embedding(seen, train=train), train=train)
 
     def contrast(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -135,11 +143,6 @@ class Rine(nn.Module):
         for name in self._projection(2):
             mixed = self._layer(name, mixed, train=train)
         return mixed
-
-    def features(self, x: jax.Array) -> jax.Array:
-        """Returns the tower's features, float [B, D]."""
-        features: jax.Array = self.vit(x)[0]
-        return features
 
     def _projection(self, number: int) -> list[str]:
         return [f"proj{number}_{1 + 3 * layer}" for layer in range(self.projection_layers)]

@@ -13,14 +13,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdet.models.probes import on_tower
-from jaxdet.models.towers import Tower
+from jaxdet.models.probes import Probe, on_tower
 from jaxdet.models.vit import ViT
 
 _TINY = 1e-8
 
 
-class TokenProbe(nn.Module):
+class TokenProbe(Probe):
     """Scores the mean of chosen patches by one linear layer.
 
     Training shows it `bank` images for the means, then `bank` for the distances, and learns from
@@ -33,7 +32,6 @@ class TokenProbe(nn.Module):
       head_deviation: of the normal weights that the layer starts with.
     """
 
-    tower: Tower
     tokens: int
     bank: int
     head_deviation: float = 0.02
@@ -48,19 +46,10 @@ class TokenProbe(nn.Module):
         self.distances = own("distances", jnp.zeros, (2, places))
         self.sums = own("sums", jnp.zeros, (2, places, self.tower.width))
 
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Returns logits, float [B], of float [B, H, W, 3], levels in 0..255."""
-        return self.score(self.see(x), train=train)
-
     def see(self, x: jax.Array) -> jax.Array:
         """Returns what is chosen from: the tokens of the patches, float [B, T, D]."""
         patches: jax.Array = self.vit(x)[2]
         return patches
-
-    def features(self, x: jax.Array) -> jax.Array:
-        """Returns the tower's features, float [B, D]."""
-        features: jax.Array = self.vit(x)[0]
-        return features
 
     def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
         """Returns logits, float [B], of the tokens of patches."""

@@ -17,6 +17,8 @@ from jaxdet.models.probes import unit
 
 # Cozzolino et al. 2018: what the reconstruction counts beside the activations.
 _RECONSTRUCTION = 0.1
+# Above what a square of the distance of two equal vectors of norm 1 comes to in float32.
+_ROUNDING = 1e-6
 # Of the supervised contrastive loss.
 _TEMPERATURE = 0.07
 
@@ -41,15 +43,19 @@ def contrastive_loss(embedding: jax.Array, label: jax.Array) -> jax.Array:
     The mean distance of the pairs of one label, and the mean of 1 - distance over the pairs of
     both labels that are nearer than 1, of embeddings of norm 1. The same as the ContrastiveLoss of
     pytorch-metric-learning, with which DDA (networks/trainer.py) and DRCT (utils/losses.py) train.
+    Distances come from a matrix product, as from torch.cdist; one below 0.001 counts as 0.
 
     Args:
       embedding: float [B, D].
       label: i32 [B].
     """
-    vectors = unit(embedding)
-    square = jnp.sum((vectors[:, None] - vectors[None]) ** 2, axis=-1)
-    # A root has no gradient at 0, where an embedding meets itself or its like.
-    distance = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
+    vectors = unit(embedding.astype(jnp.float32))
+    alike = jnp.matmul(vectors, vectors.T, precision="highest")
+    norms = jnp.diagonal(alike)
+    square = norms[:, None] + norms[None] - 2 * alike
+    # A root has no gradient at 0, where an embedding meets itself or its like up to rounding.
+    is_apart = square > _ROUNDING
+    distance = jnp.where(is_apart, jnp.sqrt(jnp.where(is_apart, square, 1)), 0)
     is_same = label[:, None] == label[None]
     terms = (jnp.where(is_same, distance, 0), jnp.where(is_same, 0, jnp.maximum(0, 1 - distance)))
     means = (term.sum() / jnp.maximum(1, (term > 0).sum()) for term in terms)

@@ -40,6 +40,32 @@ def test_the_contrastive_loss_is_the_means_over_pairs_that_count():
     assert near == pytest.approx(1 - chord[30], abs=1e-5)
 
 
+def test_the_contrastive_loss_needs_no_difference_of_every_pair():
+    rng = np.random.default_rng(0)
+    embedding, label = rng.normal(0.3, 1, (12, 40)).astype(np.float32), np.arange(12) % 2
+    embedding[5] = 2 * embedding[3]
+
+    def by_differences(embedding):
+        vectors = embedding / jnp.linalg.norm(embedding, axis=1, keepdims=True)
+        loss = jnp.zeros(())
+        for same in (True, False):
+            pairs = [(i, j) for i in range(12) for j in range(12) if i != j and {i, j} != {3, 5}]
+            pairs = [(i, j) for i, j in pairs if (label[i] == label[j]) == same]
+            first, second = np.transpose(pairs)
+            distance = jnp.linalg.norm(vectors[first] - vectors[second], axis=1)
+            term = distance if same else jnp.maximum(0, 1 - distance)
+            loss += term.sum() / jnp.maximum(1, (term > 0).sum())
+        return loss
+
+    found, expected = (
+        jax.value_and_grad(of)(jnp.asarray(embedding))
+        for of in (lambda e: contrastive_loss(e, label), by_differences)
+    )
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-6)
+    assert "12,12,40" not in str(jax.make_jaxpr(contrastive_loss)(embedding, label))
+
+
 @pytest.mark.parametrize("name", ["linear_probe", "rine"])
 def test_a_share_of_the_loss_is_contrastive(name):
     model = Model(

@@ -191,6 +191,11 @@ def test_a_rank_beyond_the_layers_is_refused():
             {"contrastive": 0.5, "loss": "a.b:C"},
             "optim.loss=a.b:C do not go together",
         ),
+        (
+            {"name": "rine"},
+            {"supcon": 0.2, "accumulate": 2},
+            "those of a part alone: set optim.acc",
+        ),
         ({}, {"warmup": 0.5}, "optim.warmup=0.5 needs optim.schedule=cosine or constant"),
     ],
 )
