@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.config.dotted import look_up_all
+from jaxdet.data.balance import find_groups
 from jaxdet.data.images import SPLITS, ImageSet
 from jaxdet.data.leaks import find_leaks
 from jaxdet.data.loaders import evaluation_reader
@@ -130,6 +131,9 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     tests = load_test_sets(config) if config.task != "train" else []
     if training is not None:
         check_sizes(training[0], config.augment)
+        groups = find_groups(training[0], config.data.balance)
+        if groups is not None:
+            say(f"data.balance: {groups}")
     # From here on all is in order: what is logged before a mistake would hide it.
     warnings = []
     if jax.process_index() == 0:

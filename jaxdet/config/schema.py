@@ -182,6 +182,13 @@ class Data:
         source="Dual Data Alignment, NeurIPS 2025",
         choices=("none", "name", "group"),
     )
+    balance: str = option(
+        "none",
+        "which training images come equally often. none: all, each once an epoch; generator: half "
+        "of each batch is real, the rest evenly of each generator, a table's or else a class "
+        "folder; an epoch has as many rows as before, and images of small generators come again",
+        choices=("none", "generator"),
+    )
     on_bad_image: str = option(
         "stop",
         "stop: an unreadable image ends the run; skip: it is counted and left out of evaluation, "

@@ -120,6 +120,11 @@ def _joint_problems(config: Config) -> Iterator[str]:
                 f"evaluation.weights={config.evaluation.weights!r} is chosen by validation, but "
                 "data.validation='none'"
             )
+    if config.data.balance != "none" and config.model.name == "knn":
+        yield (
+            f"data.balance={config.data.balance!r} shows images twice, and knn remembers each "
+            "once: set data.balance='none'"
+        )
     yield from _part_problems(optim, config.model.norm_groups)
     if config.task == "eval" and not config.model.init:
         yield (

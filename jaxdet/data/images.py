@@ -110,6 +110,10 @@ class ImageSet(abc.ABC):
         steps = (one.rsplit("/", 2) for one in self.ids)
         return ["/".join([*above, os.path.splitext(file)[0]]) for *above, _, file in steps]
 
+    def generator_names(self) -> list[str]:
+        """Returns what made each image, as a table's column says; "" where nothing does."""
+        return [""] * len(self)
+
     def group_names(self) -> list[str]:
         """Returns the group of each image, such as one picture and its copies; "" for none."""
         return [""] * len(self)

@@ -21,6 +21,7 @@ from jaxdet.data.augment import (
     apply_all,
     published_validation,
 )
+from jaxdet.data.balance import Groups, balanced_order, find_groups
 from jaxdet.data.batches import Batch, empty_batch
 from jaxdet.data.disturb import Disturbance
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
@@ -116,6 +117,7 @@ class TrainLoader:
 
     Attributes:
       pairs: which images get the same random numbers; see `draw_places`.
+      balance: what is drawn evenly; see `find_groups`.
     """
 
     read: Reader
@@ -124,6 +126,8 @@ class TrainLoader:
     batch_size: int
     share: Share = Share()
     pairs: str = "none"
+    balance: str = "none"
+    groups: Groups | None = dataclasses.field(init=False, repr=False)
     _recipe: Recipe = dataclasses.field(init=False, repr=False)
     _draws: np.ndarray = dataclasses.field(init=False, repr=False)
 
@@ -131,6 +135,7 @@ class TrainLoader:
         # Here and not where it is used: a worker has no names that the user gave.
         object.__setattr__(self, "_recipe", Recipe(self.augment))
         object.__setattr__(self, "_draws", draw_places(self.read.images, self.pairs))
+        object.__setattr__(self, "groups", find_groups(self.read.images, self.balance))
 
     @property
     def batch_bytes(self) -> int:
@@ -145,14 +150,14 @@ class TrainLoader:
     def position(self, step: int) -> tuple[int, int, np.ndarray]:
         """Returns the epoch of a step, its number in it, and the places of this host's images."""
         n = len(self.read.images)
-        epoch, place = divmod(step, order.steps_per_epoch(n, batch_size=self.batch_size))
-        epoch_order = order.epoch_order(
-            n,
-            seed=self.seed,
-            epoch=epoch,
-            batch_size=self.batch_size,
-            blocks=self.read.images.blocks,
-        )
+        steps = order.steps_per_epoch(n, batch_size=self.batch_size)
+        epoch, place = divmod(step, steps)
+        shared = {"seed": self.seed, "epoch": epoch, "batch_size": self.batch_size}
+        blocks = self.read.images.blocks
+        if self.groups is None:
+            epoch_order = order.epoch_order(n, **shared, blocks=blocks)
+        else:
+            epoch_order = balanced_order(self.groups, **shared, steps=steps, blocks=blocks)
         return epoch, place, epoch_order[place, self.share.rows(self.batch_size)]
 
     def rows(self, indices: Sequence[int] | np.ndarray, *, epoch: int, place: int = 0) -> Batch:

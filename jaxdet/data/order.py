@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 # Streams keep the random numbers of different purposes apart.
-ORDER, SUBSET, HOLD_OUT, NOISE, TWO_SHOT, RANDOM_CROPS, LINEUP, BASELINE = (
-    0, 3, 4, 5, 6, 7, 10, 11,
+ORDER, SUBSET, HOLD_OUT, NOISE, TWO_SHOT, RANDOM_CROPS, LINEUP, BASELINE, BALANCE, MIXING = (
+    0, 3, 4, 5, 6, 7, 10, 11, 12, 13,
 )  # fmt: skip
 # Images are shuffled over blocks of so many bytes, and over as many blocks at least.
 WINDOW_BYTES, _LEAST_BLOCKS = 128 * 2**20, 8
@@ -133,12 +133,13 @@ class Blocks:
     label: np.ndarray
 
 
-def block_order(blocks: Blocks, rng: np.random.Generator) -> np.ndarray:
+def block_order(blocks: Blocks, rng: np.random.Generator, *, parts: int = 1) -> np.ndarray:
     """Returns a permutation of the images, i64 [N], that needs few blocks at a time.
 
     Blocks are drawn in random order, those of mostly real and mostly fake images in even turns,
     also where a dataset is sorted by label. Then the images of as many as fill a window are
-    shuffled together, window after window.
+    shuffled together, window after window; of `parts` orders that are read side by side each has
+    its part of a window.
     """
     count = len(blocks.bytes)
     images = np.bincount(blocks.number, minlength=count)
@@ -149,7 +150,8 @@ def block_order(blocks: Blocks, rng: np.random.Generator) -> np.ndarray:
             len(own), 1
         )
     drawn = np.argsort(place, kind="stable")
-    window = max(WINDOW_BYTES, _LEAST_BLOCKS * int(blocks.bytes.max(initial=0)))
+    least = max(1, _LEAST_BLOCKS // parts)
+    window = max(WINDOW_BYTES // parts, least * int(blocks.bytes.max(initial=0)))
     of_block = np.empty(count, np.int64)
     of_block[drawn] = np.cumsum(blocks.bytes[drawn]) // window
     return np.lexsort((rng.random(len(blocks.number)), of_block[blocks.number]))

@@ -144,6 +144,7 @@ def assemble(
         loader=TrainLoader(
             read=training_reader(config.data, config.augment, train_set),
             pairs=config.data.pairs,
+            balance=config.data.balance,
             augment=config.augment,
             seed=config.seed,
             batch_size=config.optim.batch_size,

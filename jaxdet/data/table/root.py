@@ -81,16 +81,18 @@ class TableSet(ImageSet):
 
     def group_names(self) -> list[str]:
         """Returns the group of each image; see ImageSet."""
-        group = self.table.rows.group
-        return [group.words[code] for code in group.code[self.rows].tolist()]
+        return self.table.rows.group.at(self.rows)
+
+    def generator_names(self) -> list[str]:
+        """Returns the generator of each image; see ImageSet."""
+        return self.table.rows.generator.at(self.rows)
 
     def marks(self) -> np.ndarray:
         """Returns what tells files apart; zeros for rows of Parquet files; see ImageSet."""
         table = self.table.rows
         marks = np.zeros((len(self), 2), np.uint64)
         whole = np.flatnonzero(table.row[self.rows] == WHOLE)
-        paths = [table.path(code) for code in table.file[self.rows[whole]]]
-        marks[whole] = stats_of(paths).marks()
+        marks[whole] = stats_of([table.path(code) for code in table.file[self.rows[whole]]]).marks()
         return marks
 
     def content_marks(self) -> bytes:
@@ -98,8 +100,7 @@ class TableSet(ImageSet):
         table, codes = self.table.rows, self.table.rows.file[self.rows]
         used, place = np.unique(codes, return_inverse=True)
         sizes = stats_of([table.path(code) for code in used]).size
-        facts = (sizes[place].tobytes(), table.row[self.rows].tobytes(), table.image.encode())
-        return b"".join(facts)
+        return sizes[place].tobytes() + table.row[self.rows].tobytes() + table.image.encode()
 
     def file_marks(self, compare: str) -> str:
         """Returns the mark of each file, also of those beside a table; see ImageSet."""

@@ -50,6 +50,10 @@ class Words:
     def __getitem__(self, row: int) -> str:
         return self.words[int(self.code[row])]
 
+    def at(self, rows: np.ndarray) -> list[str]:
+        """Returns the word of each of some rows, i64 [N]."""
+        return [self.words[code] for code in self.code[rows].tolist()]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
