@@ -108,6 +108,23 @@ def _joint_problems(config: Config) -> Iterator[str]:
     if set(trackers) - {"tensorboard", "wandb"} or len(set(trackers)) < len(trackers):
         shown = show_value(trackers)
         yield f"runtime.trackers={shown} must name tensorboard, wandb or both, once each"
+    yield from _schedule_problems(config)
+    if config.data.balance != "none" and config.model.name == "knn":
+        yield (
+            f"data.balance={config.data.balance!r} shows images twice, and knn remembers each "
+            "once: set data.balance='none'"
+        )
+    yield from _part_problems(optim, config.model.norm_groups)
+    if config.task == "eval" and not config.model.init:
+        yield (
+            "task='eval' needs weights: --config.model.init=RUN_OR_FILE; released ones: "
+            "`python -m jaxdet.data fetch cnndetection-weights --root=weights`"
+        )
+
+
+def _schedule_problems(config: Config) -> Iterator[str]:
+    """Yields what is wrong with optim.schedule, and with what needs validation where none is."""
+    optim = config.optim
     if optim.schedule != "plateau" and optim.max_epochs == 0:
         yield f"optim.schedule={optim.schedule!r} needs optim.max_epochs"
     if optim.warmup and not SCHEDULES[optim.schedule]:
@@ -120,17 +137,6 @@ def _joint_problems(config: Config) -> Iterator[str]:
                 f"evaluation.weights={config.evaluation.weights!r} is chosen by validation, but "
                 "data.validation='none'"
             )
-    if config.data.balance != "none" and config.model.name == "knn":
-        yield (
-            f"data.balance={config.data.balance!r} shows images twice, and knn remembers each "
-            "once: set data.balance='none'"
-        )
-    yield from _part_problems(optim, config.model.norm_groups)
-    if config.task == "eval" and not config.model.init:
-        yield (
-            "task='eval' needs weights: --config.model.init=RUN_OR_FILE; released ones: "
-            "`python -m jaxdet.data fetch cnndetection-weights --root=weights`"
-        )
 
 
 def _operation_problems(augment: Augment) -> Iterator[str]:
