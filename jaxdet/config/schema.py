@@ -220,9 +220,8 @@ class Augment:
     views: tuple[str, ...] = option(
         (),
         "the ways in which an image is seen, another one each epoch: clean, as in validation; "
-        "jpeg:QUALITY, blur:SIGMA, scale:FACTOR or a chain of them, blur:1+jpeg:75, on the whole "
-        "image; augmented:K, K draws of all that is set here. Empty: a new draw each epoch, "
-        "without end",
+        "jpeg:QUALITY, blur:SIGMA or another of `evaluation.chains`, on the whole image; "
+        "augmented:K, K draws of all that is set here. Empty: a new draw each epoch, without end",
     )
 
     resize: int = option(
@@ -705,6 +704,12 @@ class Evaluation:
         "score the sets again with Gaussian noise of each deviation",
         unit="grey levels",
         within="(0, 255]",
+    )
+    chains: tuple[str, ...] = option(
+        (),
+        "score the sets again after each step of these chains: web, long:768+jpeg:60; hard, "
+        "long:512+jpeg:40; screenshot:FACTOR, resized and kept as PNG; or any of jpeg:QUALITY, "
+        "blur:SIGMA, scale:FACTOR, long:PIXELS (longer sides are shrunk to it) joined by +",
     )
     two_shot: int = option(
         0,

@@ -23,7 +23,7 @@ from jaxdet.data.augment import (
 )
 from jaxdet.data.balance import Groups, balanced_order, find_groups
 from jaxdet.data.batches import Batch, empty_batch
-from jaxdet.data.disturb import Disturbance
+from jaxdet.data.disturb import Chain, Disturbance
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet
 from jaxdet.data.ops import laplacian_variance
 from jaxdet.data.ops.sides import RefusedSizeError
@@ -215,7 +215,7 @@ class EvalLoader:
     crop: int
     batch_size: int
     resize: int = 0
-    disturb: Disturbance | None = None
+    disturb: Disturbance | Chain | None = None
     augment: Augment | None = None
     as_published: bool = True
     seed: int = 0
@@ -269,7 +269,7 @@ class EvalLoader:
 
     def _operations(self, index: int) -> list[Operation]:
         """Returns what happens to an image without coins."""
-        disturbing = [self.disturb.operation(index)] if self.disturb else []
+        disturbing = self.disturb.operations(index) if self.disturb else []
         resizing = [Resize(self.resize)] if self.resize else []
         return [*disturbing, *resizing, Crop(side=self.crop)]
 

@@ -1,6 +1,6 @@
 """An evaluation: every test set under every view, then the numbers of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ from jaxdet.data.loaders import Reader
 from jaxdet.errors import UserError
 from jaxdet.evals.benchmarks import over_benchmarks, over_generators
 from jaxdet.evals.engine import Engine
+from jaxdet.evals.pooled import with_pooled_auc
 from jaxdet.evals.published import Published
 from jaxdet.evals.scores import (
     calibrate,
@@ -22,7 +23,7 @@ from jaxdet.evals.scores import (
     score_set,
 )
 from jaxdet.evals.two_shot import summarise
-from jaxdet.evals.views import View, further_views, headline
+from jaxdet.evals.views import View, chain_names, further_views, headline
 from jaxdet.progress import say
 from jaxdet.results import Calibration, Condition, Predictions, Results, SetResult
 from jaxdet.workdir import signals
@@ -60,10 +61,7 @@ def evaluate(
     """
     evaluation, run = engine.evaluation, engine.run
     view = headline(evaluation)
-    calibration = None
-    if validation and len(validation.images):
-        held_out = engine.predictions(validation, view, run.validation)
-        calibration = calibrate(held_out, source=validation.images.name)
+    calibration = _calibration(engine, validation, view)
     rows, found, unproven = {}, {}, []
     for read in sets:
         test = read.images.name
@@ -73,7 +71,8 @@ def evaluate(
         if metadata is not None and metadata.exceeds(found[test].ap):
             unproven.append(_no_evidence(test, found[test].ap, metadata))
         signals.check("the scores so far are saved")
-    conditions = dict(_conditions(engine, sets))
+    conditions, ends = _conditions(engine, sets)
+    found = with_pooled_auc(found, rows, ends, draws=evaluation.bootstrap, seed=engine.seed)
     engine.say_shapes()
     benchmarks = over_generators(found) if evaluation.benchmarks else {}
     results = Results(
@@ -88,6 +87,7 @@ def evaluate(
         mean_intervals=mean_intervals(rows, draws=evaluation.bootstrap, seed=engine.seed),
         protocol=view.name,
         conditions=conditions,
+        chains=chain_names(evaluation),
         benchmarks=benchmarks,
         over_benchmarks=over_benchmarks(benchmarks),
         warnings=[*warnings, *unproven],
@@ -97,19 +97,30 @@ def evaluate(
     return results
 
 
-def _conditions(engine: Engine, sets: Sequence[Reader]) -> Iterator[tuple[str, Condition]]:
-    """Yields the scores of the sets under each further view, by its name."""
+def _calibration(engine: Engine, validation: Reader | None, view: View) -> Calibration | None:
+    if not validation or not len(validation.images):
+        return None
+    held_out = engine.predictions(validation, view, engine.run.validation)
+    return calibrate(held_out, source=validation.images.name)
+
+
+def _conditions(
+    engine: Engine, sets: Sequence[Reader]
+) -> tuple[dict[str, Condition], list[dict[str, Predictions]]]:
+    """Returns the scores of the sets under each further view, and the rows after whole chains."""
     evaluation, seed = engine.evaluation, engine.seed
+    whole = {names[-1] for names in chain_names(evaluation).values()}
+    conditions, ends = {}, []
     for view in further_views(evaluation, seed=seed):
-        scores = {}
+        rows, scores = {}, {}
         for read in sets:
-            path = engine.run.condition(view.name, read.images.name)
-            predictions = engine.predictions(read, view, path)
-            _check_labels(read.images, predictions)
-            scores[read.images.name] = score_condition(
-                predictions, draws=evaluation.bootstrap, seed=seed
-            )
-        yield view.name, _condition(view, scores)
+            name = read.images.name
+            rows[name] = engine.predictions(read, view, engine.run.condition(view.name, name))
+            _check_labels(read.images, rows[name])
+            scores[name] = score_condition(rows[name], draws=evaluation.bootstrap, seed=seed)
+        conditions[view.name] = _condition(view, scores)
+        ends += [rows] if view.name in whole else []
+    return conditions, ends
 
 
 def _condition(view: View, scores: dict[str, Any]) -> Condition:

@@ -1,12 +1,13 @@
-"""The ways in which every set is looked at: protocols, and disturbances under the first of them."""
+"""The ways in which every set is looked at: protocols, disturbances and chains under the first."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import jax
 
 from jaxdet.config import Evaluation
-from jaxdet.data.disturb import Disturbance
+from jaxdet.config.chains import read_chains
+from jaxdet.data.disturb import Chain, Disturbance
 from jaxdet.data.loaders import EvalLoader, Reader, Share
 from jaxdet.scoring.loader import PieceLoader
 from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS, MAX_WHOLE_SIDE, TILE
@@ -19,23 +20,24 @@ class View:
     """Describes what of each image is scored, after which disturbance.
 
     Attributes:
-      name: the protocol's, or that of the disturbance with its level ("jpeg-65").
+      name: the protocol's, or that of the disturbance with its level ("jpeg-65"); of a chain those
+        of its steps ("long-768+jpeg-60").
       protocol: its crop is 0 where whole images are scored.
       disturb: None for images as they are.
     """
 
     name: str
     protocol: Protocol
-    disturb: Disturbance | None = None
+    disturb: Disturbance | Chain | None = None
 
     @property
     def kind(self) -> str:
-        """Returns the kind of the disturbance, or "protocol"."""
+        """Returns the kind of the disturbance, "chain" for several, or "protocol"."""
         return self.disturb.kind if self.disturb else "protocol"
 
     @property
     def level(self) -> float | None:
-        """Returns the level of the disturbance, None without one."""
+        """Returns the level of the disturbance; None without one, and for a chain of several."""
         return self.disturb.level if self.disturb else None
 
     @property
@@ -57,21 +59,48 @@ def headline(evaluation: Evaluation) -> View:
 
 
 def further_views(evaluation: Evaluation, *, seed: int) -> Iterator[View]:
-    """Yields the views of the other protocols, then those of the disturbances."""
+    """Yields the views of the other protocols, of the disturbances, and of each step of a chain.
+
+    What two options ask for is one view.
+    """
     first, *others = (_plain(name, evaluation) for name in evaluation.protocols)
     yield from others
-    levels = {
+    disturbances = [
+        (Disturbance(kind=kind, level=float(level), seed=seed if kind == "noise" else 0),)
+        for kind, levels in _levels(evaluation).items()
+        for level in levels
+    ]
+    chains = [steps for chain in _chains(evaluation).values() for steps in chain]
+    for name, steps in {_name(steps): steps for steps in [*disturbances, *chains]}.items():
+        disturb = steps[0] if len(steps) == 1 else Chain(steps)
+        yield dataclasses.replace(first, name=name, disturb=disturb)
+
+
+def chain_names(evaluation: Evaluation) -> dict[str, list[str]]:
+    """Returns the names of the views after each step of `evaluation.chains`, by chain."""
+    return {name: [_name(steps) for steps in of] for name, of in _chains(evaluation).items()}
+
+
+def _levels(evaluation: Evaluation) -> dict[str, Sequence[float]]:
+    return {
         "blur": evaluation.blur_sigmas,
         "jpeg": evaluation.jpeg_qualities,
         "scale": evaluation.scales,
         "noise": evaluation.noise_sigmas,
     }
-    for kind, given in levels.items():
-        for level in given:
-            disturb = Disturbance(
-                kind=kind, level=float(level), seed=seed if kind == "noise" else 0
-            )
-            yield dataclasses.replace(first, name=f"{kind}-{level:g}", disturb=disturb)
+
+
+def _chains(evaluation: Evaluation) -> dict[str, list[tuple[Disturbance, ...]]]:
+    """Returns what was done to an image after each step of a chain, by chain."""
+    found = {}
+    for name, steps in read_chains(evaluation.chains).items():
+        done = tuple(Disturbance(kind=kind, level=level) for kind, level in steps)
+        found[name] = [done[: count + 1] for count in range(len(done))]
+    return found
+
+
+def _name(steps: Sequence[Disturbance]) -> str:
+    return "+".join(f"{step.kind}-{step.level:g}" for step in steps)
 
 
 def _plain(name: str, evaluation: Evaluation) -> View:

@@ -73,6 +73,41 @@ def paired_differences(
     return np.concatenate([measure(after) - measure(before) for before, after in pairs])
 
 
+def pooled_draws(
+    label: np.ndarray, scores: np.ndarray, measure: Measure, *, draws: int, seed: int
+) -> np.ndarray | None:
+    """Returns a measure over several scores of each image together, in each draw, f64 [draws].
+
+    Images are drawn, each with all of its scores: those of one image are not independent. None for
+    one class or without draws.
+
+    Args:
+      label: [N], 0 or 1.
+      scores: [K, N].
+      measure: function of a `Tally`.
+      draws: number of resamples.
+      seed: of the resampling.
+
+    Raises:
+      ValueError: as `bootstrap`.
+    """
+    known = [checked(label, one) for one in scores]
+    checked_label, values = known[0][0], np.stack([one for _, one in known])
+    if draws == 0 or checked_label.all() or not checked_label.any():
+        return None
+    is_fake = checked_label == 1
+    distinct, place = np.unique(-values, return_inverse=True)
+    sides = [place.reshape(values.shape)[:, which] for which in (is_fake, ~is_fake)]
+    found = []
+    for real_rows, fake_rows in _draws(np.sum(~is_fake), np.sum(is_fake), draws, seed):
+        fakes, reals = (
+            sum(_counted(one[rows], distinct.size) for one in side)
+            for side, rows in zip(sides, (fake_rows, real_rows), strict=True)
+        )
+        found.append(measure(Tally(score=-distinct, fakes=fakes, reals=reals)))
+    return np.concatenate(found)
+
+
 def interval(values: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
     """Returns the ends between which the middle `level` of the draws lies."""
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])

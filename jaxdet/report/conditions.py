@@ -1,4 +1,7 @@
-"""The sets under other conditions: protocols side by side, and AP over a disturbance's level."""
+"""The sets under other conditions: protocols side by side, AP over a disturbance's level or steps.
+
+A chain of degradations is shown as a kind of disturbance whose levels are its steps.
+"""
 
 import csv
 import dataclasses
@@ -9,10 +12,10 @@ from types import MappingProxyType
 from jaxdet.pages import spreadsheet_safe
 from jaxdet.report.load import Run
 from jaxdet.results import Results, Scores
+from jaxdet.streams import printable
 
-# Kinds of disturbance, in the order of the page: title, name of the level, and the level of
-# images as they are. JPEG has no such level; 101 stands beyond every quality.
 PROTOCOL = "protocol"
+# The level of images as they are. JPEG has no such level; 101 stands beyond every quality.
 UNTOUCHED = 101.0
 _FIELDS = (
     "ap", "accuracy", "accuracy_real", "accuracy_fake", "auc", "sharpness_ap", "n_real", "n_fake",
@@ -21,28 +24,35 @@ _FIELDS = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Describes a kind of disturbance.
+    """Describes a kind of disturbance, or a chain of them.
 
     Attributes:
+      key: what `Condition.kind` has, and what files are called; of a chain "chain_1" and so on.
       title: for readers.
       axis: what its level is, with the unit.
       undisturbed: the level at which an image stays as it is.
       falling: True where a lower level disturbs more.
+      steps: of a chain, the conditions after each step, whose number is the level; else ().
     """
 
+    key: str
     title: str
     axis: str
-    undisturbed: float
+    undisturbed: float = 0.0
     falling: bool = False
+    steps: tuple[str, ...] = ()
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
-    {
-        "blur": Kind(title="Gaussian blur", axis="sigma, pixels", undisturbed=0.0),
-        "jpeg": Kind(title="JPEG", axis="quality", undisturbed=UNTOUCHED, falling=True),
-        "scale": Kind(title="Resizing", axis="factor", undisturbed=1.0),
-        "noise": Kind(title="Gaussian noise", axis="sigma, grey levels", undisturbed=0.0),
-    }
+# In the order of the page.
+KINDS = (
+    Kind(key="blur", title="Gaussian blur", axis="sigma, pixels"),
+    Kind(key="jpeg", title="JPEG", axis="quality", undisturbed=UNTOUCHED, falling=True),
+    Kind(key="scale", title="Resizing", axis="factor", undisturbed=1.0),
+    Kind(key="noise", title="Gaussian noise", axis="sigma, grey levels"),
+)
+# What a step of a chain is called, by the kind of its condition.
+_STEPS: Mapping[str, str] = MappingProxyType(
+    {"long": "long side", "jpeg": "JPEG", "blur": "blur", "scale": "factor"}
 )
 PROTOCOL_NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -65,27 +75,56 @@ def protocols(results: Results) -> list[tuple[str, Mapping[str, Scores], float]]
     return [(name, results.sets, results.mean_ap), *others] if others else []
 
 
-def kinds_of(runs: Sequence[Run]) -> list[str]:
-    """Returns the kinds of disturbance that any of the runs measured, in the order of `KINDS`."""
-    found = {one.kind for run in runs for one in run.results.conditions.values()}
-    return [kind for kind in KINDS if kind in found]
+def kinds_of(runs: Sequence[Run]) -> list[Kind]:
+    """Returns the kinds of disturbance that any of the runs measured, then the chains."""
+    results = [run.results for run in runs]
+    found = {one.kind for of in results for one in of.conditions.values()}
+    return [*(kind for kind in KINDS if kind.key in found), *chain_kinds(results)]
 
 
-def levels(results: Results, kind: str) -> list[tuple[float, Mapping[str, Scores], float]]:
+def chain_kinds(results: Iterable[Results]) -> list[Kind]:
+    """Returns the chains of any of the results, in the order in which they first appear."""
+    chains = dict.fromkeys(one for of in results for one in _chains(of))
+    return [
+        Kind(key=f"chain_{number}", title=f"chain {name}", axis="after", steps=steps)
+        for number, (name, steps) in enumerate(chains, start=1)
+    ]
+
+
+def levels(results: Results, kind: Kind) -> list[tuple[float, Mapping[str, Scores], float]]:
     """Returns (level, sets, mean AP), undisturbed first, then from mild to strong; [] for none."""
+    if kind.steps:
+        return _steps_of(results, kind)
     found: dict[float, tuple[Mapping[str, Scores], float]] = {
         one.level: (one.sets, one.mean_ap)
         for one in results.conditions.values()
-        if one.kind == kind and one.level is not None
+        if one.kind == kind.key and one.level is not None
     }
     if found:  # a level that changes nothing may have been asked for
-        found.setdefault(KINDS[kind].undisturbed, (results.sets, results.mean_ap))
+        found.setdefault(kind.undisturbed, (results.sets, results.mean_ap))
     ordered = sorted(found, key=lambda level: _strength(kind, level))
     return [(level, *found[level]) for level in ordered]
 
 
+def _steps_of(results: Results, kind: Kind) -> list[tuple[float, Mapping[str, Scores], float]]:
+    if all(steps != kind.steps for _, steps in _chains(results)):
+        return []
+    after = [results.conditions[name] for name in kind.steps]
+    scored = [(results.sets, results.mean_ap), *((one.sets, one.mean_ap) for one in after)]
+    return [(float(level), *one) for level, one in enumerate(scored)]
+
+
+def _chains(results: Results) -> list[tuple[str, tuple[str, ...]]]:
+    """Returns name and conditions of each chain of which no condition is missing."""
+    return [
+        (printable(name), tuple(steps))
+        for name, steps in results.chains.items()
+        if steps and all(step in results.conditions for step in steps)
+    ]
+
+
 def series(
-    results: Results, kind: str, name: str | None, *, over: Sequence[str] = ()
+    results: Results, kind: Kind, name: str | None, *, over: Sequence[str] = ()
 ) -> list[tuple[float, float]]:
     """Returns (level, AP), ordered by level.
 
@@ -102,9 +141,14 @@ def series(
     return sorted((level, mean) for level, mean in means if mean is not None)
 
 
-def level_name(kind: str, level: float) -> str:
+def level_name(kind: Kind, level: float) -> str:
     """Returns the name of a level in figures and tables."""
-    return "none" if level == UNTOUCHED else f"{level:g}"
+    if not kind.steps:
+        return "none" if level == UNTOUCHED else f"{level:g}"
+    if level == kind.undisturbed:
+        return "none"
+    step, _, value = printable(kind.steps[int(level) - 1]).rpartition("+")[2].partition("-")
+    return f"{_STEPS.get(step, step)} {value}"
 
 
 def mean_of(sets: Mapping[str, Scores], number: str, over: Iterable[str]) -> float | None:
@@ -139,7 +183,6 @@ def _all(
         yield name, one.kind, one.level, one.sets
 
 
-def _strength(kind: str, level: float) -> tuple[bool, float]:
+def _strength(kind: Kind, level: float) -> tuple[bool, float]:
     """Sorts a level behind the milder ones; a factor by itself, being both below and above 1."""
-    order = -level if KINDS[kind].falling else level
-    return level != KINDS[kind].undisturbed, order
+    return level != kind.undisturbed, -level if kind.falling else level

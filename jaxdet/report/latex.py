@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 
 from jaxdet.report import benchmarks, published, rows, tables
+from jaxdet.report.chains import Table, chain_tables
 from jaxdet.report.compare import MEAN_OF_BOTH, Comparison, Difference, Repeated
 from jaxdet.report.load import Run
 from jaxdet.report.published import Mark, mark_of, mean_difference
@@ -45,9 +46,12 @@ _HEAD = r"""% Needs \usepackage{booktabs} and, for names beyond ASCII, a font th
 
 
 def latex_text(runs: Sequence[Run]) -> str:
-    """Returns the main table of each run, and that of its benchmarks where it has any."""
-    found = [(_run_table(run), _benchmark_table(run)) for run in runs]
-    return "\n".join(text for both in found for text in both if text)
+    """Returns the main table of each run, and those of its benchmarks and chains, if any."""
+    found = []
+    for run in runs:
+        found += [_run_table(run), _benchmark_table(run)]
+        found += [_chain_table(run, one) for one in chain_tables(run.results)]
+    return "\n".join(filter(None, found))
 
 
 def table(
@@ -163,6 +167,16 @@ def _benchmark_table(run: Run) -> str:
         [*lines[:-1], [RULE], lines[-1]],
         caption=f"{run.label}: percent. {benchmarks.NOTE}",
         label=_label(f"benchmarks of {run.label}"),
+    )
+
+
+def _chain_table(run: Run, one: Table) -> str:
+    lines = [[escaped(cell) for cell in line] for line in one.lines]
+    return table(
+        list(map(escaped, one.head)),
+        [*lines[:-1], [RULE], lines[-1]],
+        caption=f"{run.label}, {one.title}. {one.note}",
+        label=_label(f"{one.title} of {run.label}"),
     )
 
 

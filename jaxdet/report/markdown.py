@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from jaxdet.metrics import Column
 from jaxdet.report import benchmarks, measures
 from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, Unscored, validations
+from jaxdet.report.chains import Table, chain_tables
 from jaxdet.report.compare import MEAN_OF_BOTH, Comparison, Difference, Repeated
 from jaxdet.report.labels import differences_line
 from jaxdet.report.load import Run
@@ -44,8 +45,13 @@ def markdown_text(
         if lines := benchmarks.benchmark_lines(run.results):
             table = markdown_table(list(benchmarks.HEAD), lines)
             parts.append(f"### {benchmarks.TITLE}\n\n{table}")
+        parts += map(_chain_part, chain_tables(run.results))
         parts += _second_table(run.results)
     return "\n".join([*parts, *map(_unscored_part, unscored)])
+
+
+def _chain_part(table: Table) -> str:
+    return f"### {escaped(table.title)}\n\n{markdown_table(table.head, table.lines)}"
 
 
 def _unscored_part(one: Unscored) -> str:

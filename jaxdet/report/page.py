@@ -13,7 +13,7 @@ from markupsafe import Markup
 from jaxdet import __version__
 from jaxdet.metrics import FAMILIES
 from jaxdet.pages import render
-from jaxdet.report import benchmarks, conditions, measures, pictures, published, rows
+from jaxdet.report import benchmarks, chains, conditions, measures, pictures, published, rows
 from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, checkpoints, validations
 from jaxdet.report.contents import Contents
 from jaxdet.report.figures.bars import ap_bars
@@ -148,11 +148,13 @@ def _figures(contents: Contents) -> dict[str, Any]:
     runs, gallery = contents.runs, contents.gallery
     labels = [run.label for run in runs]
     scales = zip(labels, gallery.scales, strict=True)
+    pooled = [(run.label, chains.pooled_table(run.results)) for run in runs]
     widths = (_BARS_WIDE, _BARS_NARROW) if runs else ()
     return {
         # Made by matplotlib, which escapes every name in it.
         "bars": [Markup(to_svg(ap_bars(runs, width=width))) for width in widths],
         "robustness": [_robustness(runs, kind) for kind in conditions.kinds_of(runs)],
+        "pooled": [(label, table) for label, table in pooled if table],
         "precision_recall": _svgs(contents.precision_recall, "precision recall", size=_SMALL),
         "spectra": [_spectrum(pair) for pair in contents.spectra],
         "gallery": gallery,
@@ -179,13 +181,13 @@ def _svgs(panels: Sequence[Panel], name: str, *, size: tuple[int, int]) -> list[
     ]
 
 
-def _robustness(runs: Sequence[Run], kind: str) -> dict[str, Any]:
+def _robustness(runs: Sequence[Run], kind: conditions.Kind) -> dict[str, Any]:
     tables = [(run.label, conditions.levels(run.results, kind)) for run in runs]
-    each = _svgs(robustness_panels(runs, kind), f"robustness {kind}", size=_SMALL)
+    each = _svgs(robustness_panels(runs, kind), f"robustness {kind.key}", size=_SMALL)
+    costs = [(run.label, chains.cost_table(run.results, kind)) for run in runs]
     return {
-        "key": kind,
-        "title": conditions.KINDS[kind].title,
-        "axis": conditions.KINDS[kind].axis,
+        "kind": kind,
+        "costs": [(label, table) for label, table in costs if table],
         # Runs without a set in common have no mean to compare.
         "mean": each.pop(0) if rows.shared_names(runs) else "",
         "each": each,

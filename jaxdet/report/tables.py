@@ -15,6 +15,7 @@ from jaxdet.metrics import MEASURES
 from jaxdet.pages import spreadsheet_safe
 from jaxdet.report import benchmarks, measures, published
 from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, Unscored, validations
+from jaxdet.report.chains import chain_tables
 from jaxdet.report.load import Run
 from jaxdet.report.rows import (
     MARK_NOTE,
@@ -52,20 +53,23 @@ def print_table(results: Results, file: TextIO | None = None) -> None:
     file = sys.stdout if file is None else file
     if not file.isatty():
         main = aligned([header(results), *body_of(results)])
-        show(main + _benchmark_text(results) + "\n".join(notes(results)), file)
+        show(main + _further_text(results) + "\n".join(notes(results)), file)
         return
     console = Console(file=file)
     with console.capture() as drawn:
         console.print(_rich_table(printable(results.name), header(results), body_of(results)))
-        console.print(_benchmark_text(results), end="", markup=False, highlight=False)
+        console.print(_further_text(results), end="", markup=False, highlight=False)
         console.print(Text("\n".join(notes(results)), style="dim"), end="")
     show(drawn.get(), file)
 
 
-def _benchmark_text(results: Results) -> str:
-    """Returns the table of benchmarks between empty lines; "" without any."""
+def _further_text(results: Results) -> str:
+    """Returns the tables of benchmarks and chains between empty lines; "" without any."""
     lines = benchmarks.benchmark_lines(results)
-    return f"\n{aligned([benchmarks.HEAD, *lines])}\n" if lines else ""
+    found = [aligned([benchmarks.HEAD, *lines])] if lines else []
+    for one in chain_tables(results):
+        found.append(f"{one.title}\n{aligned([one.head, *one.lines])}")
+    return "".join(f"\n{text}" for text in found) + "\n" * bool(found)
 
 
 def print_unscored(one: Unscored, file: TextIO | None = None) -> None:
@@ -121,6 +125,7 @@ def notes(results: Results) -> list[str]:
     line = weights_line(results.weights)
     found = [line, FLOOR_NOTE] if line else [FLOOR_NOTE]
     found += [f"benchmarks: {benchmarks.NOTE}"] if results.benchmarks else []
+    found += dict.fromkeys(one.note for one in chain_tables(results))
     found += [f"warning: {printable(warning)}" for warning in results.warnings]
     known = {name: one.metadata_ap for name, one in results.sets.items()}
     shown = [f"{printable(n)} {percent(ap)}" for n, ap in known.items() if ap is not None]

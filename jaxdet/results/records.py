@@ -66,12 +66,16 @@ class SetResult(Scores):
     interval; None where there are too few images.
     `published_ap` is what the row named in `Results.weights["published"]` reports for the set,
     `two_shot` what a threshold learned from two of its images gives; None where not asked for.
+    `pooled_auc` is the AUC over the images as they are and after each chain together, with its
+    interval; None without chains.
     """
 
     n_skipped: int = 0
     published_ap: float | None = None
     metadata_ap: float | None = None
     metadata_ci95: tuple[float, float] | None = None
+    pooled_auc: float | None = None
+    pooled_auc_ci95: tuple[float, float] | None = None
     two_shot: TwoShot | None = None
     categories: dict[str, Scores] = dataclasses.field(default_factory=dict)
 
@@ -81,9 +85,9 @@ class Condition:
     """Holds the scores of the sets by another protocol, or on disturbed images.
 
     Attributes:
-      kind: "protocol", "blur", "jpeg", "scale" or "noise".
-      level: of the disturbance (sigma in pixels, quality, factor, sigma in grey levels); None for
-        a protocol.
+      kind: "protocol", "blur", "jpeg", "scale", "noise", "long", or "chain" for several of these.
+      level: of the disturbance (sigma in pixels, quality, factor, sigma in grey levels, pixels of
+        the longer side); None for a protocol and a chain.
       sets: pooled over categories.
       mean_ap: the plain mean over the sets.
     """
@@ -147,7 +151,9 @@ class Results:
     the sets of each protocol of `metrics.PROTOCOLS`, None where one of its sets is missing, and
     `mean_intervals` their 95 % intervals, "all" being those of the mean over the sets scored.
     `protocol` says how `sets` were scored, `conditions` has the same sets scored otherwise, by
-    name: a further protocol ("full") or a disturbance and its level ("jpeg-65").
+    name: a further protocol ("full"), a disturbance and its level ("jpeg-65") or several
+    ("long-768+jpeg-60"). `chains` names, for each of `evaluation.chains`, the conditions after each
+    of its steps.
     `benchmarks` holds mean and minimum over the test sets of each of `evaluation.benchmarks`, by
     its name, `over_benchmarks` those over the benchmarks' means; {} and None without benchmarks.
     `warnings` are sentences on what misleads whoever reads the numbers: tests that were trained on.
@@ -167,6 +173,7 @@ class Results:
     )
     protocol: str = "crop"
     conditions: dict[str, Condition] = dataclasses.field(default_factory=dict)
+    chains: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     benchmarks: dict[str, Overall] = dataclasses.field(default_factory=dict)
     over_benchmarks: Overall | None = None
     warnings: list[str] = dataclasses.field(default_factory=list)
@@ -190,6 +197,7 @@ def read_results(path: Path) -> Results:
             "means": {name: _numbers(one) for name, one in raw["means"].items()},
             "mean_intervals": {name: _all_ends(one) for name, one in raw["mean_intervals"].items()},
             "conditions": {name: _condition(one) for name, one in raw["conditions"].items()},
+            "chains": {name: list(map(str, of)) for name, of in raw.get("chains", {}).items()},
             "benchmarks": {name: _overall(one) for name, one in raw.get("benchmarks", {}).items()},
             "over_benchmarks": over and _overall(over),
             "warnings": list(map(str, raw["warnings"])),
@@ -202,11 +210,11 @@ def read_results(path: Path) -> Results:
 def _set_result(raw: dict[str, Any]) -> SetResult:
     categories = {name: typed(Scores(**_scores(one))) for name, one in raw["categories"].items()}
     two_shot = None if raw["two_shot"] is None else typed(TwoShot(**raw["two_shot"]))
-    ends = raw.get("metadata_ci95")
+    intervals = {name: raw.get(name) for name in ("metadata_ci95", "pooled_auc_ci95")}
     known = {
         "categories": categories,
         "two_shot": two_shot,
-        "metadata_ci95": None if ends is None else _ends(ends),
+        **{name: None if ends is None else _ends(ends) for name, ends in intervals.items()},
     }
     return typed(SetResult(**{**_scores(raw), **known}))
 

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from jaxdet.data import ops, order
-from jaxdet.data.augment.operation import Operation
-from jaxdet.data.disturb import Disturbance
+from jaxdet.data.augment.operation import Operation, apply_each
+from jaxdet.data.disturb import Chain, Disturbance
 from jaxdet.data.loaders import Reader
 from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.scoring.pieces import Box, Piece, cut_boxes, find_boxes, random_boxes
@@ -29,7 +29,7 @@ class PieceLoader:
 
     read: Reader
     protocol: Protocol
-    disturb: Disturbance | None = None
+    disturb: Disturbance | Chain | None = None
     smallest: int = 1
     random_crops: int = 0
     seed: int = 0
@@ -55,8 +55,7 @@ class PieceLoader:
         The image counts enlarged where the disturbance enlarges it.
         """
         width, height = self.read.images.size(index) or (0, 0)
-        scaled = self.disturb is not None and self.disturb.kind == "scale"
-        factor = max(1.0, self.disturb.level) if self.disturb and scaled else 1.0
+        factor = self.disturb.enlarges if self.disturb else 1.0
         return int(width * height * factor**2)
 
     def _pieces(self, image: np.ndarray, index: int) -> list[Piece]:
@@ -76,12 +75,13 @@ class PieceLoader:
         """
         if self.disturb is None:
             return image, []
-        operation = self.disturb.operation(index)
+        operations = self.disturb.operations(index)
         is_padded = min(image.shape[:2]) < self.protocol.padded_side(self.smallest)
         is_reduced = not self.random_crops and self.protocol.reduces
-        if operation.margin is None or is_padded or is_reduced:
-            return operation.apply(image), []
-        return image, [operation]
+        whole = any(operation.margin is None for operation in operations)
+        if whole or is_padded or is_reduced:
+            return apply_each(operations, image), []
+        return image, operations
 
     def _boxes(self, height: int, width: int, index: int) -> list[Box]:
         if not self.random_crops:

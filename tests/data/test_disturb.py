@@ -8,7 +8,7 @@ from scipy import ndimage
 from jaxdet.config import Runtime
 from jaxdet.data.augment import Blur, blur
 from jaxdet.data.augment.operation import apply_within
-from jaxdet.data.disturb import Disturbance
+from jaxdet.data.disturb import Chain, Disturbance
 from jaxdet.data.folder import load_set
 from jaxdet.data.loaders import EvalLoader, Reader
 from jaxdet.data.ops import center_crop
@@ -103,6 +103,57 @@ def test_pieces_are_those_of_the_disturbed_image(dataset, kind, parts):
             assert len(pieces) == {"five_crops": 5, "crop": 1}[parts]
             assert np.array_equal(pieces[-1].pixels, center_crop(whole, size=32))
         assert not np.array_equal(pieces[0].pixels, plain(index)[0].pixels)
+
+
+def chain(rgb, *, long, quality):
+    """The longer side shrunk where it is longer, then JPEG, without our operations."""
+    factor = long / max(rgb.shape)
+    if factor < 1:
+        size = [round(side * factor) for side in rgb.shape[1::-1]]
+        rgb = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR))
+    file = io.BytesIO()
+    Image.fromarray(rgb).save(file, format="jpeg", quality=quality)
+    return np.asarray(Image.open(file).convert("RGB"))
+
+
+@pytest.mark.parametrize("long", [30, 4000])
+def test_a_chain_is_its_steps_in_their_order(dataset, long):
+    steps = [Disturbance(kind="long", level=long), Disturbance(kind="jpeg", level=40)]
+    read = Reader(images=load_set(dataset / "test" / "beta", name="b"), max_pixels=10**6,
+                  skip_bad=False)  # fmt: skip
+    disturb = Chain(tuple(steps))
+    batch = EvalLoader(read=read, crop=32, batch_size=16, disturb=disturb)(0)
+    pieces = PieceLoader(read=read, protocol=Protocol("full", 32), disturb=disturb)
+    for index in (0, 7):
+        rgb = np.ascontiguousarray(read(index)[..., ::-1])
+        whole = chain(rgb, long=long, quality=40)
+        assert max(whole.shape) == min(long, max(rgb.shape))
+        assert np.array_equal(batch["image"][index], center_crop(whole, size=32))
+        assert np.array_equal(pieces(index)[0].pixels, whole)
+
+
+def test_steps_that_look_at_neighbours_alone_are_done_piece_by_piece(dataset):
+    steps = tuple(Disturbance(kind="blur", level=level) for level in (0.7, 1.2))
+    read = Reader(images=load_set(dataset / "test" / "beta", name="b"), max_pixels=10**6,
+                  skip_bad=False)  # fmt: skip
+    load = PieceLoader(read=read, protocol=Protocol("five_crops", 16), disturb=Chain(steps))
+    rgb = np.ascontiguousarray(read(7)[..., ::-1])
+    for step in steps:
+        planes = [ndimage.gaussian_filter(rgb[..., c], sigma=step.level) for c in range(3)]
+        rgb = np.stack(planes, axis=-1)
+    assert np.array_equal(load(7)[-1].pixels, center_crop(rgb, size=16))
+
+
+def test_an_image_costs_what_it_has_when_it_is_largest(dataset):
+    read = Reader(images=load_set(dataset / "test" / "beta", name="b"), max_pixels=10**6,
+                  skip_bad=False)  # fmt: skip
+    steps = [Disturbance(kind=kind, level=level) for kind, level in
+             (("scale", 3.0), ("jpeg", 50.0), ("scale", 0.5))]  # fmt: skip
+    costs = [
+        PieceLoader(read=read, protocol=Protocol("full", 32), disturb=disturb).cost(0)
+        for disturb in (None, Chain(tuple(steps)))
+    ]
+    assert costs[1] == 9 * costs[0]
 
 
 @pytest.mark.parametrize("protocol", [Protocol("crop", 24, 36), Protocol("full", 24, 16)])

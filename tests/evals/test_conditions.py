@@ -1,10 +1,13 @@
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from jaxdet import metrics
 from jaxdet.evals import scores
+from jaxdet.evals.pooled import with_pooled_auc
 from jaxdet.evals.two_shot import Shots, summarise
 from jaxdet.results import Condition, CropScores, Predictions, Results
 from jaxdet.workdir.files import to_json
@@ -84,3 +87,21 @@ def test_a_pair_that_leaves_no_image_teaches_nothing():
     rows = predictions(per_label=1)
     shots = CropScores(id=rows.id, label=rows.label, logit=np.zeros((2, 3)), fingerprint="")
     assert summarise(rows, shots) is None
+
+
+def test_pooled_auc_is_that_of_all_conditions_in_one_ranking():
+    clean = predictions()
+    order = np.random.default_rng(1).permutation(60)[:59]  # one image could not be read
+    moved = {name: getattr(clean, name)[order] for name in ("id", "label", "logit", "sharpness")}
+    moved["logit"] = moved["logit"] + 3
+    after = dataclasses.replace(clean, **moved)
+    sets = {"a": scores.score_set(clean, draws=20, seed=0)}
+    (one,) = with_pooled_auc(sets, {"a": clean}, [{"a": after}], draws=20, seed=0).values()
+    kept = np.isin(clean.id, after.id)
+    label = np.concatenate([clean.label[kept], after.label])
+    logit = np.concatenate([clean.logit[kept], after.logit])
+    assert one.pooled_auc == pytest.approx(roc_auc_score(label, logit), abs=1e-12)
+    # Scores that move together cost no AUC of a condition by itself.
+    assert one.pooled_auc < one.auc - 0.1
+    assert one.pooled_auc_ci95[0] < one.pooled_auc < one.pooled_auc_ci95[1]
+    assert with_pooled_auc(sets, {"a": clean}, [], draws=20, seed=0) == sets

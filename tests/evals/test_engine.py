@@ -18,7 +18,7 @@ from jaxdet.errors import RunFailedError
 from jaxdet.evals import engine as engine_module
 from jaxdet.evals.engine import Engine
 from jaxdet.evals.two_shot import to_crop_scores
-from jaxdet.evals.views import further_views, headline
+from jaxdet.evals.views import chain_names, further_views, headline
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
 from jaxdet.predict.rows import Scoring, score_files
@@ -43,6 +43,11 @@ VIEWS = {
     name: headline(dataclasses.replace(SCORED, protocols=(name,)))
     for name in ("crop", "full", "resize", "five_crops")
 }
+
+DEGRADED = dict(
+    zip(("step", "chain"), further_views(dataclasses.replace(SCORED, chains=("long:30+jpeg:40",)),
+                                         seed=0), strict=True)
+)  # fmt: skip
 
 SHAPES = [(32, 32), (32, 64), (64, 64), (384, 512)]
 
@@ -179,12 +184,13 @@ def test_four_devices_give_the_logits_of_one(folder, make_engine, tmp_path, name
     assert np.array_equal(one.sharpness, four.sharpness)
 
 
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", [*VIEWS, "chain"])
 def test_an_interrupted_set_goes_on_and_no_image_is_scored_twice(
     folder, make_engine, tmp_path, monkeypatch, capsys, name
 ):
+    view = {**VIEWS, **DEGRADED}[name]
     whole = make_engine(tmp_path).predictions(
-        reader(load_set(folder, name="set")), VIEWS[name], tmp_path / "whole.npz"
+        reader(load_set(folder, name="set")), view, tmp_path / "whole.npz"
     )
     monkeypatch.setattr(rows_module, "KEEP_EVERY", 0.0)
     # In line, so that exactly what was scored was read.
@@ -194,9 +200,7 @@ def test_an_interrupted_set_goes_on_and_no_image_is_scored_twice(
         images = counted(folder)
         object.__setattr__(images, "end_after", end_after)
         try:
-            got = make_engine(tmp_path, runtime=inline).predictions(
-                reader(images), VIEWS[name], path
-            )
+            got = make_engine(tmp_path, runtime=inline).predictions(reader(images), view, path)
         except KeyboardInterrupt:
             assert not path.exists()
         reads.append(images.reads)
@@ -206,7 +210,7 @@ def test_an_interrupted_set_goes_on_and_no_image_is_scored_twice(
     assert kept >= 2
     # What the first start scored is not read by the second, and all others are, once. Where images
     # go in order, the unreadable one among the first has no row, but was looked at.
-    seen = kept + VIEWS[name].is_one_crop
+    seen = kept + view.is_one_crop
     assert len(reads[1]) == len(set(reads[1])) == 10 - seen
     assert sorted({*reads[0], *reads[1]}) == list(range(10))
     for field in dataclasses.fields(whole):
@@ -270,15 +274,30 @@ def test_a_file_of_the_same_size_in_the_place_of_another_is_scored_anew(
 def test_each_view_has_its_fingerprint(folder, make_engine, tmp_path):
     evaluation = dataclasses.replace(
         SCORED, protocols=("crop", "full"), blur_sigmas=(1.5, 2), jpeg_qualities=(65,),
-        noise_sigmas=(1.5,), scales=(1.5,),
+        noise_sigmas=(1.5,), scales=(1.5,), chains=("long:30+jpeg:40", "jpeg:65+blur:2"),
     )  # fmt: skip
     views = [headline(evaluation), *further_views(evaluation, seed=0)]
     names = [view.name for view in views]
-    assert names == ["crop", "full", "blur-1.5", "blur-2", "jpeg-65", "scale-1.5", "noise-1.5"]
+    assert names == [
+        "crop",
+        "full",
+        "blur-1.5",
+        "blur-2",
+        "jpeg-65",
+        "scale-1.5",
+        "noise-1.5",
+        "long-30",
+        "long-30+jpeg-40",
+        "jpeg-65+blur-2",
+    ]
     assert [view.kind for view in views] == [
-        "protocol", "protocol", "blur", "blur", "jpeg", "scale", "noise",
+        "protocol", "protocol", "blur", "blur", "jpeg", "scale", "noise", "long", "chain", "chain",
     ]  # fmt: skip
     assert [view.level for view in views[:4]] == [None, None, 1.5, 2.0]
+    assert chain_names(evaluation) == {
+        "long:30+jpeg:40": ["long-30", "long-30+jpeg-40"],
+        "jpeg:65+blur:2": ["jpeg-65", "jpeg-65+blur-2"],
+    }
     images = load_set(folder, name="set")
     found = [
         make_engine(tmp_path).predictions(reader(images), view, tmp_path / f"{i}.npz")

@@ -146,3 +146,24 @@ def test_pairing_takes_out_what_both_share():
     paired = metrics.paired_differences(label, first, second, metrics.ap_of, draws=300, seed=0)
     alone = metrics.bootstrap(label, first, {"ap": metrics.ap_of}, draws=300, seed=0)["ap"]
     assert paired.std() < 0.3 * alone.std()
+
+
+def test_pooled_draws_take_each_image_with_all_of_its_scores():
+    rng = np.random.default_rng(5)
+    label = (np.arange(40) % 3 == 0).astype(int)
+    scores = np.round(rng.normal(label, 1.0, (3, 40)), 1)
+    got = metrics.pooled_draws(label, scores, metrics.auc_of, draws=6, seed=2)
+    again = np.random.default_rng(2)
+    reals, fakes = (np.flatnonzero(label == which) for which in (0, 1))
+    rows = [reals[again.integers(len(reals), size=(6, len(reals)), dtype=np.int32)],
+            fakes[again.integers(len(fakes), size=(6, len(fakes)), dtype=np.int32)]]  # fmt: skip
+    for draw in range(6):
+        places = np.concatenate([one[draw] for one in rows])
+        expected = metrics.auc(np.tile(label[places], 3), scores[:, places].ravel())
+        assert got[draw] == pytest.approx(expected)
+    alone = metrics.pooled_draws(label, scores[:1], metrics.auc_of, draws=6, seed=2)
+    same = metrics.bootstrap(label, scores[0], {"auc": metrics.auc_of}, draws=6, seed=2)
+    np.testing.assert_allclose(alone, same["auc"])
+    assert metrics.pooled_draws(label, scores, metrics.auc_of, draws=0, seed=2) is None
+    ones = np.ones(40, int)
+    assert metrics.pooled_draws(ones, scores, metrics.auc_of, draws=6, seed=2) is None

@@ -1,4 +1,4 @@
-"""Resizing the shorter side."""
+"""Resizing the shorter side, and shrinking the longer one."""
 
 import dataclasses
 
@@ -19,6 +19,18 @@ class Resize:
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Returns the resized image."""
         return ops.resize_shorter(image, size=self.side)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shrink:
+    """Shrinks an image whose longer side has more pixels; see `ops.shrink_longer`."""
+
+    side: int
+    margin = None
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Returns the shrunk image."""
+        return ops.shrink_longer(image, size=self.side)
 
 
 def sample(augment: Augment, _: Streams) -> Resize | None:

@@ -11,6 +11,7 @@ from jaxdet.data.ops.geometry import (
     rescale,
     resize_shorter,
     scale,
+    shrink_longer,
 )
 from jaxdet.data.ops.kernels import kernel_blur, three_tap_blur
 from jaxdet.data.ops.noise import add_noise
@@ -35,6 +36,7 @@ __all__ = [
     "rescale",
     "resize_shorter",
     "scale",
+    "shrink_longer",
     "swap_channels",
     "three_tap_blur",
 ]

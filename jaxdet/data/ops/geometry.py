@@ -33,6 +33,22 @@ def resize_shorter(image: np.ndarray, *, size: int) -> np.ndarray:
     return np.asarray(resized)
 
 
+def shrink_longer(image: np.ndarray, *, size: int) -> np.ndarray:
+    """Shrinks an image whose longer side has more than `size` pixels; leaves smaller ones alone.
+
+    By Pillow's antialiased bilinear filter.
+
+    Args:
+      image: u8 [H, W, 3].
+      size: pixels.
+
+    Returns:
+      u8 [H', W', 3] with max(H', W') <= size; the shorter side is rounded, to at least one pixel.
+    """
+    longer = max(image.shape[:2])
+    return image if longer <= size else scale(image, factor=size / longer)
+
+
 def crop_at(image: np.ndarray, *, top: int, left: int, size: int) -> np.ndarray:
     """Returns the square u8 [size, size, 3] whose upper left corner is (top, left)."""
     return image[top : top + size, left : left + size]

@@ -1,4 +1,4 @@
-"""AP over the level of a disturbance, a panel a set and a line a run.
+"""AP over the level of a disturbance or the steps of a chain, a panel a set and a line a run.
 
 The shape of Wang et al., CVPR 2020, figure 5, with the images as they are for a level.
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxdet.report.conditions import KINDS, UNTOUCHED, level_name, series
+from jaxdet.report.conditions import UNTOUCHED, Kind, level_name, series
 from jaxdet.report.conditions import levels as levels_of
 from jaxdet.report.figures.bars import shortened
 from jaxdet.report.figures.panels import Panel, draw_chance
@@ -21,7 +21,7 @@ _ROOM = 0.19  # of the axis, between two numbers on it
 _MOST_LETTERS = 22
 
 
-def robustness_panels(runs: Sequence[Run], kind: str) -> list[Panel]:
+def robustness_panels(runs: Sequence[Run], kind: Kind) -> list[Panel]:
     """Returns the mean over the sets that all runs scored, where there are any, then each set."""
     names = [*([None] if shared_names(runs) else []), *set_names(runs)]
     lowest = min(ap for run in runs for name in names
@@ -31,7 +31,7 @@ def robustness_panels(runs: Sequence[Run], kind: str) -> list[Panel]:
     return [_panel(runs, kind, name, low=low) for name in names]
 
 
-def _panel(runs: Sequence[Run], kind: str, name: str | None, *, low: float) -> Panel:
+def _panel(runs: Sequence[Run], kind: Kind, name: str | None, *, low: float) -> Panel:
     places = _places(runs, kind)
     shares = {_chance(run, [name] if name else shared_names(runs)) for run in runs}
 
@@ -57,7 +57,7 @@ def _chance(run: Run, names: Sequence[str]) -> float | None:
 
 
 def _points(
-    runs: Sequence[Run], run: Run, kind: str, name: str | None
+    runs: Sequence[Run], run: Run, kind: Kind, name: str | None
 ) -> list[tuple[float, float]]:
     """Returns (level, AP) of a run for the set `name`.
 
@@ -81,23 +81,24 @@ def _draw_line(
                           textcoords="offset points")  # fmt: skip
 
 
-def _dress(axes: Axes, kind: str, places: Mapping[float, float], *, low: float) -> None:
+def _dress(axes: Axes, kind: Kind, places: Mapping[float, float], *, low: float) -> None:
     ticks = _ticks(places, kind)
-    axes.set_xticks([places[at] for at in ticks], [level_name(kind, at) for at in ticks])
-    axes.set_xlabel(KINDS[kind].axis)
+    names = [level_name(kind, at).replace(" ", "\n") for at in ticks]
+    axes.set_xticks([places[at] for at in ticks], names)
+    axes.set_xlabel(kind.axis)
     axes.set_ylabel("AP, %")
     axes.margins(x=0.08)
-    if KINDS[kind].falling:
+    if kind.falling:
         axes.invert_xaxis()
     axes.set_ylim(low, 101)
     axes.set_yticks(np.arange(20 * np.ceil(low / 20), 101, 20))
     axes.tick_params(length=0)
 
 
-def _ticks(places: Mapping[float, float], kind: str) -> list[float]:
+def _ticks(places: Mapping[float, float], kind: Kind) -> list[float]:
     """Returns the levels to label: images as they are, the strongest, and those with space."""
-    order = sorted(places, reverse=KINDS[kind].falling)
-    chosen = [KINDS[kind].undisturbed, order[-1]]
+    order = sorted(places, reverse=kind.falling)
+    chosen = [kind.undisturbed, order[-1]]
     room = _ROOM * (max(places.values()) - min(places.values()))
     for level in order:
         if all(abs(places[level] - places[other]) >= room for other in chosen):
@@ -105,7 +106,7 @@ def _ticks(places: Mapping[float, float], kind: str) -> list[float]:
     return chosen
 
 
-def _places(runs: Sequence[Run], kind: str) -> dict[float, float]:
+def _places(runs: Sequence[Run], kind: Kind) -> dict[float, float]:
     """Returns where each level stands on the axis.
 
     Images as they are, which have no JPEG quality, stand one step beyond.

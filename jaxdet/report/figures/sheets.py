@@ -24,8 +24,8 @@ def sheets(contents: Contents) -> list[Drawing]:
                               height=250, labels=[run.label for run in contents.all_runs],
                               dashed=False))  # fmt: skip
     for kind in conditions.kinds_of(runs):
-        title = f"AP over {conditions.KINDS[kind].title}"
-        found.append(together(robustness_panels(runs, kind), name=f"robustness_{kind}",
+        title = f"AP over {kind.title}"
+        found.append(together(robustness_panels(runs, kind), name=f"robustness_{kind.key}",
                               title=title, columns=5, width=200, height=165,
                               labels=labels))  # fmt: skip
     if contents.precision_recall:
