@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 from jaxdet import config as schema
 from jaxdet.config.dotted import look_up_all
 from jaxdet.data.balance import find_groups
+from jaxdet.data.equalised import EQUALISED, equalised
 from jaxdet.data.images import SPLITS, ImageSet
 from jaxdet.data.leaks import find_leaks
 from jaxdet.data.loaders import evaluation_reader
@@ -192,6 +193,7 @@ def _check_detector(config: schema.Config, devices: Mesh, *, needs_init: bool) -
 def _say_notes(config: schema.Config, published: Published) -> None:
     if published.row and not published.ap:
         by = f"{config.evaluation.protocols[0]}, {config.eval_crop} px"
+        by += f", equalise={equalise}" if (equalise := config.evaluation.equalise) != "none" else ""
         say(f"{published.row}: has no AP of the test sets by the protocol {by}")
     for line in left_aside(config):
         say(line)
@@ -270,8 +272,11 @@ def _evaluate(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> 
         run=folder,
         mesh=prepared.devices,
     )
+    equalise = config.evaluation.equalise
+    if equalise != "none":
+        say(f"evaluation.equalise={equalise}: {EQUALISED}")
     read = functools.partial(evaluation_reader, config.data)
-    tests = [read(images) for images in prepared.tests]
+    tests = [read(equalised(images, equalise)) for images in prepared.tests]
     results = evaluate(
         engine,
         tests,

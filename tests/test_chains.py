@@ -26,7 +26,7 @@ def test_training_sees_the_same_chains_under_their_spelling():
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (("facebook",), "'facebook' is not one of web, hard, jpeg:LEVEL, blur:LEVEL, scale:LEVEL"),
+        (("facebook",), "'facebook' is not one of jpeg:LEVEL, blur:LEVEL, scale:LEVEL, long:LEVEL"),
         (("long:0",), "'long:0': the level of long is not at least 1"),
         (("long:10.5",), "the level of long"),
         (("web:1024",), "'web:1024' is not one of"),
@@ -42,3 +42,14 @@ def test_what_is_no_chain_is_refused(given, says):
     assert says in str(refusal.value)
     assert str(refusal.value).startswith("config: evaluation.chains")
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("value", ["jpeg", "jpeg:0", "jpeg:101", "jpeg:9.5", "png", "", "web"])
+def test_what_cannot_equalise_is_refused(value):
+    with pytest.raises(UserError, match=r"^config: evaluation\.equalise='.*' is not none or jpeg:"):
+        schema.validate(schema.Config(evaluation=schema.Evaluation(equalise=value)))
+
+
+@pytest.mark.parametrize("value", ["none", "jpeg:1", "jpeg:96", "jpeg:100"])
+def test_what_equalises_is_taken(value):
+    schema.validate(schema.Config(evaluation=schema.Evaluation(equalise=value)))

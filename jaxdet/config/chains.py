@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from jaxdet.errors import UserError
-from jaxdet.ranges import SIDE, Range, parse_number, show_value
+from jaxdet.ranges import SIDE, Range, parse_number, parse_whole, show_value
 
 # What degrades an image, with the levels it may have; `data/augment/fixed.py` does it.
 DEGRADATIONS: Mapping[str, str] = MappingProxyType(
@@ -15,6 +15,7 @@ _WHOLE = ("jpeg", "long")
 NAMED: Mapping[str, str] = MappingProxyType({"web": "long:768+jpeg:60", "hard": "long:512+jpeg:40"})
 # A screenshot is the picture at the size at which it is shown; PNG keeps the pixels as they are.
 _SCREENSHOT = "screenshot"
+_EQUALISING = "jpeg"
 
 
 def spell_out(text: str) -> str:
@@ -50,6 +51,24 @@ def read_chains(texts: Iterable[str]) -> dict[str, tuple[tuple[str, float], ...]
     return chains
 
 
+def equalising_quality(text: str) -> int | None:
+    """Returns the quality of `evaluation.equalise`; None for "none".
+
+    Raises:
+      UserError: where it is neither.
+    """
+    if text == "none":
+        return None
+    kind, _, given = text.partition(":")
+    quality = parse_whole(given, DEGRADATIONS[_EQUALISING]) if kind == _EQUALISING else None
+    if quality is None:
+        raise UserError(
+            f"evaluation.equalise={show_value(text)} is not none or {_EQUALISING}:QUALITY, a "
+            "whole number of 1 to 100"
+        )
+    return quality
+
+
 def _spelled_out(step: str) -> str:
     name, colon, level = step.partition(":")
     return f"scale{colon}{level}" if name == _SCREENSHOT else NAMED.get(step, step)
@@ -59,7 +78,7 @@ def _step(step: str, text: str, option: str, others: Iterable[str]) -> tuple[str
     kind, _, given = step.partition(":")
     if kind not in DEGRADATIONS:
         levels = (f"{name}:LEVEL" for name in (*DEGRADATIONS, _SCREENSHOT))
-        known = ", ".join((*others, *NAMED, *levels))
+        known = ", ".join((*others, *levels, *NAMED))
         raise UserError(
             f"{option}: {show_value(text)} is not one of {known}, nor a chain with + of these"
         )

@@ -681,6 +681,11 @@ class Evaluation:
         source=f"{WANG}, A.7",
         within=SIDE,
     )
+    equalise: str = option(
+        "none",
+        "jpeg:QUALITY compresses each image of the test sets, real and fake alike, before anything "
+        "looks at it; none: images as they are",
+    )
     blur_sigmas: tuple[float, ...] = option(
         (),
         "score the sets again blurred, with each of these deviations",

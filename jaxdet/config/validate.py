@@ -5,7 +5,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-from jaxdet.config.chains import read_chains
+from jaxdet.config.chains import equalising_quality, read_chains
 from jaxdet.config.dotted import is_dotted
 from jaxdet.config.forms import flatten, list_options
 from jaxdet.config.schema import (
@@ -279,10 +279,14 @@ def _evaluation_problems(evaluation: Evaluation, crop: int) -> Iterator[str]:
             if name not in known:
                 yield f"evaluation.{key}: {show_value(name)} is not one of {', '.join(known)}"
     yield from _benchmark_problems(evaluation)
-    try:
-        read_chains(evaluation.chains)
-    except UserError as error:
-        yield str(error)
+    for read, value in (
+        (read_chains, evaluation.chains),
+        (equalising_quality, evaluation.equalise),
+    ):
+        try:
+            read(value)
+        except UserError as error:
+            yield str(error)
     if not evaluation.protocols:
         yield "evaluation.protocols names none"
     if "resize" in evaluation.protocols and evaluation.resize < crop:

@@ -131,8 +131,12 @@ def make_run_card(run: RunFolder, *, choice: str, step: int, sha256: str) -> Car
         calibration=results.calibration,
         training=results.weights.get("training") or {},
         measured=dict(_measured(results)),
-        measured_by=str(card.protocol),
+        measured_by=f"{card.protocol}{_equalised(results)}",
     )
+
+
+def _equalised(results: Results) -> str:
+    return "" if results.equalise == "none" else f" of images re-encoded as {results.equalise}"
 
 
 def network_options(model: Model) -> dict[str, Any]:

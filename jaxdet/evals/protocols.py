@@ -86,6 +86,7 @@ def evaluate(
         means=protocol_means(found),
         mean_intervals=mean_intervals(rows, draws=evaluation.bootstrap, seed=engine.seed),
         protocol=view.name,
+        equalise=evaluation.equalise,
         conditions=conditions,
         chains=chain_names(evaluation),
         benchmarks=benchmarks,

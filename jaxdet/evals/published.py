@@ -102,6 +102,8 @@ def _metrics(row: str, evaluation: Evaluation) -> set[str]:
     without resizing, but for two detectors to 224.
     """
     protocol, crop = evaluation.protocols[0], evaluation.crop
+    if evaluation.equalise != "none":
+        return set()
     if RESIZED in row:
         same = (protocol, evaluation.resize, crop) == ("resize", 256, 224)
         return {"AP"} if same else set()

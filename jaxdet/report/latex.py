@@ -8,7 +8,7 @@ from jaxdet.report.chains import Table, chain_tables
 from jaxdet.report.compare import MEAN_OF_BOTH, Comparison, Difference, Repeated
 from jaxdet.report.load import Run
 from jaxdet.report.published import Mark, mark_of, mean_difference
-from jaxdet.report.weights import weights_line
+from jaxdet.report.weights import equalised_line, weights_line
 from jaxdet.streams import printable
 
 NOTE = (
@@ -191,7 +191,8 @@ def _caption(run: Run) -> str:
     said = f"{run.label}: percent; {tables.FLOOR_NOTE}."
     if published.has_published(run.results):
         said += f" Published: {published.source(run.results)}. {NOTE}."
-    return " ".join(filter(None, [said, weights_line(run.results.weights)]))
+    lines = (said, weights_line(run.results.weights), equalised_line(run.results))
+    return " ".join(filter(None, lines))
 
 
 def _label(name: str) -> str:

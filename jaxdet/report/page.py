@@ -26,7 +26,7 @@ from jaxdet.report.labels import shown
 from jaxdet.report.lineup import addresses
 from jaxdet.report.load import OUTDATED, Begun, Run, flatten, options_of
 from jaxdet.report.spectra import SpectrumPair
-from jaxdet.report.weights import weights_line
+from jaxdet.report.weights import equalised_line, weights_line
 from jaxdet.streams import printable
 
 MARK = "Written by jaxdet"
@@ -128,6 +128,7 @@ def _tables(contents: Contents) -> dict[str, Any]:
         "outdated_text": OUTDATED,
         "warnings": [(run.label, line) for run in runs for line in run.results.warnings],
         "weights": [(run.label, weights_line(run.results.weights)) for run in runs],
+        "equalised": [(run.label, equalised_line(run.results)) for run in runs],
         "measure_definitions": measures.definitions(runs),
         "has_calibration": any(run.results.calibration is not None for run in runs),
         "has_intervals": any(r.scores.ap_ci95 for run in runs for r in rows.rows_of(run.results)),

@@ -28,7 +28,7 @@ from jaxdet.report.rows import (
     rows_of,
     table,
 )
-from jaxdet.report.weights import weights_line
+from jaxdet.report.weights import equalised_line, weights_line
 from jaxdet.results import Results, Scores, SetResult
 from jaxdet.streams import printable, show
 
@@ -122,8 +122,8 @@ def protocol_lines(results: Results) -> list[list[str]]:
 
 def notes(results: Results) -> list[str]:
     """Returns the lines that stand below a table."""
-    line = weights_line(results.weights)
-    found = [line, FLOOR_NOTE] if line else [FLOOR_NOTE]
+    lines = (weights_line(results.weights), equalised_line(results), FLOOR_NOTE)
+    found = [line for line in lines if line]
     found += [f"benchmarks: {benchmarks.NOTE}"] if results.benchmarks else []
     found += dict.fromkeys(one.note for one in chain_tables(results))
     found += [f"warning: {printable(warning)}" for warning in results.warnings]

@@ -1,8 +1,9 @@
-"""Which weights a run was measured with, in words."""
+"""Which weights a run was measured with, and on which images, in words."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from jaxdet.results import Results
 from jaxdet.streams import printable
 
 _OWN = "trained here"
@@ -25,3 +26,13 @@ def weights_line(weights: Mapping[str, Any]) -> str:
     if digest:
         said.append(f"digest {digest}")
     return printable(f"Weights measured: {', '.join(said)}.") if said else ""
+
+
+def equalised_line(results: Results) -> str:
+    """Returns what was done to every image before it was scored; "" for nothing."""
+    if results.equalise == "none":
+        return ""
+    return printable(
+        f"Equalised: every test image, real and fake alike, was re-encoded as {results.equalise} "
+        "before it was scored; metadata are what is left of them after it."
+    )

@@ -150,7 +150,8 @@ class Results:
     `calibration` is None where there was no validation set; `means` holds AP and accuracy over
     the sets of each protocol of `metrics.PROTOCOLS`, None where one of its sets is missing, and
     `mean_intervals` their 95 % intervals, "all" being those of the mean over the sets scored.
-    `protocol` says how `sets` were scored, `conditions` has the same sets scored otherwise, by
+    `protocol` says how `sets` were scored, `equalise` what was done to every image before (the
+    value of `evaluation.equalise`), `conditions` has the same sets scored otherwise, by
     name: a further protocol ("full"), a disturbance and its level ("jpeg-65") or several
     ("long-768+jpeg-60"). `chains` names, for each of `evaluation.chains`, the conditions after each
     of its steps.
@@ -172,6 +173,7 @@ class Results:
         default_factory=dict
     )
     protocol: str = "crop"
+    equalise: str = "none"
     conditions: dict[str, Condition] = dataclasses.field(default_factory=dict)
     chains: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     benchmarks: dict[str, Overall] = dataclasses.field(default_factory=dict)

@@ -82,6 +82,8 @@ def test_benchmarks_of_three_layouts_in_one_command(finish, benchmarks, tmp_path
     assert [line.split(":")[0] for line in results.warnings if "no evidence" in line] == [
         "genimage.ADM", "genimage.glide",
     ]  # fmt: skip
+    page = (run.report / "index.html").read_text()
+    assert page.count("no evidence that the detector works; `python -m jaxdet.data audit`") == 2
     # The five real images of the last two sets have one score.
     line = r"(\S+(?: \(fake\))?) \(crop\): (\d+) real and (\d+) fake, each once"
     scored = re.findall(line, out + err)
@@ -126,6 +128,39 @@ def means_and_minima(columns):
 def numbers(overall):
     summaries = (overall.ap, overall.recall, overall.balanced_accuracy)
     return [x for one in summaries for x in (one.mean, one.minimum)]
+
+
+def test_equalised_images_are_scored_after_each_step_of_a_chain(finish, benchmarks, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    given = arguments(benchmarks, run.path)
+    given = [one for one in given if "benchmarks" not in one]
+    place = benchmarks / "viral" / "viral.csv"
+    given += [f"--config.evaluation.benchmarks=('viral={place}',)",
+              "--config.evaluation.chains=long:20+jpeg:40,web",
+              "--config.evaluation.analyses=()"]  # fmt: skip
+    status, out, err = finish("jaxdet.main", *given, "--config.evaluation.equalise=jpeg:90")
+    assert status == 0, err
+    line = "evaluation.equalise=jpeg:90: every test image, real and fake alike"
+    assert (out + err).count(line) == 1
+    results = read_results(run.results)
+    assert results.equalise == "jpeg:90"
+    assert "re-encoded as jpeg:90" in out
+    assert "re-encoded as jpeg:90" in (run.report / "index.html").read_text()
+    assert results.chains == {
+        "long:20+jpeg:40": ["long-20", "long-20+jpeg-40"],
+        "web": ["long-768", "long-768+jpeg-60"],
+    }
+    ends = ["predictions/viral.viral", *(f"conditions/{names[-1]}/viral.viral"
+                                         for names in results.chains.values())]  # fmt: skip
+    rows = [read_arrays(run.path / f"{end}.npz", Predictions) for end in ends]
+    label, logit = (np.concatenate([getattr(one, of) for one in rows]) for of in ("label", "logit"))
+    (one,) = results.sets.values()
+    assert one.pooled_auc == pytest.approx(roc_auc_score(label, logit), abs=1e-9)
+    assert "chain web: what each step costs" in out
+    # A folder holds the results of one value.
+    status, _, err = finish("jaxdet.main", *given, "--config.evaluation.equalise=none")
+    assert status == 2
+    assert "evaluation.equalise: jpeg:90 -> none" in err
 
 
 @pytest.mark.slow

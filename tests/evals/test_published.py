@@ -75,3 +75,8 @@ def test_a_row_that_was_resized_stands_beside_the_same_protocol_alone():
     assert not find(resized).ap
     assert find(plain).ap
     assert not find(plain, protocol="resize").ap
+
+
+def test_figures_of_images_as_they_are_do_not_stand_beside_equalised_ones():
+    evaluation = Evaluation(published=README, crop=224, equalise="jpeg:96")
+    assert find_published(evaluation, weights="") == Published(row=README)

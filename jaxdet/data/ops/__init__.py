@@ -1,7 +1,7 @@
 """Image operations: u8 [H, W, 3] in, the same out. Randomness stays outside."""
 
 from jaxdet.data.ops.blur import blur_radius, gaussian_blur
-from jaxdet.data.ops.codec import decode, decode_bgr, jpeg, swap_channels
+from jaxdet.data.ops.codec import decode, decode_bgr, encode_jpeg, jpeg, swap_channels
 from jaxdet.data.ops.geometry import (
     center_corner,
     center_crop,
@@ -26,6 +26,7 @@ __all__ = [
     "crop_at",
     "decode",
     "decode_bgr",
+    "encode_jpeg",
     "flip",
     "gaussian_blur",
     "jpeg",

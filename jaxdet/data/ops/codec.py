@@ -139,16 +139,37 @@ def jpeg(image: np.ndarray, *, quality: int, codec: str = "cv2", order: str = "r
     """
     image = check_pixels(image)
     check_number("quality", quality, "[1, 100]", whole=True)
+    _check_jpeg_sides(image)
     if order not in ("rgb", "bgr"):
         raise BadArgumentError(f"order {order!r} is neither 'rgb' nor 'bgr'")
     if codec not in tuple(_JPEG):
         raise BadArgumentError(f"codec {codec!r} is neither 'cv2' nor 'pil'")
-    if max(image.shape) > _LONGEST_JPEG:
-        raise RefusedSizeError(f"a side of {max(image.shape)} pixels is too long for a JPEG")
     through, native = _JPEG[codec]
     if order == native:
         return through(image, quality)
     return swap_channels(through(swap_channels(image), quality))
+
+
+def encode_jpeg(image: np.ndarray, *, quality: int, sampling: str = "4:2:0") -> bytes:
+    """Returns an image as a JPEG file by Pillow.
+
+    Args:
+      image: u8 [H, W, 3], RGB.
+      quality: 1 to 100.
+      sampling: of the chroma channels, "4:4:4", "4:2:2" or "4:2:0".
+
+    Raises:
+      RefusedSizeError: where a side is longer than that of any JPEG.
+    """
+    _check_jpeg_sides(image)
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "JPEG", quality=quality, subsampling=sampling)
+    return content.getvalue()
+
+
+def _check_jpeg_sides(image: np.ndarray) -> None:
+    if max(image.shape) > _LONGEST_JPEG:
+        raise RefusedSizeError(f"a side of {max(image.shape)} pixels is too long for a JPEG")
 
 
 def swap_channels(image: np.ndarray) -> np.ndarray:
@@ -165,9 +186,8 @@ def _jpeg_opencv(image: np.ndarray, quality: int) -> np.ndarray:
 
 
 def _jpeg_pillow(image: np.ndarray, quality: int) -> np.ndarray:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="jpeg", quality=quality)
-    return np.asarray(Image.open(buffer, formats=("JPEG",)).convert("RGB"))
+    content = io.BytesIO(encode_jpeg(image, quality=quality))
+    return np.asarray(Image.open(content, formats=("JPEG",)).convert("RGB"))
 
 
 # Codec: how to go through it, and the order of channels it takes and gives.

@@ -31,7 +31,7 @@ import numpy as np
 from PIL import Image
 
 from jaxdet.data.header import LOSSLESS
-from jaxdet.data.ops import decode
+from jaxdet.data.ops import decode, encode_jpeg
 from jaxdet.datasets.audit.scan import Scan, in_threads
 from jaxdet.errors import RunFailedError, UserError, writing_to
 from jaxdet.progress import ProgressLine
@@ -255,7 +255,5 @@ def _copy(scan: Scan, index: int, dst: Path, plan: Plan) -> bool:
 
 
 def _jpeg(image: np.ndarray, quality: int, sampling: str) -> bytes:
-    content = io.BytesIO()
     known = sampling if sampling in ("4:4:4", "4:2:2") else _SAMPLING
-    Image.fromarray(image).save(content, "JPEG", quality=quality, subsampling=known)
-    return content.getvalue()
+    return encode_jpeg(image, quality=quality, sampling=known)
