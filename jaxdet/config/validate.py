@@ -279,14 +279,11 @@ def _evaluation_problems(evaluation: Evaluation, crop: int) -> Iterator[str]:
             if name not in known:
                 yield f"evaluation.{key}: {show_value(name)} is not one of {', '.join(known)}"
     yield from _benchmark_problems(evaluation)
-    for read, value in (
-        (read_chains, evaluation.chains),
-        (equalising_quality, evaluation.equalise),
-    ):
-        try:
-            read(value)
-        except UserError as error:
-            yield str(error)
+    try:
+        read_chains(evaluation.chains)
+        equalising_quality(evaluation.equalise)
+    except UserError as error:
+        yield str(error)
     if not evaluation.protocols:
         yield "evaluation.protocols names none"
     if "resize" in evaluation.protocols and evaluation.resize < crop:

@@ -25,7 +25,7 @@ from jaxdet.evals.scores import (
 from jaxdet.evals.two_shot import summarise
 from jaxdet.evals.views import View, chain_names, further_views, headline
 from jaxdet.progress import say
-from jaxdet.results import Calibration, Condition, Predictions, Results, SetResult
+from jaxdet.results import Calibration, Condition, Predictions, Results, Scores, SetResult
 from jaxdet.workdir import signals
 from jaxdet.workdir.files import write_json
 
@@ -111,16 +111,19 @@ def _conditions(
     """Returns the scores of the sets under each further view, and the rows after whole chains."""
     evaluation, seed = engine.evaluation, engine.seed
     whole = {names[-1] for names in chain_names(evaluation).values()}
-    conditions, ends = {}, []
+    conditions: dict[str, Condition] = {}
+    ends: list[dict[str, Predictions]] = []
     for view in further_views(evaluation, seed=seed):
-        rows, scores = {}, {}
+        rows: dict[str, Predictions] = {}
+        scores: dict[str, Scores] = {}
         for read in sets:
             name = read.images.name
             rows[name] = engine.predictions(read, view, engine.run.condition(view.name, name))
             _check_labels(read.images, rows[name])
             scores[name] = score_condition(rows[name], draws=evaluation.bootstrap, seed=seed)
         conditions[view.name] = _condition(view, scores)
-        ends += [rows] if view.name in whole else []
+        if view.name in whole:
+            ends.append(rows)
     return conditions, ends
 
 

@@ -101,7 +101,7 @@ def pooled_draws(
     found = []
     for real_rows, fake_rows in _draws(np.sum(~is_fake), np.sum(is_fake), draws, seed):
         fakes, reals = (
-            sum(_counted(one[rows], distinct.size) for one in side)
+            np.sum([_counted(one[rows], distinct.size) for one in side], axis=0)
             for side, rows in zip(sides, (fake_rows, real_rows), strict=True)
         )
         found.append(measure(Tally(score=-distinct, fakes=fakes, reals=reals)))

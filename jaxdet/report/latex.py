@@ -47,7 +47,7 @@ _HEAD = r"""% Needs \usepackage{booktabs} and, for names beyond ASCII, a font th
 
 def latex_text(runs: Sequence[Run]) -> str:
     """Returns the main table of each run, and those of its benchmarks and chains, if any."""
-    found = []
+    found: list[str] = []
     for run in runs:
         found += [_run_table(run), _benchmark_table(run)]
         found += [_chain_table(run, one) for one in chain_tables(run.results)]

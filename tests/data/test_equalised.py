@@ -18,12 +18,12 @@ from tests.conftest import draw_image
 READ = {"max_pixels": 10**6}
 
 
-def write(root, draw, *, count=24, folders=("0_real", "1_fake")):
+def write(root, draw):
     """Writes images whose size and ending `draw(label, number)` gives."""
     rng = np.random.default_rng(0)
-    for label, folder in enumerate(folders):
+    for label, folder in enumerate(("0_real", "1_fake")):
         (root / folder).mkdir(parents=True)
-        for number in range(count):
+        for number in range(24):
             size, suffix = draw(label, number)
             image = Image.fromarray(draw_image(rng, size, bool(label)))
             options = {"quality": 60, "subsampling": 0} if suffix == "jpg" else {}
@@ -81,10 +81,9 @@ def test_scores_of_one_value_are_not_taken_for_those_of_another(by_container):
     assert some.content(0, **READ) == known[1].content(3, **READ)
 
 
-def test_shared_real_images_are_still_a_part_of_their_own(tmp_path):
+def test_shared_real_images_are_still_a_part_of_their_own(by_container):
     real, fake = (
-        write(tmp_path / folder, lambda *_: (24, "png"), count=3, folders=(folder,))
-        for folder in ("0_real", "1_fake")
+        by_container.take(np.flatnonzero(by_container.labels == label)) for label in (0, 1)
     )
     images = equalised(JoinedSet([real, fake], name="both"), "jpeg:90")
     assert [part.identity("times") for part in images.parts] == [
@@ -97,6 +96,6 @@ def test_shared_real_images_are_still_a_part_of_their_own(tmp_path):
 def test_an_unreadable_image_is_one_still(by_container):
     by_container.path(1).write_bytes(b"no image")
     images = equalised(by_container, "jpeg:90")
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises((OSError, ValueError), match=r"."):
         images.content(1, **READ)
     assert Reader(images=images, skip_bad=True, **READ)(1) is None

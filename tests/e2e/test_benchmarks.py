@@ -133,11 +133,10 @@ def numbers(overall):
 def test_equalised_images_are_scored_after_each_step_of_a_chain(finish, benchmarks, tmp_path):
     run = RunFolder(tmp_path / "run")
     given = arguments(benchmarks, run.path)
-    given = [one for one in given if "benchmarks" not in one]
+    given = [one for one in given if not one.startswith("--config.evaluation.benchmarks")]
     place = benchmarks / "viral" / "viral.csv"
     given += [f"--config.evaluation.benchmarks=('viral={place}',)",
-              "--config.evaluation.chains=long:20+jpeg:40,web",
-              "--config.evaluation.analyses=()"]  # fmt: skip
+              "--config.evaluation.chains=long:20+jpeg:40,web"]  # fmt: skip
     status, out, err = finish("jaxdet.main", *given, "--config.evaluation.equalise=jpeg:90")
     assert status == 0, err
     line = "evaluation.equalise=jpeg:90: every test image, real and fake alike"

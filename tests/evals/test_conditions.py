@@ -102,6 +102,6 @@ def test_pooled_auc_is_that_of_all_conditions_in_one_ranking():
     logit = np.concatenate([clean.logit[kept], after.logit])
     assert one.pooled_auc == pytest.approx(roc_auc_score(label, logit), abs=1e-12)
     # Scores that move together cost no AUC of a condition by itself.
-    assert one.pooled_auc < one.auc - 0.1
+    assert one.pooled_auc < one.auc - 0.05
     assert one.pooled_auc_ci95[0] < one.pooled_auc < one.pooled_auc_ci95[1]
     assert with_pooled_auc(sets, {"a": clean}, [], draws=20, seed=0) == sets

@@ -252,7 +252,7 @@ def test_a_chain_is_a_kind_whose_levels_are_its_steps(chained):
     names = [conditions.level_name(web, level) for level, _, _ in after]
     assert names == ["none", "long side 768", "JPEG 60"]
     texts = _texts(robustness_panels([chained], web)[0])
-    assert {"none", "long", "side", "768", "JPEG", "60", "after"} <= set(texts)
+    assert {"none", "long side", "768", "JPEG", "60", "after"} <= set(texts)
 
 
 def test_what_each_step_costs_and_the_pooled_auc_are_in_every_table(chained):

@@ -83,7 +83,7 @@ def _draw_line(
 
 def _dress(axes: Axes, kind: Kind, places: Mapping[float, float], *, low: float) -> None:
     ticks = _ticks(places, kind)
-    names = [level_name(kind, at).replace(" ", "\n") for at in ticks]
+    names = ["\n".join(level_name(kind, at).rsplit(" ", 1)) for at in ticks]
     axes.set_xticks([places[at] for at in ticks], names)
     axes.set_xlabel(kind.axis)
     axes.set_ylabel("AP, %")
