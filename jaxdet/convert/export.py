@@ -188,7 +188,7 @@ def _calibration(card: Card) -> str:
     thresholds = ", ".join(
         f"{logit:.4f} for {name.removeprefix('fpr_')} % of real images called fake"
         for name, logit in known.thresholds.items()
-        if logit is not None
+        if name.startswith("fpr_") and logit is not None
     )
     scale = "not calibrated" if known.temperature is None else f"T = {known.temperature:.4f}"
     return (

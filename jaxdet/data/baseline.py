@@ -7,6 +7,7 @@ no part of it: they follow from the pixels, too; see `data/cues.py`.
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -72,7 +73,7 @@ def metadata_baseline(images: ImageSet, *, max_pixels: int, seed: int) -> Baseli
         places = np.sort(np.concatenate(drawn))
     table = np.zeros(len(places), _ROW)
     for row, place in enumerate(places.tolist()):
-        facts = _facts(images, place, max_pixels)
+        facts = file_facts(images, place, max_pixels)
         if facts is not None:
             table[row] = tuple(facts[name] for name in _ROW.names or ())
     label, table = images.labels[places][table["read"]], table[table["read"]]
@@ -102,8 +103,8 @@ def _scores(table: np.ndarray, label: np.ndarray, fold: np.ndarray) -> np.ndarra
     return total
 
 
-def _facts(images: ImageSet, place: int, max_pixels: int) -> Mapping[str, object] | None:
-    """Returns what the header of an image says; None where it cannot be read."""
+def file_facts(images: ImageSet, place: int, max_pixels: int) -> Mapping[str, Any] | None:
+    """Returns the fields of an image's `Header`, its width and height; None where unreadable."""
     try:
         content = images.content(place, max_pixels=max_pixels)
         with open_image(content, max_pixels=max_pixels) as image:
@@ -112,7 +113,7 @@ def _facts(images: ImageSet, place: int, max_pixels: int) -> Mapping[str, object
         return None
 
 
-def _of_header(image: Image.Image, content: bytes) -> Mapping[str, object]:
+def _of_header(image: Image.Image, content: bytes) -> Mapping[str, Any]:
     header = dataclasses.asdict(read_header(image, content))
     width, height = image.size
     return {**header, "read": True, "width": width, "height": height}

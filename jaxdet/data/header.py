@@ -65,7 +65,7 @@ def read_header(image: Image.Image, content: bytes) -> Header:
         container="JPEG" if container == "MPO" else container,
         mode=image.mode,
         depth=_depth(image, content),
-        quality=_quality(image),
+        quality=quality(image),
         sampling=_sampling(image),
         scan=_scan(image.info),
         exif=_yes(image.info.get("exif")),
@@ -108,7 +108,8 @@ def _tables(image: Image.Image) -> Mapping[int, list[int]]:
     return getattr(image, "quantization", None) or {}
 
 
-def _quality(image: Image.Image) -> float:
+def quality(image: Image.Image) -> float:
+    """Returns the JPEG quality of an opened image, 1..100; NaN where it is no JPEG."""
     tables = _tables(image)
     first = min(tables, default=None)
     return math.nan if first is None else quality_of_table(tables[first])

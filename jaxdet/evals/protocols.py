@@ -8,6 +8,7 @@ import jax
 from jaxdet import config as schema
 from jaxdet.data.baseline import Baseline, metadata_baseline
 from jaxdet.data.images import ImageSet
+from jaxdet.data.likeness import usual_ranges
 from jaxdet.data.loaders import Reader
 from jaxdet.errors import UserError
 from jaxdet.evals.benchmarks import over_benchmarks, over_generators
@@ -102,7 +103,10 @@ def _calibration(engine: Engine, validation: Reader | None, view: View) -> Calib
     if not validation or not len(validation.images):
         return None
     held_out = engine.predictions(validation, view, engine.run.validation)
-    return calibrate(held_out, source=validation.images.name)
+    ranges = usual_ranges(
+        validation.images, sharpness=held_out.sharpness, max_pixels=validation.max_pixels
+    )
+    return calibrate(held_out, source=validation.images.name, ranges=ranges)
 
 
 def _conditions(

@@ -7,9 +7,10 @@ import numpy as np
 
 from jaxdet import metrics
 from jaxdet.data.baseline import Baseline
+from jaxdet.data.likeness import Ranges
 from jaxdet.errors import RunFailedError
 from jaxdet.metrics import Measure
-from jaxdet.results import Calibration, Predictions, Scores, SetResult, TwoShot
+from jaxdet.results import ERROR_RATES, Calibration, Predictions, Scores, SetResult, TwoShot
 
 # Of the fields of `Scores`, those that have an interval; that of AP has a field of its own.
 _FIELDS: Mapping[str, Measure] = MappingProxyType(
@@ -143,12 +144,15 @@ def mean_intervals(
     }
 
 
-def calibrate(predictions: Predictions, *, source: str) -> Calibration:
+def calibrate(
+    predictions: Predictions, *, source: str, ranges: Ranges | None = None
+) -> Calibration:
     """Fits temperature and thresholds to the scores of validation images.
 
     Args:
       predictions: of validation images; their labels are used.
       source: what to call them.
+      ranges: of what they are like; see `jaxdet.data.likeness`.
 
     Raises:
       RunFailedError: where no image could be read or a logit is not finite.
@@ -161,9 +165,16 @@ def calibrate(predictions: Predictions, *, source: str) -> Calibration:
         n_fake=int(np.sum(label == 1)),
         temperature=metrics.fit_temperature(label, logit),
         thresholds={
-            f"fpr_{percent}": metrics.threshold_at_fpr(label, logit, fpr=percent / 100)
-            for percent in (1, 5)
+            **{
+                f"fpr_{percent}": metrics.threshold_at_fpr(label, logit, fpr=percent / 100)
+                for percent in ERROR_RATES
+            },
+            **{
+                f"fnr_{percent}": metrics.threshold_at_fnr(label, logit, fnr=percent / 100)
+                for percent in ERROR_RATES
+            },
         },
+        ranges=ranges or {},
     )
 
 

@@ -49,6 +49,7 @@ from jaxdet.metrics.thresholds import fpr_at as fpr_at
 from jaxdet.metrics.thresholds import oracle as oracle
 from jaxdet.metrics.thresholds import oracle_accuracy_of as oracle_accuracy_of
 from jaxdet.metrics.thresholds import oracle_threshold_of as oracle_threshold_of
+from jaxdet.metrics.thresholds import threshold_at_fnr as threshold_at_fnr
 from jaxdet.metrics.thresholds import threshold_at_fpr as threshold_at_fpr
 from jaxdet.metrics.thresholds import tnr_at as tnr_at
 from jaxdet.metrics.thresholds import tpr_at as tpr_at

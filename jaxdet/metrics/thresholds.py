@@ -127,3 +127,16 @@ def threshold_at_fpr(label: np.ndarray, logit: np.ndarray, *, fpr: float) -> flo
         return float(counts.score[within - 1])
     above = float(counts.score[0]) + _ROUNDING * max(1.0, abs(float(counts.score[0])))
     return above if np.isfinite(above) else None
+
+
+def threshold_at_fnr(label: np.ndarray, logit: np.ndarray, *, fnr: float) -> float | None:
+    """Returns the largest score at or below which at most `fnr` of the fakes lie.
+
+    The mirror of `threshold_at_fpr`: below all scores where even the smallest is too large; None
+    without fakes, and where that is infinite.
+
+    Raises:
+      ValueError: as `accuracy`.
+    """
+    mirrored = threshold_at_fpr(1 - np.asarray(label), -np.asarray(logit), fpr=fnr)
+    return None if mirrored is None else -mirrored

@@ -24,9 +24,12 @@ from jaxdet.progress import say
 from jaxdet.streams import printable, show
 from jaxdet.workdir.files import check_writable, write_bytes
 
-_COLUMNS = ("path", "logit", "probability", "calibrated", "prediction", "error")
+_COLUMNS = (
+    "path", "logit", "probability", "calibrated", "prediction", "error", "verdict", "warnings",
+    "provenance",
+)  # fmt: skip
 # What earlier results begin with.
-CSV = ",".join(_COLUMNS)
+CSV = ",".join(_COLUMNS[:6])
 JSON = r'\[\n  \{\n    "path": "[^\n]*",\n    "(logit|error)": '
 
 
@@ -94,22 +97,29 @@ def _csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def _cell(value: str | float) -> str | float:
+def _cell(value: str | float | list[str]) -> str | float:
     """Makes texts alone safe for spreadsheets: many numbers begin with a minus."""
+    if isinstance(value, list):
+        value = "; ".join(value)
     return spreadsheet_safe(value) if isinstance(value, str) else value
 
 
 def _table(rows: Sequence[Row]) -> str:
-    """Returns plain lines: probability of being fake, the verdict, the logit, the path."""
+    """Returns plain lines: probability of being fake, the verdict, the logit, the path.
+
+    Under an image stands what there is to say of it besides.
+    """
     lines = [f"{'P(fake)':>8}  verdict  {'logit':>8}  path"]
     for row in rows:
         path = printable(row["path"])
         if "error" in row:
             lines.append(f"{'-':>8}  error    {'-':>8}  {path}: {printable(row['error'])}")
-        else:
-            lines.append(
-                f"{row['probability']:>8.2%}  {row['prediction']:<7}  {row['logit']:>8.3f}  {path}"
-            )
+            continue
+        lines.append(
+            f"{row['probability']:>8.2%}  {row['verdict']:<7}  {row['logit']:>8.3f}  {path}"
+        )
+        lines += [f"{'':>10}warning: {text}" for text in row["warnings"]]
+        lines += [f"{'':>10}provenance: {printable(text)}" for text in row["provenance"]]
     return "\n".join(lines)
 
 

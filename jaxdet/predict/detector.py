@@ -21,7 +21,7 @@ from jaxdet.errors import BadArgumentError, UserError
 from jaxdet.models.architectures import architecture_of, check_sides
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.predict.arguments import check_arguments
-from jaxdet.predict.judgement import Judgement, make_judgement
+from jaxdet.predict.judgement import ERROR_RATE, Judgement, Verdict, make_judgement
 from jaxdet.progress import say
 from jaxdet.runtime.memory import device_memory
 from jaxdet.runtime.mesh import one_device_mesh, put_replicated
@@ -108,16 +108,20 @@ class LoadedDetector:
     def judge(
         self,
         *,
-        threshold: str | float = 0.5,
+        threshold: str | float | None = None,
         raw: bool = False,
+        error_rate: int = ERROR_RATE,
         protocol: Protocol | None = None,
     ) -> Judgement:
         """Returns how logits of this detector become probabilities and verdicts.
 
         Args:
           threshold: probability above which an image is called fake, or "fpr_1" or "fpr_5": the
-            logit at which at most 1 or 5 % of the real validation images are called fake.
+            logit at which at most 1 or 5 % of the real validation images are called fake. None:
+            0.5, and verdicts by the error rate instead.
           raw: leave probabilities uncalibrated.
+          error_rate: percent, 1 or 5, of the real and of the fake validation images whose verdict
+            may be wrong.
           protocol: by which images are scored; its own where left out. What validation images
             taught holds for that one alone.
 
@@ -126,7 +130,7 @@ class LoadedDetector:
         """
         own = protocol in (None, self.protocol)
         known = self.card.calibration if own else None
-        return make_judgement(known, threshold=threshold, raw=raw)
+        return make_judgement(known, threshold=threshold, raw=raw, error_rate=error_rate)
 
     def score(
         self, images: Images, *, crop: Crop | None = None, resize: int | None = None
@@ -167,6 +171,19 @@ class LoadedDetector:
         """
         return self.judge(raw=raw).probability(self.score(images))
 
+    def verdict(self, images: Images, *, error_rate: int = ERROR_RATE) -> list[Verdict]:
+        """Returns "fake", "real" or "unsure" for each image.
+
+        Without validation images of these weights, every image is unsure.
+
+        Args:
+          images: as in `score`, and scored as the detector was measured.
+          error_rate: percent, 1 or 5, of the real and of the fake validation images whose verdict
+            may be wrong.
+        """
+        judgement = self.judge(error_rate=error_rate)
+        return [judgement.verdict(logit) for logit in self.score(images).tolist()]
+
     def evidence(self, images: Images) -> np.ndarray:
         """Returns where in the centre crop of each image the logit comes from, f32 [B, h, w].
 
@@ -177,14 +194,20 @@ class LoadedDetector:
           BadArgumentError: as `score`.
           UserError: where the network looks at no image but at its transform.
         """
+        centre = self.protocol.centre
+        maps = [self.crop_evidence(centre.reduce(image)) for image in _checked(images)]
+        return np.stack(maps) if maps else np.zeros((0, 1, 1), np.float32)
+
+    def crop_evidence(self, crop: np.ndarray) -> np.ndarray:
+        """Returns the map of `evidence`, f32 [h, w], of a crop u8 [H, W, 3] as it is scored.
+
+        Raises:
+          UserError: as `evidence`.
+        """
         if not architecture_of(self.model.name).located:
             raise UserError(f"{self.model.name}: its evidence has no place in the image")
-        centre = self.protocol.centre
-        maps = [
-            jax.device_get(self._evidence(self._scorer.variables, centre.reduce(image)[None])[1])
-            for image in _checked(images)
-        ]
-        return np.concatenate(maps).astype(np.float32) if maps else np.zeros((0, 1, 1), np.float32)
+        _, maps = jax.device_get(self._evidence(self._scorer.variables, crop[None]))
+        return np.asarray(maps[0], np.float32)
 
     def warm_up(self, *, crop: Crop | None = None) -> None:
         """Compiles beforehand what `score` needs for any image under a protocol.

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,14 +14,15 @@ import numpy as np
 
 from jaxdet.data.aside import LeftAside
 from jaxdet.data.formats import is_image_name
+from jaxdet.data.header import quality
 from jaxdet.data.names import is_hidden
-from jaxdet.data.ops import decode
-from jaxdet.data.ops.codec import Exif
-from jaxdet.data.ops.opening import size_by_header
+from jaxdet.data.ops.codec import Exif, to_rgb
+from jaxdet.data.ops.opening import open_image, size_by_header
 from jaxdet.data.ops.sides import LimitError
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.data.walk import walk
 from jaxdet.errors import UserError
+from jaxdet.predict.provenance import find_provenance
 from jaxdet.scoring.ahead import AHEAD_PIXELS, PIXEL_BYTES, in_order
 from jaxdet.streams import printable
 
@@ -45,6 +47,23 @@ class Input:
 
     name: str
     image: Encoded
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Opened:
+    """Holds the pixels of an image and what its file says besides them.
+
+    Attributes:
+      pixels: u8 [H, W, 3], RGB.
+      side: the shorter one of the whole image, pixels.
+      quality: of JPEG; NaN of other files.
+      provenance: sentences on its origin.
+    """
+
+    pixels: np.ndarray
+    side: int
+    quality: float = math.nan
+    provenance: list[str] = dataclasses.field(default_factory=list)
 
 
 def find_images(paths: Sequence[Path]) -> tuple[list[Path], LeftAside]:
@@ -104,8 +123,8 @@ def _look_into(
 
 def read_ahead(
     images: Iterable[Encoded], *, max_pixels: int, exif: Exif = "ignore"
-) -> Iterator[np.ndarray | Exception]:
-    """Yields the pixels u8 [H, W, 3] of each image, or why it cannot be read.
+) -> Iterator[Opened | Exception]:
+    """Yields each image, or why it cannot be read.
 
     Args:
       images: taken one after the other, some ahead.
@@ -116,19 +135,19 @@ def read_ahead(
     # Files are read by threads of their own: one waits for a disk or a network while another
     # decodes, and how much room an image takes is known before it is decoded.
     contents = in_order(_or_error(_content, **limits), images, cost=_bytes, budget=_AHEAD_BYTES)
-    decoded = _or_error(_decoded, **limits, exif=exif)
+    decoded = _or_error(_opened, **limits, exif=exif)
     with contextlib.closing(contents):
         yield from in_order(decoded, contents, cost=_room, budget=AHEAD_PIXELS)
 
 
-def read_pixels(image: Encoded, *, max_pixels: int, exif: Exif = "ignore") -> np.ndarray:
-    """Returns the pixels u8 [H, W, 3] of an image, RGB.
+def read_image(image: Encoded, *, max_pixels: int, exif: Exif = "ignore") -> Opened:
+    """Returns an image with what its file says.
 
     Raises:
       OSError: where its file cannot be opened.
       ValueError: where it is no image, is damaged or too large, or is missing from its table.
     """
-    return _decoded(_content(image, max_pixels=max_pixels), max_pixels=max_pixels, exif=exif)
+    return _opened(_content(image, max_pixels=max_pixels), max_pixels=max_pixels, exif=exif)
 
 
 def _or_error(work: Callable[..., Any], **options: Any) -> Callable[[Any], Any]:
@@ -158,9 +177,16 @@ def _content(image: Encoded, *, max_pixels: int) -> bytes:
         raise ValueError(error.naming("--max-pixels")) from None
 
 
-def _decoded(content: bytes, *, max_pixels: int, exif: Exif) -> np.ndarray:
+def _opened(content: bytes, *, max_pixels: int, exif: Exif) -> Opened:
     try:
-        return decode(content, max_pixels=max_pixels, exif=exif)
+        with open_image(content, max_pixels=max_pixels) as image:
+            pixels = to_rgb(image, exif=exif)
+            return Opened(
+                pixels=pixels,
+                side=min(pixels.shape[:2]),
+                quality=quality(image),
+                provenance=find_provenance(image, content),
+            )
     except LimitError as error:
         raise ValueError(error.naming("--max-pixels")) from None
 

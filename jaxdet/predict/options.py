@@ -7,9 +7,10 @@ from jaxdet.config import Data
 from jaxdet.config.schema import ACTIVATIONS, ARCHITECTURES, CHECKPOINTS, COMPARE
 from jaxdet.errors import Parser, UserError
 from jaxdet.predict.detector import LoadedDetector, open_detector
-from jaxdet.predict.judgement import MEASURED
+from jaxdet.predict.judgement import ERROR_RATE, MEASURED
 from jaxdet.predict.rows import Scoring
 from jaxdet.ranges import AREA, SIDE, Range, number, whole_number
+from jaxdet.results import ERROR_RATES
 from jaxdet.scoring.protocol import Crop
 
 # Side below which a part of an image is warned of, pixels.
@@ -32,9 +33,9 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="image or folder; with --column, Parquet file or folder of them",
     )
-    _add_weights(parser)
+    add_weights(parser)
     _add_protocol(parser)
-    _add_verdict(parser)
+    add_threshold(parser)
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows as JSON")
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write the rows as CSV")
     masses = parser.add_argument_group("masses of images")
@@ -43,7 +44,8 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_weights(parser: argparse.ArgumentParser) -> None:
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that name a detector's weights; `open_asked` reads them."""
     parser.add_argument(
         "--weights",
         required=True,
@@ -102,14 +104,24 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_verdict(parser: argparse.ArgumentParser) -> None:
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say how logits are judged."""
     parser.add_argument(
         "--threshold",
         type=_threshold,
-        default=0.5,
         metavar="fpr_1|fpr_5|P",
         help="probability above which an image is called fake (default 0.5); fpr_1, fpr_5: where "
-        "at most 1 or 5 %% of the run's real validation images are called fake",
+        "at most 1 or 5 %% of the run's real validation images are called fake. Verdicts then go "
+        "by it, too",
+    )
+    parser.add_argument(
+        "--error-rate",
+        type=int,
+        choices=ERROR_RATES,
+        default=ERROR_RATE,
+        help="without --threshold, percent of the run's real and of its fake validation images "
+        "that get a wrong verdict at most; where that cannot be held the verdict is unsure "
+        "(default %(default)s)",
     )
     parser.add_argument(
         "--raw",
@@ -192,10 +204,8 @@ def read_scoring(options: argparse.Namespace) -> tuple[LoadedDetector, Scoring, 
 
     Nothing is logged here: a mistake may still be found, and is then the only line.
     """
-    detector, notes = open_detector(
-        options.weights, options.checkpoint, options.arch, options.state_dict, options.activation
-    )
-    names = ("crop", "resize", "threshold", "raw", "max_pixels", "exif")
+    detector, notes = open_asked(options)
+    names = ("crop", "resize", "threshold", "raw", "error_rate", "max_pixels", "exif")
     scoring = Scoring.of(detector, **{name: getattr(options, name) for name in names})
     other = "" if scoring.protocol == detector.protocol else f", here by {scoring.protocol}"
     # What the calibration was measured by is not what is done here, or it is not wanted.
@@ -203,6 +213,7 @@ def read_scoring(options: argparse.Namespace) -> tuple[LoadedDetector, Scoring, 
     lines = [
         *notes,
         f"scoring with {detector!r}{other}{'' if scoring.judgement.temperature else plain}",
+        str(scoring.judgement),
     ]
     side = scoring.protocol.least_side
     if other and 0 < side < _SMALL:
@@ -211,3 +222,10 @@ def read_scoring(options: argparse.Namespace) -> tuple[LoadedDetector, Scoring, 
             f"give a --crop or --resize of {_SMALL} or more"
         )
     return detector, scoring, lines
+
+
+def open_asked(options: argparse.Namespace) -> tuple[LoadedDetector, list[str]]:
+    """Returns the detector that the options of `add_weights` name, and what there is to log."""
+    return open_detector(
+        options.weights, options.checkpoint, options.arch, options.state_dict, options.activation
+    )

@@ -21,7 +21,7 @@ from jaxdet.predict.rows import Row, Scoring
 from jaxdet.workdir.drafts import replacing, try_draft
 from jaxdet.workdir.files import check_apart, open_regular, parse_json
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 # Names of parts; of damaged ones, too.
 _PART = re.compile(r"(shard-[^.]+\.part-\d+|ray-\d+-[^.]+)\.parquet")
 # Where in the metadata of a file's schema its stamp lies.
@@ -34,6 +34,9 @@ SCHEMA = pa.schema(
         ("probability", pa.float64()),
         ("calibrated", pa.bool_()),
         ("prediction", pa.string()),
+        ("verdict", pa.string()),
+        ("warnings", pa.list_(pa.string())),
+        ("provenance", pa.list_(pa.string())),
         ("error", pa.string()),
     ]
 )
@@ -99,7 +102,7 @@ _DIFFERENCES = {
     "weights": "other weights",
     "model": "another network",
     "protocol": "another --crop or --resize",
-    "judgement": "another --threshold or --raw, or another calibration",
+    "judgement": "another --threshold, --error-rate or --raw, or another calibration",
     "max_pixels": "another --max-pixels",
     "exif": "another --exif",
     "compare": "another --compare",

@@ -18,9 +18,9 @@ from jaxdet.config.dotted import trust
 from jaxdet.data.regular import reason
 from jaxdet.models.detector import Variables
 from jaxdet.predict.detector import LoadedDetector
-from jaxdet.predict.files import Input, read_pixels
+from jaxdet.predict.files import Input, Opened, read_image
 from jaxdet.predict.parts import SCHEMA, Stamp, to_table, utf8, write_table
-from jaxdet.predict.rows import Scoring, score_pixels, to_row
+from jaxdet.predict.rows import Scoring, score_images, to_row
 
 # Bytes of pixels that go from task to actor at once; a larger image goes alone.
 _TABLE_BYTES = 2**24
@@ -34,6 +34,9 @@ _PIXELS = pa.schema(
         ("height", pa.int32()),
         ("width", pa.int32()),
         ("pixels", pa.large_binary()),  # u8 [height, width, 3], RGB
+        ("side", pa.int32()),  # these as in files.Opened
+        ("quality", pa.float64()),
+        ("provenance", pa.list_(pa.string())),
         ("error", pa.string()),
     ]
 )
@@ -61,12 +64,16 @@ def decode(batch: dict[str, np.ndarray], *, scoring: Scoring) -> Iterator[pa.Tab
 
 def _pixels(one: Input, scoring: Scoring) -> dict[str, Any]:
     try:
-        image = read_pixels(one.image, max_pixels=scoring.max_pixels, exif=scoring.exif)
+        image = read_image(one.image, max_pixels=scoring.max_pixels, exif=scoring.exif)
         # What is not scored of it need not travel.
-        image = scoring.protocol.reduce(image)
+        pixels = scoring.protocol.reduce(image.pixels)
     except (OSError, ValueError) as error:
         return {"error": reason(error)}
-    return {"height": image.shape[0], "width": image.shape[1], "pixels": image.tobytes()}
+    height, width = pixels.shape[:2]
+    return {
+        "height": height, "width": width, "pixels": pixels.tobytes(), "side": image.side,
+        "quality": image.quality, "provenance": image.provenance,
+    }  # fmt: skip
 
 
 class RayScorer:
@@ -82,7 +89,7 @@ class RayScorer:
     def __call__(self, table: pa.Table) -> pa.Table:
         """Returns rows of parts.SCHEMA of a table of _PIXELS, in its order."""
         scoring = self._stamp.scoring
-        answers = score_pixels(self._detector, _images(table), scoring.protocol.reduced)
+        answers = score_images(self._detector, _images(table), scoring.protocol.reduced)
         names = table["path"].to_pylist()
         rows = [
             to_row(name, answer, scoring.judgement)
@@ -91,14 +98,19 @@ class RayScorer:
         return to_table(table["number"].to_pylist(), rows)
 
 
-def _images(table: pa.Table) -> Iterator[np.ndarray | str]:
-    columns = (table[name] for name in ("height", "width", "pixels", "error"))
-    for height, width, pixels, error in zip(*columns, strict=True):
-        if error.is_valid:
-            yield error.as_py()
-        else:
-            flat = np.frombuffer(pixels.as_buffer(), np.uint8)
-            yield flat.reshape(height.as_py(), width.as_py(), 3)
+def _images(table: pa.Table) -> Iterator[Opened | str]:
+    for row in range(len(table)):
+        cell = {name: table[name][row] for name in table.column_names}
+        if cell["error"].is_valid:
+            yield cell["error"].as_py()
+            continue
+        flat = np.frombuffer(cell["pixels"].as_buffer(), np.uint8)
+        yield Opened(
+            pixels=flat.reshape(cell["height"].as_py(), cell["width"].as_py(), 3),
+            side=cell["side"].as_py(),
+            quality=cell["quality"].as_py(),
+            provenance=cell["provenance"].as_py(),
+        )
 
 
 class PartSink(Datasink):  # type: ignore[misc, valid-type, unused-ignore]

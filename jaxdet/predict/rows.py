@@ -9,21 +9,36 @@ from typing import Any
 import numpy as np
 
 from jaxdet.config import Data
+from jaxdet.data.likeness import unlike
+from jaxdet.data.ops import laplacian_variance
 from jaxdet.data.ops.codec import Exif
 from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.data.regular import reason
 from jaxdet.predict.detector import LoadedDetector
-from jaxdet.predict.files import Encoded, Input, read_ahead
-from jaxdet.predict.judgement import Judgement
+from jaxdet.predict.files import Encoded, Input, Opened, read_ahead
+from jaxdet.predict.judgement import ERROR_RATE, Judgement
 from jaxdet.progress import ProgressLine
 from jaxdet.scoring.pieces import Piece
 from jaxdet.scoring.protocol import Crop, Protocol
 from jaxdet.scoring.scorer import image_logits
 
-# path, logit, probability, calibrated and prediction, or path and error.
+# The fields of an `Answer` as `to_row` makes them, or path and error.
 Row = dict[str, Any]
-# The logit of an image, or why it has none.
-Answer = float | str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Holds what is known of a scored image.
+
+    Attributes:
+      logit: above 0 for fake.
+      facts: what it is like, by the names of `jaxdet.data.likeness`.
+      provenance: sentences on what its file says of its origin.
+    """
+
+    logit: float
+    facts: dict[str, float]
+    provenance: list[str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,8 +64,9 @@ class Scoring:
         *,
         crop: Crop | None = None,
         resize: int | None = None,
-        threshold: str | float = 0.5,
+        threshold: str | float | None = None,
         raw: bool = False,
+        error_rate: int = ERROR_RATE,
         max_pixels: int = Data.max_pixels,
         exif: Exif = "ignore",
     ) -> "Scoring":
@@ -60,7 +76,9 @@ class Scoring:
           UserError: where the detector cannot do what is asked for.
         """
         protocol = detector.choose(crop, resize)
-        judgement = detector.judge(threshold=threshold, raw=raw, protocol=protocol)
+        judgement = detector.judge(
+            threshold=threshold, raw=raw, error_rate=error_rate, protocol=protocol
+        )
         return cls(protocol=protocol, judgement=judgement, max_pixels=max_pixels, exif=exif)
 
 
@@ -86,26 +104,28 @@ def score_inputs(
             names.append(one.name)
             yield one.image
 
-    def pixels() -> Iterator[np.ndarray | str]:
+    def opened() -> Iterator[Opened | str]:
         for image in read_ahead(encoded(), max_pixels=scoring.max_pixels, exif=scoring.exif):
             yield reason(image) if isinstance(image, Exception) else image
             progress.advance()
 
-    answers = score_pixels(detector, pixels(), scoring.protocol)
+    answers = score_images(detector, opened(), scoring.protocol)
     return [to_row(name, one, scoring.judgement) for name, one in zip(names, answers, strict=True)]
 
 
-def score_pixels(
-    detector: LoadedDetector, images: Iterable[np.ndarray | str], protocol: Protocol
-) -> list[Answer]:
-    """Returns the logit of each image, in their order.
+def score_images(
+    detector: LoadedDetector, images: Iterable[Opened | str], protocol: Protocol
+) -> list[Answer | str]:
+    """Returns the answer of each image, in their order.
 
     Args:
       detector: what scores them.
-      images: u8 [H, W, 3] each, or why an image has no pixels, which is then the answer.
+      images: or why one has no pixels, which is then the answer.
       protocol: what of an image is scored.
     """
-    answers: dict[int, Answer] = {}
+    answers: dict[int, Answer | str] = {}
+    facts: dict[int, dict[str, float]] = {}
+    provenance: dict[int, list[str]] = {}
 
     def pieces() -> Iterator[Piece]:
         for number, image in enumerate(images):
@@ -113,25 +133,37 @@ def score_pixels(
                 answers[number] = image
                 continue
             try:
-                yield from detector.cut(image, owner=number, protocol=protocol)
+                cut = detector.cut(image.pixels, owner=number, protocol=protocol)
             except RefusedSizeError as error:
                 answers[number] = str(error)
+                continue
+            sharpness = sum(one.share * laplacian_variance(one.pixels) for one in cut)
+            facts[number] = {"side": image.side, "quality": image.quality, "sharpness": sharpness}
+            provenance[number] = image.provenance
+            yield from cut
 
     logits = image_logits(detector.score_pieces(pieces(), protocol=protocol))
-    answers.update((number, float(np.float32(logit))) for number, logit in logits.items())
+    for number, logit in logits.items():
+        answers[number] = Answer(
+            logit=float(np.float32(logit)), facts=facts[number], provenance=provenance[number]
+        )
     return [answers[number] for number in range(len(answers))]
 
 
-def to_row(path: str, answer: Answer, judgement: Judgement) -> Row:
-    """Returns an image's row: logit, probability and verdict, or why there are none."""
+def to_row(path: str, answer: Answer | str, judgement: Judgement) -> Row:
+    """Returns an image's row: its logit and what follows from it, or why there is none."""
     if isinstance(answer, str):
         return {"path": path, "error": answer}
-    if not math.isfinite(answer):
-        return {"path": path, "error": f"its logit is {answer}: these weights are no detector's"}
+    logit = answer.logit
+    if not math.isfinite(logit):
+        return {"path": path, "error": f"its logit is {logit}: these weights are no detector's"}
     return {
         "path": path,
-        "logit": answer,
-        "probability": float(judgement.probability(answer)),
+        "logit": logit,
+        "probability": float(judgement.probability(logit)),
         "calibrated": judgement.calibrated,
-        "prediction": "fake" if judgement.is_fake(answer) else "real",
+        "prediction": "fake" if judgement.is_fake(logit) else "real",
+        "verdict": judgement.verdict(logit),
+        "warnings": unlike(answer.facts, judgement.ranges),
+        "provenance": answer.provenance,
     }

@@ -105,6 +105,10 @@ def _two_shot_cell(scores: Scores) -> tuple[str, str]:
     return percent(found.accuracy), f"\N{PLUS-MINUS SIGN} {percent(found.accuracy_sd)}"
 
 
+# Of a threshold for false positives, or for fakes that are called real, what lies on its side.
+_SIDES = {"fpr": "from", "fnr": "up to"}
+
+
 def calibration_line(calibration: Calibration | None) -> str:
     """Describes in words what was learned on validation."""
     if calibration is None:
@@ -112,8 +116,9 @@ def calibration_line(calibration: Calibration | None) -> str:
     found = calibration.temperature
     learned = "no temperature is best" if found is None else f"temperature {found:.3g}"
     limits = [
-        f"{name.removeprefix('fpr_')} % FPR from logit {threshold:.2f}"
+        f"{percent} % {rate.upper()} {_SIDES[rate]} logit {threshold:.2f}"
         for name, threshold in calibration.thresholds.items()
+        for rate, _, percent in [name.partition("_")]
         if threshold is not None
     ]
     counts = f"{calibration.n_real} real and {calibration.n_fake} fake validation images"

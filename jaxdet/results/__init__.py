@@ -11,6 +11,7 @@ from jaxdet.results.checks import is_finite as is_finite
 from jaxdet.results.folder import RunFolder as RunFolder
 from jaxdet.results.folder import read_metrics as read_metrics
 from jaxdet.results.folder import step_number as step_number
+from jaxdet.results.records import ERROR_RATES as ERROR_RATES
 from jaxdet.results.records import SCHEMA_VERSION as SCHEMA_VERSION
 from jaxdet.results.records import Calibration as Calibration
 from jaxdet.results.records import Condition as Condition

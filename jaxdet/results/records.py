@@ -9,6 +9,8 @@ from jaxdet.results.checks import is_finite, typed
 from jaxdet.workdir.files import check_schema, read_json
 
 SCHEMA_VERSION = 1
+# Percent of the real, and of the fake, validation images at which thresholds are kept.
+ERROR_RATES = (1, 5)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,10 @@ class Calibration:
       n_fake: its fake images.
       temperature: by which logits are divided; None where no temperature is best.
       thresholds: "fpr_1" and "fpr_5" to the logit from which on an image is called fake, so that
-        1 or 5 % of the real images are; None without real images.
+        1 or 5 % of the real images are; "fnr_1" and "fnr_5" to that up to which it is called real,
+        so that 1 or 5 % of the fake images are. None without such images.
+      ranges: of the shorter side in pixels, the JPEG quality and the sharpness of nearly all
+        of the images; see `jaxdet.data.likeness`. Empty where an older jaxdet measured.
     """
 
     source: str
@@ -116,6 +121,7 @@ class Calibration:
     n_fake: int
     temperature: float | None
     thresholds: dict[str, float | None]
+    ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -250,7 +256,8 @@ def read_calibration(raw: dict[str, Any] | None) -> Calibration | None:
     """
     if raw is None:
         return None
-    return typed(Calibration(**{**raw, "thresholds": _numbers(raw["thresholds"])}))
+    thresholds, ranges = _numbers(raw["thresholds"]), _all_ends(raw.get("ranges", {}))
+    return typed(Calibration(**{**raw, "thresholds": thresholds, "ranges": ranges}))
 
 
 def _all_ends(raw: dict[str, Any]) -> dict[str, tuple[float, float]]:

@@ -1,0 +1,73 @@
+"""Says whether an image is like those that a detector was validated on.
+
+A threshold holds for images like those it was chosen on. Three facts tell cheaply that an image is
+of another kind: its shorter side, its JPEG quality, and the sharpness of what is scored of it. That
+an image lies within all three ranges proves nothing.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from jaxdet.data.baseline import file_facts
+from jaxdet.data.images import ImageSet
+
+# What is looked at, by name: how a sentence calls it, and its unit.
+_FACTS = {
+    "side": ("its shorter side is", "pixels"),
+    "quality": ("its JPEG quality is about", ""),
+    "sharpness": ("its sharpness (variance of the Laplacian) is", ""),
+}
+# Percentiles that bound a range: a few odd images do not widen it.
+_ENDS = (1, 99)
+# Images whose files are looked at.
+_MOST = 1000
+
+# By name of a fact: the smallest and the largest value that counts as usual.
+Ranges = dict[str, tuple[float, float]]
+
+
+def usual_ranges(images: ImageSet, *, sharpness: np.ndarray, max_pixels: int) -> Ranges:
+    """Returns the ranges of a set's facts; of the JPEG quality none where nothing is JPEG.
+
+    Args:
+      images: the set; 1,000 of its files are looked at, evenly spaced.
+      sharpness: f32 [N], of what was scored of each image.
+      max_pixels: images with more are left out.
+    """
+    count = min(len(images), _MOST)
+    places = np.linspace(0, len(images) - 1, count).astype(int).tolist()
+    read = [facts for place in places if (facts := file_facts(images, place, max_pixels))]
+    quality = np.array([one["quality"] for one in read])
+    values = {
+        "side": np.array([min(one["width"], one["height"]) for one in read]),
+        "quality": quality[~np.isnan(quality)],
+        "sharpness": sharpness,
+    }
+    return {name: _range(one) for name, one in values.items() if one.size}
+
+
+def unlike(facts: Mapping[str, float], ranges: Ranges) -> list[str]:
+    """Returns a sentence for each fact of an image that lies outside its range.
+
+    Args:
+      facts: by the names of ranges; NaN where an image does not have it.
+      ranges: of the images that the detector was validated on.
+    """
+    told = []
+    for name, (low, high) in ranges.items():
+        value = facts.get(name, np.nan)
+        # A fact that an image does not have lies in no range, and outside of none.
+        if value < low or value > high:
+            title, unit = _FACTS[name]
+            span = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+            told.append(
+                f"unlike the images of validation: {title} {value:.4g}{unit and ' ' + unit}, "
+                f"theirs {span}"
+            )
+    return told
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(values, _ENDS)
+    return float(low), float(high)
