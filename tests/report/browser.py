@@ -14,7 +14,7 @@ CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--remote-debugging-pipe",
 )  # fmt: skip
 
 
@@ -32,9 +32,10 @@ class Browser:
             self.call(f"{domain}.enable")
 
     def open(self, path):
-        """Loads a file, and waits until it is there."""
+        """Loads a file, or what an address gives, and waits until it is there."""
         self._loaded = False
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        address = path if isinstance(path, str) else path.resolve().as_uri()
+        self.call("Page.navigate", url=address)
         while not self._loaded:
             self._take()
 
@@ -53,6 +54,32 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=text,
                   windowsVirtualKeyCode=code)  # fmt: skip
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+    def choose(self, press, *paths):
+        """Does what opens the choice of files, and chooses some."""
+        self.call("Page.setInterceptFileChooserDialog", enabled=True)
+        self._chooser = None
+        press()
+        while self._chooser is None:
+            self._take()
+        self.call("DOM.setFileInputFiles", files=list(map(str, paths)), backendNodeId=self._chooser)
+
+    def wait(self, script, seconds=60):
+        """Waits until a JavaScript expression is true."""
+        until = time.monotonic() + seconds
+        while not self.run(script):
+            assert time.monotonic() < until, script
+            time.sleep(0.05)
+
+    def click(self, selector):
+        """Clicks with the mouse in the middle of an element, once it is in view."""
+        x, y = self.run(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            "e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
+            "return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def type(self, text):
         self.call("Input.insertText", text=text)
@@ -94,6 +121,8 @@ class Browser:
         name, params = message.get("method"), message.get("params", {})
         if name == "Page.loadEventFired":
             self._loaded = True
+        elif name == "Page.fileChooserOpened":
+            self._chooser = params["backendNodeId"]
         elif name == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         elif name == "Runtime.exceptionThrown":

@@ -1,0 +1,111 @@
+"""Drives the service by many clients at once: `python -m tests.serve.load --weights=W`.
+
+Beside it, in the same run, a plain service: the same HTTP library, one call of the detector for
+each request. Each client asks again as soon as it has its answer, with a connection of its own.
+"""
+
+import argparse
+import collections
+import http.client
+import io
+import itertools
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.serve.servers import Server, form
+
+
+class Plain(Server):
+    """Runs the plain service."""
+
+    module = "tests.serve.plain"
+
+
+def main() -> None:
+    """Prints a line for each service and number of clients."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--clients", type=int, nargs="+", default=[8, 64])
+    parser.add_argument("--images", type=int, default=1, help="of a request")
+    parser.add_argument("--side", type=int, default=256, help="of an image, pixels")
+    options = parser.parse_args()
+    bodies = [_body(options, seed) for seed in range(20)]
+    for clients in options.clients:
+        rates = {}
+        for name, kind in (("plain", Plain), ("jaxdet", Server)):
+            with kind(options.weights) as server:
+                found = drive(server, bodies, clients=clients, seconds=options.seconds)
+            rates[name] = found["images_per_second"] = (
+                found["requests"] * options.images / (options.seconds)
+            )
+            print(json.dumps({"service": name, "clients": clients, **found}), flush=True)
+        print(f"{clients} clients: {rates['jaxdet'] / rates['plain']:.2f} times the plain one")
+
+
+def _body(options: argparse.Namespace, seed: int) -> tuple[bytes, str]:
+    files = {}
+    for number in range(options.images):
+        rng = np.random.default_rng((seed, number))
+        small = Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8))
+        file = io.BytesIO()
+        small.resize((options.side,) * 2).save(file, "jpeg", quality=90)
+        files[f"{number}.jpg"] = file.getvalue()
+    return form(files)
+
+
+def drive(server: Server, bodies: list, *, clients: int, seconds: float) -> dict:
+    """Returns what clients met: statuses, seconds at percentiles, the process's memory in MiB."""
+    counts, times = collections.Counter(), []
+    until = time.monotonic() + seconds
+
+    def ask(first: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+        for body, kind in itertools.islice(itertools.cycle(bodies), first, None):
+            start = time.monotonic()
+            if start > until:
+                break
+            try:
+                connection.request("POST", "/v1/score", body, {"Content-Type": kind})
+                response = connection.getresponse()
+                response.read()
+                counts[response.status] += 1
+            except (OSError, http.client.HTTPException) as error:
+                counts[type(error).__name__] += 1
+                connection.close()
+                continue
+            if response.status == 200:
+                times.append(time.monotonic() - start)
+            else:
+                time.sleep(float(response.headers.get("Retry-After", 0)))
+        connection.close()
+
+    threads = [threading.Thread(target=ask, args=(place,)) for place in range(clients)]
+    memory = [_mebibytes(server.process)]
+    for one in threads:
+        one.start()
+    while any(one.is_alive() for one in threads):
+        time.sleep(min(5, seconds / 10))
+        memory.append(_mebibytes(server.process))
+    return {
+        "requests": counts[200], "statuses": dict(counts),
+        "p50_ms": round(1000 * float(np.percentile(times, 50)), 1),
+        "p99_ms": round(1000 * float(np.percentile(times, 99)), 1),
+        "memory_mib": [memory[0], memory[len(memory) // 2], memory[-1]],
+    }  # fmt: skip
+
+
+def _mebibytes(process: subprocess.Popen) -> int:
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+    return pages * 4096 >> 20
+
+
+if __name__ == "__main__":
+    sys.exit(main())
