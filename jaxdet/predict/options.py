@@ -116,7 +116,7 @@ def add_threshold(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--error-rate",
-        type=int,
+        type=whole_number("[1, 5]"),
         choices=ERROR_RATES,
         default=ERROR_RATE,
         help="without --threshold, percent of the run's real and of its fake validation images "

@@ -66,7 +66,8 @@ def pooled_table(results: Results) -> Table | None:
     kinds = chain_kinds([results])
     if not kinds:
         return None
-    after = [results.sets, *(results.conditions[kind.steps[-1]].sets for kind in kinds)]
+    after: list[Mapping[str, Scores]] = [results.sets]
+    after += [results.conditions[kind.steps[-1]].sets for kind in kinds]
     found = {
         name: [*(_value(sets, name, "auc") for sets in after), one.pooled_auc]
         for name, one in results.sets.items()

@@ -110,7 +110,8 @@ def _steps_of(results: Results, kind: Kind) -> list[tuple[float, Mapping[str, Sc
     if all(steps != kind.steps for _, steps in _chains(results)):
         return []
     after = [results.conditions[name] for name in kind.steps]
-    scored = [(results.sets, results.mean_ap), *((one.sets, one.mean_ap) for one in after)]
+    scored: list[tuple[Mapping[str, Scores], float]] = [(results.sets, results.mean_ap)]
+    scored += [(one.sets, one.mean_ap) for one in after]
     return [(float(level), *one) for level, one in enumerate(scored)]
 
 
