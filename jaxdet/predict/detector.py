@@ -224,6 +224,18 @@ class LoadedDetector:
                 for _ in self.score_pieces(pieces, protocol=protocol):
                     pass
 
+    def warm_up_length(self, length: int) -> None:
+        """Compiles batches of so many crops, as the detector was measured, for each device.
+
+        From then on a few images that come together go in as short a batch.
+        """
+        side = self.protocol.crop
+        image = np.zeros((side, side, 3), np.uint8)
+        pieces = (Piece(owner, image) for owner in range(length))
+        for _ in self._scorer(pieces, in_crops=True, lengths=(length,)):
+            pass
+        self._scorer.lengths += (length,)
+
     def cut(self, image: np.ndarray, *, owner: int, protocol: Protocol) -> list[Piece]:
         """Returns the pieces of an image, u8 [H, W, 3]; see `scoring.pieces.cut`."""
         smallest = architecture_of(self.model.name).smallest

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import numpy as np
 
@@ -96,6 +96,7 @@ def batches(
     find: Callable[[int, int], Shape] | None = None,
     devices: int = 1,
     full: bool = False,
+    lengths: Collection[int] = (),
     sizes: bool = True,
 ) -> Iterator[PieceBatch]:
     """Yields batches of pieces of one shape, each as soon as it is full.
@@ -110,6 +111,7 @@ def batches(
       devices: number that divides the length of every batch.
       full: make the last batch of a shape as long as the others, so that each shape is compiled
         once; otherwise a single piece goes alone, and a few in as short a batch as may be.
+      lengths: of short batches that are compiled already, for each device; where not `full`.
       sizes: whether a batch has `size`.
     """
     waiting: dict[Shape, list[Piece]] = {}
@@ -123,9 +125,7 @@ def batches(
     for shape, group in waiting.items():
         each = _batch_size(shape, pixels)
         if not full:
-            # Few lengths, each of which is compiled: 1, _MAX_BATCH and its doubles.
-            filled = _power_of_two(math.ceil(len(group) / devices))
-            each = 1 if filled == 1 else min(each, max(_MAX_BATCH, filled))
+            each = _short(math.ceil(len(group) / devices), each, lengths)
         yield _stack(group, shape, devices * each, sizes)
 
 
@@ -142,6 +142,17 @@ def _power_of_two(number: int) -> int:
 def _batch_size(shape: Shape, pixels: int) -> int:
     most = max(_MAX_BATCH, pixels // _CROP_PIXELS)
     return max(1, min(most, pixels // (shape[0] * shape[1])))
+
+
+def _short(count: int, most: int, lengths: Collection[int]) -> int:
+    """Returns the length of a batch for a few pieces.
+
+    Few lengths, each of which is compiled: 1, _MAX_BATCH and its doubles, and those given.
+    """
+    if count == 1:
+        return 1
+    usual = max(_MAX_BATCH, _power_of_two(count))
+    return min(most, usual, *(length for length in lengths if length >= count))
 
 
 def _stack(pieces: list[Piece], shape: Shape, length: int, sizes: bool) -> PieceBatch:

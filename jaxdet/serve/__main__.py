@@ -92,6 +92,7 @@ def _serve(options: argparse.Namespace) -> None:
             service.warm_up()
             app.state.ready = True
             say("ready")
+            service.warm_up_more()
         except BaseException as error:
             failed.append(error)
             server.should_exit = True

@@ -25,6 +25,10 @@ from jaxdet.serve.limits import Limits, Room
 from jaxdet.streams import printable
 
 
+# Batches between one image and a full batch that are compiled once the service is ready.
+_LENGTHS = (2, 4, 8, 16)
+
+
 class Service:
     """Answers requests with one detector.
 
@@ -50,6 +54,12 @@ class Service:
         self.detector.warm_up(crop=crop)
         if self.shows_evidence:
             self.detector.evidence(np.zeros((1, 64, 64, 3), np.uint8))
+
+    def warm_up_more(self) -> None:
+        """Compiles short batches, for clients that are few; others do not wait for it."""
+        if self.scoring.protocol.in_crops:
+            for length in _LENGTHS:
+                self.detector.warm_up_length(length)
 
     async def answer(self, uploads: Sequence[Upload], *, evidence: bool) -> list[dict[str, Any]]:
         """Returns the answer of each upload, in their order.

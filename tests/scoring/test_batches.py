@@ -76,3 +76,16 @@ def test_the_rest_of_an_interrupted_work_makes_the_same_batches():
     done = {owner for batch in whole[:5] for owner in batch}
     left = batches([p for p in given if p.owner not in done], **options)
     assert [[p.owner for p in held] for held, _ in left] == whole[5:]
+
+
+def test_a_few_pieces_go_in_the_shortest_batch_that_is_compiled():
+    crop = np.zeros((64, 64, 3), np.uint8)
+
+    def lengths(count, compiled):
+        given = (Piece(owner, crop) for owner in range(count))
+        found = batches(given, pixels=2**18, lengths=compiled)
+        return [len(arrays["image"]) for _, arrays in found]
+
+    assert [lengths(count, ()) for count in (1, 2, 32, 33)] == [[1], [32], [32], [32, 1]]
+    counts = (1, 2, 3, 4, 5, 31, 35)
+    assert [lengths(count, (2, 4)) for count in counts] == [[1], [2], [4], [4], [32], [32], [32, 4]]
