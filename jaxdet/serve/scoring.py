@@ -24,7 +24,6 @@ from jaxdet.serve.bodies import Upload
 from jaxdet.serve.limits import Limits, Room
 from jaxdet.streams import printable
 
-
 # Batches between one image and a full batch that are compiled once the service is ready.
 _LENGTHS = (2, 4, 8, 16)
 
