@@ -16,7 +16,13 @@ from jaxdet.data.leaks import find_leaks
 from jaxdet.data.loaders import evaluation_reader
 from jaxdet.data.missing import find_missing, refuse_missing
 from jaxdet.data.names import check_utf8
-from jaxdet.data.splits import check_sizes, left_aside, load_test_sets, load_train_and_val
+from jaxdet.data.splits import (
+    check_sizes,
+    left_aside,
+    left_out,
+    load_test_sets,
+    load_train_and_val,
+)
 from jaxdet.errors import RunFailedError
 from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.engine import Engine
@@ -37,7 +43,12 @@ from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.runtime.stopping import leaving_together
 from jaxdet.runtime.trackers import check_installed
 from jaxdet.train.loop import train
-from jaxdet.train.start import check_init, training_detector, weights_to_score
+from jaxdet.train.start import (
+    check_init,
+    stored_calibration,
+    training_detector,
+    weights_to_score,
+)
 from jaxdet.workdir import signals
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import check_apart, check_writable, read_text, write_json
@@ -139,7 +150,7 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     warnings = []
     if jax.process_index() == 0:
         _say_notes(config, published)
-        warnings = find_leaks(training, tests)
+        warnings = [*left_out(config), *find_leaks(training, tests)]
         for line in warnings:
             say(f"warning: {line}")
     return _Prepared(
@@ -284,6 +295,7 @@ def _evaluate(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> 
         validation=read(training[1]) if training else None,
         weights=weights,
         published=prepared.published,
+        stored=stored_calibration(config, digest) if config.task == "eval" else None,
         warnings=prepared.warnings,
     )
     if not folder.config.exists():

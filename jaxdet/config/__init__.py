@@ -6,6 +6,7 @@ line. `from_config_dict` turns it back and refuses what does not fit; `validate`
 what cannot work together. Nothing else in jaxdet reads a ConfigDict.
 """
 
+from jaxdet.config.benchmarks import listed_benchmarks
 from jaxdet.config.forms import (
     common_options,
     config_hash,
@@ -55,6 +56,7 @@ __all__ = [
     "from_config_dict",
     "from_json_dict",
     "is_hash_of",
+    "listed_benchmarks",
     "load_file",
     "own_hash",
     "parse_options",

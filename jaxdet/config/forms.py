@@ -18,12 +18,13 @@ from jaxdet.ranges import show_value
 from jaxdet.workdir import identity
 
 # Options that say where and how a run goes, not what it computes: left out of the hash.
-_NOT_HASHED = ("runtime.", "checkpoint.on_full_disk", "data.root", "data.train_root", "name")
+_NOT_HASHED = ("runtime.", "checkpoint.on_full_disk", "data.root", "data.train_root", "name",
+               "evaluation.benchmark_root")  # fmt: skip
 
 # Options in which the processes of one run may differ: where a machine finds the images, whose
 # content is compared, and how it reads, compiles and watches.
-_PER_PROCESS = ("data.root", "data.train_root", "runtime.workers", "runtime.worker_kind",
-                "runtime.hang_seconds", "runtime.compile_cache")  # fmt: skip
+_PER_PROCESS = ("data.root", "data.train_root", "evaluation.benchmark_root", "runtime.workers",
+                "runtime.worker_kind", "runtime.hang_seconds", "runtime.compile_cache")  # fmt: skip
 
 
 def list_options() -> dict[str, dataclasses.Field[Any]]:
@@ -117,7 +118,7 @@ def _hashed_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unplaced(key: str, value: Any) -> Any:
-    """Returns the value of an option without where data lies: of benchmarks their names alone."""
+    """Returns the value of an option without where data lies: of benchmarks names and layouts."""
     if key != "evaluation.benchmarks":
         return value
     return tuple(one.partition("=")[0] for one in value)

@@ -80,6 +80,7 @@ ANALYSES = ("spectra", "ranking", "lineup")
 # What data.layout may name; jaxdet/data/table/layouts.py describes them.
 LAYOUTS = (
     "forensynths", "genimage", "real_fake", "univfd", "drct", "synthbuster", "fake_only",
+    "real_only",
 )  # fmt: skip
 # The checkpoints of a run that may be asked for.
 CHECKPOINTS = ("best", "best_of_last_phase", "latest")
@@ -654,11 +655,24 @@ class Checkpoint:
 class Evaluation:
     """Describes which sets are scored, on what part of each image, and with which weights."""
 
-    sets: tuple[str, ...] = option((), "folders under test/ to score; empty: all that are there")
+    sets: tuple[str, ...] = option(
+        (),
+        "folders under test/ to score; of benchmarks NAME.SET, or NAME for all of one; empty: all "
+        "that are there",
+    )
     benchmarks: tuple[str, ...] = option(
         (),
-        "NAME=ROOT of each benchmark to score in place of data.root's test/: a folder in its own "
-        "layout, a table or an index; their sets are called NAME.SET",
+        "NAME=ROOT or NAME:LAYOUT=ROOT of each benchmark to score in place of data.root's test/: a "
+        "folder in its own layout (or that of data.layout's which is named), a table or an index; "
+        "their sets are called NAME.SET",
+    )
+    benchmark_root: str = option(
+        "", "folder below which the ROOTs of benchmarks lie that are no absolute paths"
+    )
+    missing_benchmarks: str = option(
+        "stop",
+        "what to do where a benchmark is not there: stop; skip: score the others, and warn of it",
+        choices=("stop", "skip"),
     )
     crop: int = option(
         0,

@@ -5,6 +5,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
+from jaxdet.config.benchmarks import listed_benchmarks
 from jaxdet.config.chains import equalising_quality, read_chains
 from jaxdet.config.dotted import is_dotted
 from jaxdet.config.forms import flatten, list_options
@@ -12,6 +13,7 @@ from jaxdet.config.schema import (
     ANALYSES,
     BANKS,
     CONTRASTING,
+    LAYOUTS,
     OPERATIONS,
     PROBES,
     PROTOCOLS,
@@ -259,13 +261,14 @@ def _part_problems(optim: Optim, groups: int) -> Iterator[str]:
 
 
 def _benchmark_problems(evaluation: Evaluation) -> Iterator[str]:
-    names = []
-    for one in evaluation.benchmarks:
-        name, _, root = one.partition("=")
-        names.append(name)
-        if not root or not is_step(name) or "." in name:
-            yield f"evaluation.benchmarks: {one[:80]!r} is not NAME=ROOT, a NAME without dots"
-    if len(set(names)) < len(names):
+    found = listed_benchmarks(evaluation)
+    for text, one in zip(evaluation.benchmarks, found, strict=True):
+        if not one.root or not is_step(one.name) or "." in one.name:
+            yield f"evaluation.benchmarks: {text[:80]!r} is not NAME=ROOT, a NAME without dots"
+        elif one.layout not in ("auto", *LAYOUTS):
+            known = ", ".join(LAYOUTS)
+            yield f"evaluation.benchmarks: {text[:80]!r}: the layout is not one of {known}"
+    if len({one.name for one in found}) < len(found):
         yield "evaluation.benchmarks gives two benchmarks one name"
 
 

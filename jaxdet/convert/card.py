@@ -228,6 +228,8 @@ def read_model(card: Card) -> Model:
 
 def _measured(results: Results) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, one in results.sets.items():
+        if one.ap is None:  # images of one label
+            continue
         yield name, {figure: getattr(one, figure) for figure in _FIGURES}
 
 

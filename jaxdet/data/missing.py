@@ -10,6 +10,7 @@ from jaxdet.config import Data, Evaluation
 from jaxdet.data.regular import listing
 from jaxdet.data.released import RELEASED_WEIGHTS
 from jaxdet.data.sources import TFDS, open_root, reading_of
+from jaxdet.data.splits import missing_benchmarks
 from jaxdet.data.table.columns import Reading
 from jaxdet.data.table.load import is_table
 from jaxdet.errors import ListedError, UserError
@@ -85,6 +86,10 @@ def find_missing(data: Data, evaluation: Evaluation, *, task: str, init: str) ->
         yield from _missing_splits(
             "data.root", data.root, ("test",), reading, forensynths=forensynths
         )
+    if task != "train" and evaluation.missing_benchmarks == "stop":
+        for name, _, root in missing_benchmarks(evaluation):
+            leave = "leave out what is missing with --config.evaluation.missing_benchmarks=skip"
+            yield Missing(f"evaluation.benchmarks={name}={root}", "folder or table", leave)
     with listing(Path(init).parent):
         if init and not Path(init).exists():
             yield _missing_weights(Path(init), task)

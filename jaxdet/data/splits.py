@@ -2,14 +2,18 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from jaxdet import config as schema
+from jaxdet.config.benchmarks import Benchmark
 from jaxdet.data import order
 from jaxdet.data.images import ImageSet
-from jaxdet.data.sources import Root, open_root, reading_of
+from jaxdet.data.regular import listing
+from jaxdet.data.sources import TFDS, Root, open_root, reading_of
 from jaxdet.data.subset import draw_subset
+from jaxdet.data.table.columns import Reading
 from jaxdet.errors import UserError
 from jaxdet.progress import say
 
@@ -49,11 +53,42 @@ def load_test_sets(config: schema.Config) -> list[ImageSet]:
     return [root.load(f"test/{name}", name=name) for name in names]
 
 
-def benchmark_roots(evaluation: schema.Evaluation) -> dict[str, str]:
-    """Returns where each benchmark lies of which there are sets to score, by its name."""
-    pairs = (one.partition("=") for one in evaluation.benchmarks)
+def missing_benchmarks(evaluation: schema.Evaluation) -> list[Benchmark]:
+    """Returns the benchmarks of which there are sets to score, and that are not there."""
+    return [one for one in _asked_benchmarks(evaluation) if not _is_there(one)]
+
+
+def left_out(config: schema.Config) -> list[str]:
+    """Returns a line for each benchmark that is not there and not scored for that."""
+    gone = missing_benchmarks(config.evaluation) if config.task != "train" else []
+    return [f"benchmark {one.name} is left out: there is no {one.root}" for one in gone]
+
+
+def _asked_benchmarks(evaluation: schema.Evaluation) -> list[Benchmark]:
     wanted = {one.partition(".")[0] for one in evaluation.sets}
-    return {name: root for name, _, root in pairs if not wanted or name in wanted}
+    return [one for one in schema.listed_benchmarks(evaluation) if not wanted or one.name in wanted]
+
+
+def _is_there(benchmark: Benchmark) -> bool:
+    with listing(Path(benchmark.root).parent):
+        return benchmark.root.startswith(TFDS) or Path(benchmark.root).exists()
+
+
+def _chosen_benchmarks(evaluation: schema.Evaluation) -> list[Benchmark]:
+    """Returns the benchmarks to score, without missing ones where these are to be left out.
+
+    Raises:
+      UserError: where none is left.
+    """
+    asked = _asked_benchmarks(evaluation)
+    if evaluation.missing_benchmarks == "stop":
+        return asked
+    there = [one for one in asked if _is_there(one)]
+    if asked and not there:
+        raise UserError(
+            f"evaluation.benchmarks: none is there, neither {' nor '.join(b.root for b in asked)}"
+        )
+    return there
 
 
 def _benchmark_sets(evaluation: schema.Evaluation) -> Iterator[ImageSet]:
@@ -65,16 +100,20 @@ def _benchmark_sets(evaluation: schema.Evaluation) -> Iterator[ImageSet]:
       UserError: as `load_test_sets`, or for a set to score that none of them has.
     """
     wanted, found = set(evaluation.sets), set[str]()
-    for benchmark, place in benchmark_roots(evaluation).items():
-        with _for_benchmark(benchmark, place):
-            root = open_root(place, option=f"evaluation.benchmarks={benchmark}")
-            names = {f"{benchmark}.{name}": f"test/{name}" for name in _test_names(root)}
-        found.update(names)
+    if evaluation.missing_benchmarks == "skip":
+        gone = {one.name for one in missing_benchmarks(evaluation)}
+        wanted = {one for one in wanted if one.partition(".")[0] not in gone}
+    for benchmark in _chosen_benchmarks(evaluation):
+        with _opened(benchmark) as root:
+            names = {f"{benchmark.name}.{name}": f"test/{name}" for name in _test_names(root)}
+        found.update(names, [benchmark.name])
         for name, folder in names.items():
-            if not wanted or name in wanted:
+            if not wanted or wanted & {name, benchmark.name}:
                 yield root.load(folder, name=name)
     if wanted - found:
-        known = sorted(found) or [f"{one.partition('=')[0]}.SET" for one in evaluation.benchmarks]
+        known = sorted(one for one in found if "." in one) or [
+            f"{one.name}.SET" for one in schema.listed_benchmarks(evaluation)
+        ]
         raise UserError(
             f"evaluation.sets: no benchmark has a set {min(wanted - found)}; there are "
             f"{', '.join(known)}"
@@ -82,19 +121,22 @@ def _benchmark_sets(evaluation: schema.Evaluation) -> Iterator[ImageSet]:
 
 
 @contextlib.contextmanager
-def _for_benchmark(name: str, place: str) -> Iterator[None]:
-    """Adds to errors that name options of `data` how these are said of a benchmark.
+def _opened(benchmark: Benchmark) -> Iterator[Root]:
+    """Gives a benchmark's root, and adds to errors that name options of `data` how they are said.
 
     There they are options of `data.root` alone; an index is made with the same ones.
     """
+    name, layout, place = benchmark
     try:
-        yield
+        option = f"evaluation.benchmarks={name}"
+        yield open_root(place, option=option, reading=Reading(layout=layout))
     except UserError as error:
         if "--config.data." not in str(error):
             raise
         raise UserError(
             f"{error}; of the benchmark {name} say it to `python -m jaxdet.data index {place} "
-            f"--out=FILE.parquet` and score {name}=FILE.parquet"
+            f"--out=FILE.parquet` and score {name}=FILE.parquet, or a layout alone as "
+            f"{name}:LAYOUT={place}"
         ) from None
 
 
@@ -127,10 +169,9 @@ def left_aside(config: schema.Config) -> list[str]:
         root: open_root(root, reading=reading).left_aside(names) for root, names in splits.items()
     }
     if config.task != "train":
-        for name, root in benchmark_roots(config.evaluation).items():
-            with _for_benchmark(name, root):
-                opened = open_root(root, option=f"evaluation.benchmarks={name}")
-            found[root] = opened.left_aside(["test"])
+        for benchmark in _chosen_benchmarks(config.evaluation):
+            with _opened(benchmark) as opened:
+                found[benchmark.root] = opened.left_aside(["test"])
     return [f"{root}: {sentence}" for root, sentence in found.items() if sentence]
 
 

@@ -1,32 +1,31 @@
 """Mean and minimum over the generators of a benchmark, and over benchmarks."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
-from jaxdet.results import Overall, Scores, Summary
+from jaxdet.results import Figure, Overall, Scores, Summary
+
+# Fields of `Overall` that are summed up.
+_NUMBERS = ("ap", "auc", "accuracy", "recall", "accuracy_real", "balanced_accuracy")
+_NONE: Mapping[str, list[Figure]] = MappingProxyType({})
 
 
-def over_generators(sets: Mapping[str, Scores]) -> dict[str, Overall]:
+def over_generators(
+    sets: Mapping[str, Scores], published: Mapping[str, list[Figure]] = _NONE
+) -> dict[str, Overall]:
     """Returns what the sets of each benchmark come to, by the benchmark's name.
 
     Args:
       sets: scores by `BENCHMARK.SET`.
+      published: what others report, by the benchmark's name.
     """
-    members: dict[str, list[Scores]] = defaultdict(list)
+    members: dict[str, list[dict[str, float | None]]] = defaultdict(list)
     for name, scores in sets.items():
-        members[name.partition(".")[0]].append(scores)
-    return {
-        name: Overall(
-            n=len(own),
-            # The AP of images of one label says nothing, and has no AUC beside it.
-            ap=_summary(one.ap if one.auc is not None else None for one in own),
-            recall=_summary(one.accuracy_fake for one in own),
-            balanced_accuracy=_summary(map(_balanced_accuracy, own)),
-        )
-        for name, own in members.items()
-    }
+        members[name.partition(".")[0]].append(_numbers(scores))
+    return {name: _overall(own, published.get(name, [])) for name, own in members.items()}
 
 
 def over_benchmarks(benchmarks: Mapping[str, Overall]) -> Overall | None:
@@ -34,25 +33,32 @@ def over_benchmarks(benchmarks: Mapping[str, Overall]) -> Overall | None:
 
     None without benchmarks.
     """
-    own = list(benchmarks.values())
-    if not own:
-        return None
-    return Overall(
-        n=len(own),
-        ap=_summary(_mean(one.ap) for one in own),
-        recall=_summary(_mean(one.recall) for one in own),
-        balanced_accuracy=_summary(_mean(one.balanced_accuracy) for one in own),
-    )
+    means = [
+        {name: _mean(getattr(overall, name)) for name in _NUMBERS}
+        for overall in benchmarks.values()
+    ]
+    return _overall(means, []) if means else None
 
 
 def _mean(summary: Summary | None) -> float | None:
     return None if summary is None else summary.mean
 
 
-def _balanced_accuracy(scores: Scores) -> float | None:
-    if scores.accuracy_real is None or scores.accuracy_fake is None:
-        return None
-    return (scores.accuracy_real + scores.accuracy_fake) / 2
+def _numbers(scores: Scores) -> dict[str, float | None]:
+    real, fake = scores.accuracy_real, scores.accuracy_fake
+    return {
+        "ap": scores.ap,
+        "auc": scores.auc,
+        "accuracy": scores.accuracy,
+        "recall": fake,
+        "accuracy_real": real,
+        "balanced_accuracy": None if real is None or fake is None else (real + fake) / 2,
+    }
+
+
+def _overall(rows: Sequence[Mapping[str, float | None]], published: list[Figure]) -> Overall:
+    summaries = {name: _summary(row[name] for row in rows) for name in _NUMBERS}
+    return Overall(n=len(rows), **summaries, published=published)
 
 
 def _summary(shares: Iterable[float | None]) -> Summary | None:

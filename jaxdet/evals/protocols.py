@@ -23,6 +23,7 @@ from jaxdet.evals.scores import (
     score_condition,
     score_set,
 )
+from jaxdet.evals.suites import suite_figures
 from jaxdet.evals.two_shot import summarise
 from jaxdet.evals.views import View, chain_names, further_views, headline
 from jaxdet.progress import say
@@ -39,6 +40,7 @@ def evaluate(
     validation: Reader | None,
     weights: dict[str, Any],
     published: Published,
+    stored: Calibration | None = None,
     warnings: Sequence[str] = (),
 ) -> Results:
     """Scores the sets, writes the scores and `results.json`, and gives the results.
@@ -55,6 +57,7 @@ def evaluate(
         temperature and the thresholds come; None or an empty set where there are none.
       weights: what to say of them.
       published: the AP to stand beside ours.
+      stored: what validation images taught of these weights before, where there are none here.
       warnings: what misleads whoever reads the results.
 
     Raises:
@@ -62,20 +65,22 @@ def evaluate(
     """
     evaluation, run = engine.evaluation, engine.run
     view = headline(evaluation)
-    calibration = _calibration(engine, validation, view)
+    calibration = _calibration(engine, validation, view) or stored
     rows, found, unproven = {}, {}, []
     for read in sets:
         test = read.images.name
         rows[test] = engine.predictions(read, view, run.predictions(test))
         metadata = metadata_baseline(read.images, max_pixels=read.max_pixels, seed=engine.seed)
         found[test] = _result(engine, read, rows[test], published, calibration, metadata)
-        if metadata is not None and metadata.exceeds(found[test].ap):
-            unproven.append(_no_evidence(test, found[test].ap, metadata))
+        ap = found[test].ap
+        if metadata is not None and ap is not None and metadata.exceeds(ap):
+            unproven.append(_no_evidence(test, ap, metadata))
         signals.check("the scores so far are saved")
     conditions, ends = _conditions(engine, sets)
     found = with_pooled_auc(found, rows, ends, draws=evaluation.bootstrap, seed=engine.seed)
     engine.say_shapes()
-    benchmarks = over_generators(found) if evaluation.benchmarks else {}
+    others = suite_figures(evaluation)
+    benchmarks = over_generators(found, others) if evaluation.benchmarks else {}
     results = Results(
         name=name,
         config_hash=schema.own_hash(run.config),
@@ -149,7 +154,7 @@ def _result(
         names = ", ".join(map(str, predictions.skipped[:3])) + ", ..." * (count > 3)
         say(f"{images.name}: {count} unreadable images left out: {names}")
     two_shot = None
-    if evaluation.two_shot:
+    if evaluation.two_shot and len(set(predictions.label)) > 1:
         two_shot = summarise(predictions, engine.crop_scores(read, predictions))
     return score_set(
         predictions,
@@ -171,5 +176,5 @@ def _no_evidence(name: str, ap: float, metadata: Baseline) -> str:
 
 
 def _check_labels(images: ImageSet, predictions: Predictions) -> None:
-    if len(set(predictions.label)) < 2:
-        raise UserError(f"{images.place}: no readable images of one of the two labels")
+    if set(predictions.label) != set(images.labels):
+        raise UserError(f"{images.place}: no readable images of one of its labels")

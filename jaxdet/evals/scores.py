@@ -89,21 +89,24 @@ def score_condition(predictions: Predictions, *, draws: int, seed: int) -> Score
     )  # fmt: skip
 
 
-def mean_ap(sets: Mapping[str, Scores]) -> float:
+def mean_ap(sets: Mapping[str, Scores]) -> float | None:
     """Returns the mean over sets of their pooled AP, as the published tables have it.
+
+    Sets of one label have none; None where all are.
 
     Raises:
       ValueError: where there are no sets.
     """
     if not sets:
         raise ValueError("no sets to take the mean of")
-    return float(np.mean([one.ap for one in sets.values()]))
+    defined = [one.ap for one in sets.values() if one.ap is not None]
+    return float(np.mean(defined)) if defined else None
 
 
 def protocol_means(sets: Mapping[str, SetResult]) -> dict[str, dict[str, float | None]]:
     """Returns each protocol's mean AP and accuracy over its sets; None where one is missing."""
     values = {
-        "ap": {name: one.ap for name, one in sets.items()},
+        "ap": {name: one.ap for name, one in sets.items() if one.ap is not None},
         "accuracy": {name: one.accuracy for name, one in sets.items()},
     }
     return {
@@ -117,7 +120,7 @@ def mean_intervals(
 ) -> dict[str, dict[str, tuple[float, float]]]:
     """Returns 95 % intervals of the mean AP and accuracy over all and over each protocol's sets.
 
-    Those of means that there are not, and of sets with one class, are left out.
+    Those of means that there are not are left out. Sets of one label are in none of them.
 
     Args:
       sets: the rows of each set.
@@ -129,11 +132,12 @@ def mean_intervals(
         # A seed for each set: they are drawn independently.
         name: metrics.bootstrap(one.label, one.logit, measures, draws=draws, seed=seed + place)
         for place, (name, one) in enumerate(sets.items())
+        if len(set(one.label)) > 1
     }
     means = {
         title: names
-        for title, names in {"all": tuple(sets), **metrics.PROTOCOLS}.items()
-        if all(drawn.get(name) for name in names)
+        for title, names in {"all": tuple(drawn), **metrics.PROTOCOLS}.items()
+        if names and all(drawn.get(name) for name in names)
     }
     return {
         number: {
@@ -190,14 +194,17 @@ def _scores(
     """Returns the numbers of the chosen images; all have intervals, or those in `drawn` alone."""
     label, logit = predictions.label[chosen], predictions.logit[chosen]
     counts = metrics.tally(label, logit)
+    ranked = len(set(label)) > 1  # else any order is perfect, or none
     resampled = {"ap": metrics.ap_of, **_FIELDS, **measures} if drawn is None else drawn
     values = metrics.bootstrap(label, logit, resampled, draws=draws, seed=seed)
     # A measure that some draws do not define has none.
     intervals = {
         name: metrics.interval(one) for name, one in values.items() if not np.isnan(one).any()
     }
+    if not ranked:
+        intervals.pop("ap", None)
     return Scores(
-        ap=metrics.average_precision(label, logit),
+        ap=metrics.average_precision(label, logit) if ranked else None,
         accuracy=metrics.accuracy(label, logit),
         accuracy_real=metrics.accuracy_of(label, logit, which=0),
         accuracy_fake=metrics.accuracy_of(label, logit, which=1),
@@ -205,7 +212,9 @@ def _scores(
         n_real=int(np.sum(label == 0)),
         n_fake=int(np.sum(label == 1)),
         ap_ci95=intervals.pop("ap", None),
-        sharpness_ap=metrics.sharpness_floor(label, predictions.sharpness[chosen]),
+        sharpness_ap=(
+            metrics.sharpness_floor(label, predictions.sharpness[chosen]) if ranked else None
+        ),
         measures={name: metrics.value(measure, counts) for name, measure in measures.items()},
         intervals=intervals,
     )

@@ -35,6 +35,7 @@ from jaxdet.metrics.resampling import paired_differences as paired_differences
 from jaxdet.metrics.resampling import pooled_draws as pooled_draws
 from jaxdet.metrics.spectra import PERIODS as PERIODS
 from jaxdet.metrics.spectra import periodic_peaks as periodic_peaks
+from jaxdet.metrics.table import BALANCED_GROUP as BALANCED_GROUP
 from jaxdet.metrics.table import MEASURES as MEASURES
 from jaxdet.metrics.table import Column as Column
 from jaxdet.metrics.table import measures_of as measures_of
@@ -45,10 +46,16 @@ from jaxdet.metrics.tally import value as value
 from jaxdet.metrics.thresholds import accuracy as accuracy
 from jaxdet.metrics.thresholds import accuracy_at as accuracy_at
 from jaxdet.metrics.thresholds import accuracy_of as accuracy_of
+from jaxdet.metrics.thresholds import balanced_accuracy_at as balanced_accuracy_at
+from jaxdet.metrics.thresholds import best_balanced_of as best_balanced_of
+from jaxdet.metrics.thresholds import best_balanced_tnr_of as best_balanced_tnr_of
+from jaxdet.metrics.thresholds import best_balanced_tpr_of as best_balanced_tpr_of
 from jaxdet.metrics.thresholds import fpr_at as fpr_at
+from jaxdet.metrics.thresholds import images_for_quantile as images_for_quantile
 from jaxdet.metrics.thresholds import oracle as oracle
 from jaxdet.metrics.thresholds import oracle_accuracy_of as oracle_accuracy_of
 from jaxdet.metrics.thresholds import oracle_threshold_of as oracle_threshold_of
+from jaxdet.metrics.thresholds import quantile_interval as quantile_interval
 from jaxdet.metrics.thresholds import threshold_at_fnr as threshold_at_fnr
 from jaxdet.metrics.thresholds import threshold_at_fpr as threshold_at_fpr
 from jaxdet.metrics.thresholds import tnr_at as tnr_at

@@ -23,9 +23,10 @@ def bootstrap(
     draws: int,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """Returns each measure in each draw, f64 [draws]; {} for one class or without draws.
+    """Returns each measure in each draw, f64 [draws]; {} without draws.
 
-    All measures are taken of the same draws; NaN where a draw does not define one.
+    All measures are taken of the same draws; NaN where a draw does not define one. Of one class
+    most are not defined.
 
     Args:
       label: [N], 0 or 1.
@@ -38,7 +39,7 @@ def bootstrap(
       ValueError: where label and score are empty, differ in shape, hold NaN or other labels.
     """
     label, score = checked(label, score)
-    if draws == 0 or label.all() or not label.any():
+    if draws == 0:
         return {}
     with np.errstate(invalid="ignore", divide="ignore"):  # 0 of 0 images in a draw
         chunks = [
@@ -140,7 +141,10 @@ def _draws(n_real: int, n_fake: int, draws: int, seed: int) -> Iterator[tuple[np
     chunk = max(1, _CHUNK // (n_real + n_fake))
     for start in range(0, draws, chunk):
         rows = min(chunk, draws - start)
-        yield tuple(rng.integers(n, size=(rows, n), dtype=np.int32) for n in (n_real, n_fake))
+        # Of no images none are drawn, though from a range that is not empty.
+        yield tuple(
+            rng.integers(max(n, 1), size=(rows, n), dtype=np.int32) for n in (n_real, n_fake)
+        )
 
 
 def _counted(group: np.ndarray, groups: int) -> np.ndarray:

@@ -12,7 +12,16 @@ import numpy as np
 from jaxdet.metrics.calibration import brier_of, calibration_error_of
 from jaxdet.metrics.ranking import eer_of, tpr_at_fpr_of
 from jaxdet.metrics.tally import Measure
-from jaxdet.metrics.thresholds import fpr_at, oracle_accuracy_of, oracle_threshold_of, tpr_at
+from jaxdet.metrics.thresholds import (
+    balanced_accuracy_at,
+    best_balanced_of,
+    best_balanced_tnr_of,
+    best_balanced_tpr_of,
+    fpr_at,
+    oracle_accuracy_of,
+    oracle_threshold_of,
+    tpr_at,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,6 +107,13 @@ _VALIDATION = (
     "fakes (TPR): what a user would meet",
 )
 _SCALED = ("Scaled", "with logits divided by the temperature that fits validation")
+_BALANCED = (
+    "Balanced accuracy",
+    "the mean of the accuracy on real and on fake images, at logit 0 and, as oracle, at the "
+    "threshold where it is best, with the accuracy on either there: chosen with the labels of "
+    "these very images, an upper bound and not a result",
+)
+BALANCED_GROUP = "Balanced accuracy"
 
 
 def _at_validation(percent: int) -> tuple[MeasureColumn, ...]:
@@ -114,6 +130,13 @@ def _at_validation(percent: int) -> tuple[MeasureColumn, ...]:
         )
         for kind, measure in (("FPR", fpr_at), ("TPR", tpr_at))
     )
+
+
+def _balanced(name: str, title: str, measure: Measure) -> MeasureColumn:
+    return MeasureColumn(
+        name=name, group=BALANCED_GROUP, title=title, flat=f"balanced accuracy, {title}",
+        definition=_BALANCED, of=_plain(measure),
+    )  # fmt: skip
 
 
 def _at_own_fpr(percent: int) -> MeasureColumn:
@@ -159,4 +182,8 @@ MEASURES = (
         name="brier_scaled", group="Brier", title="scaled", flat="Brier, scaled", digits=3,
         definition=_SCALED, of=_scaled(brier_of),
     ),
+    _balanced("balanced_accuracy", "at 0", balanced_accuracy_at),
+    _balanced("oracle_balanced_accuracy", "oracle", best_balanced_of),
+    _balanced("oracle_accuracy_real", "oracle, real", best_balanced_tnr_of),
+    _balanced("oracle_accuracy_fake", "oracle, fake", best_balanced_tpr_of),
 )  # fmt: skip

@@ -1,8 +1,10 @@
 """Numbers at a threshold: images whose score is at or above it are called fake."""
 
+import math
 from typing import Literal
 
 import numpy as np
+from scipy.special import bdtr
 
 from jaxdet.metrics.ranking import scores_within
 from jaxdet.metrics.tally import Tally, tally, value
@@ -107,6 +109,72 @@ def oracle_threshold_of(counts: Tally) -> np.ndarray:
     first = np.argmax(counts.fakes + counts.reals > 0, axis=-1)
     above = np.nextafter(counts.score[first], np.inf)
     return counts.with_both(np.where(np.max(gain, axis=-1) > 0, counts.score[best], above))
+
+
+def balanced_accuracy_at(counts: Tally, *, threshold: float = _ABOVE_ZERO) -> np.ndarray:
+    """Returns the mean of the accuracy on reals and on fakes, [...]; NaN without either."""
+    rates = tpr_at(counts, threshold=threshold), tnr_at(counts, threshold=threshold)
+    return (rates[0] + rates[1]) / 2
+
+
+def best_balanced_of(counts: Tally) -> np.ndarray:
+    """Returns the best balanced accuracy that any threshold gives each resample, f64 [...].
+
+    Chosen with the labels of the very images: an upper bound, and no result; see `oracle`.
+    """
+    return (best_balanced_tpr_of(counts) + best_balanced_tnr_of(counts)) / 2
+
+
+def best_balanced_tpr_of(counts: Tally) -> np.ndarray:
+    """Returns the share of the fakes that is called fake at the best balanced threshold."""
+    return _best_balanced(counts, counts.fakes_reached) / counts.n_fake
+
+
+def best_balanced_tnr_of(counts: Tally) -> np.ndarray:
+    """Returns the share of the reals that is called real at the best balanced threshold."""
+    return 1 - _best_balanced(counts, counts.reals_reached) / counts.n_real
+
+
+def _best_balanced(counts: Tally, reached: np.ndarray) -> np.ndarray:
+    """Returns how many images reach the best balanced threshold; of equals the largest."""
+    found, false = counts.fakes_reached, counts.reals_reached
+    gain = found / counts.n_fake[..., None] - false / counts.n_real[..., None]
+    best = np.argmax(gain, axis=-1)[..., None]
+    # Where no threshold beats calling nothing fake, that is it.
+    there = np.take_along_axis(gain, best, axis=-1)[..., 0] > 0
+    return counts.with_both(np.where(there, np.take_along_axis(reached, best, -1)[..., 0], 0.0))
+
+
+def quantile_interval(
+    values: np.ndarray, *, share: float, level: float = 0.95
+) -> tuple[float, float]:
+    """Returns the two values between which the quantile of their distribution lies, by order alone.
+
+    The number of values below the quantile is binomial, whatever the distribution; David and
+    Nagaraja, Order Statistics, 2003, section 7.1.
+
+    Args:
+      values: f [N], drawn independently.
+      share: of the distribution below the quantile, 0..1.
+      level: chance that the interval holds it, at least.
+
+    Raises:
+      ValueError: where there are fewer values than `images_for_quantile` says.
+    """
+    n, ordered = len(values), np.sort(values)
+    if n < images_for_quantile(share, level=level):
+        raise ValueError(f"{n} values are too few for the quantile of {share}")
+    below = bdtr(np.arange(n + 1), n, share)
+    low, high = np.searchsorted(below, [(1 - level) / 2, (1 + level) / 2])
+    return float(ordered[low - 1]), float(ordered[high])
+
+
+def images_for_quantile(share: float, *, level: float = 0.95) -> int:
+    """Returns how many values the interval of a quantile above the median needs at least.
+
+    With fewer, even the largest of them lies below the quantile too often.
+    """
+    return math.ceil(math.log((1 - level) / 2) / math.log(share))
 
 
 def threshold_at_fpr(label: np.ndarray, logit: np.ndarray, *, fpr: float) -> float | None:

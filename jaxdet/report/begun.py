@@ -134,8 +134,12 @@ def _predictions(run: Begun) -> Iterator[tuple[str, Predictions]]:
 def _scored_line(name: str, rows: Predictions) -> list[str]:
     real, fake = (int((rows.label == label).sum()) for label in (0, 1))
     shares = (metrics.average_precision, metrics.accuracy)
-    # Of a set in which no image could be read there are no rows.
-    values = [percent(of(rows.label, rows.logit) if rows.id.size else None) for of in shares]
+    # Of a set in which no image could be read there are no rows, and one label has no AP.
+    defined = (real and fake, real or fake)
+    values = [
+        percent(of(rows.label, rows.logit) if there else None)
+        for of, there in zip(shares, defined, strict=True)
+    ]
     return [printable(name), *values, str(real), str(fake)]
 
 

@@ -1,16 +1,73 @@
-"""The table of benchmarks: mean and minimum over generators and over benchmarks."""
+"""The tables of benchmarks: their means and minima, their generators, and what others report."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from jaxdet.report.rows import NONE, percent
-from jaxdet.results import Overall, Results, Summary
+from jaxdet.results import Overall, Results, Scores, Summary
 from jaxdet.streams import printable
 
-TITLE = "Benchmarks"
-HEAD = ("benchmark", "sets", "AP", "least", "recall", "least", "balanced acc", "least")
+HEAD = (
+    "benchmark", "sets", "AP", "least", "recall", "least", "real", "least", "balanced acc", "least",
+)  # fmt: skip
 NOTE = (
-    "Means over a benchmark's sets, and the least of them; the last line has the mean of the "
-    "benchmarks' means and the least of these. Recall: accuracy on fake images. Balanced acc: mean "
-    "of the accuracy on real and on fake images."
+    "Means over a benchmark's sets, and the least of them, of the sets for which a number is "
+    "defined; the last line has the mean of the benchmarks' means and the least of these. Recall: "
+    "accuracy on fake images. Real: accuracy on real images. Balanced acc: mean of the two. Sets "
+    "of fakes alone have a recall only, sets of real images alone an accuracy on these only."
 )
+_AT_ZERO = ("balanced", "real", "fake")
+_AT_STORED = tuple(f"{name} at 1 %" for name in _AT_ZERO)
+_AT_BEST = tuple(f"{name}, oracle" for name in _AT_ZERO)
+_GENERATOR_NOTE = (
+    "Balanced: mean of the accuracy on real and on fake images. First at logit 0 (probability "
+    "0.5){stored}. Oracle: at the threshold of best balanced accuracy, chosen with the labels of "
+    "these very images: an upper bound, not a result."
+)
+_STORED_NOTE = "; at 1 %: at the stored threshold, above which 1 % of the validation reals lie"
+_METRICS: Mapping[str, str] = MappingProxyType(
+    {
+        "accuracy": "accuracy",
+        "balanced_accuracy": "balanced accuracy",
+        "ap": "AP",
+        "auc": "AUC",
+    }
+)
+_PUBLISHED_NOTE = (
+    "As printed, of the benchmarks by their names here; accuracies at the threshold of 0.5 or the "
+    "detector's own, protocols and sets may differ. Mean and least where a line is complete. R: "
+    "read in the source, T: in a third party's notes. Sources: "
+)
+
+
+class Table(NamedTuple):
+    """Holds a table as text.
+
+    Attributes:
+      title: of the table.
+      head: titles of the columns.
+      lines: cells.
+      foot: a last line apart from the others; [] for none.
+      note: what the columns mean.
+    """
+
+    title: str
+    head: Sequence[str]
+    lines: list[list[str]]
+    foot: list[str]
+    note: str
+
+
+def tables_of(results: Results) -> list[Table]:
+    """Returns the tables of a run's benchmarks; [] where it scored none."""
+    if not results.benchmarks:
+        return []
+    *lines, foot = benchmark_lines(results)
+    tables = [Table("Benchmarks", HEAD, lines, foot, NOTE), _generators(results)]
+    names = [name for name, one in results.benchmarks.items() if one.published]
+    return [*tables, _published(results, names)] if names else tables
 
 
 def benchmark_lines(results: Results) -> list[list[str]]:
@@ -21,10 +78,80 @@ def benchmark_lines(results: Results) -> list[list[str]]:
 
 
 def _line(title: str, one: Overall, *, counted: bool = True) -> list[str]:
-    summaries = (one.ap, one.recall, one.balanced_accuracy)
+    summaries = (one.ap, one.recall, one.accuracy_real, one.balanced_accuracy)
     cells = [cell for summary in summaries for cell in _cells(summary)]
     return [title, str(one.n) if counted else "", *cells]
 
 
 def _cells(summary: Summary | None) -> list[str]:
     return [NONE, NONE] if summary is None else [percent(summary.mean), percent(summary.minimum)]
+
+
+def _generators(results: Results) -> Table:
+    """Returns a line for each set of each benchmark, then mean and least of the benchmark."""
+    known = results.calibration
+    stored = known is not None and known.thresholds.get("fpr_1") is not None
+    members: dict[str, dict[str, list[float | None]]] = defaultdict(dict)
+    for name, scores in results.sets.items():
+        members[name.partition(".")[0]][name] = list(_numbers(scores, stored=stored))
+    lines = []
+    for benchmark, own in members.items():
+        lines += [[printable(name), *map(percent, numbers)] for name, numbers in own.items()]
+        defined = [
+            [one for one in column if one is not None] for column in zip(*own.values(), strict=True)
+        ]
+        means = [sum(one) / len(one) if one else None for one in defined]
+        lines.append([f"{printable(benchmark)}: mean", *map(percent, means)])
+        least = [min(one, default=None) for one in defined]
+        lines.append([f"{printable(benchmark)}: least", *map(percent, least)])
+    head = ["set", "AP", "AUC", *_AT_ZERO, *(_AT_STORED if stored else ()), *_AT_BEST]
+    note = _GENERATOR_NOTE.format(stored=_STORED_NOTE if stored else "")
+    return Table("Generators of the benchmarks", head, lines, [], note)
+
+
+def _numbers(scores: Scores, *, stored: bool) -> Iterator[float | None]:
+    """Yields the numbers of a line of generators."""
+    measures = scores.measures
+    yield from (scores.ap, scores.auc)
+    yield from (measures.get("balanced_accuracy"), scores.accuracy_real, scores.accuracy_fake)
+    if stored:
+        false, fake = measures.get("fpr_val_fpr_1"), measures.get("tpr_val_fpr_1")
+        real = None if false is None else 1 - false
+        yield from (None if real is None or fake is None else (real + fake) / 2, real, fake)
+    for name in ("oracle_balanced_accuracy", "oracle_accuracy_real", "oracle_accuracy_fake"):
+        yield measures.get(name)
+
+
+def _published(results: Results, names: Sequence[str]) -> Table:
+    """Returns ours and each published detector as lines, over the benchmarks as columns."""
+    by_line: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
+    sources: dict[str, dict[str, None]] = defaultdict(dict)
+    for name in names:
+        for one in results.benchmarks[name].published:
+            by_line[one.metric, one.result, one.mark][name] = one.value
+            sources[one.source][one.result] = None
+    metrics = [metric for metric in _METRICS if any(metric == key[0] for key in by_line)]
+    lines = []
+    for metric in metrics:
+        ours = {name: _mean_of(results.benchmarks[name], metric) for name in names}
+        lines.append(_published_line("this run", metric, ours))
+        lines += [
+            _published_line(f"{result} [{mark}]", metric, {name: own.get(name) for name in names})
+            for (of, result, mark), own in by_line.items()
+            if of == metric
+        ]
+    said = "; ".join(f"{', '.join(detectors)}: {source}" for source, detectors in sources.items())
+    head = ["detector", "metric", *map(printable, names), "mean", "least"]
+    return Table("What others report", head, lines, [], f"{_PUBLISHED_NOTE}{printable(said)}.")
+
+
+def _mean_of(overall: Overall, metric: str) -> float | None:
+    summary: Summary | None = getattr(overall, metric)
+    return None if summary is None else summary.mean
+
+
+def _published_line(title: str, metric: str, values: Mapping[str, float | None]) -> list[str]:
+    known = [one for one in values.values() if one is not None]
+    complete = len(known) == len(values)
+    ends = (sum(known) / len(known), min(known)) if complete else (None, None)
+    return [printable(title), _METRICS[metric], *map(percent, [*values.values(), *ends])]

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxdet import metrics
 from jaxdet.report.load import Run, read_predictions
-from jaxdet.report.rows import set_names
+from jaxdet.report.rows import ap_by_set, set_names
 from jaxdet.results import Predictions
 from jaxdet.streams import printable
 
@@ -50,17 +50,17 @@ class Repeated:
     Attributes:
       labels: of the runs.
       seeds: of the runs, as text.
-      ap: by the sets that all of them scored.
-      accuracy: likewise.
-      mean_ap: of each run's mean over these sets.
-      mean_accuracy: likewise.
+      ap: by the sets that all of them scored; None of a set of one label.
+      accuracy: likewise, of any set.
+      mean_ap: of each run's mean over these sets; None where none has an AP.
+      mean_accuracy: likewise, over all.
     """
 
     labels: tuple[str, ...]
     seeds: tuple[str, ...]
-    ap: dict[str, tuple[float, float]]
+    ap: dict[str, tuple[float, float] | None]
     accuracy: dict[str, tuple[float, float]]
-    mean_ap: tuple[float, float]
+    mean_ap: tuple[float, float] | None
     mean_accuracy: tuple[float, float]
 
 
@@ -70,7 +70,7 @@ class Comparison:
 
     Attributes:
       differences: of each set, of every run but the first; None where one of the two did not
-        score the set, or has no predictions of it any more.
+        score the set, or has no predictions of it any more, and for images of one label.
       means: of every run but the first, over those sets that both scored.
       repeats: groups of runs that differ in nothing but seed, name and machine.
     """
@@ -162,6 +162,8 @@ def _difference(
     if not shared.size:
         return None
     label, old, new = first.label[before], first.logit[before], second.logit[after]
+    if len(set(label)) < 2:
+        return None
     drawn = metrics.paired_differences(label, old, new, metrics.ap_of, draws=draws, seed=seed)
     return Difference(
         ap=metrics.average_precision(label, new) - metrics.average_precision(label, old),
@@ -181,14 +183,15 @@ def _setup(run: Run) -> tuple[tuple[str, str], ...]:
 
 
 def _repeated(runs: Sequence[Run], sets: Sequence[str]) -> Repeated:
-    ap = {name: [run.results.sets[name].ap for run in runs] for name in sets}
+    found = [ap_by_set(run.results) for run in runs]
+    ap = {name: [one[name] for one in found] for name in sets if all(name in one for one in found)}
     accuracy = {name: [run.results.sets[name].accuracy for run in runs] for name in sets}
     return Repeated(
         labels=tuple(run.label for run in runs),
         seeds=tuple(map(_seed, runs)),
-        ap={name: _spread(values) for name, values in ap.items()},
+        ap={name: _spread(ap[name]) if name in ap else None for name in sets},
         accuracy={name: _spread(values) for name, values in accuracy.items()},
-        mean_ap=_spread_of_means(ap),
+        mean_ap=_spread_of_means(ap) if ap else None,
         mean_accuracy=_spread_of_means(accuracy),
     )
 

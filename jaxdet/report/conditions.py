@@ -64,7 +64,7 @@ PROTOCOL_NAMES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def protocols(results: Results) -> list[tuple[str, Mapping[str, Scores], float]]:
+def protocols(results: Results) -> list[tuple[str, Mapping[str, Scores], float | None]]:
     """Returns (title, sets, mean AP) of each protocol, the headline first; [] if it is alone."""
     others = [
         (PROTOCOL_NAMES.get(name, name), one.sets, one.mean_ap)
@@ -91,11 +91,11 @@ def chain_kinds(results: Iterable[Results]) -> list[Kind]:
     ]
 
 
-def levels(results: Results, kind: Kind) -> list[tuple[float, Mapping[str, Scores], float]]:
+def levels(results: Results, kind: Kind) -> list[tuple[float, Mapping[str, Scores], float | None]]:
     """Returns (level, sets, mean AP), undisturbed first, then from mild to strong; [] for none."""
     if kind.steps:
         return _steps_of(results, kind)
-    found: dict[float, tuple[Mapping[str, Scores], float]] = {
+    found: dict[float, tuple[Mapping[str, Scores], float | None]] = {
         one.level: (one.sets, one.mean_ap)
         for one in results.conditions.values()
         if one.kind == kind.key and one.level is not None
@@ -106,11 +106,13 @@ def levels(results: Results, kind: Kind) -> list[tuple[float, Mapping[str, Score
     return [(level, *found[level]) for level in ordered]
 
 
-def _steps_of(results: Results, kind: Kind) -> list[tuple[float, Mapping[str, Scores], float]]:
+def _steps_of(
+    results: Results, kind: Kind
+) -> list[tuple[float, Mapping[str, Scores], float | None]]:
     if all(steps != kind.steps for _, steps in _chains(results)):
         return []
     after = [results.conditions[name] for name in kind.steps]
-    scored: list[tuple[Mapping[str, Scores], float]] = [(results.sets, results.mean_ap)]
+    scored: list[tuple[Mapping[str, Scores], float | None]] = [(results.sets, results.mean_ap)]
     scored += [(one.sets, one.mean_ap) for one in after]
     return [(float(level), *one) for level, one in enumerate(scored)]
 
@@ -137,7 +139,8 @@ def series(
     """
     found = levels(results, kind)
     if name is not None:
-        return sorted((level, sets[name].ap) for level, sets, _ in found if name in sets)
+        own = [(level, sets[name].ap) for level, sets, _ in found if name in sets]
+        return sorted((level, ap) for level, ap in own if ap is not None)
     means = [(level, mean_of(sets, "ap", over)) for level, sets, _ in found]
     return sorted((level, mean) for level, mean in means if mean is not None)
 
@@ -154,10 +157,9 @@ def level_name(kind: Kind, level: float) -> str:
 
 def mean_of(sets: Mapping[str, Scores], number: str, over: Iterable[str]) -> float | None:
     """Returns the plain mean of "ap" or "accuracy" over the named sets; None if one is missing."""
-    names = list(over)
-    if not names or any(name not in sets for name in names):
-        return None
-    return sum(getattr(sets[name], number) for name in names) / len(names)
+    values = [getattr(sets.get(name), number, None) for name in over]
+    known: list[float] = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def csv_text(runs: Sequence[Run]) -> str:

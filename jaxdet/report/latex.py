@@ -1,6 +1,6 @@
 """Tables for LaTeX with booktabs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 
 from jaxdet.report import benchmarks, published, rows, tables
@@ -49,7 +49,7 @@ def latex_text(runs: Sequence[Run]) -> str:
     """Returns the main table of each run, and those of its benchmarks and chains, if any."""
     found: list[str] = []
     for run in runs:
-        found += [_run_table(run), _benchmark_table(run)]
+        found += [_run_table(run), *_benchmark_tables(run)]
         found += [_chain_table(run, one) for one in chain_tables(run.results)]
     return "\n".join(filter(None, found))
 
@@ -157,17 +157,15 @@ def _run_table(run: Run) -> str:
     )
 
 
-def _benchmark_table(run: Run) -> str:
-    """Returns the means over benchmarks; "" without any."""
-    lines = [[escaped(cell) for cell in line] for line in benchmarks.benchmark_lines(run.results)]
-    if not lines:
-        return ""
-    return table(
-        benchmarks.HEAD,
-        [*lines[:-1], [RULE], lines[-1]],
-        caption=f"{run.label}: percent. {benchmarks.NOTE}",
-        label=_label(f"benchmarks of {run.label}"),
-    )
+def _benchmark_tables(run: Run) -> Iterator[str]:
+    for one in benchmarks.tables_of(run.results):
+        foot = [[RULE], [escaped(cell) for cell in one.foot]] if one.foot else []
+        yield table(
+            [escaped(title) for title in one.head],
+            [*([escaped(cell) for cell in line] for line in one.lines), *foot],
+            caption=f"{run.label}: percent. {one.note}",
+            label=_label(f"{one.title} of {run.label}"),
+        )
 
 
 def _chain_table(run: Run, one: Table) -> str:

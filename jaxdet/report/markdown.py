@@ -16,6 +16,7 @@ from jaxdet.report.rows import (
     header,
     interval,
     marked_ap,
+    of_one_label,
     percent,
     set_names,
     shared_baselines,
@@ -42,9 +43,10 @@ def markdown_text(
         main = markdown_table(header(run.results), body_of(run.results))
         below = "  \n".join(map(escaped, notes(run.results)))
         parts.append(f"## {escaped(run.label)}\n\n{main}\n{below}\n")
-        if lines := benchmarks.benchmark_lines(run.results):
-            table = markdown_table(list(benchmarks.HEAD), lines)
-            parts.append(f"### {benchmarks.TITLE}\n\n{table}")
+        for one in benchmarks.tables_of(run.results):
+            body = [*one.lines, *([one.foot] if one.foot else [])]
+            table = markdown_table(list(one.head), body)
+            parts.append(f"### {one.title}\n\n{table}\n{escaped(one.note)}\n")
         parts += map(_chain_part, chain_tables(run.results))
         parts += _second_table(run.results)
     return "\n".join([*parts, *map(_unscored_part, unscored)])
@@ -142,6 +144,8 @@ def _ap_cell(one: SetResult | None, *, own: bool) -> str:
     """Returns AP, its interval, what is published and, if `own`, the run's sharpness baseline."""
     if one is None:
         return NONE
+    if one.ap is None:
+        return of_one_label(one)
     said = [interval(one.ap_ci95)] if one.ap_ci95 else []
     if one.published_ap is not None:
         gap = difference_text(set_difference(one))

@@ -3,9 +3,16 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from jaxdet.metrics import MEASURES, PROTOCOLS, Column, missing_sets, protocol_mean
+from jaxdet.metrics import (
+    BALANCED_GROUP,
+    MEASURES,
+    PROTOCOLS,
+    Column,
+    missing_sets,
+    protocol_mean,
+)
 from jaxdet.report.load import Run
-from jaxdet.report.rows import NONE, interval, percent
+from jaxdet.report.rows import NONE, ap_by_set, interval, percent
 from jaxdet.results import Calibration, Results, Scores, SetResult
 
 # Fields of the scores that have intervals, in the order of the CSV's columns.
@@ -13,7 +20,8 @@ FIELDS = ("accuracy", "accuracy_real", "accuracy_fake", "auc")
 TWO_SHOT = "two_shot"
 TITLE = "Thresholds and calibration"
 NO_CALIBRATION = (
-    "No temperature and no threshold from validation: this run scored no validation set."
+    "No temperature and no threshold from validation: this run scored no validation set, "
+    "and none is stored with its weights."
 )
 PROTOCOL_TITLES: Mapping[str, str] = MappingProxyType(
     {
@@ -36,7 +44,7 @@ _COLUMNS = (
     ),
     *MEASURES,
 )  # fmt: skip
-_PROBABILITIES = ("ECE", "Brier")
+_APART = ("ECE", "Brier", BALANCED_GROUP)
 
 
 def columns(results: Results) -> list[Column]:
@@ -60,8 +68,8 @@ def definitions(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
 def parts(chosen: Sequence[Column]) -> list[list[Column]]:
     """Splits the columns into a page's tables: all in one would be too wide to be read."""
-    wide = [c for c in chosen if c.group not in _PROBABILITIES]
-    rest = [c for c in chosen if c.group in _PROBABILITIES]
+    wide = [c for c in chosen if c.group not in _APART]
+    rest = [c for c in chosen if c.group in _APART]
     return [part for part in (wide, rest) if part]
 
 
@@ -129,7 +137,7 @@ def protocol_means(results: Results) -> list[tuple[str, float | None, float | No
     """Returns (protocol, mean AP, mean accuracy, missing sets) of each; [] for other sets alone."""
     if not set(results.sets) & set(PROTOCOLS["thirteen"]):
         return []
-    ap = {name: one.ap for name, one in results.sets.items()}
+    ap = ap_by_set(results)
     accuracy = {name: one.accuracy for name, one in results.sets.items()}
     return [
         (p, protocol_mean(ap, p), protocol_mean(accuracy, p), missing_sets(ap, p))
@@ -141,10 +149,7 @@ def protocol_lines(runs: Sequence[Run]) -> list[tuple[str, list[float | None]]]:
     """Returns (title, mean AP of each run) of the protocols of which any run has all sets."""
     found = []
     for protocol, title in PROTOCOL_TITLES.items():
-        means = [
-            protocol_mean({name: one.ap for name, one in run.results.sets.items()}, protocol)
-            for run in runs
-        ]
+        means = [protocol_mean(ap_by_set(run.results), protocol) for run in runs]
         if any(mean is not None for mean in means):
             found.append((title, means))
     return found

@@ -48,6 +48,8 @@ _FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "difference_text": published.difference_text,
         "mark_class": published.mark_class,
         "at_floor": rows.at_floor,
+        "of_one_label": rows.of_one_label,
+        "ap_by_set": rows.ap_by_set,
         "trained_set": rows.trained_set,
         "family": lambda name: FAMILIES.get(name, ""),
         "mean_ends": rows.mean_ends,
@@ -61,14 +63,19 @@ _FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "calibration_line": measures.calibration_line,
         "level_name": conditions.level_name,
         "mean_of": conditions.mean_of,
-        "benchmark_lines": benchmarks.benchmark_lines,
+        "benchmark_tables": benchmarks.tables_of,
     }
 )
 
 
-def page_html(contents: Contents, figures: Sequence[Drawing] = ()) -> str:
-    """Returns the page as text; equal runs and further figures give equal text."""
+def page_html(
+    contents: Contents,
+    figures: Sequence[Drawing] = (),
+    matrix: benchmarks.Table | None = None,
+) -> str:
+    """Returns the page as text; equal runs, further figures and matrices give equal text."""
     context = {
+        "matrix": matrix,
         "further": [(drawing.title, Markup(to_svg(drawing))) for drawing in figures],
         **_tables(contents),
         **_figures(contents),
@@ -89,9 +96,6 @@ def _frame() -> dict[str, Any]:
         "script_hash": f"sha256-{digest}",
         "version": __version__,
         "mark": rows.FLOOR_MARK,
-        "benchmark_title": benchmarks.TITLE,
-        "benchmark_head": benchmarks.HEAD,
-        "benchmark_note": benchmarks.NOTE,
         "protocol_titles": measures.PROTOCOL_TITLES,
         "colours": len(LIGHT.series),
         "hatches": len(HATCHES),
@@ -150,7 +154,7 @@ def _figures(contents: Contents) -> dict[str, Any]:
     labels = [run.label for run in runs]
     scales = zip(labels, gallery.scales, strict=True)
     pooled = [(run.label, chains.pooled_table(run.results)) for run in runs]
-    widths = (_BARS_WIDE, _BARS_NARROW) if runs else ()
+    widths = (_BARS_WIDE, _BARS_NARROW) if rows.ranked_names(runs) else ()
     return {
         # Made by matplotlib, which escapes every name in it.
         "bars": [Markup(to_svg(ap_bars(runs, width=width))) for width in widths],

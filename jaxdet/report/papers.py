@@ -24,9 +24,10 @@ from jaxdet.report.rows import (
     MARK_NOTE,
     TRAINED_MARK,
     TRAINED_NOTE,
+    ap_by_set,
     at_floor,
     percent,
-    set_names,
+    ranked_names,
     shared_baselines,
     trained_set,
 )
@@ -70,7 +71,7 @@ class Line:
 
 def columns(runs: Sequence[Run]) -> list[str]:
     """Returns the sets: first those of the papers, in their order, then others as they come."""
-    names = set_names(runs)
+    names = ranked_names(runs)
     return [n for n in USUAL_NAMES if n in names] + [n for n in names if n not in USUAL_NAMES]
 
 
@@ -82,7 +83,7 @@ def titles(runs: Sequence[Run]) -> list[str]:
 def averaged(runs: Sequence[Run]) -> Sequence[str]:
     """Returns the sets to average: the papers' eleven where runs have them, else all columns."""
     eleven = PROTOCOLS["eleven"]
-    return eleven if set(eleven) <= set(set_names(runs)) else columns(runs)
+    return eleven if set(eleven) <= set(ranked_names(runs)) else columns(runs)
 
 
 def lines(runs: Sequence[Run]) -> list[Line]:
@@ -145,7 +146,7 @@ def _families(runs: Sequence[Run]) -> list[str]:
 
 def _lines(run: Run, names: Sequence[str], mean_over: Sequence[str]) -> list[Line]:
     sets = run.results.sets
-    ours = {name: one.ap for name, one in sets.items()}
+    ours = ap_by_set(run.results)
     marked = frozenset(
         place for place, name in enumerate(names) if name in sets and at_floor(sets[name])
     )
@@ -165,11 +166,14 @@ def _lines(run: Run, names: Sequence[str], mean_over: Sequence[str]) -> list[Lin
 
 
 def _line(
-    label: str, kind: str, ap: Mapping[str, float], names: Sequence[str], mean_over: Sequence[str]
+    label: str,
+    kind: str,
+    ap: Mapping[str, float | None],
+    names: Sequence[str],
+    mean_over: Sequence[str],
 ) -> Line:
-    mean = None
-    if all(name in ap for name in mean_over):
-        mean = sum(ap[name] for name in mean_over) / len(mean_over)
+    known = [value for name in mean_over if (value := ap.get(name)) is not None]
+    mean = sum(known) / len(known) if known and len(known) == len(mean_over) else None
     return Line(run=label, kind=kind, values=(*(ap.get(name) for name in names), mean))
 
 

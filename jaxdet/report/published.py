@@ -65,5 +65,6 @@ def has_published(results: Results) -> bool:
 
 def published_mean(results: Results) -> float | None:
     """Returns the mean of the published AP, or None where a set has none."""
-    values = [one.published_ap for one in results.sets.values() if one.published_ap is not None]
-    return sum(values) / len(values) if values and len(values) == len(results.sets) else None
+    ranked = [one for one in results.sets.values() if one.ap is not None]
+    values = [one.published_ap for one in ranked if one.published_ap is not None]
+    return sum(values) / len(values) if values and len(values) == len(ranked) else None

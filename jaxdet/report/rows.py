@@ -68,7 +68,7 @@ def trained_set(run: Run) -> str:
 
 def at_floor(scores: Scores) -> bool:
     """Says whether the interval of the AP reaches down to the sharpness baseline."""
-    if scores.auc is None:
+    if scores.ap is None or scores.sharpness_ap is None:
         return False
     low = scores.ap if scores.ap_ci95 is None else scores.ap_ci95[0]
     return low <= scores.sharpness_ap
@@ -79,15 +79,23 @@ def marked_ap(scores: Scores) -> str:
     return percent(scores.ap) + (FLOOR_MARK if at_floor(scores) else "")
 
 
+def of_one_label(scores: Scores) -> str:
+    """Writes `recall 75.0` for fakes alone and `real 75.0` for real images alone; else ''."""
+    if scores.ap is not None:
+        return ""
+    word, share = ("recall", scores.accuracy_fake) if scores.n_fake else ("real", scores.accuracy)
+    return f"{word} {percent(share)}"
+
+
 def chance(scores: Scores) -> float | None:
     """Returns the AP of chance, which is the share of fakes; None without images."""
     n = scores.n_real + scores.n_fake
     return scores.n_fake / n if n else None
 
 
-def shared_baselines(runs: Sequence[Run]) -> dict[str, float] | None:
+def shared_baselines(runs: Sequence[Run]) -> dict[str, float | None] | None:
     """Returns the sharpness baseline of each set; None where runs have different ones, as shown."""
-    found: dict[str, float] = {}
+    found: dict[str, float | None] = {}
     for run in runs:
         for name, one in run.results.sets.items():
             first = found.setdefault(name, one.sharpness_ap)
@@ -168,8 +176,10 @@ def difference_with_ends(points: float, ends: tuple[float, float] | None) -> str
     return f"{number} ({low_high})" if low_high else number
 
 
-def spread(pair: tuple[float, float]) -> str:
+def spread(pair: tuple[float, float] | None) -> str:
     """Formats a mean and standard deviation of fractions: `97.3 +- 0.4`, with the sign for it."""
+    if pair is None:
+        return NONE
     return f"{percent(pair[0])} \N{PLUS-MINUS SIGN} {percent(pair[1])}"
 
 
@@ -178,17 +188,28 @@ def set_names(runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name in run.results.sets))
 
 
+def ap_by_set(results: Results) -> dict[str, float]:
+    """Returns the AP of the sets that have one: of those with images of both labels."""
+    return {name: one.ap for name, one in results.sets.items() if one.ap is not None}
+
+
+def ranked_names(runs: Sequence[Run]) -> list[str]:
+    """Returns every set of which any run has an AP, in the order in which they first appear."""
+    return list(dict.fromkeys(name for run in runs for name in ap_by_set(run.results)))
+
+
 def shared_means(runs: Sequence[Run]) -> list[float] | None:
-    """Returns each run's mean AP over the sets that all runs scored; None where there are none."""
+    """Returns each run's mean AP over the sets of `shared_names`; None where there are none."""
     shared = shared_names(runs)
     if not shared:
         return None
-    return [sum(run.results.sets[n].ap for n in shared) / len(shared) for run in runs]
+    found = [ap_by_set(run.results) for run in runs]
+    return [sum(ap[name] for name in shared) / len(shared) for ap in found]
 
 
 def shared_names(runs: Sequence[Run]) -> list[str]:
-    """Returns the sets that all runs scored: means over others are not to be compared."""
-    return sorted(set.intersection(*(set(run.results.sets) for run in runs))) if runs else []
+    """Returns the sets of which all runs have an AP: means over others are not to be compared."""
+    return sorted(set.intersection(*(set(ap_by_set(run.results)) for run in runs))) if runs else []
 
 
 def _set_rows(name: str, one: SetResult) -> Iterator[Row]:

@@ -41,6 +41,8 @@ _COLUMNS = (
     "difference_points", *(f"two_shot_{name}" for name in _TWO_SHOT),
 )  # fmt: skip
 FLOOR_NOTE = f"floor: the sharpness baseline, AP of the images' sharpness alone; {MARK_NOTE}"
+_NAME_WIDTH = 10  # of sets, at least
+_MORE = "The page has their generators at three thresholds, and what others report."
 
 
 def print_table(results: Results, file: TextIO | None = None) -> None:
@@ -55,10 +57,14 @@ def print_table(results: Results, file: TextIO | None = None) -> None:
         main = aligned([header(results), *body_of(results)])
         show(main + _further_text(results) + "\n".join(notes(results)), file)
         return
-    console = Console(file=file)
+    console, head, body = Console(file=file), header(results), body_of(results)
+    # What is narrower would cut numbers off.
+    console.width = max(console.width, _least_width([head, *body]))
     with console.capture() as drawn:
-        console.print(_rich_table(printable(results.name), header(results), body_of(results)))
-        console.print(_further_text(results), end="", markup=False, highlight=False)
+        console.print(_rich_table(printable(results.name), head, body))
+        # A line that is folded in the middle of a number is no table.
+        text = _further_text(results)
+        console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
         console.print(Text("\n".join(notes(results)), style="dim"), end="")
     show(drawn.get(), file)
 
@@ -66,7 +72,8 @@ def print_table(results: Results, file: TextIO | None = None) -> None:
 def _further_text(results: Results) -> str:
     """Returns the tables of benchmarks and chains between empty lines; "" without any."""
     lines = benchmarks.benchmark_lines(results)
-    found = [aligned([benchmarks.HEAD, *lines])] if lines else []
+    note = f"{benchmarks.NOTE} {_MORE}\n"
+    found = [aligned([benchmarks.HEAD, *lines]) + note] if lines else []
     for one in chain_tables(results):
         found.append(f"{one.title}\n{aligned([one.head, *one.lines])}")
     return "".join(f"\n{text}" for text in found) + "\n" * bool(found)
@@ -124,7 +131,6 @@ def notes(results: Results) -> list[str]:
     """Returns the lines that stand below a table."""
     lines = (weights_line(results.weights), equalised_line(results), FLOOR_NOTE)
     found = [line for line in lines if line]
-    found += [f"benchmarks: {benchmarks.NOTE}"] if results.benchmarks else []
     found += dict.fromkeys(one.note for one in chain_tables(results))
     found += [f"warning: {printable(warning)}" for warning in results.warnings]
     known = {name: one.metadata_ap for name, one in results.sets.items()}
@@ -137,6 +143,12 @@ def notes(results: Results) -> list[str]:
     return found
 
 
+def _least_width(lines: Sequence[Sequence[str]]) -> int:
+    """Returns the width at which a terminal's table holds every number whole, names folded."""
+    numbers = [max(map(cell_len, column)) for column in list(zip(*lines, strict=True))[1:]]
+    return _NAME_WIDTH + sum(1 + width for width in numbers)
+
+
 def _rich_table(title: str, names: list[str], body: list[list[str]]) -> Table:
     drawn = Table(title=Text(title), box=None, collapse_padding=True, pad_edge=False)
     for name in names:
@@ -146,7 +158,7 @@ def _rich_table(title: str, names: list[str], body: list[list[str]]) -> Table:
             justify="left" if first else "right",
             overflow="fold" if first else "ellipsis",
             no_wrap=not first,
-            min_width=10 if first else cell_len(name),
+            min_width=_NAME_WIDTH if first else cell_len(name),
         )
     for line in body:
         style = (

@@ -15,6 +15,7 @@ from jaxdet.results.records import ERROR_RATES as ERROR_RATES
 from jaxdet.results.records import SCHEMA_VERSION as SCHEMA_VERSION
 from jaxdet.results.records import Calibration as Calibration
 from jaxdet.results.records import Condition as Condition
+from jaxdet.results.records import Figure as Figure
 from jaxdet.results.records import Overall as Overall
 from jaxdet.results.records import Results as Results
 from jaxdet.results.records import Scores as Scores

@@ -8,7 +8,7 @@ from typing import Any
 # Fields of 0..1, which rounding may leave by a little, and the largest count.
 _SHARES = (
     "ap", "accuracy", "accuracy_real", "accuracy_fake", "auc", "sharpness_ap", "mean_ap",
-    "published_ap", "metadata_ap", "pooled_auc", "mean", "minimum",
+    "published_ap", "metadata_ap", "pooled_auc", "mean", "minimum", "value",
 )  # fmt: skip
 _SLACK = 1e-6
 _LARGEST = 2**53

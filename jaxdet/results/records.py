@@ -17,14 +17,15 @@ ERROR_RATES = (1, 5)
 class Scores:
     """Holds the scores of a set (or of one category); shares are 0..1.
 
-    `auc`, `ap_ci95` and the accuracy of a missing label are None where they are not defined.
+    Of a set of one label there are no `ap`, `auc`, `ap_ci95` and `sharpness_ap`, nor an accuracy on
+    the other label: None.
 
     Attributes:
       measures: further numbers by name, None where not defined; see docs/reference/evaluation.md.
       intervals: 95 % bootstrap intervals of them and of the fields above, by name.
     """
 
-    ap: float
+    ap: float | None
     accuracy: float
     accuracy_real: float | None
     accuracy_fake: float | None
@@ -32,7 +33,7 @@ class Scores:
     n_real: int
     n_fake: int
     ap_ci95: tuple[float, float] | None
-    sharpness_ap: float
+    sharpness_ap: float | None
     measures: dict[str, float | None] = dataclasses.field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
@@ -91,13 +92,13 @@ class Condition:
       level: of the disturbance (sigma in pixels, quality, factor, sigma in grey levels, pixels of
         the longer side); None for a protocol and a chain.
       sets: pooled over categories.
-      mean_ap: the plain mean over the sets.
+      mean_ap: the plain mean over the sets with images of both labels; None without any.
     """
 
     kind: str
     level: float | None
     sets: dict[str, Scores]
-    mean_ap: float
+    mean_ap: float | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,26 +134,54 @@ class Summary:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Figure:
+    """Holds what others report of a benchmark.
+
+    Attributes:
+      source: where it is printed, and what is known of how it was measured.
+      mark: "R" where it was read there, "T" where in a third party's notes.
+      result: the detector.
+      metric: name of a field of `Overall`.
+      value: the mean over the benchmark's sets, 0..1.
+    """
+
+    source: str
+    mark: str
+    result: str
+    metric: str
+    value: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Overall:
     """Holds what the test sets of a benchmark come to, or several benchmarks.
 
     Attributes:
       n: how many sets, or benchmarks.
       ap: over those with images of both labels; None where there are none.
+      auc: likewise.
+      accuracy: at logit 0, over all.
       recall: accuracy on fake images, over those that have any; None likewise.
+      accuracy_real: accuracy on real images, likewise.
       balanced_accuracy: mean of the accuracy on real and on fake images, over those with both.
+      published: what others report of the benchmark.
     """
 
     n: int
-    ap: Summary | None
-    recall: Summary | None
-    balanced_accuracy: Summary | None
+    ap: Summary | None = None
+    auc: Summary | None = None
+    accuracy: Summary | None = None
+    recall: Summary | None = None
+    accuracy_real: Summary | None = None
+    balanced_accuracy: Summary | None = None
+    published: list[Figure] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Results:
     """Holds the contents of `results.json`.
 
+    `mean_ap` is over the sets with images of both labels, None without any.
     `calibration` is None where there was no validation set; `means` holds AP and accuracy over
     the sets of each protocol of `metrics.PROTOCOLS`, None where one of its sets is missing, and
     `mean_intervals` their 95 % intervals, "all" being those of the mean over the sets scored.
@@ -171,7 +200,7 @@ class Results:
     config_hash: str
     weights: dict[str, Any]
     sets: dict[str, SetResult]
-    mean_ap: float
+    mean_ap: float | None
     status: str
     calibration: Calibration | None = None
     means: dict[str, dict[str, float | None]] = dataclasses.field(default_factory=dict)
@@ -233,9 +262,10 @@ def _condition(raw: dict[str, Any]) -> Condition:
 
 
 def _overall(raw: dict[str, Any]) -> Overall:
-    summaries = {name: raw[name] for name in ("ap", "recall", "balanced_accuracy")}
+    published = [typed(Figure(**one)) for one in raw.get("published", [])]
+    summaries = {name: one for name, one in raw.items() if name not in ("n", "published")}
     read = {name: one and typed(Summary(**one)) for name, one in summaries.items()}
-    return typed(Overall(**{**raw, **read}))
+    return typed(Overall(n=raw["n"], published=published, **read))
 
 
 def _scores(raw: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
-from jaxdet.convert.card import network_name, read_beside, read_model
-from jaxdet.convert.folder import is_detector
+from jaxdet.convert.card import Card, make_run_card, network_name, read_beside, read_model
+from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, load_weights
 from jaxdet.convert.towers import Facts, facts_of
 from jaxdet.data.images import ImageSet
@@ -20,7 +20,8 @@ from jaxdet.models.architectures import architecture_of
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.models.towers import read_tower
 from jaxdet.progress import say
-from jaxdet.results import RunFolder
+from jaxdet.results import Calibration, RunFolder
+from jaxdet.scoring.protocol import Protocol
 from jaxdet.train.weights import RunWeights, describe, find_run, restore_variables
 
 
@@ -233,6 +234,35 @@ def weights_to_score(
     return found.variables, describe(
         found.variables, origin=origin, choice=found.choice, step=found.step
     )
+
+
+def stored_calibration(config: schema.Config, digest: str) -> Calibration | None:
+    """Returns what validation images taught of the weights of `model.init` when they were trained.
+
+    None where nothing is stored with them, or of another checkpoint or part of the image.
+
+    Args:
+      config: of an evaluation.
+      digest: of the weights that are scored.
+
+    Raises:
+      UserError: where what is stored is damaged.
+    """
+    path = Path(config.model.init)
+    run, _ = find_run(path)
+    if run is not None:
+        card: Card | None = make_run_card(run, choice="step", step=0, sha256=digest)
+    else:
+        card = detector_card(path) if is_detector(path) else read_beside(path)
+    protocol = Protocol.of_run(config.resolved_evaluation)
+    if (
+        card is None
+        or card.calibration is None
+        or (card.digest, card.protocol) != (digest, protocol)
+    ):
+        return None
+    source = f"{card.calibration.source} of {config.model.init}"
+    return dataclasses.replace(card.calibration, source=source)
 
 
 def describe_training(root: str, images: ImageSet) -> dict[str, Any]:

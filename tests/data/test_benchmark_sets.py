@@ -1,11 +1,14 @@
 """Which sets of which benchmarks are scored, and what is said of one that cannot be read."""
 
+import dataclasses
 import re
 
 import pytest
 
-from jaxdet.config import Config, Evaluation
-from jaxdet.data.splits import left_aside, load_test_sets
+from jaxdet.config import Config, Evaluation, validate
+from jaxdet.data.missing import find_missing
+from jaxdet.data.sources import open_root
+from jaxdet.data.splits import left_aside, left_out, load_test_sets
 from jaxdet.datasets.commands import main
 from jaxdet.errors import UserError
 from tests.data.table_files import write_csv, write_tree
@@ -75,9 +78,62 @@ def test_a_benchmark_that_is_not_there_or_tests_nothing_is_named(tmp_path):
         load_test_sets(config_of(f"b={root}"))
 
 
-@pytest.mark.parametrize(("label", "lacking"), [(1, "0_real"), (0, "1_fake")])
-def test_a_set_of_one_label_is_named(tmp_path, label, lacking):
-    """AP of one label says nothing, and every table has it."""
-    root = write_csv(tmp_path / "t.csv", ["image", "label", "generator"], [["a", label, "sd"]])
-    with pytest.raises(UserError, match=f"test/sd has no {lacking}; both are needed"):
-        load_test_sets(config_of(f"b={root}"))
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_set_of_one_label_is_a_test_set(tmp_path, label):
+    rows = [["a", label, "sd", "test"], ["b", label, "sd", "train"]]
+    root = write_csv(tmp_path / "t.csv", ["image", "label", "generator", "split"], rows)
+    (images,) = load_test_sets(config_of(f"b={root}"))
+    assert images.labels.tolist() == [label]
+    with pytest.raises(UserError, match=r"train has no .*; both are needed"):
+        open_root(str(root)).load("train", name="train")
+
+
+def test_missing_benchmarks_are_left_out_where_that_is_asked_for(tmp_path):
+    write_tree(tmp_path / "own", ["phone/1.png"])
+    given = (f"own:real_only={tmp_path / 'own'}", "gone=nowhere")
+    config = config_of(*given, sets=("own", "gone.x"))
+    init = {"task": "eval", "init": ""}
+    (missing,) = find_missing(config.data, config.evaluation, **init)
+    assert missing.sentence().startswith(
+        "evaluation.benchmarks=gone=nowhere: no such folder or table; leave out"
+    )
+    skipping = dataclasses.replace(config.evaluation, missing_benchmarks="skip")
+    config = dataclasses.replace(config, evaluation=skipping)
+    assert list(find_missing(config.data, config.evaluation, **init)) == []
+    assert names_of(config) == ["own.phone"]
+    assert left_out(config) == ["benchmark gone is left out: there is no nowhere"]
+    nothing = dataclasses.replace(skipping, sets=("gone",))
+    with pytest.raises(UserError, match="none is there, neither nowhere"):
+        load_test_sets(dataclasses.replace(config, evaluation=nothing))
+
+
+def test_a_layout_that_is_none_is_named():
+    with pytest.raises(UserError, match="'a:odd=x': the layout is not one of forensynths, "):
+        validate(config_of("a:odd=x"))
+
+
+def test_a_benchmark_names_its_layout_and_lies_below_the_common_root(tmp_path):
+    write_tree(tmp_path / "evalgen", ["flux/1.png", "nova/1.png", "nova/2.png"])
+    write_tree(tmp_path / "own", ["phone/1.png"])
+    evaluation = Evaluation(
+        benchmarks=("evalgen:fake_only=evalgen", "own:real_only=own"),
+        benchmark_root=str(tmp_path), sets=("evalgen", "own.phone"),
+    )  # fmt: skip
+    sets = load_test_sets(Config(task="eval", evaluation=evaluation))
+    assert {one.name: one.labels.tolist() for one in sets} == {
+        "evalgen.flux": [1], "evalgen.nova": [1, 1], "own.phone": [0],
+    }  # fmt: skip
+    with pytest.raises(UserError, match=r"b:LAYOUT=.*own"):
+        load_test_sets(config_of(f"b={tmp_path / 'own'}"))
+
+
+@pytest.mark.parametrize(
+    ("layout", "folder", "said"),
+    [("fake_only", "photos", "real"), ("real_only", "generated", "fake")],
+)
+def test_a_folder_of_one_label_that_is_called_by_the_other_is_refused(
+    tmp_path, layout, folder, said
+):
+    write_tree(tmp_path, [f"{folder}/1.png"])
+    with pytest.raises(UserError, match=f"{folder} is called as if it were {said}"):
+        load_test_sets(config_of(f"b:{layout}={tmp_path}"))

@@ -1,4 +1,4 @@
-"""One command scores benchmarks of three layouts; of two, fakes share the real images."""
+"""One command scores benchmarks of five layouts: fakes with shared real images, and one label."""
 
 import json
 import re
@@ -40,6 +40,10 @@ def benchmarks(tmp_path_factory):
     write_tree(root / "synthbuster", [f"real_RAISE_1k/r{number}.png" for number in range(5)])
     fakes = [f"{name}/{name}{n}.png" for name in ("dalle2", "firefly") for n in "abc"]
     write_tree(root / "synthbuster", fakes)
+    write_tree(
+        root / "evalgen", [f"{name}/{n}.png" for name in ("flux", "infinity") for n in "abcd"]
+    )
+    write_tree(root / "photos", [f"phone/{n}.png" for n in "abcdef"])
     save_file(torchvision.state_dict("resnet18"), root / "w.safetensors")
     return root
 
@@ -49,6 +53,8 @@ def arguments(root, workdir):
         "genimage": root / "genimage",
         "viral": root / "viral" / "viral.csv",
         "buster": root / "synthbuster",
+        "evalgen:fake_only": root / "evalgen",
+        "own:real_only": root / "photos",
     }
     given = tuple(f"{name}={place}" for name, place in places.items())
     return main_arguments(
@@ -57,24 +63,22 @@ def arguments(root, workdir):
     )  # fmt: skip
 
 
-def test_benchmarks_of_three_layouts_in_one_command(finish, benchmarks, tmp_path):
+def test_benchmarks_of_five_layouts_in_one_command(finish, benchmarks, tmp_path):
     run = RunFolder(tmp_path / "run")
     status, out, err = finish("jaxdet.main", *arguments(benchmarks, run.path))
     assert status == 0, err
     results = read_results(run.results)
     assert list(results.sets) == [
         "genimage.ADM", "genimage.glide", "viral.viral", "buster.dalle2", "buster.firefly",
+        "evalgen.flux", "evalgen.infinity", "own.phone",
     ]  # fmt: skip
     for name, one in results.sets.items():
-        rows = read_arrays(run.predictions(name), Predictions)
-        assert one.ap == pytest.approx(average_precision_score(rows.label, rows.logit), abs=1e-9)
-        assert one.auc == pytest.approx(roc_auc_score(rows.label, rows.logit), abs=1e-9)
-        called = rows.logit > 0
-        assert one.accuracy_fake == pytest.approx(called[rows.label == 1].mean())
-        assert one.accuracy_real == pytest.approx(1 - called[rows.label == 0].mean())
+        assert_scores(one, read_arrays(run.predictions(name), Predictions))
     assert [(one.n_real, one.n_fake) for one in results.sets.values()] == [
-        (6, 6), (6, 6), (5, 5), (5, 3), (5, 3),
+        (6, 6), (6, 6), (5, 5), (5, 3), (5, 3), (0, 4), (0, 4), (6, 0),
     ]  # fmt: skip
+    own = [one.ap for one in results.sets.values() if one.ap is not None]
+    assert results.mean_ap == pytest.approx(np.mean(own))
     assert_means(run, results, out)
     # GenImage's fakes have another size here than its real images: nothing is shown on them.
     assert results.sets["genimage.ADM"].metadata_ap == pytest.approx(1.0)
@@ -89,8 +93,22 @@ def test_benchmarks_of_three_layouts_in_one_command(finish, benchmarks, tmp_path
     scored = re.findall(line, out + err)
     assert ("buster.real", "5", "0") in scored
     assert [name for name, *_ in scored].count("buster.real") == 1
-    assert sum(int(real) + int(fake) for _, real, fake in scored) == 24 + 10 + 5 + 6
+    assert sum(int(real) + int(fake) for _, real, fake in scored) == 24 + 10 + 5 + 6 + 8 + 6
     assert "read as data.layout=synthbuster: 5 real and 6 fake images" in out + err
+
+
+def assert_scores(one, rows):
+    """Compares the numbers of a set with scikit-learn's of its scores."""
+    called, real = rows.logit > 0, rows.label == 0
+    if real.any() and not real.all():
+        assert one.ap == pytest.approx(average_precision_score(rows.label, rows.logit), abs=1e-9)
+        assert one.auc == pytest.approx(roc_auc_score(rows.label, rows.logit), abs=1e-9)
+    else:
+        assert (one.ap, one.auc, one.ap_ci95, one.sharpness_ap) == (None,) * 4
+        assert one.measures["eer"] is one.metadata_ap is None
+        assert set(one.intervals) <= {"accuracy", "accuracy_real", "accuracy_fake", "ece", "brier"}
+    for share, own in ((one.accuracy_fake, called[~real]), (one.accuracy_real, ~called[real])):
+        assert share == (pytest.approx(own.mean()) if own.size else None)
 
 
 def assert_means(run, results, out):
@@ -98,36 +116,42 @@ def assert_means(run, results, out):
     found = {}
     for name in results.sets:
         rows = read_arrays(run.predictions(name), Predictions)
-        called = rows.logit > 0
+        called, both = rows.logit > 0, len(set(rows.label)) > 1
         found.setdefault(name.split(".")[0], []).append(
             [
-                average_precision_score(rows.label, rows.logit),
-                recall_score(rows.label, called),
-                balanced_accuracy_score(rows.label, called),
+                average_precision_score(rows.label, rows.logit) if both else np.nan,
+                recall_score(rows.label, called) if rows.label.any() else np.nan,
+                np.nan if rows.label.all() else recall_score(1 - rows.label, ~called),
+                balanced_accuracy_score(rows.label, called) if both else np.nan,
             ]
         )
     own = {name: np.array(one) for name, one in found.items()}
-    assert list(results.benchmarks) == list(own) == ["genimage", "viral", "buster"]
-    assert [one.n for one in results.benchmarks.values()] == [2, 1, 2]
+    names = ["genimage", "viral", "buster", "evalgen", "own"]
+    assert list(results.benchmarks) == list(own) == names
+    assert [one.n for one in results.benchmarks.values()] == [2, 1, 2, 2, 1]
     for name, one in results.benchmarks.items():
-        assert numbers(one) == pytest.approx(means_and_minima(own[name]), abs=1e-9)
+        assert numbers(one) == pytest.approx(means_and_minima(own[name]), abs=1e-9, nan_ok=True)
     over = means_and_minima(np.array([one.mean(axis=0) for one in own.values()]))
     assert numbers(results.over_benchmarks) == pytest.approx(over, abs=1e-9)
-    assert results.over_benchmarks.n == 3
+    assert results.over_benchmarks.n == 5
     cells = [f"{100 * x:.1f}" for x in over]
     assert next(x for x in out.splitlines() if x.startswith("over benchmarks")).split()[2:] == cells
     page = (run.report / "index.html").read_text()
     line = page[page.index('<th scope="row">over benchmarks</th>') :]
-    assert re.findall(r'class="n">([\d.]*)<', line)[1:7] == cells
+    assert re.findall(r'class="n">([\d.]*)<', line)[1:9] == cells
 
 
 def means_and_minima(columns):
-    return [x for one in columns.T for x in (one.mean(), one.min())]
+    # Of what is defined in each column; NaN of a column without any.
+    defined = (one[~np.isnan(one)] for one in columns.T)
+    return [x for one in defined for x in ((one.mean(), one.min()) if one.size else (np.nan,) * 2)]
 
 
 def numbers(overall):
-    summaries = (overall.ap, overall.recall, overall.balanced_accuracy)
-    return [x for one in summaries for x in (one.mean, one.minimum)]
+    summaries = (
+        overall.ap, overall.recall, overall.accuracy_real, overall.balanced_accuracy
+    )  # fmt: skip
+    return [x for one in summaries for x in ((one.mean, one.minimum) if one else (np.nan, np.nan))]
 
 
 def test_equalised_images_are_scored_after_each_step_of_a_chain(finish, benchmarks, tmp_path):
@@ -201,6 +225,21 @@ def test_runs_train_on_shards_and_skip_damaged_rows(finish, tmp_path):
     lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
     assert lines
     assert np.isfinite([line["train/loss"] for line in lines if "train/loss" in line]).all()
+
+
+@pytest.mark.slow
+def test_missing_benchmarks_are_left_out_with_a_warning(finish, benchmarks, tmp_path):
+    given = f"own:real_only={benchmarks / 'photos'},gone=nowhere"
+    run = RunFolder(tmp_path / "run")
+    options = main_arguments(
+        tmp_path, run.path, model__init=benchmarks / "w.safetensors",
+        evaluation__benchmarks=given, evaluation__missing_benchmarks="skip", **OPTIONS,
+    )  # fmt: skip
+    status, _, err = finish("jaxdet.main", *options)
+    assert status == 0, err
+    warning = "benchmark gone is left out: there is no nowhere"
+    assert f"warning: {warning}" in err
+    assert read_results(run.results).warnings == [warning]
 
 
 @pytest.mark.parametrize(

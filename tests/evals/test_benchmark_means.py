@@ -10,7 +10,8 @@ from jaxdet.workdir.files import to_json
 def _scores(ap, real, fake):
     both = real is not None and fake is not None
     return Scores(
-        ap=ap, accuracy=0.5, accuracy_real=real, accuracy_fake=fake, auc=0.5 if both else None,
+        ap=ap if both else None, accuracy=0.5, accuracy_real=real, accuracy_fake=fake,
+        auc=0.5 if both else None,
         n_real=0 if real is None else 10, n_fake=0 if fake is None else 10, ap_ci95=None,
         sharpness_ap=0.5,
     )  # fmt: skip

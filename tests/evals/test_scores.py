@@ -84,8 +84,15 @@ def test_a_set_without_categories():
 def test_a_set_of_one_class_goes_to_json():
     label = np.zeros(40, np.int32)
     result = scores.score_set(_predictions([""], label=label), draws=50, seed=0)
-    assert (result.ap, result.auc, result.ap_ci95, result.accuracy_fake) == (0.0, None, None, None)
-    assert '"auc": null' in to_json(result)
+    assert (result.ap, result.auc, result.ap_ci95, result.accuracy_fake) == (None,) * 4
+    assert (result.sharpness_ap, result.measures["eer"]) == (None, None)
+    low, high = result.intervals["accuracy_real"]
+    assert low < result.accuracy_real < high
+    assert '"ap": null' in to_json(result)
+    assert scores.mean_ap({"x": result}) is None
+    assert scores.mean_intervals({"x": _predictions([""], label=label)}, draws=9, seed=0) == {
+        "ap": {}, "accuracy": {},
+    }  # fmt: skip
 
 
 def test_logits_that_are_not_finite_are_named():
@@ -169,7 +176,7 @@ def test_a_set_of_one_class_has_what_is_defined():
     result = scores.score_set(_predictions([""], label=label), draws=50, seed=0)
     defined = {name for name, number in result.measures.items() if number is not None}
     assert defined == {"ece", "brier"}
-    assert result.intervals == {}
+    assert set(result.intervals) == {"accuracy", "accuracy_fake", "ece", "brier"}
 
 
 def test_the_means_of_the_papers_need_all_their_sets():
@@ -204,4 +211,4 @@ def test_means_without_an_interval():
     assert set(scores.mean_intervals(sets, draws=5, seed=0)["ap"]) == {"all", "eight"}
     assert scores.mean_intervals(sets, draws=0, seed=0) == {"ap": {}, "accuracy": {}}
     sets["reals"] = _predictions(label=np.zeros(80, np.int32))
-    assert set(scores.mean_intervals(sets, draws=5, seed=0)["ap"]) == {"eight"}
+    assert set(scores.mean_intervals(sets, draws=5, seed=0)["ap"]) == {"all", "eight"}

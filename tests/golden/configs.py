@@ -13,7 +13,9 @@ PRESETS = [
     for path in sorted((REPOSITORY / "configs").glob("*.py"))
     if "def get_config" in path.read_text()
 ]
-PRESETS += [("small", "blur_jpeg_0.5"), ("univfd", "cached"), ("wild", "cached")]
+PRESETS += [
+    ("small", "blur_jpeg_0.5"), ("suites", "dda"), ("univfd", "cached"), ("wild", "cached"),
+]  # fmt: skip
 
 
 def load(preset, argument=""):

@@ -121,7 +121,10 @@ def test_level_no_draws_and_one_class():
     assert wide_low < low < high < wide_high
     assert metrics.bootstrap(label, score, MEASURES, draws=0, seed=0) == {}
     for one in (np.zeros(300), np.ones(300)):
-        assert metrics.bootstrap(one, score, MEASURES, draws=9, seed=0) == {}
+        drawn = metrics.bootstrap(one, score, {"acc": metrics.accuracy_at, "auc": metrics.auc_of},
+                                  draws=9, seed=0)  # fmt: skip
+        assert np.isnan(drawn["auc"]).all()
+        assert 0 < np.ptp(drawn["acc"]) < 0.5
         assert metrics.paired_differences(one, score, score, metrics.ap_of, draws=9, seed=0) is None
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from sklearn.metrics import recall_score
+from scipy.stats import binom
+from sklearn.metrics import balanced_accuracy_score, recall_score, roc_curve
 
 from jaxdet import metrics
 from tests.metrics.samples import KINDS, sample, small_lists
@@ -75,3 +76,46 @@ def test_no_threshold_refuses_an_infinite_real():
     label, logit = np.array([0, 0, 1]), np.array([np.inf, 1.0, np.inf])
     assert metrics.threshold_at_fpr(label, logit, fpr=0.1) is None
     assert metrics.threshold_at_fpr(label, logit, fpr=0.5) == np.inf
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "infinite"])
+def test_the_best_balanced_accuracy_is_that_of_the_roc_curve(kind):
+    label, score = sample(kind, 3)
+    counts = metrics.tally(label, score)
+    fpr, tpr, _ = roc_curve(label, score, drop_intermediate=False)
+    place = int(np.argmax(tpr - fpr))
+    best = [
+        metrics.value(of, counts)
+        for of in (metrics.best_balanced_of, metrics.best_balanced_tpr_of,
+                   metrics.best_balanced_tnr_of)
+    ]  # fmt: skip
+    assert best == pytest.approx([(tpr - fpr + 1)[place] / 2, tpr[place], 1 - fpr[place]])
+    called = np.asarray(score) > 0
+    assert metrics.value(metrics.balanced_accuracy_at, counts) == pytest.approx(
+        balanced_accuracy_score(label, called)
+    )
+
+
+def test_balanced_accuracies_of_one_class_are_not_defined():
+    counts = metrics.tally(np.ones(4), np.arange(4.0))
+    assert metrics.value(metrics.best_balanced_of, counts) is None
+    assert metrics.value(metrics.balanced_accuracy_at, counts) is None
+    worse = metrics.tally(np.array([1, 0]), np.array([1.0, 2.0]))  # nothing fake is best
+    assert metrics.value(metrics.best_balanced_tpr_of, worse) == 0
+    assert metrics.value(metrics.best_balanced_tnr_of, worse) == 1
+
+
+@pytest.mark.parametrize("n", [368, 500, 5000])
+def test_the_interval_of_a_quantile_is_by_order_and_no_wider_than_it_must_be(n):
+    low, high = metrics.quantile_interval(np.arange(1.0, n + 1), share=0.99)
+    # Ranks, from 1: the quantile lies between both with the binomial's chance.
+    below = binom(n, 0.99)
+    assert below.cdf(high - 1) - below.cdf(low - 1) >= 0.95
+    assert below.cdf(low) > 0.025
+    assert below.cdf(high - 2) < 0.975
+
+
+def test_too_few_values_have_no_such_interval():
+    assert metrics.images_for_quantile(0.99) == 368
+    with pytest.raises(ValueError, match="367 values are too few"):
+        metrics.quantile_interval(np.arange(367.0), share=0.99)

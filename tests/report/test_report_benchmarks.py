@@ -11,9 +11,10 @@ from jaxdet.report.compare import compare
 from jaxdet.report.latex import latex_text
 from jaxdet.report.load import load_runs
 from jaxdet.report.markdown import markdown_text
+from jaxdet.report.write import write_report
 from jaxdet.results import Overall, Summary
 
-CELLS = ["\N{EN DASH}", "\N{EN DASH}", "75.0", "50.0", "80.0", "60.0"]
+CELLS = ["\N{EN DASH}", "\N{EN DASH}", "75.0", "50.0", "85.0", "70.0", "80.0", "60.0"]
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def run(make_run, make_predictions):
     (loaded,) = load_runs([path])
     one = Overall(
         n=2, ap=None, recall=Summary(mean=0.75, minimum=0.5),
+        accuracy_real=Summary(mean=0.85, minimum=0.7),
         balanced_accuracy=Summary(mean=0.8, minimum=0.6),
     )  # fmt: skip
     results = dataclasses.replace(loaded.results, benchmarks={"a|b": one}, over_benchmarks=one)
@@ -45,12 +47,47 @@ def test_the_table_is_printed_above_the_notes(run, monkeypatch, terminal):
     )
 
 
+def test_a_narrow_terminal_does_not_fold_its_lines(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    text = io.StringIO()
+    monkeypatch.setattr(text, "isatty", lambda: True)
+    tables.print_table(run.results, text)
+    assert ["over", "benchmarks", *CELLS] in [line.split() for line in text.getvalue().splitlines()]
+
+
+def test_a_set_of_one_label_says_its_recall_in_every_form(make_run, make_predictions, tmp_path):
+    both = make_predictions("x")
+    fakes = both.label == 1
+    alone = dataclasses.replace(
+        both,
+        **{name: getattr(both, name)[fakes] for name in ("id", "label", "logit", "sharpness")},
+    )
+    (one,) = load_runs([make_run("a", {"b.x": both, "b.flux": alone})])
+    (other,) = load_runs([make_run("c", {"b.flux": alone})])
+    recall = f"{100 * (alone.logit > 0).mean():.1f}"
+    assert one.results.sets["b.flux"].ap is None
+    text = io.StringIO()
+    tables.print_table(one.results, text)
+    line = next(line for line in text.getvalue().splitlines() if line.startswith("b.flux"))
+    dash = "\N{EN DASH}"
+    assert line.split() == [
+        "b.flux", dash, dash, recall, dash, recall, dash, dash, "0", str(fakes.sum()), "0",
+    ]  # fmt: skip
+    assert f"| b.flux | recall {recall} |" in markdown_text([one, other], compare([one, other]))
+    assert f"b.flux & -- & -- & {recall} & -- & {recall} & -- & -- & 0" in latex_text([one])
+    # Neither of two runs, nor both, may have an AP at all.
+    for number, shown in enumerate([[one], [other], [one, other]]):
+        page = write_report([run.folder.path for run in shown], tmp_path / f"report{number}")
+        assert recall in page.read_text()
+    assert ">Mean over 1 set<" in (tmp_path / "report0" / "index.html").read_text()
+
+
 def test_markdown_and_latex_have_it(run):
     text = markdown_text([run], compare([run]))
     assert rf"| a\|b | 2 | {' | '.join(CELLS)} |" in text
     latex = latex_text([run])
-    assert r"a\textbar{}b & 2 & -- & -- & 75.0 & 50.0 & 80.0 & 60.0 \\" in latex
-    assert latex.count(r"\begin{table}") == 2
+    assert r"a\textbar{}b & 2 & -- & -- & 75.0 & 50.0 & 85.0 & 70.0 & 80.0 & 60.0 \\" in latex
+    assert latex.count(r"\begin{table}") == 3  # the sets, the benchmarks, their generators
 
 
 def test_runs_without_benchmarks_have_none(make_run):

@@ -82,11 +82,12 @@ def test_means_are_over_the_sets_of_both(runs, make_predictions):
     assert low <= high
 
 
-def test_a_set_of_one_class_leaves_the_mean_without_an_interval(runs, make_predictions):
+def test_a_set_of_one_class_is_no_part_of_the_differences(runs, make_predictions):
     sets = {"a": make_predictions("a"), "reals": make_predictions("b", fake=False)}
     found = compare(runs(sets, sets))
-    assert found.differences["reals"][0].ends is None
-    assert found.means[0].ends is None
+    assert list(found.differences) == ["a"]
+    assert found.means[0].ap == found.differences["a"][0].ap
+    assert found.means[0].ends is not None
 
 
 def test_without_predictions_there_is_no_difference(runs, make_predictions):

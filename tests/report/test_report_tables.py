@@ -35,7 +35,9 @@ def _results(**sets):
     sets = sets or {
         "progan": SetResult(**_scores(), n_skipped=3, categories={"cat": Scores(**_scores())}),
         "reals": SetResult(
-            **_scores(ap=0.0, accuracy_fake=None, auc=None, n_fake=0, ap_ci95=None, sharpness_ap=0)
+            **_scores(
+                ap=None, accuracy_fake=None, auc=None, n_fake=0, ap_ci95=None, sharpness_ap=None
+            )
         ),
     }
     return Results(name="run", config_hash="", weights={}, sets=sets, mean_ap=0.4938, status="x")
@@ -48,7 +50,7 @@ def test_plain_table_is_aligned():
         "set               AP       95 %   acc   real  fake   AUC  floor  n real  n fake  skipped",
         "progan          98.8  95.0-99.0  90.0  100.0  80.0  97.0   60.0      20    1000        3",
         "  cat           98.8  95.0-99.0  90.0  100.0  80.0  97.0   60.0      20    1000",
-        "reals            0.0          -  90.0  100.0     -     -    0.0      20       0        0",
+        "reals              -          -  90.0  100.0     -     -      -      20       0        0",
         "mean over sets  49.4",
     ]
     assert "sharpness alone" in text.getvalue().splitlines()[-1]
@@ -83,6 +85,15 @@ def test_a_narrow_terminal_keeps_every_number(monkeypatch):
     assert max(map(len, terminal.shown.splitlines())) <= 80
 
 
+def test_a_terminal_narrower_than_the_numbers_cuts_none_off(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    plain, terminal = io.StringIO(), _Terminal()
+    tables.print_table(_results(), plain)
+    tables.print_table(_results(), terminal)
+    line = next(one for one in plain.getvalue().splitlines() if one.startswith("progan"))
+    assert line.split() in [one.split() for one in terminal.shown.splitlines()]
+
+
 def test_wide_letters_are_aligned():
     text = io.StringIO()
     tables.print_table(_results(日本=SetResult(**_scores()), ab=SetResult(**_scores())), text)
@@ -103,7 +114,7 @@ def test_standard_output_is_the_default(capsys):
         ({"sharpness_ap": 0.94}, False),
         ({"ap_ci95": None, "sharpness_ap": 0.98}, False),
         ({"ap_ci95": None, "sharpness_ap": 0.99}, True),
-        ({"auc": None, "sharpness_ap": 1.0}, False),  # one class: nothing is ranked
+        ({"ap": None, "sharpness_ap": None}, False),  # one class: nothing is ranked
     ],
 )
 def test_rows_at_the_floor_are_marked(changes, expected):
@@ -161,7 +172,8 @@ def test_markdown_of_one_run(make_run, make_predictions):
     assert len({line.replace("\\|", "").count("|") for line in lines[second : second + 3]}) == 1
     assert "no evidence that the detector works" in text
     assert lines[-1] == (
-        "No temperature and no threshold from validation: this run scored no validation set."
+        "No temperature and no threshold from validation: this run scored no validation set, "
+        "and none is stored with its weights."
     )
 
 

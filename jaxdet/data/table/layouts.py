@@ -21,7 +21,13 @@ from jaxdet.data.table.columns import Reading
 from jaxdet.data.table.rows import WHOLE, Table, Words
 from jaxdet.data.table.split_folders import SplitFolders, find_split_folders
 from jaxdet.data.walk import walk
-from jaxdet.data.words import LABELS, is_real_folder, is_split_word, split_of_word
+from jaxdet.data.words import (
+    LABELS,
+    is_real_folder,
+    is_split_word,
+    label_of_word,
+    split_of_word,
+)
 from jaxdet.errors import UserError
 from jaxdet.streams import printable
 
@@ -81,6 +87,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             labels={"real_raise_1k": 0}, others=1, signs=("real_raise_1k",), names=0
         ),
         "fake_only": Layout(others=1),
+        "real_only": Layout(others=0),
     }
 )
 
@@ -218,23 +225,25 @@ def _label(root: Path, path: str, layout: Layout, *, exact: bool) -> int | None:
             f"{root}: {printable(path)[:200]}: {one} says real and {other} says fake; say which "
             f'with --config.data.labels, as \'{{"{one}": "real"}}\''
         )
-    if not said and layout.others:
-        _refuse_real_names(root, path)
+    if not said and layout.others is not None:
+        _refuse_contrary_names(root, path, layout.others)
     return said[-1][1] if said else layout.others
 
 
-def _refuse_real_names(root: Path, path: str) -> None:
-    """Raises UserError for a folder that would be fake because nothing says otherwise but its name.
+def _refuse_contrary_names(root: Path, path: str, label: int) -> None:
+    """Raises UserError for a folder whose label nothing contradicts but its name.
 
-    Real images taken for fakes would be a label that nobody gave.
+    Real images taken for fakes, or fakes for real ones, would be a label that nobody gave.
     """
-    name = next((step for step in path.split("/") if is_real_folder(step)), "")
+    is_contrary = is_real_folder if label else lambda step: label_of_word(step) == 1
+    name = next((step for step in path.split("/") if is_contrary(step)), "")
     if name:
+        other, own = LABELS[1 - label], LABELS[label]
         raise UserError(
-            f"{root}: {printable(path)[:200]}: all folders of this layout but those of real images "
-            f"are fake, and {printable(name)[:60]} is called as if it were real; say which with "
-            f'--config.data.labels=\'{{"{printable(name)[:60]}": "real"}}\' or "fake", beside '
-            "--config.data.layout"
+            f"{root}: {printable(path)[:200]}: all folders of this layout but those of {other} "
+            f"images are {own}, and {printable(name)[:60]} is called as if it were {other}; say "
+            f'which with --config.data.labels=\'{{"{printable(name)[:60]}": "{other}"}}\' or '
+            f'"{own}", beside --config.data.layout'
         )
 
 

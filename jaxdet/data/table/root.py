@@ -253,6 +253,9 @@ class TableRoot(PathTable):
         names = [one for one in ("train", "val") if self.has(one)]
         if self.has("test"):
             names += [f"test/{one}" for one in self.categories("test")]
+        for one in names:
+            if not self._reals_of(one):
+                self.label_folders(one, ())
         return [self.load(one, name=one) for one in names]
 
     def left_aside(self, splits: Sequence[str]) -> str:
@@ -262,6 +265,8 @@ class TableRoot(PathTable):
 
     def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> ImageSet:
         """Returns the images of a set, with the reals that its fakes are held against.
+
+        A test set may have one label alone.
 
         Raises:
           UserError: naming the category or label that is missing.
@@ -273,7 +278,8 @@ class TableRoot(PathTable):
             parts = [self._set(one, name=before + one.removeprefix("test/")) for one in reals]
             parts.append(self._set(folder, name=f"{name} (fake)"))
             return JoinedSet(parts, name=name)
-        self.label_folders(folder, categories)
+        if not folder.startswith("test/") or len(self._labels(folder)) != 1:
+            self.label_folders(folder, categories)
         return self._set(folder, name=name, categories=categories)
 
     def _set(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> TableSet:

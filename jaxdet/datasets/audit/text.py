@@ -36,7 +36,10 @@ def print_findings(findings: Findings, file: TextIO | None = None) -> None:
         width=None if is_terminal else _PLAIN_WIDTH,
         highlight=False,
     )
-    console.print(_table(findings))
+    table = _table(findings)
+    # What is narrower would cut numbers off.
+    console.width = max(console.width, sum(1 + (column.min_width or 0) for column in table.columns))
+    console.print(table)
     lines = [*_legend(), "", *_details(findings), verdict(findings)]
     show(drawn.getvalue() + "\n".join(map(printable, lines)), file)
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from jaxdet.report.figures.panels import add_legend
 from jaxdet.report.figures.style import CHANCE, Drawing, Palette, new_figure
 from jaxdet.report.load import Run
-from jaxdet.report.rows import chance, percent, set_names
+from jaxdet.report.rows import ap_by_set, chance, percent, ranked_names
 from jaxdet.results import SetResult
 from jaxdet.streams import printable
 
@@ -28,7 +28,7 @@ def ap_bars(runs: Sequence[Run], *, width: int, name: str = "", legend: bool = F
       name: of the drawing; "": one that tells widths apart.
       legend: whether the figure says which run is which; needless where the page does.
     """
-    names = set_names(runs)
+    names = ranked_names(runs)
     keys = len(runs) if legend and len(runs) > 1 else 0
     height = 46 + len(names) * max(26, 13 * len(runs) + 8) + _ROW_OF_LEGEND * keys
 
@@ -51,23 +51,24 @@ def _draw_bars(
     thickness = 0.72 / len(runs)
     offset = (number - (len(runs) - 1) / 2) * thickness
     sets = runs[number].results.sets
-    there = [(place + offset, sets[name]) for place, name in enumerate(names) if name in sets]
+    ap = ap_by_set(runs[number].results)
+    there = [(place + offset, name) for place, name in enumerate(names) if name in ap]
     if not there:
         return
-    places, scores = [place for place, _ in there], [one for _, one in there]
+    places, scores = [place for place, _ in there], [sets[name] for _, name in there]
     starts = np.array([100 * _start(one) for one in scores])
-    values = np.array([100 * one.ap for one in scores])
+    values = np.array([100 * ap[name] for _, name in there])
     axes.barh(places, values - starts, 0.86 * thickness, starts, color=palette.colour(number),
               edgecolor=palette.paper, linewidth=0, hatch=palette.hatch(number))  # fmt: skip
     axes.vlines(starts, np.subtract(places, thickness / 2), np.add(places, thickness / 2),
                 color=palette.ink, linestyle=CHANCE, linewidth=1)  # fmt: skip
-    axes.errorbar(values, places, xerr=_whiskers(scores), fmt="none", color=palette.ink,
+    axes.errorbar(values, places, xerr=_whiskers(scores, values), fmt="none", color=palette.ink,
                   elinewidth=1, capsize=2)  # fmt: skip
-    floors = [100 * one.sharpness_ap for one in scores]
+    floors = [100 * (one.sharpness_ap or 0) for one in scores]
     axes.plot(floors, places, "D", color=palette.ink, markerfacecolor=palette.paper, markersize=4)
-    for place, one in there:
+    for place, name in there:
         # In a column: beside a diamond it would be taken for the baseline's.
-        axes.annotate(percent(one.ap), (100, place), (8, 0), fontsize=7.5, va="center",
+        axes.annotate(percent(ap[name]), (100, place), (8, 0), fontsize=7.5, va="center",
                       textcoords="offset points")  # fmt: skip
 
 
@@ -78,22 +79,24 @@ def _start(one: SetResult) -> float:
 
 def _drawn(one: SetResult) -> list[float]:
     """Returns every value of a set that has a place on the axis, 0..1."""
-    return [_start(one), one.ap, one.sharpness_ap, *(one.ap_ci95 or ())]
+    values = (_start(one), one.ap, one.sharpness_ap, *(one.ap_ci95 or ()))
+    return [value for value in values if value is not None]
 
 
 def _lowest(runs: Sequence[Run]) -> float:
     """Returns where the axis starts, percent: below chance and all else that is drawn."""
-    drawn = [value for run in runs for one in run.results.sets.values() for value in _drawn(one)]
+    ranked = [run.results.sets[name] for run in runs for name in ap_by_set(run.results)]
+    drawn = [value for one in ranked for value in _drawn(one)]
     lowest = min(drawn, default=0.5)
     return max(0.0, 10 * np.floor(10 * lowest - 0.2))
 
 
-def _whiskers(scores: list[SetResult]) -> np.ndarray:
+def _whiskers(scores: list[SetResult], values: np.ndarray) -> np.ndarray:
     """Returns the lengths below and above AP, percent, [2, N]; 0 where there is no interval."""
-    ends = [(one.ap, one.ap_ci95 or (one.ap, one.ap)) for one in scores]
+    nothing = (np.nan, np.nan)
+    low, high = 100 * np.transpose([one.ap_ci95 or nothing for one in scores])
     # A percentile interval need not hold the value itself.
-    lengths = [[max(0, ap - low), max(0, high - ap)] for ap, (low, high) in ends]
-    return 100 * np.transpose(lengths)
+    return np.nan_to_num(np.maximum(0, [values - low, high - values]))
 
 
 def _dress(axes: Axes, names: list[str], *, most: int, low: float) -> None:

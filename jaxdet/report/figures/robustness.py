@@ -14,7 +14,7 @@ from jaxdet.report.figures.bars import shortened
 from jaxdet.report.figures.panels import Panel, draw_chance
 from jaxdet.report.figures.style import DASHES, MARKERS, Palette
 from jaxdet.report.load import Run
-from jaxdet.report.rows import chance, percent, set_names, shared_names
+from jaxdet.report.rows import chance, percent, ranked_names, shared_names
 from jaxdet.streams import printable
 
 _ROOM = 0.19  # of the axis, between two numbers on it
@@ -23,11 +23,10 @@ _MOST_LETTERS = 22
 
 def robustness_panels(runs: Sequence[Run], kind: Kind) -> list[Panel]:
     """Returns the mean over the sets that all runs scored, where there are any, then each set."""
-    names = [*([None] if shared_names(runs) else []), *set_names(runs)]
-    lowest = min(ap for run in runs for name in names
-                 for _, ap in _points(runs, run, kind, name) or [(0, 1.0)])  # fmt: skip
+    names = [*([None] if shared_names(runs) else []), *ranked_names(runs)]
+    drawn = [ap for run in runs for name in names for _, ap in _points(runs, run, kind, name)]
     # All panels share their axis: the eye compares heights.
-    low = 10 * np.floor(10 * min(lowest, 0.5) - 0.2)
+    low = 10 * np.floor(10 * min([0.5, *drawn]) - 0.2)
     return [_panel(runs, kind, name, low=low) for name in names]
 
 

@@ -9,6 +9,7 @@ from jaxdet.report.figures.robustness import robustness_panels
 from jaxdet.report.figures.spectra import spectrum_panels
 from jaxdet.report.figures.style import Drawing
 from jaxdet.report.figures.training import training_panels
+from jaxdet.report.rows import ranked_names
 
 _WIDTH = 700  # pixels, of the bars
 
@@ -16,14 +17,14 @@ _WIDTH = 700  # pixels, of the bars
 def sheets(contents: Contents) -> list[Drawing]:
     """Returns all figures that the runs have data for; their names are those of the files."""
     runs, found = contents.runs, []
-    if runs:
+    if ranked_names(runs):
         found.append(ap_bars(runs, width=_WIDTH, name="ap", legend=True))
     labels = [run.label for run in runs]
     if panels := training_panels(contents.all_runs):
         found.append(together(panels, name="training", title="Training", columns=3, width=330,
                               height=250, labels=[run.label for run in contents.all_runs],
                               dashed=False))  # fmt: skip
-    for kind in conditions.kinds_of(runs):
+    for kind in conditions.kinds_of(runs) if ranked_names(runs) else ():
         title = f"AP over {kind.title}"
         found.append(together(robustness_panels(runs, kind), name=f"robustness_{kind.key}",
                               title=title, columns=5, width=200, height=165,
