@@ -1,6 +1,7 @@
 """Scores of one set under one view: those in the file where they still hold, or new ones."""
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from jaxdet.scoring.loader import PieceLoader
 from jaxdet.scoring.rows import RowKeeper, finished_images, on_all_hosts, to_predictions
 from jaxdet.scoring.scorer import Scorer, make_score_step
 from jaxdet.scoring.sets import score_crops, score_pieces
-from jaxdet.workdir.files import within
+from jaxdet.workdir.files import read_json, within, write_json
 from jaxdet.workdir.identity import identity_of
 
 
@@ -75,12 +76,14 @@ class Engine:
         if cached is not None:
             return _there(cached, path, title)
         keeper = self._keeper(path, fingerprint, title)
+        begun, before = time.monotonic(), len(list(finished_images(keeper.rows)))
         predictions = to_predictions(
             read.images,
             self._score(read, view, keeper, f"score {title}"),
             skip_bad=read.skip_bad,
             fingerprint=fingerprint,
         )
+        self._note_time(title, len(read.images) - before, time.monotonic() - begun)
         _write(path, predictions)
         keeper.remove()
         say(f"{title}: {_counts(predictions)}")
@@ -135,6 +138,15 @@ class Engine:
         peak = peak_memory()
         memory = "" if peak is None else f", peak memory {peak / 2**30:.2f} GiB"
         say(f"images of any size: {len(self._scorer.shapes)} shapes compiled{memory}")
+
+    def _note_time(self, title: str, images: int, seconds: float) -> None:
+        """Adds how long images took to `scoring.json`; they may be the rest of a set."""
+        if jax.process_index() > 0 or images <= 0:
+            return
+        path = self.run.scoring
+        lines = read_json(path) if path.is_file() else []
+        line = {"set": title, "images": images, "seconds": round(seconds, 3)}
+        write_json(path, [*lines, line])
 
     def _keeper(self, path: Path, fingerprint: str, title: str) -> RowKeeper:
         keeper = RowKeeper(path, fingerprint)

@@ -12,6 +12,7 @@ from jaxdet.report.contents import Contents, read_contents
 from jaxdet.report.figures.sheets import sheets
 from jaxdet.report.figures.style import Drawing, to_files
 from jaxdet.report.load import OUTDATED, file_of
+from jaxdet.report.matrix import Matrix, matrix_csv, matrix_table
 from jaxdet.report.page import MARK, page_html
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import read_json, read_text, within, write_bytes, write_json
@@ -26,6 +27,7 @@ def write_report(
     *,
     more: Mapping[str, bytes] = MappingProxyType({}),
     figures: Sequence[Drawing] = (),
+    matrix: Matrix | None = None,
 ) -> Path:
     """Writes the page, its tables and its figures into `out`; gives the page's path.
 
@@ -34,6 +36,7 @@ def write_report(
       out: folder for the report, made where it is missing.
       more: further files of the report, by name.
       figures: further figures of the page, whose files are written too.
+      matrix: of the runs' detectors, shown first where there is one.
 
     Raises:
       UserError: where a run cannot be read or `out` cannot be written.
@@ -41,7 +44,7 @@ def write_report(
     clear_leftovers(out, below=within(out, LIST).exists())
     written = _written_before(out)
     contents = read_contents(runs)
-    files = {**more, **dict(_files(contents, figures))}
+    files = {**more, **_matrix_files(matrix), **dict(_files(contents, figures, matrix))}
     for name in files:
         _check_target(out, name, written)
     _tell_missing(contents)
@@ -99,14 +102,34 @@ def _check_target(out: Path, name: str, written: list[str] | None) -> None:
         raise UserError(f"{path}: is there already and not of this report; move it away")
 
 
-def _files(contents: Contents, figures: Sequence[Drawing]) -> Iterator[tuple[str, bytes]]:
+def _matrix_files(matrix: Matrix | None) -> dict[str, bytes]:
+    if matrix is None:
+        return {}
+    table = matrix_table(matrix)
+    text = markdown.markdown_table(list(table.head), table.lines)
+    cells = [list(map(latex.escaped, line)) for line in table.lines]
+    tex = latex.table(
+        [latex.escaped(one) for one in table.head], cells, caption=table.note, label="matrix"
+    )
+    texts = {
+        "matrix.csv": matrix_csv(matrix),
+        "matrix.md": f"## {table.title}\n\n{text}\n{markdown.escaped(table.note)}\n",
+        "matrix.tex": tex,
+    }
+    return {name: one.encode("utf-8", "replace") for name, one in texts.items()}
+
+
+def _files(
+    contents: Contents, figures: Sequence[Drawing], matrix: Matrix | None
+) -> Iterator[tuple[str, bytes]]:
     """Yields (name below the folder, content) of each file; the page last, when its links exist."""
     for name, text in _texts(contents).items():
         yield name, text.encode("utf-8", "replace")
     for sheet in [*sheets(contents), *figures]:
         for suffix, content in to_files(sheet).items():
             yield f"figures/{sheet.name}.{suffix}", content
-    yield "index.html", page_html(contents, figures).encode("utf-8", "replace")
+    table = None if matrix is None else matrix_table(matrix)
+    yield "index.html", page_html(contents, figures, table).encode("utf-8", "replace")
 
 
 def _texts(contents: Contents) -> dict[str, str]:

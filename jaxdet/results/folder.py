@@ -12,8 +12,8 @@ from jaxdet.workdir.files import parse_json, read_text, within
 
 _NAMES = (
     ".lock", "analysis", "changes.jsonl", "checkpoints", "conditions", "config.json", "env.json",
-    "metrics.jsonl", "nonfinite", "predictions", "report", "results.json", "tensorboard",
-    "two_shot", "unvalidated", "validation.npz", "wandb",
+    "metrics.jsonl", "nonfinite", "predictions", "report", "results.json", "scoring.json",
+    "tensorboard", "two_shot", "unvalidated", "validation.npz", "wandb",
 )  # fmt: skip
 # By any of them a run is known that has lost its config.
 _SIGNS = ("checkpoints", "metrics.jsonl", "env.json")
@@ -116,6 +116,11 @@ class RunFolder:
     def results(self) -> Path:
         """Returns the path of the scores of every set, JSON."""
         return within(self.path, "results.json")
+
+    @property
+    def scoring(self) -> Path:
+        """Returns the path of how long sets took to score: JSON, `set`, `images`, `seconds`."""
+        return within(self.path, "scoring.json")
 
     @property
     def report(self) -> Path:

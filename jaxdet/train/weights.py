@@ -240,5 +240,6 @@ def describe(
         "choice": choice,
         "step": step,
         "digest": digest(variables),
+        "parameters": sum(int(leaf.size) for leaf in jax.tree.leaves(variables.get("params"))),
         "training": training,
     }

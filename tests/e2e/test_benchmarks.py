@@ -97,6 +97,33 @@ def test_benchmarks_of_five_layouts_in_one_command(finish, benchmarks, tmp_path)
     assert "read as data.layout=synthbuster: 5 real and 6 fake images" in out + err
 
 
+@pytest.mark.slow
+def test_a_threshold_on_photographs_of_one_s_own(finish, benchmarks, tmp_path):
+    """It is that of their scores in a run which has them as a benchmark."""
+    count = 368  # as few as a threshold at 1 % can be learned from
+    photos = write_tree(tmp_path / "own", [f"phone/{n:03}.png" for n in range(count)])
+    run = RunFolder(tmp_path / "run")
+    options = main_arguments(
+        tmp_path, run.path, model__init=benchmarks / "w.safetensors",
+        evaluation__benchmarks=f"own:real_only={photos},evalgen:fake_only={benchmarks}/evalgen",
+        evaluation__batch_size=32, evaluation__analyses="()", **OPTIONS,
+    )  # fmt: skip
+    status, _, err = finish("jaxdet.main", *options)
+    assert status == 0, err
+    status, out, err = finish("jaxdet.report", str(run.path), "--matrix", f"--reals={photos}")
+    assert status == 0, err
+    scores = np.sort(read_arrays(run.predictions("own.phone"), Predictions).logit)[::-1]
+    lines = (run.report / "matrix.csv").read_text().splitlines()
+    found = dict(line.split(",")[2:] for line in lines if line.split(",")[1] == "")
+    # At most 3 of 368 may lie at or above it, and the 99th percentile lies between two of them.
+    assert float(found["threshold"]) == pytest.approx(scores[2], abs=1e-4)
+    assert float(found["threshold_high"]) == pytest.approx(scores[0], abs=1e-4)
+    assert float(found["threshold_low"]) < float(found["threshold"])
+    assert int(found["n_reals"]) == count
+    assert float(found["images_per_second"]) > 0
+    assert re.search(r"threshold at 1 % +-?\d", out)
+
+
 def assert_scores(one, rows):
     """Compares the numbers of a set with scikit-learn's of its scores."""
     called, real = rows.logit > 0, rows.label == 0
