@@ -3,7 +3,7 @@
 to-jax [--arch=NAME] SRC DST   a torch file into a folder; of a head alone with --tower=W
 to-torch SRC DST               weights into a .pth or .safetensors file
 check SRC DST                  whether two are the same detector
-export SRC DST                 one program for JAX alone, with the weights in it
+export SRC DST                 one program with the weights in it: for JAX alone, or an ONNX file
 
 --state-dict=NAME chooses one of several state dicts in a torch file.
 """
@@ -22,6 +22,7 @@ from typing import Any
 
 from jaxdet.config import Model
 from jaxdet.config.schema import ACTIVATIONS, CHECKPOINTS
+from jaxdet.convert.onnx import VARIANTS
 from jaxdet.ranges import SEED, SIDE, number, whole_number
 
 
@@ -52,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_tower(_command(commands, "to-jax", "a torch file into a folder"))
     to_torch = _command(commands, "to-torch", "weights into a .pth or .safetensors file")
     check = _command(commands, "check", "compare bits and logits of two; exit 1 where they differ")
-    export = _command(commands, "export", "one program for JAX alone, with the weights in it")
+    export = _command(commands, "export", "one program with the weights in it, for JAX or ONNX")
     for command in (to_torch, check, export):
         command.add_argument(
             "--checkpoint",
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
             metavar="PIXELS",
             help="side of the images (224, or what the run or program was made with)",
         )
+    _add_format(export)
     check.add_argument(
         "--images",
         type=whole_number("[1, 10000]"),
@@ -82,6 +84,18 @@ def _parser() -> argparse.ArgumentParser:
         "--tolerance", type=number("[0, 1e6]"), default=1e-4, help="between logits (%(default)s)"
     )
     return parser
+
+
+def _add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format", choices=("stablehlo", "onnx"), default="stablehlo",
+        help="stablehlo: DST is a folder, for JAX (default); onnx: DST is a file, NAME.onnx",
+    )  # fmt: skip
+    parser.add_argument(
+        "--variant", choices=VARIANTS, default=VARIANTS[0],
+        help="how an ONNX file keeps its kernels: float16 takes half the space, int8 a quarter; "
+        "their logits are others (default %(default)s)",
+    )  # fmt: skip
 
 
 def _add_tower(parser: argparse.ArgumentParser) -> None:

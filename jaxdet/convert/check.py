@@ -11,6 +11,7 @@ from jaxdet.config import Model
 from jaxdet.convert.load import LoadedWeights
 from jaxdet.convert.rules import flatten
 from jaxdet.models.detector import get_detector
+from jaxdet.streams import answer
 
 # u8 [B, H, W, 3] to logits f32 [B].
 Score = Callable[[np.ndarray], np.ndarray]
@@ -57,6 +58,19 @@ class Comparison:
         NaN agrees with nothing.
         """
         return self.largest_logit_difference <= tolerance * max(1.0, self.largest_logit)
+
+
+def print_comparison(found: Comparison, images: int) -> None:
+    """Answers what a comparison by so many random images has found."""
+    if found.compared:
+        same = found.compared - len(found.differing)
+        answer(f"arrays with the same bits: {same} of {found.compared}")
+    for place, difference in sorted(found.differing.items(), key=lambda item: -item[1])[:5]:
+        answer(f"  {place}: largest difference {difference:.3g}")
+    answer(
+        f"logits of {images} random images of {found.size} x {found.size} pixels: "
+        f"largest difference {found.largest_logit_difference:.3g}"
+    )
 
 
 def weights_side(loaded: LoadedWeights) -> Side:

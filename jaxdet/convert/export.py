@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdet import config as schema
-from jaxdet.convert.card import Card, network_options
-from jaxdet.convert.check import Score, Side
+from jaxdet.convert.card import Card
+from jaxdet.convert.check import Comparison, Score, Side, compare, weights_side
+from jaxdet.convert.describe import SCHEMA_VERSION, describe
 from jaxdet.convert.load import LoadedWeights
-from jaxdet.errors import UserError
+from jaxdet.errors import RunFailedError, UserError
 from jaxdet.models.detector import get_detector
-from jaxdet.models.pixels import IMAGENET_MEAN, IMAGENET_STD
-from jaxdet.models.towers import read_tower
 from jaxdet.streams import printable
+from jaxdet.workdir.drafts import new_folder
 from jaxdet.workdir.files import (
     check_schema,
     open_regular,
@@ -28,16 +28,44 @@ from jaxdet.workdir.files import (
     write_json,
 )
 
-SCHEMA_VERSION = 1
 KIND = "jaxdet-export"
 PLATFORMS = ("cpu", "cuda", "tpu")
 CARD = "card.json"
+# Between the logits of two compilations of one network in float32.
+_TOLERANCE = 1e-4
 _PROGRAM, _TEXT = "detector.stablehlo", "card.md"
 
 
 def is_export(path: Path) -> bool:
     """Returns whether the folder holds an exported detector."""
     return (path / _PROGRAM).is_file()
+
+
+def export_program(path: Path, loaded: LoadedWeights, *, size: int, card: Card) -> Comparison:
+    """Writes a detector into a new folder, run before that takes its name; returns how it ran.
+
+    Args:
+      path: the folder.
+      loaded: the detector.
+      size: side of the images that it takes, pixels.
+      card: what is known of its weights.
+
+    Raises:
+      RunFailedError: where its logits are not those of the weights.
+      UserError: where the name is taken.
+    """
+    with new_folder(path) as draft:
+        write_export(draft, loaded, size=size, card=card)
+        written, _ = read_export(draft)
+        found = compare(weights_side(loaded), written, size=size, count=2, seed=0)
+        if not found.within(_TOLERANCE):
+            raise RunFailedError(
+                f"{path}: the program's logits are off by {found.largest_logit_difference}"
+            )
+        figures = {"first": loaded.source, "second": str(path), "images": 2,
+                   **dataclasses.asdict(found)}  # fmt: skip
+        write_json(draft / CARD, {**read_json(draft / CARD), "check": figures})
+    return found
 
 
 def write_export(folder: Path, loaded: LoadedWeights, *, size: int, card: Card) -> None:
@@ -103,37 +131,12 @@ def _trace(loaded: LoadedWeights, size: int) -> jax.export.Exported:
 def _about(
     model: schema.Model, size: int, exported: jax.export.Exported, card: Card
 ) -> dict[str, Any]:
-    mean, std = IMAGENET_MEAN.tolist(), IMAGENET_STD.tolist()
-    if model.name in schema.PROBES:
-        mean, std = read_tower(model.tower).mean_and_deviation
     return {
-        "schema_version": SCHEMA_VERSION,
+        **describe(model, ["b", size, size, 3], card),
         "kind": KIND,
-        "model": network_options(model),
-        "input": {
-            "dtype": "uint8",
-            "shape": ["b", size, size, 3],
-            "meaning": "RGB as decoded, 0..255; b is any number of images",
-            "part": str(card.protocol),
-            "normalisation": "inside the program: (x / 255 - mean) / std",
-            "mean": mean,
-            "std": std,
-        },
-        "output": {
-            "dtype": "float32",
-            "shape": ["b"],
-            "meaning": "logit; P(generated) is sigmoid(logit / temperature)",
-            "threshold": 0,
-            "temperature": card.calibration.temperature if card.calibration else None,
-            "thresholds": card.calibration.thresholds if card.calibration else {},
-        },
         "platforms": list(exported.platforms),
         "jax": jax.__version__,
         "calling_convention": exported.calling_convention_version,
-        "source": {"file": card.source, "sha256": card.file_sha256 or None},
-        "card": dataclasses.asdict(card),
-        "limits": card.limits(),
-        "licence": "The weights carry the licence of their source; the format adds none.",
     }
 
 

@@ -94,7 +94,7 @@ class Neighbours(_Bank):
             own = jnp.where(self.labels.value == label, alike, _NOWHERE)
             found = jax.lax.top_k(own, min(self.neighbours, self.bank))[0]
             # The first may be missing itself; the others count where they are there.
-            there = (found > _NOWHERE).at[:, 0].set(True)
+            there = (found > _NOWHERE) | (jnp.arange(found.shape[1]) == 0)
             return found.mean(axis=1, where=there)
 
         return nearest(1) - nearest(0)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
-from jaxdet.models.platform import is_cpu
+from jaxdet.models.platform import is_cpu, is_onnx
 
 # torchvision: kaiming_normal_(mode="fan_out", nonlinearity="relu").
 _init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -37,8 +37,10 @@ def conv(features: int, size: int, *, stride: int = 1, name: str | None) -> nn.M
     matrices: XLA for CPUs copies whole maps into another layout around the weight gradient of a 1x1
     convolution, on one core; a product of flattened matrices needs none of that
     (docs/benchmarks/step.md). On accelerators a stem of 7x7 looks at blocks of pixels, and all
-    others go to the vendor's library as they are.
+    others go to the vendor's library as they are, as all do that are written for ONNX.
     """
+    if is_onnx():
+        return flax_conv(features, size, stride=stride, name=name)
     on_cpu = is_cpu()
     if size == 1 and on_cpu:
         return _Pointwise(features, stride, name=name)

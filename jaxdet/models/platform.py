@@ -20,6 +20,11 @@ def is_cpu() -> bool:
     return _platform() == "cpu"
 
 
+def is_onnx() -> bool:
+    """Returns whether a network is written for ONNX: with the layers that its runtimes know."""
+    return _platform() == "onnx"
+
+
 def forward_options() -> dict[str, bool] | None:
     """Returns what XLA is told of a vision tower in bfloat16 that is not trained, for `jax.jit`.
 
@@ -63,7 +68,7 @@ def written_for(platform: str) -> Iterator[None]:
     """Makes networks called in the body take the form for another platform than this machine's.
 
     Args:
-      platform: as `jax.default_backend()` names it.
+      platform: as `jax.default_backend()` names it; "onnx" for an ONNX file.
     """
     token = _named.set(platform)
     try:

@@ -16,6 +16,7 @@ import json
 import sys
 from collections.abc import Sequence
 
+from jaxdet.config.schema import COMPARE
 from jaxdet.pages import spreadsheet_safe
 from jaxdet.predict.files import find_images
 from jaxdet.predict.options import get_parser, read_scoring
@@ -66,17 +67,14 @@ def _score_mass(options: argparse.Namespace) -> bool:
     return score_mass(options)
 
 
-# Options of --out that have a value where they are left out.
-_LEFT_OUT = (("engine", "plain"), ("compare", "times"))
-
-
 def _check(options: argparse.Namespace) -> None:
     """Sees that the options go together."""
     if options.out is None:
         given = [
             name for name in ("shard", "column", "part_rows", "actors") if getattr(options, name)
         ]
-        given += [name for name, left_out in _LEFT_OUT if getattr(options, name) != left_out]
+        given += ["engine"] * (options.engine == "ray")
+        given += ["compare"] * (options.compare != COMPARE[0])
         if given:
             raise UserError(f"--{given[0].replace('_', '-')}: needs --out=DIR, where parts go")
     elif options.json or options.csv:
@@ -85,7 +83,7 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError(
             "--engine=ray shares the work out itself; leave --shard and --part-rows out"
         )
-    if options.engine == "plain" and options.actors:
+    if options.engine != "ray" and options.actors:
         raise UserError("--actors: needs --engine=ray")
 
 

@@ -79,6 +79,11 @@ class LoadedDetector:
         """Returns what of an image is scored unless something else is asked for."""
         return self.card.protocol
 
+    @property
+    def shows_evidence(self) -> bool:
+        """Returns whether `evidence` has a place in the image."""
+        return architecture_of(self.model.name).located
+
     def choose(self, crop: Crop | None = None, resize: int | None = None) -> Protocol:
         """Returns the detector's own protocol, or the one that is asked for.
 
@@ -204,7 +209,7 @@ class LoadedDetector:
         Raises:
           UserError: as `evidence`.
         """
-        if not architecture_of(self.model.name).located:
+        if not self.shows_evidence:
             raise UserError(f"{self.model.name}: its evidence has no place in the image")
         _, maps = jax.device_get(self._evidence(self._scorer.variables, crop[None]))
         return np.asarray(maps[0], np.float32)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jaxdet.config import Data
 from jaxdet.config.schema import ACTIVATIONS, ARCHITECTURES, CHECKPOINTS, COMPARE
+from jaxdet.convert.onnx import is_onnx
 from jaxdet.errors import Parser, UserError
 from jaxdet.predict.detector import LoadedDetector, open_detector
 from jaxdet.predict.judgement import ERROR_RATE, MEASURED
@@ -15,6 +16,8 @@ from jaxdet.scoring.protocol import Crop
 
 # Side below which a part of an image is warned of, pixels.
 _SMALL = 32
+# What chooses among weights, in the order in which `open_detector` takes it.
+_OF_WEIGHTS = ("checkpoint", "arch", "state_dict", "activation")
 # Rows of a part: what a killed job loses at most, some seconds to minutes of work.
 PART_ROWS = 1000
 
@@ -51,7 +54,7 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="W",
-        help="run folder, converted folder, .pth or .safetensors file",
+        help="run folder, converted folder, .pth or .safetensors file; .onnx for that engine",
     )
     parser.add_argument(
         "--checkpoint",
@@ -165,9 +168,11 @@ def _add_mass(group: argparse._ArgumentGroup) -> None:
 def _add_engine(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--engine",
-        choices=("plain", "ray"),
+        choices=("plain", "onnx", "ray"),
         default="plain",
-        help="ray: on a Ray cluster (that of RAY_ADDRESS, or this machine), with the extra `ray`",
+        help="onnx: by onnxruntime on this machine's CPUs, W a file of `convert export "
+        "--format=onnx`, with the extra `onnx`; ray: on a Ray cluster (that of RAY_ADDRESS, or "
+        "this machine), with the extra `ray`",
     )
     group.add_argument(
         "--actors",
@@ -199,6 +204,27 @@ def _threshold(text: str) -> str | float:
         ) from None
 
 
+def open_asked(options: argparse.Namespace) -> tuple[LoadedDetector, list[str]]:
+    """Returns the detector that the options of `add_weights`, and the engine, name.
+
+    With it come lines that there are to log of its weights.
+    """
+    chosen = {name: getattr(options, name) for name in _OF_WEIGHTS}
+    if options.engine != "onnx":
+        if is_onnx(options.weights):
+            raise UserError(f"--weights={options.weights}: an ONNX file; give --engine=onnx")
+        return open_detector(options.weights, *chosen.values())
+    given = [name for name, value in chosen.items() if value is not None]
+    if given:
+        raise UserError(
+            f"--{given[0].replace('_', '-')}: an ONNX file is of one detector alone; leave it out"
+        )
+    # Loads the packages of the extra, which nobody else waits for.
+    from jaxdet.predict.onnx_engine import load_onnx
+
+    return load_onnx(options.weights), []
+
+
 def read_scoring(options: argparse.Namespace) -> tuple[LoadedDetector, Scoring, list[str]]:
     """Returns the detector, how images are to be scored and judged, and lines that tell of both.
 
@@ -222,10 +248,3 @@ def read_scoring(options: argparse.Namespace) -> tuple[LoadedDetector, Scoring, 
             f"give a --crop or --resize of {_SMALL} or more"
         )
     return detector, scoring, lines
-
-
-def open_asked(options: argparse.Namespace) -> tuple[LoadedDetector, list[str]]:
-    """Returns the detector that the options of `add_weights` name, and what there is to log."""
-    return open_detector(
-        options.weights, options.checkpoint, options.arch, options.state_dict, options.activation
-    )

@@ -47,7 +47,7 @@ class Stamp:
     """Describes what the scores of a work follow from; parts of another one are never mixed in.
 
     Attributes:
-      engine: what divided the work: "plain" or "ray".
+      engine: what divided and did the work: "plain", "onnx" or "ray".
       weights: digest of all parameters and statistics, as in `results.json`.
       checkpoint: where they come from: source, choice and step of a run's checkpoint.
       model: options of the network.

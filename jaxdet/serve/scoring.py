@@ -15,7 +15,6 @@ from PIL import Image
 from jaxdet.data.ops import center_corner
 from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.regular import reason
-from jaxdet.models.architectures import architecture_of
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.files import Opened, read_image
 from jaxdet.predict.rows import Row, Scoring, to_row
@@ -45,7 +44,7 @@ class Service:
         self.detector, self.scoring, self.limits, self.batcher = detector, scoring, limits, batcher
         self._room = Room(limits.held_pixels)
         self._threads = concurrent.futures.ThreadPoolExecutor(os.cpu_count(), "decoding")
-        self.shows_evidence = architecture_of(detector.model.name).located
+        self.shows_evidence = detector.shows_evidence
 
     def warm_up(self) -> None:
         """Compiles what answers need, before anybody asks."""

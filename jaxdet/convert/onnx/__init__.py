@@ -1,0 +1,12 @@
+"""Detectors as ONNX files: written from JAX's own program of them, run by onnxruntime."""
+
+from pathlib import Path
+
+SUFFIX = ".onnx"
+# How a file may keep its kernels, the default first.
+VARIANTS = ("float32", "float16", "int8")
+
+
+def is_onnx(path: Path) -> bool:
+    """Returns whether a path is named as an ONNX file."""
+    return path.suffix == SUFFIX

@@ -1,0 +1,90 @@
+"""Detectors of ONNX files behind the calls of `LoadedDetector`, scored by onnxruntime."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from jaxdet.convert.onnx import VARIANTS, is_onnx
+from jaxdet.convert.onnx.run import OnnxProgram, read_onnx
+from jaxdet.errors import UserError
+from jaxdet.models.detector import Variables
+from jaxdet.predict.detector import LoadedDetector
+from jaxdet.scoring.batches import batch_pixels, batches
+from jaxdet.scoring.pieces import Piece
+from jaxdet.scoring.protocol import Crop, Protocol
+
+
+class OnnxDetector(LoadedDetector):
+    """Scores images as `LoadedDetector` does: the same parts of them, by onnxruntime's logits."""
+
+    def __init__(self, program: OnnxProgram):
+        """Takes what onnxruntime has loaded."""
+        self.model, self.card, self._program = program.model, program.card, program
+
+    def __repr__(self) -> str:
+        """Names the network and all else as `LoadedDetector`, and how its kernels are kept."""
+        return f"{super().__repr__()[:-1]}; ONNX in {self._program.variant}>"
+
+    @property
+    def variables(self) -> Variables:
+        """Raises UserError: an ONNX file has them in another form."""
+        raise UserError(f"{self._program.source}: an ONNX file gives logits alone, no variables")
+
+    @property
+    def digest(self) -> str:  # type: ignore[override]
+        """Returns the digest of the weights that it was made from, and how it keeps them."""
+        variant = self._program.variant
+        return self.card.digest if variant == VARIANTS[0] else f"{self.card.digest}-{variant}"
+
+    def choose(self, crop: Crop | None = None, resize: int | None = None) -> Protocol:
+        """Returns the protocol as `LoadedDetector` does.
+
+        Raises:
+          UserError: where the file does not take such parts of an image.
+        """
+        protocol, size = super().choose(crop, resize), self._program.size
+        if size and (not protocol.in_crops or protocol.crop != size):
+            raise UserError(
+                f"--crop={crop}: {self._program.source} takes crops of {size} pixels alone; give "
+                f"--crop={size}, or export one with another --size"
+            )
+        return protocol
+
+    @property
+    def shows_evidence(self) -> bool:
+        """Returns False: an ONNX file has no maps."""
+        return False
+
+    def crop_evidence(self, crop: np.ndarray) -> np.ndarray:
+        """Raises UserError: an ONNX file has no maps."""
+        raise UserError(f"{self._program.source}: an ONNX file gives logits alone, no evidence")
+
+    def warm_up_length(self, length: int) -> None:
+        """Does nothing: batches of any length need no compilation."""
+
+    def score_pieces(
+        self, pieces: Iterable[Piece], *, protocol: Protocol
+    ) -> Iterator[list[tuple[Piece, float]]]:
+        """Yields batches of pieces as they fill up, each piece with its logit.
+
+        Whole images are of any size, and go one by one.
+        """
+        pixels = batch_pixels("cpu") if protocol.in_crops else 0
+        for scored, batch in batches(pieces, pixels=pixels, sizes=False):
+            logits = self._program.score(batch["image"][: len(scored)])
+            yield list(zip(scored, logits.tolist(), strict=True))
+
+
+def load_onnx(path: Path) -> OnnxDetector:
+    """Returns the detector of a file that `export --format=onnx` wrote.
+
+    Raises:
+      UserError: where onnxruntime is missing, or the file is another.
+    """
+    if not is_onnx(path):
+        raise UserError(
+            f"--engine=onnx: {path} is no ONNX file; `python -m jaxdet.convert export "
+            f"--format=onnx {path} NAME.onnx` makes one of it"
+        )
+    return OnnxDetector(read_onnx(path))
