@@ -28,21 +28,23 @@ TOWER = KINDS["meta_dinov2"]
 SIDE = 32
 
 
+def fill(path, leaf, rng):
+    place = jax.tree_util.keystr(path)
+    if not np.issubdtype(leaf.dtype, np.floating):
+        # Banks: some are real, some fake, and some places are free.
+        return np.asarray(np.arange(leaf.size).reshape(leaf.shape) % 3 - 1, leaf.dtype)
+    if "kernel" in place:
+        return rng.normal(0, np.sqrt(2 / np.prod(leaf.shape[:-1])), leaf.shape).astype(np.float32)
+    sign = -1 if "'min'" in place else 1
+    return (sign * rng.uniform(0.3, 0.9, leaf.shape)).astype(np.float32)
+
+
 def loaded_of(model):
     """Random weights, none of them 0, so that a layer that is left out is seen."""
-    detector = get_detector(model)
+    detector, rng = get_detector(model), np.random.default_rng(0)
     side = detector.architecture.side(model) or SIDE
-    rng = np.random.default_rng(0)
-
-    def shake(array):
-        if array.dtype != np.float32:
-            return array
-        return (array + rng.uniform(0, 0.1, array.shape)).astype(np.float32)
-
-    variables = jax.tree.map(shake, detector.random(0, size=side))
-    if model.name == "knn":
-        # Some are real, some fake, and some places are free.
-        variables["batch_stats"]["labels"] = np.arange(model.bank, dtype=np.int32) % 3 - 1
+    shapes = jax.eval_shape(lambda: detector.init(jax.random.key(0), size=side))
+    variables = jax.tree_util.tree_map_with_path(lambda path, leaf: fill(path, leaf, rng), shapes)
     return LoadedWeights(model=model, variables=variables, source="random", crop=side), side
 
 

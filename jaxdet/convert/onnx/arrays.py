@@ -24,8 +24,11 @@ def _out(eqn: Any, name: str) -> Value:
 
 
 def _reshape(build: Builder, eqn: Any, value: Value) -> Value:
+    name, order = build.full(value), eqn.params["dimensions"]
+    if order is not None:
+        name = build.graph.transpose(name, order)
     shape = build.graph.shape(eqn.params["new_sizes"], inferred=True)
-    return _out(eqn, build.graph.add("Reshape", build.full(value), shape))
+    return _out(eqn, build.graph.add("Reshape", name, shape))
 
 
 def _squeeze(build: Builder, eqn: Any, value: Value) -> Value:
@@ -125,28 +128,65 @@ def _scalar(build: Builder, size: Size) -> str:
     return build.graph.add("Squeeze", build.graph.size(size), build.graph.integers(0))
 
 
+def _split(build: Builder, eqn: Any, value: Value) -> list[Value]:
+    sizes, axis = eqn.params["sizes"], eqn.params["axis"]
+    lengths = build.graph.shape(sizes)
+    names = build.graph.add_many("Split", build.full(value), lengths, outputs=len(sizes), axis=axis)
+    return [whole(out.aval, name) for out, name in zip(eqn.outvars, names, strict=True)]
+
+
 def _gather(build: Builder, eqn: Any, value: Value, places: Value) -> Value:
-    """Takes whole slices at places of one axis, none of them outside."""
+    """Takes one window, or slices at many places of one axis; JAX indexes by it."""
     numbers, sizes = eqn.params["dimension_numbers"], eqn.params["slice_sizes"]
-    axes = numbers.start_index_map
-    is_one = len(axes) == 1 and numbers.collapsed_slice_dims == axes and not (
-        numbers.operand_batching_dims
-    )  # fmt: skip
-    others = [size for axis, size in enumerate(sizes) if axis not in axes]
-    own = [size for axis, size in enumerate(value.shape) if axis not in axes]
-    if not is_one or others != own or not places.is_known:
+    if numbers.operand_batching_dims or not places.is_known:
         raise NotImplementedError("gather of places that only a run knows")
-    (axis,) = axes
-    if places.known.min() < 0 or places.known.max() >= value.shape[axis]:
+    axes, index = numbers.start_index_map, places.known.astype(np.int64)
+    if index.ndim == 1:
+        starts = dict(zip(axes, index.tolist(), strict=True))
+        return _window(build, eqn, value, starts, sizes, numbers.collapsed_slice_dims)
+    expected = [1 if axis in axes else size for axis, size in enumerate(value.shape)]
+    if len(axes) != 1 or list(sizes) != expected:
+        raise NotImplementedError("gather of windows at many places")
+    (axis,), index, graph = axes, index[..., 0], build.graph
+    if index.min() < 0 or index.max() >= value.shape[axis]:
         raise NotImplementedError("gather of places outside")
-    graph, index = build.graph, places.known[..., 0].astype(np.int64)
     name = graph.add("Gather", build.full(value), graph.constant(index), axis=axis)
-    # The axes of the places stand where the axis was; JAX says where the others are.
-    rank, count = len(eqn.outvars[0].aval.shape), index.ndim
-    after = [place for place in range(rank) if place not in numbers.offset_dims]
-    stand = [*numbers.offset_dims[:axis], *after, *numbers.offset_dims[axis:]]
-    assert len(after) == count
+    if not numbers.collapsed_slice_dims:
+        name = graph.add("Unsqueeze", name, graph.integers(axis + index.ndim))
+    # Where JAX has the axes of ONNX's result: those of the places stand where the axis was.
+    rank, offsets = len(eqn.outvars[0].aval.shape), numbers.offset_dims
+    of_places = [place for place in range(rank) if place not in offsets]
+    stand = [*offsets[:axis], *of_places, *offsets[axis:]]
     return _out(eqn, graph.transpose(name, [stand.index(place) for place in range(rank)]))
+
+
+def _dynamic_slice(build: Builder, eqn: Any, value: Value, *starts: Value) -> Value:
+    if not all(start.is_known for start in starts):
+        raise NotImplementedError("dynamic_slice of places that only a run knows")
+    known = {axis: int(start.known) for axis, start in enumerate(starts)}
+    return _window(build, eqn, value, known, eqn.params["slice_sizes"], ())
+
+
+def _window(
+    build: Builder,
+    eqn: Any,
+    value: Value,
+    starts: Mapping[int, int],
+    sizes: Sequence[Size],
+    dropped: Sequence[int],
+) -> Value:
+    """Cuts a window of these sizes out; axes that are dropped have one place in it."""
+    firsts = [starts.get(axis, 0) for axis in range(len(sizes))]
+    if min(firsts, default=0) < 0:
+        raise NotImplementedError("places outside")
+    ends = [
+        _END if first == 0 and size == own else first + size
+        for first, size, own in zip(firsts, sizes, value.shape, strict=True)
+    ]
+    name = _sliced(build, build.full(value), firsts, ends, [1] * len(sizes))
+    if dropped:
+        name = build.graph.add("Squeeze", name, build.graph.integers(*dropped))
+    return _out(eqn, name)
 
 
 def _scatter_add(build: Builder, eqn: Any, value: Value, places: Value, more: Value) -> Value:
@@ -180,7 +220,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "pad": _pad,
         "iota": _iota,
         "dim_as_value": _size_as_number,
+        "split": _split,
         "gather": _gather,
+        "dynamic_slice": _dynamic_slice,
         "scatter-add": _scatter_add,
     }
 )

@@ -131,5 +131,6 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "clamp": _clamp,
         "convert_element_type": _cast,
         "copy": _same,
+        "stop_gradient": _same,
     }
 )

@@ -56,8 +56,15 @@ class Graph:
         return names
 
     def output(self, name: str, called: str) -> None:
-        """Gives a value the name by which whoever runs the graph asks for it."""
+        """Makes a value the graph's output, under another name, and drops what it does not need."""
         self.nodes.append(onnx.helper.make_node("Identity", [name], [called]))
+        needed, kept = {called}, []
+        for node in reversed(self.nodes):
+            if needed.intersection(node.output):
+                needed.update(node.input)
+                kept.append(node)
+        self.nodes = kept[::-1]
+        self.constants = {name: one for name, one in self.constants.items() if name in needed}
 
     def constant(self, array: np.ndarray, *, kind: str = "constant") -> str:
         """Returns the name of an array, which begins with its kind; equal ones are kept once."""
@@ -101,7 +108,8 @@ class Graph:
 
     def size(self, size: Size) -> str:
         """Returns the name of a size, i64 [1]."""
-        return self._evaluate(ast.parse(str(size), mode="eval").body)
+        # JAX prints powers as `b^2`.
+        return self._evaluate(ast.parse(str(size).replace("^", "**"), mode="eval").body)
 
     def _evaluate(self, tree: ast.expr) -> str:
         known = ast.dump(tree)

@@ -10,11 +10,16 @@ from jax.extend import core
 from jaxdet.convert.onnx import arrays, elementwise, layers
 from jaxdet.convert.onnx.graph import Graph
 from jaxdet.convert.onnx.values import Builder, Value, constant
+from jaxdet.models.detector import host
 
 _RULES = {**elementwise.RULES, **arrays.RULES, **layers.RULES}
-# Where equations that hold a program have it.
-_PROGRAMS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
-_PASSED_ON = ("optimization_barrier",)
+# Equations that call a program, each with the parameter that has it.
+_CALLS = {
+    "jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "checkpoint": "jaxpr",
+    "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr",
+}  # fmt: skip
+# What is broadcast only where it has to be; and sizes, which only a run knows.
+_NOT_COMPUTED = ("broadcast_in_dim", "dim_as_value")
 
 
 def add_program(
@@ -43,7 +48,9 @@ def add_program(
     inputs = [constant(np.asarray(leaf), is_learned=True) for leaf in jax.tree.leaves(known)]
     inputs.append(Value(tuple(given.shape), tuple(given.shape), np.dtype(given.dtype), name))
     build = Builder(graph)
-    (out,) = _run(build, traced.jaxpr, traced.consts, inputs)
+    # An accelerator would round products.
+    with jax.default_device(host()):
+        (out,) = _run(build, traced.jaxpr, traced.consts, inputs)
     return build.full(out)
 
 
@@ -70,15 +77,15 @@ def _run(
 def _apply(build: Builder, eqn: Any, inputs: list[Value]) -> list[Value]:
     """Returns the outputs of an equation: computed, those of the program in it, or by its rule."""
     kind = eqn.primitive.name
-    inner = next((eqn.params[name] for name in _PROGRAMS if name in eqn.params), None)
-    if inner is not None:
+    if kind in _CALLS:
+        inner = eqn.params[_CALLS[kind]]
         # Closed over its constants, or open.
         program = getattr(inner, "jaxpr", inner)
         return _run(build, program, getattr(inner, "consts", ()), inputs)
-    if kind in _PASSED_ON:
+    if kind == "optimization_barrier":
         return inputs
     is_fixed = all(isinstance(size, int) for out in eqn.outvars for size in out.aval.shape)
-    if kind != "broadcast_in_dim" and is_fixed and all(value.is_known for value in inputs):
+    if kind not in _NOT_COMPUTED and is_fixed and all(value.is_known for value in inputs):
         return list(_computed(eqn, inputs))
     if kind not in _RULES:
         raise NotImplementedError(kind)

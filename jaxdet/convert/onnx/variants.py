@@ -24,8 +24,8 @@ def as_variant(model: Any, variant: str) -> Any:
       model: the detector in float32.
       variant: one of `convert.onnx.VARIANTS`.
     """
-    made = _MAKE[variant](model)
     properties = {one.key: one.value for one in model.metadata_props}
+    made = _MAKE[variant](model)
     properties[ABOUT] = json.dumps({**json.loads(properties[ABOUT]), "variant": variant})
     onnx.helper.set_model_props(made, properties)
     onnx.checker.check_model(made)
@@ -57,6 +57,9 @@ def _int8(model: Any) -> Any:
     """Quantises kernels beforehand and what they are applied to in each run, by onnxruntime."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    # Without this word onnxruntime advises its own preprocessing, of which all is done: shapes are
+    # known as far as they can be, and what is constant is computed.
+    model.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
     weights = {tensor.name for tensor in model.graph.initializer if _is_weight(tensor)}
     others = [node.name for node in model.graph.node
               if node.op_type in _QUANTISED and node.input[1] not in weights]  # fmt: skip

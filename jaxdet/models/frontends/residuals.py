@@ -18,7 +18,9 @@ def neighbouring_pixels(image: jax.Array) -> jax.Array:
     """
     height, width = (side // 2 * 2 for side in image.shape[1:3])
     image = image[:, :height, :width]
-    corner = image[:, ::2, ::2].repeat(2, axis=1).repeat(2, axis=2)
+    # As one slice: of an image of any size, indexing would look each place up.
+    corner = jax.lax.slice(image, (0, 0, 0, 0), image.shape, (1, 2, 2, 1))
+    corner = corner.repeat(2, axis=1).repeat(2, axis=2)
     return (image - corner) * _NPR_SCALE
 
 
