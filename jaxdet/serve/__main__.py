@@ -39,8 +39,12 @@ def get_parser() -> argparse.ArgumentParser:
     )
     add_weights(parser)
     add_threshold(parser)
-    parser.add_argument("--engine", choices=("jax", "onnx"), default="jax",
-                        help="onnx: a file of `convert export --format=onnx`, by onnxruntime")  # fmt: skip
+    parser.add_argument(
+        "--engine",
+        choices=("jax", "onnx"),
+        default="jax",
+        help="onnx: a file of `convert export --format=onnx`, by onnxruntime",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address (default %(default)s: this "
                         "machine alone)")  # fmt: skip
     parser.add_argument("--port", type=whole_number("[0, 65535]"), default=8000, metavar="N",
