@@ -10,7 +10,7 @@ from PIL import Image
 from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.data.table.parquet import write_rows
 from jaxdet.datasets.makers.photos import built_in_photographs, load_view
-from jaxdet.datasets.pack.listing import Listing, content_to_pack, set_of
+from jaxdet.datasets.pack.listing import Listing, set_of
 
 # Images in a row group, as Hugging Face's datasets writes them.
 _GROUP = 100
@@ -60,11 +60,10 @@ def write_table(listing: Listing, path: Path) -> None:
 
 def _portions(listing: Listing) -> Iterator[dict[str, list[Any]]]:
     for first in range(0, len(listing.files), _GROUP):
-        files = listing.files[first : first + _GROUP]
-        folders = [listing.folders[folder] for folder, _ in files]
-        paths = [listing.root / listing.folders[folder] / name for folder, name in files]
+        numbers = range(first, min(first + _GROUP, len(listing.files)))
+        folders = [listing.folders[listing.files[number][0]] for number in numbers]
         yield {
-            "image": [content_to_pack(path) for path in paths],
+            "image": [listing.content(number)[0] for number in numbers],
             "label": [LABEL_FOLDERS.index(folder.rpartition("/")[2]) for folder in folders],
             "split": [set_of(folder) for folder in folders],
         }

@@ -1,12 +1,29 @@
 """Several sets as one: a generator's fakes, and the real images that it shares with others."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from jaxdet.data.images import ImageSet
 from jaxdet.errors import UserError
+
+
+def held_against(
+    reals: Sequence[str], folder: str, *, name: str, load: Callable[..., ImageSet]
+) -> "JoinedSet":
+    """Returns the fakes of a test set with the real images that it shares with others.
+
+    Args:
+      reals: folders of the real images.
+      folder: that of the fakes, `test/<set>`.
+      name: what reports call the set.
+      load: gives the own images of a folder, called `name`.
+    """
+    # The name that others know the shared set by; of another benchmark it is another.
+    before = name.removesuffix(folder.removeprefix("test/"))
+    parts = [load(one, name=before + one.removeprefix("test/")) for one in reals]
+    return JoinedSet([*parts, load(folder, name=f"{name} (fake)")], name=name)
 
 
 class JoinedSet(ImageSet):

@@ -12,7 +12,7 @@ from jaxdet.data.released import RELEASED_WEIGHTS
 from jaxdet.data.sources import TFDS, open_root, reading_of
 from jaxdet.data.splits import missing_benchmarks
 from jaxdet.data.table.columns import Reading
-from jaxdet.data.table.load import is_table
+from jaxdet.data.table.kind import is_table
 from jaxdet.errors import ListedError, UserError
 from jaxdet.metrics import USUAL_NAMES
 

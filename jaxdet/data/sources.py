@@ -12,7 +12,7 @@ from jaxdet.data.store.layout import is_store
 from jaxdet.data.store.reader import StoreRoot
 from jaxdet.data.table.columns import Reading
 from jaxdet.data.table.find import find_table
-from jaxdet.data.table.load import is_table
+from jaxdet.data.table.kind import is_table
 from jaxdet.data.table.root import TableRoot
 from jaxdet.errors import UserError
 from jaxdet.workdir.files import check_folder
@@ -94,4 +94,4 @@ def open_root(root: str, *, option: str = "data.root", reading: Reading | None =
             if is_store(path):
                 return StoreRoot(path)
     found = find_table(path, reading or Reading())
-    return FolderRoot(path) if found is None else TableRoot(found.table, note=found.note)
+    return FolderRoot(path) if found is None else TableRoot(found.table, note=found.sentence())

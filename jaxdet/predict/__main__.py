@@ -1,4 +1,4 @@
-"""`python -m jaxdet.predict --weights=W PATH...`: scores images and folders.
+"""`python -m jaxdet.predict --weights=W PATH...`: scores images, folders and tables.
 
 Exit status 0 where every image was scored, 1 where some could not be read (they are listed, or with
 --out stand in the column `error`), 2 for a mistake on the command line.
@@ -15,15 +15,21 @@ import io
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jaxdet.config.schema import COMPARE
+from jaxdet.data.aside import LeftAside
 from jaxdet.pages import spreadsheet_safe
-from jaxdet.predict.files import find_images
+from jaxdet.predict.files import find_images, find_tables
 from jaxdet.predict.options import get_parser, read_scoring
-from jaxdet.predict.rows import Row, score_files
-from jaxdet.progress import say
+from jaxdet.predict.rows import Row, score_files, score_inputs
+from jaxdet.progress import ProgressLine, say
 from jaxdet.streams import printable, show
 from jaxdet.workdir.files import check_writable, write_bytes
+
+if TYPE_CHECKING:
+    from jaxdet.predict.inputs import TableRows
 
 _COLUMNS = (
     "path", "logit", "probability", "calibrated", "prediction", "error", "verdict", "warnings",
@@ -47,11 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _score_few(options: argparse.Namespace) -> bool:
     """Scores all rows at once, in memory and in the given order; returns whether some failed."""
     check_writable((options.json, JSON), (options.csv, CSV))
-    paths, left_aside = find_images(options.path)
+    tables = find_tables(options.path, columns=options.columns)
+    table = _open_tables(tables, options.columns) if tables else None
+    paths, left_aside = ([], LeftAside()) if table else find_images(options.path)
     detector, scoring, lines = read_scoring(options)
     for line in filter(None, [left_aside.sentence(), *lines]):
         say(line)
-    rows = score_files(detector, paths, scoring)
+    if table is None:
+        rows = score_files(detector, paths, scoring)
+    else:
+        with ProgressLine("score", total=len(table), unit="images") as progress:
+            rows = score_inputs(detector, table.read(), scoring, progress=progress)
     if options.json:
         write_bytes(options.json, (json.dumps(rows, indent=2) + "\n").encode())
     if options.csv:
@@ -60,8 +72,15 @@ def _score_few(options: argparse.Namespace) -> bool:
     return any("error" in row for row in rows)
 
 
+def _open_tables(paths: Sequence[Path], columns: str) -> "TableRows":
+    # A few images need no pyarrow.
+    from jaxdet.predict.inputs import TableRows
+
+    return TableRows(paths, columns=columns)
+
+
 def _score_mass(options: argparse.Namespace) -> bool:
-    # A few images need neither pyarrow nor Ray.
+    # Nor Ray.
     from jaxdet.predict.mass import score_mass
 
     return score_mass(options)
@@ -79,6 +98,8 @@ def _check(options: argparse.Namespace) -> None:
             raise UserError(f"--{given[0].replace('_', '-')}: needs --out=DIR, where parts go")
     elif options.json or options.csv:
         raise UserError("--out writes Parquet; leave --json and --csv out")
+    if options.column and options.columns:
+        raise UserError("--column and --columns: name the images by one of them")
     if options.engine == "ray" and (options.shard or options.part_rows):
         raise UserError(
             "--engine=ray shares the work out itself; leave --shard and --part-rows out"

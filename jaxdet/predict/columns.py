@@ -2,15 +2,15 @@
 
 import contextlib
 import dataclasses
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from jaxdet.data.table.cells import is_url
 from jaxdet.data.table.parquet import (
     FAULTS,
-    is_bytes,
+    image_kind,
     is_image_struct,
     is_text,
     looking_at,
@@ -22,8 +22,6 @@ from jaxdet.predict.files import Encoded
 # Rows in memory at a time: each may hold megabytes.
 _ROWS = 16
 _NAMES = 4096  # of files, at a time
-# Of http, s3, hf and the like; as a path, one would lose a slash.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,16 +86,10 @@ def check_column(path: str, name: str) -> None:
       UserError: where it has none of this name, or of another type.
     """
     with looking_at(path) as file:
-        schema = file.schema_arrow
-        names = schema.names  # decoded here
-    if names.count(name) != 1:
-        raise UserError(f"{path}: has no column {name!r}, but {', '.join(names)[:200]}")
-    kind = schema.field(name).type
-    if not (is_bytes(kind) or is_text(kind) or is_image_struct(kind)):
-        raise UserError(
-            f"{path}: column {name!r} is of type {str(kind)[:80]}; images are bytes, paths, or "
-            "structs of bytes and path"
-        )
+        names = file.schema_arrow.names  # decoded here
+        if names.count(name) != 1:
+            raise UserError(f"{path}: has no column {name!r}, but {', '.join(names)[:200]}")
+        image_kind(file, name, place=path)
 
 
 def named_files(path: str, name: str) -> Iterator[str]:
@@ -118,7 +110,7 @@ def named_files(path: str, name: str) -> Iterator[str]:
             for value in batch.column(0):
                 text = value.as_py()
                 text = text["path"] if isinstance(text, dict) else text
-                if text and not _URL.match(text):
+                if text and not is_url(text):
                     yield text
 
 
@@ -144,4 +136,4 @@ def _image(value: str | bytes | dict[str, str | bytes] | None) -> Encoded:
     if isinstance(value, dict):
         # No bytes at all are those of an empty file.
         value = value["bytes"] if value["bytes"] is not None else value.get("path")
-    return Path(value) if isinstance(value, str) and not _URL.match(value) else value
+    return Path(value) if isinstance(value, str) and not is_url(value) else value

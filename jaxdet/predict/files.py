@@ -20,6 +20,8 @@ from jaxdet.data.ops.codec import Exif, to_rgb
 from jaxdet.data.ops.opening import open_image, size_by_header
 from jaxdet.data.ops.sides import LimitError
 from jaxdet.data.regular import listing, read_image_file
+from jaxdet.data.table.cells import NOT_FETCHED
+from jaxdet.data.table.kind import is_table_alone
 from jaxdet.data.walk import walk
 from jaxdet.errors import UserError
 from jaxdet.predict.provenance import find_provenance
@@ -32,8 +34,8 @@ _LONGEST = 200  # letters of one in a message
 # Bytes of the files that are read or wait to be decoded.
 _AHEAD_BYTES = 2**28
 
-# An image file, the content of one, a URL of one, or nothing where one should have been.
-Encoded = Path | bytes | str | None
+# An image file, the content of one, a URL of one, why there is none, or nothing in its place.
+Encoded = Path | bytes | str | Exception | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Input:
 
     Attributes:
       name: what its row calls it.
-      image: its file or the content of one; a URL where a table has that, None where it has none.
+      image: its file or the content of one; a URL where a table has that, None or an error where it
+        has none.
     """
 
     name: str
@@ -73,6 +76,24 @@ def find_images(paths: Sequence[Path]) -> tuple[list[Path], LeftAside]:
       UserError: where a path does not exist, or a folder holds no images or may not be read.
     """
     return find_files(paths, is_wanted=is_image_name, what="image files")
+
+
+def find_tables(paths: Sequence[Path], *, columns: str = "") -> list[Path]:
+    """Returns the paths where they are tables; [] where they are images and folders of them.
+
+    Raises:
+      UserError: where some are tables and others are not, or columns are named of none.
+    """
+    tables = []
+    for path in paths:
+        with listing(path):
+            tables += [path] if is_table_alone(path) else []
+    other = next((path for path in paths if path not in tables), None)
+    if tables and other is not None:
+        raise UserError(f"{tables[0]}: a table, and {other} is none; score them one by one")
+    if columns and other is not None:
+        raise UserError(f"--columns: {other} is no table")
+    return tables
 
 
 def find_files(
@@ -167,8 +188,10 @@ def _or_error(work: Callable[..., Any], **options: Any) -> Callable[[Any], Any]:
 def _content(image: Encoded, *, max_pixels: int) -> bytes:
     if image is None:
         raise ValueError("no image in this row of the table")
+    if isinstance(image, Exception):
+        raise image
     if isinstance(image, str):
-        raise ValueError("a URL, and nothing is fetched: download the image, or give its bytes")
+        raise ValueError(NOT_FETCHED)
     if isinstance(image, bytes):
         return image
     try:

@@ -1,4 +1,4 @@
-"""Numbers the inputs that a mass of images is scored from: files, or rows of Parquet files.
+"""Numbers the inputs that a mass of images is scored from: files, or rows of tables.
 
 Inputs are numbered in an order that depends on nothing but their names, so that a shard of them
 is the same on every machine, and on the next start. Their digest is also over what the files are
@@ -7,19 +7,28 @@ now (`file_mark`): scores of files that were replaced are no scores of these inp
 
 import bisect
 import dataclasses
+import functools
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from jaxdet.data.aside import LeftAside
+from jaxdet.data.images import NoImageError
 from jaxdet.data.names import is_hidden
 from jaxdet.data.regular import file_mark
-from jaxdet.errors import UserError
+from jaxdet.data.table.columns import Reading
+from jaxdet.data.table.groups import find_image
+from jaxdet.data.table.load import read_table
+from jaxdet.data.table.rows import Table
 from jaxdet.predict.columns import ParquetRows, check_column, count_rows, named_files
-from jaxdet.predict.files import Input, find_files, find_images
+from jaxdet.predict.files import Encoded, Input, find_files, find_images, find_tables
 from jaxdet.workdir.identity import fingerprint_of
 
 _PARQUET = ".parquet files, which --column asks for"
+_ROWS = 1024  # of a table in a chunk
 
 _LONGEST_NAME = 4096  # of a path, in Linux
 
@@ -52,8 +61,29 @@ class ColumnChunk:
             yield Input(name, image)
 
 
+@dataclasses.dataclass(frozen=True)
+class TableChunk:
+    """Holds rows of a table that stand one after the other, with what each is called."""
+
+    first: int
+    names: tuple[str, ...]
+    table: Table
+
+    def read(self) -> Iterator[Input]:
+        """Yields the file or the bytes of each row's image, or why it has none."""
+        for row, name in enumerate(self.names):
+            yield Input(name, _image(self.table, row))
+
+
+def _image(table: Table, row: int) -> Encoded:
+    try:
+        return find_image(table, row)
+    except NoImageError as error:
+        return error
+
+
 # A run of inputs that can be read elsewhere: small, and pickled without all the others.
-Chunk = FileChunk | ColumnChunk
+Chunk = FileChunk | ColumnChunk | TableChunk
 
 
 class ImageFiles:
@@ -128,21 +158,85 @@ class ParquetColumn:
             start = end
 
 
+class TableRows:
+    """Holds the rows of tables, each in its order, one table after the other.
+
+    Attributes:
+      compare: how files are known again, "times" or "bytes".
+      left_aside: nothing.
+    """
+
+    def __init__(self, paths: Sequence[Path], *, columns: str = "", compare: str = "times"):
+        """Reads which images the tables name.
+
+        Args:
+          paths: of CSV, TSV, JSONL and Parquet files, and folders of Parquet files.
+          columns: as the option `data.columns`; only images are looked for.
+          compare: as the attribute.
+
+        Raises:
+          UserError: where one cannot be read, or it is not known where its images are.
+        """
+        said = Reading.of(columns=columns, labels="", layout="auto")
+        reading = dataclasses.replace(said, roles=("image",))
+        self._tables = [read_table(path, reading) for path in paths]
+        self._ends = list(itertools.accumulate(map(len, self._tables)))
+        self.compare, self.left_aside = compare, LeftAside()
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Returns 16 hex digits of all rows, and of the path and mark of each file behind them."""
+        return fingerprint_of(part for table in self._tables for part in self._facts(table))
+
+    def _facts(self, table: Table) -> Iterator[bytes]:
+        yield os.fsencode(f"{table.place}\0{table.image}\0")
+        yield table.file.tobytes() + table.row.tobytes()
+        paths = (path for code in range(len(table.files)) for path in table.paths(code))
+        yield from _marked(paths, self.compare)
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def read(self) -> Iterator[Input]:
+        """Yields all rows, each read when it is asked for."""
+        return (one for chunk in self.chunks(0, len(self)) for one in chunk.read())
+
+    def chunks(self, start: int, stop: int) -> Iterator[Chunk]:
+        """Yields the rows from number `start` to before `stop`, table by table."""
+        while start < stop:
+            place = bisect.bisect_right(self._ends, start)
+            before, table = self._ends[place - 1] if place else 0, self._tables[place]
+            end = min(stop, self._ends[place], start + _ROWS)
+            rows = np.arange(start - before, end - before)
+            names = tuple(table.where(int(row)) for row in rows)
+            yield TableChunk(start, names, table.take(rows))
+            start = end
+
+
 # All inputs of a work, numbered from 0.
-Inputs = ImageFiles | ParquetColumn
+Inputs = ImageFiles | ParquetColumn | TableRows
 
 
-def find_inputs(paths: Sequence[Path], *, column: str | None, compare: str = "times") -> Inputs:
-    """Finds the inputs below some paths: image files, or with a column the rows of Parquet files.
+def find_inputs(
+    paths: Sequence[Path], *, column: str | None, columns: str = "", compare: str = "times"
+) -> Inputs:
+    """Finds the inputs below some paths: image files, or the rows of tables.
+
+    Args:
+      paths: files and folders, in any order.
+      column: of Parquet files, whatever else lies beside them; None: none is named.
+      columns: see `TableRows`.
+      compare: how files are known again, "times" or "bytes".
 
     Raises:
       UserError: where there are none, or they cannot be read.
     """
     if column is not None:
         return ParquetColumn(paths, column=column, compare=compare)
-    tables = [path for path in paths if _is_parquet(path.name)]
+    tables = find_tables(paths, columns=columns)
     if tables:
-        raise UserError(f"{tables[0]}: a Parquet file; name its column of images with --column")
+        once = sorted(set(tables), key=os.fsencode)
+        return TableRows(once, columns=columns, compare=compare)
     return ImageFiles(paths, compare=compare)
 
 

@@ -55,7 +55,8 @@ def _read(
     options: argparse.Namespace, **division: int
 ) -> tuple[tuple[LoadedDetector, Inputs, Stamp], list[str]]:
     """Returns the detector, the inputs and their stamp, and lines that tell of them."""
-    inputs = find_inputs(options.path, column=options.column, compare=options.compare)
+    names = {name: getattr(options, name) for name in ("column", "columns", "compare")}
+    inputs = find_inputs(options.path, **names)
     detector, scoring, lines = read_scoring(options)
     stamp = Stamp.of(detector, inputs, engine=options.engine, scoring=scoring, **division)
     return (detector, inputs, stamp), [inputs.left_aside.sentence(), *lines]

@@ -34,7 +34,17 @@ def get_parser() -> argparse.ArgumentParser:
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="image or folder; with --column, Parquet file or folder of them",
+        help="image, folder of images, or table: CSV, TSV, JSONL or Parquet file, or a folder of "
+        "Parquet files",
+    )
+    # Errors of tables call it by the name that it has in a run.
+    parser.add_argument(
+        "--columns",
+        "--config.data.columns",
+        default="",
+        metavar="JSON",
+        help='column of a table\'s images where its name is not recognised: {"image": "NAME"}, as '
+        "--config.data.columns of a run; nothing else of the table is read",
     )
     add_weights(parser)
     _add_protocol(parser)
@@ -154,7 +164,8 @@ def _add_mass(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--column",
         metavar="NAME",
-        help="column of a Parquet source: bytes of images, paths, or structs of bytes and path",
+        help="column of Parquet files whose paths are relative to the working directory, or that "
+        "lie among other files",
     )
     group.add_argument(
         "--compare",
@@ -171,9 +182,9 @@ def _add_engine(group: argparse._ArgumentGroup) -> None:
         type=lambda text: "plain" if text == "jax" else text,
         choices=("plain", "onnx", "ray"),
         default="plain",
-        help="plain, or jax: by JAX in this process (default); onnx: by onnxruntime on this machine's CPUs, W a file of `convert export "
-        "--format=onnx`, with the extra `onnx`; ray: on a Ray cluster (that of RAY_ADDRESS, or "
-        "this machine), with the extra `ray`",
+        help="plain, or jax: by JAX in this process (default); onnx: by onnxruntime on this "
+        "machine's CPUs, W a file of `convert export --format=onnx`, with the extra `onnx`; ray: "
+        "on a Ray cluster (that of RAY_ADDRESS, or this machine), with the extra `ray`",
     )
     group.add_argument(
         "--actors",

@@ -86,7 +86,7 @@ def train(place, monkeypatch):
 
 
 def pack_store(place, monkeypatch):
-    monkeypatch.setattr(store_writer, "list_files", lambda src: None)
+    monkeypatch.setattr(store_writer, "list_files", lambda *_: None)
     monkeypatch.setattr(store_writer, "Draft", reach)
     store_writer.pack(place.parent / "src", place, say=print)
 

@@ -1,7 +1,7 @@
 """What the files of a packed store hold."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,11 @@ class StorePaths:
         """Returns the path of the names of the packed files, stored one after the other."""
         return within(self.path, "names.bin")
 
+    @property
+    def groups(self) -> Path:
+        """Returns the path of the number of each image's group, i64 [N]; -1 for none."""
+        return within(self.path, "groups.npy")
+
     def shard(self, number: int) -> Path:
         """Returns the path of a shard: the bytes of images, one after the other."""
         return within(self.path, "shards", f"{number:05d}.bin")
@@ -101,6 +106,16 @@ def _is_whole(about: Mapping[str, Any]) -> bool:
         and isinstance(shards, list)
         and all(type(size) is int and size >= 0 for size in shards)
         and isinstance(digests, dict)
+        and _names_sets(about.get("shared", {}), folders)
+    )
+
+
+def _names_sets(shared: Any, folders: Sequence[str]) -> bool:
+    """Returns whether sets that share real images, and these, are sets of the store."""
+    sets = {"/".join(path.split("/")[:2]) for path in folders if path.startswith("test/")}
+    return isinstance(shared, dict) and all(
+        isinstance(own, list) and all(isinstance(one, str) and one in sets for one in [name, *own])
+        for name, own in shared.items()
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
+from jaxdet.data.joined import held_against
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.sides import check_sides
 from jaxdet.data.regular import reason
@@ -39,13 +40,17 @@ class Store:
         paths = StorePaths(path)
         self.about: dict[str, Any] = read_about(paths)
         self.folders: list[str] = self.about["folders"]
-        for file in (paths.index, paths.names):
+        described = [paths.index, paths.names]
+        if paths.groups.name in self.about["sha256"]:
+            described.append(paths.groups)
+        for file in described:
             if not file.is_file() or sha256(file) != self.about["sha256"].get(file.name):
                 raise DamagedStoreError(f"{file}: missing or damaged; pack the store again")
         self._check_shards(paths)
         self.index = _read_index(paths.index)
         self._names = _mapped(paths.names)
         _check_index(paths, self.index, self.about, names=self._names)
+        self.groups = _read_groups(paths.groups, len(self.index)) if described[2:] else None
         self._shards = [_mapped(paths.shard(n)) for n in range(len(self.about["shards"]))]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -147,6 +152,12 @@ class StoreSet(ImageSet):
         rows = self.store.index[self.records]
         return bytes(rows["size"].tobytes() + rows["crc"].tobytes())
 
+    def group_names(self) -> list[str]:
+        """Returns the number of each image's group in place of its name; see ImageSet."""
+        if self.store.groups is None:
+            return [""] * len(self)
+        return [str(one) if one >= 0 else "" for one in self.store.groups[self.records].tolist()]
+
     def where(self, index: int) -> str:
         """Returns the store's path and the path of the image that was packed."""
         return f"{self.place}/{self.ids[index]}"
@@ -194,17 +205,27 @@ class StoreRoot(PathTable):
     def __init__(self, path: Path):
         """Opens the store."""
         self._store, self.place = Store(path), str(path)
+        self.shared = self._store.about.get("shared", {})
         super().__init__(self._store.folders)
 
     def left_aside(self, splits: Sequence[str]) -> str:
         """Returns what was left aside when the store was packed; see `sources.Root`."""
         return self._store.left_aside
 
-    def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> StoreSet:
-        """Returns the images of a folder, of the named categories only where any are named."""
-        chosen = [
-            self._store.folders.index(path) for path in self.label_folders(folder, categories)
-        ]
+    def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> ImageSet:
+        """Returns the images of a folder, of the named categories only where any are named.
+
+        With the real images that its fakes are held against, where it shares some.
+        """
+        if folder in self.shared:
+            return held_against(self.shared[folder], folder, name=name, load=self._all)
+        return self._of(self.label_folders(folder, categories), folder, name=name)
+
+    def _all(self, folder: str, *, name: str) -> StoreSet:
+        return self._of(self._below(folder), folder, name=name)
+
+    def _of(self, paths: Sequence[str], folder: str, *, name: str) -> StoreSet:
+        chosen = [self._store.folders.index(path) for path in paths]
         records = np.flatnonzero(np.isin(self._store.index["folder"], chosen))
         return StoreSet(self._store, folder, records, name=name)
 
@@ -219,6 +240,17 @@ def _read_index(path: Path) -> np.ndarray:
     if index.dtype != RECORD or index.ndim != 1:
         raise DamagedStoreError(f"{path}: not an index of this schema")
     return index
+
+
+def _read_groups(path: Path, count: int) -> np.ndarray:
+    """Returns the group of each image of a store, i64 [N]."""
+    try:
+        groups = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except Exception as error:  # as above
+        raise DamagedStoreError(f"{path}: not the groups: {reason(error)}") from None
+    if groups.dtype != np.int64 or groups.shape != (count,):
+        raise DamagedStoreError(f"{path}: not the groups of this store")
+    return groups
 
 
 def _check_index(

@@ -13,7 +13,9 @@ from jaxdet.streams import printable
 
 # What a message calls a row.
 Where = Callable[[int], str]
+# Of http, s3, hf and the like; as a path, one would lose a slash.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
+NOT_FETCHED = "a URL, and nothing is fetched: download the image, or give its bytes"
 
 
 def labels_of(
@@ -86,10 +88,15 @@ def path_of(value: Any, where: Where, row: int) -> str:
     return value
 
 
+def is_url(text: str) -> bool:
+    """Returns whether a text in place of a path is a URL."""
+    return _URL.match(text) is not None
+
+
 def refuse_urls(paths: Iterable[str], place: str) -> None:
     """Raises UserError where one of some paths is a URL."""
     for path in paths:
-        if _URL.match(path):
+        if is_url(path):
             raise UserError(
                 f"{place}: {printable(path)[:80]}: a URL, and nothing is fetched; download the "
                 "images and name their files"

@@ -36,11 +36,13 @@ class Reading:
       columns: name of the column for a role; "" for none.
       labels: label of each word, 1 = fake.
       layout: name of a layout of folders, or "auto".
+      roles: those that are looked for in a table; the rest of it is left unread.
     """
 
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
     labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
     layout: str = "auto"
+    roles: Sequence[str] = tuple(NAMES)
 
     @classmethod
     def of(cls, *, columns: str, labels: str, layout: str) -> Self:
@@ -59,19 +61,19 @@ class Reading:
         return cls(columns=named, labels=parse_labels(labels), layout=layout)
 
 
-def choose_columns(names: Sequence[str], given: Mapping[str, str], *, place: str) -> dict[str, str]:
+def choose_columns(names: Sequence[str], reading: Reading, *, place: str) -> dict[str, str]:
     """Returns the name of the column of each role that a table has.
 
     Args:
       names: of all columns, in order.
-      given: what the user named; it counts before any recognition.
+      reading: what the user named counts before any recognition.
       place: what messages call the table.
 
     Raises:
       UserError: where one is missing, two have one name, or two may be meant.
     """
-    chosen = {}
-    for role in NAMES:
+    chosen, given = {}, reading.columns
+    for role in reading.roles:
         name = given[role] if role in given else _recognised(role, names, given, place)
         if name and name not in names:
             raise UserError(
@@ -81,7 +83,7 @@ def choose_columns(names: Sequence[str], given: Mapping[str, str], *, place: str
             raise UserError(f"{place}: two columns are called {name[:60]!r}; rename one")
         if name:
             chosen[role] = name
-    lacking = [role for role in NEEDED if role not in chosen]
+    lacking = [role for role in NEEDED if role in reading.roles and role not in chosen]
     if lacking:
         raise UserError(
             f"{place}: no column is known to be the {lacking[0]}; name it with "

@@ -8,8 +8,9 @@ from jaxdet.data.folder import is_plain
 from jaxdet.data.regular import listing
 from jaxdet.data.store.layout import is_store
 from jaxdet.data.table.columns import Reading
+from jaxdet.data.table.kind import is_table
 from jaxdet.data.table.layouts import read_tree
-from jaxdet.data.table.load import is_table, read_table
+from jaxdet.data.table.load import read_table
 from jaxdet.data.table.rows import Table
 from jaxdet.errors import UserError
 from jaxdet.workdir.files import check_folder
@@ -20,13 +21,17 @@ class Found(NamedTuple):
 
     Attributes:
       table: the images.
-      note: how a folder was read, in one line; "" for a table.
+      reading: how a folder was read, in one line; "" for a table.
       aside: what else lies in a folder.
     """
 
     table: Table
-    note: str
+    reading: str
     aside: LeftAside
+
+    def sentence(self) -> str:
+        """Returns how a folder was read and what was left aside, in one line; "" for a table."""
+        return "; ".join(filter(None, (self.reading, self.aside.sentence())))
 
 
 def find_table(path: Path, reading: Reading) -> Found | None:

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxdet.data.regular import read_image_file
+from jaxdet.data.images import NoImageError
+from jaxdet.data.table.cells import NOT_FETCHED, is_url
 from jaxdet.data.table.parquet import free_memory, read_group
+from jaxdet.data.table.rows import WHOLE, Table
 
 # Bytes of the groups that stay: two windows of `order.block_order`, and what workers run ahead.
 MOST_BYTES = 320 * 2**20
@@ -41,7 +43,7 @@ class Groups:
         """Returns the images of a row group.
 
         Raises:
-          ValueError: where it is damaged.
+          NoImageError: where it is damaged.
         """
         key = (path, group, column)
         # One reader at a time: another thread most likely wants the same group.
@@ -68,31 +70,31 @@ class Groups:
 _GROUPS = Groups(MOST_BYTES)
 
 
-def read_row(
-    path: Path, ends: np.ndarray, row: int, column: str, *, folder: Path, max_pixels: int
-) -> bytes:
-    """Returns the bytes of the image in a row of a Parquet file.
-
-    Args:
-      path: of the file.
-      ends: i64 [G], number of the row after the last of each row group.
-      row: its number.
-      column: of bytes, or structs of bytes and path.
-      folder: that paths are relative to, where a struct has no bytes.
-      max_pixels: larger files beside the table are refused.
+def find_image(table: Table, row: int) -> bytes | Path:
+    """Returns the image of a row: its bytes in a Parquet file, or the path of its file.
 
     Raises:
-      OSError: where the file that a row names cannot be opened.
-      ValueError: where the row has no image, or its row group is damaged.
+      NoImageError: where the row has no image, or its row group is damaged.
     """
-    group = int(np.searchsorted(ends, row, side="right"))
-    first = int(ends[group - 1]) if group else 0
-    image = _GROUPS.get(path, group, column)[row - first].as_py()
+    name, number = table.files[table.file[row]], int(table.row[row])
+    if not name:
+        raise NoImageError("no image in this row of the table")
+    path = table.base / name
+    if number == WHOLE:
+        return path
+    groups = table.groups.get(name)
+    if groups is None or number >= groups.ends[-1]:
+        raise NoImageError("the index names a row that is not there")
+    group = int(np.searchsorted(groups.ends, number, side="right"))
+    first = int(groups.ends[group - 1]) if group else 0
+    image = _GROUPS.get(path, group, table.image)[number - first].as_py()
     if isinstance(image, dict):
         named = image.get("path")
         if image["bytes"] is None and named:
-            return read_image_file(folder / named, max_pixels=max_pixels)
+            if is_url(named):
+                raise NoImageError(NOT_FETCHED)
+            return path.parent / named
         image = image["bytes"]
     if not image:
-        raise ValueError("no image in this row of the table")
+        raise NoImageError("no image in this row of the table")
     return bytes(image)

@@ -117,8 +117,7 @@ class Tree:
         if self.classes:
             shown = ", ".join(printable(one)[:80] for one in self.classes[:3])
             read += f"; no split, but one more of the folders beside it: {shown}"
-        aside = self.aside.sentence()
-        return f"{read}; {aside}" if aside else read
+        return read
 
 
 def read_tree(root: Path, reading: Reading) -> Tree:

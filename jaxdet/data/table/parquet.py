@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jaxdet.data.images import NoImageError
 from jaxdet.data.words import Named
 from jaxdet.errors import UserError, first_line
 from jaxdet.workdir.drafts import replacing
@@ -218,13 +219,13 @@ def read_group(path: Path, group: int, name: str) -> pa.ChunkedArray:
     """Returns the images of a row group: an array of bytes, or of structs of bytes and path.
 
     Raises:
-      ValueError: where it is damaged.
+      NoImageError: where it is damaged.
     """
     try:
         with opened(path) as file:
             return file.read_row_group(group, columns=[name], use_threads=False).column(0)
     except FAULTS as error:
-        raise ValueError(
+        raise NoImageError(
             f"its row group {group} cannot be read: {first_line(error)[:200]}"
         ) from None
 

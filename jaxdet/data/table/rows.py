@@ -94,6 +94,21 @@ class Table:
     def __len__(self) -> int:
         return len(self.label)
 
+    def take(self, rows: np.ndarray) -> "Table":
+        """Returns some rows as a table of their own, with no more files than they have."""
+        used, file = np.unique(self.file[rows], return_inverse=True)
+        files = [self.files[code] for code in used]
+        words = ("split", "generator", "category", "group")
+        return dataclasses.replace(
+            self,
+            files=files,
+            file=file.astype(np.int32),
+            row=self.row[rows],
+            label=self.label[rows],
+            groups={name: self.groups[name] for name in files if name in self.groups},
+            **{name: getattr(self, name).spread(rows) for name in words},
+        )
+
     def path(self, code: int) -> str:
         """Returns the path of one of `files`; of none what no file is called."""
         name = self.files[code]
@@ -108,9 +123,16 @@ class Table:
         return [path, *(str(Path(path).parent / one) for one in beside)]
 
     def reference(self, row: int) -> str:
-        """Returns the file of a row, with the row's number where the file holds several."""
-        file = self.files[int(self.file[row])]
-        return file if self.row[row] == WHOLE else f"{file}#{int(self.row[row])}"
+        """Returns the file of a row, with the row's number where the file holds several or none."""
+        file, number = self.files[int(self.file[row])], int(self.row[row])
+        if not file:
+            return f"#{row}"
+        return file if number == WHOLE else f"{file}#{number}"
+
+    def where(self, row: int) -> str:
+        """Returns what a message calls a row: its file, or the table's with the row's number."""
+        is_file = bool(self.files[int(self.file[row])])
+        return str(self.base / self.reference(row)) if is_file else f"{self.place}#{row}"
 
 
 def places_by(words: Iterable[str]) -> dict[str, list[int]]:

@@ -38,7 +38,7 @@ def read_shards(path: Path, names: Sequence[str], reading: Reading) -> Table:
     if not parts:
         raise UserError(f"{path}: holds no rows")
     _check_names(parts)
-    splits = _splits(path, parts)
+    splits = _splits(path, parts, reading)
     facts, image = _in_common(path, parts)
     files: dict[str, int] = {}
     code = [files.setdefault(one, len(files)) for part in parts for one in part.files]
@@ -125,7 +125,7 @@ def _read_shard(folder: Path, name: str, reading: Reading) -> _Shard:
         return f"{path}: row {row}"
 
     with parquet.looking_at(path) as file:
-        columns = choose_columns(file.schema_arrow.names, reading.columns, place=str(path))
+        columns = choose_columns(file.schema_arrow.names, reading, place=str(path))
         image, facts = columns.pop("image"), index_facts(file, path)
         is_paths = parquet.image_kind(file, image, place=str(path)) == "paths"
         groups: dict[str, parquet.RowGroups] = {}
@@ -140,7 +140,8 @@ def _read_shard(folder: Path, name: str, reading: Reading) -> _Shard:
     check_sources(path, facts)
     if facts.image:
         groups = source_groups(path, facts)
-    values, code = found.pop("label")
+    # Without a column they were not asked for.
+    values, code = found.pop("label", ([0], np.zeros(len(rows), np.int64)))
     label = labels_of(values, reading, where, rows=_first_rows(code, len(values)))
     numbers = {isinstance(one, Named) for one in values if isinstance(one, (Named, int))}
     return _Shard(
@@ -209,12 +210,16 @@ def _joined(parts: Iterable[Words]) -> Words:
     return Words(tuple(places), np.concatenate(codes))
 
 
-def _splits(path: Path, parts: Sequence[_Shard]) -> list[Words]:
+def _splits(path: Path, parts: Sequence[_Shard], reading: Reading) -> list[Words]:
     """Returns the split of each row, by a column or else by the names of the shards.
+
+    All are tests where splits are not asked for.
 
     Raises:
       UserError: where some shards say theirs and others do not.
     """
+    if "split" not in reading.roles:
+        return [Words.same("test", len(part.label)) for part in parts]
     said = [part.words.get("split") or _split_of_shard(path, part) for part in parts]
     silent = [part.name for part, one in zip(parts, said, strict=True) if one is None]
     if silent and len(silent) < len(parts):

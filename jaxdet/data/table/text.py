@@ -8,21 +8,20 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from jaxdet.data.regular import reason
-from jaxdet.data.table.columns import NAMES, choose_columns
+from jaxdet.data.table.columns import NAMES, Reading, choose_columns
 from jaxdet.errors import UserError
 from jaxdet.workdir.files import open_regular
 
-ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson")
 # Letters of one cell; prompts and links are shorter.
 _LONGEST_CELL = 2**24
 
 
-def read_text_table(path: Path, given: Mapping[str, str]) -> tuple[dict[str, list[Any]], list[int]]:
+def read_text_table(path: Path, reading: Reading) -> tuple[dict[str, list[Any]], list[int]]:
     """Returns the values of each role that a file has, and the line of each row.
 
     Args:
-      path: of a file with one of ENDINGS.
-      given: the columns that the user named.
+      path: of a file with one of `kind.TEXTS`.
+      reading: what the user says of its columns.
 
     Raises:
       UserError: naming the file and line that cannot be read.
@@ -30,9 +29,9 @@ def read_text_table(path: Path, given: Mapping[str, str]) -> tuple[dict[str, lis
     try:
         with open_regular(path) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as file:
             if path.suffix.lower() in (".csv", ".tsv"):
-                values, lines = _read_csv(file, path, given)
+                values, lines = _read_csv(file, path, reading)
             else:
-                values, lines = _read_jsonl(file, path, given)
+                values, lines = _read_jsonl(file, path, reading)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from None
     except (OSError, ValueError) as error:
@@ -42,9 +41,7 @@ def read_text_table(path: Path, given: Mapping[str, str]) -> tuple[dict[str, lis
     return values, lines
 
 
-def _read_csv(
-    file: TextIO, path: Path, given: Mapping[str, str]
-) -> tuple[dict[str, list[Any]], list[int]]:
+def _read_csv(file: TextIO, path: Path, reading: Reading) -> tuple[dict[str, list[Any]], list[int]]:
     csv.field_size_limit(_LONGEST_CELL)
     head = file.readline()
     if not head.strip():
@@ -53,7 +50,7 @@ def _read_csv(
     rows = csv.reader(file, delimiter=_delimiter(path, head), strict=True)
     try:
         names = next(rows)
-        chosen = choose_columns(names, given, place=str(path))
+        chosen = choose_columns(names, reading, place=str(path))
         places = {role: names.index(name) for role, name in chosen.items()}
         values: dict[str, list[Any]] = {role: [] for role in places}
         lines = []
@@ -80,7 +77,7 @@ def _delimiter(path: Path, head: str) -> str:
 
 
 def _read_jsonl(
-    file: TextIO, path: Path, given: Mapping[str, str]
+    file: TextIO, path: Path, reading: Reading
 ) -> tuple[dict[str, list[Any]], list[int]]:
     """Reads all lines before columns are chosen: any of them may bring a new one."""
     wanted = {name for groups in NAMES.values() for group in groups for name in group}
@@ -89,14 +86,14 @@ def _read_jsonl(
     names: dict[str, None] = {}
     for number, row in _objects(file, path):
         names |= dict.fromkeys(row)
-        for name in _kept(row, wanted, given):
+        for name in _kept(row, wanted, reading.columns):
             column = columns.setdefault(name, [])
             column += [None] * (len(lines) - len(column))
             column.append(row[name])
         lines.append(number)
     for column in columns.values():
         column += [None] * (len(lines) - len(column))
-    chosen = choose_columns(list(names), given, place=str(path)) if lines else {}
+    chosen = choose_columns(list(names), reading, place=str(path)) if lines else {}
     return {role: columns[name] for role, name in chosen.items()}, lines
 
 

@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from jaxdet.data.arrayrecord import ids_path
 from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.data.names import check_utf8
-from jaxdet.datasets.pack.listing import Listing, content_to_pack
+from jaxdet.datasets.pack.listing import Listing
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import LARGEST_LISTING, read_json, write_json
@@ -53,26 +53,35 @@ class Forensics(tfds.core.GeneratorBasedBuilder):
         return {split: self._generate_examples(split) for split in _splits(self._listing)}
 
     def _generate_examples(self, split: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        for number, path in enumerate(_splits(self._listing)[split]):
+        wanted = (n for n in range(len(self._listing.files)) if self._split_of(n) == split)
+        for place, number in enumerate(wanted):
+            path = self._listing.path(number).partition("/")[2]
             yield (
-                number,
+                place,
                 {
-                    "image": content_to_pack(self._listing.root / split / path),
+                    "image": self._listing.content(number)[0],
                     "label": LABEL_FOLDERS.index(path.split("/")[-2]),
                     "id": path,
                 },
             )
+
+    def _split_of(self, number: int) -> str:
+        return self._listing.path(number).partition("/")[0]
 
 
 def write_tfds(listing: Listing, data_dir: Path, *, name: str) -> Path:
     """Writes the dataset `name` below `data_dir`; gives the folder of its version.
 
     Raises:
-      UserError: where it is there already with other files, or tfds cannot keep a name.
+      UserError: where it is there already with other files, or tfds cannot keep what is listed.
       RunFailedError: where it cannot be written.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise UserError(f"--name={name}: a name for tfds has small letters, digits and _ alone")
+    if listing.shared:
+        raise UserError(
+            f"{listing.root}: generators share real images, which tfds cannot keep; pack a store"
+        )
     splits, folder = _splits(listing), data_dir / name / _VERSION
     check_utf8(folder, "records")
     _check_names(listing, splits)
@@ -128,7 +137,7 @@ def _check_names(listing: Listing, splits: Mapping[str, Sequence[str]]) -> None:
 def _splits(listing: Listing) -> dict[str, list[str]]:
     """Returns the paths below each split, in order, by split."""
     found: dict[str, list[str]] = {}
-    for folder, name in listing.files:
-        split, rest = listing.folders[folder].split("/", 1)
-        found.setdefault(split, []).append(f"{rest}/{name}")
+    for number in range(len(listing.files)):
+        split, path = listing.path(number).split("/", 1)
+        found.setdefault(split, []).append(path)
     return found

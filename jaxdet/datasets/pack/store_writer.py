@@ -1,4 +1,4 @@
-"""A folder in ForenSynths layout into a packed store, bit for bit, going on where it was stopped.
+"""A folder of data or a table into a packed store, bit for bit, going on where it was stopped.
 
 Shards are filled one after the other in `DST.partial`; each counts once its part of the index is
 there. The folder takes its name when everything is written and synced.
@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from jaxdet.data.store.layout import KIND, RECORD, SCHEMA_VERSION, StorePaths, is_store, read_about
+from jaxdet.data.table.columns import Reading
 from jaxdet.datasets.pack.draft import Draft, npy
 from jaxdet.datasets.pack.encode import encode, header_of, may_be_raw
-from jaxdet.datasets.pack.listing import Listing, content_to_pack, list_files, set_of
+from jaxdet.datasets.pack.listing import Listing, list_files, set_of
 from jaxdet.errors import UserError, writing_to
 from jaxdet.progress import ProgressLine
 from jaxdet.streams import printable
@@ -30,20 +31,21 @@ SHARD_BYTES = 2**30
 Say = Callable[[str], None]
 
 
-def pack(src: Path, dst: Path, *, say: Say) -> None:
+def pack(src: Path, dst: Path, *, say: Say, reading: Reading | None = None) -> None:
     """Packs every split of `src` into the store `dst`, or says that it is there.
 
     Args:
-      src: a folder with `train/`, `val/` or `test/`.
+      src: a folder of images or a table.
       dst: the store to make.
       say: takes a line of text.
+      reading: what the user says of a table or a layout; None: nothing.
 
     Raises:
-      UserError: where `src` is no such folder, `dst` is something else, or another start is packing
+      UserError: where `src` cannot be read, `dst` is something else, or another start is packing
         the same store.
       RunFailedError: where the disk is full.
     """
-    listing = list_files(src)
+    listing = list_files(src, reading)
     check_apart(dst, src, instead="DST")
     with claimed(dst, instead="DST"):
         if os.path.lexists(dst) and not is_empty_folder(dst):
@@ -62,7 +64,7 @@ def pack(src: Path, dst: Path, *, say: Say) -> None:
 
 
 def say_left_aside(listing: Listing, say: Say) -> None:
-    """Says what else lies below the folder that is packed, if anything."""
+    """Says how the folder was read and what else lies below it, if there is anything to say."""
     if listing.left_aside:
         say(f"{listing.root}: {listing.left_aside}")
 
@@ -84,7 +86,10 @@ def _write(listing: Listing, draft: Draft, say: Say) -> None:
             listing, images, draft.paths, first=first, number=len(draft.done), advance=line.advance
         ):
             draft.add(records)
-    _finish(listing, draft.paths, np.concatenate(draft.done), draft.sizes)
+    written = np.concatenate(draft.done)
+    records = np.empty_like(written)
+    records[listing.order] = written
+    _finish(listing, draft.paths, records, draft.sizes)
 
 
 def _write_shards(
@@ -128,43 +133,40 @@ def _raw_sizes(listing: Listing) -> dict[str, tuple[int, int]]:
     That is an RGB image in a lossless container; those of the same size are stored raw.
     """
     firsts: dict[str, tuple[int, int]] = {}
-    for folder, name in listing.files:
-        one = set_of(listing.folders[folder])
+    for number in listing.order.tolist():
+        one = set_of(listing.path(number))
         if one not in firsts:
-            header = header_of(_content(listing, folder, name))
+            header = header_of(listing.content(number)[0])
             if header and may_be_raw(*header):
                 firsts[one] = header[1]
     return firsts
 
 
-def _content(listing: Listing, folder: int, name: str) -> bytes:
-    return content_to_pack(listing.root / listing.folders[folder] / name)
-
-
 def _read_ahead(
     listing: Listing, raw_sizes: dict[str, tuple[int, int]], first: int, say: Say
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields record and bytes of each image from `first` on, decoded by threads, in order.
+    """Yields record and bytes of each image, decoded by threads, in the listing's order of reading.
 
-    Those that cannot be read are named; they are packed as they are.
+    From the one at place `first` on. Those that cannot be read are named; they are packed as they
+    are, and rows without an image as empty files.
     """
 
     def read(number: int) -> tuple[np.ndarray, np.ndarray, str]:
-        folder, name = listing.files[number]
-        raw_size = raw_sizes.get(set_of(listing.folders[folder]))
-        record, stored, fault = encode(_content(listing, folder, name), raw_size)
-        record["folder"] = folder
-        return record, stored, fault and f"{listing.folders[folder]}/{name}: {fault}"
+        content, lack = listing.content(number)
+        record, stored, fault = encode(content, raw_sizes.get(set_of(listing.path(number))))
+        record["folder"] = listing.files[number][0]
+        how = f"{lack}; packed empty" if lack else f"{fault}; packed as it is"
+        return record, stored, fault and f"{listing.where(number)}: {how}"
 
     def result(future: Future[tuple[np.ndarray, np.ndarray, str]]) -> tuple[np.ndarray, np.ndarray]:
         record, stored, fault = future.result()
         if fault:
-            say(f"{printable(fault)}; packed as it is")
+            say(printable(fault))
         return record, stored
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         waiting: deque[Future[tuple[np.ndarray, np.ndarray, str]]] = deque()
-        for number in range(first, len(listing.files)):
+        for number in listing.order[first:].tolist():
             waiting.append(pool.submit(read, number))
             if len(waiting) > 4 * (os.cpu_count() or 1):
                 yield result(waiting.popleft())
@@ -173,12 +175,16 @@ def _read_ahead(
 
 
 def _finish(listing: Listing, paths: StorePaths, records: np.ndarray, sizes: Iterable[int]) -> None:
-    """Writes the names, the index and, last, the description."""
+    """Writes the names, the index, groups where there are any and, last, the description."""
     names = [name.encode("utf8", "surrogateescape") for _, name in listing.files]
     records["name_size"] = [len(name) for name in names]
     records["name"] = np.cumsum(records["name_size"], dtype=np.uint64) - records["name_size"]
     write_bytes(paths.names, b"".join(names))
     write_bytes(paths.index, npy(records))
+    described = [paths.index, paths.names]
+    if listing.groups is not None:
+        write_bytes(paths.groups, npy(listing.groups))
+        described.append(paths.groups)
     about = {
         "schema_version": SCHEMA_VERSION,
         "kind": KIND,
@@ -189,6 +195,7 @@ def _finish(listing: Listing, paths: StorePaths, records: np.ndarray, sizes: Ite
         "source": listing.fingerprint,
         "left_aside": listing.left_aside,
         "losses": listing.losses,
-        "sha256": {path.name: sha256(path) for path in (paths.index, paths.names)},
+        "shared": listing.shared,
+        "sha256": {path.name: sha256(path) for path in described},
     }
     write_json(paths.about, {**about, "digest": json_sha256(about)})

@@ -4,17 +4,22 @@ import argparse
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from jaxdet.data.regular import listing
 from jaxdet.data.store.layout import is_store
+from jaxdet.data.table.columns import Reading
+from jaxdet.data.table.find import find_table
+from jaxdet.datasets.reading import add_reading_flags, reading_of_flags
 from jaxdet.datasets.verify.report import Report, join, summary, to_lines, to_plain
 from jaxdet.datasets.verify.store import verify_store
+from jaxdet.datasets.verify.table import verify_table
 from jaxdet.datasets.verify.tree import Expect, is_tree, verify_tree
 from jaxdet.datasets.verify.weights import has_weights, verify_weights
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.streams import answer
-from jaxdet.workdir.files import check_folder, check_writable, write_json
+from jaxdet.workdir.files import check_writable, write_json
 
 # What an earlier result begins with.
 JSON = r'\{\n  "root": "[^\n]*",\n  "ok": '
@@ -24,8 +29,9 @@ HELP = "say what is missing, surplus or damaged in data that is already there"
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `verify`."""
     parser.add_argument(
-        "root", type=Path, metavar="ROOT", help="folder of train, val and test, or a packed store"
+        "root", type=Path, metavar="ROOT", help="folder or table of images, or a packed store"
     )
+    add_reading_flags(parser)
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all that was found here")
     parser.add_argument(
         "--expect",
@@ -48,8 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
     root: Path = arguments.root
     check_writable((arguments.json, JSON))
     with listing(root):
-        check_folder(root)
-        report = join([look() for look in _looks(root, expect=Expect(arguments.expect))])
+        looks = _looks(root, reading_of_flags(arguments), expect=Expect(arguments.expect))
+        report = join([look() for look in looks])
     for line in to_lines(report):
         answer(line)
     if arguments.json:
@@ -59,18 +65,31 @@ def run(arguments: argparse.Namespace) -> None:
     answer(f"{root}: all is well")
 
 
-def _looks(root: Path, *, expect: Expect) -> Iterator[Callable[[], Report]]:
-    """Returns the checks that apply to a folder, one function for each kind of data."""
-    kinds: tuple[tuple[bool, Callable[[], Report]], ...] = (
-        (is_tree(root), lambda: verify_tree(root, expect=expect)),
-        (is_store(root), lambda: verify_store(root)),
-        (has_weights(root), lambda: verify_weights(root)),
-    )
-    if not any(applies for applies, _ in kinds):
-        raise UserError(
-            f"{root}: holds no train, val or test folder and is no packed store; see docs/data.md"
-        )
-    return (look for applies, look in kinds if applies)
+def _looks(root: Path, reading: Reading, *, expect: Expect) -> Iterator[Callable[[], Report]]:
+    """Yields the checks that apply to a root, one function for each kind of data.
+
+    Raises:
+      UserError: where there is nothing to look at, or it cannot be read as asked.
+    """
+    is_packed, holds_weights = (root.is_dir() and one(root) for one in (is_store, has_weights))
+    if is_packed:
+        yield partial(verify_store, root)
+    # A folder of weights alone may hold any other files.
+    elif is_tree(root) or not holds_weights:
+        found = find_table(root, reading)
+        if found is not None:
+            if expect is Expect.PUBLISHED:
+                raise UserError(f"{root}: --expect=published is for folders of train, val and test")
+            yield partial(verify_table, found)
+        elif is_tree(root):
+            yield partial(verify_tree, root, expect=expect)
+        else:
+            raise UserError(
+                f"{root}: holds no train, val or test folder and is no packed store; see "
+                "docs/data.md"
+            )
+    if holds_weights:
+        yield partial(verify_weights, root)
 
 
 def _advice(report: Report) -> str:

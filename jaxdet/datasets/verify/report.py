@@ -1,11 +1,13 @@
 """What a look at data finds: counts, and what is missing, surplus or damaged; as text and JSON."""
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from jaxdet.data.aside import LeftAside
+from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.streams import printable
 
 # Lines of each kind on the terminal; the JSON has them all.
@@ -54,6 +56,7 @@ class Report:
       findings: empty where all is well.
       left_aside: files that no set holds.
       packed: what was left aside when a store was packed, in one line.
+      reading: how a folder of another layout was read, in one line.
     """
 
     counts: tuple[Count, ...] = ()
@@ -62,6 +65,31 @@ class Report:
     findings: tuple[Finding, ...] = field(default=())
     left_aside: LeftAside = field(default_factory=LeftAside)
     packed: str = ""
+    reading: str = ""
+
+
+def count_sets(images: Mapping[str, int]) -> tuple[Count, ...]:
+    """Returns the counts of each `<split>/<class or set>`.
+
+    Args:
+      images: number of images by label folder, such as `test/progan/cat/0_real`.
+    """
+    labels: Counter[tuple[str, str]] = Counter()
+    for folder, count in images.items():
+        parts = folder.split("/")
+        labels["/".join(parts[:2] if len(parts) > 2 else parts[:1]), parts[-1]] += count
+    return tuple(
+        Count(path=path, real=labels[path, LABEL_FOLDERS[0]], fake=labels[path, LABEL_FOLDERS[1]])
+        for path in dict.fromkeys(path for path, _ in labels)
+    )
+
+
+def losses(left_aside: LeftAside) -> Iterator[Finding]:
+    """Yields images of sets that no command takes for theirs, and folders that may hold some."""
+    for path, detail in left_aside.losses():
+        yield Finding(Kind.SURPLUS, path, detail)
+    for path in left_aside.closed:
+        yield Finding(Kind.DAMAGED, path, "cannot be read")
 
 
 def join(reports: Sequence[Report]) -> Report:
@@ -72,6 +100,7 @@ def join(reports: Sequence[Report]) -> Report:
     return Report(
         left_aside=left_aside,
         packed="; ".join(filter(None, (report.packed for report in reports))),
+        reading="; ".join(filter(None, (report.reading for report in reports))),
         counts=tuple(count for report in reports for count in report.counts),
         checked=sum(report.checked for report in reports),
         hashed=sum(report.hashed for report in reports),
@@ -93,6 +122,7 @@ def to_plain(root: str, report: Report) -> dict[str, Any]:
         ],
         "left_aside": report.left_aside.to_plain(),
         "left_aside_by_pack": report.packed,
+        "reading": report.reading,
     }
 
 
@@ -111,7 +141,7 @@ def to_lines(report: Report) -> Iterator[str]:
         if len(found) > _MOST_LINES:
             yield f"{kind.value}: and {len(found) - _MOST_LINES:,} more; --json=OUT has them all"
     yield f"{report.checked:,} files read, {report.hashed:,} of them against a checksum"
-    yield from filter(None, (report.left_aside.sentence(), report.packed))
+    yield from filter(None, (report.reading, report.left_aside.sentence(), report.packed))
 
 
 def summary(report: Report) -> str:

@@ -1,23 +1,16 @@
 """A packed store, every byte of it held against its checksums."""
 
 import dataclasses
-import os
 import zlib
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jaxdet.data.aside import LeftAside
-from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.data.store.layout import DamagedStoreError, StorePaths
 from jaxdet.data.store.reader import Store
 from jaxdet.data.walk import walk
-from jaxdet.datasets.verify.inspect import examine_image
-from jaxdet.datasets.verify.report import Count, Finding, Kind, Report
-from jaxdet.progress import ProgressLine
-
-# Records to one task.
-_BATCH = 64
+from jaxdet.datasets.verify.inspect import examine_image, inspect_all
+from jaxdet.datasets.verify.report import Finding, Kind, Report, count_sets
 
 
 def verify_store(root: Path) -> Report:
@@ -26,24 +19,19 @@ def verify_store(root: Path) -> Report:
         store = Store(root)
     except DamagedStoreError as error:
         return Report(findings=(Finding(Kind.DAMAGED, "store.json", str(error)),))
-    count, total = len(store.index), int(store.index["size"].sum())
-    with (
-        ProgressLine("verify", total=total, unit="bytes") as meter,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-    ):
+    sizes = store.index["size"]
 
-        def look(start: int) -> list[Finding]:
-            records = range(start, min(start + _BATCH, count))
-            found = [finding for record in records for finding in _look(store, record)]
-            meter.advance(int(store.index["size"][start : start + _BATCH].sum()))
-            return found
+    def look(record: int) -> tuple[list[Finding], int]:
+        return _look(store, record), int(sizes[record])
 
-        findings = [one for found in pool.map(look, range(0, count, _BATCH)) for one in found]
+    findings = inspect_all(look, len(sizes), total=int(sizes.sum()), unit="bytes")
     findings += [
         Finding(Kind.SURPLUS, path, f"not packed: {detail}") for path, detail in store.losses
     ]
+    images = Counter(store.index["folder"].tolist())
     return Report(
-        counts=_counts(store), checked=count, hashed=count, findings=tuple(findings),
+        counts=count_sets({path: images[place] for place, path in enumerate(store.folders)}),
+        checked=len(sizes), hashed=len(sizes), findings=tuple(findings),
         left_aside=_strays(store), packed=store.left_aside,
     )  # fmt: skip
 
@@ -52,7 +40,7 @@ def _strays(store: Store) -> LeftAside:
     """Counts the files in a store's folder that are none of its own."""
     paths, aside = StorePaths(store.path), LeftAside()
     shards = [paths.shard(number) for number in range(len(store.about["shards"]))]
-    own = {paths.about, paths.index, paths.names, *shards}
+    own = {paths.about, paths.index, paths.names, paths.groups, *shards}
     for visit in walk(store.path):
         names = tuple(one for one in visit.names if store.path / visit.path / one not in own)
         aside.note(dataclasses.replace(visit, names=names), is_wanted=None)
@@ -69,20 +57,3 @@ def _look(store: Store, record: int) -> list[Finding]:
         # Packed as it was, broken or not.
         reason = examine_image(content.tobytes())
     return [Finding(Kind.DAMAGED, store.path_of(record), reason)] if reason else []
-
-
-def _counts(store: Store) -> tuple[Count, ...]:
-    """Counts the images of each `<split>/<class or set>`."""
-    images = Counter(store.index["folder"].tolist())
-    labels: Counter[tuple[str, str]] = Counter()
-    for number, folder in enumerate(store.folders):
-        parts = folder.split("/")
-        labels["/".join(parts[:2] if len(parts) > 2 else parts[:1]), parts[-1]] += images[number]
-    return tuple(
-        Count(
-            path=path,
-            real=labels[path, LABEL_FOLDERS[0]],
-            fake=labels[path, LABEL_FOLDERS[1]],
-        )
-        for path in dict.fromkeys(path for path, _ in labels)
-    )

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxdet.data.aside import LeftAside, look_aside
+from jaxdet.data.aside import look_aside
 from jaxdet.data.folder import image_names, label_places, visible_folders
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.datasets.catalog import DATASETS, Folder
 from jaxdet.datasets.fetch.record import read_manifest
 from jaxdet.datasets.verify.inspect import examine_image, inspect_files
-from jaxdet.datasets.verify.report import Count, Finding, Kind, Report
+from jaxdet.datasets.verify.report import Count, Finding, Kind, Report, losses
 from jaxdet.workdir.files import within
 
 # What each folder of a split should hold, by `<split>/<folder>`.
@@ -71,7 +71,7 @@ def verify_tree(root: Path, *, expect: Expect) -> Report:
     files = [file for place in places for file in place.files]
     findings += inspect_files(root, files, digests=digests, examine=examine_image)
     left_aside = look_aside(root, looked_into={place.path for place in places})
-    findings += _losses(left_aside)
+    findings += losses(left_aside)
     return Report(
         counts=tuple(_count(name, inside, expected.get(name)) for name, inside in folders.items()),
         checked=len(files),
@@ -120,14 +120,6 @@ def _shape(places: list[_Place]) -> Iterator[Finding]:
             yield Finding(Kind.MISSING, place.path, "no such folder")
         elif not place.names:
             yield Finding(Kind.MISSING, place.path, "holds no images")
-
-
-def _losses(left_aside: LeftAside) -> Iterator[Finding]:
-    """Yields images of sets that no command takes for theirs, and folders that may hold some."""
-    for path, detail in left_aside.losses():
-        yield Finding(Kind.SURPLUS, path, detail)
-    for path in left_aside.closed:
-        yield Finding(Kind.DAMAGED, path, "cannot be read")
 
 
 def _lost(root: Path, digests: Mapping[str, str]) -> Iterator[Finding]:

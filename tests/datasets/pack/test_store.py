@@ -153,13 +153,15 @@ def test_what_is_there_already_is_left_alone(dataset, tmp_path, taken):
         packed(dataset, dst)
 
 
-@pytest.mark.parametrize("empty", ["nothing", "no split"])
+@pytest.mark.parametrize("empty", ["nothing", "no label"])
 def test_a_folder_without_the_layout_is_refused(tmp_path, empty):
     root = tmp_path / "root"
     root.mkdir()
-    if empty == "no split":
-        write_images(root / "cat", count=1)
-    with pytest.raises(UserError, match="holds no train/, val/ or test/"):
+    if empty == "no label":
+        (root / "cat").mkdir()
+        (root / "cat" / "a.png").touch()
+    says = {"nothing": "holds no train/, val/ or test/", "no label": "no folder says which images"}
+    with pytest.raises(UserError, match=says[empty]):
         packed(root, tmp_path / "store")
     assert not (tmp_path / "store.partial").exists()
 

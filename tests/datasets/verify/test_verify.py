@@ -9,6 +9,7 @@ from jaxdet.datasets.catalog import DATASETS
 from jaxdet.datasets.fetch.record import Record
 from jaxdet.datasets.verify.command import JSON
 from jaxdet.workdir.files import check_writable
+from tests.data.table_files import write_csv
 from tests.web.archives import make_images, make_png, make_zip, read_tree
 from tests.web.server import Server
 
@@ -176,13 +177,17 @@ def test_weights_that_were_fetched_and_are_gone_are_missed(tmp_path):
     ("arguments", "word"),
     [
         (("missing",), "no such folder"),
-        ((".",), "holds no train, val or test"),
+        (("empty",), "holds no train, val or test"),
+        (("words.csv", "--expect=published"), "--expect=published is for folders"),
+        (("words.csv", "--columns={"), "data.columns"),
         ((), "ROOT"),
         ((".", "--expect=much"), "--expect"),
         (("data root", "--expect=nothing", "--json=data root"), "cannot be written"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(arguments, word, dataset):
+    (dataset.parent / "empty").mkdir()
+    write_csv(dataset.parent / "words.csv", ["image", "label"], [["a.png", 0]])
     line = [sys.executable, "-m", "jaxdet.data", "verify", *arguments]
     done = subprocess.run(
         line, capture_output=True, text=True, timeout=60, check=False, cwd=dataset.parent
