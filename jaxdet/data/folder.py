@@ -123,12 +123,18 @@ class FolderRoot:
 def is_plain(root: Path) -> bool:
     """Returns whether a folder has the layout, or nothing that could have another one.
 
-    Label folders in a split decide; without them, whether there are images elsewhere in it.
+    Label folders in a split decide; without them, whether there are images elsewhere in it. A lone
+    folder `train` or `val` among others that hold labels as it does is no split: the test images of
+    ForenSynths have a class of trains.
     """
     splits = [root / split for split in SPLITS if (root / split).is_dir()]
+    if len(splits) == 1 and splits[0].name != "test" and _holds_labels(splits[0]):
+        beside = (root / name for name in visible_folders(root) if name != splits[0].name)
+        if any(map(_holds_labels, beside)):
+            return False
     level = splits
     for _ in range(_LABEL_DEPTH):
-        if any((folder / label).is_dir() for folder in level for label in LABEL_FOLDERS):
+        if any(map(_holds_labels, level)):
             return True
         level = [folder / name for folder in level for name in visible_folders(folder)]
     return not any(
@@ -208,12 +214,16 @@ def find_categories(folder: Path) -> list[str]:
       UserError: where there is none.
     """
     with listing(folder):
-        if any((folder / label).is_dir() for label in LABEL_FOLDERS):
+        if _holds_labels(folder):
             return [""]
         found = visible_folders(folder)
     if not found:
         raise UserError(f"{folder}: holds neither 0_real and 1_fake nor folders that do")
     return found
+
+
+def _holds_labels(folder: Path) -> bool:
+    return any((folder / label).is_dir() for label in LABEL_FOLDERS)
 
 
 def visible_folders(folder: Path) -> list[str]:

@@ -28,6 +28,23 @@ def test_a_class_called_train_is_a_class(tmp_path):
     assert note.endswith("no split, but one more of the folders beside it: progan/train")
 
 
+@pytest.mark.parametrize("name", ["train", "val"])
+def test_a_class_called_like_a_split_is_one_at_the_root_too(tmp_path, name):
+    root = open_root(str(labelled(tmp_path, ["cat", name])))
+    assert not root.has(name)
+    assert root.categories("test") == ["cat", name]
+    assert root.left_aside([]).endswith(f"no split, but one more of the folders beside it: {name}")
+
+
+@pytest.mark.parametrize(
+    "folders", [["train", "test/cat"], ["train", "val", "cat"], ["train/cat", "more"], ["train"]]
+)
+def test_a_split_at_the_root_is_one_beside_others_or_with_classes(tmp_path, folders):
+    root = open_root(str(labelled(tmp_path, folders)))
+    assert root.has("train")
+    assert len(root.load("train", name="train")) == 2
+
+
 def test_a_class_called_train_stays_one_below_a_split(tmp_path):
     names = [f"x/{split}/{name}" for split in ("training", "test") for name in ("cat", "train")]
     root = open_root(str(labelled(tmp_path, names)))
