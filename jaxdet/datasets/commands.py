@@ -10,6 +10,7 @@ from jaxdet.datasets.fetch import command as fetch
 from jaxdet.datasets.index import command as index
 from jaxdet.datasets.makers import command as synth  # starts without JAX
 from jaxdet.datasets.pack import command as pack
+from jaxdet.datasets.splits import command as splits
 from jaxdet.datasets.verify import command as verify
 from jaxdet.errors import Parser, guard
 
@@ -40,6 +41,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "fetch": Command(help=fetch.HELP, add_flags=fetch.add_flags, run=fetch.run),
         "verify": Command(help=verify.HELP, add_flags=verify.add_flags, run=verify.run),
         "index": Command(help=index.HELP, add_flags=index.add_flags, run=index.run),
+        "splits": Command(help=splits.HELP, add_flags=splits.add_flags, run=splits.run),
         "pack": Command(help=pack.HELP, add_flags=pack.add_flags, run=pack.run),
         "synth": Command(help=synth.HELP, add_flags=synth.add_flags, run=synth.run),
         "audit": Command(

@@ -67,12 +67,12 @@ def find_duplicates(scan: Scan) -> Duplicates:
     """
     rows = np.flatnonzero(scan.table["read"] & ~scan.listing.again)
     side = scan.listing.split[rows].astype(np.int64) * 2 + scan.listing.label[rows]
-    image = _same_digest(scan.table["digest"][rows])
+    image = same_digest(scan.table["digest"][rows])
     # One image for each digest and side: exact copies must not come again as near ones.
     _, first = np.unique(image * 2 * len(SPLITS) + side, return_index=True)
     groups = _groups(image[first], rows[first])
     across = [len(set(scan.listing.split[group])) > 1 for group in groups]
-    pairs = _near_pairs(scan.table[rows[first]], side=side[first], image=image[first])
+    pairs = near_pairs(scan.table[rows[first]], side=side[first], image=image[first])
     pairs = np.sort(rows[first][pairs], axis=1)
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     split = scan.listing.split[pairs]
@@ -121,10 +121,13 @@ def _equal_keys(keys: np.ndarray) -> Iterator[np.ndarray]:
             yield np.stack([order[left], order[left + distance]], axis=1)
 
 
-def _near_pairs(table: np.ndarray, *, side: np.ndarray, image: np.ndarray) -> np.ndarray:
+def near_pairs(table: np.ndarray, *, side: np.ndarray, image: np.ndarray) -> np.ndarray:
     """Returns near pairs of different sides that are not the same image, int [P, 2].
 
-    Places are rows of `table`.
+    Args:
+      table: [N] of `scan.ROW`, of which pairs are places.
+      side: int [N].
+      image: int [N], the same number for the same pixels.
     """
     contrast = _contrast(table["thumb"])
     told_apart = np.flatnonzero(contrast >= LEAST_CONTRAST)
@@ -157,7 +160,7 @@ def _alike(thumb: np.ndarray, contrast: np.ndarray, pairs: np.ndarray) -> np.nda
     return difference < MOST_DIFFERENCE * contrast[pairs].max(axis=1)
 
 
-def _same_digest(digest: np.ndarray) -> np.ndarray:
+def same_digest(digest: np.ndarray) -> np.ndarray:
     """Returns a number for each distinct digest: u64 [N, 2] -> int [N]."""
     whole = np.ascontiguousarray(digest).view("V16").ravel()
     return np.unique(whole, return_inverse=True)[1]

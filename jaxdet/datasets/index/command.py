@@ -3,19 +3,9 @@
 import argparse
 from pathlib import Path
 
-from jaxdet.data.table.parquet import write_rows
-from jaxdet.datasets.index.rows import (
-    COLUMNS,
-    facts_of,
-    missing_files,
-    portions,
-    read_root,
-    summary,
-)
+from jaxdet.datasets.index.rows import check_out, read_root, summary, write_index
 from jaxdet.datasets.reading import add_reading_flags, reading_of_flags
-from jaxdet.errors import UserError
-from jaxdet.streams import answer, printable
-from jaxdet.workdir.drafts import refuse_existing
+from jaxdet.streams import answer
 
 HELP = "write a table of the images in a folder of any layout, or in another table"
 
@@ -35,14 +25,9 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
       UserError: where the root cannot be read, or the file is there already.
     """
-    root, out = arguments.root, arguments.out
-    if out.suffix != ".parquet":
-        raise UserError(f"--out={out}: an index is a Parquet file; give it the ending .parquet")
     # Before the long part.
-    refuse_existing(out)
-    table = read_root(root, reading_of_flags(arguments))
-    gone, first = missing_files(table)
-    write_rows(out, COLUMNS, portions(table), facts_of(table, out).to_plain())
-    if gone:
-        answer(f"{out}: {gone:,} files that it names are not there, such as {printable(first)}")
-    answer(f"{out}: {summary(table)}")
+    check_out(arguments.out)
+    table = read_root(arguments.root, reading_of_flags(arguments))
+    line = write_index(arguments.out, table)
+    for text in filter(None, (line, f"{arguments.out}: {summary(table)}")):
+        answer(text)

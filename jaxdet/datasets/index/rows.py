@@ -14,12 +14,15 @@ from jaxdet.data.regular import stats_of
 from jaxdet.data.table.columns import Reading
 from jaxdet.data.table.find import find_table
 from jaxdet.data.table.index import IndexFacts
+from jaxdet.data.table.parquet import write_rows
 from jaxdet.data.table.rows import WHOLE, Table, Words
 from jaxdet.data.words import LABELS
 from jaxdet.errors import UserError
+from jaxdet.streams import printable
+from jaxdet.workdir.drafts import refuse_existing
 
 # What the columns of an index hold.
-COLUMNS: Mapping[str, str] = {
+_COLUMNS: Mapping[str, str] = {
     "image": "text", "row": "number", "label": "text", "split": "text", "generator": "text",
     "category": "text", "group": "text",
 }  # fmt: skip
@@ -60,7 +63,22 @@ def _of_sets(root: Path) -> Table:
     )
 
 
-def facts_of(table: Table, out: Path) -> IndexFacts:
+def check_out(out: Path) -> None:
+    """Raises UserError where an index cannot be written to a path; drafts of it are cleared."""
+    if out.suffix != ".parquet":
+        raise UserError(f"--out={out}: an index is a Parquet file; give it the ending .parquet")
+    refuse_existing(out)
+
+
+def write_index(out: Path, table: Table) -> str:
+    """Writes an index, and returns a line about files that are not there, "" where all are."""
+    gone, first = _missing_files(table)
+    write_rows(out, _COLUMNS, _portions(table), _facts_of(table, out).to_plain())
+    there = f"{out}: {gone:,} files that it names are not there, such as {printable(first)}"
+    return there if gone else ""
+
+
+def _facts_of(table: Table, out: Path) -> IndexFacts:
     """Returns what an index at `out` keeps of a table beside its rows."""
     used = np.unique(table.file)
     if not table.image:
@@ -77,7 +95,7 @@ def facts_of(table: Table, out: Path) -> IndexFacts:
     )
 
 
-def portions(table: Table) -> Iterator[Mapping[str, Sequence[Any]]]:
+def _portions(table: Table) -> Iterator[Mapping[str, Sequence[Any]]]:
     """Yields the columns of some rows after the other, as `parquet.write_rows` takes them."""
     columns = {
         "split": table.split,
@@ -99,7 +117,7 @@ def portions(table: Table) -> Iterator[Mapping[str, Sequence[Any]]]:
         }
 
 
-def missing_files(table: Table) -> tuple[int, str]:
+def _missing_files(table: Table) -> tuple[int, str]:
     """Returns how many of the files that a table names are not there, and the first of them."""
     named = [code for code in np.unique(table.file) if table.files[code]]
     gone = np.flatnonzero(stats_of([str(table.base / table.files[code]) for code in named]).gone)

@@ -1,0 +1,1 @@
+"""Train, validation and test drawn anew, such that nothing that belongs together is parted."""
