@@ -153,8 +153,9 @@ def _images_per_second(matrix: Matrix, place: int) -> float | None:
         and is_finite(one.get("images")) and is_finite(one.get("seconds"))
     ]  # fmt: skip
     timed = timed[1:] or timed
-    seconds = sum(time for _, time in timed)
-    return sum(count for count, _ in timed) / seconds if seconds > 0 else None
+    images = float(sum(count for count, _ in timed))
+    seconds = float(sum(time for _, time in timed))
+    return images / seconds if seconds > 0 else None
 
 
 def _parameters(matrix: Matrix, place: int) -> int | None:
