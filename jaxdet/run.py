@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -264,6 +265,14 @@ def _open(config: schema.Config, outside: dict[str, str], folder: RunFolder) -> 
     write_json(folder.env, environment.describe() | ({"outside": outside} if outside else {}))
 
 
+def _equalised(config: schema.Config, tests: Sequence[ImageSet]) -> list[ImageSet]:
+    """Returns the test sets as evaluation.equalise has them, and says so."""
+    equalise = config.evaluation.equalise
+    if equalise != "none":
+        say(f"evaluation.equalise={equalise}: {EQUALISED}")
+    return [equalised(images, equalise) for images in tests]
+
+
 def _evaluate(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> None:
     detector, training = get_detector(config.model), prepared.training
     with comparing("the weights to score") as facts:
@@ -283,11 +292,8 @@ def _evaluate(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> 
         run=folder,
         mesh=prepared.devices,
     )
-    equalise = config.evaluation.equalise
-    if equalise != "none":
-        say(f"evaluation.equalise={equalise}: {EQUALISED}")
     read = functools.partial(evaluation_reader, config.data)
-    tests = [read(equalised(images, equalise)) for images in prepared.tests]
+    tests = [read(images) for images in _equalised(config, prepared.tests)]
     results = evaluate(
         engine,
         tests,

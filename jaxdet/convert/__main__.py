@@ -69,21 +69,25 @@ def _parser() -> argparse.ArgumentParser:
             help="side of the images (224, or what the run or program was made with)",
         )
     _add_format(export)
-    check.add_argument(
+    _add_comparison(check)
+    return parser
+
+
+def _add_comparison(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--images",
         type=whole_number("[1, 10000]"),
         default=2,
         metavar="N",
         help="random images (%(default)s)",
     )
-    check.add_argument(
+    parser.add_argument(
         "--seed", type=whole_number(SEED), default=0, help="of the random images (0)"
     )
-    check.add_argument("--json", type=Path, metavar="OUT", help="write the comparison here")
-    check.add_argument(
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the comparison here")
+    parser.add_argument(
         "--tolerance", type=number("[0, 1e6]"), default=1e-4, help="between logits (%(default)s)"
     )
-    return parser
 
 
 def _add_format(parser: argparse.ArgumentParser) -> None:

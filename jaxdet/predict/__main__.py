@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Scores what the command line names, writes and prints the rows."""
     with guard():
         options = get_parser().parse_args(arguments)
+        options.engine = "plain" if options.engine == "jax" else options.engine
         _check(options)
         failed = _score_few(options) if options.out is None else _score_mass(options)
     if failed:

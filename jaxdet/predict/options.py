@@ -179,8 +179,7 @@ def _add_mass(group: argparse._ArgumentGroup) -> None:
 def _add_engine(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--engine",
-        type=lambda text: "plain" if text == "jax" else text,
-        choices=("plain", "onnx", "ray"),
+        choices=("plain", "jax", "onnx", "ray"),
         default="plain",
         help="plain, or jax: by JAX in this process (default); onnx: by onnxruntime on this "
         "machine's CPUs, W a file of `convert export --format=onnx`, with the extra `onnx`; ray: "
