@@ -9,7 +9,7 @@ from PIL import Image
 
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.predict.columns import ParquetRows
-from jaxdet.predict.files import read_pixels
+from jaxdet.predict.files import read_image
 from jaxdet.predict.inputs import ParquetColumn
 
 FILE = io.BytesIO()
