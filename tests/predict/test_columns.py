@@ -32,7 +32,7 @@ def inputs_of(column, folder):
 
 def outcome(one):
     try:
-        return read_pixels(one.image, max_pixels=100).shape
+        return read_image(one.image, max_pixels=100).pixels.shape
     except (OSError, ValueError) as error:
         return str(error)
 
