@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -10,20 +9,14 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.config.dotted import look_up_all
+from jaxdet.data import splits
 from jaxdet.data.balance import find_groups
-from jaxdet.data.equalised import EQUALISED, equalised
+from jaxdet.data.equalised import equalise_all
 from jaxdet.data.images import SPLITS, ImageSet
 from jaxdet.data.leaks import find_leaks
 from jaxdet.data.loaders import evaluation_reader
 from jaxdet.data.missing import find_missing, refuse_missing
 from jaxdet.data.names import check_utf8
-from jaxdet.data.splits import (
-    check_sizes,
-    left_aside,
-    left_out,
-    load_test_sets,
-    load_train_and_val,
-)
 from jaxdet.errors import RunFailedError
 from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.engine import Engine
@@ -49,7 +42,7 @@ from jaxdet.train.start import (
     stored_calibration,
     training_detector,
     weights_to_score,
-)
+)  # fmt: skip
 from jaxdet.workdir import signals
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import check_apart, check_writable, read_text, write_json
@@ -140,10 +133,10 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     devices = mesh.make_mesh(config.runtime.devices)
     _check_detector(config, devices, needs_init=needs_init)
     # All images are looked up before the first step: a missing test set is told now.
-    training = load_train_and_val(config) if config.task != "eval" else None
-    tests = load_test_sets(config) if config.task != "train" else []
+    training = splits.load_train_and_val(config) if config.task != "eval" else None
+    tests = splits.load_test_sets(config) if config.task != "train" else []
     if training is not None:
-        check_sizes(training[0], config.augment)
+        splits.check_sizes(training[0], config.augment)
         groups = find_groups(training[0], config.data.balance)
         if groups is not None:
             say(f"data.balance: {groups}")
@@ -151,7 +144,7 @@ def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) 
     warnings = []
     if jax.process_index() == 0:
         _say_notes(config, published)
-        warnings = [*left_out(config), *find_leaks(training, tests)]
+        warnings = [*splits.left_out(config), *find_leaks(training, tests)]
         for line in warnings:
             say(f"warning: {line}")
     return _Prepared(
@@ -169,8 +162,8 @@ def _check_places(config: schema.Config, folder: RunFolder, *, needs_init: bool)
     init = config.model.init if needs_init else ""
     refuse_missing(find_missing(config.data, config.evaluation, task=config.task, init=init))
     for root in {config.data.root, config.train_root} - {""}:
-        splits = (Path(root) / split for split in SPLITS)
-        check_apart(folder.path, *splits, instead="--workdir")
+        folders = (Path(root) / split for split in SPLITS)
+        check_apart(folder.path, *folders, instead="--workdir")
     if config.task != "eval":
         check_utf8(folder.path, "checkpoints")
         check_installed(config)
@@ -207,7 +200,7 @@ def _say_notes(config: schema.Config, published: Published) -> None:
         by = f"{config.evaluation.protocols[0]}, {config.eval_crop} px"
         by += f", equalise={equalise}" if (equalise := config.evaluation.equalise) != "none" else ""
         say(f"{published.row}: has no AP of the test sets by the protocol {by}")
-    for line in left_aside(config):
+    for line in splits.left_aside(config):
         say(line)
 
 
@@ -265,14 +258,6 @@ def _open(config: schema.Config, outside: dict[str, str], folder: RunFolder) -> 
     write_json(folder.env, environment.describe() | ({"outside": outside} if outside else {}))
 
 
-def _equalised(config: schema.Config, tests: Sequence[ImageSet]) -> list[ImageSet]:
-    """Returns the test sets as evaluation.equalise has them, and says so."""
-    equalise = config.evaluation.equalise
-    if equalise != "none":
-        say(f"evaluation.equalise={equalise}: {EQUALISED}")
-    return [equalised(images, equalise) for images in tests]
-
-
 def _evaluate(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> None:
     detector, training = get_detector(config.model), prepared.training
     with comparing("the weights to score") as facts:
@@ -293,7 +278,7 @@ def _evaluate(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> 
         mesh=prepared.devices,
     )
     read = functools.partial(evaluation_reader, config.data)
-    tests = [read(images) for images in _equalised(config, prepared.tests)]
+    tests = [read(images) for images in equalise_all(prepared.tests, config.evaluation)]
     results = evaluate(
         engine,
         tests,

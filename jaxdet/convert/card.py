@@ -15,9 +15,9 @@ from jaxdet.config import (
 )
 from jaxdet.errors import UserError
 from jaxdet.results import Calibration, Results, read_results
+from jaxdet.results.calibration import read_calibration
 from jaxdet.results.checks import typed
 from jaxdet.results.folder import RunFolder
-from jaxdet.results.records import read_calibration
 from jaxdet.scoring.protocol import DEFAULT_PROTOCOL, Protocol
 from jaxdet.workdir.drafts import refuse_existing, replacing
 from jaxdet.workdir.files import read_json, read_text, sha256, to_json

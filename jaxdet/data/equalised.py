@@ -5,13 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxdet.config import Evaluation
 from jaxdet.config.chains import equalising_quality
 from jaxdet.data import order
 from jaxdet.data.images import ImageSet
 from jaxdet.data.ops import decode_bgr, encode_jpeg, swap_channels
+from jaxdet.progress import say
 
 # What it does to a set, for people.
-EQUALISED = (
+_EQUALISED = (
     "every test image, real and fake alike, is decoded and compressed as JPEG of this quality "
     "before it is scored; its sides stay"
 )
@@ -25,6 +27,14 @@ def equalised(images: ImageSet, equalise: str) -> ImageSet:
     """
     quality = equalising_quality(equalise)
     return images if quality is None else EqualisedSet(images, quality=quality)
+
+
+def equalise_all(tests: Sequence[ImageSet], evaluation: Evaluation) -> list[ImageSet]:
+    """Returns the test sets as `evaluation.equalise` has them, and logs what it does."""
+    equalise = evaluation.equalise
+    if equalise != "none":
+        say(f"evaluation.equalise={equalise}: {_EQUALISED}")
+    return [equalised(images, equalise) for images in tests]
 
 
 class EqualisedSet(ImageSet):

@@ -1,27 +1,21 @@
 """A detector with its weights, ready to score images of any size."""
 
 import functools
-import io
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import jax
 import numpy as np
-from PIL import Image
 
 from jaxdet import config as schema
 from jaxdet.config.schema import CHECKPOINTS
 from jaxdet.convert.card import Card
-from jaxdet.data.ops.arguments import check_pixels
-from jaxdet.data.ops.codec import to_rgb
-from jaxdet.data.regular import reason
 from jaxdet.errors import BadArgumentError, UserError
 from jaxdet.models.architectures import architecture_of, check_sides
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.predict.arguments import check_arguments
 from jaxdet.predict.judgement import ERROR_RATE, Judgement, Verdict, make_judgement
+from jaxdet.predict.pixels import Images, check_images
 from jaxdet.progress import say
 from jaxdet.runtime.memory import device_memory
 from jaxdet.runtime.mesh import one_device_mesh, put_replicated
@@ -30,9 +24,6 @@ from jaxdet.scoring.pieces import Piece, cut
 from jaxdet.scoring.protocol import Crop, Protocol
 from jaxdet.scoring.scorer import Scorer, image_logits
 from jaxdet.train.weights import digest, open_weights
-
-# u8 [B, H, W, 3], several images of any sizes, or one: arrays u8 [H, W, 3] or Pillow's images.
-Images = np.ndarray | Image.Image | Sequence[np.ndarray | Image.Image]
 
 
 class LoadedDetector:
@@ -158,7 +149,7 @@ class LoadedDetector:
           UserError: where the detector does not take such a crop.
         """
         protocol = self.choose(crop, resize)
-        checked = _checked(images)
+        checked = check_images(images)
         pieces = (
             piece
             for owner, image in enumerate(checked)
@@ -200,7 +191,7 @@ class LoadedDetector:
           UserError: where the network looks at no image but at its transform.
         """
         centre = self.protocol.centre
-        maps = [self.crop_evidence(centre.reduce(image)) for image in _checked(images)]
+        maps = [self.crop_evidence(centre.reduce(image)) for image in check_images(images)]
         return np.stack(maps) if maps else np.zeros((0, 1, 1), np.float32)
 
     def crop_evidence(self, crop: np.ndarray) -> np.ndarray:
@@ -299,39 +290,3 @@ def open_detector(
     )  # fmt: skip
     notes = [f"{path}: {note}" for note in loaded.notes]
     return LoadedDetector(loaded.model, loaded.variables, card=card), notes
-
-
-# What can be iterated over and is no list of images.
-_SINGLE = str | bytes | bytearray | memoryview | Mapping | io.IOBase
-
-
-def _checked(images: Images) -> list[np.ndarray]:
-    lists = isinstance(images, Iterable) and not isinstance(images, _SINGLE)
-    if not lists or getattr(images, "ndim", 4) != 4:
-        return [_pixels(images)]
-    return [_pixels(image) for image in cast(Iterable[Any], images)]
-
-
-def _pixels(image: Any) -> np.ndarray:
-    if isinstance(image, Image.Image):
-        return _read(image)
-    if isinstance(image, bytes | bytearray | memoryview | io.IOBase):
-        raise BadArgumentError(
-            f"{type(image).__name__} given; open it first: PIL.Image.open(io.BytesIO(content))"
-        )
-    if isinstance(image, str | os.PathLike):
-        raise BadArgumentError(
-            f"{str(image)[:80]}: give pixels, as PIL.Image.open(PATH) or an array has them"
-        )
-    return check_pixels(image)
-
-
-def _read(image: Image.Image) -> np.ndarray:
-    """Returns the pixels of one of Pillow's images, which perhaps has not read its file yet."""
-    try:
-        return check_pixels(to_rgb(image))
-    except BadArgumentError:
-        raise
-    except Exception as error:  # damaged files make Pillow's readers raise nearly anything
-        name = os.fsdecode(getattr(image, "filename", "")) or "an image"
-        raise BadArgumentError(f"{name}: cannot be read: {reason(error)}") from None

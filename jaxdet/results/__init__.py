@@ -7,13 +7,13 @@ from jaxdet.results.arrays import Ranked as Ranked
 from jaxdet.results.arrays import Spectrum as Spectrum
 from jaxdet.results.arrays import read_arrays as read_arrays
 from jaxdet.results.arrays import write_arrays as write_arrays
+from jaxdet.results.calibration import ERROR_RATES as ERROR_RATES
+from jaxdet.results.calibration import Calibration as Calibration
 from jaxdet.results.checks import is_finite as is_finite
 from jaxdet.results.folder import RunFolder as RunFolder
 from jaxdet.results.folder import read_metrics as read_metrics
 from jaxdet.results.folder import step_number as step_number
-from jaxdet.results.records import ERROR_RATES as ERROR_RATES
 from jaxdet.results.records import SCHEMA_VERSION as SCHEMA_VERSION
-from jaxdet.results.records import Calibration as Calibration
 from jaxdet.results.records import Condition as Condition
 from jaxdet.results.records import Figure as Figure
 from jaxdet.results.records import Overall as Overall

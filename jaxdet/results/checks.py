@@ -47,3 +47,33 @@ def _check_range(name: str, value: float) -> None:
         raise ValueError(f"{name}={value!r:.40} is no share of 0 to 1")
     if name.startswith("n_") and value < 0:
         raise ValueError(f"{name}={value!r:.40} is no count")
+
+
+def all_ends(raw: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    """Returns the ends of intervals by name, out of plain values.
+
+    Raises:
+      TypeError, ValueError: where one has no two finite ends.
+    """
+    return {name: ends(one) for name, one in raw.items()}
+
+
+def ends(raw: Any) -> tuple[float, float]:
+    """Returns the ends of an interval; raises as `all_ends`."""
+    low, high = raw
+    return _finite(low), _finite(high)
+
+
+def numbers(raw: dict[str, Any]) -> dict[str, float | None]:
+    """Returns numbers by name, None where one is not defined.
+
+    Raises:
+      ValueError: where one is not finite.
+    """
+    return {name: None if number is None else _finite(number) for name, number in raw.items()}
+
+
+def _finite(number: Any) -> float:
+    if not is_finite(number):
+        raise ValueError(f"{number!r:.40} in place of a finite number")
+    return float(number)

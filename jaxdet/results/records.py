@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.errors import UserError
-from jaxdet.results.checks import is_finite, typed
+from jaxdet.results.calibration import Calibration, read_calibration
+from jaxdet.results.checks import all_ends, numbers, typed
 from jaxdet.workdir.files import check_schema, read_json
 
 SCHEMA_VERSION = 1
-# Percent of the real, and of the fake, validation images at which thresholds are kept.
-ERROR_RATES = (1, 5)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,30 +98,6 @@ class Condition:
     level: float | None
     sets: dict[str, Scores]
     mean_ap: float | None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """Holds what was learned on validation images, and never on test images.
-
-    Attributes:
-      source: name of the set.
-      n_real: its real images.
-      n_fake: its fake images.
-      temperature: by which logits are divided; None where no temperature is best.
-      thresholds: "fpr_1" and "fpr_5" to the logit from which on an image is called fake, so that
-        1 or 5 % of the real images are; "fnr_1" and "fnr_5" to that up to which it is called real,
-        so that 1 or 5 % of the fake images are. None without such images.
-      ranges: of the shorter side in pixels, the JPEG quality and the sharpness of nearly all
-        of the images; see `jaxdet.data.likeness`. Empty where an older jaxdet measured.
-    """
-
-    source: str
-    n_real: int
-    n_fake: int
-    temperature: float | None
-    thresholds: dict[str, float | None]
-    ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -231,8 +206,8 @@ def read_results(path: Path) -> Results:
         read = {
             "sets": sets,
             "calibration": read_calibration(raw["calibration"]),
-            "means": {name: _numbers(one) for name, one in raw["means"].items()},
-            "mean_intervals": {name: _all_ends(one) for name, one in raw["mean_intervals"].items()},
+            "means": {name: numbers(one) for name, one in raw["means"].items()},
+            "mean_intervals": {name: all_ends(one) for name, one in raw["mean_intervals"].items()},
             "conditions": {name: _condition(one) for name, one in raw["conditions"].items()},
             "chains": {name: list(map(str, of)) for name, of in raw.get("chains", {}).items()},
             "benchmarks": {name: _overall(one) for name, one in raw.get("benchmarks", {}).items()},
@@ -251,7 +226,7 @@ def _set_result(raw: dict[str, Any]) -> SetResult:
     known = {
         "categories": categories,
         "two_shot": two_shot,
-        **{name: None if ends is None else _ends(ends) for name, ends in intervals.items()},
+        **{name: None if ends is None else ends(ends) for name, ends in intervals.items()},
     }
     return typed(SetResult(**{**_scores(raw), **known}))
 
@@ -272,38 +247,7 @@ def _scores(raw: dict[str, Any]) -> dict[str, Any]:
     ends = raw["ap_ci95"]
     return {
         **raw,
-        "ap_ci95": None if ends is None else _ends(ends),
-        "measures": _numbers(raw["measures"]),
-        "intervals": _all_ends(raw["intervals"]),
+        "ap_ci95": None if ends is None else ends(ends),
+        "measures": numbers(raw["measures"]),
+        "intervals": all_ends(raw["intervals"]),
     }
-
-
-def read_calibration(raw: dict[str, Any] | None) -> Calibration | None:
-    """Returns a calibration that was made plain; None for None.
-
-    Raises:
-      TypeError, KeyError, ValueError: where it is damaged.
-    """
-    if raw is None:
-        return None
-    thresholds, ranges = _numbers(raw["thresholds"]), _all_ends(raw.get("ranges", {}))
-    return typed(Calibration(**{**raw, "thresholds": thresholds, "ranges": ranges}))
-
-
-def _all_ends(raw: dict[str, Any]) -> dict[str, tuple[float, float]]:
-    return {name: _ends(one) for name, one in raw.items()}
-
-
-def _ends(raw: Any) -> tuple[float, float]:
-    low, high = raw
-    return _finite(low), _finite(high)
-
-
-def _numbers(raw: dict[str, Any]) -> dict[str, float | None]:
-    return {name: None if number is None else _finite(number) for name, number in raw.items()}
-
-
-def _finite(number: Any) -> float:
-    if not is_finite(number):
-        raise ValueError(f"{number!r:.40} in place of a finite number")
-    return float(number)

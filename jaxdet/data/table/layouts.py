@@ -21,13 +21,7 @@ from jaxdet.data.table.columns import Reading
 from jaxdet.data.table.rows import WHOLE, Table, Words
 from jaxdet.data.table.split_folders import SplitFolders, find_split_folders
 from jaxdet.data.walk import walk
-from jaxdet.data.words import (
-    LABELS,
-    is_real_folder,
-    is_split_word,
-    label_of_word,
-    split_of_word,
-)
+from jaxdet.data.words import LABELS, is_real_folder, is_split_word, label_of_word, split_of_word
 from jaxdet.errors import UserError
 from jaxdet.streams import printable
 
@@ -132,7 +126,7 @@ def read_tree(root: Path, reading: Reading) -> Tree:
         raise UserError(f"{root}: holds no image files")
     name, layout = _choose(root, [path for path, _ in folders], reading)
     rows: list[tuple[str, str, int]] = []  # folder, name, label
-    seen = set()
+    seen: set[str] = set()
     for path, names in folders:
         label = _label(root, path, layout, exact=bool(reading.labels))
         if label is not None:
