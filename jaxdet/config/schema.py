@@ -44,6 +44,8 @@ ARCHITECTURES: Mapping[str, str] = MappingProxyType(
         "resnet50_nodown": "jaxdet.models.resnet:RESNET50_NODOWN",
         # Ojha et al., CVPR 2023, and others
         "linear_probe": "jaxdet.models.probes:LINEAR_PROBE",
+        # Chen et al., ICML 2024
+        "two_layer_probe": "jaxdet.models.probes:TWO_LAYER_PROBE",
         # Koutlis and Papadopoulos, ECCV 2024
         "rine": "jaxdet.models.probes:RINE",
         # Ojha et al., CVPR 2023, and others
@@ -54,11 +56,11 @@ ARCHITECTURES: Mapping[str, str] = MappingProxyType(
     }
 )
 # Those of them that look through a vision tower, model.tower.
-PROBES = ("linear_probe", "rine", "knn", "centroid", "token_probe")
+PROBES = ("linear_probe", "two_layer_probe", "rine", "knn", "centroid", "token_probe")
 # Those of them that remember training images and have no parameters but their tower's.
 BANKS = ("knn", "centroid")
 # Those with embeddings that a loss may compare.
-CONTRASTING = ("linear_probe", "rine")
+CONTRASTING = ("linear_probe", "two_layer_probe", "rine")
 # Which parameters are trained.
 TUNINGS = ("all", "head", "lora", "svd")
 _WITHOUT_WIDTH = ("linear_probe", "token_probe", *BANKS)
@@ -376,7 +378,7 @@ class Model:
     width: int = option(
         64,
         "channels of the first layer: 64 as published, but cooccurrence 32, forensic_transfer 8; "
-        "of rine's projections: 128 or 1024",
+        "of rine's projections: 128 or 1024; of two_layer_probe: 1024",
         within="[1, 1024]",
     )
     tower: str = option(
@@ -474,7 +476,7 @@ class Optim:
     contrastive: float = option(
         0.0,
         "share of the loss that is contrastive: features of images of one label are drawn together "
-        "and those of both labels apart; with linear_probe and rine",
+        "and those of both labels apart; with linear_probe, two_layer_probe and rine",
         source=f"0.5: {DDA}; 0.3: DRCT, ICML 2024",
         within="[0, 1]",
     )

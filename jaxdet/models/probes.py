@@ -81,6 +81,42 @@ class LinearProbe(Probe):
         return logits
 
 
+class TwoLayerProbe(Probe):
+    """Scores the features of a tower by two linear layers; DRCT (Chen et al., ICML 2024).
+
+    What a contrastive loss compares is what the first gives. The second has an output for real and
+    one for fake, whose difference is the logit: its sigmoid is the softmax of the two.
+
+    Attributes:
+      tower: what sees the image.
+      width: of the first layer; published 1024.
+    """
+
+    width: int
+
+    def setup(self) -> None:
+        """Creates the tower and the layers."""
+        self.vit = ViT(self.tower)
+        self.embed = nn.Dense(self.width)
+        # The difference of two values in bfloat16 would have few digits.
+        self.head = nn.Dense(2, dtype=jnp.float32)
+
+    def contrast(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Returns logits, float [B], and the embedding in training, of float [B, H, W, 3]."""
+        return self.contrast_seen(self.see(x))
+
+    def contrast_seen(self, seen: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Returns the same of the features."""
+        embedding = self.embed(seen)
+        of_label: jax.Array = self.head(embedding)
+        return of_label[:, 1] - of_label[:, 0], embedding
+
+    def score(self, seen: jax.Array, *, train: bool) -> jax.Array:
+        """Returns logits, float [B], of the features."""
+        del train
+        return self.contrast_seen(seen)[0]
+
+
 class Rine(Probe):
     """Scores the class tokens inside all blocks of a tower; Koutlis and Papadopoulos, ECCV 2024.
 
@@ -181,4 +217,5 @@ def on_tower(module: type[nn.Module], *, sees: str, **more: Any) -> Architecture
 
 
 LINEAR_PROBE = on_tower(LinearProbe, sees="features")
+TWO_LAYER_PROBE = on_tower(TwoLayerProbe, sees="features")
 RINE = on_tower(Rine, sees="taps", objective="rine")

@@ -32,11 +32,12 @@ PRESETS = {
     "rine:2": {"tower": CLIP, "width": 8},
     "rine:4": {"tower": CLIP, "width": 8},
     "rine:ldm": {"tower": CLIP, "width": 8},
+    "drct": {"tower": f"{CLIP},normalisation=imagenet", "width": 8},
     "wild": {"tower": DINO},
     "wild:cached": {"tower": DINO},
 }
-# Torch's files have no names for a bank of images.
-WITH_TORCH_NAMES = {name for name in PRESETS if not name.startswith(("nearest", "fgts"))}
+# Torch's files have no names for a bank of images, nor for DRCT's head.
+WITH_TORCH_NAMES = {name for name in PRESETS if not name.startswith(("nearest", "fgts", "drct"))}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_a_preset_trains_is_killed_and_ends_with_the_same_bits(
     whole, killed = (RunFolder(tmp_path / name) for name in ("whole", "killed"))
     status, _, err = finish("jaxdet.main", *arguments(preset, root, whole.path, features))
     assert status == 0, err
-    assert ("not used" in err) == (preset in ("univfd", "wild"))
+    assert ("not used" in err) == (preset in ("univfd", "drct", "wild"))
 
     again = arguments(preset, root, killed.path, features)
     process = command("jaxdet.main", *again)

@@ -108,6 +108,19 @@ def test_a_normalised_probe_scores_features_of_norm_1():
         np.testing.assert_allclose(found, (expected + head["bias"])[:, 0], rtol=1e-5)
 
 
+def test_two_layers_give_the_odds_of_a_softmax_and_the_first_is_compared():
+    model = Model(name="two_layer_probe", tower=f"dinov2_b14:{SMALL}", width=6)
+    variables, detector = nest(arrays_of(model)), get_detector(model)
+    seen = np.asarray(detector.see(variables, images()))
+    embed, head = (variables["params"][name] for name in ("embed", "head"))
+    embedding = seen @ embed["kernel"] + embed["bias"]
+    both = np.exp(embedding @ head["kernel"] + head["bias"])
+    found = detector.contrast(variables, images(), rng=jax.random.key(0))
+    for logit in (found[0], detector.on_features().apply(variables, seen)):
+        np.testing.assert_allclose(1 / (1 + np.exp(-logit)), both[:, 1] / both.sum(1), rtol=1e-5)
+    np.testing.assert_allclose(found[1], embedding, rtol=1e-5)
+
+
 def test_rine_is_the_published_formula():
     model = Model(name="rine", tower=f"dinov2_b14:{SMALL}", width=6, projection_layers=2)
     arrays, network = arrays_of(model), get_detector(model).network

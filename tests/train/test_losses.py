@@ -66,7 +66,7 @@ def test_the_contrastive_loss_needs_no_difference_of_every_pair():
     assert "12,12,40" not in str(jax.make_jaxpr(contrastive_loss)(embedding, label))
 
 
-@pytest.mark.parametrize("name", ["linear_probe", "rine"])
+@pytest.mark.parametrize("name", ["linear_probe", "two_layer_probe", "rine"])
 def test_a_share_of_the_loss_is_contrastive(name):
     model = Model(
         name=name, width=6, tower="dinov2_b14:size=14,width=8,depth=1,heads=2,mlp=12",

