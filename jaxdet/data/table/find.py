@@ -1,5 +1,6 @@
 """Finds out whether a path holds a table or a folder of another layout than the plain one."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +42,8 @@ def find_table(path: Path, reading: Reading) -> Found | None:
       UserError: where there is nothing, a packed store, or what cannot be read as asked.
     """
     with listing(path):
+        if not path.is_dir() and is_table(path) and not os.path.lexists(path):
+            raise UserError(f"{path}: no such file")
         if path.is_dir() and is_store(path):
             raise UserError(f"{path}: is a packed store; give the folder that it was made of")
         if not (path.is_file() and is_table(path)):

@@ -177,6 +177,7 @@ def test_weights_that_were_fetched_and_are_gone_are_missed(tmp_path):
     ("arguments", "word"),
     [
         (("missing",), "no such folder"),
+        (("nothing.csv",), "nothing.csv: no such file"),
         (("empty",), "holds no train, val or test"),
         (("words.csv", "--expect=published"), "--expect=published is for folders"),
         (("words.csv", "--columns={"), "data.columns"),
