@@ -59,8 +59,16 @@ def _broadcast(build: Builder, eqn: Any, value: Value) -> Value:
 
 
 def _concatenate(build: Builder, eqn: Any, *values: Value) -> Value:
-    names = map(build.full, values)
-    return _out(eqn, build.graph.add("Concat", *names, axis=eqn.params["dimension"]))
+    axis = eqn.params["dimension"]
+    # `jnp.pad` adds nothing to most axes; ONNX reads sizes of 0 otherwise.
+    names = [build.full(value) for value in values if value.shape[axis] != 0]
+    return _out(eqn, build.graph.add("Concat", *names, axis=axis))
+
+
+def _stack(build: Builder, eqn: Any, *values: Value) -> Value:
+    axis, graph = eqn.params["axis"], build.graph
+    names = [graph.add("Unsqueeze", build.full(one), graph.integers(axis)) for one in values]
+    return _out(eqn, graph.add("Concat", *names, axis=axis))
 
 
 def _slice(build: Builder, eqn: Any, value: Value) -> Value:
@@ -215,6 +223,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "transpose": _transpose,
         "broadcast_in_dim": _broadcast,
         "concatenate": _concatenate,
+        "stack": _stack,
         "slice": _slice,
         "rev": _reverse,
         "pad": _pad,

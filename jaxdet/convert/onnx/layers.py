@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxdet.convert.onnx.arrays import whole
@@ -114,7 +115,7 @@ def _sort(build: Builder, eqn: Any, value: Value) -> Value:
 
 
 def _fourier(build: Builder, eqn: Any, value: Value) -> Value:
-    if str(eqn.params["fft_type"]).rpartition(".")[2] != "FFT":
+    if eqn.params["fft_type"] != jax.lax.FftType.FFT:
         raise NotImplementedError("fft of other kinds than from complex to complex")
     name, rank = value.name, len(value.shape)
     for axis in range(rank - len(eqn.params["fft_lengths"]), rank):
