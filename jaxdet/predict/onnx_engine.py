@@ -32,7 +32,7 @@ class OnnxDetector(LoadedDetector):
         raise UserError(f"{self._program.source}: an ONNX file gives logits alone, no variables")
 
     @property
-    def digest(self) -> str:  # type: ignore[override]
+    def digest(self) -> str:
         """Returns the digest of the weights that it was made from, and how it keeps them."""
         variant = self._program.variant
         return self.card.digest if variant == VARIANTS[0] else f"{self.card.digest}-{variant}"

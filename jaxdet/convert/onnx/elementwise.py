@@ -9,7 +9,7 @@ import numpy as np
 from jaxdet.convert.onnx.values import Builder, Value, constant
 
 # (builder, equation of JAX's program, its inputs) -> its output.
-Rule = Callable[..., Value]
+Rule = Callable[..., Value | list[Value]]
 
 
 def _operator(name: str, **attributes: Any) -> Rule:

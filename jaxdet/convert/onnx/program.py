@@ -65,7 +65,8 @@ def _run(
 
     def read(variable: Any) -> Value:
         if isinstance(variable, core.Literal):
-            return constant(np.asarray(variable.val, variable.aval.dtype))
+            shape: Any = variable.aval
+            return constant(np.asarray(variable.val, shape.dtype))
         return values[variable]
 
     for eqn in program.eqns:
