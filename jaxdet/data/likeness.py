@@ -1,8 +1,8 @@
 """Says whether an image is like those that a detector was validated on.
 
-A threshold holds for images like those it was chosen on. Three facts tell cheaply that an image is
-of another kind: its shorter side, its JPEG quality, and the sharpness of what is scored of it. That
-an image lies within all three ranges proves nothing.
+A threshold holds for images like those it was chosen on. A few facts tell cheaply that an image is
+of another kind: its shorter side, whether it is JPEG and of what quality, and the sharpness of what
+is scored of it. That an image lies within all ranges proves nothing.
 """
 
 from collections.abc import Mapping
@@ -42,6 +42,7 @@ def usual_ranges(images: ImageSet, *, sharpness: np.ndarray, max_pixels: int) ->
     values = {
         "side": np.array([min(one["width"], one["height"]) for one in read]),
         "quality": quality[~np.isnan(quality)],
+        "jpeg": (~np.isnan(quality)).astype(float),
         "sharpness": sharpness,
     }
     return {name: _range(one) for name, one in values.items() if one.size}
@@ -54,18 +55,22 @@ def unlike(facts: Mapping[str, float], ranges: Ranges) -> list[str]:
       facts: by the names of ranges; NaN where an image does not have it.
       ranges: of the images that the detector was validated on.
     """
-    told = []
-    for name, (low, high) in ranges.items():
-        value = facts.get(name, np.nan)
+    outside = [
+        (name, value, low, high)
+        for name, (low, high) in ranges.items()
         # A fact that an image does not have lies in no range, and outside of none.
-        if value < low or value > high:
-            title, unit = _FACTS[name]
-            span = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
-            told.append(
-                f"unlike the images of validation: {title} {value:.4g}{unit and ' ' + unit}, "
-                f"theirs {span}"
-            )
-    return told
+        if (value := facts.get(name, np.nan)) < low or value > high
+    ]
+    return [f"unlike the images of validation: {_sentence(*one)}" for one in outside]
+
+
+def _sentence(name: str, value: float, low: float, high: float) -> str:
+    if name == "jpeg":
+        other = "it is a JPEG, and none of theirs is"
+        return other if value else "it is no JPEG, and all of theirs are"
+    title, unit = _FACTS[name]
+    span = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+    return f"{title} {value:.4g}{unit and ' ' + unit}, theirs {span}"
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

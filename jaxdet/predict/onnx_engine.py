@@ -46,8 +46,8 @@ class OnnxDetector(LoadedDetector):
         protocol, size = super().choose(crop, resize), self._program.size
         if size and (not protocol.in_crops or protocol.crop != size):
             raise UserError(
-                f"--crop={crop}: {self._program.source} takes crops of {size} pixels alone; give "
-                f"--crop={size}, or export one with another --size"
+                f"{self._program.source}: takes crops of {size} pixels alone, and not "
+                f"{protocol}; give predict --crop={size}, or export one with another --size"
             )
         return protocol
 

@@ -138,7 +138,10 @@ def score_images(
                 answers[number] = str(error)
                 continue
             sharpness = sum(one.share * laplacian_variance(one.pixels) for one in cut)
-            facts[number] = {"side": image.side, "quality": image.quality, "sharpness": sharpness}
+            facts[number] = {
+                "side": image.side, "quality": image.quality, "sharpness": sharpness,
+                "jpeg": float(not math.isnan(image.quality)),
+            }  # fmt: skip
             provenance[number] = image.provenance
             yield from cut
 

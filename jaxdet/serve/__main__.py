@@ -6,6 +6,7 @@ if __name__ == "__main__":
     guard_loading()
 
 import argparse
+import os
 import signal
 import socket
 import threading
@@ -72,6 +73,10 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    for most, held in (("images", "queue"), ("request_bytes", "held_bytes")):
+        if getattr(options, most) > getattr(options, held):
+            names = [f"--{name.replace('_', '-')}" for name in (most, held)]
+            raise UserError(f"{names[0]} is more than {names[1]}: no such request would get in")
     key = None if options.api_key_file is None else _key(options.api_key_file)
     listener = _listener(options.host, options.port)
     try:
@@ -107,6 +112,9 @@ def _serve(options: argparse.Namespace) -> None:
     server.run(sockets=[listener])
     if failed:
         raise failed[0]
+    if server.force_exit:
+        say("ended at once; what was not answered is lost")
+        os._exit(130)
     service.batcher.stop()
     say("ended; all that was accepted is answered")
 

@@ -1,6 +1,7 @@
 """The HTTP application: endpoints, keys, headers, request ids, logs."""
 
 import asyncio
+import contextlib
 import hmac
 import json
 import re
@@ -60,12 +61,13 @@ def make_application(
     for file in _PAGE.iterdir():
         address = "/" if file.name == "index.html" else f"/{file.name}"
         app.get(address, include_in_schema=False)(_giving(file))
+    app.middleware("http")(_around(measures, key))
     if origins:
+        # Outermost: a preflight shows no key, and a refusal is to be read, too.
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
         )  # fmt: skip
-    app.middleware("http")(_around(measures, key))
     return app
 
 
@@ -149,7 +151,7 @@ def _around(
         name = given if _ID.fullmatch(given) else uuid.uuid4().hex
         request.state.images = 0
         try:
-            if key is not None and request.url.path.startswith("/v1/"):
+            if key is not None and request.scope["path"].startswith("/v1/"):
                 _check_key(request, key)
             response = await call(request)
         except RefusedError as error:
@@ -159,7 +161,7 @@ def _around(
             if error.status == 401:
                 response.headers["WWW-Authenticate"] = "Bearer"
         except Exception as error:  # a fault of ours harms this request alone
-            say(f"request {name}: {type(error).__name__}: {error}")
+            _say(f"request {name}: {type(error).__name__}: {error}")
             response = JSONResponse({"detail": f"a fault of the service; id {name}"}, 500)
         response.headers.update({**_HEADERS, "X-Request-ID": name})
         path = getattr(request.scope.get("route"), "path", "") or "none"
@@ -177,15 +179,21 @@ def _check_key(request: Request, key: str) -> None:
 
 
 def _log(request: Request, response: Response, name: str, seconds: float) -> None:
-    if request.url.path in ("/health", "/ready", "/metrics"):
+    if request.scope["path"] in ("/health", "/ready", "/metrics"):
         return
     line = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "id": name,
-        "method": request.method, "path": request.url.path[:200],
+        "method": request.method, "path": request.scope["path"][:200],
         "status": response.status_code, "images": request.state.images,
         "ms": round(1000 * seconds, 1),
     }  # fmt: skip
-    say(json.dumps(line))
+    _say(json.dumps(line))
+
+
+def _say(line: str) -> None:
+    """Logs a line; an answer does not depend on whether anybody reads it."""
+    with contextlib.suppress(OSError):
+        say(line)
 
 
 def _facts(service: Service) -> ModelFacts:

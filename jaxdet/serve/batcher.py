@@ -86,7 +86,10 @@ class Batcher:
 
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
-            batch = self._gather(first)
+            # Who ran out of time waits no longer.
+            batch = [one for one in self._gather(first) if not one.future.done()]
+            if not batch:
+                continue
             try:
                 answers: Sequence[Answer | str] = score_images(
                     self._detector, (one.image for one in batch), self._protocol

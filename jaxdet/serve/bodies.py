@@ -16,6 +16,8 @@ from jaxdet.serve.limits import Limits, RefusedError
 from jaxdet.streams import printable
 
 _LONGEST_NAME = 200
+# Brackets, commas and colons of JSON for each image that a request may have.
+_VALUES_AN_IMAGE = 100
 
 # Name and content of an image; in place of the content, why there is none.
 Upload = tuple[str, bytes | str]
@@ -116,6 +118,9 @@ async def _from_form(request: Request, body: bytes, limits: Limits) -> list[Uplo
 
 
 def _from_json(body: bytes, limits: Limits) -> list[Upload]:
+    # Many small values keep Python's lock, and everybody, for seconds; images are long texts.
+    if sum(map(body.count, (b"[", b"{", b",", b":"))) > _VALUES_AN_IMAGE * (limits.images + 1):
+        raise RefusedError(422, "the JSON holds more values than images need")
     try:
         found: Any = json.loads(body)
     except (ValueError, RecursionError):

@@ -74,7 +74,9 @@ class Service:
     async def _one(self, name: str, content: bytes | str, *, evidence: bool) -> dict[str, Any]:
         if isinstance(content, str):
             return {"name": name, "error": content}
-        width, height = size_by_header(io.BytesIO(content)) or (0, 0)
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._threads, size_by_header, io.BytesIO(content))
+        width, height = found or (0, 0)
         # What states too many pixels is refused before it takes any room.
         stated = width * height if width * height <= self.limits.pixels else 0
         async with self._room.taking(stated):

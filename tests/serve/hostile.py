@@ -24,7 +24,11 @@ from PIL import Image
 
 from tests.serve.servers import Server, form
 
-_EXPECTED = {200, 400, 404, 405, 408, 413, 415, 422, 503}
+# A sender that is cut off in the middle may meet either end of the connection.
+_EXPECTED = {
+    200, 400, 404, 405, 408, 413, 415, 422, 503, "hung up", "BrokenPipeError",
+    "ConnectionResetError",
+}  # fmt: skip
 
 
 def main() -> int:
@@ -51,7 +55,7 @@ def main() -> int:
         alive = server.ask("/health")[0] == 200
     for (kind, answer), count in sorted(counts.items(), key=str):
         print(f"{kind:<10} {answer!s:<16} {count}")
-    bad = [answer for _, answer in counts if isinstance(answer, int) and answer not in _EXPECTED]
+    bad = [answer for _, answer in counts if answer not in _EXPECTED]
     print(f"{sum(counts.values())} attempts; logit before {before:.6f}, after {after:.6f}")
     return int(bool(bad) or not alive or abs(before - after) > 1e-5)
 

@@ -54,14 +54,15 @@ class Server:
 
     def ask(
         self, path: str, body: bytes | None = None, kind: str = "",
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None, method: str = "",
     ) -> Answer:  # fmt: skip
         """Returns an answer; its body as JSON where it is that."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_SECONDS)
         try:
             sent = {**({"Content-Type": kind} if kind else {}), **(headers or {})}
             coded = {name: value.encode() for name, value in sent.items()}
-            connection.request("GET" if body is None else "POST", path, body, coded)
+            method = method or ("GET" if body is None else "POST")
+            connection.request(method, path, body, coded)
             response = connection.getresponse()
             content = response.read()
             told = {name.lower(): value for name, value in response.getheaders()}

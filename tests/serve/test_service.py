@@ -160,7 +160,9 @@ def test_clients_beside_each_other_are_scored_together(server):
 
 def test_a_key_a_full_queue_and_an_end_that_loses_nothing(weights, tmp_path):
     (tmp_path / "key").write_text(KEY + "\n")
-    with Server(weights, f"--api-key-file={tmp_path / 'key'}", "--queue=2", "--wait=1") as server:
+    with Server(
+        weights, f"--api-key-file={tmp_path / 'key'}", "--queue=2", "--images=2", "--wait=1"
+    ) as server:
         for headers in ({}, {"Authorization": f"Bearer {KEY}x"}, {"Authorization": "Bearer é"}):
             status, told, answered = server.score({"a.png": picture(0)[1]}, headers=headers)
             assert (status, answered["www-authenticate"]) == (401, "Bearer")
@@ -168,14 +170,14 @@ def test_a_key_a_full_queue_and_an_end_that_loses_nothing(weights, tmp_path):
         assert server.ask("/health")[0] == 200
         known = {"Authorization": f"Bearer {KEY}"}
         three = {f"{place}.png": picture(place)[1] for place in range(3)}
-        status, _, answered = server.score(three, headers=known)
-        assert (status, answered["retry-after"]) == (503, "1")
         # Two images wait for others for a second; the end comes meanwhile.
         found = []
         two = {name: three[name] for name in ("0.png", "1.png")}
         asking = threading.Thread(target=lambda: found.append(server.score(two, headers=known)))
         asking.start()
         time.sleep(0.4)
+        status, _, answered = server.score({"2.png": three["2.png"]}, headers=known)
+        assert (status, answered["retry-after"]) == (503, "1")
         server.process.send_signal(signal.SIGTERM)
         asking.join(timeout=60)
         assert found[0][0] == 200
@@ -193,6 +195,7 @@ def test_a_key_a_full_queue_and_an_end_that_loses_nothing(weights, tmp_path):
         (["--api-key-file=@/short"], "16 letters"),
         (["--weights=@/none"], "none"),
         (["--threshold=fpr_1"], "--threshold=fpr_1"),
+        (["--queue=3", "--images=4"], "--images is more than --queue"),
     ],
 )
 def test_a_mistake_is_one_line(weights, tmp_path, capfd, options, says):
@@ -224,3 +227,41 @@ def test_what_finds_no_room_waits_for_it():
     assert order[:4] == ["a in", "c in", "a out", "c out"]
     assert order.index("b in") > order.index("a out")
     assert order.index("huge in") > order.index("b out")
+
+
+def test_images_of_requests_that_ran_out_of_time_are_not_scored(weights):
+    slow = ["--request-seconds=0.1", "--wait=0.4", "--images=4"]
+    with Server(weights, *slow) as server:
+        content = picture(0)[1]
+        assert [server.score({"a.png": content})[0] for _ in range(3)] == [504] * 3
+        assert "jaxdet_batch_images_count 0.0" in server.text("/metrics")
+        assert "jaxdet_waiting_images 0.0" in server.text("/metrics")
+
+
+def test_a_page_elsewhere_may_ask_where_its_origin_is_named(weights, tmp_path):
+    (tmp_path / "key").write_text(KEY)
+    options = [f"--api-key-file={tmp_path / 'key'}", "--allow-origin=https://a.example"]
+    with Server(weights, *options) as server:
+        asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST",
+                 "Access-Control-Request-Headers": "authorization"}  # fmt: skip
+        status, _, told = server.ask("/v1/score", headers=asked, method="OPTIONS")
+        assert (status, told["access-control-allow-origin"]) == (200, "https://a.example")
+        refused = server.score({"a.png": b""}, headers={"Origin": "https://a.example"})
+        assert refused[0] == 401
+        assert refused[2]["access-control-allow-origin"] == "https://a.example"
+
+
+def test_a_jpeg_of_endless_scans_is_refused_at_once(server):
+    file = io.BytesIO()
+    Image.new("L", (800, 800)).save(file, "jpeg", progressive=True)
+    content = file.getvalue()
+    scan = content[content.rfind(b"\xff\xda") : -2]
+    status, told, _ = server.score({"a.jpg": content[:-2] + 300 * scan + b"\xff\xd9"})
+    assert status == 422
+    assert "scans" in told["results"][0]["error"]
+
+
+def test_json_of_countless_values_is_refused_before_it_is_parsed(server):
+    body = b'{"images": [], "x": [' + b"[]," * 5000 + b"0]}"
+    status, told, _ = server.ask("/v1/score", body, "application/json")
+    assert (status, told["detail"]) == (422, "the JSON holds more values than images need")

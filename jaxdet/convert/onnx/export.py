@@ -36,6 +36,8 @@ def check_format(path: Path, format: str, variant: str) -> None:
         require_onnx("--format=onnx")
         if not is_onnx(path):
             raise UserError(f"{path}: give the file a name that ends in {SUFFIX}")
+    elif is_onnx(path):
+        raise UserError(f"{path}: ends in {SUFFIX}; add --format=onnx")
     elif variant != VARIANTS[0]:
         raise UserError(f"--variant={variant}: needs --format=onnx")
 

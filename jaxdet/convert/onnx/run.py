@@ -16,6 +16,9 @@ from jaxdet.convert.onnx.write import ABOUT, IMAGE, KIND
 from jaxdet.errors import UserError
 from jaxdet.workdir.files import check_schema, open_regular
 
+# The variant whose logits are so far from those of the weights that no threshold carries over.
+_OTHER_LOGITS = "int8"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OnnxProgram:
@@ -88,6 +91,9 @@ def open_onnx(content: bytes, path: Path) -> OnnxProgram:
         raise UserError(f"{path}: does not say which images it takes") from None
     model = schema.from_json_dict({"model": about.get("model")}).model
     card = read_card(about.get("card"), place=path)
+    if variant == _OTHER_LOGITS:
+        # What validation images taught is of other logits.
+        card = dataclasses.replace(card, calibration=None)
     return OnnxProgram(
         source=str(path), model=model, card=card, size=size, variant=variant, session=session
     )

@@ -32,6 +32,7 @@ _PIXELS_A_BYTE = {
     "PNG": 8300, "GIF": 4096, "TIFF": 2048, "PCX": 1024, "PSD": 1024, "SUN": 1024, "BMP": 128,
     "DDS": 128, "DIB": 128, "PPM": 128, "QOI": 128, "SGI": 128, "TGA": 128,
 }  # fmt: skip
+_MOST_SCANS = 200  # of a JPEG; a thumbnail in it has a few, too
 _SMALL_PIXELS = 2**20  # of images to which this does not matter
 _MOST_PREVIEWS = 64  # before the photograph of a TIFF
 
@@ -53,6 +54,7 @@ def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
     try:
         if is_jxl(content):  # decoded as it is opened
             check_sides(*jxl_size(content), max_pixels=min(max_pixels, _MOST_JXL_PIXELS))
+        _check_scans(content)
         with _open(io.BytesIO(without_texts(content))) as image:
             check_sides(image.width, image.height, max_pixels=max_pixels)
             _check_density(image, len(content))
@@ -65,6 +67,12 @@ def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
     except Exception as error:  # damaged files make Pillow's readers raise nearly anything
         text = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"damaged image: {text}") from None
+
+
+def _check_scans(content: bytes) -> None:
+    """Raises RefusedError for a JPEG of so many scans that decoding has no end; others have ten."""
+    if content[:2] == b"\xff\xd8" and content.count(b"\xff\xda") > _MOST_SCANS:
+        raise RefusedError(f"a JPEG of more than {_MOST_SCANS} scans: each is decoded in full")
 
 
 def _check_density(image: Image.Image, size: int) -> None:
