@@ -91,6 +91,22 @@ def test_pairs_by_name_stay_together(tmp_path):
     assert len(set(drawn.values())) == 3
 
 
+def test_pairs_stay_together_though_another_split_has_fakes_of_no_generator(tmp_path):
+    names = [f"{n:02}.png" for n in range(30)]
+    rows = [
+        [f"{split}{label}/{name}", label, split, generator if label else ""]
+        for split, generator in (("train", ""), ("test", "a"))
+        for label in (0, 1)
+        for name in names
+    ]
+    table = write_csv(tmp_path / "t.csv", ["image", "label", "split", "generator"], rows)
+    out = tmp_path / "o.parquet"
+    assert run("splits", table, f"--out={out}", "--copies=none", "--val=.3", "--test=.3") == 0
+    drawn = split_of(out)
+    for split in ("train", "test"):
+        assert all(drawn[f"{split}0/{one}"] == drawn[f"{split}1/{one}"] for one in names)
+
+
 def test_copies_exact_and_near_stay_together(tmp_path, capsys):
     """Each picture as PNG and once more as a JPEG that is a little smaller, under other names."""
     root = tmp_path / "r"

@@ -56,6 +56,8 @@ def of_pairs(table: Table) -> Edges:
     """
     generators, of_fakes = table.generator.code, table.generator.code[table.label == 1]
     own = np.intersect1d(of_fakes, generators[table.label == 0])
+    # No generator is none of them, though fakes of none may stand in another split.
+    own = [code for code in own.tolist() if table.generator.words[code]]
     generator = np.where(np.isin(generators, own), generators, -1)
     stems = [os.path.splitext(file.rpartition("/")[2])[0] for file in table.files]
     stem = Words.of(stems).code[table.file]
