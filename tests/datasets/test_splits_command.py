@@ -152,6 +152,23 @@ def test_generators_lie_in_one_split_each_and_words_for_labels_are_none(tmp_path
     assert len({drawn[f"{n}.png"] for n in range(0, 200, 2)}) == 3
 
 
+@pytest.mark.parametrize("column", ["category", "generator"])
+def test_groups_stay_whole_beside_another_column(tmp_path, capsys, column):
+    """Each group holds two words of the column; real images are of no generator."""
+    rows = [
+        [f"{n}.png", n % 2, f"w{n // 10}" if n % 2 or column == "category" else "", f"g{n // 20}"]
+        for n in range(400)
+    ]
+    table = write_csv(tmp_path / "t.csv", ["image", "label", column, "group"], rows)
+    out = tmp_path / "o.parquet"
+    options = ("--copies=none", "--val=.3", "--test=.3", f"--by={column}")
+    assert run("splits", table, f"--out={out}", *options) == 0
+    assert "400 images in 20 bundles" in capsys.readouterr().out
+    drawn = split_of(out)
+    for first in range(0, 400, 20):
+        assert len({drawn[f"{n}.png"] for n in range(first, first + 20)}) == 1
+
+
 def test_rows_of_shards_are_drawn_too(tmp_path):
     columns = {"image": structs(60, lacking={3}), "label": [0, 1] * 30}
     write_parquet(tmp_path / "s" / "a.parquet", columns)

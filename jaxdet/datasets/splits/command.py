@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by",
         choices=("group", "category", "generator"),
-        help="images with one word in this column stay together (default group)",
+        help="images with one word in this column stay together, as those of one group always do",
     )
     parser.add_argument(
         "--copies",
@@ -88,11 +88,14 @@ def _bundles(
     Raises:
       UserError: where nothing is said in the column.
     """
-    words: Words = getattr(table, by or "group")
-    of_column, has_one = bundles.of_column(words, are_generators=by == "generator")
-    if by and not has_one.any():
+    tied = {
+        column: bundles.of_column(getattr(table, column), are_generators=column == "generator")
+        for column in dict.fromkeys((by or "group", "group"))
+    }
+    if by and not tied[by][1].any():
         raise UserError(f"{table.place}: --by={by}: no image has a {by}")
-    edges, is_read = [of_column, bundles.of_pairs(table)], np.ones(len(table), np.bool_)
+    edges, is_read = [found for found, _ in tied.values()], np.ones(len(table), np.bool_)
+    edges.append(bundles.of_pairs(table))
     if copies != "none":
         with ProgressLine("read", total=len(table), unit="images") as line:
             if copies == "exact":
@@ -102,11 +105,18 @@ def _bundles(
                 found, is_read = bundles.of_copies(table, before, advance=line.advance)
         edges.append(found)
     bundle = bundles.join(len(table), edges)
-    keys = [
-        f"{by or 'group'}\0{words[row]}" if said else table.reference(row)
-        for row, said in enumerate(has_one.tolist())
-    ]
+    keys = _keys(table, {column: has_one for column, (_, has_one) in tied.items()})
     return bundle, bundles.least_keys(bundle, keys), np.flatnonzero(~is_read)
+
+
+def _keys(table: Table, has_one: Mapping[str, np.ndarray]) -> list[str]:
+    """Returns what each row is drawn by: its word in the first column with one, else its file."""
+    keys = [table.reference(row) for row in range(len(table))]
+    for column in reversed(has_one):
+        words: Words = getattr(table, column)
+        for row in np.flatnonzero(has_one[column]).tolist():
+            keys[row] = f"{column}\0{words[row]}"
+    return keys
 
 
 def _check(
