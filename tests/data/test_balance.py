@@ -1,5 +1,8 @@
 """`data.balance=generator`: reals and each generator's fakes evenly, by the seed and step alone."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
@@ -9,10 +12,12 @@ from jaxdet.data.balance import balanced_order, find_groups
 from jaxdet.data.feature_loaders import FeatureTrainLoader
 from jaxdet.data.loaders import Share, TrainLoader, training_reader
 from jaxdet.data.sources import open_root
+from jaxdet.data.store.layout import StorePaths, read_about
 from jaxdet.datasets.pack.store_writer import pack
 from jaxdet.errors import UserError
+from jaxdet.workdir.identity import json_sha256
 from tests.conftest import write_images
-from tests.data.table_files import structs, write_parquet
+from tests.data.table_files import structs, write_csv, write_parquet
 from tests.data.test_pairs import stores
 
 COUNTS = {"a": 3, "b": 8, "c": 1}
@@ -40,6 +45,14 @@ def table(tmp_path_factory):
         "split": ["train"] * 2 * rows,
     }
     return write_parquet(tmp_path_factory.mktemp("table") / "a.parquet", columns)
+
+
+@pytest.fixture(scope="module")
+def rows(folder):
+    """A row for each file of the folder: path, label, split, generator of a fake, category."""
+    files = [file.relative_to(folder) for file in sorted(folder.rglob("*.png"))]
+    return [[str(file), int("fake" in str(file)), "train", file.parts[1] * ("fake" in str(file)),
+             ("cat", "dog")[place % 2]] for place, file in enumerate(files)]  # fmt: skip
 
 
 def train_set(root):
@@ -88,12 +101,28 @@ def test_a_batch_follows_from_seed_and_step_and_is_shared_out(folder):
     assert 0 < images.labels[steps[0]][::2].sum() < 6
 
 
-def test_a_store_gives_the_batches_of_its_folder(folder, tmp_path):
-    pack(folder, tmp_path / "store", say=print)
-    one, other = (loader(train_set(root)) for root in (folder, tmp_path / "store"))
+@pytest.mark.parametrize("columns", [0, 4, 5])
+def test_a_store_gives_the_batches_of_its_source(folder, rows, columns, tmp_path):
+    source = folder
+    if columns:
+        shutil.copytree(folder / "train", tmp_path / "train")
+        names = ["image", "label", "split", "generator", "category"][:columns]
+        source = write_csv(tmp_path / "t.csv", names, [row[:columns] for row in rows])
+    pack(source, tmp_path / "store", say=print)
+    one, other = (loader(train_set(root)) for root in (source, tmp_path / "store"))
+    assert {name: len(own) for name, own in other.groups.fakes.items()} == COUNTS
     for step in range(3):
         first, second = one(step), other(step)
         assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_generators_that_a_store_does_not_name_are_damage(table, tmp_path):
+    pack(table, tmp_path / "store", say=print)
+    paths = StorePaths(tmp_path / "store")
+    about = {**read_about(paths), "generators": ["a"]}
+    paths.about.write_text(json.dumps({**about, "digest": json_sha256(about)}))
+    with pytest.raises(UserError, match=r"generators\.npy: not the generators of this store"):
+        open_root(str(tmp_path / "store"))
 
 
 def test_kept_features_give_the_batches_of_the_images(folder, tmp_path):

@@ -42,7 +42,7 @@ def outcome(images, index):
 
 
 def assert_same(table, store):
-    """The same images, labels and groups in the same order; those without a picture have none."""
+    """The same images, labels, groups and generators; those without a picture have none."""
     one, other = sets_of(table), sets_of(store)
     assert list(one) == list(other)
     for name, images in one.items():
@@ -54,6 +54,7 @@ def assert_same(table, store):
         groups = [[own.index(one) if one else -1 for one in own]
                   for own in (images.group_names(), packed.group_names())]  # fmt: skip
         assert groups[0] == groups[1]
+        assert packed.generator_names() == images.generator_names()
 
 
 def test_the_store_of_an_index_is_the_store_of_the_folder(dataset, tmp_path, capsys):
@@ -83,6 +84,7 @@ def shards(tmp_path):
                 "label": [0, 1] * 10,
                 "split": ["train", "train", "val", "val", "test"] * 4,
                 "group": [f"g{(n // 4) % 3}" if n % 5 else "" for n in range(20)],
+                "generator": [f"m{n % 3}" if n % 2 and n % 5 < 4 else None for n in range(20)],
             },
             group=6,
         )

@@ -32,6 +32,9 @@ RECORD = np.dtype(
         ("raw", "u1"),
     ]
 )
+# What a store of a table may keep of each image beside that, i64 [N] in a file of this name: its
+# group, -1 for none, and the place of its generator in `generators` of store.json.
+COLUMNS = ("groups", "generators")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +58,9 @@ class StorePaths:
         """Returns the path of the names of the packed files, stored one after the other."""
         return within(self.path, "names.bin")
 
-    @property
-    def groups(self) -> Path:
-        """Returns the path of the number of each image's group, i64 [N]; -1 for none."""
-        return within(self.path, "groups.npy")
+    def column(self, name: str) -> Path:
+        """Returns the path of one of COLUMNS, which need not be there."""
+        return within(self.path, f"{name}.npy")
 
     def shard(self, number: int) -> Path:
         """Returns the path of a shard: the bytes of images, one after the other."""
@@ -95,12 +97,14 @@ def read_about(paths: StorePaths) -> dict[str, Any]:
 def _is_whole(about: Mapping[str, Any]) -> bool:
     """Returns whether everything that readers ask for is there, of its type."""
     folders, shards, digests = (about.get(name) for name in ("folders", "shards", "sha256"))
-    losses = about.get("losses", [])
+    losses, generators = about.get("losses", []), about.get("generators", [])
     return (
         isinstance(about.get("source"), str)
         and isinstance(about.get("left_aside", ""), str)
         and isinstance(losses, list)
         and all(isinstance(one, list) and list(map(type, one)) == [str, str] for one in losses)
+        and isinstance(generators, list)
+        and all(isinstance(one, str) for one in generators)
         and isinstance(folders, list)
         and all(isinstance(one, str) and is_label_path(one) for one in folders)
         and isinstance(shards, list)

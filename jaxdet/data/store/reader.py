@@ -14,6 +14,7 @@ from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.sides import check_sides
 from jaxdet.data.regular import reason
 from jaxdet.data.store.layout import (
+    COLUMNS,
     RECORD,
     DamagedStoreError,
     StorePaths,
@@ -40,17 +41,17 @@ class Store:
         paths = StorePaths(path)
         self.about: dict[str, Any] = read_about(paths)
         self.folders: list[str] = self.about["folders"]
-        described = [paths.index, paths.names]
-        if paths.groups.name in self.about["sha256"]:
-            described.append(paths.groups)
-        for file in described:
+        columns = {name: paths.column(name) for name in COLUMNS}
+        columns = {n: path for n, path in columns.items() if path.name in self.about["sha256"]}
+        for file in (paths.index, paths.names, *columns.values()):
             if not file.is_file() or sha256(file) != self.about["sha256"].get(file.name):
                 raise DamagedStoreError(f"{file}: missing or damaged; pack the store again")
         self._check_shards(paths)
         self.index = _read_index(paths.index)
         self._names = _mapped(paths.names)
         _check_index(paths, self.index, self.about, names=self._names)
-        self.groups = _read_groups(paths.groups, len(self.index)) if described[2:] else None
+        self.columns = {n: _read_column(path, len(self.index)) for n, path in columns.items()}
+        self._check_generators(paths)
         self._shards = [_mapped(paths.shard(n)) for n in range(len(self.about["shards"]))]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -69,6 +70,12 @@ class Store:
                 raise DamagedStoreError(
                     f"{shard}: {found} bytes instead of {size}; pack the store again"
                 )
+
+    def _check_generators(self, paths: StorePaths) -> None:
+        code, count = self.columns.get("generators"), len(self.about.get("generators", []))
+        if code is not None and not ((code >= 0) & (code < count)).all():
+            path = paths.column("generators")
+            raise DamagedStoreError(f"{path}: not the generators of this store")
 
     @property
     def left_aside(self) -> str:
@@ -154,9 +161,18 @@ class StoreSet(ImageSet):
 
     def group_names(self) -> list[str]:
         """Returns the number of each image's group in place of its name; see ImageSet."""
-        if self.store.groups is None:
-            return [""] * len(self)
-        return [str(one) if one >= 0 else "" for one in self.store.groups[self.records].tolist()]
+        groups = self.store.columns.get("groups")
+        if groups is None:
+            return super().group_names()
+        return [str(one) if one >= 0 else "" for one in groups[self.records].tolist()]
+
+    def generator_names(self) -> list[str]:
+        """Returns the generator of each image; see ImageSet."""
+        code = self.store.columns.get("generators")
+        if code is None:
+            return super().generator_names()
+        words: list[str] = self.store.about["generators"]
+        return [words[one] for one in code[self.records].tolist()]
 
     def where(self, index: int) -> str:
         """Returns the store's path and the path of the image that was packed."""
@@ -242,15 +258,15 @@ def _read_index(path: Path) -> np.ndarray:
     return index
 
 
-def _read_groups(path: Path, count: int) -> np.ndarray:
-    """Returns the group of each image of a store, i64 [N]."""
+def _read_column(path: Path, count: int) -> np.ndarray:
+    """Returns one of COLUMNS of a store, i64 [N]."""
     try:
-        groups = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        column = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except Exception as error:  # as above
-        raise DamagedStoreError(f"{path}: not the groups: {reason(error)}") from None
-    if groups.dtype != np.int64 or groups.shape != (count,):
-        raise DamagedStoreError(f"{path}: not the groups of this store")
-    return groups
+        raise DamagedStoreError(f"{path}: not the {path.stem}: {reason(error)}") from None
+    if column.dtype != np.int64 or column.shape != (count,):
+        raise DamagedStoreError(f"{path}: not the {path.stem} of this store")
+    return column
 
 
 def _check_index(

@@ -48,9 +48,14 @@ class Listing:
         return np.arange(len(self.files))
 
     @property
-    def groups(self) -> np.ndarray | None:
-        """Returns the number of each image's group, i64 [N], -1 for none; None without groups."""
-        return None
+    def columns(self) -> dict[str, np.ndarray]:
+        """Returns those of `layout.COLUMNS` that say anything of these images, i64 [N] each."""
+        return {}
+
+    @functools.cached_property
+    def generators(self) -> Sequence[str]:
+        """Returns the names of which the column `generators` holds the places."""
+        return ()
 
     def path(self, number: int) -> str:
         """Returns the path of an image below the root or store."""
@@ -103,10 +108,15 @@ class RowListing(Listing):
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Returns a hex digest of the sets, their rows and groups, and the files behind them."""
+        """Returns a hex digest of the sets, their rows, and the files behind them.
+
+        With their groups and, where any has one, generators.
+        """
         marks = (f"{images.name}\0{images.identity('times')}\n" for images in self.sets)
         groups = itertools.chain.from_iterable(images.group_names() for images in self.sets)
-        return fingerprint_of("".join(marks) + "\0".join(groups))
+        made_by = itertools.chain.from_iterable(images.generator_names() for images in self.sets)
+        words = [*groups, *(made_by if self.generators else ())]
+        return fingerprint_of("".join(marks) + "\0".join(words))
 
     @property
     def order(self) -> np.ndarray:
@@ -117,12 +127,32 @@ class RowListing(Listing):
         return np.lexsort((table.row[self.rows], table.file[self.rows]))
 
     @property
-    def groups(self) -> np.ndarray | None:
-        """Returns the number of each row's group; see Listing."""
-        group = self.table.rows.group
+    def columns(self) -> dict[str, np.ndarray]:
+        """Returns the group and the generator of each row; see Listing."""
+        group, found = self.table.rows.group, {}
         number = np.array([place if word else -1 for place, word in enumerate(group.words)])
-        found = number[group.code[self.rows]].astype(np.int64)
-        return found if (found >= 0).any() else None
+        groups = number[group.code[self.rows]].astype(np.int64)
+        if (groups >= 0).any():
+            found["groups"] = groups
+        if self.generators:
+            found["generators"] = self._made_by.code.astype(np.int64)
+        return found
+
+    @functools.cached_property
+    def generators(self) -> Sequence[str]:
+        """Returns the generators of the rows, "" for none.
+
+        Nothing where training has none but its class folders: test sets have names of their own.
+        """
+        is_training = [images.name == "train" for images in self.sets]
+        place = np.flatnonzero(np.repeat(is_training, [len(images) for images in self.sets]))
+        classes = self.table.places.category.at(self.rows[place])
+        named = zip(self._made_by.at(place), classes, strict=True)
+        return self._made_by.words if any(one not in ("", own) for one, own in named) else ()
+
+    @functools.cached_property
+    def _made_by(self) -> Words:
+        return Words.of(self.table.rows.generator.at(self.rows))
 
     def where(self, number: int) -> str:
         """Returns the file of the row, with the row's number where it holds several."""

@@ -175,17 +175,18 @@ def _read_ahead(
 
 
 def _finish(listing: Listing, paths: StorePaths, records: np.ndarray, sizes: Iterable[int]) -> None:
-    """Writes the names, the index, groups where there are any and, last, the description."""
+    """Writes the names, the index, what a table says of the images and, last, the description."""
     names = [name.encode("utf8", "surrogateescape") for _, name in listing.files]
     records["name_size"] = [len(name) for name in names]
     records["name"] = np.cumsum(records["name_size"], dtype=np.uint64) - records["name_size"]
     write_bytes(paths.names, b"".join(names))
     write_bytes(paths.index, npy(records))
     described = [paths.index, paths.names]
-    if listing.groups is not None:
-        write_bytes(paths.groups, npy(listing.groups))
-        described.append(paths.groups)
+    for name, column in listing.columns.items():
+        write_bytes(paths.column(name), npy(column))
+        described.append(paths.column(name))
     about = {
+        **({"generators": list(listing.generators)} if listing.generators else {}),
         "schema_version": SCHEMA_VERSION,
         "kind": KIND,
         "images": len(records),

@@ -40,7 +40,8 @@ def _strays(store: Store) -> LeftAside:
     """Counts the files in a store's folder that are none of its own."""
     paths, aside = StorePaths(store.path), LeftAside()
     shards = [paths.shard(number) for number in range(len(store.about["shards"]))]
-    own = {paths.about, paths.index, paths.names, paths.groups, *shards}
+    columns = map(paths.column, store.columns)
+    own = {paths.about, paths.index, paths.names, *columns, *shards}
     for visit in walk(store.path):
         names = tuple(one for one in visit.names if store.path / visit.path / one not in own)
         aside.note(dataclasses.replace(visit, names=names), is_wanted=None)
