@@ -49,7 +49,8 @@ def _numbers(scores: Scores) -> dict[str, float | None]:
     return {
         "ap": scores.ap,
         "auc": scores.auc,
-        "accuracy": scores.accuracy,
+        # Of one label it is the recall, or the accuracy on real images, which stand below.
+        "accuracy": None if real is None or fake is None else scores.accuracy,
         "recall": fake,
         "accuracy_real": real,
         "balanced_accuracy": None if real is None or fake is None else (real + fake) / 2,

@@ -112,12 +112,15 @@ def _pairs(matrix: Matrix) -> Iterable[tuple[dict[str, float | None], Run]]:
 
 
 def _value(scores: Scores, metric: str) -> float | None:
-    if metric == "balanced_accuracy":
-        real, fake = scores.accuracy_real, scores.accuracy_fake
-        return None if real is None or fake is None else (real + fake) / 2
-    name = "accuracy_fake" if metric == "recall" else metric
-    share: float | None = getattr(scores, name)
-    return share
+    real, fake = scores.accuracy_real, scores.accuracy_fake
+    if metric in ("ap", "auc"):
+        return scores.ap if metric == "ap" else scores.auc
+    if metric == "recall":
+        return fake
+    # Of one label the accuracy is the recall, or the accuracy on real images.
+    if real is None or fake is None:
+        return None
+    return scores.accuracy if metric == "accuracy" else (real + fake) / 2
 
 
 def _cell(value: float | None, run: Run, name: str) -> str:

@@ -135,7 +135,7 @@ class Overall:
       n: how many sets, or benchmarks.
       ap: over those with images of both labels; None where there are none.
       auc: likewise.
-      accuracy: at logit 0, over all.
+      accuracy: at logit 0, likewise.
       recall: accuracy on fake images, over those that have any; None likewise.
       accuracy_real: accuracy on real images, likewise.
       balanced_accuracy: mean of the accuracy on real and on fake images, over those with both.

@@ -34,9 +34,12 @@ def test_fakes_alone_have_a_recall_and_no_ap():
     found = over_generators({"a.x": _scores(1.0, None, 0.25), "b.x": _scores(0.5, 0.5, 0.75)})
     assert (found["a"].ap, found["a"].balanced_accuracy) == (None, None)
     assert found["a"].recall == Summary(mean=0.25, minimum=0.25)
+    # Their accuracy is this very recall, which is nothing to compare with accuracies over both.
+    assert found["a"].accuracy is None
     over = over_benchmarks(found)
     assert over.ap == Summary(mean=0.5, minimum=0.5)
     assert over.recall == Summary(mean=0.5, minimum=0.25)
+    assert over.accuracy == Summary(mean=0.5, minimum=0.5)
 
 
 def test_without_benchmarks_there_is_nothing():

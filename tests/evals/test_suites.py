@@ -1,6 +1,7 @@
 """What others report of the benchmarks of a suite."""
 
 import csv
+import dataclasses
 from pathlib import Path
 
 from jaxdet import evals
@@ -46,18 +47,21 @@ def test_nothing_stands_beside_a_part_of_a_benchmark_or_where_it_is_not_wanted()
     assert given("genimage=x", published="none") == {}
 
 
+def tables_beside(sets):
+    """Returns the tables of generators and of published figures."""
+    results = Results(
+        name="run", config_hash="", weights={}, sets=sets, mean_ap=0.9, status="finished",
+        benchmarks=over_generators(sets, given("genimage=x", "evalgen=y")),
+    )  # fmt: skip
+    return tables_of(results)[1:]
+
+
 def test_ours_stand_beside_the_published_ones():
     scores = Scores(
         ap=0.9, accuracy=0.8, accuracy_real=0.7, accuracy_fake=0.9, auc=0.85, n_real=10, n_fake=10,
         ap_ci95=None, sharpness_ap=0.5, measures={"balanced_accuracy": 0.8},
     )  # fmt: skip
-    sets = {"genimage.ADM": scores, "evalgen.flux": scores}
-    benchmarks = over_generators(sets, given("genimage=x", "evalgen=y"))
-    results = Results(
-        name="run", config_hash="", weights={}, sets=sets, mean_ap=0.9, status="finished",
-        benchmarks=benchmarks,
-    )  # fmt: skip
-    _, generators, published = tables_of(results)
+    generators, published = tables_beside({"genimage.ADM": scores, "evalgen.flux": scores})
     assert generators.lines[0][:6] == ["genimage.ADM", "90.0", "85.0", "80.0", "70.0", "90.0"]
     assert [line[0] for line in generators.lines[1:3]] == ["genimage: mean", "genimage: least"]
     lines = {tuple(line[:2]): line[2:] for line in published.lines}
@@ -67,3 +71,16 @@ def test_ours_stand_beside_the_published_ones():
     assert lines["MIRROR [R]", "balanced accuracy"] == ["99.8", "99.8", "99.8", "99.8"]
     assert lines["FGTS DINOv3-L [R]", "accuracy"] == ["70.1"] + ["\N{EN DASH}"] * 3
     assert "Dual-Data-Alignment 21f1e39" in published.note
+
+
+def test_the_recall_of_fakes_alone_stands_beside_no_accuracy():
+    both = Scores(
+        ap=0.9, accuracy=0.8, accuracy_real=0.7, accuracy_fake=0.9, auc=0.85, n_real=10, n_fake=10,
+        ap_ci95=None, sharpness_ap=0.5,
+    )  # fmt: skip
+    fakes = dataclasses.replace(
+        both, ap=None, auc=None, accuracy=0.9, accuracy_real=None, n_real=0, sharpness_ap=None
+    )
+    _, published = tables_beside({"genimage.ADM": both, "evalgen.flux": fakes})
+    lines = {tuple(line[:2]): line[2:] for line in published.lines}
+    assert lines["this run", "accuracy"] == ["80.0"] + ["\N{EN DASH}"] * 3

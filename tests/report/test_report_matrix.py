@@ -65,6 +65,13 @@ def test_recall_is_shown_of_fakes_alone_too(runs):
     assert cells["least"][1] == f"{100 * min(own):.1f}"
 
 
+def test_the_recall_of_fakes_alone_is_no_accuracy(runs):
+    table = matrix_table(make_matrix(load_runs(runs), metric="accuracy", reals=None))
+    cells = {line[0]: line[1:] for line in table.lines}
+    assert cells["b.flux"][0].startswith("recall ")
+    assert cells["average"] == cells["least"] == cells["b.x"]
+
+
 def test_the_command_writes_and_prints_it(runs, tmp_path, capsys):
     out = tmp_path / "both"
     main([*map(str, runs), f"--out={out}", "--matrix"])
