@@ -152,6 +152,16 @@ def test_a_set_of_one_class_is_told(write, make_predictions):
     assert "One class only" not in write({"b": make_predictions("b")}).words
 
 
+def test_one_class_that_an_earlier_jaxdet_gave_an_ap_is_not_said_to_have_none(
+    make_run, make_predictions, tmp_path
+):
+    path = make_run("a", {"reals": make_predictions("a", fake=False), "b": make_predictions("b")})
+    saved = json.loads((path / "results.json").read_text())
+    saved["sets"]["reals"]["ap"] = 0.0
+    (path / "results.json").write_text(json.dumps(saved))
+    assert "One class only" not in _Page(write_report([path], tmp_path / "out")).words
+
+
 def test_the_floor_is_marked(write, make_predictions):
     assert (
         "†"
