@@ -116,9 +116,14 @@ def _protocol_options(run: Run) -> list[str]:
     """Returns the options of `predict` by which an image is scored as the run scored its sets.
 
     Raises:
-      UserError: for five crops, which `predict` does not take.
+      UserError: for five crops and re-encoded images, which `predict` does not take.
     """
     protocol, options = run.results.protocol, run.options
+    if run.results.equalise != "none":
+        raise UserError(
+            f"{run.label}: was scored of images re-encoded as {run.results.equalise} "
+            "(evaluation.equalise), which --reals does not do to yours"
+        )
     if protocol == "full":
         return ["--crop=none"]
     if protocol == "five_crops":

@@ -7,9 +7,11 @@ import json
 import numpy as np
 import pytest
 
+from jaxdet.errors import UserError
 from jaxdet.report.__main__ import main
 from jaxdet.report.load import load_runs
 from jaxdet.report.matrix import make_matrix, matrix_table
+from jaxdet.report.reals import own_threshold
 from jaxdet.results import RunFolder, read_results
 from jaxdet.workdir.files import write_json
 
@@ -86,6 +88,22 @@ def test_the_command_writes_and_prints_it(runs, tmp_path, capsys):
     assert r"11,177,025 & -- \\" in (out / "matrix.tex").read_text()
     assert "<h2>Which detector?</h2>" in (out / "index.html").read_text()
     assert "matrix.md" in json.loads((out / ".files.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"protocol": "five_crops"}, "five crops"),
+        ({"equalise": "jpeg:90"}, "re-encoded as jpeg:90"),
+    ],
+)
+def test_reals_that_would_be_scored_otherwise_than_the_fakes_are_refused(
+    runs, tmp_path, changed, message
+):
+    (run, _) = load_runs(runs)
+    other = dataclasses.replace(run, results=dataclasses.replace(run.results, **changed))
+    with pytest.raises(UserError, match=message):
+        own_threshold(other, tmp_path)
 
 
 def test_mistakes_are_one_line(runs, tmp_path, capsys):
