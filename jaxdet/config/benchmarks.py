@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from jaxdet.config.schema import Evaluation
 
+# What names a dataset of tensorflow_datasets where a root is asked for.
+TFDS = "tfds:"
+
 
 class Benchmark(NamedTuple):
     """Names a benchmark.
@@ -12,7 +15,7 @@ class Benchmark(NamedTuple):
     Attributes:
       name: of the benchmark; its sets are called `NAME.SET`.
       layout: how its folder is read; "auto" where nothing is said.
-      root: where it lies, below `evaluation.benchmark_root` where that is given.
+      root: where it lies, below `evaluation.benchmark_root` where that is given; or `tfds:NAME`.
     """
 
     name: str
@@ -28,5 +31,7 @@ def listed_benchmarks(evaluation: Evaluation) -> list[Benchmark]:
 def _parsed(text: str, *, below: str) -> Benchmark:
     named, _, root = text.partition("=")
     name, mark, layout = named.partition(":")
-    # A path that is absolute stays as it is.
-    return Benchmark(name, layout if mark else "auto", root and os.path.join(below, root))
+    if root and not root.startswith(TFDS):
+        # A path that is absolute stays as it is.
+        root = os.path.join(below, root)
+    return Benchmark(name, layout if mark else "auto", root)

@@ -669,7 +669,8 @@ class Evaluation:
         "their sets are called NAME.SET",
     )
     benchmark_root: str = option(
-        "", "folder below which the ROOTs of benchmarks lie that are no absolute paths"
+        "",
+        "folder below which the ROOTs of benchmarks lie, absolute paths and tfds:NAME aside",
     )
     missing_benchmarks: str = option(
         "stop",

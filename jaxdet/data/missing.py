@@ -7,9 +7,10 @@ from pathlib import Path
 from shlex import quote
 
 from jaxdet.config import Data, Evaluation
+from jaxdet.config.benchmarks import TFDS
 from jaxdet.data.regular import listing
 from jaxdet.data.released import RELEASED_WEIGHTS
-from jaxdet.data.sources import TFDS, open_root, reading_of
+from jaxdet.data.sources import open_root, reading_of
 from jaxdet.data.splits import missing_benchmarks
 from jaxdet.data.table.columns import Reading
 from jaxdet.data.table.kind import is_table

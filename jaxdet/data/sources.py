@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from jaxdet.config import Data
+from jaxdet.config.benchmarks import TFDS
 from jaxdet.data.folder import FolderRoot
 from jaxdet.data.images import ImageSet
 from jaxdet.data.regular import listing
@@ -16,8 +17,6 @@ from jaxdet.data.table.kind import is_table
 from jaxdet.data.table.root import TableRoot
 from jaxdet.errors import UserError
 from jaxdet.workdir.files import check_folder
-
-TFDS = "tfds:"
 
 
 class Root(Protocol):

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from jaxdet import config as schema
-from jaxdet.config.benchmarks import Benchmark
+from jaxdet.config.benchmarks import TFDS, Benchmark
 from jaxdet.data import order
 from jaxdet.data.images import ImageSet
 from jaxdet.data.regular import listing
-from jaxdet.data.sources import TFDS, Root, open_root, reading_of
+from jaxdet.data.sources import Root, open_root, reading_of
 from jaxdet.data.subset import draw_subset
 from jaxdet.data.table.columns import Reading
 from jaxdet.errors import UserError

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from jaxdet.config import Config, Evaluation, validate
+from jaxdet.config import Config, Evaluation, listed_benchmarks, validate
 from jaxdet.data.missing import find_missing
 from jaxdet.data.sources import open_root
 from jaxdet.data.splits import left_aside, left_out, load_test_sets
@@ -125,6 +125,12 @@ def test_a_benchmark_names_its_layout_and_lies_below_the_common_root(tmp_path):
     }  # fmt: skip
     with pytest.raises(UserError, match=r"b:LAYOUT=.*own"):
         load_test_sets(config_of(f"b={tmp_path / 'own'}"))
+
+
+def test_a_dataset_of_tfds_lies_below_no_root():
+    evaluation = Evaluation(benchmarks=("a=tfds:mine", "b=own", "c=/x"), benchmark_root="/data")
+    roots = [one.root for one in listed_benchmarks(evaluation)]
+    assert roots == ["tfds:mine", "/data/own", "/x"]
 
 
 @pytest.mark.parametrize(
