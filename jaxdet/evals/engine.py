@@ -60,6 +60,7 @@ class Engine:
         self._step = make_score_step(detector, mesh)
         self._placed = put_replicated(mesh, variables)
         self._scorer = Scorer(detector, self._placed, mesh)
+        self._start = 0
 
     def predictions(self, read: Reader, view: View, path: Path) -> Predictions:
         """Returns the scores of a set under a view, which lie in the file afterwards.
@@ -83,7 +84,8 @@ class Engine:
             skip_bad=read.skip_bad,
             fingerprint=fingerprint,
         )
-        self._note_time(title, len(read.images) - before, time.monotonic() - begun)
+        taken = time.monotonic() - begun
+        self._note_time(title, len(read.images) - before, taken, fingerprint)
         _write(path, predictions)
         keeper.remove()
         say(f"{title}: {_counts(predictions)}")
@@ -139,14 +141,16 @@ class Engine:
         memory = "" if peak is None else f", peak memory {peak / 2**30:.2f} GiB"
         say(f"images of any size: {len(self._scorer.shapes)} shapes compiled{memory}")
 
-    def _note_time(self, title: str, images: int, seconds: float) -> None:
+    def _note_time(self, title: str, images: int, seconds: float, fingerprint: str) -> None:
         """Adds how long images took to `scoring.json`; they may be the rest of a set."""
         if jax.process_index() > 0 or images <= 0:
             return
         path = self.run.scoring
         lines = read_json(path) if path.is_file() else []
+        # Numbers of starts: each compiles anew.
+        self._start = self._start or 1 + max((one.get("start", 0) for one in lines), default=0)
         line = {"set": title, "images": images, "seconds": round(seconds, 3)}
-        write_json(path, [*lines, line])
+        write_json(path, [*lines, {**line, "start": self._start, "fingerprint": fingerprint}])
 
     def _keeper(self, path: Path, fingerprint: str, title: str) -> RowKeeper:
         keeper = RowKeeper(path, fingerprint)

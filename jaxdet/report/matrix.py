@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from jaxdet.pages import spreadsheet_safe
 from jaxdet.report.benchmarks import Table
@@ -29,8 +30,8 @@ METRICS: Mapping[str, str] = MappingProxyType(
 _NOTE = (
     "{metric} in percent; accuracies and recall at logit 0. Average and least are over the sets "
     "for which all detectors have it. Images/s: as recorded while the sets were scored on the "
-    "machine of the run, reading and decoding included, the first set, which waits for the "
-    "compilation, left out of several; a dash where it was not. Parameters: of the network."
+    "machine of the run, reading and decoding included, the first set of a start, which waits "
+    "for the compilation, left out of several; a dash where it was not. Parameters: of the network."
 )
 _REALS_NOTE = (
     " Threshold: the logit from which on an image is called fake so that at most 1 % of the images "
@@ -146,19 +147,33 @@ def _shared_values(matrix: Matrix, place: int) -> list[float]:
 
 def _images_per_second(matrix: Matrix, place: int) -> float | None:
     """Returns how fast a run scored its sets by its headline; None where it is not recorded."""
-    run = matrix.runs[place]
+    timed, starts = _timed(matrix.runs[place]), set[str]()
+    # A set whose weights, images or settings changed was scored anew: the newest scores count.
+    newest = {str(one.get("set")): one.get("fingerprint") for one in timed}
+    current, later = [], []
+    for one in timed:
+        start = str(one.get("start"))
+        if one.get("fingerprint") == newest[str(one.get("set"))]:
+            current.append(one)
+            # The first set of each start waits for the compilation.
+            later += [one] if start in starts else []
+        starts.add(start)
+    counted = later or current
+    images = float(sum(one["images"] for one in counted))
+    seconds = float(sum(one["seconds"] for one in counted))
+    return images / seconds if seconds > 0 else None
+
+
+def _timed(run: Run) -> list[dict[str, Any]]:
+    """Returns the lines of a run's `scoring.json` that are of its headline."""
     path, view = run.folder.scoring, f"({run.results.protocol})"
     lines = read_json(path) if path.is_file() else []
-    timed = [
-        (one["images"], one["seconds"])
+    return [
+        one
         for one in (lines if isinstance(lines, list) else [])
         if isinstance(one, dict) and str(one.get("set")).endswith(view)
         and is_finite(one.get("images")) and is_finite(one.get("seconds"))
     ]  # fmt: skip
-    timed = timed[1:] or timed
-    images = float(sum(count for count, _ in timed))
-    seconds = float(sum(time for _, time in timed))
-    return images / seconds if seconds > 0 else None
 
 
 def _parameters(matrix: Matrix, place: int) -> int | None:

@@ -119,7 +119,11 @@ class RunFolder:
 
     @property
     def scoring(self) -> Path:
-        """Returns the path of how long sets took to score: JSON, `set`, `images`, `seconds`."""
+        """Returns the path of how long sets took to score, JSON.
+
+        A line has `set`, `images`, `seconds`, `start`, the number of the start that scored them,
+        from 1, and `fingerprint`, that of the scores.
+        """
         return within(self.path, "scoring.json")
 
     @property

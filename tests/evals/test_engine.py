@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import functools
+import json
 import os
 import shutil
 
@@ -264,6 +265,11 @@ def test_a_file_of_the_same_size_in_the_place_of_another_is_scored_anew(
     if compare == "bytes":
         os.utime(replaced, ns=(times.st_atime_ns, times.st_mtime_ns))
     after = engine.predictions(reader(load_set(folder, name="s")), view, path)
+    noted = json.loads((tmp_path / "scoring.json").read_text())
+    assert [one["fingerprint"] for one in noted] == [before.fingerprint, after.fingerprint]
+    assert [one["start"] for one in noted] == [1, 1]
+    make_engine(tmp_path).predictions(reader(load_set(folder, name="t")), view, tmp_path / "t.npz")
+    assert json.loads((tmp_path / "scoring.json").read_text())[-1]["start"] == 2
     changed = np.flatnonzero(before.logit != after.logit)
     assert before.id[changed].tolist() == ["1_fake/001.bmp"]
     copy = shutil.copytree(folder, tmp_path / "copy", copy_function=shutil.copyfile)

@@ -30,15 +30,20 @@ def runs(make_run, make_predictions):
     )
     first = make_run("one", {"b.x": both, "b.y": make_predictions("y"), "b.flux": fakes})
     second = make_run("two", {"b.x": both, "b.flux": fakes}, seed=1)
-    lines = [("b.x (crop)", 10, 10.0), ("b.y (crop)", 60, 1.0), ("b.x (full)", 1, 9.0)]
-    write_json(
-        RunFolder(first).scoring,
-        [{"set": name, "images": n, "seconds": time} for name, n, time in lines],
-    )
+    note_times(
+        first,
+        ("b.x (crop)", 10, 10.0, 1, "a"), ("b.y (crop)", 60, 1.0, 1, "a"),
+        ("b.x (full)", 1, 9.0, 1, "a"),
+    )  # fmt: skip
     results = read_results(RunFolder(first).results)
     weights = {**results.weights, "parameters": 11_177_025}
     write_json(RunFolder(first).results, dataclasses.replace(results, weights=weights))
     return first, second
+
+
+def note_times(run, *lines):
+    keys = ("set", "images", "seconds", "start", "fingerprint")
+    write_json(RunFolder(run).scoring, [dict(zip(keys, line, strict=True)) for line in lines])
 
 
 def balanced(run, name):
@@ -56,6 +61,26 @@ def test_averages_are_over_the_sets_that_all_define(runs):
     # The first set, which waited for the compilation, and another protocol aside.
     assert cells["images/s"] == ["60", DASH]
     assert cells["parameters"] == ["11,177,025", DASH]
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        # Other weights: b.y of before counts no longer.
+        ([("b.x", 10, 10.0, 1, "a"), ("b.y", 60, 1.0, 1, "a"),
+          ("b.x", 10, 10.0, 2, "b"), ("b.y", 40, 1.0, 2, "b")], "40"),
+        # Killed and started again: each start waits for its own compilation.
+        ([("b.x", 10, 10.0, 1, "a"), ("b.y", 60, 1.0, 1, "b"), ("b.z", 10, 10.0, 2, "c"),
+          ("b.u", 30, 2.0, 2, "d")], "30"),
+        # Nothing but sets that waited.
+        ([("b.x", 10, 1.0, 1, "a"), ("b.x", 20, 1.0, 2, "b")], "20"),
+    ],
+)  # fmt: skip
+def test_images_per_second_are_of_the_newest_scores_after_the_first_of_a_start(runs, lines, shown):
+    note_times(runs[0], *((f"{name} (crop)", *rest) for name, *rest in lines))
+    table = matrix_table(make_matrix(load_runs(runs), metric="ap", reals=None))
+    (line,) = (line for line in table.lines if line[0] == "images/s")
+    assert line[1:] == [shown, DASH]
 
 
 def test_recall_is_shown_of_fakes_alone_too(runs):
