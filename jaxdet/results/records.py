@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxdet.errors import UserError
 from jaxdet.results.calibration import Calibration, read_calibration
-from jaxdet.results.checks import all_ends, numbers, typed
+from jaxdet.results.checks import all_ends, ends, numbers, typed
 from jaxdet.workdir.files import check_schema, read_json
 
 SCHEMA_VERSION = 1
@@ -226,7 +226,7 @@ def _set_result(raw: dict[str, Any]) -> SetResult:
     known = {
         "categories": categories,
         "two_shot": two_shot,
-        **{name: None if ends is None else ends(ends) for name, ends in intervals.items()},
+        **{name: None if one is None else ends(one) for name, one in intervals.items()},
     }
     return typed(SetResult(**{**_scores(raw), **known}))
 
@@ -244,10 +244,10 @@ def _overall(raw: dict[str, Any]) -> Overall:
 
 
 def _scores(raw: dict[str, Any]) -> dict[str, Any]:
-    ends = raw["ap_ci95"]
+    interval = raw["ap_ci95"]
     return {
         **raw,
-        "ap_ci95": None if ends is None else ends(ends),
+        "ap_ci95": None if interval is None else ends(interval),
         "measures": numbers(raw["measures"]),
         "intervals": all_ends(raw["intervals"]),
     }
