@@ -11,7 +11,6 @@ import numpy as np
 
 from jaxdet import metrics
 from jaxdet.data.formats import is_image_name
-from jaxdet.data.regular import listing
 from jaxdet.data.walk import walk
 from jaxdet.errors import UserError
 from jaxdet.progress import say
@@ -44,6 +43,9 @@ class OwnThreshold:
 def check_reals(folder: Path) -> None:
     """Raises UserError unless a folder holds enough images for a threshold at 1 %."""
     check_folder(folder, option="--reals=")
+    # Comes with OpenCV, which no other report needs.
+    from jaxdet.data.regular import listing
+
     with listing(folder):
         count = sum(map(is_image_name, (name for visit in walk(folder) for name in visit.names)))
     _refuse_few(folder, count, "images")

@@ -139,7 +139,7 @@ def test_own_code_trains_resumes_evaluates_and_predicts(dataset, tmp_path, own, 
     more = main_arguments(dataset, unfinished.path, **OPTIONS, task="train", optim__max_epochs=2)
     status, _, err = finish("jaxdet.main", *more, "--accept-config-changes", **path)
     assert status == 0, err
-    assert "code of own.code:build: " in unfinished.changes.read_text()
+    assert "code of own.code: " in unfinished.changes.read_text()
 
     # A file alone runs nothing.
     (own / "own" / "imported").unlink()

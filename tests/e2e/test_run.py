@@ -95,8 +95,9 @@ def test_a_run_can_be_evaluated_alone_on_other_sets(finished, finish, tmp_path):
     alone = read_results(tmp_path / "eval" / "results.json")
     trained = read_results(run.results)
     assert list(alone.sets) == ["delta"]
-    assert alone.calibration is None
-    assert "ece_scaled" not in alone.sets["delta"].measures
+    # What validation images taught of these weights when they were trained.
+    assert alone.calibration.source == f"val of {run.path}"
+    assert alone.calibration.thresholds == trained.calibration.thresholds
     assert not RunFolder(tmp_path / "eval").validation.exists()
     assert alone.weights["digest"] == trained.weights["digest"]
     assert not (tmp_path / "eval" / "checkpoints").exists()

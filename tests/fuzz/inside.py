@@ -110,7 +110,7 @@ def _predict(folder):
             raise found
         for protocol in (Protocol("full", RESIZE, RESIZE), Protocol("five_crops", CROP),
                          Protocol("tiles"), Protocol("crop", RESIZE, RESIZE)):  # fmt: skip
-            cut(found, owner=0, protocol=protocol, smallest=32)
+            cut(found.pixels, owner=0, protocol=protocol, smallest=32)
 
 
 def _audit(folder):

@@ -148,7 +148,7 @@ def test_a_part_says_what_its_scores_follow_from(place):
     ("changed", "says"),
     [
         (["--crop=40"], "another --crop or --resize"),
-        (["--threshold=0.4"], "another --threshold or --raw"),
+        (["--threshold=0.4"], "another --threshold, --error-rate or --raw"),
         (["--exif=apply"], "another --exif (ignore, now apply)"),
         (["--shard=0/2"], "another number of shards (1, now 2)"),
         (["--part-rows=9"], "another --part-rows (1000, now 9)"),

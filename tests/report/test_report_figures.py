@@ -108,7 +108,7 @@ def test_whiskers_are_never_negative(runs):
     outside = dataclasses.replace(one, ap=0.5, ap_ci95=(0.6, 0.7))
     none = dataclasses.replace(one, ap_ci95=None)
     inside = dataclasses.replace(one, ap=0.5, ap_ci95=(0.4, 0.75))
-    lengths = bars._whiskers([outside, none, inside])
+    lengths = bars._whiskers([outside, none, inside], np.array([50, np.nan, 50]))
     np.testing.assert_allclose(lengths, [[0, 0, 10], [20, 0, 25]])
 
 
