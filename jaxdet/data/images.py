@@ -112,8 +112,7 @@ class ImageSet(abc.ABC):
 
     def stems(self) -> list[str]:
         """Returns the path of each image without its label and ending; a partner's is the same."""
-        steps = (one.rsplit("/", 2) for one in self.ids)
-        return ["/".join([*above, os.path.splitext(file)[0]]) for *above, _, file in steps]
+        return [stem_of(one) for one in self.ids]
 
     def generator_names(self) -> list[str]:
         """Returns what made each image, as a table's column says; "" where nothing does."""
@@ -172,6 +171,18 @@ class ImageSet(abc.ABC):
             facts = f"{self.content_fingerprint} {self.file_marks(compare)}"
             known[compare] = fingerprint_of(facts)
         return known[compare]
+
+
+def stem_of(image: str, *, numbered: bool = False) -> str:
+    """Returns an id without its label and ending and, where it has one, the number of its row.
+
+    Args:
+      image: the id.
+      numbered: whether `NUMBER-` stands before the file's own name.
+    """
+    *above, _, file = image.rsplit("/", 2)
+    name = file.partition("-")[2] if numbered else file
+    return "/".join([*above, os.path.splitext(name)[0]])
 
 
 class PathTable:

@@ -5,7 +5,10 @@ import errno
 import numpy as np
 import pytest
 
+from jaxdet.data import order
+from jaxdet.data.pairs import draw_places
 from jaxdet.data.sources import open_root
+from jaxdet.data.subset import draw_subset
 from jaxdet.data.table.columns import Reading
 from jaxdet.datasets.commands import main
 from jaxdet.datasets.pack import store_writer
@@ -165,6 +168,27 @@ def test_files_of_one_name_keep_the_numbers_of_their_rows(tmp_path):
     ids = list(open_root(str(tmp_path / "store")).load("test/t", name="t").ids)
     assert ids == ["0_real/00000000-a.png", "0_real/00000001-a.png", "0_real/b.png",
                    "1_fake/b.png"]  # fmt: skip
+
+
+@pytest.mark.parametrize("category", [True, False])
+def test_the_pairs_of_a_table_are_those_of_its_store(tmp_path, category):
+    files = [f"{folder}/{name}.png" for folder in ("coco", "sd1", "sd2") for name in "ijklmn"]
+    write_tree(tmp_path, [*files, "coco/alone.png", "sd1/12-x.png"])
+    rows = [[one, int(not one.startswith("coco")), "train", "cat"]
+            for one in [*files, "coco/alone.png", "sd1/12-x.png"]]  # fmt: skip
+    columns = ["image", "label", "split", *(["category"] if category else [])]
+    table = write_csv(tmp_path / "t.csv", columns, [row[: len(columns)] for row in rows])
+    pack(table, tmp_path / "store", say=print)
+    one, other = (open_root(str(root)).load("train", name="train")
+                  for root in (table, tmp_path / "store"))  # fmt: skip
+    assert one.stems() == other.stems()
+    assert other.take([8, 1]).stems() == one.take([8, 1]).stems()
+    partners = draw_places(one, "name")
+    assert (partners != np.arange(len(one))).sum() == 12
+    assert draw_places(other, "name").tolist() == partners.tolist()
+    held_out = [draw_subset(images, share=0.3, seed=1, stream=order.HOLD_OUT, pairs="name")
+                for images in (one, other)]  # fmt: skip
+    assert held_out[0].tolist() == held_out[1].tolist()
 
 
 @pytest.mark.parametrize("damage", ["short", "gone", "other"])

@@ -33,8 +33,9 @@ RECORD = np.dtype(
     ]
 )
 # What a store of a table may keep of each image beside that, i64 [N] in a file of this name: its
-# group, -1 for none, and the place of its generator in `generators` of store.json.
-COLUMNS = ("groups", "generators")
+# group, -1 for none; the place of its generator in `generators` of store.json; 1 where the name is
+# that of the file behind the number of its row, else 0.
+COLUMNS = ("groups", "generators", "numbered")
 
 
 @dataclasses.dataclass(frozen=True)

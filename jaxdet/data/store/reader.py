@@ -1,21 +1,20 @@
 """A packed store as image sets: opened in a moment, its pages shared between workers."""
 
 import functools
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 
-from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable
+from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable, stem_of
 from jaxdet.data.joined import held_against
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.sides import check_sides
 from jaxdet.data.regular import reason
+from jaxdet.data.store.arrays import check_index, mapped, read_column, read_index
 from jaxdet.data.store.layout import (
     COLUMNS,
-    RECORD,
     DamagedStoreError,
     StorePaths,
     read_about,
@@ -47,12 +46,12 @@ class Store:
             if not file.is_file() or sha256(file) != self.about["sha256"].get(file.name):
                 raise DamagedStoreError(f"{file}: missing or damaged; pack the store again")
         self._check_shards(paths)
-        self.index = _read_index(paths.index)
-        self._names = _mapped(paths.names)
-        _check_index(paths, self.index, self.about, names=self._names)
-        self.columns = {n: _read_column(path, len(self.index)) for n, path in columns.items()}
+        self.index = read_index(paths.index)
+        self._names = mapped(paths.names)
+        check_index(paths, self.index, self.about, names=self._names)
+        self.columns = {n: read_column(path, len(self.index)) for n, path in columns.items()}
         self._check_generators(paths)
-        self._shards = [_mapped(paths.shard(n)) for n in range(len(self.about["shards"]))]
+        self._shards = [mapped(paths.shard(n)) for n in range(len(self.about["shards"]))]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store, (self.path,)
@@ -159,6 +158,14 @@ class StoreSet(ImageSet):
         rows = self.store.index[self.records]
         return bytes(rows["size"].tobytes() + rows["crc"].tobytes())
 
+    def stems(self) -> list[str]:
+        """Returns category and name of each file, without a row's number; see ImageSet."""
+        numbered = self.store.columns.get("numbered")
+        if numbered is None:
+            return super().stems()
+        flags = numbered[self.records].tolist()
+        return [stem_of(one, numbered=bool(n)) for one, n in zip(self.ids, flags, strict=True)]
+
     def group_names(self) -> list[str]:
         """Returns the number of each image's group in place of its name; see ImageSet."""
         groups = self.store.columns.get("groups")
@@ -244,55 +251,3 @@ class StoreRoot(PathTable):
         chosen = [self._store.folders.index(path) for path in paths]
         records = np.flatnonzero(np.isin(self._store.index["folder"], chosen))
         return StoreSet(self._store, folder, records, name=name)
-
-
-def _read_index(path: Path) -> np.ndarray:
-    """Returns the index of a store, RECORD [N]."""
-    try:
-        # A plain view: looking into a np.memmap makes a new one each time.
-        index = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except Exception as error:  # numpy raises many kinds at damaged headers
-        raise DamagedStoreError(f"{path}: not an index: {reason(error)}") from None
-    if index.dtype != RECORD or index.ndim != 1:
-        raise DamagedStoreError(f"{path}: not an index of this schema")
-    return index
-
-
-def _read_column(path: Path, count: int) -> np.ndarray:
-    """Returns one of COLUMNS of a store, i64 [N]."""
-    try:
-        column = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except Exception as error:  # as above
-        raise DamagedStoreError(f"{path}: not the {path.stem}: {reason(error)}") from None
-    if column.dtype != np.int64 or column.shape != (count,):
-        raise DamagedStoreError(f"{path}: not the {path.stem} of this store")
-    return column
-
-
-def _check_index(
-    paths: StorePaths, index: np.ndarray, about: dict[str, Any], *, names: np.ndarray
-) -> None:
-    """Sees that every record points at bytes that are there: an index may be of anyone's making.
-
-    Raises:
-      DamagedStoreError: where one does not.
-    """
-    shards = np.array(about["shards"], np.uint64)
-    inside = (index["shard"] < len(shards)) & (index["folder"] < len(about["folders"]))
-    if inside.all():
-        ends = shards[index["shard"]]
-        inside &= (index["offset"] <= ends) & (index["size"] <= ends - index["offset"])
-        letters = np.uint64(len(names))
-        inside &= (index["name"] <= letters) & (index["name_size"] <= letters - index["name"])
-        pixels = index["height"].astype(np.uint64) * index["width"]
-        inside &= (index["raw"] == 0) | (index["size"] == 3 * pixels)
-    # A name is one step of a path.
-    if not inside.all() or np.isin(names, np.frombuffer(b"/\0", np.uint8)).any():
-        raise DamagedStoreError(f"{paths.index}: points beyond the store; pack it again")
-
-
-def _mapped(path: Path) -> np.ndarray:
-    """Maps the bytes of a file, u8; an empty file, which cannot be mapped, gives an empty array."""
-    if not os.path.getsize(path):
-        return np.zeros(0, np.uint8)
-    return np.asarray(np.memmap(path, np.uint8, mode="r"))

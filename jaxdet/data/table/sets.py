@@ -2,13 +2,12 @@
 
 import functools
 import io
-import os
 from collections.abc import Iterator, Sequence
 from typing import overload
 
 import numpy as np
 
-from jaxdet.data.images import LABEL_FOLDERS, ImageSet
+from jaxdet.data.images import LABEL_FOLDERS, ImageSet, stem_of
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.order import Blocks
@@ -71,11 +70,9 @@ class TableSet(ImageSet):
 
         Rows of a Parquet file have no name: "".
         """
-        ids = (one.rsplit("/", 2) for one in self.ids)
-        names = ((above, file.partition("-")[2]) for *above, _, file in ids)
-        stems = ("/".join([*above, os.path.splitext(name)[0]]) for above, name in names)
         whole = (self.table.rows.row[self.rows] == WHOLE).tolist()
-        return [stem if own else "" for stem, own in zip(stems, whole, strict=True)]
+        named = zip(self.ids, whole, strict=True)
+        return [stem_of(one, numbered=True) if own else "" for one, own in named]
 
     def group_names(self) -> list[str]:
         """Returns the group of each image; see ImageSet."""

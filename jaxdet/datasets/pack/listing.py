@@ -95,6 +95,7 @@ class RowListing(Listing):
     """Describes the rows of a table that are packed, as a folder of them would be."""
 
     sets: tuple[TableSet, ...] = ()
+    own_name: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.bool_))
 
     @property
     def table(self) -> PlacedTable:
@@ -128,7 +129,7 @@ class RowListing(Listing):
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
-        """Returns the group and the generator of each row; see Listing."""
+        """Returns group, generator and whether it is numbered of each row; see Listing."""
         group, found = self.table.rows.group, {}
         number = np.array([place if word else -1 for place, word in enumerate(group.words)])
         groups = number[group.code[self.rows]].astype(np.int64)
@@ -136,6 +137,10 @@ class RowListing(Listing):
             found["groups"] = groups
         if self.generators:
             found["generators"] = self._made_by.code.astype(np.int64)
+        # A row of a Parquet file has no other name than its number.
+        numbered = (self.table.rows.row[self.rows] == WHOLE) & ~self.own_name
+        if numbered.any():
+            found["numbered"] = numbered.astype(np.int64)
         return found
 
     @functools.cached_property
@@ -197,9 +202,13 @@ def list_files(src: Path, reading: Reading | None = None) -> Listing:
 def _list_rows(src: Path, found: Found) -> RowListing:
     root = TableRoot(found.table)
     sets = root.parts()
-    folders, files = _numbered(list(_paths(sets, root)))
+    own_name = _have_own_name(sets, root)
+    folders, files = _numbered(list(_paths(sets, own_name)))
     losses = tuple(found.aside.losses())
-    return RowListing(src, folders, files, found.sentence(), losses, root.shared, sets=tuple(sets))
+    return RowListing(
+        src, folders, files, found.sentence(), losses, root.shared,
+        sets=tuple(sets), own_name=own_name,
+    )  # fmt: skip
 
 
 def _numbered(
@@ -211,9 +220,9 @@ def _numbered(
     return folders, tuple((places[folder], name) for folder, name in paths)
 
 
-def _paths(sets: Sequence[TableSet], root: TableRoot) -> Iterator[tuple[str, str]]:
+def _paths(sets: Sequence[TableSet], own_name: np.ndarray) -> Iterator[tuple[str, str]]:
     """Yields folder and name of each row: its file's own name where no other beside it has that."""
-    own = iter(_have_own_name(sets, root).tolist())
+    own = iter(own_name.tolist())
     for images in sets:
         for one in images.ids:
             above, _, numbered = one.rpartition("/")
