@@ -189,7 +189,8 @@ class Data:
         "none",
         "which training images come equally often. none: all, each once an epoch; generator: half "
         "of each batch is real, the rest evenly of each generator, a table's or else a class "
-        "folder; an epoch has as many rows as before, and images of small generators come again",
+        "folder; an epoch has as many rows as before, and images of small generators come again, "
+        "augmented anew; partners of pairs share the numbers of each time, not of each epoch",
         choices=("none", "generator"),
     )
     on_bad_image: str = option(

@@ -71,8 +71,10 @@ def balanced_order(
     steps: int,
     batch_size: int,
     blocks: order.Blocks | None = None,
-) -> np.ndarray:
-    """Returns the indices of an epoch's images, i64 [steps, batch_size].
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the indices of an epoch's images and how often each came before, i64 [steps, B] both.
+
+    The latter is the number of its group's deal, counted from the beginning of the run.
 
     Args:
       groups: from which they are drawn.
@@ -85,7 +87,7 @@ def balanced_order(
     first = epoch * steps * batch_size
     draw, is_fake = np.divmod(np.arange(first, first + steps * batch_size), 2)
     turn, which = np.divmod(draw, len(groups.fakes))
-    drawn = np.empty(steps * batch_size, np.int64)
+    drawn, deals = np.empty((2, steps * batch_size), np.int64)
     every = [(groups.real, is_fake == 0, draw)]
     every += [
         (own, (is_fake == 1) & (which == number), turn)
@@ -94,10 +96,11 @@ def balanced_order(
     for number, (own, rows, draws) in enumerate(every):
         deal = functools.partial(_dealt, own, seed, number, blocks, parts=len(every))
         drawn[rows] = np.concatenate([np.empty(0, np.int64), *_cycles(deal, draws[rows], len(own))])
+        deals[rows] = draws[rows] // len(own)
     # Parts of a batch, and the devices, get an even mixture, too.
     mixing = order.random_generator(seed, stream=order.MIXING, epoch=epoch)
-    mixed: np.ndarray = mixing.permuted(drawn.reshape(steps, batch_size), axis=1)
-    return mixed
+    place = mixing.permuted(np.arange(len(drawn)).reshape(steps, batch_size), axis=1)
+    return drawn[place], deals[place]
 
 
 def _cycles(

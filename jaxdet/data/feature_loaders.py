@@ -62,7 +62,7 @@ class FeatureTrainLoader:
 
     def __call__(self, step: int) -> Batch:
         """Returns the batch of a step."""
-        epoch, _, indices = self.load.position(step)
+        epoch, _, indices, _ = self.load.position(step)
         batch = empty_batch(len(indices), self.stores[0].layout.shape, np.float32)
         numbers = self.load.view_numbers(indices, epoch=epoch)
         for number, store in enumerate(self.stores):

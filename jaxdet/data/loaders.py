@@ -144,27 +144,32 @@ class TrainLoader:
 
     def __call__(self, step: int) -> Batch:
         """Returns this host's shard of the batch of a step."""
-        epoch, place, indices = self.position(step)
-        return self.rows(indices, epoch=epoch, place=place)
+        epoch, place, indices, deals = self.position(step)
+        return self.rows(indices, epoch=epoch, place=place, deals=deals)
 
-    def position(self, step: int) -> tuple[int, int, np.ndarray]:
-        """Returns the epoch of a step, its number in it, and the places of this host's images."""
+    def position(self, step: int) -> tuple[int, int, np.ndarray, np.ndarray | None]:
+        """Returns a step's epoch, its number in it, this host's images and their deals, if any."""
         n = len(self.read.images)
         steps = order.steps_per_epoch(n, batch_size=self.batch_size)
         epoch, place = divmod(step, steps)
         shared = {"seed": self.seed, "epoch": epoch, "batch_size": self.batch_size}
-        blocks = self.read.images.blocks
+        blocks, rows = self.read.images.blocks, self.share.rows(self.batch_size)
         if self.groups is None:
-            epoch_order = order.epoch_order(n, **shared, blocks=blocks)
-        else:
-            epoch_order = balanced_order(self.groups, **shared, steps=steps, blocks=blocks)
-        return epoch, place, epoch_order[place, self.share.rows(self.batch_size)]
+            return epoch, place, order.epoch_order(n, **shared, blocks=blocks)[place, rows], None
+        drawn, deals = balanced_order(self.groups, **shared, steps=steps, blocks=blocks)
+        return epoch, place, drawn[place, rows], deals[place, rows]
 
-    def rows(self, indices: Sequence[int] | np.ndarray, *, epoch: int, place: int = 0) -> Batch:
-        """Returns a batch of the images at given places, as an epoch shows them."""
+    def rows(
+        self, indices: Sequence[int] | np.ndarray, *,
+        epoch: int, place: int = 0, deals: np.ndarray | None = None,
+    ) -> Batch:  # fmt: skip
+        """Returns a batch of the images at given places, as an epoch or their deals show them."""
         batch = empty_batch(len(indices), (self.augment.crop, self.augment.crop, 3))
+        shared = place if self.augment.scope == "batch" else None
+        streams = partial(order.Streams, self.seed, "train", epoch, batch=shared)
         for row, index in enumerate(indices):
-            self._fill(batch, row, int(index), epoch, place)
+            deal = None if deals is None else int(deals[row])
+            self._fill(batch, row, int(index), streams(image=int(self._draws[index]), deal=deal))
         return batch
 
     def view_numbers(self, indices: np.ndarray, *, epoch: int) -> np.ndarray:
@@ -172,9 +177,7 @@ class TrainLoader:
         numbers: np.ndarray = self._recipe.view_number(epoch=epoch, image=self._draws[indices])
         return numbers
 
-    def _fill(self, batch: Batch, row: int, index: int, epoch: int, place: int) -> None:
-        shared = place if self.augment.scope == "batch" else None
-        streams = order.Streams(self.seed, "train", epoch, int(self._draws[index]), shared)
+    def _fill(self, batch: Batch, row: int, index: int, streams: order.Streams) -> None:
         write = partial(self._recipe, streams=streams, out=batch["image"][row])
         labels = self.read.images.labels
         used = next((one for one in self._alike(index) if _written(self.read, one, write)), None)

@@ -80,6 +80,7 @@ class Streams(NamedTuple):
       epoch: which.
       image: its place in the set.
       batch: the number of its batch, where all of a batch share what is drawn; else None.
+      deal: how often the image came before, where it may come again in an epoch; else None.
     """
 
     seed: int
@@ -87,10 +88,12 @@ class Streams(NamedTuple):
     epoch: int
     image: int
     batch: int | None = None
+    deal: int | None = None
 
     def own(self, name: str) -> Stream:
         """Returns the stream of this name that the image shares with no other."""
-        return Stream(self.seed, _word(f"{self.purpose} image {name}"), self.epoch, self.image)
+        epoch = self.epoch if self.deal is None else self.deal
+        return Stream(self.seed, _word(f"{self.purpose} image {name}"), epoch, self.image)
 
     def shared(self, name: str) -> Stream:
         """Returns the stream of this name that all of the batch share; its own where none do."""

@@ -17,7 +17,7 @@ from jaxdet.datasets.pack.store_writer import pack
 from jaxdet.errors import UserError
 from jaxdet.workdir.identity import json_sha256
 from tests.conftest import write_images
-from tests.data.table_files import structs, write_csv, write_parquet
+from tests.data.table_files import content, structs, write_csv, write_parquet, write_tree
 from tests.data.test_pairs import stores
 
 COUNTS = {"a": 3, "b": 8, "c": 1}
@@ -59,12 +59,10 @@ def train_set(root):
     return open_root(str(root)).load("train", name="train")
 
 
-def loader(images, *, batch_size=12, share=None, seed=5):
-    read = training_reader(Data(), AUGMENT, images)
-    return TrainLoader(
-        read=read, augment=AUGMENT, seed=seed, batch_size=batch_size, balance="generator",
-        share=share or Share(),
-    )  # fmt: skip
+def loader(images, *, batch_size=12, augment=AUGMENT, **more):
+    read = training_reader(Data(), augment, images)
+    settings = {"seed": 5, "balance": "generator", **more}
+    return TrainLoader(read=read, augment=augment, batch_size=batch_size, **settings)
 
 
 @pytest.mark.parametrize("kind", ["folder", "table"])
@@ -77,7 +75,7 @@ def test_each_batch_has_as_many_of_each_generator_and_as_many_reals(kind, reques
     assert {name: len(own) for name, own in load.groups.fakes.items()} == COUNTS
     shown = []
     for step in range(8):
-        _, _, places = load.position(step)
+        places = load.position(step)[2]
         fakes = places[images.labels[places] == 1]
         assert len(fakes) == 6
         assert np.unique(names[fakes], return_counts=True)[1].tolist() == [2, 2, 2]
@@ -99,6 +97,48 @@ def test_a_batch_follows_from_seed_and_step_and_is_shared_out(folder):
     assert np.array_equal(np.concatenate(halves), steps[0])
     # Rows of one label do not stand at every other place, of which a part of a batch is made.
     assert 0 < images.labels[steps[0]][::2].sum() < 6
+
+
+def shown(load, steps):
+    """Returns the pixels of each showing of each image: its place -> a list."""
+    seen = {}
+    for step in steps:
+        batch = load(step)
+        for index, image in zip(batch["index"].tolist(), batch["image"], strict=True):
+            seen.setdefault(index, []).append(image.tobytes())
+    return seen
+
+
+@pytest.mark.parametrize("scope", ["image", "batch"])
+def test_what_comes_again_in_an_epoch_is_augmented_anew(folder, scope):
+    images = train_set(folder)
+    load = loader(images, augment=Augment(crop=8, scope=scope))
+    epoch = shown(load, range(2))  # 12 rows each, of which 4 are the one image of c
+    (single,) = load.groups.fakes["c"].tolist()
+    assert len(epoch[single]) == 4
+    assert len(set(epoch[single])) > 1
+    # The second epoch begins where the first one ended, also in a loader that starts there.
+    second = shown(loader(images, augment=load.augment), [2, 3])
+    assert second == shown(load, [2, 3])
+    assert not set(epoch[single]) & set(second[single])
+    views = loader(images, augment=Augment(crop=8, views=("augmented:2",)))
+    assert len(set(shown(views, range(2))[single])) == 1
+
+
+def test_partners_share_the_draws_of_each_time(tmp_path):
+    write_tree(tmp_path, [f"{folder}/{n}.png" for folder in ("coco", "sd1", "sd2") for n in "ij"])
+    for file in tmp_path.rglob("*.png"):  # equal pixels, so that only draws can tell them apart
+        file.write_bytes(content(1, size=40))
+    rows = [[f"{folder}/{n}.png", int(folder != "coco"), "train", folder]
+            for folder in ("coco", "sd1", "sd2") for n in "ij"]  # fmt: skip
+    table = write_csv(tmp_path / "t.csv", ["image", "label", "split", "generator"], rows)
+    images = train_set(table)
+    load = loader(images, batch_size=4, augment=Augment(crop=16), pairs="name")
+    seen = shown(load, range(8))  # 16 rows of two reals, 16 of four fakes
+    assert {place: len(own) for place, own in seen.items()} == {0: 8, 1: 8, 2: 4, 3: 4, 4: 4, 5: 4}
+    for place, own in seen.items():
+        assert own == seen[place % 2][: len(own)]
+        assert len(set(own)) > 1
 
 
 @pytest.mark.parametrize("columns", [0, 4, 5])
@@ -139,7 +179,7 @@ def test_row_groups_are_read_in_windows(table, monkeypatch):
     images = train_set(table)
     monkeypatch.setattr(order, "WINDOW_BYTES", 1)
     groups = find_groups(images, "generator")
-    drawn = balanced_order(
+    drawn, _ = balanced_order(
         groups, seed=0, epoch=0, steps=2, batch_size=len(images), blocks=images.blocks
     )
     reals = drawn[images.labels[drawn] == 0]

@@ -61,7 +61,7 @@ class Recipe:
             view = self._views[self.view_number(epoch=streams.epoch, image=streams.image)]
             if view.draw is None:
                 return self._degraded(view)
-            streams = streams._replace(epoch=view.draw)
+            streams = streams._replace(epoch=view.draw, deal=None)
         sampled = (sample(self.augment, streams) for sample in self._samples)
         return [operation for operation in sampled if operation is not None]
 
