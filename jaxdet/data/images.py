@@ -246,6 +246,11 @@ class PathTable:
         """Returns the label folders below that are not there, though the other label's is."""
         return _partners_missing(self._below(folder.strip("/")))
 
+    def has_one_label(self, folder: str) -> bool:
+        """Returns whether a folder is a test set of one label, which alone may lack the other."""
+        labels = {path.rsplit("/", 1)[1] for path in self._below(folder)}
+        return folder.startswith("test/") and len(labels) == 1
+
     def _below(self, folder: str) -> list[str]:
         # Behind the slash in any sorting comes 0.
         first, end = (bisect.bisect_left(self._sorted, (folder + one,)) for one in "/0")

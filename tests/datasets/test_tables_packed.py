@@ -76,6 +76,32 @@ def test_the_store_of_an_index_is_the_store_of_the_folder(dataset, tmp_path, cap
     assert "a store of other files than" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_test_set_of_one_label_is_verified_audited_packed_and_read(tmp_path, capsys, label):
+    write_tree(tmp_path, [f"{n}.png" for n in range(4)])
+    rows = [[f"{n}.png", label, "sd"] for n in range(4)]
+    table = write_csv(tmp_path / "t.csv", ["image", "label", "generator"], rows)
+    assert run("verify", table) == 0
+    assert run("audit", table, f"--page={tmp_path / 'a.html'}") == 0
+    assert run("audit", table, f"--equalise={tmp_path / 'e'}") == 2
+    assert "test/sd: has no readable images of one label" in capsys.readouterr().err
+    assert run("pack", table, tmp_path / "store") == 0
+    assert run("verify", tmp_path / "store") == 0
+    assert_same(open_root(str(table)), open_root(str(tmp_path / "store")))
+    assert run("pack", table, tmp_path / "tfds", "--format=tfds") == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert "test/sd has images of one label, which tfds cannot keep" in error
+    assert not (tmp_path / "tfds").exists()
+
+
+@pytest.mark.parametrize("command", ["audit", "pack"])
+def test_training_images_of_one_label_are_refused(tmp_path, capsys, command):
+    rows = [["a.png", 0, "test"], ["b.png", 1, "train"]]
+    table = write_csv(tmp_path / "t.csv", ["image", "label", "split"], rows)
+    assert run(command, table, *([tmp_path / "store"] if command == "pack" else [])) == 2
+    assert "train has no 0_real; both are needed" in capsys.readouterr().err
+
+
 @pytest.fixture
 def shards(tmp_path):
     """Rows of every kind in one another's way: labels and splits mixed, some without a picture."""

@@ -238,10 +238,16 @@ class StoreRoot(PathTable):
     def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> ImageSet:
         """Returns the images of a folder, of the named categories only where any are named.
 
-        With the real images that its fakes are held against, where it shares some.
+        With the real images that its fakes are held against, where it shares some. A test set may
+        have one label alone, as in the table that was packed.
+
+        Raises:
+          UserError: naming the category or label that is missing.
         """
         if folder in self.shared:
             return held_against(self.shared[folder], folder, name=name, load=self._all)
+        if self.has_one_label(folder):
+            return self._all(folder, name=name)
         return self._of(self.label_folders(folder, categories), folder, name=name)
 
     def _all(self, folder: str, *, name: str) -> StoreSet:

@@ -58,26 +58,25 @@ class TableRoot(PathTable):
         """Returns every set, named `train`, `val` and `test/<set>`.
 
         Raises:
-          UserError: where one lacks a label.
+          UserError: where one lacks a label, but for test sets of one label alone.
         """
         reals = {name for names in self.shared.values() for name in names}
         names = [one for one in self._sets if one not in reals]
         for one in names:
-            if one not in self.shared:
+            if one not in self.shared and not self.has_one_label(one):
                 self.label_folders(one, ())
         return [self.load(one, name=one) for one in names]
 
     def lacking(self) -> list[str]:
         """Returns the label folders that its sets need and that have no images."""
-        complete = {*self.shared, *(name for names in self.shared.values() for name in names)}
-        own = (one for one in self._sets if one not in complete)
+        own = (one for one in self._sets if one not in self.shared and not self.has_one_label(one))
         return [path for one in own for path in self.missing_labels(one)]
 
     def parts(self) -> list[TableSet]:
         """Returns the sets as `sets` does, but shared real images once, as a set of their own.
 
         Raises:
-          UserError: where one lacks a label.
+          UserError: as `sets`.
         """
         self.sets()
         return [self._set(one, name=one) for one in self._sets]
@@ -97,7 +96,7 @@ class TableRoot(PathTable):
         """
         if folder in self.shared:
             return held_against(self.shared[folder], folder, name=name, load=self._set)
-        if not folder.startswith("test/") or len(self._labels(folder)) != 1:
+        if not self.has_one_label(folder):
             self.label_folders(folder, categories)
         return self._set(folder, name=name, categories=categories)
 

@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from jaxdet.data.arrayrecord import ids_path
 from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.data.names import check_utf8
-from jaxdet.datasets.pack.listing import Listing
+from jaxdet.datasets.pack.listing import Listing, set_of
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import LARGEST_LISTING, read_json, write_json
@@ -82,6 +82,10 @@ def write_tfds(listing: Listing, data_dir: Path, *, name: str) -> Path:
         raise UserError(
             f"{listing.root}: generators share real images, which tfds cannot keep; pack a store"
         )
+    for one in _sets_of_one_label(listing):
+        raise UserError(
+            f"{listing.root}: {one} has images of one label, which tfds cannot keep; pack a store"
+        )
     splits, folder = _splits(listing), data_dir / name / _VERSION
     check_utf8(folder, "records")
     _check_names(listing, splits)
@@ -96,6 +100,14 @@ def write_tfds(listing: Listing, data_dir: Path, *, name: str) -> Path:
         # array_record raises RuntimeError where a disk is full.
         raise RunFailedError(f"{folder}: cannot be written: {error}; make room") from None
     return folder
+
+
+def _sets_of_one_label(listing: Listing) -> Iterator[str]:
+    """Yields the sets that a dataset of tfds, which knows none of one label, would refuse."""
+    labels: dict[str, set[str]] = {}
+    for path in listing.folders:
+        labels.setdefault(set_of(path), set()).add(path.rpartition("/")[2])
+    return (one for one, found in labels.items() if len(found) == 1)
 
 
 def _check_same(listing: Listing, folder: Path, about: dict[str, Any]) -> None:
