@@ -28,7 +28,7 @@ def test_training_sees_the_same_chains_under_their_spelling():
     [
         (("facebook",), "'facebook' is not one of jpeg:LEVEL, blur:LEVEL, scale:LEVEL, long:LEVEL"),
         (("long:0",), "'long:0': the level of long is not at least 1"),
-        (("long:10.5",), "the level of long"),
+        (("long:10.5",), "the level of long is not a whole number, at least 1"),
         (("web:1024",), "'web:1024' is not one of"),
         (("screenshot",), "the level of scale"),
         (("web+",), "is not one of"),

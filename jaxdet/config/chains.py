@@ -84,8 +84,9 @@ def _step(step: str, text: str, option: str, others: Iterable[str]) -> tuple[str
         )
     level = parse_number(given, DEGRADATIONS[kind])
     if level is None or (kind in _WHOLE and level % 1):
+        whole = "" if level is None else "a whole number, "
         raise UserError(
-            f"{option}: {show_value(text)}: the level of {kind} is not "
+            f"{option}: {show_value(text)}: the level of {kind} is not {whole}"
             f"{Range.of(DEGRADATIONS[kind])}"
         )
     return kind, level

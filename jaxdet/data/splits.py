@@ -85,8 +85,11 @@ def _chosen_benchmarks(evaluation: schema.Evaluation) -> list[Benchmark]:
         return asked
     there = [one for one in asked if _is_there(one)]
     if asked and not there:
+        roots = [one.root for one in asked]
+        said = f"none is there, neither {' nor '.join(roots)}"
         raise UserError(
-            f"evaluation.benchmarks: none is there, neither {' nor '.join(b.root for b in asked)}"
+            f"evaluation.benchmarks: {said if roots[1:] else f'there is no {roots[0]}'}; at least "
+            "one must be there"
         )
     return there
 

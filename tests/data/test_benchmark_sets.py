@@ -103,7 +103,10 @@ def test_missing_benchmarks_are_left_out_where_that_is_asked_for(tmp_path):
     assert names_of(config) == ["own.phone"]
     assert left_out(config) == ["benchmark gone is left out: there is no nowhere"]
     nothing = dataclasses.replace(skipping, sets=("gone",))
-    with pytest.raises(UserError, match="none is there, neither nowhere"):
+    with pytest.raises(UserError, match="there is no nowhere; at least"):
+        load_test_sets(dataclasses.replace(config, evaluation=nothing))
+    nothing = dataclasses.replace(skipping, benchmarks=("a=no", "b=none"), sets=())
+    with pytest.raises(UserError, match="none is there, neither no nor none; at least"):
         load_test_sets(dataclasses.replace(config, evaluation=nothing))
 
 
