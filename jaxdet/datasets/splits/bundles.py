@@ -57,8 +57,8 @@ def of_pairs(table: Table) -> Edges:
     generators, of_fakes = table.generator.code, table.generator.code[table.label == 1]
     own = np.intersect1d(of_fakes, generators[table.label == 0])
     # No generator is none of them, though fakes of none may stand in another split.
-    own = [code for code in own.tolist() if table.generator.words[code]]
-    generator = np.where(np.isin(generators, own), generators, -1)
+    named = [code for code in own.tolist() if table.generator.words[code]]
+    generator = np.where(np.isin(generators, named), generators, -1)
     stems = [os.path.splitext(file.rpartition("/")[2])[0] for file in table.files]
     stem = Words.of(stems).code[table.file]
     facts = np.stack([table.split.code, table.category.code, generator, stem], axis=1)

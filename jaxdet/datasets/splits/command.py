@@ -112,7 +112,7 @@ def _bundles(
 def _keys(table: Table, has_one: Mapping[str, np.ndarray]) -> list[str]:
     """Returns what each row is drawn by: its word in the first column with one, else its file."""
     keys = [table.reference(row) for row in range(len(table))]
-    for column in reversed(has_one):
+    for column in reversed(list(has_one)):
         words: Words = getattr(table, column)
         for row in np.flatnonzero(has_one[column]).tolist():
             keys[row] = f"{column}\0{words[row]}"
