@@ -76,7 +76,9 @@ def pooled_table(results: Results) -> Table | None:
         [printable(name), *map(percent, values), interval(results.sets[name].pooled_auc_ci95)]
         for name, values in found.items()
     ]
-    means = [_mean(column) for column in zip(*found.values(), strict=True)]
+    # Sets of one label have no AUC, and no part in the means.
+    ranked = [row for row in found.values() if any(value is not None for value in row)]
+    means = [_mean(column) for column in zip(*ranked, strict=True)] or [None] * (len(after) + 1)
     return Table(
         title="AUC after chains of degradations",
         head=["set", "none", *(kind.title for kind in kinds), "pooled", "95 %"],
