@@ -93,10 +93,14 @@ def _serve(options: argparse.Namespace) -> None:
     # uvicorn ends by the signal that it was sent, once all is answered; that is no failure here.
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda number, frame: None)
-    server = uvicorn.Server(config)
-    failed: list[BaseException] = []
     host, port = listener.getsockname()[:2]
     say(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}, warming up")
+    _run(uvicorn.Server(config), listener, app, service)
+
+
+def _run(server: Any, listener: socket.socket, app: Any, service: Any) -> None:
+    """Runs uvicorn's server to its end, and the process with it; compiles beside it."""
+    failed: list[BaseException] = []
 
     def warm_up() -> None:
         try:
