@@ -143,6 +143,14 @@ def _split(build: Builder, eqn: Any, value: Value) -> list[Value]:
     return [whole(out.aval, name) for out, name in zip(eqn.outvars, names, strict=True)]
 
 
+def _unstack(build: Builder, eqn: Any, value: Value) -> list[Value]:
+    axis, count = eqn.params["axis"], len(eqn.outvars)
+    lengths, axes = build.graph.shape((1,) * count), build.graph.integers(axis)
+    names = build.graph.add_many("Split", build.full(value), lengths, outputs=count, axis=axis)
+    parts = (build.graph.add("Squeeze", name, axes) for name in names)
+    return [whole(out.aval, name) for out, name in zip(eqn.outvars, parts, strict=True)]
+
+
 def _gather(build: Builder, eqn: Any, value: Value, places: Value) -> Value:
     """Takes one window, or slices at many places of one axis; JAX indexes by it."""
     numbers, sizes = eqn.params["dimension_numbers"], eqn.params["slice_sizes"]
@@ -230,6 +238,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "iota": _iota,
         "dim_as_value": _size_as_number,
         "split": _split,
+        "unstack": _unstack,  # from JAX 0.11 on
         "gather": _gather,
         "dynamic_slice": _dynamic_slice,
         "scatter-add": _scatter_add,
