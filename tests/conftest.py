@@ -27,6 +27,15 @@ def draw_image(rng, size, fake):
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
+def exit_status(main, *arguments):
+    """Returns the exit status of a command, run here."""
+    try:
+        main([str(one) for one in arguments])
+    except SystemExit as ended:
+        return ended.code or 0
+    return 0
+
+
 def write_images(folder, *, count, size=40, seed=0, suffix="png"):
     """`count` images under each of folder/0_real and folder/1_fake."""
     rng = np.random.default_rng(seed)

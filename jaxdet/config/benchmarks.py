@@ -1,4 +1,4 @@
-"""What an element of `evaluation.benchmarks` names: `NAME=ROOT` or `NAME:LAYOUT=ROOT`."""
+"""Reads an element of `evaluation.benchmarks`: `NAME=ROOT` or `NAME:LAYOUT=ROOT`."""
 
 import os
 from typing import NamedTuple

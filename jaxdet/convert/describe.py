@@ -1,4 +1,4 @@
-"""What an exported detector says of itself, in whichever format it is."""
+"""Describes an exported detector, in whichever format it is."""
 
 import dataclasses
 from collections.abc import Sequence

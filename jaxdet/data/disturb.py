@@ -1,4 +1,4 @@
-"""What may happen to a picture on its way to a detector: blur, JPEG, another size, noise, chains.
+"""Disturbs a picture as its way to a detector may: blur, JPEG, another size, noise, chains.
 
 Each is a pure function of the image and, for noise, of (seed, place in the set): scores of
 disturbed images do not depend on workers, batches or the order in which they are computed.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jaxdet.data.baseline import file_facts
+from jaxdet.data.baseline import MOST, file_facts
 from jaxdet.data.images import ImageSet
 
 # What is looked at, by name: how a sentence calls it, and its unit.
@@ -20,8 +20,6 @@ _FACTS = {
 }
 # Percentiles that bound a range: a few odd images do not widen it.
 _ENDS = (1, 99)
-# Images whose files are looked at.
-_MOST = 1000
 
 # By name of a fact: the smallest and the largest value that counts as usual.
 Ranges = dict[str, tuple[float, float]]
@@ -31,11 +29,11 @@ def usual_ranges(images: ImageSet, *, sharpness: np.ndarray, max_pixels: int) ->
     """Returns the ranges of a set's facts; of the JPEG quality none where nothing is JPEG.
 
     Args:
-      images: the set; 1,000 of its files are looked at, evenly spaced.
+      images: the set; as many of its files are looked at as for the baseline, evenly spaced.
       sharpness: f32 [N], of what was scored of each image.
       max_pixels: images with more are left out.
     """
-    count = min(len(images), _MOST)
+    count = min(len(images), MOST)
     places = np.linspace(0, len(images) - 1, count).astype(int).tolist()
     read = [facts for place in places if (facts := file_facts(images, place, max_pixels))]
     quality = np.array([one["quality"] for one in read])

@@ -1,4 +1,4 @@
-"""What others report of whole benchmarks, to stand beside what is measured here.
+"""Reads what others report of whole benchmarks, to stand beside what is measured here.
 
 `published_suites.csv` holds the numbers as printed, percent, a line each: source; mark, R where it
 was read in the repository or model card named and T where in a third party's notes; the detector

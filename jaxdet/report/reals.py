@@ -1,4 +1,4 @@
-"""Where 1 % of one's own real images would be called fake: for each detector, by its own scores."""
+"""Finds where a detector, by its own scores, calls 1 % of a user's real images fake."""
 
 import dataclasses
 import subprocess

@@ -1,4 +1,4 @@
-"""What validation images teach about a detector, as `results.json` and cards of weights keep it."""
+"""Holds what validation images teach about a detector, in `results.json` and cards of weights."""
 
 import dataclasses
 from typing import Any
@@ -21,8 +21,9 @@ class Calibration:
       thresholds: "fpr_1" and "fpr_5" to the logit from which on an image is called fake, so that
         1 or 5 % of the real images are; "fnr_1" and "fnr_5" to that up to which it is called real,
         so that 1 or 5 % of the fake images are. None without such images.
-      ranges: of the shorter side in pixels, the JPEG quality and the sharpness of nearly all
-        of the images; see `jaxdet.data.likeness`. Empty where an older jaxdet measured.
+      ranges: of the shorter side in pixels, of being JPEG (0 or 1) and the quality of it, and of
+        the sharpness of nearly all of the images; see `jaxdet.data.likeness`. Empty where an older
+        jaxdet measured.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""What the service takes and gives, as its OpenAPI document has it."""
+"""States what the service takes and gives, as its OpenAPI document has it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a client may ask of the service, and what it may hold at once."""
+"""Bounds what a client may ask of the service, and what it holds at once."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ class RefusedError(Exception):
 
 
 class Room:
-    """Holds an amount of something within a bound: who finds no room waits, in turn."""
+    """Holds an amount of something within a bound: who finds no room waits."""
 
     def __init__(self, most: int):
         """Takes the bound."""

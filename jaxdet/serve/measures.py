@@ -1,4 +1,4 @@
-"""What `/metrics` tells of the service, in Prometheus' format."""
+"""Measures what `/metrics` tells of the service, in Prometheus' format."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 

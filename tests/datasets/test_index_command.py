@@ -1,5 +1,6 @@
 """`data index`: a table of any root, complete or not there; `audit` finds the same in all."""
 
+import functools
 import json
 import os
 import shutil
@@ -13,17 +14,10 @@ import pytest
 from jaxdet.data.sources import open_root
 from jaxdet.datasets.commands import main
 from jaxdet.errors import UserError
-from tests.conftest import write_images
+from tests.conftest import exit_status, write_images
 from tests.data.table_files import structs, write_csv, write_parquet, write_tree
 
-
-def run(*arguments):
-    """Returns the exit status of a command, run here."""
-    try:
-        main([str(one) for one in arguments])
-    except SystemExit as ended:
-        return ended.code or 0
-    return 0
+run = functools.partial(exit_status, main)
 
 
 def listed(root):

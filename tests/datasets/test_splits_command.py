@@ -1,5 +1,6 @@
 """`data splits`: what belongs together stays together, and the draw follows from seed and group."""
 
+import functools
 import shutil
 
 import numpy as np
@@ -11,17 +12,10 @@ from jaxdet.data.table.columns import Reading
 from jaxdet.data.table.load import read_table
 from jaxdet.datasets.commands import main
 from jaxdet.datasets.splits.draw import Shares
-from tests.conftest import draw_image
+from tests.conftest import draw_image, exit_status
 from tests.data.table_files import content, structs, write_csv, write_parquet, write_tree
 
-
-def run(*arguments):
-    """Returns the exit status of a command, run here."""
-    try:
-        main([str(one) for one in arguments])
-    except SystemExit as ended:
-        return ended.code or 0
-    return 0
+run = functools.partial(exit_status, main)
 
 
 def split_of(path):

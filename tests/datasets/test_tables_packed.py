@@ -1,6 +1,7 @@
 """`data pack` of tables: the store that their images would give as a folder, and that of a run."""
 
 import errno
+import functools
 
 import numpy as np
 import pytest
@@ -14,16 +15,10 @@ from jaxdet.datasets.commands import main
 from jaxdet.datasets.pack import store_writer
 from jaxdet.datasets.pack.store_writer import pack
 from jaxdet.errors import RunFailedError, UserError
+from tests.conftest import exit_status
 from tests.data.table_files import structs, write_csv, write_jsonl, write_parquet, write_tree
 
-
-def run(*arguments):
-    """Returns the exit status of a command, run here."""
-    try:
-        main([str(one) for one in arguments])
-    except SystemExit as ended:
-        return ended.code or 0
-    return 0
+run = functools.partial(exit_status, main)
 
 
 def contents(folder):

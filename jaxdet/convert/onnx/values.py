@@ -1,4 +1,4 @@
-"""What a graph computes: values with their shapes, known before a run or named in it."""
+"""Holds what a graph computes: values with their shapes, known before a run or named in it."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What is packed: every image of a folder of data or a table, in the order of a run."""
+"""Lists what is packed: every image of a folder of data or a table, in the order of a run."""
 
 import dataclasses
 import functools

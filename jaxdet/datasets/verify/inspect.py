@@ -1,4 +1,4 @@
-"""Whether files and other images can be read to their ends, in threads."""
+"""Reads files and other images to their ends, in threads, and says which cannot be."""
 
 import hashlib
 import os
