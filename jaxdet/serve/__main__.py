@@ -84,7 +84,7 @@ def _serve(options: argparse.Namespace) -> None:
 
         from jaxdet.serve.start import make_service
     except ImportError as error:
-        raise MissingLibraryError(f"{error}; pip install 'jaxdet[serve]'") from None
+        raise MissingLibraryError(f"{error}; in the checkout: pip install -e '.[serve]'") from None
     app, service = make_service(options, key=key)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_keep_alive=5, server_header=False,
