@@ -11,8 +11,8 @@ from ml_collections import ConfigDict
 from jaxdet import config as schema
 from jaxdet.bench import commands as bench_commands
 from jaxdet.config import Config
+from jaxdet.config.augment import OPERATIONS
 from jaxdet.config.forms import list_options
-from jaxdet.config.schema import OPERATIONS
 from jaxdet.convert import __main__ as convert_command
 from jaxdet.datasets import commands as data_command
 from jaxdet.errors import UserError

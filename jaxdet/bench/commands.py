@@ -12,7 +12,7 @@ from jaxdet.bench.arguments import ARCHITECTURES, given_images
 from jaxdet.bench.pictures import write_pictures
 from jaxdet.bench.roofline_command import ROOFLINE, add_roofline, roofline_rows
 from jaxdet.bench.scaling import SCALING, add_scaling, scaling_rows
-from jaxdet.config import Model
+from jaxdet.config.model import Model
 from jaxdet.ranges import whole_number
 from jaxdet.streams import answer
 

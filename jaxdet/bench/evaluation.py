@@ -19,7 +19,8 @@ import numpy as np
 
 from jaxdet.bench.pictures import write_mixed, write_pictures
 from jaxdet.bench.reference import WORKERS, PublishedImages
-from jaxdet.config import Model, Runtime
+from jaxdet.config.model import Model
+from jaxdet.config.runtime import Runtime
 from jaxdet.data.folder import FolderSet, load_set
 from jaxdet.data.loaders import EvalLoader, Reader
 from jaxdet.data.pipeline import open_batches

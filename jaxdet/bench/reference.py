@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from jaxdet.config import Augment
+from jaxdet.config.augment import Augment
 from jaxdet.data import order
 from jaxdet.data.augment import Blur, Crop, Flip, Jpeg, Operation, Recipe
 from jaxdet.data.folder import FolderSet

@@ -20,7 +20,8 @@ from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh
 
 from jaxdet.bench.hlo import Operation, operations
-from jaxdet.config import Model, Optim
+from jaxdet.config.model import Model
+from jaxdet.config.training import Optim
 from jaxdet.errors import UserError, first_line
 from jaxdet.models.detector import get_detector
 from jaxdet.models.platform import written_for

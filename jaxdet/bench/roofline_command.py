@@ -8,7 +8,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxdet import config
-from jaxdet.config import Config, Model, Optim, schema
+from jaxdet.config import Config, Model, Optim
+from jaxdet.config.model import ARCHITECTURES
 from jaxdet.errors import UserError
 from jaxdet.ranges import SIDE, number, whole_number
 from jaxdet.streams import printable
@@ -35,7 +36,7 @@ def add_roofline(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE[:ARG]", help="a preset, in place of --arch, --width and --size"
     )
     parser.add_argument(
-        "--arch", choices=schema.ARCHITECTURES, metavar="NAME", help="a detector (default resnet50)"
+        "--arch", choices=ARCHITECTURES, metavar="NAME", help="a detector (default resnet50)"
     )
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16"), help="default float32, or the preset's"

@@ -19,7 +19,7 @@ from typing import Any
 from jaxdet.bench.arguments import ARCHITECTURES
 from jaxdet.bench.reference import has_torch
 from jaxdet.bench.stepper import Settings
-from jaxdet.config import Model
+from jaxdet.config.model import Model
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.models.detector import get_detector
 

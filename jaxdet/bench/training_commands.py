@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxdet.bench.arguments import ARCHITECTURES, given_images
 from jaxdet.bench.pictures import write_pictures
-from jaxdet.config import Model, Runtime, schema
+from jaxdet.config import Model, Runtime, model
 from jaxdet.datasets.pack.store_writer import pack
 from jaxdet.errors import UserError
 from jaxdet.ranges import SIDE, whole_number
@@ -24,7 +24,7 @@ STEP = (
 def add_step(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `bench step`."""
     parser.add_argument(
-        "--arch", choices=schema.ARCHITECTURES, nargs="+", default=["resnet50"], metavar="NAME",
+        "--arch", choices=model.ARCHITECTURES, nargs="+", default=["resnet50"], metavar="NAME",
         help="detectors (default resnet50); those that are no ResNet have no row of Flax's layers",
     )  # fmt: skip
     _add_network(parser)

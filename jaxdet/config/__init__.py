@@ -6,7 +6,10 @@ line. `from_config_dict` turns it back and refuses what does not fit; `validate`
 what cannot work together. Nothing else in jaxdet reads a ConfigDict.
 """
 
+from jaxdet.config.augment import Augment
 from jaxdet.config.benchmarks import listed_benchmarks
+from jaxdet.config.data import Data
+from jaxdet.config.evaluation import Evaluation
 from jaxdet.config.forms import (
     common_options,
     config_hash,
@@ -19,21 +22,12 @@ from jaxdet.config.forms import (
     to_config_dict,
     to_json_dict,
 )
+from jaxdet.config.model import PROBES, Model
 from jaxdet.config.options import chosen_workdir, parse_options
+from jaxdet.config.runtime import Runtime
 from jaxdet.config.saved import is_hash_of, own_hash, read_config
-from jaxdet.config.schema import (
-    PROBES,
-    Augment,
-    Checkpoint,
-    Config,
-    Data,
-    Evaluation,
-    Model,
-    Optim,
-    Plateau,
-    Runtime,
-    Validation,
-)
+from jaxdet.config.schema import Config
+from jaxdet.config.training import Checkpoint, Optim, Plateau, Validation
 from jaxdet.config.validate import validate
 
 __all__ = [

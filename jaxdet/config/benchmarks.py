@@ -3,7 +3,7 @@
 import os
 from typing import NamedTuple
 
-from jaxdet.config.schema import Evaluation
+from jaxdet.config.evaluation import Evaluation
 
 # What names a dataset of tensorflow_datasets where a root is asked for.
 TFDS = "tfds:"

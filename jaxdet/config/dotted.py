@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from jaxdet.config.schema import ARCHITECTURES, Config
+from jaxdet.config.model import ARCHITECTURES
+from jaxdet.config.schema import Config
 from jaxdet.errors import UserError
 from jaxdet.workdir.identity import fingerprint_of
 

@@ -5,27 +5,16 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
+from jaxdet.config.augment import OPERATIONS, Augment
 from jaxdet.config.benchmarks import listed_benchmarks
 from jaxdet.config.chains import equalising_quality, read_chains
+from jaxdet.config.data import LAYOUTS
 from jaxdet.config.dotted import is_dotted
+from jaxdet.config.evaluation import ANALYSES, PROTOCOLS, Evaluation
 from jaxdet.config.forms import flatten, list_options
-from jaxdet.config.schema import (
-    ANALYSES,
-    BANKS,
-    CONTRASTING,
-    LAYOUTS,
-    OPERATIONS,
-    PROBES,
-    PROTOCOLS,
-    SCHEDULES,
-    WARMED_UP,
-    Augment,
-    Config,
-    Evaluation,
-    Model,
-    Optim,
-    Validation,
-)
+from jaxdet.config.model import BANKS, CONTRASTING, PROBES, Model
+from jaxdet.config.schema import Config
+from jaxdet.config.training import SCHEDULES, WARMED_UP, Optim, Validation
 from jaxdet.config.views import read_views
 from jaxdet.errors import UserError
 from jaxdet.ranges import Range, show_value

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxdet.config import Model
-from jaxdet.config.schema import ACTIVATIONS, CHECKPOINTS
+from jaxdet.config.evaluation import CHECKPOINTS
+from jaxdet.config.model import ACTIVATIONS, Model
 from jaxdet.convert.onnx import VARIANTS
 from jaxdet.ranges import SEED, SIDE, number, whole_number
 

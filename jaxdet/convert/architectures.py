@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdet.config import PROBES, Model
+from jaxdet.config.model import PROBES, Model
 from jaxdet.convert.keys import ignored, match
 from jaxdet.convert.resnet import DCT, DCT_LOG, NPR, RESNET
 from jaxdet.convert.rules import Table, flatten

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdet.config import Model
+from jaxdet.config.model import Model
 from jaxdet.convert.load import LoadedWeights
 from jaxdet.convert.rules import flatten
 from jaxdet.models.detector import get_detector

@@ -5,8 +5,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from jaxdet.config import PROBES
 from jaxdet.config.dotted import is_dotted
+from jaxdet.config.model import PROBES
 from jaxdet.convert import rules
 from jaxdet.convert.architectures import CONVERTIBLE, table_of
 from jaxdet.convert.card import (

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from jaxdet.config import PROBES, Model
+from jaxdet.config.model import PROBES, Model
 from jaxdet.convert.card import Card, network_options
 from jaxdet.models.pixels import IMAGENET_MEAN, IMAGENET_STD
 from jaxdet.models.towers import read_tower

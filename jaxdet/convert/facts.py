@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from jaxdet.config import PROBES
+from jaxdet.config.model import PROBES
 from jaxdet.convert.card import network_name, read_beside, read_model
 from jaxdet.convert.towers import Facts, facts_of
 from jaxdet.errors import UserError

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxdet.config import PROBES, Model
 from jaxdet.config.dotted import is_dotted
+from jaxdet.config.model import PROBES, Model
 from jaxdet.convert.architectures import Network, check_arch, identify, shapes
 from jaxdet.convert.choose import bare_keys, listed, make_choose
 from jaxdet.convert.facts import read_facts

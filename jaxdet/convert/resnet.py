@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from jaxdet.convert.rules import CONV, DENSE, MAP, Rule, Table, norm
+from jaxdet.convert.axes import CONV, DENSE, MAP
+from jaxdet.convert.rules import Rule, Table, norm
 
 
 def _rules(*, key: str = "", place: str = "", head: str = "fc") -> tuple[Rule, ...]:

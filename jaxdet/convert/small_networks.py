@@ -6,7 +6,8 @@ pool (cooccurrence), another last layer (dcgan). Other names keep their weights 
 
 import math
 
-from jaxdet.convert.rules import CONV, DENSE, Rule, Table, flattened, norm
+from jaxdet.convert.axes import CONV, DENSE, flattened
+from jaxdet.convert.rules import Rule, Table, norm
 
 
 def _conv(key: str, place: str) -> tuple[Rule, ...]:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from jaxdet.convert.rules import AS_IS, CONV, DENSE, Layout, Rule, Table
+from jaxdet.convert.axes import AS_IS, CONV, DENSE, Layout
+from jaxdet.convert.rules import Rule, Table
 
 VIT = "params/vit/"
 _BLOCK = f"{VIT}blocks_{{i}}/"

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdet.config import PROBES, Model
+from jaxdet.config.model import PROBES, Model
 from jaxdet.convert.kinds import family, pooling
 from jaxdet.convert.rules import Arrays, Shapes, Table, hollow
 from jaxdet.convert.spellings import HEADS, PROBE_TABLES, SPELLINGS, VIT

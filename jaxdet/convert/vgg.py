@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from jaxdet.convert.rules import CONV, DENSE, Rule, Table, flattened, norm
+from jaxdet.convert.axes import CONV, DENSE, flattened
+from jaxdet.convert.rules import Rule, Table, norm
 
 
 def _conv(number: int) -> tuple[Rule, ...]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxdet.config import Evaluation
 from jaxdet.config.chains import equalising_quality
+from jaxdet.config.evaluation import Evaluation
 from jaxdet.data import order
 from jaxdet.data.images import ImageSet
 from jaxdet.data.ops import decode_bgr, encode_jpeg, swap_channels

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from jaxdet.config import Data
+from jaxdet.config.data import Data
 from jaxdet.data import order
 from jaxdet.errors import UserError
 from jaxdet.workdir.identity import fingerprint_of

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from jaxdet.config import Data
+from jaxdet.config.data import Data
 from jaxdet.data.images import ImageSet
 
 # Images that are read at most, with what is read of each: some seconds on a slow file system.

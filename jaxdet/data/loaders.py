@@ -10,7 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from jaxdet.config import Augment, Data
+from jaxdet.config.augment import Augment
+from jaxdet.config.data import Data
 from jaxdet.data import order
 from jaxdet.data.augment import (
     Crop,
@@ -83,11 +84,10 @@ class Reader:
 
 def training_reader(data: Data, augment: Augment, images: ImageSet) -> Reader:
     """Passes over unreadable images, for others to take their places, unless they stop the run."""
-    skip_bad = data.on_bad_image in ("skip", "replace")
     return Reader(
         images=images,
         max_pixels=data.max_pixels,
-        skip_bad=skip_bad,
+        skip_bad=data.on_bad_image in ("skip", "replace"),
         least_side=augment.resize if augment.decode == "scaled" else 0,
     )
 

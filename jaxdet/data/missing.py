@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from shlex import quote
 
-from jaxdet.config import Data, Evaluation
 from jaxdet.config.benchmarks import TFDS
+from jaxdet.config.data import Data
+from jaxdet.config.evaluation import Evaluation
 from jaxdet.data.regular import listing
 from jaxdet.data.released import RELEASED_WEIGHTS
 from jaxdet.data.sources import open_root, reading_of

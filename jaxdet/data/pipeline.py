@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import grain
 from absl import flags
 
-from jaxdet.config import Runtime
+from jaxdet.config.runtime import Runtime
 from jaxdet.data import shared_blocks
 from jaxdet.data.batches import Batch
 from jaxdet.data.failures import named_failures

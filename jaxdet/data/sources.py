@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from jaxdet.config import Data
 from jaxdet.config.benchmarks import TFDS
+from jaxdet.config.data import Data
 from jaxdet.data.folder import FolderRoot
 from jaxdet.data.images import ImageSet
 from jaxdet.data.regular import listing

@@ -2,7 +2,7 @@
 
 import argparse
 
-from jaxdet.config.schema import LAYOUTS
+from jaxdet.config.data import LAYOUTS
 from jaxdet.data.table.columns import Reading
 
 

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxdet.config import Evaluation, Runtime
+from jaxdet.config.evaluation import Evaluation
+from jaxdet.config.runtime import Runtime
 from jaxdet.data.loaders import Reader
 from jaxdet.evals.two_shot import Shots, to_crop_scores
 from jaxdet.evals.views import View, crop_loader, piece_loader

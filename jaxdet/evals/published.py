@@ -11,7 +11,7 @@ import functools
 from pathlib import Path
 from types import MappingProxyType
 
-from jaxdet.config import Evaluation
+from jaxdet.config.evaluation import Evaluation
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.errors import UserError
 from jaxdet.metrics import USUAL_NAMES

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxdet.config import Runtime
+from jaxdet.config.runtime import Runtime
 from jaxdet.data.loaders import Reader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.data.spectra import SpectrumLoader, Sums, choose_images, choose_side

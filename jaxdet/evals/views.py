@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import jax
 
-from jaxdet.config import Evaluation
 from jaxdet.config.chains import read_chains
+from jaxdet.config.evaluation import Evaluation
 from jaxdet.data.disturb import Chain, Disturbance
 from jaxdet.data.loaders import EvalLoader, Reader, Share
 from jaxdet.scoring.loader import PieceLoader

@@ -3,7 +3,7 @@
 import dataclasses
 
 from jaxdet.config import Augment, Config, Evaluation, Model, Optim
-from jaxdet.config.schema import ARCHITECTURES, PROBES
+from jaxdet.config.model import ARCHITECTURES, PROBES
 from jaxdet.experiments.table import Row, Table, make_row
 
 # Channels of the first layer as published, where they are not 64.

@@ -4,7 +4,8 @@ import dataclasses
 import re
 from types import MappingProxyType
 
-from jaxdet.config import Data, Evaluation
+from jaxdet.config.data import Data
+from jaxdet.config.evaluation import Evaluation
 from jaxdet.errors import UserError
 from jaxdet.experiments.table import Row, Table
 

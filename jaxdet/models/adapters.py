@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.lax import Precision
 
-from jaxdet.config import Model
+from jaxdet.config.model import Model
 from jaxdet.errors import UserError
 from jaxdet.models.towers import read_tower
 

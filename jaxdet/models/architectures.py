@@ -8,16 +8,15 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from jaxdet.config import Model
 from jaxdet.config.dotted import look_up, running
-from jaxdet.config.schema import ARCHITECTURES
+from jaxdet.config.model import ARCHITECTURES, Model
 from jaxdet.errors import UserError
 from jaxdet.models import pixels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Describes a detector; `ARCHITECTURES` of config/schema.py names those of jaxdet.
+    """Describes a detector; `ARCHITECTURES` of config/model.py names those of jaxdet.
 
     Attributes:
       build: the model's options to a network.

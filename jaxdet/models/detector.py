@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdet.config import Model
+from jaxdet.config.model import Model
 from jaxdet.errors import UserError
 from jaxdet.models.architectures import Architecture, architecture_of
 from jaxdet.models.evidence import evidence

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdet.config import Model
 from jaxdet.config.dotted import is_dotted, running
+from jaxdet.config.model import Model
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Detector, Variables, get_detector
 

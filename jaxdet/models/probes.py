@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdet.config import Model
+from jaxdet.config.model import Model
 from jaxdet.models import pixels
 from jaxdet.models.architectures import Architecture
 from jaxdet.models.towers import Tower, read_tower

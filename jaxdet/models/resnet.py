@@ -12,7 +12,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from jaxdet.config import Model
+from jaxdet.config.model import Model
 from jaxdet.models import pixels
 from jaxdet.models.architectures import Architecture, norm_options
 from jaxdet.models.conv import Kernel, conv, flax_conv

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdet.config import Model
+from jaxdet.config.model import Model
 from jaxdet.models.architectures import Architecture, norm_options
 from jaxdet.models.evidence import last_map
 from jaxdet.models.extent import keep_inside

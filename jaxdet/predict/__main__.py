@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxdet.config.schema import COMPARE
+from jaxdet.config.runtime import COMPARE
 from jaxdet.data.aside import LeftAside
 from jaxdet.pages import spreadsheet_safe
 from jaxdet.predict.files import find_images, find_tables

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxdet import config as schema
-from jaxdet.config.schema import CHECKPOINTS
+from jaxdet.config.evaluation import CHECKPOINTS
 from jaxdet.convert.card import Card
 from jaxdet.errors import BadArgumentError, UserError
 from jaxdet.models.architectures import architecture_of, check_sides

@@ -3,8 +3,10 @@
 import argparse
 from pathlib import Path
 
-from jaxdet.config import Data
-from jaxdet.config.schema import ACTIVATIONS, ARCHITECTURES, CHECKPOINTS, COMPARE
+from jaxdet.config.data import Data
+from jaxdet.config.evaluation import CHECKPOINTS
+from jaxdet.config.model import ACTIVATIONS, ARCHITECTURES
+from jaxdet.config.runtime import COMPARE
 from jaxdet.convert.onnx import is_onnx
 from jaxdet.errors import Parser, UserError
 from jaxdet.predict.detector import LoadedDetector, open_detector

@@ -13,8 +13,8 @@ import pyarrow as pa
 import ray
 from ray.data import Datasink
 
-from jaxdet.config import Model
 from jaxdet.config.dotted import trust
+from jaxdet.config.model import Model
 from jaxdet.data.regular import reason
 from jaxdet.models.detector import Variables
 from jaxdet.predict.detector import LoadedDetector

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxdet.config import Data
+from jaxdet.config.data import Data
 from jaxdet.data.likeness import unlike
 from jaxdet.data.ops import laplacian_variance
 from jaxdet.data.ops.codec import Exif

@@ -5,7 +5,7 @@ import operator
 
 import numpy as np
 
-from jaxdet.config import Evaluation
+from jaxdet.config.evaluation import Evaluation
 from jaxdet.data.ops import center_crop, resize_shorter
 from jaxdet.errors import UserError
 from jaxdet.ranges import SIDE, Range, show_value
@@ -37,7 +37,7 @@ class Protocol:
 
     @classmethod
     def named(cls, name: str, evaluation: Evaluation) -> "Protocol":
-        """Returns one of `config.schema.PROTOCOLS`, at the sides of a `resolved_evaluation`."""
+        """Returns one of `config.evaluation.PROTOCOLS`, at the sides of a `resolved_evaluation`."""
         if name == "resize":
             return cls("crop", evaluation.crop, evaluation.resize)
         return cls(name, evaluation.crop)

@@ -8,7 +8,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from jaxdet.config import Runtime
+from jaxdet.config.runtime import Runtime
 from jaxdet.data.failures import named_failures
 from jaxdet.data.feature_loaders import FeatureEvalLoader
 from jaxdet.data.loaders import EvalLoader

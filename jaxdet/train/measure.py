@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxdet.config import Runtime
+from jaxdet.config.runtime import Runtime
 from jaxdet.data.loaders import EvalLoader
 from jaxdet.data.pipeline import open_batches
 from jaxdet.models.detector import Detector, Variables

@@ -11,7 +11,7 @@ third phase lost; that is why this is no part of the compiled step.
 
 import dataclasses
 
-from jaxdet.config import Plateau
+from jaxdet.config.training import Plateau
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """One update, compiled for all devices of the mesh."""
 
+import dataclasses
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -117,26 +118,35 @@ def whole_step(functions: StepFunctions, mesh: Mesh, of_state: Any) -> Any:
     )
 
 
-def _in_parts(functions: StepFunctions, mesh: Mesh, count: int, of_state: Any) -> TrainStep:
-    """Returns a step made of a program that is called for each part, and one for the update.
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Parts:
+    """Holds the functions of a step that works through a batch in `count` parts, to be compiled."""
 
-    No loop inside one program: XLA for CPUs computes convolutions in loops many times slower, and
-    where it unrolls them it keeps the maps of all parts.
-    """
+    functions: StepFunctions
+    count: int
 
-    def begin(state: TrainState, label: jax.Array) -> Differentiated:
-        trained, _ = split(functions.tune, state.variables["params"])
+    def begin(self, state: TrainState, label: jax.Array) -> Differentiated:
+        """Returns sums over no part."""
+        trained, _ = split(self.functions.tune, state.variables["params"])
         nothing = jax.tree.map(jnp.zeros_like, trained)
-        logit = jnp.zeros((len(label) // count, count))
+        logit = jnp.zeros((len(label) // self.count, self.count))
         return Differentiated(nothing, state.variables["batch_stats"], jnp.zeros(()), logit)
 
     def add(
-        state: TrainState, sums: Differentiated, image: jax.Array, label: jax.Array, k: jax.Array
+        self,
+        state: TrainState,
+        sums: Differentiated,
+        image: jax.Array,
+        label: jax.Array,
+        k: jax.Array,
     ) -> Differentiated:
+        """Returns the sums with those of part k of the batch."""
         expect_compilation()
-        image, label = (rows.reshape(-1, count, *rows.shape[1:])[:, k] for rows in (image, label))
-        rng = jax.random.fold_in(functions.rng(state), k)
-        found = functions.differentiate(
+        image, label = (
+            rows.reshape(-1, self.count, *rows.shape[1:])[:, k] for rows in (image, label)
+        )
+        rng = jax.random.fold_in(self.functions.rng(state), k)
+        found = self.functions.differentiate(
             state.variables["params"], sums.batch_stats, image, label, rng
         )
         return Differentiated(
@@ -147,26 +157,35 @@ def _in_parts(functions: StepFunctions, mesh: Mesh, count: int, of_state: Any) -
         )
 
     def finish(
-        state: TrainState, sums: Differentiated, label: jax.Array, learning_rate: jax.Array
+        self, state: TrainState, sums: Differentiated, label: jax.Array, learning_rate: jax.Array
     ) -> tuple[TrainState, Scalars]:
-        gradients = jax.tree.map(lambda gradient: gradient / count, sums.gradients)
-        loss, logit = sums.loss / count, sums.logit.reshape(-1)
-        found = Differentiated(gradients, sums.batch_stats, loss, logit)
-        return functions.apply(state, found, label, learning_rate)
+        """Returns the state after the update by the means over the parts, and its scalars."""
+        gradients = jax.tree.map(lambda gradient: gradient / self.count, sums.gradients)
+        loss, logit = sums.loss / self.count, sums.logit.reshape(-1)
+        means = Differentiated(gradients, sums.batch_stats, loss, logit)
+        return self.functions.apply(state, means, label, learning_rate)
 
+
+def _in_parts(functions: StepFunctions, mesh: Mesh, count: int, of_state: Any) -> TrainStep:
+    """Returns a step made of a program that is called for each part, and one for the update.
+
+    No loop inside one program: XLA for CPUs computes convolutions in loops many times slower, and
+    where it unrolls them it keeps the maps of all parts.
+    """
+    parts = _Parts(functions, count)
     whole: Any = replicated(mesh)
     cut: Any = batch_sharding(mesh)
     of_trained, _ = split(functions.tune, of_state.variables["params"])
     of_sums = Differentiated(of_trained, whole, whole, cut)
-    beginning = jax.jit(begin, in_shardings=(of_state, cut), out_shardings=of_sums)
-    adding = jax.jit(
-        add,
+    begin = jax.jit(parts.begin, in_shardings=(of_state, cut), out_shardings=of_sums)
+    add = jax.jit(
+        parts.add,
         in_shardings=(of_state, of_sums, cut, cut, whole),
         out_shardings=of_sums,
         donate_argnums=1,
     )
-    finishing = jax.jit(
-        finish,
+    finish = jax.jit(
+        parts.finish,
         in_shardings=(of_state, of_sums, cut, whole),
         out_shardings=(of_state, whole),
         donate_argnums=0,
@@ -176,9 +195,9 @@ def _in_parts(functions: StepFunctions, mesh: Mesh, count: int, of_state: Any) -
     def step(
         state: TrainState, image: jax.Array, label: jax.Array, rate: Rate
     ) -> tuple[TrainState, Scalars]:
-        sums = beginning(state, label)
+        sums = begin(state, label)
         for k in numbers:
-            sums = adding(state, sums, image, label, k)
-        return finishing(state, sums, label, rate)
+            sums = add(state, sums, image, label, k)
+        return finish(state, sums, label, rate)
 
     return step

@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdet.config import Model, Optim
+from jaxdet.config.model import Model
+from jaxdet.config.training import Optim
 from jaxdet.errors import UserError
 
 

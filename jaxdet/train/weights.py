@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.config.dotted import is_dotted, trust
-from jaxdet.config.schema import CHECKPOINTS
+from jaxdet.config.evaluation import CHECKPOINTS
 from jaxdet.convert.card import Card, make_run_card, network_name, read_beside, read_model
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, check_choices, load_weights

@@ -7,7 +7,8 @@ import pytest
 from jaxdet.bench.__main__ import main
 from jaxdet.bench.hlo import operations
 from jaxdet.bench.roofline import Plan, measure_roofline
-from jaxdet.config import Model, Optim, schema
+from jaxdet.config import Model, Optim
+from jaxdet.config.model import ARCHITECTURES, PROBES
 
 needs_plugin = pytest.mark.skipif(
     not importlib.util.find_spec("jax_cuda13_plugin"), reason="needs jaxdet[roofline]"
@@ -131,7 +132,7 @@ def test_resnet50_in_float32_and_resnet18_move_no_more_than_they_did():
 
 @needs_plugin
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [n for n in schema.ARCHITECTURES if n not in schema.PROBES])
+@pytest.mark.parametrize("name", [n for n in ARCHITECTURES if n not in PROBES])
 def test_every_detector_compiles_for_the_card_in_deterministic_mode(name):
     found = measure_roofline(plan(name, width=8, size=64, batch_size=8, deterministic=True))
     assert found["operations"] > 10

@@ -5,7 +5,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from jaxdet.config import Model
-from jaxdet.config.schema import ARCHITECTURES
+from jaxdet.config.model import ARCHITECTURES
 from jaxdet.convert.__main__ import main
 from jaxdet.convert.architectures import CONVERTIBLE, TABLES, fitting, shapes
 from jaxdet.convert.files import read_safetensors, read_state_dict

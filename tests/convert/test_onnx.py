@@ -13,7 +13,7 @@ import onnx
 
 from jaxdet.config import Model
 from jaxdet.config.dotted import trust
-from jaxdet.config.schema import ARCHITECTURES
+from jaxdet.config.model import ARCHITECTURES
 from jaxdet.convert.__main__ import main
 from jaxdet.convert.card import Card, network_options
 from jaxdet.convert.load import LoadedWeights

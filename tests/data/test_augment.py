@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jaxdet.config import Augment
-from jaxdet.config.schema import OPERATIONS
+from jaxdet.config.augment import OPERATIONS
 from jaxdet.data import ops
 from jaxdet.data.augment import (
     Blur,

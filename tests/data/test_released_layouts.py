@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxdet.config import Config, Data
-from jaxdet.config.schema import LAYOUTS as NAMED
+from jaxdet.config.data import LAYOUTS as NAMED
 from jaxdet.data.sources import open_root
 from jaxdet.data.splits import load_test_sets
 from jaxdet.data.table.columns import Reading

@@ -9,8 +9,8 @@ PATH = Path(__file__).parents[2] / "docs" / "configuration.md"
 _HEAD = """\
 # Options
 
-Every option of a config file and of `--config.key=value`. Written from `jaxdet/config/schema.py`
-by `python -m tests.golden.options`; a test holds the two together.
+Every option of a config file and of `--config.key=value`. Written from `jaxdet/config/`, a file
+a section or a few, by `python -m tests.golden.options`; a test holds the two together.
 
 Lists are given with commas (`--config.data.classes=horse,cat`), ranges in Python's form
 (`--config.augment.blur_sigma='(0.0, 2.0)'`), truth as `true` or `false`.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxdet.config import Model
-from jaxdet.config.schema import ARCHITECTURES
+from jaxdet.config.model import ARCHITECTURES
 from jaxdet.errors import UserError
 from jaxdet.models import pixels
 from jaxdet.models.architectures import check_sides

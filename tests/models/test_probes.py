@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxdet.config import Model
-from jaxdet.config.schema import PROBES
+from jaxdet.config.model import PROBES
 from jaxdet.convert.architectures import shapes
 from jaxdet.convert.rules import nest
 from jaxdet.errors import UserError

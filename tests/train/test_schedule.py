@@ -1,7 +1,7 @@
 import pytest
 
 from jaxdet.config import Config, Optim, Plateau, validate
-from jaxdet.config.schema import SCHEDULES
+from jaxdet.config.training import SCHEDULES
 from jaxdet.errors import UserError
 from jaxdet.train import schedule
 from jaxdet.train.plateau import PlateauState, after_epoch

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from jaxdet.config import Augment
+from jaxdet.config.augment import Augment
 from jaxdet.data import ops
 from jaxdet.data.order import Streams
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxdet.config import Augment
+from jaxdet.config.augment import Augment
 from jaxdet.data import ops
 from jaxdet.data.augment.operation import Operation, apply_each, apply_within
 from jaxdet.data.order import Streams

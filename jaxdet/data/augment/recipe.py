@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxdet.config import Augment
+from jaxdet.config.augment import OPERATIONS, Augment
 from jaxdet.config.dotted import look_up_operation
-from jaxdet.config.schema import OPERATIONS
 from jaxdet.config.views import TrainingView, read_views
 from jaxdet.data.augment.crop import Crop
 from jaxdet.data.augment.fixed import degradation

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from jaxdet.config import Data
+from jaxdet.config.data import Data
 from jaxdet.data.table.columns import Reading
 from jaxdet.datasets.audit.equalise import check_place, equalise
 from jaxdet.datasets.audit.findings import as_json, find, group_names

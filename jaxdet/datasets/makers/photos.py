@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from PIL import Image, ImageFilter
 
-from jaxdet.config import Data
+from jaxdet.config.data import Data
 from jaxdet.data.formats import is_image_name
 from jaxdet.data.ops import decode, open_image
 from jaxdet.data.regular import read_image_file, reason

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from jaxdet.config import Data
+from jaxdet.config.data import Data
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import open_image, size_by_header, stored_size
 from jaxdet.data.regular import reason

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxdet.config import Data
+from jaxdet.config.data import Data
 from jaxdet.data.folder import load_sets, look_at_layout
 from jaxdet.data.images import NoImageError
 from jaxdet.data.regular import listing, read_image_file, reason

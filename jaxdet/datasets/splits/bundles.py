@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from jaxdet.config import Data
+from jaxdet.config.data import Data
 from jaxdet.data.aside import LeftAside
 from jaxdet.data.table.rows import WHOLE, Table, Words
 from jaxdet.data.table.sets import PlacedTable, TableSet

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from jaxdet.config import Data
+from jaxdet.config.data import Data
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.regular import read_image_file, reason
 from jaxdet.datasets.verify.report import Finding, Kind

@@ -1,6 +1,6 @@
 """Images of a table, or of a folder in another layout: each row read to its end."""
 
-from jaxdet.config import Data
+from jaxdet.config.data import Data
 from jaxdet.data.regular import reason
 from jaxdet.data.table.find import Found
 from jaxdet.data.table.root import TableRoot
