@@ -14,9 +14,8 @@ from jaxdet.data.balance import find_groups
 from jaxdet.data.equalised import equalise_all
 from jaxdet.data.images import SPLITS, ImageSet
 from jaxdet.data.leaks import find_leaks
-from jaxdet.data.loaders import evaluation_reader
 from jaxdet.data.missing import find_missing, refuse_missing
-from jaxdet.data.names import check_utf8
+from jaxdet.data.readers import evaluation_reader
 from jaxdet.errors import RunFailedError
 from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.engine import Engine
@@ -36,7 +35,8 @@ from jaxdet.runtime.hosts import are_several, comparing
 from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.runtime.stopping import leaving_together
 from jaxdet.runtime.trackers import check_installed
-from jaxdet.train.loop import train
+from jaxdet.train.assemble import assemble
+from jaxdet.train.session import train_to_end
 from jaxdet.train.start import (
     check_init,
     stored_calibration,
@@ -46,6 +46,7 @@ from jaxdet.train.start import (
 from jaxdet.workdir import signals
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import check_apart, check_writable, read_text, write_json
+from jaxdet.workdir.utf8 import check_utf8
 from jaxdet.workdir.watchdog import stage
 
 
@@ -224,7 +225,7 @@ def _work(config: schema.Config, prepared: _Prepared, folder: RunFolder) -> None
     """Trains and evaluates, whatever of it is asked for."""
     if prepared.training is not None:
         with stage("training", slow=True):
-            train(config, *prepared.training, run=folder, mesh=prepared.devices)
+            train_to_end(assemble(config, *prepared.training, run=folder, mesh=prepared.devices))
     if config.task == "train":
         say(f"{folder.path}: training is finished")
         if jax.process_index() == 0:

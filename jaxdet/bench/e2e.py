@@ -20,8 +20,9 @@ from jaxdet.bench.step import Worker
 from jaxdet.bench.stepper import Settings
 from jaxdet.config import Config, Data, Model, Optim, Runtime
 from jaxdet.data.batches import Batch
-from jaxdet.data.loaders import Share, TrainLoader, training_reader
+from jaxdet.data.loaders import Share, TrainLoader
 from jaxdet.data.pipeline import open_batches, worker_count
+from jaxdet.data.readers import training_reader
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.models.detector import get_detector
 from jaxdet.runtime.mesh import check_divides, make_mesh, one_ahead, put_batch

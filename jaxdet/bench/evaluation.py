@@ -22,15 +22,18 @@ from jaxdet.bench.reference import WORKERS, PublishedImages
 from jaxdet.config.model import Model
 from jaxdet.config.runtime import Runtime
 from jaxdet.data.folder import FolderSet, load_set
-from jaxdet.data.loaders import EvalLoader, Reader
+from jaxdet.data.loaders import EvalLoader
 from jaxdet.data.pipeline import open_batches
+from jaxdet.data.readers import Reader
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.runtime.mesh import make_mesh, put_replicated
+from jaxdet.scoring.launch import make_score_step
 from jaxdet.scoring.loader import PieceLoader
+from jaxdet.scoring.piecewise import score_pieces
 from jaxdet.scoring.protocol import Protocol
 from jaxdet.scoring.rows import RowKeeper
-from jaxdet.scoring.scorer import Scorer, make_score_step
-from jaxdet.scoring.sets import score_crops, score_pieces
+from jaxdet.scoring.scorer import Scorer
+from jaxdet.scoring.sets import score_crops
 
 _CROP = 224
 _MAX_PIXELS = 10**8

@@ -29,8 +29,9 @@ from jaxdet.bench.reference import (
 )
 from jaxdet.config import Augment, Data, Runtime
 from jaxdet.data.folder import load_set
-from jaxdet.data.loaders import TrainLoader, training_reader
+from jaxdet.data.loaders import TrainLoader
 from jaxdet.data.pipeline import open_batches
+from jaxdet.data.readers import training_reader
 from jaxdet.data.sources import open_root
 from jaxdet.datasets.pack.listing import list_files
 from jaxdet.datasets.pack.store_writer import pack

@@ -26,7 +26,7 @@ from jaxdet.errors import UserError, first_line
 from jaxdet.models.detector import get_detector
 from jaxdet.models.platform import written_for
 from jaxdet.runtime.layouts import stepped
-from jaxdet.scoring.scorer import make_score_step
+from jaxdet.scoring.launch import make_score_step
 from jaxdet.train.state import TrainState, make_optimizer, unplaced_state
 from jaxdet.train.step import whole_step
 from jaxdet.train.step_functions import StepFunctions

@@ -16,7 +16,7 @@ from jaxdet.bench.torch_resnet import ResNet50
 from jaxdet.config import Config, Data
 from jaxdet.data.folder import FolderSet
 from jaxdet.data.splits import load_train_and_val
-from jaxdet.models.pixels import IMAGENET_MEAN, IMAGENET_STD
+from jaxdet.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
 _RATE = 1e-4
 

@@ -6,6 +6,7 @@ from jaxdet.config.augment import Augment
 from jaxdet.config.data import Data
 from jaxdet.config.evaluation import Evaluation
 from jaxdet.config.fields import option
+from jaxdet.config.model import ARCHITECTURES as ARCHITECTURES
 from jaxdet.config.model import Model
 from jaxdet.config.runtime import Runtime
 from jaxdet.config.training import Checkpoint, Optim, Plateau, Validation

@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxdet.config.model import PROBES, Model
 from jaxdet.convert.card import Card, network_options
-from jaxdet.models.pixels import IMAGENET_MEAN, IMAGENET_STD
+from jaxdet.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from jaxdet.models.towers import read_tower
 
 SCHEMA_VERSION = 1

@@ -6,7 +6,8 @@ import numpy as np
 
 from jaxdet.data.batches import Batch, empty_batch
 from jaxdet.data.features import FeatureStore
-from jaxdet.data.loaders import EvalLoader, Reader, Share, TrainLoader
+from jaxdet.data.loaders import EvalLoader, Share, TrainLoader
+from jaxdet.data.readers import Reader
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

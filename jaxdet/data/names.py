@@ -1,10 +1,8 @@
 """Which entries of a folder are images and which are hidden, by their names, for all commands."""
 
 import os
-from pathlib import Path
 
 from jaxdet.data.formats import is_image_name
-from jaxdet.errors import UserError
 
 # Folders that macOS and Synology leave beside the images, with files named like them.
 _SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir"})
@@ -35,18 +33,3 @@ def is_image_file(entry: os.DirEntry) -> bool:
     such; left aside, a set would shrink without a word.
     """
     return is_image_name(entry.name) and not is_folder(entry)
-
-
-def check_utf8(path: Path, what: str) -> None:
-    """Sees that a library which takes UTF-8 alone can write what it is to write below a path.
-
-    Raises:
-      UserError: naming the path.
-    """
-    try:
-        str(path.absolute()).encode()
-    except UnicodeEncodeError:
-        raise UserError(
-            f"{path.absolute()}: {what} need a path in UTF-8; rename the folder, or set "
-            "PYTHONUTF8=1 where the locale is not UTF-8"
-        ) from None

@@ -10,9 +10,9 @@ from typing import TypedDict
 import numpy as np
 
 from jaxdet.data.images import ImageSet
-from jaxdet.data.loaders import Reader
 from jaxdet.data.opencv import cv2
 from jaxdet.data.ops import center_crop
+from jaxdet.data.readers import Reader
 
 # Sides are multiples of this, so that the frequencies 1/2, 1/4 and 1/8 are bins of the transform.
 _MULTIPLE = 8

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from jaxdet.data.loaders import Reader
+from jaxdet.data.readers import Reader
 from jaxdet.evals import spectra
 from jaxdet.evals.engine import Engine
 from jaxdet.evals.lineup import line_up

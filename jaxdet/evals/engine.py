@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 from jaxdet.config.evaluation import Evaluation
 from jaxdet.config.runtime import Runtime
-from jaxdet.data.loaders import Reader
+from jaxdet.data.readers import Reader
 from jaxdet.evals.two_shot import Shots, to_crop_scores
 from jaxdet.evals.views import View, crop_loader, piece_loader
 from jaxdet.models.detector import Detector, Variables
@@ -20,10 +20,12 @@ from jaxdet.progress import say
 from jaxdet.results import CropScores, Predictions, RunFolder, read_arrays, write_arrays
 from jaxdet.runtime.environment import peak_memory
 from jaxdet.runtime.mesh import put_replicated
+from jaxdet.scoring.launch import make_score_step
 from jaxdet.scoring.loader import PieceLoader
+from jaxdet.scoring.piecewise import score_pieces
 from jaxdet.scoring.rows import RowKeeper, finished_images, on_all_hosts, to_predictions
-from jaxdet.scoring.scorer import Scorer, make_score_step
-from jaxdet.scoring.sets import score_crops, score_pieces
+from jaxdet.scoring.scorer import Scorer
+from jaxdet.scoring.sets import score_crops
 from jaxdet.workdir.files import read_json, within, write_json
 from jaxdet.workdir.identity import identity_of
 

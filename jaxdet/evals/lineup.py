@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from jaxdet.data import order
-from jaxdet.data.loaders import Reader
+from jaxdet.data.readers import Reader
 from jaxdet.evals.ranking import read_crops
 from jaxdet.results import Lineup, Predictions
 from jaxdet.scoring.protocol import Protocol

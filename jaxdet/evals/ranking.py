@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from jaxdet.data.loaders import Reader
+from jaxdet.data.readers import Reader
 from jaxdet.models.detector import Variables
 from jaxdet.results import Predictions, Ranked
 from jaxdet.scoring.protocol import Protocol

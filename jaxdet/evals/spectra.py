@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from jaxdet.config.runtime import Runtime
-from jaxdet.data.loaders import Reader
 from jaxdet.data.pipeline import open_batches
+from jaxdet.data.readers import Reader
 from jaxdet.data.spectra import SpectrumLoader, Sums, choose_images, choose_side
 from jaxdet.progress import ProgressLine
 from jaxdet.results import Spectrum

@@ -8,7 +8,7 @@ import numpy as np
 from jaxdet import metrics
 from jaxdet.data import order
 from jaxdet.data.images import ImageSet
-from jaxdet.data.loaders import Reader
+from jaxdet.data.readers import Reader
 from jaxdet.errors import RunFailedError
 from jaxdet.results import CropScores, Predictions, TwoShot
 from jaxdet.scoring.loader import PieceLoader

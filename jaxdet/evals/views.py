@@ -8,7 +8,8 @@ import jax
 from jaxdet.config.chains import read_chains
 from jaxdet.config.evaluation import Evaluation
 from jaxdet.data.disturb import Chain, Disturbance
-from jaxdet.data.loaders import EvalLoader, Reader, Share
+from jaxdet.data.loaders import EvalLoader, Share
+from jaxdet.data.readers import Reader
 from jaxdet.scoring.loader import PieceLoader
 from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS, MAX_WHOLE_SIDE, TILE
 from jaxdet.scoring.protocol import Protocol

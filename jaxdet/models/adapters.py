@@ -16,7 +16,6 @@ from jax.lax import Precision
 
 from jaxdet.config.model import Model
 from jaxdet.errors import UserError
-from jaxdet.models.towers import read_tower
 
 Tree = dict[str, Any]
 
@@ -40,16 +39,13 @@ class AdaptedDense(nn.Dense):
         return y + ((x @ inwards) * scale) @ outwards
 
 
-def check_rank(model: Model) -> None:
-    """Raises UserError where an adapter is as wide as the layer that it is to be beside."""
-    if model.tune in TRAINED:
-        tower = read_tower(model.tower)
-        narrowest = min(tower.width, tower.mlp)
-        if _rank(model) >= narrowest:
-            raise UserError(
-                f"model.tune_rank={_rank(model)}: layers of {model.tower} have {narrowest} "
-                "channels; give fewer"
-            )
+def check_rank(model: Model, narrowest: int) -> None:
+    """Raises UserError where an adapter is as wide as the narrowest layer of the tower."""
+    if _rank(model) >= narrowest:
+        raise UserError(
+            f"model.tune_rank={_rank(model)}: layers of {model.tower} have {narrowest} "
+            "channels; give fewer"
+        )
 
 
 def _rank(model: Model) -> int:

@@ -11,7 +11,7 @@ import jax
 from jaxdet.config.dotted import look_up, running
 from jaxdet.config.model import ARCHITECTURES, Model
 from jaxdet.errors import UserError
-from jaxdet.models import pixels
+from jaxdet.models.imagenet import normalise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Architecture:
     """
 
     build: Callable[[Model], nn.Module]
-    pixels: Callable[[jax.Array, Any], jax.Array] = pixels.normalise
+    pixels: Callable[[jax.Array, Any], jax.Array] = normalise
     any_size: bool = False
     fixed_size: bool = False
     smallest: int = 1

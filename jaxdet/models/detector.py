@@ -11,11 +11,29 @@ from jaxdet.config.model import Model
 from jaxdet.errors import UserError
 from jaxdet.models.architectures import Architecture, architecture_of
 from jaxdet.models.evidence import evidence
-from jaxdet.models.forensic_transfer import Transferred
 from jaxdet.models.platform import forward_options
 
 # {"params": ..., "batch_stats": ...}, nested dicts of arrays.
 Variables = dict[str, Any]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Transferred:
+    """Holds what the training objective of ForensicTransfer is made of.
+
+    Attributes:
+      activation: float [B, 2], mean magnitude of the latent maps for real and for fake.
+      reconstruction: float [B, H, W, C], of the residual.
+    """
+
+    activation: jax.Array
+    reconstruction: jax.Array
+
+    @property
+    def logit(self) -> jax.Array:
+        """Returns the logit, float [B], above 0 where the maps for fake are the more active."""
+        return self.activation[:, 1] - self.activation[:, 0]
 
 
 @dataclasses.dataclass(frozen=True)

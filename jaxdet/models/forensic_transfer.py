@@ -6,37 +6,17 @@ alone. Channels and strides are those of a third party's adaptation; parts are n
 against the authors' code, which was never released.
 """
 
-import dataclasses
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxdet.models import pixels
 from jaxdet.models.architectures import Architecture
+from jaxdet.models.detector import Transferred
 
 # Channels over the first one's, and the strides, of the encoder; the decoder goes back.
 _ENCODER = ((1, 1), (2, 2), (4, 2), (8, 2), (16, 2))
 _init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Transferred:
-    """Holds what the training objective is made of.
-
-    Attributes:
-      activation: float [B, 2], mean magnitude of the latent maps for real and for fake.
-      reconstruction: float [B, H, W, C], of the residual.
-    """
-
-    activation: jax.Array
-    reconstruction: jax.Array
-
-    @property
-    def logit(self) -> jax.Array:
-        """Returns the logit, float [B], above 0 where the maps for fake are the more active."""
-        return self.activation[:, 1] - self.activation[:, 0]
 
 
 class ForensicTransfer(nn.Module):

@@ -4,23 +4,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxdet.models.frontends.cooccurrence import cooccurrence
 from jaxdet.models.frontends.dct import dct2, log_dct2
 from jaxdet.models.frontends.residuals import neighbouring_pixels, third_differences
 from jaxdet.models.frontends.spectrum import scaled_spectrum
-
-# The means and deviations of ImageNet's training images, RGB in 0..1 (torchvision).
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])
-IMAGENET_STD = np.array([0.229, 0.224, 0.225])
-
-
-def normalise(image: jax.Array, dtype: Any = jnp.float32) -> jax.Array:
-    """Returns floats with ImageNet's mean at 0 and deviation at 1."""
-    scale = (1 / (255 * IMAGENET_STD)).astype(dtype)
-    shift = (-IMAGENET_MEAN / IMAGENET_STD).astype(dtype)
-    return image.astype(dtype) * scale + shift
+from jaxdet.models.imagenet import normalise
 
 
 def levels(image: jax.Array, dtype: Any) -> jax.Array:

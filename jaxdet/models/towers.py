@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from jaxdet.errors import UserError
-from jaxdet.models.pixels import IMAGENET_MEAN, IMAGENET_STD
+from jaxdet.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from jaxdet.ranges import show_value
 
 # Mean and deviation of the pixels in 0..1, RGB.

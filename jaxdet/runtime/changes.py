@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from jaxdet import config as schema
 from jaxdet.errors import UserError
 from jaxdet.progress import say
-from jaxdet.results import RunFolder, read_metrics
+from jaxdet.results.folder import RunFolder, read_metrics
 from jaxdet.workdir.files import append_line, read_json, write_json
 from jaxdet.workdir.identity import differences
 

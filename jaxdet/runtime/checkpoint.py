@@ -14,7 +14,6 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from jaxdet.data.names import check_utf8
 from jaxdet.errors import (
     DISK_ADVICE,
     DiskFullError,
@@ -31,6 +30,7 @@ from jaxdet.runtime.manifest import Manifest, Ranks, seal
 from jaxdet.runtime.quiet import hush_orbax
 from jaxdet.runtime.sound import SoundSteps
 from jaxdet.workdir import disk_space
+from jaxdet.workdir.utf8 import check_utf8
 
 __all__ = ["Checkpoints", "Ranks", "Restored"]
 

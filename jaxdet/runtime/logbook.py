@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jax
 
-from jaxdet.results import read_metrics
+from jaxdet.results.folder import read_metrics
 from jaxdet.runtime.trackers import Trackers
 from jaxdet.workdir.disk_space import keep_trying
 from jaxdet.workdir.files import append_line, write_bytes

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdet.errors import UserError
-from jaxdet.results import step_number
+from jaxdet.results.folder import step_number
 from jaxdet.workdir.drafts import sync_folder
 from jaxdet.workdir.files import check_regular, read_json, sha256, within, write_json
 from jaxdet.workdir.identity import json_sha256

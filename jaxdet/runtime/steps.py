@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jaxdet.progress import say
-from jaxdet.results import step_number
+from jaxdet.results.folder import step_number
 from jaxdet.runtime.manifest import DamagedError, Manifest, read_manifest, verify
 from jaxdet.workdir import drafts
 

@@ -15,10 +15,11 @@ from typing import Any, Protocol
 
 import jax
 
-from jaxdet.config import Config, to_json_dict
+from jaxdet.config.forms import to_json_dict
+from jaxdet.config.schema import Config
 from jaxdet.errors import MissingLibraryError, first_line
 from jaxdet.progress import say
-from jaxdet.results import RunFolder
+from jaxdet.results.folder import RunFolder
 from jaxdet.workdir.files import read_json, to_json
 from jaxdet.workdir.identity import fingerprint_of
 

@@ -7,8 +7,8 @@ import numpy as np
 from jaxdet.data import ops, order
 from jaxdet.data.augment.operation import Operation, apply_each
 from jaxdet.data.disturb import Chain, Disturbance
-from jaxdet.data.loaders import Reader
 from jaxdet.data.ops.sides import RefusedSizeError
+from jaxdet.data.readers import Reader
 from jaxdet.scoring.pieces import Box, Piece, cut_boxes, find_boxes, random_boxes
 from jaxdet.scoring.protocol import Protocol
 

@@ -12,7 +12,7 @@ from jax.experimental import multihost_utils
 
 from jaxdet.data.images import ImageSet
 from jaxdet.errors import RunFailedError, Stopped, UserError
-from jaxdet.results import Predictions, read_arrays, write_arrays
+from jaxdet.results.arrays import Predictions, read_arrays, write_arrays
 from jaxdet.workdir.drafts import clear_leftovers
 
 # Seconds between two savings: what a kill loses at most.

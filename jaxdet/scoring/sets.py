@@ -1,7 +1,6 @@
-"""Scoring the images of a set, every one exactly once, whatever the batch size and devices."""
+"""Scores one crop of each image of a set exactly once, whatever the batch size and devices."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import jax
 import numpy as np
@@ -9,25 +8,35 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from jaxdet.config.runtime import Runtime
-from jaxdet.data.failures import named_failures
-from jaxdet.data.feature_loaders import FeatureEvalLoader
-from jaxdet.data.loaders import EvalLoader
-from jaxdet.data.pipeline import open_batches
+from jaxdet.data.pipeline import Loader, open_batches
+from jaxdet.data.readers import Reader
 from jaxdet.models.detector import Variables
 from jaxdet.progress import ProgressLine
-from jaxdet.results import Predictions
+from jaxdet.results.arrays import Predictions
 from jaxdet.runtime.stopping import StopPoint
-from jaxdet.scoring.ahead import AHEAD_PIXELS, in_order
-from jaxdet.scoring.loader import PieceLoader
-from jaxdet.scoring.pieces import Piece
-from jaxdet.scoring.rows import ROW, RowKeeper, finished_images, gather, to_predictions
-from jaxdet.scoring.scorer import Scorer, ScoreStep, score_batches
-from jaxdet.workdir.signals import requested
+from jaxdet.scoring.launch import ScoreStep, score_batches
+from jaxdet.scoring.rows import ROW, RowKeeper, to_predictions
 from jaxdet.workdir.watchdog import waited
 
 
+class SetLoader(Loader, Protocol):
+    """Makes the batch of each number, of images in the order of their set; the last is padded."""
+
+    @property
+    def read(self) -> Reader:
+        """Returns the reader of the images."""
+
+    @property
+    def batch_size(self) -> int:
+        """Returns the number of rows in a batch, over all hosts."""
+
+    @property
+    def steps(self) -> int:
+        """Returns the number of batches that hold all images."""
+
+
 def predict(
-    loader: EvalLoader | FeatureEvalLoader,
+    loader: SetLoader,
     step: ScoreStep,
     variables: Variables,
     *,
@@ -50,7 +59,7 @@ def predict(
 
 
 def score_crops(
-    loader: EvalLoader | FeatureEvalLoader,
+    loader: SetLoader,
     step: ScoreStep,
     variables: Variables,
     keeper: RowKeeper,
@@ -110,51 +119,3 @@ def _crop_rows(scored: dict[str, np.ndarray], begin: int) -> np.ndarray:
     rows["image"], rows["of"], rows["share"] = begin + valid, 1, 1.0
     rows["logit"], rows["sharpness"] = scored["logit"][valid], scored["sharpness"][valid]
     return rows
-
-
-def score_pieces(
-    load: PieceLoader,
-    places: Sequence[int],
-    scorer: Scorer,
-    keeper: RowKeeper,
-    *,
-    runtime: Runtime,
-    title: str,
-) -> np.ndarray:
-    """Returns rows, ROW [n], of the pieces of the images at the given places of the set.
-
-    Several hosts score an image each in turn, and each gets all rows. Pieces whose rows the keeper
-    has are not scored again, nor are images read of which it has all. A signal ends the work after
-    a batch, on the host that received it.
-
-    Raises:
-      BadImageError: for an unreadable image under the policy "stop".
-      Stopped: where a signal asked for the end; the keeper has saved its rows.
-    """
-    mine = places[jax.process_index() :: jax.process_count()]
-    done = set(finished_images(keeper.rows))
-    left = [place for place in mine if place not in done]
-    with ProgressLine(title, total=len(mine), done=len(mine) - len(left), unit="images") as line:
-        ahead = named_failures(
-            in_order(load, left, cost=load.cost, budget=AHEAD_PIXELS, workers=runtime.workers)
-        )
-        read = waited(ahead, f"waiting for images to {title}")
-        pieces = _unscored(read, keeper.rows, line)
-        for scored in scorer(pieces, in_crops=load.protocol.in_crops):
-            rows = [(p.owner, p.number, p.of, p.share, x, p.sharpness) for p, x in scored]
-            keeper.add(np.array(rows, ROW))
-            if signum := requested():
-                keeper.stop(signum, together=False)
-    # Rows that an earlier start on fewer hosts kept are scored by the host whose turn it is now.
-    return gather(keeper.rows[np.isin(keeper.rows["image"], np.asarray(mine))])
-
-
-def _unscored(
-    images: Iterable[list[Piece]], rows: np.ndarray, line: ProgressLine
-) -> Iterator[Piece]:
-    scored: dict[int, set[int]] = defaultdict(set)
-    for place, number in zip(rows["image"].tolist(), rows["piece"].tolist(), strict=True):
-        scored[place].add(number)
-    for pieces in images:
-        yield from (p for p in pieces if p.number not in scored[p.owner])
-        line.advance()

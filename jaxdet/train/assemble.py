@@ -1,105 +1,26 @@
 """The parts of a run, put together from its config before the first step."""
 
 import dataclasses
+import functools
 
 import jax
 from jax.sharding import Mesh
 
 from jaxdet import config as schema
-from jaxdet.data.feature_loaders import FeatureTrainLoader
-from jaxdet.data.features import FeatureStore
 from jaxdet.data.images import ImageSet
-from jaxdet.data.loaders import (
-    EvalLoader,
-    Share,
-    TrainLoader,
-    evaluation_reader,
-    training_reader,
-)
+from jaxdet.data.loaders import EvalLoader, Share, TrainLoader
 from jaxdet.data.order import steps_per_epoch
+from jaxdet.data.readers import evaluation_reader, training_reader
 from jaxdet.models.detector import Detector
-from jaxdet.results import RunFolder
-from jaxdet.runtime.checkpoint import Checkpoints
+from jaxdet.results.folder import RunFolder
 from jaxdet.runtime.stopping import StopPoint
 from jaxdet.runtime.trackers import Trackers
-from jaxdet.scoring.scorer import ScoreStep, make_score_step
-from jaxdet.train import schedule
-from jaxdet.train.position import Position
+from jaxdet.scoring.launch import make_score_step
+from jaxdet.train.parts import Parts
 from jaxdet.train.start import training_detector
-from jaxdet.train.state import TrainState, abstract_state, make_optimizer
-from jaxdet.train.step import TrainStep, make_train_step
+from jaxdet.train.state import TrainStep, abstract_state, make_optimizer
+from jaxdet.train.step import make_train_step
 from jaxdet.train.weights import open_checkpoints
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Parts:
-    """Holds what a run works with and what does not change in it; see `Position` for what does.
-
-    Attributes:
-      config: of the run.
-      run: its folder.
-      mesh: the devices.
-      detector: in the form that is trained.
-      abstract_state: the shapes, dtypes and shardings of the state.
-      train_step: makes one update.
-      score_step: scores a batch of validation images.
-      loader: makes the training batch of each step.
-      val_set: the validation images; there may be none.
-      val_features: what a frozen tower saw of them; None where they are scored by their pixels.
-      steps_per_epoch: updates in a pass over the training images.
-      checkpoints: of the run.
-      trackers: take the lines of metrics, too.
-      stop: where a signal ends the run.
-    """
-
-    config: schema.Config
-    run: RunFolder
-    mesh: Mesh
-    detector: Detector
-    abstract_state: TrainState
-    train_step: TrainStep
-    score_step: ScoreStep
-    loader: TrainLoader | FeatureTrainLoader
-    val_set: ImageSet
-    steps_per_epoch: int
-    checkpoints: Checkpoints
-    trackers: Trackers
-    stop: StopPoint
-    val_features: FeatureStore | None = None
-
-    @property
-    def train_set(self) -> ImageSet:
-        """Returns the training images."""
-        return self.loader.read.images
-
-    @property
-    def input_identity(self) -> dict[str, str]:
-        """Returns which images the steps of the run count through."""
-        return {"train": self.train_set.fingerprint, "val": self.val_set.fingerprint}
-
-    def eval_loader(self, images: ImageSet) -> EvalLoader:
-        """Returns a loader that gives each image of a set once, cropped and else as it is."""
-        return EvalLoader(
-            read=evaluation_reader(self.config.data, images),
-            crop=self.config.augment.crop,
-            batch_size=self.config.eval_batch_size,
-            resize=self.config.augment.resize,
-            share=self.loader.share,
-        )
-
-    def learning_rate(self, position: Position) -> float:
-        """Returns the learning rate of the next update."""
-        return schedule.learning_rate(
-            self.config, position.plateau, step=position.step, steps_per_epoch=self.steps_per_epoch
-        )
-
-    def epoch_end(self, position: Position) -> int:
-        """Returns the step after which the epoch is validated."""
-        return (position.epoch + 1) * self.steps_per_epoch
-
-    def is_over(self, position: Position) -> bool:
-        """Returns whether no further epoch is to be trained."""
-        return schedule.is_over(self.config, position.plateau, epochs_done=position.epoch)
 
 
 def train_step(config: schema.Config, detector: Detector, mesh: Mesh) -> TrainStep:
@@ -117,6 +38,32 @@ def train_step(config: schema.Config, detector: Detector, mesh: Mesh) -> TrainSt
         tune=config.model.tune,
         ema=config.optim.ema,
     )
+
+
+def eval_loader(config: schema.Config, images: ImageSet) -> EvalLoader:
+    """Returns a loader that gives each image of a set once, cropped and else as it is."""
+    return EvalLoader(
+        read=evaluation_reader(config.data, images),
+        crop=config.augment.crop,
+        batch_size=config.eval_batch_size,
+        resize=config.augment.resize,
+        share=_own_share(),
+    )
+
+
+def _validation_loader(config: schema.Config, images: ImageSet, epoch: int) -> EvalLoader:
+    """Returns the loader of the validation images after an epoch, with what its coins bring."""
+    return dataclasses.replace(
+        eval_loader(config, images),
+        augment=None if config.validation.augment == "clean" else config.augment,
+        as_published=config.validation.augment == "published",
+        seed=config.seed,
+        epoch=epoch,
+    )
+
+
+def _own_share() -> Share:
+    return Share(host=jax.process_index(), hosts=jax.process_count())
 
 
 def assemble(
@@ -148,9 +95,11 @@ def assemble(
             augment=config.augment,
             seed=config.seed,
             batch_size=config.optim.batch_size,
-            share=Share(host=jax.process_index(), hosts=jax.process_count()),
+            share=_own_share(),
         ),
+        train_set=train_set,
         val_set=val_set,
+        val_loader=functools.partial(_validation_loader, config, val_set),
         steps_per_epoch=steps_per_epoch(len(train_set), batch_size=config.optim.batch_size),
         trackers=Trackers(config, run),
         stop=StopPoint(mesh),

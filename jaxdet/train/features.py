@@ -14,20 +14,22 @@ import numpy as np
 from jaxdet.config.dotted import look_up_all
 from jaxdet.config.views import TrainingView, read_views
 from jaxdet.data.batches import Batch
-from jaxdet.data.feature_loaders import FeatureTrainLoader, ViewLoader
+from jaxdet.data.feature_loaders import FeatureEvalLoader, FeatureTrainLoader, ViewLoader
 from jaxdet.data.features import FeatureDraft, FeatureStore, Layout
-from jaxdet.data.loaders import EvalLoader, Reader, TrainLoader
+from jaxdet.data.loaders import EvalLoader, TrainLoader
 from jaxdet.data.order import steps_per_epoch
 from jaxdet.data.pairs import draw_places
 from jaxdet.data.pipeline import open_batches
+from jaxdet.data.readers import Reader
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Detector
 from jaxdet.models.towers import read_tower
 from jaxdet.progress import ProgressLine, say, size_text
 from jaxdet.runtime.hosts import are_several
 from jaxdet.runtime.mesh import batch_sharding, replicated
-from jaxdet.scoring.scorer import ScoreStep, make_score_step, score_batches
-from jaxdet.train.assemble import Parts, train_step
+from jaxdet.scoring.launch import ScoreStep, make_score_step, score_batches
+from jaxdet.train.assemble import eval_loader, train_step
+from jaxdet.train.parts import Parts
 from jaxdet.train.position import Position
 from jaxdet.train.weights import digest
 from jaxdet.workdir import signals
@@ -68,9 +70,11 @@ def with_features(parts: Parts, position: Position) -> Parts:
     # What coins bring to validation images differs each epoch.
     if not len(parts.val_set) or parts.config.validation.augment != "clean":
         return changed
+    load = eval_loader(parts.config, parts.val_set)
+    seen = FeatureEvalLoader(load=load, store=maker.store(*maker.validation()))
     return dataclasses.replace(
         changed,
-        val_features=maker.store(*maker.validation()),
+        val_loader=lambda epoch: seen,
         score_step=make_score_step(head, parts.mesh),
     )
 
@@ -126,7 +130,7 @@ class _Maker:
 
     def validation(self) -> tuple[EvalLoader, Layout, str]:
         """Returns the same of the validation images."""
-        load = self._parts.eval_loader(self._parts.val_set)
+        load = eval_loader(self._parts.config, self._parts.val_set)
         bad = "left out" if load.read.skip_bad else "refused"
         layout = self._layout(load.read, _CLEAN, bad=bad)
         return dataclasses.replace(load, batch_size=self._batch), layout, "validation images"

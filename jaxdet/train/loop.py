@@ -1,4 +1,4 @@
-"""A training run from top to bottom. Read this first.
+"""A training from top to bottom. Read this first; `session.py` puts together what it works with.
 
 The order of what follows an epoch is fixed: validate, decide, write the metrics, save. A
 checkpoint holds everything decided before it, so a run that was killed at any moment goes
@@ -6,27 +6,21 @@ on from the newest one and repeats the lost part bit by bit. A run that a signal
 saves after the step or the batch of validation that it is at, and loses none.
 """
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxdet import config as schema
 from jaxdet.data.batches import Batch
-from jaxdet.data.images import ImageSet
 from jaxdet.data.pipeline import open_batches
 from jaxdet.progress import ProgressLine, say
-from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import one_ahead, put_batch, put_number
-from jaxdet.train.assemble import Parts, assemble
-from jaxdet.train.features import with_features
+from jaxdet.train.parts import Parts
 from jaxdet.train.position import Position
-from jaxdet.train.record import record, settle, write_metrics
-from jaxdet.train.resume import begin, open_logbook, restore
+from jaxdet.train.record import open_logbook, record, settle, write_metrics
 from jaxdet.train.saving import leave, save
 from jaxdet.train.state import TrainState
 from jaxdet.train.updates import Update
@@ -37,63 +31,52 @@ from jaxdet.workdir.watchdog import stage
 _ENDLESS = 2**31 - 1
 
 
-def train(
-    config: schema.Config, train_set: ImageSet, val_set: ImageSet, *, run: RunFolder, mesh: Mesh
-) -> None:
-    """Trains to the end, from the newest checkpoint of the run folder where there is one.
+def train(begin: Callable[[], tuple[Parts, Position]]) -> None:
+    """Trains from a position to the end.
+
+    Args:
+      begin: gives the parts of the run and the position. It is called here, since nobody else may
+        hold the state that the first step gives back to the devices.
 
     Raises:
-      UserError: where the images are not those the run began with.
       RunFailedError: where the loss is not finite (unless `optim.on_nonfinite` leaves the update
-        out), a checkpoint cannot be written, or none of those that are there is sound.
+        out), or a checkpoint cannot be written.
       Stopped: where a signal asked for the end; all work is saved.
     """
-    parts = assemble(config, train_set, val_set, run=run, mesh=mesh)
-    log_every, save_every = config.runtime.log_every, config.checkpoint.every_steps
-    # Checkpoints are closed before what may wait for a network.
-    with parts.trackers, contextlib.closing(parts.checkpoints):
-        position = restore(parts) or begin(parts)
-        logbook = open_logbook(parts, position)
-        if not parts.is_over(position):
-            parts = _ready(parts, position)
-        with open_input(parts, position) as batches:
-            while not parts.is_over(position):
-                end = parts.epoch_end(position)
-                # The time of validation is no part of the images a second.
-                position = dataclasses.replace(position, window=position.window.restarted())
-                placed = place(parts.mesh, batches, steps=range(position.step + 1, end + 1))
-                with _epoch_line(parts, position) as line:
-                    while position.step < end:
-                        step = position.step + 1
-                        with jax.profiler.StepTraceAnnotation("train", step_num=step):
-                            state, launched = launch(parts, position, *next(placed))
-                            position = record(parts, position, state, launched)
-                        parts.checkpoints.check()
-                        line.advance(note=position.window.note())
-                        is_saved = save_every and step % save_every == 0 and step < end
-                        # A checkpoint holds no numbers whose line could be written before it.
-                        if is_saved or step % log_every == 0:
-                            position = write_metrics(parts, position, logbook)
-                        if is_saved:
-                            save(parts, position)
-                        if step < end and (signum := parts.stop.reached()):
-                            leave(parts, settle(parts, position), signum)
-                position = write_metrics(parts, position, logbook)
-                scores = validate(parts, position)
-                position = decide(parts, position, scores)
-                if scores:
-                    logbook.write(position.step, position.epoch, scores)
-                save(parts, position, ranks=ranks(position, scores))
-                say(describe_epoch(parts, position, scores))
-        with stage("waiting for the last checkpoint to be written"):
-            parts.checkpoints.wait()
-
-
-def _ready(parts: Parts, position: Position) -> Parts:
-    """Returns the parts for the next step, which may read features in place of images."""
-    # Told now rather than after the hours before the first save.
-    parts.checkpoints.ensure_space(position.state)
-    return with_features(parts, position)
+    parts, position = begin()
+    log_every, save_every = parts.config.runtime.log_every, parts.config.checkpoint.every_steps
+    logbook = open_logbook(parts, position)
+    with open_input(parts, position) as batches:
+        while not parts.is_over(position):
+            end = parts.epoch_end(position)
+            # The time of validation is no part of the images a second.
+            position = dataclasses.replace(position, window=position.window.restarted())
+            placed = place(parts.mesh, batches, steps=range(position.step + 1, end + 1))
+            with _epoch_line(parts, position) as line:
+                while position.step < end:
+                    step = position.step + 1
+                    with jax.profiler.StepTraceAnnotation("train", step_num=step):
+                        state, launched = launch(parts, position, *next(placed))
+                        position = record(parts, position, state, launched)
+                    parts.checkpoints.check()
+                    line.advance(note=position.window.note())
+                    is_saved = save_every and step % save_every == 0 and step < end
+                    # A checkpoint holds no numbers whose line could be written before it.
+                    if is_saved or step % log_every == 0:
+                        position = write_metrics(parts, position, logbook)
+                    if is_saved:
+                        save(parts, position)
+                    if step < end and (signum := parts.stop.reached()):
+                        leave(parts, settle(parts, position), signum)
+            position = write_metrics(parts, position, logbook)
+            scores = validate(parts, position)
+            position = decide(parts, position, scores)
+            if scores:
+                logbook.write(position.step, position.epoch, scores)
+            save(parts, position, ranks=ranks(position, scores))
+            say(describe_epoch(parts, position, scores))
+    with stage("waiting for the last checkpoint to be written"):
+        parts.checkpoints.wait()
 
 
 def place(

@@ -12,11 +12,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdet import config as schema
 from jaxdet.config.dotted import dotted_names
+from jaxdet.config.forms import to_json_dict
 from jaxdet.errors import RunFailedError
 from jaxdet.progress import say
-from jaxdet.train.assemble import Parts
+from jaxdet.train.parts import Parts
 from jaxdet.train.updates import Update
 from jaxdet.workdir.drafts import replacing
 from jaxdet.workdir.files import within, write_json
@@ -79,5 +79,5 @@ def _facts(parts: Parts, update: Update, *, skipped: int, newest: int | None) ->
         "devices": parts.mesh.size,
         "hosts": jax.process_count(),
         "image_ids": [parts.train_set.ids[i] for i in update.batch["index"]],
-        "config": schema.to_json_dict(parts.config),
+        "config": to_json_dict(parts.config),
     }

@@ -6,8 +6,8 @@ import numpy as np
 
 from jaxdet.progress import say
 from jaxdet.runtime.logbook import Logbook
-from jaxdet.train.assemble import Parts
 from jaxdet.train.nonfinite import leave_out
+from jaxdet.train.parts import Parts
 from jaxdet.train.position import Position
 from jaxdet.train.state import TrainState
 from jaxdet.train.updates import Update, Window
@@ -51,6 +51,17 @@ def _newly_bad(parts: Parts, position: Position, rows: np.ndarray) -> tuple[str,
     for image in new:
         say(f"unreadable, another image takes its place: {image}")
     return new
+
+
+def open_logbook(parts: Parts, position: Position) -> Logbook:
+    """Returns the run's logbook, with no lines of steps and validations that are to come."""
+    return Logbook(
+        parts.run.metrics,
+        keep_to_step=position.step,
+        validated=position.step < parts.epoch_end(position),
+        wait_for_space=parts.config.checkpoint.on_full_disk == "wait",
+        trackers=parts.trackers,
+    )
 
 
 def write_metrics(parts: Parts, position: Position, logbook: Logbook) -> Position:

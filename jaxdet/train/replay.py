@@ -20,14 +20,15 @@ from typing import Any
 from jaxdet import config as schema
 from jaxdet.config.dotted import dotted_names, trust
 from jaxdet.data.splits import load_train_and_val
-from jaxdet.results import RunFolder
+from jaxdet.results.folder import RunFolder
 from jaxdet.runtime.determinism import make_deterministic
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.streams import answer
-from jaxdet.train.assemble import Parts, assemble
+from jaxdet.train.assemble import assemble
 from jaxdet.train.features import with_features
 from jaxdet.train.loop import launch, open_input, place
 from jaxdet.train.nonfinite import BUNDLE
+from jaxdet.train.parts import Parts
 from jaxdet.train.resume import begin, newest
 from jaxdet.train.updates import Update
 from jaxdet.workdir.files import read_json

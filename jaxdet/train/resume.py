@@ -5,10 +5,10 @@ from jaxdet.models.banks import without_repeats
 from jaxdet.progress import say
 from jaxdet.runtime.checkpoint import Restored
 from jaxdet.runtime.hosts import are_several, comparing
-from jaxdet.runtime.logbook import Logbook
 from jaxdet.train import schedule
-from jaxdet.train.assemble import Parts
+from jaxdet.train.assemble import eval_loader
 from jaxdet.train.measure import measure_inputs
+from jaxdet.train.parts import Parts
 from jaxdet.train.position import Position, restored_position
 from jaxdet.train.saving import find_unvalidated
 from jaxdet.train.start import initial_variables
@@ -66,7 +66,7 @@ def begin(parts: Parts) -> Position:
         if are_several():
             facts["weights to begin with"] = digest(variables)
     if detector.architecture.measured and not config.model.init:
-        loader = parts.eval_loader(parts.train_set)
+        loader = eval_loader(config, parts.train_set)
         variables = measure_inputs(
             detector, variables, loader, mesh=parts.mesh, runtime=config.runtime
         )
@@ -76,14 +76,3 @@ def begin(parts: Parts) -> Position:
     waits = count_waiting(config.model, config.optim, variables["batch_stats"], steps=steps)
     state, plateau = new_state(config, variables, parts.mesh), schedule.first_state(config)
     return Position(state=state, step=0, epoch=0, plateau=plateau, waits=waits)
-
-
-def open_logbook(parts: Parts, position: Position) -> Logbook:
-    """Returns the run's logbook, with no lines of steps and validations that are to come."""
-    return Logbook(
-        parts.run.metrics,
-        keep_to_step=position.step,
-        validated=position.step < parts.epoch_end(position),
-        wait_for_space=parts.config.checkpoint.on_full_disk == "wait",
-        trackers=parts.trackers,
-    )

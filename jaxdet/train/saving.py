@@ -11,12 +11,12 @@ from typing import Any, NoReturn
 
 import jax
 
-from jaxdet import config as schema
+from jaxdet.config.forms import to_json_dict
 from jaxdet.errors import Stopped
-from jaxdet.results import RunFolder
+from jaxdet.results.folder import RunFolder
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.manifest import Ranks
-from jaxdet.train.assemble import Parts
+from jaxdet.train.parts import Parts
 from jaxdet.train.position import Position
 from jaxdet.workdir.watchdog import stage
 
@@ -58,7 +58,7 @@ def _host(parts: Parts, position: Position) -> dict[str, Any]:
     return {
         **position.to_host(),
         "input": parts.input_identity,
-        "config": schema.to_json_dict(parts.config),
+        "config": to_json_dict(parts.config),
     }
 
 

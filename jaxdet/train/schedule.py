@@ -3,18 +3,16 @@
 import dataclasses
 import math
 
-from jaxdet import config as schema
+from jaxdet.config.schema import Config
 from jaxdet.train.plateau import PlateauState, after_epoch
 
 
-def first_state(config: schema.Config) -> PlateauState:
+def first_state(config: Config) -> PlateauState:
     """Returns the state before the first epoch."""
     return PlateauState(learning_rate=config.optim.learning_rate)
 
 
-def learning_rate(
-    config: schema.Config, state: PlateauState, *, step: int, steps_per_epoch: int
-) -> float:
+def learning_rate(config: Config, state: PlateauState, *, step: int, steps_per_epoch: int) -> float:
     """Returns the learning rate of the update that follows `step` updates."""
     total = config.optim.max_epochs * steps_per_epoch
     rising = round(config.optim.warmup * total)
@@ -29,7 +27,7 @@ def learning_rate(
     return state.learning_rate
 
 
-def next_state(config: schema.Config, state: PlateauState, score: float) -> PlateauState:
+def next_state(config: Config, state: PlateauState, score: float) -> PlateauState:
     """Returns the state once an epoch's validation score is known.
 
     Other schedules than plateau are one phase.
@@ -40,7 +38,7 @@ def next_state(config: schema.Config, state: PlateauState, score: float) -> Plat
     return after_epoch(state, score, rule)
 
 
-def is_over(config: schema.Config, state: PlateauState, *, epochs_done: int) -> bool:
+def is_over(config: Config, state: PlateauState, *, epochs_done: int) -> bool:
     """Returns whether no further epoch is to be trained."""
     last = config.optim.max_epochs
     return state.stopped or (last > 0 and epochs_done >= last)

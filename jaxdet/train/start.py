@@ -15,12 +15,13 @@ from jaxdet.convert.load import LoadedWeights, load_weights
 from jaxdet.convert.towers import Facts, facts_of
 from jaxdet.data.images import ImageSet
 from jaxdet.errors import UserError
-from jaxdet.models.adapters import check_rank
+from jaxdet.models.adapters import TRAINED, check_rank
 from jaxdet.models.architectures import architecture_of
 from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.models.towers import read_tower
 from jaxdet.progress import say
-from jaxdet.results import Calibration, RunFolder
+from jaxdet.results import Calibration
+from jaxdet.results.folder import RunFolder
 from jaxdet.scoring.protocol import Protocol
 from jaxdet.train.weights import RunWeights, describe, find_run, restore_variables
 
@@ -32,7 +33,9 @@ def training_detector(config: schema.Config) -> Detector:
       UserError: where it has no residual blocks to be computed again, or layers too narrow for
         adapters, as the config asks for.
     """
-    check_rank(config.model)
+    if config.model.tune in TRAINED:
+        tower = read_tower(config.model.tower)
+        check_rank(config.model, min(tower.width, tower.mlp))
     detector = get_detector(config.model)
     return detector.rematerialised() if config.optim.rematerialise else detector
 

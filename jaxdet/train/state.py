@@ -1,6 +1,7 @@
 """What training changes: one pytree that is stepped, saved and restored as a whole."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,7 +9,9 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
-from jaxdet import config as schema
+from jaxdet.config.model import Model
+from jaxdet.config.schema import Config
+from jaxdet.config.training import Optim
 from jaxdet.models.adapters import adapted
 from jaxdet.models.detector import Detector, Variables, host
 from jaxdet.runtime.mesh import put_replicated, replicated
@@ -34,7 +37,13 @@ class TrainState:
     optimizer: Any
 
 
-def make_optimizer(optim: schema.Optim) -> optax.GradientTransformation:
+Scalars = dict[str, jax.Array]
+# A learning rate is a f32 scalar on the devices; one of Python's is brought there.
+Rate = jax.Array | float
+TrainStep = Callable[[TrainState, jax.Array, jax.Array, Rate], tuple[TrainState, Scalars]]
+
+
+def make_optimizer(optim: Optim) -> optax.GradientTransformation:
     """Returns the transformation of gradients that gives the direction of an update.
 
     The learning rate is left to the step, as an argument.
@@ -52,7 +61,7 @@ def make_optimizer(optim: schema.Optim) -> optax.GradientTransformation:
     return direction
 
 
-def new_state(config: schema.Config, variables: Variables, mesh: Mesh) -> TrainState:
+def new_state(config: Config, variables: Variables, mesh: Mesh) -> TrainState:
     """Returns the state before the first step, replicated on each device."""
     with jax.default_device(host()):
         state = unplaced_state(config.model, config.optim, variables, seed=config.seed)
@@ -61,7 +70,7 @@ def new_state(config: schema.Config, variables: Variables, mesh: Mesh) -> TrainS
 
 
 def unplaced_state(
-    model: schema.Model, optim: schema.Optim, variables: Variables, *, seed: int = 0
+    model: Model, optim: Optim, variables: Variables, *, seed: int = 0
 ) -> TrainState:
     """Returns the state before the first step of a network with these variables."""
     params = adapted(model, variables["params"], seed=seed)
@@ -72,7 +81,7 @@ def unplaced_state(
     return TrainState(jnp.zeros((), jnp.int32), variables, make_optimizer(optim).init(trained))
 
 
-def abstract_state(config: schema.Config, detector: Detector, mesh: Mesh) -> TrainState:
+def abstract_state(config: Config, detector: Detector, mesh: Mesh) -> TrainState:
     """Returns the state's shapes, dtypes and shardings, without any array: what a restore needs."""
 
     def build() -> TrainState:

@@ -14,14 +14,10 @@ from jax.sharding import Mesh
 from jaxdet.models.detector import Detector
 from jaxdet.runtime.layouts import as_stepped, stepped
 from jaxdet.runtime.mesh import batch_sharding, put_number, replicated
-from jaxdet.train.state import TrainState
-from jaxdet.train.step_functions import Differentiated, Scalars, StepFunctions
+from jaxdet.train.state import Rate, Scalars, TrainState, TrainStep
+from jaxdet.train.step_functions import Differentiated, StepFunctions
 from jaxdet.train.tuning import split
 from jaxdet.workdir.watchdog import expect_compilation
-
-# A learning rate is a f32 scalar on the devices; one of Python's is brought there.
-Rate = jax.Array | float
-TrainStep = Callable[[TrainState, jax.Array, jax.Array, Rate], tuple[TrainState, Scalars]]
 
 
 def make_train_step(

@@ -9,10 +9,8 @@ import optax
 
 from jaxdet.models.detector import Detector
 from jaxdet.train.losses import get_objective
-from jaxdet.train.state import TrainState
+from jaxdet.train.state import Scalars, TrainState
 from jaxdet.train.tuning import join, split
-
-Scalars = dict[str, jax.Array]
 
 
 @jax.tree_util.register_dataclass

@@ -8,9 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdet import metrics
 from jaxdet.data.batches import Batch
-from jaxdet.train.step_functions import Scalars
+from jaxdet.metrics.ranking import average_precision
+from jaxdet.metrics.thresholds import accuracy
+from jaxdet.train.state import Scalars
 from jaxdet.workdir.watchdog import stage
 
 
@@ -113,8 +114,8 @@ class Window:
         logit = np.concatenate(self.logits).astype(np.float32)
         return {
             "train/loss": float(np.mean(self.losses)),
-            "train/accuracy": metrics.accuracy(label, logit),
-            "train/ap": metrics.average_precision(label, logit),
+            "train/accuracy": accuracy(label, logit),
+            "train/ap": average_precision(label, logit),
             "train/grad_norm": float(np.mean(self.norms)),
             "lr": self.rate,
             "images_per_second": len(label) / (time.monotonic() - self.began),

@@ -2,14 +2,14 @@
 
 import dataclasses
 
-from jaxdet import metrics
-from jaxdet.data.feature_loaders import FeatureEvalLoader
-from jaxdet.data.loaders import EvalLoader
 from jaxdet.errors import Stopped
+from jaxdet.metrics.calibration import log_loss
+from jaxdet.metrics.ranking import auc, average_precision
+from jaxdet.metrics.thresholds import accuracy
 from jaxdet.runtime.manifest import Ranks
 from jaxdet.scoring.sets import predict
 from jaxdet.train import schedule
-from jaxdet.train.assemble import Parts
+from jaxdet.train.parts import Parts
 from jaxdet.train.position import Position
 from jaxdet.train.saving import leave
 from jaxdet.train.tuning import plain
@@ -31,7 +31,7 @@ def validate(parts: Parts, position: Position) -> Scores:
     try:
         with stage(f"validation after epoch {epoch}"):
             predictions = predict(
-                _loader(parts, epoch),
+                parts.val_loader(epoch),
                 parts.score_step,
                 plain(parts.config.model.tune, position.state.variables),
                 mesh=parts.mesh,
@@ -41,26 +41,13 @@ def validate(parts: Parts, position: Position) -> Scores:
     except Stopped as stop:
         leave(parts, position, stop.signum, validated=False)
     label, logit = predictions.label, predictions.logit
-    auc = metrics.auc(label, logit)
+    area = auc(label, logit)
     return {
-        "val/loss": metrics.log_loss(label, logit),
-        "val/accuracy": metrics.accuracy(label, logit),
-        "val/ap": metrics.average_precision(label, logit),
-        **({} if auc is None else {"val/auc": auc}),
+        "val/loss": log_loss(label, logit),
+        "val/accuracy": accuracy(label, logit),
+        "val/ap": average_precision(label, logit),
+        **({} if area is None else {"val/auc": area}),
     }
-
-
-def _loader(parts: Parts, epoch: int) -> EvalLoader | FeatureEvalLoader:
-    config = parts.config
-    if parts.val_features is not None:
-        return FeatureEvalLoader(load=parts.eval_loader(parts.val_set), store=parts.val_features)
-    return dataclasses.replace(
-        parts.eval_loader(parts.val_set),
-        augment=None if config.validation.augment == "clean" else config.augment,
-        as_published=config.validation.augment == "published",
-        seed=config.seed,
-        epoch=epoch,
-    )
 
 
 def decide(parts: Parts, position: Position, scores: Scores) -> Position:

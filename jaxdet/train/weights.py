@@ -21,7 +21,7 @@ from jaxdet.errors import UserError
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.models.outside import check_outside
 from jaxdet.progress import say
-from jaxdet.results import RunFolder, step_number
+from jaxdet.results.folder import RunFolder, step_number
 from jaxdet.runtime import environment
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.mesh import make_mesh

@@ -12,7 +12,8 @@ from jaxdet.bench.reference import PublishedDataset, ReferenceLoader, open_torch
 from jaxdet.config import Augment
 from jaxdet.data import order
 from jaxdet.data.folder import load_set
-from jaxdet.data.loaders import Reader, TrainLoader
+from jaxdet.data.loaders import TrainLoader
+from jaxdet.data.readers import Reader
 from jaxdet.data.sources import open_root
 from jaxdet.datasets.pack.listing import list_files
 

@@ -10,8 +10,9 @@ from jaxdet.config import Augment
 from jaxdet.data import ops
 from jaxdet.data.augment import Blur, Crop, Flip, Jpeg, Noise, Recipe, Rescale, Resize, apply_all
 from jaxdet.data.folder import load_set
-from jaxdet.data.loaders import Reader, Share, TrainLoader
+from jaxdet.data.loaders import Share, TrainLoader
 from jaxdet.data.order import Stream, Streams
+from jaxdet.data.readers import Reader
 from tests.golden import recipes
 
 BATCH_WIDE = Augment(

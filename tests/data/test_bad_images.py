@@ -17,7 +17,8 @@ from PIL import Image
 from jaxdet.config import Augment, Data
 from jaxdet.data import ops
 from jaxdet.data.folder import load_set, read_size
-from jaxdet.data.loaders import EvalLoader, TrainLoader, evaluation_reader, training_reader
+from jaxdet.data.loaders import EvalLoader, TrainLoader
+from jaxdet.data.readers import evaluation_reader, training_reader
 from jaxdet.data.regular import read_image_file
 from jaxdet.datasets.audit.places import list_root
 from jaxdet.datasets.audit.scan import scan

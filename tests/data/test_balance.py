@@ -10,7 +10,8 @@ from jaxdet.config import Augment, Config, Data, Model, validate
 from jaxdet.data import order
 from jaxdet.data.balance import balanced_order, find_groups
 from jaxdet.data.feature_loaders import FeatureTrainLoader
-from jaxdet.data.loaders import Share, TrainLoader, training_reader
+from jaxdet.data.loaders import Share, TrainLoader
+from jaxdet.data.readers import training_reader
 from jaxdet.data.sources import open_root
 from jaxdet.data.store.layout import StorePaths, read_about
 from jaxdet.datasets.pack.store_writer import pack

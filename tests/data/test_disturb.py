@@ -10,9 +10,10 @@ from jaxdet.data.augment import Blur, blur
 from jaxdet.data.augment.operation import apply_within
 from jaxdet.data.disturb import Chain, Disturbance
 from jaxdet.data.folder import load_set
-from jaxdet.data.loaders import EvalLoader, Reader
+from jaxdet.data.loaders import EvalLoader
 from jaxdet.data.ops import center_crop
 from jaxdet.data.pipeline import open_batches
+from jaxdet.data.readers import Reader
 from jaxdet.scoring.loader import PieceLoader
 from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS, cut
 from jaxdet.scoring.protocol import Protocol

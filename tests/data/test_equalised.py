@@ -11,8 +11,9 @@ from jaxdet.data.baseline import metadata_baseline
 from jaxdet.data.equalised import equalised
 from jaxdet.data.folder import load_set
 from jaxdet.data.joined import JoinedSet
-from jaxdet.data.loaders import EvalLoader, Reader
+from jaxdet.data.loaders import EvalLoader
 from jaxdet.data.ops import center_crop
+from jaxdet.data.readers import Reader
 from tests.conftest import draw_image
 
 READ = {"max_pixels": 10**6}

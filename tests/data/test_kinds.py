@@ -15,9 +15,10 @@ from jaxdet.config import Augment, Data
 from jaxdet.data import ops
 from jaxdet.data.folder import read_size
 from jaxdet.data.formats import FORMATS, is_image_name
-from jaxdet.data.loaders import EvalLoader, evaluation_reader, training_reader
+from jaxdet.data.loaders import EvalLoader
 from jaxdet.data.ops.codec import to_rgb
 from jaxdet.data.ops.sides import LARGEST_RATIO
+from jaxdet.data.readers import evaluation_reader, training_reader
 from jaxdet.data.sources import open_root
 from jaxdet.datasets.audit.places import list_root
 from jaxdet.datasets.audit.scan import scan

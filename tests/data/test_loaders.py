@@ -4,17 +4,11 @@ from PIL import Image
 
 from jaxdet.config import Augment, Data, Runtime
 from jaxdet.data.folder import load_set
-from jaxdet.data.loaders import (
-    EvalLoader,
-    Reader,
-    Share,
-    TrainLoader,
-    evaluation_reader,
-    training_reader,
-)
+from jaxdet.data.loaders import EvalLoader, Share, TrainLoader
 from jaxdet.data.ops import center_crop, kernel_blur
 from jaxdet.data.order import epoch_order, steps_per_epoch
 from jaxdet.data.pipeline import open_batches
+from jaxdet.data.readers import Reader, evaluation_reader, training_reader
 from jaxdet.errors import BadImageError, UserError
 
 AUGMENT = Augment(crop=24, blur_probability=0.5, jpeg_probability=0.5)

@@ -10,8 +10,9 @@ from jaxdet.config import Augment, Config, Data
 from jaxdet.config.views import read_views
 from jaxdet.data.feature_loaders import FeatureTrainLoader, ViewLoader
 from jaxdet.data.features import FeatureDraft, FeatureStore, Layout
-from jaxdet.data.loaders import TrainLoader, training_reader
+from jaxdet.data.loaders import TrainLoader
 from jaxdet.data.pairs import draw_places
+from jaxdet.data.readers import training_reader
 from jaxdet.data.sources import open_root
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.errors import UserError

@@ -9,7 +9,8 @@ import pytest
 
 from jaxdet.config import Augment, Config, Data
 from jaxdet.data import order
-from jaxdet.data.loaders import TrainLoader, training_reader
+from jaxdet.data.loaders import TrainLoader
+from jaxdet.data.readers import training_reader
 from jaxdet.data.sources import open_root
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.data.table import groups, parquet

@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxdet import config as schema
 from jaxdet.data.folder import FolderSet
-from jaxdet.data.loaders import evaluation_reader
+from jaxdet.data.readers import evaluation_reader
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.errors import guard
 from jaxdet.evals.engine import Engine
@@ -27,7 +27,8 @@ from jaxdet.models.detector import get_detector
 from jaxdet.results import RunFolder
 from jaxdet.runtime.hangs import watch_run
 from jaxdet.runtime.mesh import make_mesh
-from jaxdet.train.loop import train
+from jaxdet.train.assemble import assemble
+from jaxdet.train.session import train_to_end
 from jaxdet.train.start import initial_variables
 from jaxdet.workdir.files import write_json
 
@@ -78,7 +79,7 @@ def main(data, run, part, how, kind, seconds):
         val_set = spoilt(val_set, how)
     with guard(), watch_run(limit=config.runtime.hang_seconds, folder=folder.path):
         if part in ("training", "validation"):
-            train(config, train_set, val_set, run=folder, mesh=mesh)
+            train_to_end(assemble(config, train_set, val_set, run=folder, mesh=mesh))
             return
         detector = get_detector(config.model)
         variables = initial_variables(config, detector, mesh)

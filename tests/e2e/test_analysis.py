@@ -12,7 +12,7 @@ from jaxdet.config import Augment, Config, Data, Evaluation, Model, Optim, Runti
 from jaxdet.convert.architectures import TABLES, shapes
 from jaxdet.convert.rules import to_torch
 from jaxdet.data.folder import load_set
-from jaxdet.data.loaders import evaluation_reader
+from jaxdet.data.readers import evaluation_reader
 from jaxdet.evals import analysis as analysis_module
 from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.results import Lineup, Predictions, Ranked, RunFolder, Spectrum, read_arrays

@@ -4,7 +4,7 @@ from PIL import Image
 
 from jaxdet.config import Data, Runtime
 from jaxdet.data.folder import load_set
-from jaxdet.data.loaders import evaluation_reader
+from jaxdet.data.readers import evaluation_reader
 from jaxdet.data.spectra import choose_images, choose_side, high_pass_magnitude
 from jaxdet.datasets.makers.fit import FitSettings, fit, reconstruct
 from jaxdet.datasets.makers.photos import cut_crops, find_photographs

@@ -13,8 +13,8 @@ from PIL import Image
 from jaxdet.config import Augment, Config, Data, Evaluation, Model, Optim, Runtime
 from jaxdet.data.folder import FolderSet, load_set
 from jaxdet.data.images import ImageSet
-from jaxdet.data.loaders import evaluation_reader
 from jaxdet.data.ops import center_crop
+from jaxdet.data.readers import evaluation_reader
 from jaxdet.errors import RunFailedError
 from jaxdet.evals import engine as engine_module
 from jaxdet.evals.engine import Engine

@@ -5,8 +5,8 @@ import pytest
 from jaxdet.config import Data
 from jaxdet.data.folder import load_set
 from jaxdet.data.images import LABEL_FOLDERS
-from jaxdet.data.loaders import evaluation_reader
 from jaxdet.data.ops import center_crop
+from jaxdet.data.readers import evaluation_reader
 from jaxdet.evals.lineup import line_up
 from jaxdet.evals.ranking import pick, rank
 from jaxdet.models import resnet

@@ -15,7 +15,8 @@ from PIL import Image, features
 from jaxdet.config import Augment
 from jaxdet.data import ops
 from jaxdet.data.folder import FolderSet, read_size
-from jaxdet.data.loaders import EvalLoader, Reader, TrainLoader
+from jaxdet.data.loaders import EvalLoader, TrainLoader
+from jaxdet.data.readers import Reader
 from jaxdet.datasets.audit.places import list_root
 from jaxdet.datasets.audit.scan import scan
 from jaxdet.errors import BadImageError

@@ -12,7 +12,7 @@ from jaxdet.convert.architectures import TABLES, shapes
 from jaxdet.convert.load import with_collections
 from jaxdet.convert.rules import to_jax
 from jaxdet.models.detector import get_detector
-from jaxdet.models.pixels import IMAGENET_MEAN, IMAGENET_STD
+from jaxdet.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from jaxdet.runtime.mesh import make_mesh, put_batch
 from jaxdet.train.state import make_optimizer, new_state
 from jaxdet.train.step import make_train_step

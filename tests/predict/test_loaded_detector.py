@@ -21,7 +21,7 @@ from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
 from jaxdet.results import Calibration
 from jaxdet.runtime import mesh
-from jaxdet.scoring import batches, scorer
+from jaxdet.scoring import batches, launch, scorer
 from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS, cut
 from jaxdet.scoring.protocol import Protocol
 
@@ -66,19 +66,19 @@ def test_an_accelerator_has_the_next_batch_and_its_work_before_the_last_is_fetch
     images = list(np.random.default_rng(2).integers(0, 256, (70, 40, 40, 3), np.uint8))
     expected = detector.score(images)
     events = []
-    step, fetch = detector._scorer._step, scorer._fetch
-    for module in (mesh, scorer):
+    step, fetch = detector._scorer._step, launch._fetch
+    for module in (mesh, scorer, launch):
         monkeypatch.setattr(module, "platform", lambda devices: "gpu")
     placed = mesh.put_batch
     monkeypatch.setattr(
-        scorer, "put_batch", lambda *given: events.append("place") or placed(*given)
+        launch, "put_batch", lambda *given: events.append("place") or placed(*given)
     )
     monkeypatch.setattr(batches, "_CROPS", 1)
     monkeypatch.setattr(batches, "_MAX_BATCH", 16)
     monkeypatch.setattr(
         detector._scorer, "_step", lambda *given: events.append("launch") or step(*given)
     )
-    monkeypatch.setattr(scorer, "_fetch", lambda given: events.append("fetch") or fetch(given))
+    monkeypatch.setattr(launch, "_fetch", lambda given: events.append("fetch") or fetch(given))
     # One crop of 224 pixels is as many pixels as 49 of 32, and no batch has more than 16.
     found = detector.score(images)
     assert " ".join(events) == (

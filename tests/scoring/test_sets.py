@@ -4,12 +4,13 @@ import pytest
 
 from jaxdet.config import Model, Runtime
 from jaxdet.data.folder import load_set
-from jaxdet.data.loaders import EvalLoader, Reader
+from jaxdet.data.loaders import EvalLoader
 from jaxdet.data.ops import center_crop, laplacian_variance
+from jaxdet.data.readers import Reader
 from jaxdet.errors import RunFailedError
 from jaxdet.models.detector import get_detector
 from jaxdet.runtime.mesh import make_mesh, put_replicated
-from jaxdet.scoring.scorer import make_score_step
+from jaxdet.scoring.launch import make_score_step
 from jaxdet.scoring.sets import predict
 
 RUNTIME = Runtime(workers=2)
@@ -22,7 +23,7 @@ def detector():
 
 @pytest.fixture(scope="module")
 def variables(detector):
-    return jax.device_get(detector.init(jax.random.key(2), size=32))
+    return detector.random(2, size=32)
 
 
 def score(folder, detector, variables, *, batch_size=4, devices=1, skip=False):

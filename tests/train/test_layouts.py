@@ -7,7 +7,7 @@ from jaxdet.models.detector import get_detector
 from jaxdet.runtime import layouts
 from jaxdet.runtime.checkpoint import Checkpoints
 from jaxdet.runtime.mesh import make_mesh, put_batch, replicated
-from jaxdet.scoring.scorer import make_score_step
+from jaxdet.scoring.launch import make_score_step
 from jaxdet.train.start import initial_variables
 from jaxdet.train.state import make_optimizer, new_state
 from jaxdet.train.step import make_train_step

@@ -17,12 +17,12 @@ import tensorflow_datasets as tfds
 
 from jaxdet.data.arrayrecord import ids_path
 from jaxdet.data.images import LABEL_FOLDERS
-from jaxdet.data.names import check_utf8
 from jaxdet.datasets.pack.listing import Listing, set_of
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import LARGEST_LISTING, read_json, write_json
 from jaxdet.workdir.lock import claimed
+from jaxdet.workdir.utf8 import check_utf8
 
 _VERSION = "1.0.0"
 

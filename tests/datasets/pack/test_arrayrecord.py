@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from jaxdet.config import Runtime
-from jaxdet.data.loaders import Reader, TrainLoader
+from jaxdet.data.loaders import TrainLoader
 from jaxdet.data.pipeline import open_batches
+from jaxdet.data.readers import Reader
 from jaxdet.data.sources import open_root
 from jaxdet.datasets.pack.listing import list_files
 from jaxdet.errors import UserError

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from jaxdet.config import Augment, Config, Data
-from jaxdet.data.loaders import Reader, TrainLoader
+from jaxdet.data.loaders import TrainLoader
+from jaxdet.data.readers import Reader
 from jaxdet.data.sources import open_root
 from jaxdet.data.splits import load_test_sets, load_train_and_val
 from jaxdet.datasets.pack import store_writer
