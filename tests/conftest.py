@@ -47,10 +47,8 @@ def write_images(folder, *, count, size=40, seed=0, suffix="png"):
     return folder
 
 
-@pytest.fixture
-def dataset(tmp_path):
+def write_dataset(root):
     """A small data root: two training classes, val, and three test sets of unlike shapes."""
-    root = tmp_path / "data root"
     for number, name in enumerate(("cat", "horse")):
         write_images(root / "train" / name, count=12, seed=number)
     write_images(root / "val" / "cat", count=5, seed=10)
@@ -59,6 +57,11 @@ def dataset(tmp_path):
     write_images(root / "test" / "beta" / "y", count=4, size=(60, 33), seed=22)
     write_images(root / "test" / "gamma", count=2, seed=23)
     return root
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return write_dataset(tmp_path / "data root")
 
 
 @pytest.fixture

@@ -9,12 +9,14 @@ import pytest
 from safetensors.numpy import save_file
 
 from jaxdet.config import Model
+from jaxdet.convert.__main__ import main
 from jaxdet.convert.architectures import TABLES, shapes
 from jaxdet.convert.commands import JSON
 from jaxdet.convert.files import read_state_dict
 from jaxdet.convert.rules import to_torch
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.workdir.files import check_writable
+from tests.conftest import exit_status
 from tests.e2e.conftest import main_arguments
 from tests.golden import torchvision
 
@@ -34,22 +36,24 @@ def fill(rng, place, shape):
     return rng.uniform(0.3, 0.9, shape).astype(np.float32)
 
 
-@pytest.fixture
-def weights(tmp_path):
-    write_torch(tmp_path / "w.pth", state_dict())
-    return tmp_path / "w.pth"
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "w.pth"
+    write_torch(path, state_dict())
+    return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def convert(finish):
     return lambda *arguments: finish("jaxdet.convert", *arguments)
 
 
-@pytest.fixture
-def folder(convert, weights, tmp_path):
-    status, _, err = convert("to-jax", "--arch=resnet18", weights, tmp_path / "jax")
+@pytest.fixture(scope="module")
+def folder(convert, weights):
+    folder = weights.with_name("jax")
+    status, _, err = convert("to-jax", "--arch=resnet18", weights, folder)
     assert status == 0, err
-    return tmp_path / "jax"
+    return folder
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -178,11 +182,11 @@ def test_a_run_goes_to_torch_and_starts_another(finish, convert, dataset, tmp_pa
         (["export", "{w}", "{t}"], "exists already"),
     ],
 )
-def test_mistakes_are_one_line(convert, weights, tmp_path, arguments, says):
+def test_mistakes_are_one_line(weights, tmp_path, capsys, arguments, says):
     filled = [text.format(w=weights, t=tmp_path) for text in arguments]
-    before = sorted(tmp_path.iterdir())
-    status, _, err = convert(*filled)
-    assert status == 2, err
+    before = [*weights.parent.iterdir(), *tmp_path.iterdir()]
+    assert exit_status(main, *filled) == 2
+    err = capsys.readouterr().err
     assert "Traceback" not in err
     assert says in err.splitlines()[-1]
-    assert sorted(tmp_path.iterdir()) == before
+    assert [*weights.parent.iterdir(), *tmp_path.iterdir()] == before

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from PIL import Image
 
 import jaxdet
 from jaxdet.config.dotted import trust
+from jaxdet.main import main
 from jaxdet.results import Predictions, RunFolder, read_arrays, read_results
+from tests.conftest import exit_status
 from tests.e2e.conftest import main_arguments
 from tests.e2e.watching import differences, logged, wait_for
 
@@ -84,6 +87,8 @@ def own(tmp_path, monkeypatch):
     (folder / "own" / "code.py").write_text(MODULE)
     (folder / "own" / "broken.py").write_text("import numpy\nnumpy.no_such_thing\n")
     monkeypatch.syspath_prepend(str(folder))
+    for name in ("own", "own.code", "own.broken"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     return folder
 
 
@@ -167,7 +172,6 @@ def test_own_code_trains_resumes_evaluates_and_predicts(dataset, tmp_path, own, 
         ({"optim__loss": "own.code:pathlib"}, "cannot be called"),
         ({"augment__operations": "crop,own.code:hinge"}, "has no apply(image, rng)"),
         ({"augment__operations": "crop,own.code:Wider"}, "leaves 48x24 pixels"),
-        ({"augment__operations": "crop,own.code:Broken"}, "own.code:Broken fails: ValueError: no"),
         ({"augment__operations": "crop,own.code:Power"}, "own.code:Power cannot be made"),
         ({"augment__operations": "crop,own.broken:Gamma"}, "own.broken cannot be imported"),
         ({"optim__loss": "own.code:each"}, "own.code:each gives float32 (8,), not a"),
@@ -177,8 +181,14 @@ def test_own_code_trains_resumes_evaluates_and_predicts(dataset, tmp_path, own, 
         ({"augment__operations": "crop,gamma"}, "'gamma' is not one of resize, rescale, blur"),
     ],
 )
-def test_a_name_that_is_wrong_is_one_line(dataset, tmp_path, own, finish, options, message):
-    given = main_arguments(dataset, tmp_path / "run", **options)
+def test_a_name_that_is_wrong_is_one_line(dataset, tmp_path, own, capsys, options, message):
+    assert exit_status(main, *main_arguments(dataset, tmp_path / "run", **options)) == 2
+    assert message in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_an_operation_that_fails_ends_the_command_in_one_line(dataset, tmp_path, own, finish):
+    operations = "crop,own.code:Broken"
+    given = main_arguments(dataset, tmp_path / "run", augment__operations=operations)
     status, _, err = finish("jaxdet.main", *given, PYTHONPATH=str(own))
     assert status == 2, err
-    assert message in err.strip().splitlines()[-1]
+    assert "own.code:Broken fails: ValueError: no" in err.strip().splitlines()[-1]

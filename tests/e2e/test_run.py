@@ -6,28 +6,30 @@ import numpy as np
 import pytest
 
 from jaxdet.results import Predictions, RunFolder, read_arrays, read_metrics, read_results
-from tests.conftest import write_images
+from tests.conftest import write_dataset, write_images
 from tests.e2e.conftest import main_arguments
 
 SCORES = {"ap", "accuracy", "accuracy_real", "accuracy_fake", "auc", "n_real", "n_fake",
           "ap_ci95", "categories"}  # fmt: skip
 
 
-@pytest.fixture
-def finished(dataset, tmp_path, finish):
-    """A run of the main job to its end: its arguments, folder and output."""
-    arguments = main_arguments(dataset, tmp_path / "run")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, finish):
+    """A run of the main job to its end: its data, arguments, folder and output."""
+    place = tmp_path_factory.mktemp("finished")
+    data = write_dataset(place / "data root")
+    arguments = main_arguments(data, place / "run")
     status, out, err = finish("jaxdet.main", *arguments)
     assert status == 0, err
-    return arguments, RunFolder(tmp_path / "run"), out
+    return data, arguments, RunFolder(place / "run"), out
 
 
 def contents(folder):
     return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_main_job_writes_what_the_contract_says_and_ends_for_good(finished, finish, dataset):
-    arguments, run, out = finished
+def test_main_job_writes_what_the_contract_says_and_ends_for_good(finished, finish):
+    dataset, arguments, run, out = finished
     # The folder.
     raw = json.loads(run.results.read_text())
     assert (raw["schema_version"], raw["status"], raw["name"]) == (1, "finished", "small")
@@ -84,7 +86,7 @@ def test_main_job_writes_what_the_contract_says_and_ends_for_good(finished, fini
 
 
 def test_a_run_can_be_evaluated_alone_on_other_sets(finished, finish, tmp_path):
-    _, run, _ = finished
+    _, _, run, _ = finished
     root = tmp_path / "others"
     write_images(root / "test" / "delta", count=6, seed=77, size=30)
     arguments = main_arguments(

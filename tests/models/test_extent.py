@@ -11,15 +11,16 @@ SIZES = [(64, 96), (33, 47), (70, 41), (96, 96), (7, 90)]
 @pytest.mark.parametrize("arch", ["resnet18", pytest.param("resnet50", marks=pytest.mark.slow)])
 def test_images_of_unlike_sizes_score_in_one_array_as_by_themselves(arch):
     detector = get_detector(Model(name=arch, width=8))
-    variables = _with_shifts(detector.init(jax.random.key(0), size=32))
+    variables = _with_shifts(detector.random(0, size=32))
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in SIZES]
     # What lies beyond an image is noise here: it must not matter.
     together = rng.integers(0, 256, (len(SIZES), 96, 96, 3), dtype=np.uint8)
     for row, image in enumerate(images):
         together[row, : image.shape[0], : image.shape[1]] = image
-    got = jax.jit(detector.apply)(variables, together, np.array(SIZES, np.int32))
-    alone = [float(detector.apply(variables, image[None])[0]) for image in images]
+    apply = jax.jit(detector.apply)
+    got = apply(variables, together, np.array(SIZES, np.int32))
+    alone = [float(apply(variables, image[None])[0]) for image in images]
     np.testing.assert_allclose(got, alone, rtol=1e-5, atol=1e-5)
     assert np.ptp(alone) > 0.01
 

@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,18 +25,22 @@ def test_parameter_counts_are_torchvision_s(arch, parameters):
     assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == parameters
 
 
+def fresh(**options):
+    """The parameters that a ResNet-50 starts with, but for one of fewer blocks."""
+    network = get_detector(Model(name="resnet50", **options)).network.clone(stages=(1, 2))
+    init = jax.jit(partial(network.init, train=True))
+    return init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]
+
+
 def test_head_starts_at_the_published_scale():
-    detector = get_detector(Model(name="resnet50", width=16))
-    variables = detector.random(0, size=32)
-    head = variables["params"]["fc"]
+    head = fresh(width=64)["fc"]
     assert float(head["kernel"].std()) == pytest.approx(0.02, rel=0.1)
     assert float(jnp.abs(head["bias"]).max()) == 0
 
 
 @pytest.mark.parametrize("zero", [True, False])
 def test_residual_blocks_start_as_their_shortcut_or_as_torchvision_s(zero):
-    model = Model(name="resnet50", width=8, zero_init_residual=zero)
-    params = get_detector(model).init(jax.random.key(0), size=32)["params"]
+    params = fresh(width=8, zero_init_residual=zero)
     assert float(params["layer2_1"]["bn3"]["scale"].max()) == (0.0 if zero else 1.0)
     assert float(params["layer2_1"]["bn2"]["scale"].min()) == 1.0
 
@@ -70,10 +76,11 @@ def test_groups_are_normalised_apart():
 
 def test_evaluation_uses_the_running_statistics_of_each_image_alone():
     detector = get_detector(Model(name="resnet18", width=8))
-    variables = detector.init(jax.random.key(1), size=32)
+    variables = detector.random(1, size=32)
     images = torchvision.images(3, 32)
-    together = detector.apply(variables, images)
-    alone = [detector.apply(variables, images[i : i + 1])[0] for i in range(3)]
+    apply = jax.jit(detector.apply)
+    together = apply(variables, images)
+    alone = [apply(variables, images[i : i + 1])[0] for i in range(3)]
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 

@@ -119,7 +119,7 @@ def test_a_logit_that_is_no_number_is_told_and_not_called_real(images, tmp_path)
     model = Model(name="resnet18", width=4)
     variables = jax.tree.map(
         lambda leaf: np.full(leaf.shape, np.nan, np.float32),
-        get_detector(model).init(jax.random.key(0), size=32),
+        jax.eval_shape(lambda: get_detector(model).init(jax.random.key(0), size=32)),
     )
     Image.fromarray(images[0]).save(tmp_path / "a.png")
     detector = LoadedDetector(model, variables)
