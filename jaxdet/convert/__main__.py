@@ -1,9 +1,10 @@
-"""`python -m jaxdet.convert to-jax | to-torch | check | export`: weights in and out.
+"""`python -m jaxdet.convert to-jax | to-torch | check | export | page`: weights in and out.
 
 to-jax [--arch=NAME] SRC DST   a torch file into a folder; of a head alone with --tower=W
 to-torch SRC DST               weights into a .pth or .safetensors file
 check SRC DST                  whether two are the same detector
 export SRC DST                 one program with the weights in it: for JAX alone, or an ONNX file
+page NAME.onnx DST             a folder with a page that scores images in a browser
 
 --state-dict=NAME chooses one of several state dicts in a torch file.
 """
@@ -24,6 +25,7 @@ from jaxdet.config.evaluation import CHECKPOINTS
 from jaxdet.config.model import ACTIVATIONS, Model
 from jaxdet.convert.onnx import VARIANTS
 from jaxdet.ranges import SEED, SIDE, number, whole_number
+from jaxdet.streams import answer
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,8 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "to-torch": commands.to_torch,
             "check": commands.check,
             "export": commands.export,
+            "page": _write_page,
         }
         work[options.name](options)
+
+
+def _write_page(options: argparse.Namespace) -> None:
+    from jaxdet.serve.browser_page import write_browser_page
+
+    write_browser_page(options.src, options.dst, package=options.onnxruntime_web)
+    answer(f"{options.dst}: see it with `python -m http.server -d {options.dst}`")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,7 +80,19 @@ def _parser() -> argparse.ArgumentParser:
         )
     _add_format(export)
     _add_comparison(check)
+    _add_page(commands)
     return parser
+
+
+def _add_page(commands: Any) -> None:
+    text = "a page that scores images in a browser by an ONNX file of export"
+    page = commands.add_parser("page", help=text, description=text)
+    page.add_argument(
+        "--onnxruntime-web", type=Path, default=Path("node_modules/onnxruntime-web"), metavar="DIR",
+        help="the npm package of this name, unpacked (%(default)s)",
+    )  # fmt: skip
+    page.add_argument("src", type=Path, metavar="NAME.onnx")
+    page.add_argument("dst", type=Path, metavar="DST")
 
 
 def _add_comparison(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 import jaxdet
 from jaxdet.progress import say
 from jaxdet.serve.bodies import Bodies, read_uploads
+from jaxdet.serve.facts import all_facts, short_facts
 from jaxdet.serve.forms import BODY, Answers, ModelCard, ModelFacts, Problem
 from jaxdet.serve.limits import RefusedError
 from jaxdet.serve.measures import Measures
@@ -96,7 +97,7 @@ def _add_endpoints(app: FastAPI, service: Service, measures: Measures) -> None:
     @app.get("/v1/model", responses={401: {"model": Problem}})
     async def model() -> ModelCard:
         """Describes the detector."""
-        return _card(service)
+        return ModelCard(**all_facts(service.detector, service.scoring))
 
 
 def _add_score(app: FastAPI, service: Service, measures: Measures) -> None:
@@ -197,26 +198,4 @@ def _say(line: str) -> None:
 
 
 def _facts(service: Service) -> ModelFacts:
-    detector, judgement = service.detector, service.scoring.judgement
-    return ModelFacts(
-        name=detector.model.title, digest=detector.digest, threshold=judgement.threshold,
-        verdicts=str(judgement).removeprefix("verdicts: "),
-    )  # fmt: skip
-
-
-def _card(service: Service) -> ModelCard:
-    card, judgement = service.detector.card, service.scoring.judgement
-    known = card.calibration
-    return ModelCard(
-        **dict(_facts(service)),
-        version=jaxdet.__version__,
-        part=str(service.scoring.protocol),
-        temperature=judgement.temperature,
-        band=judgement.band and list(judgement.band),
-        thresholds=known.thresholds if known else {},
-        ranges={name: list(ends) for name, ends in judgement.ranges.items()},
-        training={name: one for name, one in card.training.items() if name != "root"},
-        measured=card.measured,
-        limits=card.limits(),
-        evidence=service.shows_evidence,
-    )
+    return ModelFacts(**short_facts(service.detector, service.scoring))

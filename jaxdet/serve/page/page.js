@@ -1,20 +1,6 @@
-"use strict";
-// What a verdict says in words. No number stands without them.
-const WORDS = {
-  fake: "Likely generated",
-  real: "Likely real",
-  unsure: "Cannot tell",
-};
-const byId = (id) => document.getElementById(id);
-const answered = [];
-let model = null;
+import { byId, describe, start } from "./answers.js";
 
-function make(tag, text, className) {
-  const element = document.createElement(tag);
-  if (text !== undefined) element.textContent = text;
-  if (className) element.className = className;
-  return element;
-}
+let model = null;
 
 function headers() {
   const key = byId("key").value.trim();
@@ -35,173 +21,22 @@ async function ask(address, options = {}) {
   return body;
 }
 
-async function describe() {
+async function introduce() {
   try {
     model = await ask("v1/model");
+    describe(model);
   } catch (error) {
     byId("model").textContent = error.message;
-    return;
   }
-  byId("model").textContent = `${model.name}, weights ${model.digest}. ${sentence(model.verdicts)}`;
-  const facts = byId("facts");
-  facts.replaceChildren();
-  const counts = model.training;
-  const told = {
-    "What is scored": model.part,
-    "Verdicts": model.verdicts,
-    "Calibration": model.temperature === null
-      ? "none: the probability is the network's own"
-      : `by validation images, temperature ${model.temperature.toPrecision(3)}`,
-    "Trained on": counts.n_real === undefined
-      ? "not known here" : `${counts.n_real} real and ${counts.n_fake} fake images`,
-    "Program": `jaxdet ${model.version}`,
-  };
-  for (const [title, text] of Object.entries(told)) {
-    facts.append(make("dt", title), make("dd", text));
-  }
-  byId("limits").replaceChildren(...model.limits.map((text) => make("li", text)));
-  byId("measured").replaceChildren(measured(model.measured));
 }
 
-function sentence(text) {
-  const first = text.charAt(0).toUpperCase() + text.slice(1);
-  return first.endsWith(".") ? first : `${first}.`;
-}
-
-function measured(sets) {
-  if (!Object.keys(sets).length) return make("p", "Nothing was measured of these weights.");
-  const table = make("table");
-  const head = table.createTHead().insertRow();
-  for (const title of ["test set", "AP", "accuracy", "real", "fake"]) {
-    const cell = make("th", title);
-    cell.scope = "col";
-    head.append(cell);
-  }
-  const body = table.createTBody();
-  for (const [name, one] of Object.entries(sets)) {
-    const row = body.insertRow();
-    const values = [one.ap.toFixed(3), one.accuracy.toFixed(3), one.n_real, one.n_fake];
-    const title = make("th", name);
-    title.scope = "row";
-    row.append(title, ...values.map((value) => make("td", value)));
-  }
-  return table;
-}
-
-async function score(files) {
-  const images = [...files];
-  if (!images.length) return;
-  byId("status").textContent = `Scoring ${images.length} image${images.length > 1 ? "s" : ""} …`;
+async function score(images) {
   const form = new FormData();
   for (const file of images) form.append("images", file, file.name || "pasted.png");
-  try {
-    const { results } = await ask("v1/score?evidence=true", { method: "POST", body: form });
-    results.forEach((result, place) => show(result, images[place]));
-    const errors = results.filter((one) => one.error).length;
-    const scored = results.length - errors;
-    byId("status").textContent = `${scored} scored` + (errors ? `, ${errors} not readable.` : ".");
-    byId("actions").hidden = false;
-  } catch (error) {
-    byId("status").textContent = `No answer: ${error.message}`;
-  }
-  byId("files").value = "";
+  return (await ask("v1/score?evidence=true", { method: "POST", body: form })).results;
 }
 
-function show(result, file) {
-  answered.push(result);
-  const article = make("article");
-  const text = make("div");
-  text.append(make("h2", result.name));
-  if (result.error) {
-    text.append(make("p", `Not scored: ${result.error}`));
-    article.append(make("div"), text);
-    byId("answers").prepend(article);
-    return;
-  }
-  const verdict = make("p", WORDS[result.verdict], `verdict ${result.verdict}`);
-  const share = `${(100 * result.probability).toFixed(1)} %`;
-  const scale = result.calibrated ? "calibrated on validation images" : "not calibrated";
-  text.append(verdict, make("p", `Probability of being generated: ${share}, ${scale}.`));
-  list(text, "Take care", result.warnings);
-  list(text, "What the file says of its origin (not part of the score)", result.provenance);
-  if (!result.provenance.length) {
-    text.append(make("p", "The file says nothing of its origin, which means nothing.", "small"));
-  }
-  const done = `${result.width} × ${result.height} pixels; scored: ${result.part}.`;
-  text.append(make("p", done, "small"));
-  article.append(picture(result, file, text), text);
-  byId("answers").prepend(article);
-}
-
-function list(parent, title, items) {
-  if (!items.length) return;
-  parent.append(make("h3", title));
-  const found = make("ul");
-  found.append(...items.map((item) => make("li", item)));
-  parent.append(found);
-}
-
-function picture(result, file, text) {
-  const figure = make("figure");
-  const frame = make("div", undefined, "frame");
-  const image = make("img");
-  image.alt = result.name;
-  image.src = URL.createObjectURL(file);
-  frame.append(image);
-  figure.append(frame);
-  if (result.evidence) {
-    const [left, top, width, height] = result.evidence.box;
-    const overlay = make("img", undefined, "overlay");
-    overlay.alt = "";
-    overlay.hidden = true;
-    overlay.src = `data:image/png;base64,${result.evidence.png}`;
-    overlay.style.left = `${(100 * left) / result.width}%`;
-    overlay.style.top = `${(100 * top) / result.height}%`;
-    overlay.style.width = `${(100 * width) / result.width}%`;
-    overlay.style.height = `${(100 * height) / result.height}%`;
-    frame.append(overlay);
-    const button = make("button", "Show where the score comes from", "toggle");
-    button.type = "button";
-    button.setAttribute("aria-pressed", "false");
-    button.addEventListener("click", () => {
-      overlay.hidden = !overlay.hidden;
-      button.setAttribute("aria-pressed", String(!overlay.hidden));
-    });
-    text.append(button);
-    text.append(make("p", "Red speaks for generated, blue for real.", "small"));
-  }
-  return figure;
-}
-
-function save() {
-  const content = JSON.stringify({ model, results: answered }, null, 2);
-  const link = make("a");
-  link.href = URL.createObjectURL(new Blob([content], { type: "application/json" }));
-  link.download = "jaxdet.json";
-  link.click();
-}
-
-byId("files").addEventListener("change", (event) => score(event.target.files));
-byId("form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  describe();
-});
-byId("key").addEventListener("change", describe);
-byId("print").addEventListener("click", () => window.print());
-byId("save").addEventListener("click", save);
-byId("clear").addEventListener("click", () => {
-  answered.length = 0;
-  byId("answers").replaceChildren();
-  byId("actions").hidden = true;
-  byId("status").textContent = "";
-});
-const drop = byId("drop");
-for (const kind of ["dragover", "dragleave", "drop"]) {
-  document.addEventListener(kind, (event) => {
-    event.preventDefault();
-    drop.classList.toggle("over", kind === "dragover");
-    if (kind === "drop") score(event.dataTransfer.files);
-  });
-}
-document.addEventListener("paste", (event) => score(event.clipboardData.files));
-describe();
+start(score, () => model);
+byId("form").addEventListener("submit", introduce);
+byId("key").addEventListener("change", introduce);
+introduce();

@@ -1,0 +1,37 @@
+"""Describes a detector to the pages and to clients, as plain values."""
+
+from typing import Any
+
+import jaxdet
+from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.rows import Scoring
+
+
+def short_facts(detector: LoadedDetector, scoring: Scoring) -> dict[str, Any]:
+    """Returns the fields of `forms.ModelFacts`: which detector answers, and how it decides."""
+    judgement = scoring.judgement
+    return {
+        "name": detector.model.title,
+        "digest": detector.digest,
+        "threshold": judgement.threshold,
+        "verdicts": str(judgement).removeprefix("verdicts: "),
+    }
+
+
+def all_facts(detector: LoadedDetector, scoring: Scoring) -> dict[str, Any]:
+    """Returns the fields of `forms.ModelCard`: what is known of the detector besides."""
+    card, judgement = detector.card, scoring.judgement
+    known = card.calibration
+    return {
+        **short_facts(detector, scoring),
+        "version": jaxdet.__version__,
+        "part": str(scoring.protocol),
+        "temperature": judgement.temperature,
+        "band": judgement.band and list(judgement.band),
+        "thresholds": known.thresholds if known else {},
+        "ranges": {name: list(ends) for name, ends in judgement.ranges.items()},
+        "training": {name: one for name, one in card.training.items() if name != "root"},
+        "measured": card.measured,
+        "limits": card.limits(),
+        "evidence": detector.shows_evidence,
+    }
