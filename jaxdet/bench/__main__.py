@@ -24,7 +24,7 @@ from jaxdet.workdir.files import check_writable, write_json
 # What an earlier result begins with.
 JSON = r'\{\n  "options": \{'
 # They compute in this process, in the way of the commands that they measure.
-_AS_COMMANDS = ("e2e", "eval")
+_AS_COMMANDS = ("e2e", "eval", "onnx")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,8 +12,9 @@ from jaxdet.bench.arguments import ARCHITECTURES, given_images
 from jaxdet.bench.pictures import write_pictures
 from jaxdet.bench.roofline_command import ROOFLINE, add_roofline, roofline_rows
 from jaxdet.bench.scaling import SCALING, add_scaling, scaling_rows
-from jaxdet.config.model import Model
-from jaxdet.ranges import whole_number
+from jaxdet.config import Model, schema
+from jaxdet.convert.onnx import VARIANTS
+from jaxdet.ranges import SIDE, whole_number
 from jaxdet.streams import answer
 
 # Options to rows.
@@ -27,6 +28,7 @@ def add_commands(subparsers: Any) -> None:
         ("step", training.STEP, training.add_step, training.step_rows),
         ("e2e", training.E2E, training.add_e2e, training.e2e_rows),
         ("eval", _EVAL, _add_eval, _measure_eval),
+        ("onnx", _ONNX, _add_onnx, _measure_onnx),
         ("scaling", SCALING, add_scaling, scaling_rows),
         ("roofline", ROOFLINE, add_roofline, roofline_rows),
     ):
@@ -105,6 +107,56 @@ def _measure_eval(options: argparse.Namespace) -> list[dict[str, Any]]:
             model=Model(name=options.arch),
         )
         return measure_evaluation(plan, say=answer)
+
+
+_ONNX = (
+    "scoring by onnxruntime beside JAX (the reference), both on the CPU: detectors at random "
+    "weights, pixels in memory, everything compiled before"
+)
+
+
+def _add_onnx(parser: argparse.ArgumentParser) -> None:
+    for flag, choices, default, text in (
+        ("arch", schema.ARCHITECTURES, "resnet50", "detectors"),
+        ("variant", VARIANTS, VARIANTS[0], "forms of the ONNX file"),
+    ):
+        parser.add_argument(
+            f"--{flag}", choices=choices, nargs="+", default=[default], metavar="NAME",
+            help=f"{text} (default {default})",
+        )  # fmt: skip
+    parser.add_argument(
+        "--tower", default=Model.tower, metavar="NAME", help="of those that have one "
+        "(default %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--batch-size", type=whole_number("[1, 1e6]"), nargs="+", default=[1, 32], metavar="N",
+        help="default 1 32",
+    )  # fmt: skip
+    for flag, number, within, text in (
+        ("size", 224, SIDE, "pixels a side"),
+        ("images", 64, "[1, 1e6]", "in a turn, at least"),
+        ("rounds", 3, "[1, 10000]", "turns of each row"),
+    ):
+        parser.add_argument(
+            f"--{flag}", type=whole_number(within), default=number, metavar="N",
+            help=f"{text} (default {number})",
+        )  # fmt: skip
+
+
+def _measure_onnx(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from jaxdet.bench.onnx import Plan, measure_onnx
+
+    with tempfile.TemporaryDirectory() as scratch:
+        plan = Plan(
+            scratch=Path(scratch),
+            models=[Model(name=name, tower=options.tower) for name in options.arch],
+            variants=options.variant,
+            size=options.size,
+            batch_sizes=options.batch_size,
+            images=options.images,
+            rounds=options.rounds,
+        )
+        return measure_onnx(plan, say=answer)
 
 
 def _even(text: str) -> int:
