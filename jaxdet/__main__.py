@@ -18,6 +18,7 @@ _COMMANDS = MappingProxyType(
         "train": ("jaxdet.main", "train and evaluate a detector as a config says"),
         "predict": ("jaxdet.predict", "score images with a trained detector"),
         "serve": ("jaxdet.serve", "answer for images over HTTP, with a page"),
+        "adapt": ("jaxdet.adapt", "teach a detector a new generator by a few of its images"),
         "data": ("jaxdet.data", "fetch, make, check, audit and pack datasets"),
         "convert": ("jaxdet.convert", "bring weights in and out"),
         "report": ("jaxdet.report", "put runs beside one another on a page"),

@@ -24,7 +24,7 @@ from jaxdet.workdir.files import read_json, read_text, sha256, to_json
 
 # Figures of a test set that a card keeps, and which of them are numbers in any case.
 _SHARES = ("ap", "accuracy", "sharpness_ap")
-_FIGURES = ("ap", "ap_ci95", "accuracy", "sharpness_ap", "n_real", "n_fake")
+FIGURES = ("ap", "ap_ci95", "accuracy", "sharpness_ap", "n_real", "n_fake")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,8 @@ class Card:
       config: of the run, as in its `config.json`; empty where the source is no run.
       model: options of the network; empty where the weights' keys alone say which it is.
       spelling: whose names the arrays of a tower had in the source; "" where nothing says so.
+      adapted: from which weights, by which images and with what gain and loss `jaxdet.adapt` made
+        these; empty where it did not.
     """
 
     source: str = ""
@@ -63,6 +65,7 @@ class Card:
     config: dict[str, Any] = dataclasses.field(default_factory=dict)
     model: dict[str, Any] = dataclasses.field(default_factory=dict)
     spelling: str = ""
+    adapted: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -73,7 +76,7 @@ class Card:
     def origin(self) -> str:
         """Names the source and its checkpoint in a few words."""
         checkpoint = f", checkpoint {self.choice} at step {self.step}" if self.choice else ""
-        return f"{self.source}{checkpoint}"
+        return f"{self.source}{checkpoint}{', adapted' * bool(self.adapted)}"
 
     def of_crops(self, side: int) -> "Card":
         """Returns the card of a program that takes centre crops of a side alone.
@@ -198,7 +201,7 @@ def read_card(raw: Any, *, place: Path) -> Card:
             "measured": {
                 str(name): {
                     figure: float(one[figure]) if figure in _SHARES else one[figure]
-                    for figure in _FIGURES
+                    for figure in FIGURES
                 }
                 for name, one in raw["measured"].items()
             },
@@ -230,7 +233,7 @@ def _measured(results: Results) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, one in results.sets.items():
         if one.ap is None:  # images of one label
             continue
-        yield name, {figure: getattr(one, figure) for figure in _FIGURES}
+        yield name, {figure: getattr(one, figure) for figure in FIGURES}
 
 
 def _limits(card: Card) -> Iterator[str]:
@@ -248,6 +251,8 @@ def _limits(card: Card) -> Iterator[str]:
                 f"On {', '.join(empty)} it does no better than the sharpness of the images alone: "
                 "no evidence that it works there."
             )
+    if card.adapted:
+        yield "It was adapted to a few images of one new generator; others may have got harder."
     yield f"It was made for this part of an image: {card.protocol}. Other parts score otherwise."
     if card.calibration is None:
         yield "Its probabilities are not calibrated."

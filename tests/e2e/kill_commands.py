@@ -7,8 +7,8 @@ machine does not shift it, is a start of its own in a fresh folder, killed with 
 and started again. That must end with status 0 and leave the names and bytes of an undisturbed
 start and nothing else: no draft, no lock, no process. What lay there before is there at the kill,
 too, as it was or as the command leaves it. One exception: where the kill finds the work of
-`convert` whole, the next start may end with status 2, since `convert` replaces nothing, its own
-files included. Prints a row a command, exits with 1 where one fails.
+`convert` or `adapt` whole, the next start may end with status 2, since these replace nothing, their
+own files included. Prints a row a command, exits with 1 where one fails.
 """
 
 import argparse
@@ -53,6 +53,8 @@ COMMANDS = {
     " {i}/images",
     "predict-files": "jaxdet.predict --weights={i}/weights --crop=32 --json={o}/rows.json"
     " --csv={o}/rows.csv {i}/images",
+    "adapt": "jaxdet.adapt --weights={i}/weights --real={i}/data/test/a/0_real"
+    " --fake={i}/data/test/a/1_fake --check=none --out={o}/adapted",
     "report": "jaxdet.report {i}/run {i}/other --out={o}/report",
     "builtin": f"{SYNTH} --train-images=8 --val-images=2 --test-images=2 --steps=2",
     "dip": f"{MAKER}dip --network=hourglass --levels=1 --iterations=12 --at-once=2",
@@ -60,7 +62,7 @@ COMMANDS = {
     "dcgan": f"{MAKER}dcgan --batch-size=4 --steps=20",
     "wgan_gp": f"{MAKER}wgan_gp --batch-size=4 --critic-steps=1 --steps=20",
 }
-REPLACES_NOTHING = ("to-jax", "to-torch", "export")
+REPLACES_NOTHING = ("to-jax", "to-torch", "export", "adapt")
 HEAD = f"{'':<13} {'kills':>5} {'in the work':>11} {'same bytes':>10} {'left over':>9}  found"
 
 

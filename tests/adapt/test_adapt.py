@@ -1,0 +1,294 @@
+"""A detector is adapted to a new generator by a few images, and the old one stays as it is.
+
+Its weights are random: that proves arithmetic and rules, and nothing about detection.
+"""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxdet.adapt import fit
+from jaxdet.adapt.__main__ import main
+from jaxdet.adapt.features import Looker, Seen
+from jaxdet.adapt.rows import to_rows
+from jaxdet.config import Model
+from jaxdet.convert.architectures import shapes
+from jaxdet.convert.card import Card, read_card
+from jaxdet.convert.folder import Source, write_detector
+from jaxdet.convert.load import LoadedWeights
+from jaxdet.convert.rules import Coverage, flatten, nest
+from jaxdet.errors import UserError
+from jaxdet.models.detector import get_detector
+from jaxdet.predict import load_detector
+from jaxdet.scoring.pieces import Piece
+from jaxdet.scoring.protocol import Protocol
+from jaxdet.train.weights import sha256_of
+from jaxdet.workdir.files import sha256
+from tests.conftest import draw_image, exit_status, write_images
+from tests.environment import importing
+
+PROTOCOL = Protocol(crop=32)
+TOWER = "dinov2_b14:size=28,width=8,depth=2,heads=2,mlp=12"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A folder of random weights of a small ResNet that is measured on 32 pixels."""
+    model = Model(name="resnet18", width=8, zero_init_residual=False)
+    variables = get_detector(model).random(0, size=32)
+    folder = tmp_path_factory.mktemp("weights")
+    write_detector(
+        folder, flatten(variables), model=model, source=Source(file="random", sha256=""),
+        coverage=Coverage(used=(), ignored={}, replaced=()),
+        card=Card(source="random", sha256=sha256_of(variables), protocol=PROTOCOL,
+                  model={"name": "resnet18"}),
+    )  # fmt: skip
+    return folder
+
+
+def write_new(folder, *, count=12, seed=50):
+    """Images of a new generator, whose fakes have stripes, beside real ones."""
+    write_images(folder, count=count, seed=seed)
+    for path in (folder / "1_fake").iterdir():
+        pixels = draw_image(np.random.default_rng(seed + int(path.stem)), 40, fake=False)
+        pixels[::2] = pixels[::2] // 2 + 60
+        Image.fromarray(pixels).save(path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def new(tmp_path_factory):
+    return write_new(tmp_path_factory.mktemp("new") / "few")
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory):
+    """A data root of generators that leave a checkerboard."""
+    root = tmp_path_factory.mktemp("old")
+    write_images(root / "val", count=12, seed=10)
+    for number, name in enumerate(("alpha", "beta")):
+        write_images(root / "test" / name, count=12, seed=20 + number)
+    return root
+
+
+def asked(weights, new, out, *more):
+    return [
+        f"--weights={weights}", f"--real={new / '0_real'}", f"--fake={new / '1_fake'}",
+        f"--out={out}", *more,
+    ]  # fmt: skip
+
+
+def test_a_folder_takes_the_place_of_any_weights(weights, new, old, tmp_path, capsys):
+    before = {path.name: sha256(path) for path in weights.iterdir()}
+    held = write_new(tmp_path / "held", seed=90)
+    options = [f"--check={old}", f"--test-real={held / '0_real'}", f"--test-fake={held / '1_fake'}"]
+    for name in ("first", "again"):
+        assert exit_status(main, *asked(weights, new, tmp_path / name, *options)) == 0
+    printed = capsys.readouterr().out
+    assert {path.name: sha256(path) for path in weights.iterdir()} == before
+    base, first, again = map(load_detector, (weights, tmp_path / "first", tmp_path / "again"))
+    assert first.digest == again.digest != base.digest
+    assert f"digest {first.digest}" in printed
+    adapted = first.card.adapted
+    assert adapted["base"]["sha256"][:16] == base.digest
+    assert [len(adapted["images"][label]) for label in ("real", "fake")] == [12, 12]
+    assert adapted["kept"] == 24
+    assert adapted["options"]["check"] == str(old)
+    assert [row["name"] for row in adapted["rows"]] == [
+        "new generator", "new generator", "alpha", "beta",
+    ]  # fmt: skip
+    assert first.protocol == PROTOCOL
+    assert first.card.origin == "random, adapted"
+    assert (first.card.calibration.n_real, first.card.calibration.n_fake) == (24, 24)
+    assert set(first.card.measured) == {"new generator", "alpha", "beta"}
+    # What the table says of held-out images is what the folder answers.
+    paths = sorted((held / "0_real").iterdir()) + sorted((held / "1_fake").iterdir())
+    logits = first.score([np.asarray(Image.open(path)) for path in paths])
+    accuracy = ((logits[:12] <= 0).mean() + (logits[12:] > 0).mean()) / 2
+    figure = adapted["rows"][0]["figures"]["balanced_accuracy"]
+    assert figure["after"] == pytest.approx(accuracy)
+    assert figure["gain"] > 0.2
+    assert figure["after_ci95"][0] <= figure["after"] <= figure["after_ci95"][1]
+    # A folder of this kind is adapted again.
+    assert exit_status(main, *asked(tmp_path / "first", held, tmp_path / "2", "--check=none")) in (
+        0, 1,
+    )  # fmt: skip
+
+
+def test_nothing_is_written_where_an_old_generator_loses(weights, new, old, tmp_path, capsys):
+    contrary = tmp_path / "contrary" / "test" / "swapped"
+    contrary.mkdir(parents=True)
+    for ours, theirs in (("0_real", "1_fake"), ("1_fake", "0_real")):
+        (contrary / ours).symlink_to(write_new(tmp_path / ours, seed=70) / theirs)
+    out = tmp_path / "out"
+    options = asked(weights, new, out, f"--check={contrary.parents[1]}")
+    assert exit_status(main, *options) == 1
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("error")]
+    assert "not written, since swapped loses" in line
+    assert line.endswith("more than --loss=0.02")
+    assert not out.exists()
+    assert exit_status(main, *options, "--loss=1") == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda new: [p.unlink() for p in (new / "1_fake").iterdir()], "1_fake: holds no image"),
+        (
+            lambda new: [p.unlink() for p in sorted((new / "0_real").iterdir())[1:]],
+            "0_real: holds 1 image; give 5 or more",
+        ),
+        (
+            lambda new: (new / "1_fake/000.png").write_bytes(b"no image"),
+            "1_fake/000.png: ",
+        ),
+        (
+            lambda new: (
+                (new / "0_real/000.png").rename(new / "0_real/x.png")
+                and (new / "1_fake/000.png").write_bytes((new / "0_real/x.png").read_bytes())
+            ),
+            "1_fake/000.png: the same image as",
+        ),
+    ],
+)
+def test_folders_that_will_not_do_are_named(weights, tmp_path, change, says, capsys):
+    new = write_new(tmp_path / "new", count=5)
+    change(new)
+    out = tmp_path / "out"
+    assert exit_status(main, *asked(weights, new, out, "--check=none")) == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert says in line
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ([], "--check=DATA is missing"),
+        (["--check=nowhere"], "--check=nowhere: no such folder or table"),
+        (["--check=none", "--test-real=x"], "--test-real and --test-fake: give both or none"),
+        (["--check=none", "--test-real={new}/0_real", "--test-fake={new}/1_fake"],
+         "is among the images to adapt to"),
+        (["--check=none", "--out={new}/0_real/out"], "lies in"),
+        (["--check=none", "--out={new}"], "exists already"),
+        (["--check=none", "--loss=2"], "--loss"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_the_line_are_one_line(weights, new, tmp_path, more, says, capsys):
+    more = [one.format(new=new) for one in more]
+    assert exit_status(main, *asked(weights, new, tmp_path / "out", *more)) == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert says in line
+
+
+@pytest.mark.slow
+def test_a_kill_leaves_nothing_and_the_next_start_does_it(weights, new, old, tmp_path):
+    out = tmp_path / "place" / "out"
+    command = [sys.executable, "-m", "jaxdet.adapt", *asked(weights, new, out, f"--check={old}")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=importing()) as process:
+        for line in process.stderr:
+            if "look at alpha" in line:
+                process.send_signal(signal.SIGKILL)
+    assert not out.exists()
+    done = subprocess.run(command, capture_output=True, text=True, env=importing(), check=False)
+    assert done.returncode in (0, 1)
+    assert done.returncode or [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def look_at(model, variables, count=6, side=28):
+    loaded = LoadedWeights(model=model, variables=variables, source="w", crop=side)
+    look = Looker(loaded, Protocol(crop=side))
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    pieces = (Piece(number, image) for number, image in enumerate(images))
+    return look, look(pieces, np.arange(count) % 2), images
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Model(name="linear_probe", tower=TOWER, normalise=True),
+        Model(name="two_layer_probe", tower=TOWER, width=6),
+        Model(name="rine", tower=TOWER, width=6, projection_layers=1),
+        Model(name="npr", width=4),
+    ],
+    ids=lambda model: model.name,
+)
+def test_the_last_layer_of_any_detector_is_changed_as_asked(model):
+    rng = np.random.default_rng(0)
+    arrays = {p: rng.normal(0, 0.3, s) for p, s in shapes(model).items()}
+    variables = nest({p: np.abs(a).astype(np.float32) for p, a in arrays.items()})
+    look, seen, images = look_at(model, variables)
+    detector = get_detector(model)
+    np.testing.assert_allclose(seen.logit, detector.apply(variables, images), rtol=1e-3, atol=1e-4)
+    weights = rng.normal(size=seen.features.shape[1])
+    changed = detector.apply(look.changed(weights, 0.5), images)
+    expected = seen.logit + seen.features @ weights + 0.5
+    np.testing.assert_allclose(changed, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_network_without_such_a_layer_is_refused():
+    model = Model(name="forensic_transfer", width=2)
+    variables = get_detector(model).random(0, size=32)
+    with pytest.raises(UserError, match="forensic_transfer does not end in a linear layer"):
+        look_at(model, variables, side=32)
+
+
+def seen_of(rng, count, *, shift, axis, mark):
+    """Images whose old logit is off by `shift`, and whose label shows along an axis."""
+    label = np.repeat([0, 1], count)
+    features = rng.normal(0, 0.3, (2 * count, 5))
+    features[:, axis] += 2 * label - 1
+    return Seen(
+        label=label, logit=4 * features[:, 0] + shift, features=features,
+        sharpness=np.ones(2 * count, np.float32),
+        mark=np.array([f"{mark}{number}" for number in range(2 * count)]),
+    )  # fmt: skip
+
+
+def test_a_threshold_is_enough_where_the_old_ranking_holds():
+    rng = np.random.default_rng(0)
+    rows, _ = to_rows(seen_of(rng, 20, shift=-6, axis=0, mark="a"), None)
+    name, tried = fit.choose(rows, loss=0.02)
+    assert name == "threshold"
+    assert tried[0].accuracy == 0.5
+    assert tried[1].accuracy > 0.95
+    assert tried[1].kept is None
+
+
+def test_a_head_learns_what_the_old_one_does_not_see_and_keeps_what_it_does():
+    rng = np.random.default_rng(0)
+    few = seen_of(rng, 20, shift=0, axis=1, mark="a")
+    kept = seen_of(rng, 100, shift=0, axis=0, mark="b")
+    rows, basis = to_rows(few, kept)
+    name, tried = fit.choose(rows, loss=0.02)
+    assert name.startswith("head")
+    best = next(one for one in tried if one.name == name)
+    assert best.accuracy > 0.9 > tried[1].accuracy
+    assert best.kept > tried[0].kept - 0.02
+    change = fit.METHODS[name](rows)
+    weights, bias = basis.in_features(change)
+    features = np.concatenate([few.features, kept.features])
+    np.testing.assert_allclose(rows.logit + features @ weights + bias, change.logits(rows))
+    crossed = fit.out_of_fold(rows, loss=0.02)
+    assert ((crossed > 0) == rows.label)[: len(few)].mean() > 0.9
+
+
+def test_groups_weigh_the_same():
+    rng = np.random.default_rng(0)
+    few, kept = (seen_of(rng, n, shift=0, axis=0, mark=str(n)) for n in (5, 50))
+    rows, _ = to_rows(few, kept.take(np.arange(100) < 80))
+    group = 2 * rows.is_new + rows.label
+    assert np.bincount(group, rows.weight) == pytest.approx(0.25)
+
+
+def test_a_card_keeps_its_origin():
+    card = Card(adapted={"method": "threshold", "base": {"sha256": "ab"}})
+    again = read_card(dataclasses.asdict(card), place="card.json")
+    assert again.adapted == card.adapted
+    assert any("adapted to a few images" in line for line in card.limits())
