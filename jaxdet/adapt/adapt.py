@@ -68,11 +68,6 @@ class _Images:
     ranges: Ranges
     tests: list[Reader]
 
-    @property
-    def given(self) -> list[str]:
-        """Returns the marks of the images of the new generator."""
-        return [*self.few.mark.tolist(), *(() if self.held is None else self.held.mark.tolist())]
-
 
 def adapt(options: argparse.Namespace) -> Adapted:
     """Does what the options of `get_parser` ask for; writes nothing.
@@ -141,7 +136,10 @@ def _look(
     if old[1] is None:
         return images
     read = drawn(old[1], options.images)
-    kept = look_at_set(look, read, without=images.given)
+    given = few.mark if held is None else np.concatenate([few.mark, held.mark])
+    kept = look_at_set(look, read, without=given)
+    if not len(kept):
+        return images
     ranges = usual_ranges(read.images, sharpness=kept.sharpness, max_pixels=read.max_pixels)
     return dataclasses.replace(images, kept=kept, ranges=ranges)
 
@@ -170,7 +168,9 @@ def _measure(
         rows.insert(0, compare(_NEW, "test images", held.label, held.logit, after(held)))
         measured[_NEW] = _figures(held, after(held))
     for read in images.tests:
-        seen = look_at_set(look, drawn(read, options.images), without=images.given)
+        seen = look_at_set(look, drawn(read, options.images), without=few.mark)
+        if not len(seen):
+            continue
         rows.append(compare(read.images.name, "old", seen.label, seen.logit, after(seen)))
         measured[read.images.name] = _figures(seen, after(seen))
     return rows, {name: one for name, one in measured.items() if one["ap"] is not None}
@@ -215,10 +215,11 @@ def _account(
         },
         "kept": 0 if images.kept is None else len(images.kept),
         "options": {
-            one: str(getattr(options, one)) for one in ("real", "fake", "check", "images", "loss")
+            "real": str(options.real), "fake": str(options.fake), "check": options.check,
+            "images": options.images, "loss": options.loss,
         },
         "rows": [dataclasses.asdict(row) for row in rows],
-    }
+    }  # fmt: skip
 
 
 def _tried(name: str, tried: list[fit.Candidate], images: _Images, *, loss: float) -> str:

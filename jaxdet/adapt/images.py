@@ -1,7 +1,7 @@
 """The images that a detector is adapted to, kept by, and checked on."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -158,12 +158,11 @@ def drawn(read: Reader, most: int) -> Reader:
     return dataclasses.replace(read, images=images.take(np.sort(np.concatenate(places))))
 
 
-def look_at_set(look: Looker, read: Reader, *, without: Sequence[str]) -> Seen:
-    """Returns a row for each image of a set, but for those with some marks.
+def look_at_set(look: Looker, read: Reader, *, without: np.ndarray) -> Seen:
+    """Returns a row for each image of a set, but for those with the marks `without`, str [n].
 
     Raises:
       BadImageError: for an unreadable image that is not to be passed over.
-      UserError: where nothing is left.
     """
     load = PieceLoader(read=read, protocol=look.protocol, smallest=look.smallest)
     name, total = read.images.name, len(read.images)
@@ -179,6 +178,4 @@ def look_at_set(look: Looker, read: Reader, *, without: Sequence[str]) -> Seen:
     is_other = ~np.isin(seen.mark, without)
     if count := int((~is_other).sum()):
         say(f"{name}: {count} images left out, which are among those given")
-    if not is_other.any():
-        raise UserError(f"{read.images.place}: holds no images but those given")
     return seen.take(is_other)

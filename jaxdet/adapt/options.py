@@ -17,18 +17,7 @@ def get_parser() -> argparse.ArgumentParser:
         "generators, and written as a folder of its own. W stays as it is.",
     )
     add_weights(parser)
-    for label, what in (("real", "real images"), ("fake", "images of the new generator")):
-        parser.add_argument(
-            f"--{label}", required=True, type=Path, metavar="DIR", help=f"folder of {what}"
-        )
-    for label in ("real", "fake"):
-        parser.add_argument(
-            f"--test-{label}",
-            type=Path,
-            metavar="DIR",
-            help=f"folder of further {label} ones, to measure the new generator on (where left "
-            "out, it is measured out of fold)",
-        )
+    _add_images(parser)
     parser.add_argument(
         "--check",
         metavar="DATA",
@@ -55,3 +44,18 @@ def get_parser() -> argparse.ArgumentParser:
         "--out", required=True, type=Path, metavar="FOLDER", help="where the new weights go"
     )
     return parser
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    for label, what in (("real", "real images"), ("fake", "images of the new generator")):
+        parser.add_argument(
+            f"--{label}", required=True, type=Path, metavar="DIR", help=f"folder of {what}"
+        )
+    for label in ("real", "fake"):
+        parser.add_argument(
+            f"--test-{label}",
+            type=Path,
+            metavar="DIR",
+            help=f"folder of further {label} ones, to measure the new generator on (where left "
+            "out, it is measured out of fold)",
+        )
