@@ -3,7 +3,7 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["load_detector", "load_tower"]
+__all__ = ["list_images", "load_detector", "load_tower"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,14 +1,20 @@
 """An answer for any image: `load_detector`, `load_tower`, and `python -m jaxdet.predict`."""
 
+import importlib
 from typing import Any
 
-__all__ = ["LoadedDetector", "LoadedTower", "load_detector", "load_tower"]
+_PLACES = {
+    "LoadedDetector": "detector",
+    "LoadedTower": "tower",
+    "list_images": "pixels",
+    "load_detector": "opening",
+    "load_tower": "tower",
+}
+__all__ = ["LoadedDetector", "LoadedTower", "list_images", "load_detector", "load_tower"]
 
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use: the command answers Ctrl-C while it still loads JAX.
-    if name in __all__:
-        from jaxdet.predict import detector, tower
-
-        return getattr(tower if "ower" in name else detector, name)
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"jaxdet.predict.{_PLACES[name]}"), name)
     raise AttributeError(f"module 'jaxdet.predict' has no attribute {name!r}")

@@ -1,29 +1,28 @@
 """A detector with its weights, ready to score images of any size."""
 
 import functools
+import math
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import jax
 import numpy as np
 
 from jaxdet import config as schema
-from jaxdet.config.evaluation import CHECKPOINTS
 from jaxdet.convert.card import Card
-from jaxdet.errors import BadArgumentError, UserError
+from jaxdet.errors import UserError
 from jaxdet.models.architectures import architecture_of, check_sides
 from jaxdet.models.detector import Variables, get_detector
-from jaxdet.predict.arguments import check_arguments
 from jaxdet.predict.judgement import ERROR_RATE, Judgement, Verdict, make_judgement
-from jaxdet.predict.pixels import Images, check_images
-from jaxdet.progress import say
+from jaxdet.predict.pixels import Broken, Images, each_image
 from jaxdet.runtime.memory import device_memory
 from jaxdet.runtime.mesh import one_device_mesh, put_replicated
 from jaxdet.scoring.batches import SHAPES
 from jaxdet.scoring.pieces import Piece, cut
 from jaxdet.scoring.protocol import Crop, Protocol
 from jaxdet.scoring.scorer import Scorer, image_logits
-from jaxdet.train.weights import digest, open_weights
+from jaxdet.train.weights import digest
+
+_NO_MAP = np.zeros((1, 1), np.float32)
 
 
 class LoadedDetector:
@@ -129,45 +128,64 @@ class LoadedDetector:
         return make_judgement(known, threshold=threshold, raw=raw, error_rate=error_rate)
 
     def score(
-        self, images: Images, *, crop: Crop | None = None, resize: int | None = None
+        self,
+        images: Images,
+        *,
+        crop: Crop | None = None,
+        resize: int | None = None,
+        broken: Broken = "raise",
     ) -> np.ndarray:
         """Returns the logits, f32 [B].
 
-        An image's score does not depend on the others or their order, up to rounding.
+        An image's score does not depend on the others or their order, up to rounding. Files are
+        read ahead within a bound, and no more than a few images are in memory at a time.
 
         Args:
-          images: RGB, u8 [B, H, W, 3] or a list of u8 [H, W, 3] of any sizes; Pillow's images too.
+          images: RGB, u8 [B, H, W, 3] or any iterable of u8 [H, W, 3] of any sizes, Pillow's images
+            and paths of files. A folder stands for its images, as `jaxdet.list_images` has them.
             One image alone counts as a list of one.
           crop: side of a centre crop in pixels (smaller images are padded with black), "none"
             for whole images (the largest in tiles), or "tiles": the mean of the tiles' logits,
             each by its area. As the detector was measured where left out.
           resize: shorter side of the image before, pixels.
+          broken: "nan" gives an image that cannot be read the logit NaN, and logs why.
 
         Raises:
           BadArgumentError: where an image is not u8 [H, W, 3] with at least one pixel, or is one of
             Pillow's that cannot be read; a ValueError and TypeError, too.
-          UserError: where the detector does not take such a crop.
+          BadImageError: naming a file that cannot be read.
+          UserError: where the detector does not take such a crop, or a path has no images.
         """
         protocol = self.choose(crop, resize)
-        checked = check_images(images)
-        pieces = (
-            piece
-            for owner, image in enumerate(checked)
-            for piece in self.cut(image, owner=owner, protocol=protocol)
-        )
-        logits = image_logits(self.score_pieces(pieces, protocol=protocol))
-        return np.array([logits[owner] for owner in range(len(checked))], np.float32)
+        count = 0
 
-    def probability(self, images: Images, *, raw: bool = False) -> np.ndarray:
+        def parts_of(owner: int, image: np.ndarray) -> list[Piece]:
+            return self.cut(image, owner=owner, protocol=protocol)
+
+        def pieces() -> Iterator[Piece]:
+            nonlocal count
+            for parts in each_image(images, parts_of, broken=broken):
+                count += 1
+                yield from parts or ()
+
+        logits = image_logits(self.score_pieces(pieces(), protocol=protocol))
+        return np.array([logits.get(owner, math.nan) for owner in range(count)], np.float32)
+
+    def probability(
+        self, images: Images, *, raw: bool = False, broken: Broken = "raise"
+    ) -> np.ndarray:
         """Returns P(fake), f64 [B], calibrated where the run has a calibration.
 
         Args:
           images: as in `score`, and scored as the detector was measured.
           raw: leave them uncalibrated.
+          broken: as in `score`.
         """
-        return self.judge(raw=raw).probability(self.score(images))
+        return self.judge(raw=raw).probability(self.score(images, broken=broken))
 
-    def verdict(self, images: Images, *, error_rate: int = ERROR_RATE) -> list[Verdict]:
+    def verdict(
+        self, images: Images, *, error_rate: int = ERROR_RATE, broken: Broken = "raise"
+    ) -> list[Verdict]:
         """Returns "fake", "real" or "unsure" for each image.
 
         Without validation images of these weights, every image is unsure.
@@ -176,23 +194,30 @@ class LoadedDetector:
           images: as in `score`, and scored as the detector was measured.
           error_rate: percent, 1 or 5, of the real and of the fake validation images whose verdict
             may be wrong.
+          broken: as in `score`; an image that cannot be read is unsure.
         """
         judgement = self.judge(error_rate=error_rate)
-        return [judgement.verdict(logit) for logit in self.score(images).tolist()]
+        return [judgement.verdict(logit) for logit in self.score(images, broken=broken).tolist()]
 
-    def evidence(self, images: Images) -> np.ndarray:
+    def evidence(self, images: Images, *, broken: Broken = "raise") -> np.ndarray:
         """Returns where in the centre crop of each image the logit comes from, f32 [B, h, w].
 
         A place of the last feature map each, above 0 where it speaks for fake; see
         `jaxdet.models.evidence`. The crop is resized before as in `score`.
 
+        Args:
+          images: as in `score`.
+          broken: as in `score`; the map of an image that cannot be read is NaN.
+
         Raises:
           BadArgumentError: as `score`.
           UserError: where the network looks at no image but at its transform.
         """
-        centre = self.protocol.centre
-        maps = [self.crop_evidence(centre.reduce(image)) for image in check_images(images)]
-        return np.stack(maps) if maps else np.zeros((0, 1, 1), np.float32)
+        reduce = self.protocol.centre.reduce
+        found = each_image(images, lambda _, one: self.crop_evidence(reduce(one)), broken=broken)
+        maps = list(found)
+        unknown = np.full_like(next((m for m in maps if m is not None), _NO_MAP), math.nan)
+        return np.array([unknown if m is None else m for m in maps]).reshape(-1, *unknown.shape)
 
     def crop_evidence(self, crop: np.ndarray) -> np.ndarray:
         """Returns the map of `evidence`, f32 [h, w], of a crop u8 [H, W, 3] as it is scored.
@@ -242,51 +267,3 @@ class LoadedDetector:
     ) -> Iterator[list[tuple[Piece, float]]]:
         """Yields batches of pieces as they fill up, each piece with its logit."""
         return self._scorer(pieces, in_crops=protocol.in_crops)
-
-
-def load_detector(
-    path: str | Path,
-    *,
-    checkpoint: str | None = None,
-    arch: str | None = None,
-    state_dict: str | None = None,
-    activation: str | None = None,
-) -> LoadedDetector:
-    """Returns the detector of a run folder, a converted folder, or a .pth or .safetensors file.
-
-    Args:
-      path: where it lies; a folder of a run's `checkpoints`, too.
-      checkpoint: which checkpoint of a run: "best", "best_of_last_phase" or "latest"; the one that
-        the run was measured with where left out.
-      arch: architecture of a file whose keys fit several; `package.module:Name` of a run that was
-        trained with a network of one's own.
-      state_dict: name of the state dict in a file that holds several.
-      activation: of a vision tower whose file does not say it, "quick_gelu" or "gelu".
-
-    Raises:
-      UserError: where it cannot be read as a detector.
-    """
-    detector, notes = open_detector(path, checkpoint, arch, state_dict, activation)
-    for note in notes:
-        say(note)
-    return detector
-
-
-def open_detector(
-    path: str | Path,
-    checkpoint: str | None,
-    arch: str | None,
-    state_dict: str | None,
-    activation: str | None = None,
-) -> tuple[LoadedDetector, list[str]]:
-    """Returns the detector of `load_detector`, and what there is to log of its weights."""
-    check_arguments("load_detector", path, arch=arch, state_dict=state_dict, activation=activation)
-    if checkpoint not in (None, *CHECKPOINTS):
-        names = ", ".join(CHECKPOINTS)
-        raise BadArgumentError(f"checkpoint={checkpoint!r:.40}: not one of {names}")
-    loaded, card = open_weights(
-        Path(path), checkpoint=checkpoint, arch=arch, state_dict=state_dict,
-        facts={"activation": activation},
-    )  # fmt: skip
-    notes = [f"{path}: {note}" for note in loaded.notes]
-    return LoadedDetector(loaded.model, loaded.variables, card=card), notes

@@ -6,7 +6,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,9 @@ _LONGEST = 200  # letters of one in a message
 # Bytes of the files that are read or wait to be decoded.
 _AHEAD_BYTES = 2**28
 
-# An image file, the content of one, a URL of one, why there is none, or nothing in its place.
-Encoded = Path | bytes | str | Exception | None
+# An image file, the content of one, its pixels u8 [H, W, 3], a URL of one, why there is none, or
+# nothing in its place.
+Encoded = Path | bytes | np.ndarray | str | Exception | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Input:
 
     Attributes:
       name: what its row calls it.
-      image: its file or the content of one; a URL where a table has that, None or an error where it
-        has none.
+      image: its file, the content of one, or its pixels; a URL where a table has that, None or an
+        error where it has none.
     """
 
     name: str
@@ -144,7 +145,7 @@ def _look_into(
 
 def read_ahead(
     images: Iterable[Encoded], *, max_pixels: int, exif: Exif = "ignore"
-) -> Iterator[Opened | Exception]:
+) -> Generator[Opened | Exception]:
     """Yields each image, or why it cannot be read.
 
     Args:
@@ -185,14 +186,14 @@ def _or_error(work: Callable[..., Any], **options: Any) -> Callable[[Any], Any]:
     return attempt
 
 
-def _content(image: Encoded, *, max_pixels: int) -> bytes:
+def _content(image: Encoded, *, max_pixels: int) -> bytes | np.ndarray:
     if image is None:
         raise ValueError("no image in this row of the table")
     if isinstance(image, Exception):
         raise image
     if isinstance(image, str):
         raise ValueError(NOT_FETCHED)
-    if isinstance(image, bytes):
+    if isinstance(image, bytes | np.ndarray):
         return image
     try:
         return read_image_file(image, max_pixels=max_pixels)
@@ -200,7 +201,9 @@ def _content(image: Encoded, *, max_pixels: int) -> bytes:
         raise ValueError(error.naming("--max-pixels")) from None
 
 
-def _opened(content: bytes, *, max_pixels: int, exif: Exif) -> Opened:
+def _opened(content: bytes | np.ndarray, *, max_pixels: int, exif: Exif) -> Opened:
+    if isinstance(content, np.ndarray):
+        return Opened(pixels=content, side=min(content.shape[:2]))
     try:
         with open_image(content, max_pixels=max_pixels) as image:
             pixels = to_rgb(image, exif=exif)
@@ -221,15 +224,19 @@ def _bytes(image: Encoded) -> int:
             return image.stat().st_size
         except (OSError, ValueError):  # a NUL in it
             return 0
+    if isinstance(image, np.ndarray):
+        return image.nbytes
     return len(image) if isinstance(image, bytes) else 0
 
 
-def _room(content: bytes | Exception) -> int:
+def _room(content: bytes | np.ndarray | Exception) -> int:
     """Returns what an image takes of `AHEAD_PIXELS`: its pixels by its header, and its content.
 
     Three at least find room, so that the next are decoded while one is scored.
     """
     if isinstance(content, Exception):
         return 0
+    if isinstance(content, np.ndarray):
+        return min(content.size // 3, AHEAD_PIXELS // 3)
     width, height = size_by_header(io.BytesIO(content)) or (0, 0)
     return min(width * height + len(content) // PIXEL_BYTES, AHEAD_PIXELS // 3)

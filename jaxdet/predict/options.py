@@ -9,8 +9,9 @@ from jaxdet.config.model import ACTIVATIONS, ARCHITECTURES
 from jaxdet.config.runtime import COMPARE
 from jaxdet.convert.onnx import is_onnx
 from jaxdet.errors import Parser, UserError
-from jaxdet.predict.detector import LoadedDetector, open_detector
+from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.judgement import ERROR_RATE, MEASURED
+from jaxdet.predict.opening import open_detector
 from jaxdet.predict.rows import Scoring
 from jaxdet.ranges import AREA, SIDE, Range, number, whole_number
 from jaxdet.results import ERROR_RATES

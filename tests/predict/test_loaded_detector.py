@@ -2,6 +2,7 @@
 
 import functools
 import io
+import weakref
 from pathlib import Path
 
 import jax
@@ -15,7 +16,7 @@ import jaxdet
 from jaxdet.config import Model
 from jaxdet.convert.card import Card
 from jaxdet.data import ops
-from jaxdet.errors import BadArgumentError, UserError
+from jaxdet.errors import BadArgumentError, BadImageError, UserError
 from jaxdet.metrics import average_precision
 from jaxdet.models.detector import get_detector
 from jaxdet.predict import LoadedDetector
@@ -24,6 +25,7 @@ from jaxdet.runtime import mesh
 from jaxdet.scoring import batches, launch, scorer
 from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS, cut
 from jaxdet.scoring.protocol import Protocol
+from tests.predict import samples
 
 MODEL = Model(name="resnet18", width=4, zero_init_residual=False)
 CALIBRATION = Calibration(
@@ -92,9 +94,8 @@ PNG = io.BytesIO()
 Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)).save(PNG, "png")
 SECRET = b"the content of a file"
 WRONG = [
-    ("photo.jpg", "photo.jpg: give pixels"),
-    (["photo.jpg"], "photo.jpg: give pixels"),
-    (Path("photo.jpg"), "photo.jpg: give pixels"),
+    ("", "'': give the path of an image or a folder"),
+    ([b"photo.jpg"], "bytes given; open"),
     ([np.zeros((4, 4))], r"not float64 \(4, 4\)"),
     (np.zeros((4, 4), np.uint8), r"not uint8 \(4, 4\)"),
     (np.uint8(3), r"not uint8 \(\)"),
@@ -128,6 +129,76 @@ def test_images_of_pillow_that_cannot_be_read_are_named(detector, tmp_path):
     closed.close()
     with pytest.raises(BadArgumentError, match="an image: cannot be read: "):
         detector.score(closed)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Six images, of which number 2 is no image, beside what is none and a folder of one more."""
+    folder = samples.write_images(tmp_path_factory.mktemp("given") / "few", 6, broken_every=5)
+    samples.write_images(folder / "deeper", 1, seed=5)
+    (folder / "notes.txt").write_text("none")
+    return folder
+
+
+def test_files_folders_arrays_and_images_of_pillow_score_alike(detector, folder):
+    files = jaxdet.list_images(folder)
+    names = [path.relative_to(folder).as_posix() for path in files]
+    assert names == [*(f"{n:05d}.{'jpg' if n % 2 else 'png'}" for n in range(6)),
+                     "deeper/00000.png"]  # fmt: skip
+    intact = [path for path in files if path.name != "00002.png"]
+    opened = [Image.open(path) for path in intact]
+    expected = detector.score(opened)
+    assert detector.score([np.asarray(image) for image in opened]).tolist() == expected.tolist()
+    mixed = [str(intact[0]), opened[1], np.asarray(opened[2]), *intact[3:5], folder / "deeper"]
+    np.testing.assert_allclose(detector.score(mixed), expected, atol=1e-5)
+    np.testing.assert_allclose(detector.evidence(mixed), detector.evidence(opened), atol=1e-5)
+
+
+def test_a_broken_file_is_named_or_told_and_nan(detector, folder, capsys):
+    for call in (detector.score, detector.evidence, detector.verdict):
+        with pytest.raises(BadImageError, match=r"few/00002\.png: cannot be read: not an image"):
+            call(folder)
+    capsys.readouterr()
+    logits = detector.score(folder, broken="nan")
+    assert np.isnan(logits).tolist() == [number == 2 for number in range(7)]
+    assert capsys.readouterr().err.count("few/00002.png: cannot be read") == 1
+    assert np.isnan(detector.probability(folder, broken="nan")).sum() == 1
+    assert detector.verdict(folder, broken="nan")[2] == "unsure"
+    maps = detector.evidence(folder, broken="nan")
+    assert maps.shape == (7, 1, 1)
+    assert np.isnan(maps).sum() == 1
+    line = np.zeros((1, 100_000, 3), np.uint8)
+    assert np.isnan(detector.score(line, broken="nan")).all()
+    with pytest.raises(BadArgumentError, match="broken='skip': raise or nan"):
+        detector.score(folder, broken="skip")
+
+
+def test_paths_without_images_are_refused(detector, folder, tmp_path):
+    for given, says in (
+        ("photo.jpg", "photo.jpg: no such file or folder"),
+        ([folder / "00000.png", Path("photo.jpg")], "photo.jpg: no such file"),
+        (tmp_path, "holds no image files"),
+        ("https://a.b/c.png", "a URL, and nothing is fetched"),
+    ):
+        with pytest.raises(UserError, match=says):
+            detector.score(given)
+
+
+def test_images_of_an_iterator_are_taken_as_they_are_scored(detector):
+    alive, most = set(), 0
+
+    def images():
+        nonlocal most
+        for number in range(150):
+            image = np.full((300, 300, 3), number, np.uint8)
+            alive.add(number)
+            weakref.finalize(image, alive.discard, number)
+            most = max(most, len(alive))
+            yield image
+            del image
+
+    assert detector.score(images()).shape == (150,)
+    assert most < 100
 
 
 IMAGE = np.zeros((8, 8, 3), np.uint8)
