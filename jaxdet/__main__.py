@@ -21,6 +21,7 @@ _COMMANDS = MappingProxyType(
         "adapt": ("jaxdet.adapt", "teach a detector a new generator by a few of its images"),
         "data": ("jaxdet.data", "fetch, make, check, audit and pack datasets"),
         "convert": ("jaxdet.convert", "bring weights in and out"),
+        "hub": ("jaxdet.hub", "share detectors, and get those that others share"),
         "report": ("jaxdet.report", "put runs beside one another on a page"),
         "replay": ("jaxdet.train.replay", "repeat a training step that was not finite"),
         "bench": ("jaxdet.bench", "measure speeds beside a reference in one run"),

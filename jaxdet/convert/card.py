@@ -50,6 +50,8 @@ class Card:
       spelling: whose names the arrays of a tower had in the source; "" where nothing says so.
       adapted: from which weights, by which images and with what gain and loss `jaxdet.adapt` made
         these; empty where it did not.
+      licence: of the weights, as whoever gave them said, in the words of Hugging Face
+        ("apache-2.0"); "" where nobody did.
     """
 
     source: str = ""
@@ -66,6 +68,7 @@ class Card:
     model: dict[str, Any] = dataclasses.field(default_factory=dict)
     spelling: str = ""
     adapted: dict[str, Any] = dataclasses.field(default_factory=dict)
+    licence: str = ""
 
     @property
     def digest(self) -> str:

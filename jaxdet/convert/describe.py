@@ -46,5 +46,6 @@ def describe(model: Model, shape: Sequence[int | str], card: Card) -> dict[str, 
         "source": {"file": card.source, "sha256": card.file_sha256 or None},
         "card": dataclasses.asdict(card),
         "limits": card.limits(),
-        "licence": "The weights carry the licence of their source; the format adds none.",
+        "licence": card.licence
+        or "The weights carry the licence of their source; the format adds none.",
     }

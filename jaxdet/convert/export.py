@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxdet import config as schema
 from jaxdet.convert.card import Card
+from jaxdet.convert.card_text import calibration, measured, resizing, training
 from jaxdet.convert.check import Comparison, Score, Side, compare, weights_side
 from jaxdet.convert.describe import SCHEMA_VERSION, describe
 from jaxdet.convert.load import LoadedWeights
@@ -155,9 +156,9 @@ flatbuffers, with which JAX reads it):
     logits = detector.call(images)
 
 - `images`: uint8 `[b, {size}, {size}, 3]`, RGB as decoded; normalisation is inside.
-- Part of an image: {card.protocol}. {_resizing(card)}
+- Part of an image: {card.protocol}. {resizing(card)}
 - `logits`: float32 `[b]`; above 0 the image is held for generated.
-{_calibration(card)}
+{calibration(card)}
 - Runs on: {", ".join(about["platforms"])}.
 - Weights: {card.origin}{file}; SHA-256 over all values {card.sha256}.
 - SHA-256 of the program: {about["program_sha256"]}.
@@ -165,57 +166,14 @@ flatbuffers, with which JAX reads it):
 
 ## Trained on
 
-{_training(card)}
+{training(card)}
 
 ## Measured
 
-{_measured(card)}
+{measured(card)}
 
 ## Limits
 
 {"".join(f"- {limit}{chr(10)}" for limit in about["limits"])}
 Everything else is in `{CARD}`.
 """
-
-
-def _resizing(card: Card) -> str:
-    if card.protocol.resize:
-        return "Resize by Pillow's bilinear filter, as it was measured; then crop."
-    return "Crop, do not resize: resizing removes what the detector looks for."
-
-
-def _calibration(card: Card) -> str:
-    known = card.calibration
-    if known is None:
-        return "- The sigmoid of a logit is the probability, not calibrated."
-    thresholds = ", ".join(
-        f"{logit:.4f} for {name.removeprefix('fpr_')} % of real images called fake"
-        for name, logit in known.thresholds.items()
-        if name.startswith("fpr_") and logit is not None
-    )
-    scale = "not calibrated" if known.temperature is None else f"T = {known.temperature:.4f}"
-    return (
-        f"- Probability: sigmoid(logit / T), {scale}. Logits from which on an image is called "
-        f"fake, by validation ({known.source}): {thresholds or 'none'}."
-    )
-
-
-def _training(card: Card) -> str:
-    if not card.training:
-        return "Not known here."
-    known = card.training
-    classes = f", classes {', '.join(known['classes'])}" if known["classes"] else ""
-    return f"{known['n_real']} real and {known['n_fake']} fake images of {known['root']}{classes}."
-
-
-def _measured(card: Card) -> str:
-    if not card.measured:
-        return "Nothing is known here."
-    rows = (
-        f"| {name} | {one['ap']:.4f} | {one['accuracy']:.4f} | {one['sharpness_ap']:.4f} | "
-        f"{one['n_real']} | {one['n_fake']} |\n"
-        for name, one in card.measured.items()
-    )
-    names = ("test set", "AP", "accuracy", "AP of sharpness alone", "real", "fake")
-    head = f"By {card.measured_by}:\n\n"
-    return f"{head}| {' | '.join(names)} |\n{'|---' * len(names)}|\n{''.join(rows)}"

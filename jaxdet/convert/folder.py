@@ -21,6 +21,8 @@ SCHEMA_VERSION = 1
 KIND = "jaxdet-detector"
 COVERAGE = "coverage.json"
 _ABOUT, _ARRAYS = "detector.json", "variables.safetensors"
+# All that `write_detector` writes; the first says what the others are.
+FILES = (_ABOUT, _ARRAYS, COVERAGE)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from jaxdet.config.evaluation import CHECKPOINTS
 from jaxdet.errors import BadArgumentError
+from jaxdet.hub.find import find_weights
 from jaxdet.predict.arguments import check_arguments
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.progress import say
@@ -17,22 +18,29 @@ def load_detector(
     arch: str | None = None,
     state_dict: str | None = None,
     activation: str | None = None,
+    accept_licence: str | None = None,
 ) -> LoadedDetector:
     """Returns the detector of a run folder, a converted folder, or a .pth or .safetensors file.
 
     Args:
-      path: where it lies; a folder of a run's `checkpoints`, too.
+      path: where it lies; a folder of a run's `checkpoints`, too; hf://OWNER/NAME; or the name of
+        a released detector.
       checkpoint: which checkpoint of a run: "best", "best_of_last_phase" or "latest"; the one that
         the run was measured with where left out.
       arch: architecture of a file whose keys fit several; `package.module:Name` of a run that was
         trained with a network of one's own.
       state_dict: name of the state dict in a file that holds several.
       activation: of a vision tower whose file does not say it, "quick_gelu" or "gelu".
+      accept_licence: of a released detector, to fetch it when it is used for the first time.
 
     Raises:
+      BadArgumentError: where an argument is of a wrong kind; a ValueError and TypeError, too.
       UserError: where it cannot be read as a detector.
+      RunFailedError: where it is to be fetched and the network fails.
     """
-    detector, notes = open_detector(path, checkpoint, arch, state_dict, activation)
+    check_arguments("load_detector", path, accept_licence=accept_licence)
+    weights = find_weights(path, accept_licence=accept_licence)
+    detector, notes = open_detector(weights, checkpoint, arch, state_dict, activation)
     for note in notes:
         say(note)
     return detector

@@ -9,6 +9,7 @@ from jaxdet.config.model import ACTIVATIONS, ARCHITECTURES
 from jaxdet.config.runtime import COMPARE
 from jaxdet.convert.onnx import is_onnx
 from jaxdet.errors import Parser, UserError
+from jaxdet.hub.find import find_weights
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.judgement import ERROR_RATE, MEASURED
 from jaxdet.predict.opening import open_detector
@@ -67,7 +68,13 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="W",
-        help="run folder, converted folder, .pth or .safetensors file; .onnx for that engine",
+        help="run folder, converted folder, .pth or .safetensors file; .onnx for that engine; "
+        "hf://OWNER/NAME; the name of a released detector (`python -m jaxdet.hub list`)",
+    )
+    parser.add_argument(
+        "--accept-licence",
+        metavar="ID",
+        help="of a released detector, to fetch it when it is used for the first time",
     )
     parser.add_argument(
         "--checkpoint",
@@ -227,7 +234,8 @@ def open_asked(options: argparse.Namespace) -> tuple[LoadedDetector, list[str]]:
     if options.engine != "onnx":
         if is_onnx(options.weights):
             raise UserError(f"--weights={options.weights}: an ONNX file; give --engine=onnx")
-        return open_detector(options.weights, *chosen.values())
+        weights = find_weights(options.weights, accept_licence=options.accept_licence)
+        return open_detector(weights, *chosen.values())
     given = [name for name, value in chosen.items() if value is not None]
     if given:
         raise UserError(

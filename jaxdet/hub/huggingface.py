@@ -1,0 +1,150 @@
+"""Repositories of Hugging Face, by its own client: nobody else imports it.
+
+The client reads HF_TOKEN or its own login, HF_ENDPOINT for another server, and HF_HUB_OFFLINE.
+"""
+
+import contextlib
+import dataclasses
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxdet.errors import MissingLibraryError, RunFailedError, UserError
+
+# Python's Path makes one slash of two.
+_ADDRESS = re.compile(r"hf:/{1,2}(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Address:
+    """Names a repository, and the branch, tag or commit of it; the newest where that is None."""
+
+    repo: str
+    revision: str | None = None
+
+    @classmethod
+    def of(cls, text: str | Path) -> "Address | None":
+        """Returns the address that a text is; None where it is the name of a file or folder.
+
+        Raises:
+          UserError: where it begins as an address and is none.
+        """
+        found = _ADDRESS.fullmatch(str(text))
+        if found is None and str(text).startswith("hf:"):
+            raise UserError(f"{text}: write hf://OWNER/NAME or hf://OWNER/NAME@REVISION")
+        return found and cls(found["repo"], found["revision"])
+
+    def __str__(self) -> str:
+        """Returns the text that `of` reads."""
+        return f"hf://{self.repo}" + (f"@{self.revision}" if self.revision else "")
+
+
+def upload(
+    address: Address, files: Mapping[str, Path], message: str, *, private: bool, update: bool
+) -> str:
+    """Adds files to a repository, made where there is none, as one commit; returns its address.
+
+    Args:
+      address: of the repository.
+      files: by their names there.
+      message: of the commit.
+      private: whether a repository that is made is closed to others.
+      update: whether files of these names may get a new version; the old one stays in the history.
+
+    Raises:
+      UserError: where this is not allowed, or files of these names are there.
+      RunFailedError: where the network fails.
+    """
+    if address.revision:
+        raise UserError(f"{address}: a push goes to the newest state; leave @REVISION out")
+    library = _library()
+    api = library.HfApi()
+    with _asking(address):
+        api.create_repo(address.repo, private=private or None, exist_ok=True)
+        info = api.model_info(address.repo)
+    taken = sorted({one.rfilename for one in info.siblings or ()} & {*files})
+    if taken and not update:
+        raise UserError(
+            f"{address}: has {', '.join(taken)} already; --update makes a new version of them, or "
+            "give another name"
+        )
+    added = [
+        library.CommitOperationAdd(path_in_repo=name, path_or_fileobj=file)
+        for name, file in files.items()
+    ]
+    with _asking(address):
+        # Of that state alone: what somebody adds meanwhile is not overwritten either.
+        commit = api.create_commit(
+            address.repo, added, commit_message=message, parent_commit=info.sha
+        )
+    return str(Address(address.repo, commit.oid))
+
+
+def download(address: Address, names: Collection[str]) -> dict[str, Path]:
+    """Returns those of some files that a repository has, in the client's own cache, by name.
+
+    Raises:
+      UserError: where there is no such repository, or the first file is not in it.
+      RunFailedError: where the network fails.
+    """
+    api, (first, *_) = _library().HfApi(), names
+    with _asking(address):
+        info = api.model_info(address.repo, revision=address.revision)
+        there = {one.rfilename for one in info.siblings or ()}
+        if first not in there:
+            raise UserError(
+                f"{address}: no detector of jaxdet, which has {first}; other weights are brought "
+                "in by `python -m jaxdet.convert to-jax`"
+            )
+        return {
+            name: Path(api.hf_hub_download(address.repo, name, revision=info.sha))
+            for name in names
+            if name in there
+        }
+
+
+def commit_of(address: Address) -> str:
+    """Returns the commit that an address means, 40 hex digits; asks nobody where it names one.
+
+    Raises:
+      UserError: where there is none.
+      RunFailedError: where the network fails.
+    """
+    if address.revision and _COMMIT.fullmatch(address.revision):
+        return address.revision
+    with _asking(address):
+        return str(_library().HfApi().model_info(address.repo, revision=address.revision).sha)
+
+
+def _library() -> Any:
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise MissingLibraryError(
+            "hf://: needs the package huggingface_hub; in the checkout: pip install -e '.[hub]'"
+        ) from None
+    if not sys.stderr.isatty():
+        huggingface_hub.utils.disable_progress_bars()
+    return huggingface_hub
+
+
+@contextlib.contextmanager
+def _asking(address: Address) -> Iterator[None]:
+    """Turns what the client raises, in kinds of several libraries, into one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        told = f"{address}: {' '.join(str(error).split())[:300] or type(error).__name__}"
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status in (401, 403, 404):
+            raise UserError(
+                f"{told}; is the name right, and is HF_TOKEN of somebody who may do this?"
+            ) from None
+        if isinstance(error, ValueError):  # a name, or a card, that the hub does not take
+            raise UserError(told) from None
+        raise RunFailedError(f"{told}; start the same command again to continue") from None

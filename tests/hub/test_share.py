@@ -1,0 +1,202 @@
+"""Detectors pushed and pulled: the same digest, logits and thresholds, and nothing damaged."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+import jaxdet
+from jaxdet import hub
+from jaxdet.convert.card import Card
+from jaxdet.convert.load import with_collections
+from jaxdet.errors import RunFailedError, UserError
+from jaxdet.hub.__main__ import main
+from jaxdet.predict import LoadedDetector
+from jaxdet.results import Calibration
+from jaxdet.scoring.protocol import Protocol
+from tests.conftest import exit_status
+from tests.convert.small_towers import spelled
+from tests.web.hub import Hub
+
+CALIBRATION = Calibration(
+    source="validation", n_real=50, n_fake=50, temperature=1.5,
+    thresholds={"fpr_1": 2.0, "fpr_5": 1.25, "fnr_1": -1.0, "fnr_5": 0.5},
+)  # fmt: skip
+FIGURES = {
+    "ap": 0.9125, "ap_ci95": [0.88, 0.94], "accuracy": 0.75, "sharpness_ap": 0.5,
+    "n_real": 200, "n_fake": 300,
+}  # fmt: skip
+IMAGES = list(np.random.default_rng(0).integers(0, 256, (3, 60, 70, 3), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def detector():
+    """A detector with all that a run's card has, from folders that are nobody else's business."""
+    training = {"root": "/home/me/secret/forensynths", "classes": ["cat"], "n_real": 9, "n_fake": 9}
+    card = Card(
+        source="/home/me/secret/run",
+        protocol=Protocol(crop=32),
+        calibration=CALIBRATION,
+        training=training,
+        measured={"progan: a|b": FIGURES},
+        measured_by="centre crop of 224 pixels",
+        config={"data": {"root": "/home/me/secret/forensynths"},
+                "evaluation": {"benchmarks": ["wild=/home/me/secret/wild", "x=tfds:x"]}},
+    )  # fmt: skip
+    model, arrays, _ = spelled("community_forensics")
+    return LoadedDetector(model, with_collections(arrays), card=card)
+
+
+@pytest.fixture(scope="module")
+def pushed(detector, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shared") / "detector"
+    assert hub.push(detector, folder, licence="apache-2.0") == str(folder)
+    return folder
+
+
+def head_of(folder):
+    return yaml.safe_load((folder / "README.md").read_text().split("---\n")[1])
+
+
+def same(first, second):
+    return (
+        first.digest == second.digest
+        and first.score(IMAGES).tobytes() == second.score(IMAGES).tobytes()
+        and first.card.calibration == second.card.calibration
+    )
+
+
+def test_a_folder_and_back(detector, pushed, tmp_path):
+    assert hub.pull(pushed, tmp_path / "pulled", digest=detector.digest) == detector.digest
+    again = jaxdet.load_detector(tmp_path / "pulled")
+    assert same(detector, again)
+    assert again.card.licence == "apache-2.0"
+    assert again.card.config["evaluation"]["benchmarks"] == ["wild=wild", "x=tfds:x"]
+    assert not any(b"secret" in file.read_bytes() for file in pushed.iterdir())
+
+
+def test_the_card_has_figures_intervals_licence_and_limits(detector, pushed):
+    head, text = head_of(pushed), (pushed / "README.md").read_text()
+    assert head["license"] == "apache-2.0"
+    (row,) = head["model-index"][0]["results"]
+    assert row["dataset"]["name"] == "progan: a|b"
+    precision = row["metrics"][0]
+    assert (precision["value"], precision["args"]["interval_95"]) == (0.9125, [0.88, 0.94])
+    for part in (detector.digest, "9 real and 9 fake images of forensynths", "0.8800 to 0.9400"):
+        assert part in text
+    assert all(limit in text for limit in detector.card.limits())
+
+
+def test_what_was_changed_is_refused_and_nothing_is_left(pushed, tmp_path):
+    def damaged(name, change):
+        folder = tmp_path / f"damaged {name} {len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        for file in pushed.iterdir():
+            (folder / file.name).write_bytes(file.read_bytes())
+        (folder / name).write_bytes(change((folder / name).read_bytes()))
+        return folder
+
+    about = json.loads((pushed / "detector.json").read_text())
+    about["card"]["sha256"] = "0" * 64
+    folders = {
+        damaged("variables.safetensors", lambda content: content[:-1] + b"?"): "SHA-256 differs",
+        damaged("detector.json", lambda content: json.dumps(about).encode()): "of its card",
+        damaged("detector.json", lambda content: content[:-9]): "cannot be read as JSON",
+    }
+    for folder, complaint in folders.items():
+        with pytest.raises(UserError, match=f"{folder}.*{complaint}.*not taken"):
+            hub.pull(folder, tmp_path / "pulled")
+    for digest in ("0" * 16, "", "1"):
+        with pytest.raises(UserError, match="its digest is"):
+            hub.pull(pushed, tmp_path / "pulled", digest=digest)
+    assert {*tmp_path.iterdir()} == {*folders}
+
+
+def test_mistakes(detector, pushed, tmp_path, capsys):
+    for licence, complaint in ((None, "--licence=ID is missing"), ("My own", "as apache-2.0")):
+        with pytest.raises(UserError, match=complaint):
+            hub.push(detector, tmp_path / "new", licence=licence)
+    with pytest.raises(UserError, match=r"the weights come under apache-2\.0"):
+        hub.push(pushed, tmp_path / "new", licence="mit")
+    with pytest.raises(UserError, match="write hf://OWNER/NAME"):
+        hub.push(pushed, "hf://me")
+    with pytest.raises(UserError, match=r"no folder with a detector, which has detector\.json"):
+        hub.pull(tmp_path, tmp_path / "new")
+    for call in (hub.push, hub.pull):
+        with pytest.raises(UserError, match="exists already, and is not overwritten"):
+            call(pushed, pushed.parent)
+    assert list(tmp_path.iterdir()) == []
+    assert exit_status(main, "push", pushed, tmp_path / "new") == 0
+    assert exit_status(main, "pull", tmp_path / "new", tmp_path / "new") == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_a_hub_and_back(detector, pushed, tmp_path, monkeypatch):
+    library = pytest.importorskip("huggingface_hub", reason="needs the extra `hub`")
+    with Hub() as server:
+        # A new process reads HF_ENDPOINT; without Xet, whose servers cannot be run here.
+        environment = {
+            **os.environ, "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "hf"),
+            "HF_TOKEN": "hf_test", "HF_HUB_DISABLE_XET": "1",
+        }  # fmt: skip
+
+        def run(*arguments):
+            command = [sys.executable, "-m", "jaxdet.hub", *map(str, arguments)]
+            return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+        first = run("push", pushed, "hf://me/detector")
+        assert (first.returncode, first.stderr) == (0, "")
+        (_, files) = server.state("me/detector", "main")
+        assert {*files} == {".gitattributes", *os.listdir(pushed)}
+        again = run("push", pushed, "hf://me/detector")
+        assert again.returncode == 2
+        assert "has README.md, coverage.json, detector.json" in again.stderr
+        server.commit("me/detector", {"model.pkl": b"cos\nsystem\n"})
+        pulled = run("pull", "hf://me/detector", tmp_path / "pulled")
+        assert (pulled.returncode, pulled.stderr) == (0, "")
+        assert "model.pkl" not in server.read
+        assert detector.digest in pulled.stdout
+        assert same(detector, jaxdet.load_detector(tmp_path / "pulled"))
+        _follow_on(server, library, pushed, tmp_path, monkeypatch)
+
+
+def _follow_on(server, library, pushed, tmp_path, monkeypatch):
+    """A detector by its address, a new version, and answers that are no detector."""
+    monkeypatch.setattr(library.constants, "ENDPOINT", server.url)
+    monkeypatch.setattr(library.constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(library.constants, "HF_HUB_CACHE", str(tmp_path / "other"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    by_name = jaxdet.load_detector("hf://me/detector")
+    assert by_name.card.licence == "apache-2.0"
+    commits = len(server.repos["me/detector"])
+    address = hub.push(pushed, "hf://me/detector", update=True)
+    assert len(server.repos["me/detector"]) == commits + 1
+    server.read.clear()
+    assert jaxdet.load_detector(address).digest == by_name.digest
+    assert jaxdet.load_detector(address).digest == by_name.digest
+    assert server.read.count("variables.safetensors") <= 2  # its head and its bytes, once
+    server.commit("me/other", {"pytorch_model.bin": b"cos\nsystem\n"})
+    with pytest.raises(UserError, match=r"no detector of jaxdet, which has detector\.json"):
+        hub.pull("hf://me/other", tmp_path / "new")
+    with pytest.raises(UserError, match="is the name right"):
+        hub.pull("hf://me/nothing", tmp_path / "new")
+    changed = {"variables.safetensors": (pushed / "variables.safetensors").read_bytes()[:-1] + b"?"}
+    server.commit("me/detector", changed)
+    with pytest.raises(UserError, match=r"hf://me/detector.*not taken"):
+        hub.pull("hf://me/detector", tmp_path / "new")
+    monkeypatch.setattr(library.constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(RunFailedError, match="hf://me/detector: "):
+        hub.pull("hf://me/detector", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_hubs_own_reader_takes_the_card(pushed):
+    library = pytest.importorskip("huggingface_hub", reason="needs the extra `hub`")
+    card = library.ModelCard((pushed / "README.md").read_text())
+    (first, second) = card.data.eval_results
+    assert (first.metric_type, first.metric_value) == ("average_precision", 0.9125)
+    assert (second.metric_type, second.metric_value) == ("accuracy", 0.75)
