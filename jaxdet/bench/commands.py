@@ -26,6 +26,7 @@ def add_commands(subparsers: Any) -> None:
     for name, text, add, measure in (
         ("input", _INPUT, _add_input, _measure_input),
         ("step", training.STEP, training.add_step, training.step_rows),
+        ("features", training.FEATURES, training.add_features, training.features_rows),
         ("e2e", training.E2E, training.add_e2e, training.e2e_rows),
         ("eval", _EVAL, _add_eval, _measure_eval),
         ("onnx", _ONNX, _add_onnx, _measure_onnx),

@@ -60,7 +60,7 @@ def prepare(settings: Settings) -> Ready:
         wait=lambda: jax.block_until_ready(held["state"]),
         facts=facts,
         traced=jax.profiler.trace,
-        memory=_memory,
+        memory=device_memory,
     )
 
 
@@ -90,10 +90,11 @@ def _flop(detector: Detector, settings: Settings) -> float:
         detector = dataclasses.replace(detector, network=plain)
     image = jax.ShapeDtypeStruct((1, settings.size, settings.size, 3), "uint8")
     variables = jax.eval_shape(partial(detector.init, size=settings.size), jax.random.key(0))
-    return 3.0 * _flop_in(jax.make_jaxpr(detector.apply)(variables, image).jaxpr)
+    return 3.0 * flop_in(jax.make_jaxpr(detector.apply)(variables, image).jaxpr)
 
 
-def _flop_in(jaxpr: Any) -> int:
+def flop_in(jaxpr: Any) -> int:
+    """Returns the FLOPs of convolutions and products of matrices in a traced program."""
     total = 0
     for equation in jaxpr.eqns:
         places = math.prod(equation.outvars[0].aval.shape) if equation.outvars else 0
@@ -107,7 +108,7 @@ def _flop_in(jaxpr: Any) -> int:
             (summed, _), _ = equation.params["dimension_numbers"]
             sides = equation.invars[0].aval.shape
             total += 2 * places * math.prod(sides[axis] for axis in summed)
-        total += sum(_flop_in(inner) for inner in _inner(equation))
+        total += sum(flop_in(inner) for inner in _inner(equation))
     return total
 
 
@@ -119,6 +120,7 @@ def _inner(equation: Any) -> list[Any]:
     return [getattr(one, "jaxpr", one) for one in found if hasattr(one, "eqns")]
 
 
-def _memory() -> int | None:
+def device_memory() -> int | None:
+    """Returns the bytes that the device held at most; None where it does not say."""
     found: dict[str, int] = jax.devices()[0].memory_stats() or {}
     return found.get("peak_bytes_in_use")

@@ -25,6 +25,8 @@ from jaxdet.models.detector import get_detector
 
 # What the other rows are measured against, where the network has it and it runs; else ours.
 REFERENCE = "flax"
+# Our own way of training, and of features: where it fails, the command does.
+OURS = ("jaxdet", "features")
 # How the last line of a process that met a user's mistake begins.
 _MISTAKE = f"{UserError.__module__}.{UserError.__qualname__}: "
 
@@ -82,14 +84,19 @@ def check_torch(archs: Sequence[str]) -> None:
     Raises:
       UserError: where it is not, or has not.
     """
+    check_torch_installed()
+    others = [arch for arch in archs if arch != "resnet50"]
+    if others:
+        raise UserError(f"--arch={others[0]}: PyTorch's rows are of resnet50 alone")
+
+
+def check_torch_installed() -> None:
+    """Raises UserError where PyTorch is not installed."""
     if not has_torch():
         raise UserError(
             "--reference=torch: PyTorch is not installed; "
             "in the checkout: pip install -e '.[torch]'"
         )
-    others = [arch for arch in archs if arch != "resnet50"]
-    if others:
-        raise UserError(f"--arch={others[0]}: PyTorch's rows are of resnet50 alone")
 
 
 def _measure_batch(
@@ -97,23 +104,39 @@ def _measure_batch(
 ) -> list[dict[str, Any]]:
     # Eager PyTorch is float32 as published, whatever the others compute in.
     flax = [REFERENCE] if settings.arch in ARCHITECTURES else []
-    ways = [*flax, "jaxdet", *(["torch", "torch_fast"] if plan.torch else [])]
-    say(f"{settings.arch}, batch {settings.batch_size}: {', '.join(ways)}; each compiles first")
+    ways = [*flax, OURS[0], *(["torch", "torch_fast"] if plan.torch else [])]
+    settings_of = [of_way(settings, way, plan.profile) for way in ways]
+    return take_turns(settings_of, steps=plan.steps, rounds=plan.rounds, say=say)
+
+
+def take_turns(
+    ways: Sequence[Settings], *, steps: int, rounds: int, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Returns a row for each way of working on a batch, each in a process of its own.
+
+    Args:
+      ways: the first that does not fail is what the others are measured against.
+      steps: in a turn.
+      rounds: turns of each.
+      say: is told how far it is.
+    """
+    names = ", ".join(settings.way for settings in ways)
+    say(f"{ways[0].arch}, batch {ways[0].batch_size}: {names}; each compiles first")
     workers: list[Worker] = []
     try:
-        for way in ways:
-            workers.append(Worker(_of_way(settings, way, plan.profile)))
+        for settings in ways:
+            workers.append(Worker(settings))
             if _need_device_alone(workers):
-                for _ in range(plan.rounds):
-                    workers[-1].turn(plan.steps)
+                for _ in range(rounds):
+                    workers[-1].turn(steps)
                 workers[-1].finish()
                 workers[-1].end()
-                say(f"{way}: {plan.rounds} turns")
-        for turn in range(0 if _need_device_alone(workers) else plan.rounds):
+                say(f"{settings.way}: {rounds} turns")
+        for turn in range(0 if _need_device_alone(workers) else rounds):
             for worker in workers:
-                worker.turn(plan.steps)
-            say(f"turn {turn + 1} of {plan.rounds}")
-        return _rows(workers, plan.steps)
+                worker.turn(steps)
+            say(f"turn {turn + 1} of {rounds}")
+        return _rows(workers, steps)
     finally:
         for worker in workers:
             worker.end()
@@ -124,11 +147,12 @@ def _need_device_alone(workers: Sequence["Worker"]) -> bool:
     return any(worker.facts.get("platform", "cpu") != "cpu" for worker in workers)
 
 
-def _of_way(settings: Settings, way: str, profile: Path | None) -> Settings:
+def of_way(settings: Settings, way: str, profile: Path | None) -> Settings:
+    """Returns the settings of one way, which writes its profile into a folder of its own."""
     name = f"{settings.arch}-{way}-batch{settings.batch_size}"
     trace = str(profile / name) if profile else ""
     settings = dataclasses.replace(settings, way=way, trace=trace)
-    if way == "jaxdet":
+    if way in OURS:
         return settings
     # The others are what it is measured against: as they are used.
     return dataclasses.replace(settings, accumulate=1, rematerialise=False)
@@ -186,7 +210,7 @@ class Worker:
         self.failure = lines[-1] if lines else f"ended with status {status}"
         if self.failure.startswith(_MISTAKE):
             raise UserError(self.failure.removeprefix(_MISTAKE))
-        if self.settings.way == "jaxdet":
+        if self.settings.way in OURS:
             raise RunFailedError(f"{self.settings.way}, {self.settings}: {self.failure}")
         return None
 
@@ -207,7 +231,9 @@ def _rows(workers: Sequence[Worker], steps: int) -> list[dict[str, Any]]:
     # Ours where Flax's layers failed: their memory may not do for a batch that ours cuts in parts.
     first = next(worker for worker in workers if not worker.failure)
     reference = images / _median(first, "seconds")
-    flop, peak = first.facts["flop_per_image"], first.facts["peak_flop_per_second"]
+    # PyTorch's processes count none.
+    counted = next(worker.facts for worker in workers if "flop_per_image" in worker.facts)
+    flop, peak = counted["flop_per_image"], counted["peak_flop_per_second"]
     rows = []
     for worker, end in zip(workers, ended, strict=True):
         settings = worker.settings

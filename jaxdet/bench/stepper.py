@@ -1,6 +1,7 @@
-"""A process that trains on one batch again and again, as told line by line by `bench step`.
+"""A process that works on one batch again and again, as told line by line by `bench step`.
 
-Each way of training has a process of its own: threads and memory of one do not touch another's.
+Each way of training has a process of its own: threads and memory of one do not touch another's;
+so has each way to the features of `bench features`.
 `python -m jaxdet.bench.stepper SETTINGS` (JSON of `Settings`) prints one JSON object when it is
 ready; to each line "N" it makes N steps and prints another; at the end of its input it prints the
 last one.
@@ -10,6 +11,7 @@ import dataclasses
 import json
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -33,8 +35,9 @@ class Settings:
     Attributes:
       way: jaxdet; flax, the same with Flax's own convolutions and pooling, and memory and threads
         as the system and JAX hand them out; torch, as CNNDetection trains, eager in float32;
-        torch_fast, channels last, autocast to the dtype, and torch.compile.
-      arch: the detector; flax has the ResNets, torch resnet50 alone.
+        torch_fast, channels last, autocast to the dtype, and torch.compile. features,
+        torch_features and torch_features_fast do not train but compute a tower's features.
+      arch: the detector; flax has the ResNets, torch resnet50 alone; of features the tower.
       width: channels of the first layer.
       size: side of the images, pixels.
       batch_size: images a step.
@@ -85,6 +88,13 @@ def make_batch(settings: Settings) -> tuple[np.ndarray, np.ndarray]:
     return image, np.arange(settings.batch_size, dtype=np.int32) % 2
 
 
+def tower_array(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns a tower's weights of a name, f32, the same for all ways, near what a tower has."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    near = 1.0 if name.endswith(("scale", "ls1", "ls2")) else 0.0
+    return near + np.float32(0.02) * rng.standard_normal(shape, np.float32)
+
+
 def main(argument: str) -> None:
     """Prepares, then makes steps as its input says."""
     settings = Settings(**json.loads(argument))
@@ -109,8 +119,12 @@ def main(argument: str) -> None:
 
 def _prepare(settings: Settings) -> Ready:
     # Either library is imported where it is needed alone.
-    if settings.way.startswith("torch"):
+    if settings.way.startswith("torch_features"):
+        from jaxdet.bench.torch_tower import prepare
+    elif settings.way.startswith("torch"):
         from jaxdet.bench.torch_step import prepare
+    elif settings.way == "features":
+        from jaxdet.bench.jax_tower import prepare
     else:
         from jaxdet.bench.jax_step import prepare
     return prepare(settings)

@@ -34,11 +34,11 @@ def prepare(settings: Settings) -> Ready:
         "versions": {"torch": torch.__version__},
     }
     memory = torch.cuda.max_memory_allocated if place.type == "cuda" else lambda: None
-    return Ready(step=trainer.step, wait=wait, facts=facts, traced=_traced, memory=memory)
+    return Ready(step=trainer.step, wait=wait, facts=facts, traced=traced, memory=memory)
 
 
 @contextlib.contextmanager
-def _traced(folder: Path) -> Iterator[None]:
+def traced(folder: Path) -> Iterator[None]:
     """Profiles the body by PyTorch and writes `trace.json` in the format of Chrome."""
     with torch.profiler.profile() as profile:
         yield

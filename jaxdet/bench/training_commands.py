@@ -11,6 +11,7 @@ from jaxdet.bench.pictures import write_pictures
 from jaxdet.config import Model, Runtime, model
 from jaxdet.datasets.pack.store_writer import pack
 from jaxdet.errors import UserError
+from jaxdet.models.towers import read_tower
 from jaxdet.ranges import SIDE, whole_number
 from jaxdet.streams import answer
 from jaxdet.workdir.files import check_apart
@@ -125,6 +126,54 @@ def step_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         profile=_profile(options),
     )
     return measure_step(plan, say=answer)
+
+
+FEATURES = (
+    "features of a frozen vision tower, random weights, of images that lie on the device, beside "
+    "the same tower in PyTorch where asked for"
+)
+
+
+def add_features(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `bench features`."""
+    parser.add_argument(
+        "--tower", default="clip_l14", metavar="TOWER",
+        help="as model.tower names it (default clip_l14)",
+    )  # fmt: skip
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument(
+        "--batch-size", type=whole_number("[1, 1e6]"), default=8, metavar="N", help="default 8"
+    )
+    parser.add_argument(
+        "--reference",
+        choices=("none", "torch"),
+        default="none",
+        help="torch: rows of PyTorch too, eager and compiled",
+    )
+    _add_turns(parser)
+
+
+def features_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measures and returns the rows of `bench features`.
+
+    Raises:
+      UserError: where there is no such tower, or PyTorch is asked for and has it not.
+    """
+    from jaxdet.bench.features import measure_features
+    from jaxdet.bench.step import of_way
+    from jaxdet.bench.stepper import Settings
+
+    tower, torch = read_tower(options.tower), options.reference == "torch"
+    settings = Settings(
+        way="features", arch=tower.text, size=tower.size, batch_size=options.batch_size,
+        dtype=options.dtype,
+    )  # fmt: skip
+    ways = ["features", *(["torch_features", "torch_features_fast"] if torch else [])]
+    profile = _profile(options)
+    return measure_features(
+        [of_way(settings, way, profile) for way in ways],
+        steps=options.steps, rounds=options.rounds, say=answer,
+    )  # fmt: skip
 
 
 E2E = (

@@ -129,11 +129,29 @@ def test_e2e_has_the_step_the_input_and_the_line(tmp_path, capsys):
     assert "e2e/batch 4" in capsys.readouterr().out
 
 
-def test_pytorch_s_rows_need_pytorch_and_its_network(capsys):
+@pytest.mark.parametrize("given", [["step", "--arch=resnet18"], ["features", "--tower=siglip_b16"]])
+def test_pytorch_s_rows_need_pytorch_and_its_network(given, capsys):
     with pytest.raises(SystemExit) as ended:
-        main(["step", "--arch=resnet18", "--reference=torch"])
+        main([*given, "--reference=torch"])
     assert ended.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reference", ["none", "torch"])
+def test_features_have_a_row_a_way_of_the_same_values(tmp_path, reference):
+    if reference == "torch":
+        pytest.importorskip("torch")
+    tower = "clip_b16:size=32,width=16,depth=2,heads=2,mlp=24,projection=8"
+    json_file = tmp_path / "features.json"
+    given = [f"--reference={reference}", "--batch-size=4", "--steps=1", "--rounds=1"]
+    main(["features", f"--tower={tower}", *given, f"--json={json_file}"])
+    rows = json.loads(json_file.read_text())["rows"]
+    assert len(rows) == (3 if reference == "torch" else 1)
+    assert rows[0]["ratio_to_reference"] == 1
+    for row in rows:
+        assert row["images_per_second"] > 0
+        assert row["features"] == pytest.approx(rows[0]["features"], abs=1e-4)
 
 
 @pytest.mark.slow

@@ -1,0 +1,42 @@
+"""Features of a frozen vision tower per second: ours, and the same tower in PyTorch."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxdet.bench.step import check_torch_installed, take_turns
+from jaxdet.bench.stepper import Settings
+from jaxdet.errors import RunFailedError
+from jaxdet.models.towers import read_tower
+
+# Largest difference of features to those of the first row, beside their largest value. Products of
+# matrices are TF32's on accelerators.
+_BOUNDS = {"float32": 1e-4, "bfloat16": 5e-2}
+_BOUND_OF_ACCELERATORS = 1e-2
+
+
+def measure_features(
+    ways: Sequence[Settings], *, steps: int, rounds: int, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Returns the rows of `bench features`, ours first, which the others are measured against.
+
+    Raises:
+      UserError: where PyTorch is among the ways and not installed, or has no such tower here.
+      RunFailedError: where our own way fails, or two ways give other features.
+    """
+    if len(ways) > 1:
+        check_torch_installed()
+        from jaxdet.bench.torch_tower import check_tower
+
+        check_tower(read_tower(ways[0].arch), option="--tower")
+    rows = take_turns(ways, steps=steps, rounds=rounds, say=say)
+    given = [np.array(row["features"]) for row in rows if "features" in row]
+    bound = _BOUNDS[ways[0].dtype]
+    if rows[0]["platform"] != "cpu":
+        bound = max(bound, _BOUND_OF_ACCELERATORS)
+    for features in given[1:]:
+        apart = np.abs(features - given[0]).max() / np.abs(given[0]).max()
+        if apart > bound:
+            raise RunFailedError(f"the features of two ways differ by {apart:.2g} of the largest")
+    return rows
