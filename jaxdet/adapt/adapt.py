@@ -16,7 +16,7 @@ from jaxdet.adapt.write import adapted_card
 from jaxdet.convert.card import FIGURES, Card
 from jaxdet.convert.load import LoadedWeights
 from jaxdet.data.likeness import Ranges, usual_ranges
-from jaxdet.data.loaders import Reader
+from jaxdet.data.readers import Reader
 from jaxdet.errors import UserError
 from jaxdet.evals.scores import calibrate, score_condition
 from jaxdet.models.detector import Variables

@@ -18,9 +18,9 @@ from jaxdet.models.detector import Variables, get_detector
 from jaxdet.models.last_layer import find_last_layer
 from jaxdet.runtime.mesh import one_device_mesh, platform, put_replicated
 from jaxdet.scoring.batches import Shapes, batch_pixels, batches
+from jaxdet.scoring.launch import make_score_step, score_batches
 from jaxdet.scoring.pieces import Piece
 from jaxdet.scoring.protocol import Protocol
-from jaxdet.scoring.scorer import make_score_step, score_batches
 
 # Between a logit and what its layer's own numbers make of the features, of the logit's size.
 _ROUNDING = 1e-2
@@ -87,12 +87,13 @@ class Looker:
     def changed(self, weights: np.ndarray, bias: float) -> Variables:
         """Returns the variables of a detector whose logit is w . x + b more than this one's."""
         variables: Variables = jax.tree.map(np.array, self._variables)
-        for array, more in zip(self._arrays(variables), (weights, bias), strict=True):
+        added = (np.asarray(weights), np.asarray(bias))
+        for array, more in zip(self._arrays(variables), added, strict=True):
             if array.shape[-1] == 2:
                 array[..., 0] -= np.float32(more / 2)
                 array[..., 1] += np.float32(more / 2)
             else:
-                array[..., 0] += np.asarray(more, np.float32)
+                array[..., 0] += np.float32(more)
         return variables
 
     def _arrays(self, variables: Variables) -> tuple[Any, Any]:

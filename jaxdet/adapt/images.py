@@ -13,8 +13,8 @@ from jaxdet.config.benchmarks import TFDS
 from jaxdet.convert.card import Card
 from jaxdet.data import order, splits
 from jaxdet.data.images import ImageSet
-from jaxdet.data.loaders import Reader, evaluation_reader
 from jaxdet.data.ops import laplacian_variance
+from jaxdet.data.readers import Reader, evaluation_reader
 from jaxdet.data.regular import reason
 from jaxdet.data.sources import open_root, reading_of
 from jaxdet.errors import BadImageError, UserError

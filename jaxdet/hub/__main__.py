@@ -14,7 +14,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from jaxdet.config.schema import CHECKPOINTS
+from jaxdet.config.evaluation import CHECKPOINTS
 from jaxdet.streams import answer
 
 
