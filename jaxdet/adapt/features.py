@@ -87,13 +87,12 @@ class Looker:
     def changed(self, weights: np.ndarray, bias: float) -> Variables:
         """Returns the variables of a detector whose logit is w . x + b more than this one's."""
         variables: Variables = jax.tree.map(np.array, self._variables)
-        added = (np.asarray(weights), np.asarray(bias))
-        for array, more in zip(self._arrays(variables), added, strict=True):
+        for array, more in zip(self._arrays(variables), (weights, np.array(bias)), strict=True):
             if array.shape[-1] == 2:
-                array[..., 0] -= np.float32(more / 2)
-                array[..., 1] += np.float32(more / 2)
+                array[..., 0] -= (more / 2).astype(np.float32)
+                array[..., 1] += (more / 2).astype(np.float32)
             else:
-                array[..., 0] += np.float32(more)
+                array[..., 0] += more.astype(np.float32)
         return variables
 
     def _arrays(self, variables: Variables) -> tuple[Any, Any]:

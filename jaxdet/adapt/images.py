@@ -150,7 +150,8 @@ def _val(data: schema.Data) -> ImageSet | None:
 
 def drawn(read: Reader, most: int) -> Reader:
     """Returns a reader of at most so many images of each label, always the same ones."""
-    images, places = read.images, []
+    images = read.images
+    places: list[np.ndarray] = []
     for label in (0, 1):
         rng = order.random_generator(_SEED, stream=order.SUBSET, index=label)
         rows = np.flatnonzero(images.labels == label)
