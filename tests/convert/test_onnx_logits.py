@@ -7,7 +7,7 @@ pytest.importorskip("onnx", reason="needs the extra `onnx`: pip install -e '.[on
 pytest.importorskip("onnxruntime", reason="needs the extra `onnx`: pip install -e '.[onnx]'")
 
 from jaxdet.config import Model
-from jaxdet.config.schema import ARCHITECTURES, PROBES
+from jaxdet.config.model import ARCHITECTURES, PROBES
 from jaxdet.models.architectures import architecture_of
 from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.onnx_engine import OnnxDetector
