@@ -4,7 +4,13 @@ Every other module takes `cv2` from here. The packages opencv-python and opencv-
 the same module; only the former needs libraries of a desktop, which slim containers lack.
 """
 
+import os
+
 from jaxdet.errors import MissingLibraryError
+
+# What it and its FFmpeg print of damaged files names none of them; errors of ours do.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 try:
     import cv2 as cv2

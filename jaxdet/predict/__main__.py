@@ -1,4 +1,4 @@
-"""`python -m jaxdet.predict --weights=W PATH...`: scores images, folders and tables.
+"""`python -m jaxdet.predict --weights=W PATH...`: scores images, folders, clips and tables.
 
 Exit status 0 where every image was scored, 1 where some could not be read (they are listed, or with
 --out stand in the column `error`), 2 for a mistake on the command line.
@@ -24,6 +24,7 @@ from jaxdet.pages import spreadsheet_safe
 from jaxdet.predict.files import find_images, find_tables
 from jaxdet.predict.options import get_parser, read_scoring
 from jaxdet.predict.rows import Row, score_files, score_inputs
+from jaxdet.predict.video import COLUMNS, Frames, is_video, score_paths
 from jaxdet.progress import ProgressLine, say
 from jaxdet.streams import printable, show
 from jaxdet.workdir.files import check_writable, write_bytes
@@ -60,7 +61,9 @@ def _score_few(options: argparse.Namespace) -> bool:
     detector, scoring, lines = read_scoring(options)
     for line in filter(None, [left_aside.sentence(), *lines]):
         say(line)
-    if table is None:
+    if any(map(is_video, paths)):
+        rows = score_paths(detector, paths, scoring, options.frames or Frames())
+    elif table is None:
         rows = score_files(detector, paths, scoring)
     else:
         with ProgressLine("score", total=len(table), unit="images") as progress:
@@ -89,6 +92,9 @@ def _score_mass(options: argparse.Namespace) -> bool:
 
 def _check(options: argparse.Namespace) -> None:
     """Sees that the options go together."""
+    video = next(filter(is_video, options.path), None)
+    if options.frames and video is None:
+        raise UserError("--frames: none of the paths is a video")
     if options.out is None:
         given = [
             name for name in ("shard", "column", "part_rows", "actors") if getattr(options, name)
@@ -97,6 +103,8 @@ def _check(options: argparse.Namespace) -> None:
         given += ["compare"] * (options.compare != COMPARE[0])
         if given:
             raise UserError(f"--{given[0].replace('_', '-')}: needs --out=DIR, where parts go")
+    elif video is not None:
+        raise UserError(f"--out: of images and tables alone, and {video} is a video")
     elif options.json or options.csv:
         raise UserError("--out writes Parquet; leave --json and --csv out")
     if options.column and options.columns:
@@ -111,7 +119,8 @@ def _check(options: argparse.Namespace) -> None:
 
 def _csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS)
+    of_clips = COLUMNS if any("clip" in row for row in rows) else ()
+    writer = csv.DictWriter(text, [*_COLUMNS, *of_clips])
     writer.writeheader()
     writer.writerows({key: _cell(one) for key, one in row.items()} for row in rows)
     return text.getvalue()
@@ -127,7 +136,7 @@ def _cell(value: str | float | list[str]) -> str | float:
 def _table(rows: Sequence[Row]) -> str:
     """Returns plain lines: probability of being fake, the verdict, the logit, the path.
 
-    Under an image stands what there is to say of it besides.
+    Under an image or a clip stands what there is to say of it besides.
     """
     lines = [f"{'P(fake)':>8}  verdict  {'logit':>8}  path"]
     for row in rows:
@@ -138,6 +147,7 @@ def _table(rows: Sequence[Row]) -> str:
         lines.append(
             f"{row['probability']:>8.2%}  {row['verdict']:<7}  {row['logit']:>8.3f}  {path}"
         )
+        lines += [f"{'':>10}rule: {row['rule']}"] if "rule" in row else []
         lines += [f"{'':>10}warning: {text}" for text in row["warnings"]]
         lines += [f"{'':>10}provenance: {printable(text)}" for text in row["provenance"]]
     return "\n".join(lines)

@@ -217,7 +217,8 @@ class LoadedDetector:
         found = each_image(images, lambda _, one: self.crop_evidence(reduce(one)), broken=broken)
         maps = list(found)
         unknown = np.full_like(next((m for m in maps if m is not None), _NO_MAP), math.nan)
-        return np.array([unknown if m is None else m for m in maps]).reshape(-1, *unknown.shape)
+        filled = [unknown if m is None else m for m in maps]
+        return np.array(filled, np.float32).reshape(-1, *unknown.shape)
 
     def crop_evidence(self, crop: np.ndarray) -> np.ndarray:
         """Returns the map of `evidence`, f32 [h, w], of a crop u8 [H, W, 3] as it is scored.

@@ -14,6 +14,7 @@ from jaxdet.predict.detector import LoadedDetector
 from jaxdet.predict.judgement import ERROR_RATE, MEASURED
 from jaxdet.predict.opening import open_detector
 from jaxdet.predict.rows import Scoring
+from jaxdet.predict.video import Frames
 from jaxdet.ranges import AREA, SIDE, Range, number, whole_number
 from jaxdet.results import ERROR_RATES
 from jaxdet.scoring.protocol import Crop
@@ -38,8 +39,8 @@ def get_parser() -> argparse.ArgumentParser:
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="image, folder of images, or table: CSV, TSV, JSONL or Parquet file, or a folder of "
-        "Parquet files",
+        help="image, folder of images, video, or table: CSV, TSV, JSONL or Parquet file, or a "
+        "folder of Parquet files",
     )
     # Errors of tables call it by the name that it has in a run.
     parser.add_argument(
@@ -53,6 +54,13 @@ def get_parser() -> argparse.ArgumentParser:
     add_weights(parser)
     _add_protocol(parser)
     add_threshold(parser)
+    parser.add_argument(
+        "--frames",
+        type=Frames.of,
+        metavar="N|every:K",
+        help="frames of a video that are scored: N spread evenly over it (default 32), or each "
+        "K-th",
+    )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the rows as JSON")
     parser.add_argument("--csv", type=Path, metavar="OUT", help="write the rows as CSV")
     masses = parser.add_argument_group("masses of images")
