@@ -1,17 +1,25 @@
 """jaxdet trains and evaluates detectors of CNN-generated images."""
 
+import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["list_images", "load_detector", "load_tower"]
+_PLACES = {
+    "evaluate": "start",
+    "list_images": "predict",
+    "load_detector": "predict",
+    "load_tower": "predict",
+    "read_run": "report",
+}
+__all__ = ["evaluate", "list_images", "load_detector", "load_tower", "read_run", "train"]
 
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use: importing jaxdet, as every input worker does, does not start JAX.
-    if name in __all__:
-        from jaxdet import predict
-
-        return getattr(predict, name)
+    if name == "train":
+        return importlib.import_module("jaxdet.train")  # can be called
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"jaxdet.{_PLACES[name]}"), name)
     raise AttributeError(f"module 'jaxdet' has no attribute {name!r}")
 
 

@@ -23,7 +23,7 @@ from jaxdet.config.forms import (
     to_json_dict,
 )
 from jaxdet.config.model import PROBES, Model
-from jaxdet.config.options import chosen_workdir, parse_options
+from jaxdet.config.options import Experiment, chosen_workdir, parse_options, read_options
 from jaxdet.config.runtime import Runtime
 from jaxdet.config.saved import is_hash_of, own_hash, read_config
 from jaxdet.config.schema import Config
@@ -37,6 +37,7 @@ __all__ = [
     "Config",
     "Data",
     "Evaluation",
+    "Experiment",
     "Model",
     "Optim",
     "Plateau",
@@ -55,6 +56,7 @@ __all__ = [
     "own_hash",
     "parse_options",
     "read_config",
+    "read_options",
     "refuse_argument",
     "to_config_dict",
     "to_json_dict",

@@ -1,6 +1,12 @@
-"""`--config.key=value` and the other options of the main command, laid over a config file's."""
+"""`--config.key=value` and the other options of the main command, laid over a config file's.
 
+And the same from a Python program.
+"""
+
+import dataclasses
 import difflib
+import functools
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,10 +16,10 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from jaxdet.config.forms import flatten, from_config_dict, list_options
+from jaxdet.config.forms import flatten, from_config_dict, list_options, load_file
 from jaxdet.config.schema import Config
 from jaxdet.config.validate import validate
-from jaxdet.errors import UserError
+from jaxdet.errors import BadArgumentError, UserError
 from jaxdet.workdir.files import is_step
 
 
@@ -57,6 +63,39 @@ def parse_options(
     config = from_config_dict(overridden.value)
     validate(config)
     return config, values
+
+
+# What names a config to a Python program: itself, or FILE[:ARG] as `load_file` takes it.
+Experiment = Config | str | os.PathLike[str]
+
+
+def read_options(given: Experiment, options: Mapping[str, Any] | None = None) -> Config:
+    """Returns the config that a Python program names, with options of its own, validated.
+
+    Args:
+      given: names the config; files run as code.
+      options: dotted names, as "optim.batch_size", to values; paths may be pathlib's.
+
+    Raises:
+      BadArgumentError: where it is neither.
+      UserError: naming what is unknown, of a wrong type, or cannot work.
+    """
+    if isinstance(given, str | os.PathLike):
+        loaded = load_file(os.fspath(given))
+        if not isinstance(loaded, ConfigDict):
+            raise UserError(f"{given}: a table of experiments; python -m jaxdet.main runs its rows")
+        given = from_config_dict(loaded)
+    elif not isinstance(given, Config):
+        raise BadArgumentError(f"{given!r:.40}: give a jaxdet.config.Config, or a preset or a file")
+    nested, known = dataclasses.asdict(given), flatten(given)
+    for name, value in (options or {}).items():
+        _check_name(str(name), known)
+        *sections, last = name.split(".")
+        plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+        functools.reduce(dict.__getitem__, sections, nested)[last] = plain
+    config = from_config_dict(ConfigDict(nested))
+    validate(config)
+    return config
 
 
 def chosen_workdir(given: str | None, name: str) -> Path:

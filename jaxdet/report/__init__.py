@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["print_table", "write_report"]
+__all__ = ["print_table", "read_run", "write_report"]
 
 
 def __getattr__(name: str) -> Any:
@@ -11,6 +11,10 @@ def __getattr__(name: str) -> Any:
         from jaxdet.report.tables import print_table
 
         return print_table
+    if name == "read_run":
+        from jaxdet.report.frames import read_run
+
+        return read_run
     if name == "write_report":
         from jaxdet.report.write import write_report
 

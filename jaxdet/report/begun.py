@@ -40,7 +40,7 @@ def look_at(run: Begun) -> Unscored:
     Raises:
       UserError: where predictions are damaged.
     """
-    scored = [_scored_line(name, rows) for name, rows in _predictions(run)]
+    scored = [_scored_line(name, rows) for name, rows in all_predictions(run)]
     if run.folder.config.exists():
         state = f"{_state(run, len(scored))} {_next(run)}"
     else:
@@ -124,7 +124,12 @@ def _next(run: Begun) -> str:
     return f"If it was stopped, start the same command again: it goes on from {place}."
 
 
-def _predictions(run: Begun) -> Iterator[tuple[str, Predictions]]:
+def all_predictions(run: Begun) -> Iterator[tuple[str, Predictions]]:
+    """Yields the name and the scores of each set whose images are all scored.
+
+    Raises:
+      UserError: where predictions are damaged.
+    """
     folder = run.folder.predictions("").parent
     # Hidden files are scores of a set that is not scored to its end.
     for path in sorted(folder.glob("[!.]*.npz")):

@@ -20,6 +20,7 @@ UNTOUCHED = 101.0
 _FIELDS = (
     "ap", "accuracy", "accuracy_real", "accuracy_fake", "auc", "sharpness_ap", "n_real", "n_fake",
 )  # fmt: skip
+COLUMNS = ("run", "condition", "kind", "level", "set", *_FIELDS, "ap_low", "ap_high")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -166,15 +167,19 @@ def csv_text(runs: Sequence[Run]) -> str:
     """Returns CSV with a line for each set, condition and run; the numbers are as stored."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "condition", "kind", "level", "set", *_FIELDS, "ap_low", "ap_high"])
+    writer.writerow(COLUMNS)
     for run in runs:
-        for name, kind, level, sets in _all(run.results):
-            for set_name, one in sets.items():
-                numbers = [getattr(one, field) for field in _FIELDS]
-                ends = one.ap_ci95 or (None, None)
-                texts = map(spreadsheet_safe, (run.label, name, kind))
-                writer.writerow([*texts, level, spreadsheet_safe(set_name), *numbers, *ends])
+        for line in raw_lines(run):
+            writer.writerow(spreadsheet_safe(c) if isinstance(c, str) else c for c in line)
     return text.getvalue()
+
+
+def raw_lines(run: Run) -> Iterator[list[object]]:
+    """Yields the cells of each set under each condition, in the order of `COLUMNS`."""
+    for name, kind, level, sets in _all(run.results):
+        for set_name, one in sets.items():
+            numbers = [getattr(one, field) for field in _FIELDS]
+            yield [run.label, name, kind, level, set_name, *numbers, *(one.ap_ci95 or (None, None))]
 
 
 def _all(

@@ -33,7 +33,7 @@ from jaxdet.results import Results, Scores, SetResult
 from jaxdet.streams import printable, show
 
 _TWO_SHOT = ("accuracy", "accuracy_sd", "threshold", "threshold_sd", "pairs", "crops")
-_COLUMNS = (
+COLUMNS = (
     "run", "set", "category", "ap", "ap_low", "ap_high", "accuracy", "accuracy_real",
     "accuracy_fake", "auc", "sharpness_ap", "n_real", "n_fake", "n_skipped", "published_ap",
     *(f"{name}_{end}" for name in measures.FIELDS for end in ("low", "high")),
@@ -95,10 +95,16 @@ def csv_text(runs: Sequence[Run]) -> str:
     """Returns CSV with a line for each set and category of each run; the numbers are as stored."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    writer.writerow(COLUMNS)
     for run in runs:
-        writer.writerows(_raw(run.label, row) for row in rows_of(run.results))
+        for line in raw_lines(run):
+            writer.writerow(spreadsheet_safe(c) if isinstance(c, str) else c for c in line)
     return text.getvalue()
+
+
+def raw_lines(run: Run) -> list[list[object]]:
+    """Returns the cells of each set and category in the order of `COLUMNS`, numbers as stored."""
+    return [_raw(run.label, row) for row in rows_of(run.results)]
 
 
 def body_of(results: Results) -> list[list[str]]:
@@ -186,7 +192,7 @@ def _raw(label: str, row: Row) -> list[object]:
     low, high = s.ap_ci95 or (None, None)
     two_shot = s.two_shot if isinstance(s, SetResult) else None
     return [
-        *map(spreadsheet_safe, (label, row.set, row.category or "")), s.ap, low, high,
+        label, row.set, row.category or "", s.ap, low, high,
         s.accuracy, s.accuracy_real, s.accuracy_fake, s.auc,
         s.sharpness_ap, s.n_real, s.n_fake, row.skipped, row.published_ap,
         *(end for name in measures.FIELDS for end in _ends(s, name)),
