@@ -15,8 +15,8 @@ from jaxdet.models.detector import Variables, get_detector
 from jaxdet.predict.judgement import ERROR_RATE, Judgement, Verdict, make_judgement
 from jaxdet.predict.pixels import Broken, Images, each_image
 from jaxdet.runtime.memory import device_memory
-from jaxdet.runtime.mesh import one_device_mesh, put_replicated
-from jaxdet.scoring.batches import SHAPES
+from jaxdet.runtime.mesh import one_device_mesh, platform, put_replicated
+from jaxdet.scoring.batches import SHAPES, few_crops
 from jaxdet.scoring.pieces import Piece, cut
 from jaxdet.scoring.protocol import Crop, Protocol
 from jaxdet.scoring.scorer import Scorer, image_logits
@@ -31,6 +31,7 @@ class LoadedDetector:
     Attributes:
       model: the network.
       card: where its weights come from, how it was measured, and what validation images taught.
+      platform: what it is scored on: cpu, gpu or tpu.
     """
 
     def __init__(self, model: schema.Model, variables: Variables, *, card: Card | None = None):
@@ -40,6 +41,7 @@ class LoadedDetector:
         # Maps grow with the width; what a batch takes is known for one of 64.
         limit = device_memory(mesh.devices.flat[0])
         memory = limit and limit * 64 // max(64, model.width)
+        self.platform = platform(mesh)
         placed = put_replicated(mesh, variables)
         self._scorer = Scorer(detector, placed, mesh, lone=True, memory=memory)
         self._evidence = jax.jit(detector.evidence)
@@ -246,17 +248,23 @@ class LoadedDetector:
                 for _ in self.score_pieces(pieces, protocol=protocol):
                     pass
 
-    def warm_up_length(self, length: int) -> None:
-        """Compiles batches of so many crops, as the detector was measured, for each device.
+    @property
+    def few(self) -> int:
+        """Returns the number of crops of a batch that clients wait for."""
+        return few_crops(self.platform, self.protocol)
 
-        From then on a few images that come together go in as short a batch.
+    def warm_up_few(self) -> None:
+        """Compiles batches of one crop and of `few`, as the detector was measured.
+
+        From then on one image, and up to `few` that come together, need no compilation.
         """
         side = self.protocol.crop
         image = np.zeros((side, side, 3), np.uint8)
-        pieces = (Piece(owner, image) for owner in range(length))
-        for _ in self._scorer(pieces, in_crops=True, lengths=(length,)):
-            pass
-        self._scorer.lengths += (length,)
+        self._scorer.lengths = (self.few,)
+        for count in (1, self.few):
+            pieces = (Piece(owner, image) for owner in range(count))
+            for _ in self._scorer(pieces, in_crops=True):
+                pass
 
     def cut(self, image: np.ndarray, *, owner: int, protocol: Protocol) -> list[Piece]:
         """Returns the pieces of an image, u8 [H, W, 3]; see `scoring.pieces.cut`."""

@@ -21,6 +21,7 @@ class OnnxDetector(LoadedDetector):
     def __init__(self, program: OnnxProgram):
         """Takes what onnxruntime has loaded."""
         self.model, self.card, self._program = program.model, program.card, program
+        self.platform = "cpu"
 
     def __repr__(self) -> str:
         """Names the network and all else as `LoadedDetector`, and how its kernels are kept."""
@@ -60,7 +61,7 @@ class OnnxDetector(LoadedDetector):
         """Raises UserError: an ONNX file has no maps."""
         raise UserError(f"{self._program.source}: an ONNX file gives logits alone, no evidence")
 
-    def warm_up_length(self, length: int) -> None:
+    def warm_up_few(self) -> None:
         """Does nothing: batches of any length need no compilation."""
 
     def score_pieces(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 import numpy as np
 
 from jaxdet.scoring.pieces import Piece
+from jaxdet.scoring.protocol import Protocol
 
 _CROP_PIXELS = 224 * 224
 # Crops of a batch on an accelerator, which needs many to be busy: 32 for each six gibibytes of its
@@ -20,6 +21,8 @@ _MOST_CROPS = 512
 _CPU_PIXELS = 2**18
 # Pieces of a batch, unless as many crops fit.
 _MAX_BATCH = 32
+# Crops of a batch that clients wait for, on a CPU: more of them cost as much each, and take longer.
+_FEW = 4
 # Close-fitting shapes at most.
 MAX_SHAPES = 64
 
@@ -87,6 +90,19 @@ def batch_pixels(platform: str, memory: int | None = None) -> int:
     crops = (memory or 0) // _CROPS_BYTES * _CROPS
     # A power of two.
     return min(max(1 << crops.bit_length() >> 1, _CROPS), _MOST_CROPS) * _CROP_PIXELS
+
+
+def few_crops(platform: str, protocol: Protocol) -> int:
+    """Returns the crops of a batch that clients wait for, of an image at least.
+
+    Args:
+      platform: as JAX names it.
+      protocol: by which images are scored.
+    """
+    if platform != "cpu":
+        return _MAX_BATCH
+    fitting = _batch_size((protocol.crop, protocol.crop), _CPU_PIXELS)
+    return min(max(_FEW, protocol.crops), fitting)
 
 
 def batches(

@@ -72,7 +72,12 @@ class Protocol:
     @property
     def in_crops(self) -> bool:
         """Returns whether every piece is a square of side `crop`."""
-        return self.parts in ("crop", "five_crops")
+        return self.crops > 0
+
+    @property
+    def crops(self) -> int:
+        """Returns the number of crops of an image; 0 where images decide it."""
+        return {"crop": 1, "five_crops": 5}.get(self.parts, 0)
 
     @property
     def least_side(self) -> int:

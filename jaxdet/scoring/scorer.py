@@ -21,7 +21,7 @@ class Scorer:
     Attributes:
       variables: replicated over these.
       shapes: of the batches so far, each compiled once.
-      lengths: of short batches of crops that somebody had compiled beforehand.
+      lengths: of short batches of crops, each compiled where it comes first.
     """
 
     def __init__(
@@ -53,14 +53,13 @@ class Scorer:
         self.lengths: tuple[int, ...] = ()
 
     def __call__(
-        self, pieces: Iterable[Piece], *, in_crops: bool, lengths: tuple[int, ...] = ()
+        self, pieces: Iterable[Piece], *, in_crops: bool
     ) -> Iterator[list[tuple[Piece, float]]]:
         """Yields batches as they fill up: pieces, each with its logit.
 
         Args:
           pieces: of any images.
           in_crops: whether all of them are squares of one side.
-          lengths: of short batches, beside those that are compiled.
         """
         kind = platform(self._mesh)
         # Lone whole images have one program a shape: of one place on a CPU, else of a full batch.
@@ -71,7 +70,7 @@ class Scorer:
             find=None if in_crops else self._find,
             devices=self._mesh.size,
             full=not (self._lone and in_crops),
-            lengths=(*self.lengths, *lengths),
+            lengths=self.lengths,
             sizes=self._find is not None,
         )
         noted = map(self._noted, filled)

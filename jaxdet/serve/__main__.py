@@ -62,7 +62,6 @@ def get_parser() -> argparse.ArgumentParser:
         ("pixels", whole_number("[1, 1e9]"), "pixels of an image"),
         ("held-pixels", whole_number("[1, 1e10]"), "pixels that are held, decoded, at once"),
         ("queue", whole_number("[1, 1e6]"), "images that wait; more answer 503"),
-        ("wait", number("[0, 10]"), "seconds that an image waits for others to be scored with"),
         ("body-seconds", number("[0.1, 3600]"), "seconds for a request to arrive"),
         ("request-seconds", number("[0.1, 3600]"), "seconds for a request to be answered"),
     ):
@@ -107,7 +106,6 @@ def _run(server: Any, listener: socket.socket, app: Any, service: Any) -> None:
             service.warm_up()
             app.state.ready = True
             say("ready")
-            service.warm_up_more()
         except BaseException as error:
             failed.append(error)
             server.should_exit = True

@@ -1,10 +1,15 @@
-"""Scores the images of all clients together: one thread holds the model, and takes what waits."""
+"""Scores the images of all clients together: threads with the model take what waits.
+
+Nobody waits where nothing is scored; while a batch is, the next one gathers. A CPU gains little by
+batches and pays for places that are not filled: there each core has a thread, which takes as many
+images as a batch has, or one.
+"""
 
 import asyncio
 import dataclasses
+import os
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 from jaxdet.predict.detector import LoadedDetector
@@ -12,9 +17,6 @@ from jaxdet.predict.files import Opened
 from jaxdet.predict.rows import Answer, score_images
 from jaxdet.scoring.protocol import Protocol
 from jaxdet.serve.limits import Limits, RefusedError
-
-# Images that one call of the detector takes at most: so long does nobody new wait.
-MOST = 32
 
 
 @dataclasses.dataclass
@@ -38,20 +40,30 @@ class Batcher:
         *,
         scored: Callable[[int], None] = lambda count: None,
     ):
-        """Starts the thread.
+        """Starts the threads.
 
         Args:
           detector: what scores.
           protocol: what of the images is scored; they have been reduced to it.
-          limits: of the queue and the waiting.
+          limits: of the queue.
           scored: called with the number of images of each batch.
         """
         self._detector, self._protocol, self._limits = detector, protocol.reduced, limits
         self._scored = scored
         self._held = 0
+        on_cpu = detector.platform == "cpu"
+        # On a CPU whole images go one by one.
+        one_by_one = on_cpu and not protocol.in_crops
+        self._most = 1 if one_by_one else max(1, detector.few // max(1, protocol.crops))
+        self._fewest = self._most if on_cpu else 2
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="scoring", daemon=True)
-        self._thread.start()
+        count = (os.cpu_count() or 1) if on_cpu and protocol.in_crops else 1
+        self._threads = [
+            threading.Thread(target=self._work, name=f"scoring {number}", daemon=True)
+            for number in range(count)
+        ]
+        for one in self._threads:
+            one.start()
 
     @property
     def held(self) -> int:
@@ -80,14 +92,15 @@ class Batcher:
         return await future
 
     def stop(self) -> None:
-        """Ends the thread after what waits was scored."""
+        """Ends the threads after what waits was scored."""
         self._queue.put(None)
-        self._thread.join()
+        for one in self._threads:
+            one.join()
 
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
             # Who ran out of time waits no longer.
-            batch = [one for one in self._gather(first) if not one.future.done()]
+            batch = [one for one in self._and_others(first) if not one.future.done()]
             if not batch:
                 continue
             try:
@@ -101,14 +114,16 @@ class Batcher:
             self._scored(len(batch))
             for one, answer in zip(batch, answers, strict=True):
                 one.loop.call_soon_threadsafe(_answer, one.future, answer)
+        self._queue.put(None)  # for the next thread
 
-    def _gather(self, first: _Waiting) -> list[_Waiting]:
-        """Returns what waits, and what comes within the limit; the thread's end stays in line."""
+    def _and_others(self, first: _Waiting) -> list[_Waiting]:
+        """Returns an image, and others that wait where they are enough; the end stays in line."""
         batch = [first]
-        until = time.monotonic() + self._limits.wait
-        while len(batch) < MOST:
+        if self._queue.qsize() + 1 < self._fewest:
+            return batch
+        while len(batch) < self._most:
             try:
-                found = self._queue.get(timeout=max(0.0, until - time.monotonic()))
+                found = self._queue.get_nowait()
             except queue.Empty:
                 break
             if found is None:

@@ -17,7 +17,6 @@ class Limits:
       pixels: of an image; larger ones are not decoded.
       held_pixels: of all images that are decoded and not yet scored; others wait for room.
       queue: images that wait to be scored; further requests answer 503.
-      wait: seconds that an image waits for others to be scored with it.
       body_seconds: for a request's body to arrive.
       request_seconds: for a request, from its body on.
     """
@@ -28,7 +27,6 @@ class Limits:
     pixels: int = 50_000_000
     held_pixels: int = 2**27
     queue: int = 256
-    wait: float = 0.005
     body_seconds: float = 30.0
     request_seconds: float = 60.0
 

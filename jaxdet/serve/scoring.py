@@ -23,9 +23,6 @@ from jaxdet.serve.bodies import Upload
 from jaxdet.serve.limits import Limits, Room
 from jaxdet.streams import printable
 
-# Batches between one image and a full batch that are compiled once the service is ready.
-_LENGTHS = (2, 4, 8, 16)
-
 
 class Service:
     """Answers requests with one detector.
@@ -48,16 +45,12 @@ class Service:
 
     def warm_up(self) -> None:
         """Compiles what answers need, before anybody asks."""
-        crop = self.scoring.protocol.crop if self.scoring.protocol.in_crops else None
-        self.detector.warm_up(crop=crop)
+        if self.scoring.protocol.in_crops:
+            self.detector.warm_up_few()
+        else:
+            self.detector.warm_up()
         if self.shows_evidence:
             self.detector.evidence(np.zeros((1, 64, 64, 3), np.uint8))
-
-    def warm_up_more(self) -> None:
-        """Compiles short batches, for clients that are few; others do not wait for it."""
-        if self.scoring.protocol.in_crops:
-            for length in _LENGTHS:
-                self.detector.warm_up_length(length)
 
     async def answer(self, uploads: Sequence[Upload], *, evidence: bool) -> list[dict[str, Any]]:
         """Returns the answer of each upload, in their order.

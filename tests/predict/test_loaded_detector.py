@@ -23,6 +23,7 @@ from jaxdet.predict import LoadedDetector
 from jaxdet.results import Calibration
 from jaxdet.runtime import mesh
 from jaxdet.scoring import batches, launch, scorer
+from jaxdet.scoring.batches import few_crops
 from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS, cut
 from jaxdet.scoring.protocol import Protocol
 from tests.predict import samples
@@ -60,6 +61,17 @@ def test_one_image_counts_as_a_list_of_one(detector, image):
     assert detector.score(image) == expected
     assert detector.score(Image.fromarray(image)) == expected
     assert detector.score([Image.fromarray(image).convert("RGBA")]) == expected
+
+
+def test_images_that_clients_wait_for_are_scored_without_another_compilation(image):
+    detector = make(Protocol(crop=64))
+    detector.warm_up_few()
+    compiled = detector._scorer._step._cache_size()
+    for count in range(1, detector.few + 1):
+        assert detector.score([image] * count).shape == (count,)
+    assert (detector.few, compiled, detector._scorer._step._cache_size()) == (4, 2, 2)
+    assert few_crops("cpu", Protocol("five_crops", 64)) == 5
+    assert few_crops("cpu", Protocol(crop=512)) == 1, "as many as a CPU takes at once"
 
 
 def test_an_accelerator_has_the_next_batch_and_its_work_before_the_last_is_fetched(

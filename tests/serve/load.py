@@ -2,6 +2,7 @@
 
 Beside it, in the same run, a plain service: the same HTTP library, one call of the detector for
 each request. Each client asks again as soon as it has its answer, with a connection of its own.
+Seconds of CPU are the server's own: they compare the two where other work disturbs the clock.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import http.client
 import io
 import itertools
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -62,7 +64,7 @@ def _body(options: argparse.Namespace, seed: int) -> tuple[bytes, str]:
 
 
 def drive(server: Server, bodies: list, *, clients: int, seconds: float) -> dict:
-    """Returns what clients met: statuses, seconds at percentiles, the process's memory in MiB."""
+    """Returns what clients met, and what the server took: statuses, times, MiB of memory."""
     counts, times = collections.Counter(), []
     until = time.monotonic() + seconds
 
@@ -88,18 +90,27 @@ def drive(server: Server, bodies: list, *, clients: int, seconds: float) -> dict
         connection.close()
 
     threads = [threading.Thread(target=ask, args=(place,)) for place in range(clients)]
+    before = _cpu_seconds(server.process)
     memory = [_mebibytes(server.process)]
     for one in threads:
         one.start()
     while any(one.is_alive() for one in threads):
         time.sleep(min(5, seconds / 10))
         memory.append(_mebibytes(server.process))
+    took = _cpu_seconds(server.process) - before
     return {
         "requests": counts[200], "statuses": dict(counts),
+        "cpu_seconds_to_ready": round(before, 1),
+        "cpu_ms_a_request": round(1000 * took / counts.total(), 1),
         "p50_ms": round(1000 * float(np.percentile(times, 50)), 1),
         "p99_ms": round(1000 * float(np.percentile(times, 99)), 1),
         "memory_mib": [memory[0], memory[len(memory) // 2], memory[-1]],
     }  # fmt: skip
+
+
+def _cpu_seconds(process: subprocess.Popen) -> float:
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def _mebibytes(process: subprocess.Popen) -> int:

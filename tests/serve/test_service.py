@@ -22,6 +22,15 @@ from tests.serve.servers import KEY, Server, form
 pytest.importorskip("fastapi")
 
 
+def many_scans(side, count):
+    """A JPEG that is long in reading: about a second for 180 scans of 2,000 pixels."""
+    file = io.BytesIO()
+    Image.new("L", (side, side)).save(file, "jpeg", progressive=True)
+    content = file.getvalue()
+    scan = content[content.rfind(b"\xff\xda") : -2]
+    return content[:-2] + count * scan + b"\xff\xd9"
+
+
 @pytest.fixture(scope="module")
 def server(weights):
     with Server(weights, "--images=4", "--pixels=1000000", "--request-bytes=3000000",
@@ -161,23 +170,21 @@ def test_clients_beside_each_other_are_scored_together(server):
 
 def test_a_key_a_full_queue_and_an_end_that_loses_nothing(weights, tmp_path):
     (tmp_path / "key").write_text(KEY + "\n")
-    with Server(
-        weights, f"--api-key-file={tmp_path / 'key'}", "--queue=2", "--images=2", "--wait=1"
-    ) as server:
+    with Server(weights, f"--api-key-file={tmp_path / 'key'}", "--queue=2", "--images=2") as server:
         for headers in ({}, {"Authorization": f"Bearer {KEY}x"}, {"Authorization": "Bearer é"}):
             status, told, answered = server.score({"a.png": picture(0)[1]}, headers=headers)
             assert (status, answered["www-authenticate"]) == (401, "Bearer")
             assert "key" in told["detail"]
         assert server.ask("/health")[0] == 200
         known = {"Authorization": f"Bearer {KEY}"}
-        three = {f"{place}.png": picture(place)[1] for place in range(3)}
-        # Two images wait for others for a second; the end comes meanwhile.
+        one = {"0.png": picture(0)[1]}
+        # A request that takes a while; the end comes meanwhile.
         found = []
-        two = {name: three[name] for name in ("0.png", "1.png")}
+        two = {**one, "slow.jpg": many_scans(2000, 180)}
         asking = threading.Thread(target=lambda: found.append(server.score(two, headers=known)))
         asking.start()
         time.sleep(0.4)
-        status, _, answered = server.score({"2.png": three["2.png"]}, headers=known)
+        status, _, answered = server.score(one, headers=known)
         assert (status, answered["retry-after"]) == (503, "1")
         server.process.send_signal(signal.SIGTERM)
         asking.join(timeout=60)
@@ -231,10 +238,9 @@ def test_what_finds_no_room_waits_for_it():
 
 
 def test_images_of_requests_that_ran_out_of_time_are_not_scored(weights):
-    slow = ["--request-seconds=0.1", "--wait=0.4", "--images=4"]
-    with Server(weights, *slow) as server:
-        content = picture(0)[1]
-        assert [server.score({"a.png": content})[0] for _ in range(3)] == [504] * 3
+    with Server(weights, "--request-seconds=0.1") as server:
+        assert server.score({"slow.jpg": many_scans(2000, 180)})[0] == 504
+        time.sleep(2)
         assert "jaxdet_batch_images_count 0.0" in server.text("/metrics")
         assert "jaxdet_waiting_images 0.0" in server.text("/metrics")
 
@@ -253,11 +259,7 @@ def test_a_page_elsewhere_may_ask_where_its_origin_is_named(weights, tmp_path):
 
 
 def test_a_jpeg_of_endless_scans_is_refused_at_once(server):
-    file = io.BytesIO()
-    Image.new("L", (800, 800)).save(file, "jpeg", progressive=True)
-    content = file.getvalue()
-    scan = content[content.rfind(b"\xff\xda") : -2]
-    status, told, _ = server.score({"a.jpg": content[:-2] + 300 * scan + b"\xff\xd9"})
+    status, told, _ = server.score({"a.jpg": many_scans(800, 300)})
     assert status == 422
     assert "scans" in told["results"][0]["error"]
 
