@@ -40,7 +40,7 @@ def push(
     private: bool = False,
     update: bool = False,
 ) -> str:
-    """Shares a detector with its card, thresholds and calibration; returns where it is then.
+    """Pushes a detector with its card, thresholds and calibration; returns where it is then.
 
     Of absolute paths, the last name alone is shared.
 
