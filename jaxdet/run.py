@@ -16,6 +16,7 @@ from jaxdet.data.images import SPLITS, ImageSet
 from jaxdet.data.leaks import find_leaks
 from jaxdet.data.missing import find_missing, refuse_missing
 from jaxdet.data.readers import evaluation_reader
+from jaxdet.data.sources import opening_once
 from jaxdet.errors import RunFailedError
 from jaxdet.evals.analysis import analyse, is_analysed
 from jaxdet.evals.engine import Engine
@@ -120,6 +121,7 @@ class _Prepared:
     warnings: list[str]
 
 
+@opening_once()
 def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) -> _Prepared | None:
     """Looks up and checks all that can be told before the first step; None for a finished run."""
     if _is_finished(config, folder):

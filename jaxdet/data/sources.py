@@ -1,6 +1,8 @@
 """Where the images of a run lie: `data.root` looked up."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Protocol
 
@@ -64,6 +66,22 @@ def reading_of(data: Data) -> Reading:
     return Reading.of(columns=data.columns, labels=data.labels, layout=data.layout)
 
 
+_opened: ContextVar[dict[tuple[str, str], Root] | None] = ContextVar("_opened", default=None)
+
+
+@contextlib.contextmanager
+def opening_once() -> Iterator[None]:
+    """Keeps what `open_root` gives for the length of the body: an index of millions takes seconds.
+
+    What changes in the roots meanwhile is not seen.
+    """
+    before = _opened.set({})
+    try:
+        yield
+    finally:
+        _opened.reset(before)
+
+
 def open_root(root: str, *, option: str = "data.root", reading: Reading | None = None) -> Root:
     """Opens what `data.root` names: a folder, a packed store, a table, or `tfds:NAME`.
 
@@ -75,6 +93,15 @@ def open_root(root: str, *, option: str = "data.root", reading: Reading | None =
     Raises:
       UserError: where there is no such thing.
     """
+    opened, key = _opened.get(), (root, repr(reading or Reading()))
+    if opened is None:
+        return _open(root, option, reading)
+    if key not in opened:
+        opened[key] = _open(root, option, reading)
+    return opened[key]
+
+
+def _open(root: str, option: str, reading: Reading | None) -> Root:
     if root.startswith(TFDS):
         # tensorflow_datasets takes a second to import, which nobody else should wait for.
         from jaxdet.data.arrayrecord import open_dataset

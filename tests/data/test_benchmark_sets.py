@@ -1,14 +1,16 @@
 """Which sets of which benchmarks are scored, and what is said of one that cannot be read."""
 
+import contextlib
 import dataclasses
 import re
 
 import pytest
 
-from jaxdet.config import Config, Evaluation, listed_benchmarks, validate
+from jaxdet.config import Config, Data, Evaluation, listed_benchmarks, validate
+from jaxdet.data import sources
 from jaxdet.data.missing import find_missing
 from jaxdet.data.sources import open_root
-from jaxdet.data.splits import left_aside, left_out, load_test_sets
+from jaxdet.data.splits import left_aside, left_out, load_test_sets, load_train_and_val
 from jaxdet.datasets.commands import main
 from jaxdet.errors import UserError
 from tests.data.table_files import write_csv, write_tree
@@ -38,6 +40,25 @@ def test_a_broken_set_and_a_broken_benchmark_can_be_left_out(tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             load_test_sets(config_of(*given, sets=sets))
+
+
+def test_a_start_looks_each_root_up_once(tmp_path, monkeypatch):
+    paths = [f"{split}/{n}.png" for split in ("train", "val", "test") for n in range(4)]
+    write_tree(tmp_path, paths)
+    rows = [[path, path.partition("/")[0], n % 2] for n, path in enumerate(paths)]
+    table = write_csv(tmp_path / "t.csv", ["image", "split", "label"], rows)
+    looked = []
+    find = sources.find_table
+    monkeypatch.setattr(sources, "find_table", lambda *given: looked.append(given) or find(*given))
+    config = Config(data=Data(root=str(table)))
+    for times, looking in ((5, contextlib.nullcontext()), (1, sources.opening_once())):
+        looked.clear()
+        with looking:
+            assert not list(find_missing(config.data, config.evaluation, task="all", init=""))
+            train, val = load_train_and_val(config)
+            assert [len(one) for one in (train, val, *load_test_sets(config))] == [4, 4, 4]
+            left_aside(config)
+        assert len(looked) == times
 
 
 @pytest.mark.parametrize(
