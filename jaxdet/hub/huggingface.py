@@ -122,12 +122,13 @@ def commit_of(address: Address) -> str:
 def _library() -> Any:
     try:
         import huggingface_hub
+        from huggingface_hub.utils import disable_progress_bars
     except ImportError:
         raise MissingLibraryError(
             "hf://: needs the package huggingface_hub; in the checkout: pip install -e '.[hub]'"
         ) from None
     if not sys.stderr.isatty():
-        huggingface_hub.utils.disable_progress_bars()
+        disable_progress_bars()
     return huggingface_hub
 
 

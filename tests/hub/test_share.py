@@ -58,6 +58,10 @@ def pushed(detector, tmp_path_factory):
     return folder
 
 
+def flipped(content):
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
 def head_of(folder):
     return yaml.safe_load((folder / "README.md").read_text().split("---\n")[1])
 
@@ -103,7 +107,7 @@ def test_what_was_changed_is_refused_and_nothing_is_left(pushed, tmp_path):
     about = json.loads((pushed / "detector.json").read_text())
     about["card"]["sha256"] = "0" * 64
     folders = {
-        damaged("variables.safetensors", lambda content: content[:-1] + b"?"): "SHA-256 differs",
+        damaged("variables.safetensors", flipped): "SHA-256 differs",
         damaged("detector.json", lambda content: json.dumps(about).encode()): "of its card",
         damaged("detector.json", lambda content: content[:-9]): "cannot be read as JSON",
     }
@@ -136,7 +140,7 @@ def test_mistakes(detector, pushed, tmp_path, capsys):
 
 
 def test_a_hub_and_back(detector, pushed, tmp_path, monkeypatch):
-    library = pytest.importorskip("huggingface_hub", reason="needs the extra `hub`")
+    constants = pytest.importorskip("huggingface_hub.constants", reason="needs the extra `hub`")
     with Hub() as server:
         # A new process reads HF_ENDPOINT; without Xet, whose servers cannot be run here.
         environment = {
@@ -161,14 +165,14 @@ def test_a_hub_and_back(detector, pushed, tmp_path, monkeypatch):
         assert "model.pkl" not in server.read
         assert detector.digest in pulled.stdout
         assert same(detector, jaxdet.load_detector(tmp_path / "pulled"))
-        _follow_on(server, library, pushed, tmp_path, monkeypatch)
+        _follow_on(server, constants, pushed, tmp_path, monkeypatch)
 
 
-def _follow_on(server, library, pushed, tmp_path, monkeypatch):
+def _follow_on(server, constants, pushed, tmp_path, monkeypatch):
     """A detector by its address, a new version, and answers that are no detector."""
-    monkeypatch.setattr(library.constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(library.constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(library.constants, "HF_HUB_CACHE", str(tmp_path / "other"))
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "other"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     by_name = jaxdet.load_detector("hf://me/detector")
     assert by_name.card.licence == "apache-2.0"
@@ -184,11 +188,11 @@ def _follow_on(server, library, pushed, tmp_path, monkeypatch):
         hub.pull("hf://me/other", tmp_path / "new")
     with pytest.raises(UserError, match="is the name right"):
         hub.pull("hf://me/nothing", tmp_path / "new")
-    changed = {"variables.safetensors": (pushed / "variables.safetensors").read_bytes()[:-1] + b"?"}
-    server.commit("me/detector", changed)
+    content = (pushed / "variables.safetensors").read_bytes()
+    server.commit("me/detector", {"variables.safetensors": flipped(content)})
     with pytest.raises(UserError, match=r"hf://me/detector.*not taken"):
         hub.pull("hf://me/detector", tmp_path / "new")
-    monkeypatch.setattr(library.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(RunFailedError, match="hf://me/detector: "):
         hub.pull("hf://me/detector", tmp_path / "new")
     assert not (tmp_path / "new").exists()
