@@ -74,7 +74,7 @@ def run(config: schema.Config, workdir: Path, *, accept_changes: bool = False) -
 
 def _run(config: schema.Config, workdir: Path, *, accept_changes: bool) -> None:
     folder = RunFolder(workdir)
-    with comparing("the start of a run") as facts:
+    with opening_once(), comparing("the start of a run") as facts:
         folder.check_links()
         prepared = _prepare(config, folder, accept_changes=accept_changes)
         facts["whether the run is finished"] = prepared is None
@@ -121,7 +121,6 @@ class _Prepared:
     warnings: list[str]
 
 
-@opening_once()
 def _prepare(config: schema.Config, folder: RunFolder, *, accept_changes: bool) -> _Prepared | None:
     """Looks up and checks all that can be told before the first step; None for a finished run."""
     if _is_finished(config, folder):
@@ -183,18 +182,14 @@ def _check_detector(config: schema.Config, devices: Mesh, *, needs_init: bool) -
         part = optim.batch_size // optim.accumulate
         option = f"optim.accumulate={optim.accumulate}: a part of the batch"
         mesh.check_divides(devices, batch_size=part, option=option)
-    size, side = config.eval_batch_size, config.eval_crop
-    mesh.check_batch(devices, "evaluation.batch_size", size, side=side)
+    scored = config.eval_crop
+    mesh.check_batch(devices, "evaluation.batch_size", config.eval_batch_size, side=scored)
     if needs_init:
         check_init(config)
     if config.task != "eval":
         training_detector(config)  # refuses what it cannot be
-    check_sides(
-        config.model,
-        trained=config.augment.crop,
-        scored=config.eval_crop,
-        whole="full" in config.evaluation.protocols,
-    )
+    whole = "full" in config.evaluation.protocols
+    check_sides(config.model, trained=config.augment.crop, scored=scored, whole=whole)
     check_outside(config.model, side=config.augment.crop)
 
 

@@ -15,7 +15,7 @@ from jaxdet.convert.load import LoadedWeights
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.models.architectures import architecture_of
 from jaxdet.models.detector import Variables, get_detector
-from jaxdet.models.last_layer import find_last_layer
+from jaxdet.models.last_layer import BeforeLogit, find_last_layer
 from jaxdet.runtime.mesh import one_device_mesh, platform, put_replicated
 from jaxdet.scoring.batches import Shapes, batch_pixels, batches
 from jaxdet.scoring.launch import make_score_step, score_batches
@@ -73,7 +73,8 @@ class Looker:
             )
         architecture = architecture_of(loaded.model.name)
         self.smallest, self._any_size = architecture.smallest, architecture.any_size
-        self._step = make_score_step(detector.before_logit(), self._mesh)
+        before = dataclasses.replace(detector, network=BeforeLogit(detector.network))
+        self._step = make_score_step(before, self._mesh)
         self._placed = put_replicated(self._mesh, loaded.variables)
 
     @property

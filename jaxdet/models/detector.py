@@ -11,7 +11,6 @@ from jaxdet.config.model import Model
 from jaxdet.errors import UserError
 from jaxdet.models.architectures import Architecture, architecture_of
 from jaxdet.models.evidence import evidence
-from jaxdet.models.last_layer import BeforeLogit
 from jaxdet.models.platform import forward_options
 
 # {"params": ..., "batch_stats": ...}, nested dicts of arrays.
@@ -176,10 +175,6 @@ class Detector:
     def on_features(self) -> "Detector":
         """Returns the same detector, but one that takes what `see` gives in place of images."""
         return dataclasses.replace(self, network=_Head(self.network))
-
-    def before_logit(self) -> "Detector":
-        """Returns the same detector, but one whose `apply` gives what `BeforeLogit` does."""
-        return dataclasses.replace(self, network=BeforeLogit(self.network))
 
     def residual(self, variables: Variables, image: jax.Array) -> jax.Array:
         """Returns the network's input, float [B, H', W', C], of u8 [B, H, W, 3]."""
