@@ -28,12 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from jaxdet.adapt.compare import to_text
         from jaxdet.adapt.write import write_adapted
 
-        made = adapt(options)
-        show(made.tried)
-        show(to_text(made.rows))
-        if made.refusal:
-            raise RunFailedError(f"{options.out}: not written, since {made.refusal}")
-        write_adapted(options.out, made.loaded, made.variables, made.card)
+        outcome = adapt(options)
+        show(outcome.tried)
+        show(to_text(outcome.rows))
+        if outcome.refusal:
+            raise RunFailedError(f"{options.out}: not written, since {outcome.refusal}")
+        write_adapted(options.out, outcome.made)
+        made = outcome.made
         answer(f"{options.out}: {made.loaded.model.title}, digest {made.card.digest}")
 
 

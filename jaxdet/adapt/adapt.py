@@ -3,48 +3,40 @@
 import argparse
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 from jaxdet.adapt import fit
 from jaxdet.adapt.compare import Row, compare, percent
 from jaxdet.adapt.features import Looker, Seen
-from jaxdet.adapt.images import MOST, drawn, find_pair, look_at_pair, look_at_set, old_sets
-from jaxdet.adapt.rows import to_rows
-from jaxdet.adapt.write import adapted_card
-from jaxdet.convert.card import FIGURES, Card
-from jaxdet.convert.load import LoadedWeights
+from jaxdet.adapt.images import find_pair, look_at_files, look_at_set, old_sets
+from jaxdet.adapt.write import Made, figures_of, make_card, to_predictions
 from jaxdet.data.likeness import Ranges, usual_ranges
 from jaxdet.data.readers import Reader
 from jaxdet.errors import UserError
-from jaxdet.evals.scores import calibrate, score_condition
-from jaxdet.models.detector import Variables
+from jaxdet.evals.scores import calibrate
+from jaxdet.hub.find import find_weights
 from jaxdet.progress import say
 from jaxdet.report.tables import aligned
-from jaxdet.results import Calibration, Predictions
+from jaxdet.results import Calibration
 from jaxdet.train.weights import open_weights
 
-_DRAWS, _SEED = 1000, 0
 _NEW = "new generator"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Adapted:
+class Outcome:
     """Holds an adapted detector, and what is said of it.
 
     Attributes:
-      loaded: the detector as it was.
-      variables: of the new one.
-      card: of the new one.
+      made: what is to be written.
       tried: a table of what was tried, and a line on what was chosen.
       rows: of the new generator and the old ones, before and after.
       refusal: why it is not to be written; "" where it is.
     """
 
-    loaded: LoadedWeights
-    variables: Variables
-    card: Card
+    made: Made
     tried: str
     rows: list[Row]
     refusal: str
@@ -69,177 +61,138 @@ class _Images:
     tests: list[Reader]
 
 
-def adapt(options: argparse.Namespace) -> Adapted:
+def adapt(options: argparse.Namespace) -> Outcome:
     """Does what the options of `get_parser` ask for; writes nothing.
 
     Raises:
       UserError: for whatever the user can mend.
       RunFailedError: where a logit is not that of the detector's last layer.
     """
-    pairs = _find_pairs(options)
+    files = {
+        label: find_pair(label, folder)
+        for label in ("real", "fake", "test-real", "test-fake")
+        if (folder := vars(options)[label.replace("-", "_")])
+    }
     loaded, card = open_weights(
-        options.weights, checkpoint=options.checkpoint, arch=options.arch,
-        state_dict=options.state_dict, facts={"activation": options.activation},
+        find_weights(options.weights, accept_licence=options.accept_licence),
+        checkpoint=options.checkpoint, arch=options.arch, state_dict=options.state_dict,
+        facts={"activation": options.activation},
     )  # fmt: skip
     look = Looker(loaded, card.protocol)
-    images = _look(options, look, pairs, old_sets(card, options.check))
+    images = _look(look, files, *old_sets(card, options.check))
     for note in (*loaded.notes, f"{card.origin}, digest {card.digest}; {card.protocol}"):
         say(f"{options.weights}: {note}")
-    rows, basis = to_rows(images.few, images.kept)
-    name, tried = fit.choose(rows, loss=options.loss)
-    crossed = fit.out_of_fold(rows, loss=options.loss)
-    weights, bias = basis.in_features(fit.METHODS[name](rows))
+    rows = fit.Rows.of(images.few, images.kept)
+    every, logits = np.ones(len(rows.logit), bool), fit.out_of_fold(rows)
+    chosen, loss = fit.choose(rows, logits, every, loss=options.loss), options.loss
+    crossed = fit.crossed(rows, logits, loss=loss)
+    weights, bias = rows.in_features(fit.learn(rows, every)[chosen])
+    made = Made(loaded=loaded, card=card, variables=look.changed(weights, bias))
     compared, measured = _measure(
-        options, look, images, crossed[: len(images.few)],
-        after=lambda seen: seen.logit + seen.features @ weights + bias,
+        look, images, crossed, after=lambda seen: seen.logit + seen.features @ weights + bias
+    )
+    card = make_card(
+        made, options, images.few, kept=images.kept, method=fit.METHODS[chosen], rows=compared,
+        calibration=_calibration(images, crossed), measured=measured,
     )  # fmt: skip
-    variables = look.changed(weights, bias)
-    return Adapted(
-        loaded=loaded,
-        variables=variables,
-        card=adapted_card(
-            card,
-            loaded,
-            variables,
-            calibration=_calibration(images, crossed),
-            measured=measured,
-            adapted=_account(options, images, name, compared),
-        ),
-        tried=_tried(name, tried, images, loss=options.loss),
+    return Outcome(
+        made=dataclasses.replace(made, card=card),
+        tried=_tried(chosen, rows, logits, loss=loss),
         rows=compared,
-        refusal=_refusal(name, compared, loss=options.loss),
+        refusal=_refusal(chosen, compared, loss=loss),
     )
 
 
-def _find_pairs(options: argparse.Namespace) -> dict[str, Any]:
-    pairs = {"few": find_pair(options.real, options.fake, ("--real", "--fake"), most=MOST)}
-    if options.test_real is not None:
-        pairs["held"] = find_pair(
-            options.test_real, options.test_fake, ("--test-real", "--test-fake")
-        )
-    return pairs
-
-
 def _look(
-    options: argparse.Namespace,
-    look: Looker,
-    pairs: dict[str, Any],
-    old: tuple[list[Reader], Reader | None],
+    look: Looker, files: dict[str, list[Path]], tests: list[Reader], kept: Reader | None
 ) -> _Images:
     """Looks at all images but those of old test sets."""
-    few = look_at_pair(look, pairs["few"], "look at the new generator")
-    held = look_at_pair(look, pairs["held"], "look at its test images") if "held" in pairs else None
-    if held is not None and (both := np.isin(held.mark, few.mark)).any():
-        where = pairs["held"].paths[int(np.argmax(both))]
-        raise UserError(f"{where}: is among the images to adapt to; measure on others")
-    images = _Images(few=few, held=held, kept=None, ranges={}, tests=old[0])
-    if old[1] is None:
+    few = look_at_files(look, files["real"], files["fake"], "look at the new generator")
+    images, given = _Images(few=few, held=None, kept=None, ranges={}, tests=tests), few.mark
+    if "test-real" in files:
+        tested = [files["test-real"], files["test-fake"]]
+        held = look_at_files(look, *tested, "look at its test images")
+        if (both := np.isin(held.mark, few.mark)).any():
+            where = [*tested[0], *tested[1]][int(np.argmax(both))]
+            raise UserError(f"{where}: is among the images to adapt to; measure on others")
+        images = dataclasses.replace(images, held=held)
+        given = np.concatenate([given, held.mark])
+    if kept is None:
         return images
-    read = drawn(old[1], options.images)
-    given = few.mark if held is None else np.concatenate([few.mark, held.mark])
-    kept = look_at_set(look, read, without=given)
-    if not len(kept):
+    seen, read = look_at_set(look, kept, without=given)
+    if not len(seen):
         return images
-    ranges = usual_ranges(read.images, sharpness=kept.sharpness, max_pixels=read.max_pixels)
-    return dataclasses.replace(images, kept=kept, ranges=ranges)
+    ranges = usual_ranges(read.images, sharpness=seen.sharpness, max_pixels=read.max_pixels)
+    return dataclasses.replace(images, kept=seen, ranges=ranges)
 
 
 def _measure(
-    options: argparse.Namespace,
     look: Looker,
     images: _Images,
     crossed: np.ndarray,
     *,
     after: Callable[[Seen], np.ndarray],
-) -> tuple[list[Row], dict[str, dict[str, Any]]]:
+) -> tuple[list[Row], dict[str, dict[str, object]]]:
     """Returns a row for each set, and the figures of a card for those that were not learned from.
 
     Args:
-      options: of the command.
       look: what looks at the old test sets.
       images: all others.
-      crossed: logits of the few images out of fold.
+      crossed: logits out of fold, of the few images first.
       after: what gives the new logits of images.
     """
-    few, held = images.few, images.held
-    rows = [compare(_NEW, "out of fold", few.label, few.logit, crossed)]
-    measured = {}
-    if held is not None:
-        rows.insert(0, compare(_NEW, "test images", held.label, held.logit, after(held)))
-        measured[_NEW] = _figures(held, after(held))
+    few = images.few
+    rows = [compare(_NEW, "out of fold", few.label, few.logit, crossed[: len(few)])]
+    further = [(_NEW, images.held)] if images.held is not None else []
     for read in images.tests:
-        seen = look_at_set(look, drawn(read, options.images), without=few.mark)
+        further.append((read.images.name, look_at_set(look, read, without=few.mark)[0]))
+    measured = {}
+    for name, seen in further:
         if not len(seen):
             continue
-        rows.append(compare(read.images.name, "old", seen.label, seen.logit, after(seen)))
-        measured[read.images.name] = _figures(seen, after(seen))
-    return rows, {name: one for name, one in measured.items() if one["ap"] is not None}
-
-
-def _figures(seen: Seen, logit: np.ndarray) -> dict[str, Any]:
-    scores = score_condition(_predictions([seen], logit), draws=_DRAWS, seed=_SEED)
-    return {figure: getattr(scores, figure) for figure in FIGURES}
-
-
-def _predictions(parts: list[Seen], logit: np.ndarray) -> Predictions:
-    columns = {
-        name: np.concatenate([getattr(one, name) for one in parts])
-        for name in ("mark", "label", "sharpness")
-    }
-    return Predictions(
-        id=columns["mark"], label=columns["label"], logit=logit.astype(np.float32),
-        sharpness=columns["sharpness"], skipped=np.array([], "U1"), fingerprint="",
-    )  # fmt: skip
+        how = "test images" if seen is images.held else "old"
+        rows.append(compare(name, how, seen.label, seen.logit, after(seen)))
+        if rows[-1].figures:
+            measured[name] = figures_of(seen, after(seen))
+    return rows, measured
 
 
 def _calibration(images: _Images, crossed: np.ndarray) -> Calibration | None:
     """Returns what kept and new images teach of the new logits, each by what it took no part in."""
     if images.kept is None:
         return None
-    scored = _predictions([images.few, images.kept], crossed)
     return calibrate(
-        scored, source="val and the images adapted to, out of fold", ranges=images.ranges
+        to_predictions([images.few, images.kept], crossed),
+        source="val and the images adapted to, out of fold",
+        ranges=images.ranges,
     )
 
 
-def _account(
-    options: argparse.Namespace, images: _Images, name: str, rows: list[Row]
-) -> dict[str, Any]:
-    """Returns how the detector was adapted, as values of JSON."""
-    few = images.few
-    return {
-        "method": name,
-        "images": {
-            label: few.mark[few.label == number].tolist()
-            for number, label in enumerate(("real", "fake"))
-        },
-        "kept": 0 if images.kept is None else len(images.kept),
-        "options": {
-            "real": str(options.real), "fake": str(options.fake), "check": options.check,
-            "images": options.images, "loss": options.loss,
-        },
-        "rows": [dataclasses.asdict(row) for row in rows],
-    }  # fmt: skip
-
-
-def _tried(name: str, tried: list[fit.Candidate], images: _Images, *, loss: float) -> str:
-    head = ["learned", "new generator out of fold", "kept images out of fold"]
+def _tried(chosen: int, rows: fit.Rows, logits: np.ndarray, *, loss: float) -> str:
+    new = fit.accuracies(rows, logits, rows.is_new)
+    kept = fit.accuracies(rows, logits, ~rows.is_new)
+    has_kept = not rows.is_new.all()
     body = [
-        [one.name, percent(one.accuracy), "-" if one.kept is None else percent(one.kept)]
-        for one in tried
+        [name, percent(ours), percent(theirs) if has_kept else "-"]
+        for name, ours, theirs in zip(fit.METHODS, new, kept, strict=True)
     ]
-    among = "; there are no kept images"
-    if images.kept is not None:
-        among = f", of those that lose at most {loss:g} on the {len(images.kept)} kept images"
+    head = ["balanced accuracy out of fold", "new generator", "kept images"]
+    among = f"of those that lose at most {loss:g} on the kept images" if has_kept else "of all"
     why = "the gentlest within a standard error of the best on the new generator"
-    return f"{aligned([head, *body])}chosen: {name}, {why}{among}\n"
+    return f"{aligned([head, *body])}chosen: {fit.METHODS[chosen]}, {why}, {among}\n"
 
 
-def _refusal(name: str, rows: list[Row], *, loss: float) -> str:
+def _refusal(chosen: int, rows: list[Row], *, loss: float) -> str:
     """Returns why the detector is not to be written; "" where nothing stands against it."""
-    if name == "unchanged":
-        return "nothing that was tried does surely better out of fold than the detector as it is"
-    if rows[0].figures["balanced_accuracy"].gain <= 0:
-        return f"the {_NEW} gains nothing ({rows[0].how})"
+    if not chosen:
+        return "nothing that was tried does better out of fold than the detector as it is"
+    new = [row for row in rows if row.how != "old"][-1]
+    low, high = new.figures["balanced_accuracy"].gain_ci95
+    if low <= 0:
+        return (
+            f"it is not sure that the {_NEW} gains: the change of its balanced accuracy "
+            f"({new.how}) has the 95 % interval {percent(low, sign='+')} to "
+            f"{percent(high, sign='+')}; give more images"
+        )
     lost = [text for row in rows if row.how == "old" for text in row.losses(loss)]
     return f"{'; '.join(lost)}: more than --loss={loss:g}" if lost else ""

@@ -1,22 +1,24 @@
-"""Learns a threshold or a head from a few images, and chooses by those it was not learned from.
+"""Learns a threshold or a head from a few images, and scores each image by what others taught.
 
-The change of a head is bound to the old one: logistic regression on logit + w . x + b, whose w is
-drawn towards 0 (w . w counts), and which kept images of old generators take part in. New and old,
-real and fake weigh the same together, however many of each there are.
+A head begins at the old one and is bound to it: logistic regression on logit + w . x + b, where
+w . w counts against it. Kept images of old generators take part. New and old, real and fake weigh
+the same together, however many of each there are.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
 from jaxdet import metrics
+from jaxdet.adapt.features import Seen
 
 FOLDS = 5
 # From the tightest bond to the old head to the loosest; features have a mean square length of 1.
-BONDS = (1e-1, 1e-2, 1e-3, 1e-4)
+BONDS = (1e-2, 1e-3, 1e-4)
+# The gentlest first.
+METHODS = ("unchanged", "threshold", *(f"head, bond {bond:g}" for bond in BONDS))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,11 +26,13 @@ class Rows:
     """Holds what is learned from: a row for each of the few images and of the kept ones.
 
     Attributes:
-      x: f64 [N, R], features in a basis of their own, of mean 0 and mean square length 1.
+      x: f64 [N, D], features of mean 0 and mean square length 1.
       logit: f64 [N], of the old head.
       label: [N], 1 = fake.
       is_new: bool [N], whether an image is one of the few.
       fold: int [N], 0..FOLDS - 1, which images are left out together.
+      mean: f64 [D], of the features.
+      length: root of the mean square length of the features less their mean.
     """
 
     x: np.ndarray
@@ -36,156 +40,131 @@ class Rows:
     label: np.ndarray
     is_new: np.ndarray
     fold: np.ndarray
+    mean: np.ndarray
+    length: float
 
-    def take(self, mask: np.ndarray) -> "Rows":
-        """Returns the rows where a mask is true."""
-        return Rows(**{name: value[mask] for name, value in vars(self).items()})
+    @classmethod
+    def of(cls, few: Seen, kept: Seen | None) -> "Rows":
+        """Returns rows of the few images and then of the kept ones."""
+        parts = [few] if kept is None else [few, kept]
+        features = np.concatenate([one.features for one in parts])
+        mean = features.mean(axis=0)
+        length = float(np.sqrt(np.square(features - mean).sum(axis=1).mean())) or 1.0
+        return cls(
+            x=(features - mean) / length,
+            logit=np.concatenate([one.logit for one in parts]),
+            label=np.concatenate([one.label for one in parts]),
+            is_new=np.repeat([True, False][: len(parts)], [len(one) for one in parts]),
+            fold=np.concatenate([_folds(one) for one in parts]),
+            mean=mean,
+            length=length,
+        )
 
-    @property
-    def weight(self) -> np.ndarray:
-        """Returns weights f64 [N] that give new and old, real and fake the same sum."""
-        group = 2 * self.is_new + self.label
-        _, place, count = np.unique(group, return_inverse=True, return_counts=True)
-        weight: np.ndarray = 1 / count[place] / len(count)
-        return weight
+    def in_features(self, change: np.ndarray) -> tuple[np.ndarray, float]:
+        """Returns the weights f64 [D] and the bias that add a change to a logit."""
+        weights = change[:-1] / self.length
+        return weights, float(change[-1] - self.mean @ weights)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Change:
-    """Holds what is added to a logit: w . x + b.
+def _folds(seen: Seen) -> np.ndarray:
+    """Deals the images of each label out by their digests: names and order make no difference."""
+    fold = np.zeros(len(seen), np.int64)
+    for label in (0, 1):
+        places = np.flatnonzero(seen.label == label)
+        fold[places[np.argsort(seen.mark[places])]] = np.arange(len(places)) % FOLDS
+    return fold
 
-    Attributes:
-      weights: f64 [R], in the basis of the rows.
-      bias: b.
+
+def learn(rows: Rows, taught: np.ndarray) -> np.ndarray:
+    """Returns what each of `METHODS` learns of the rows where a mask is true.
+
+    Returns:
+      f64 [len(METHODS), D + 1], w and b, which are added to a logit as w . x + b.
     """
-
-    weights: np.ndarray
-    bias: float = 0.0
-
-    def logits(self, rows: Rows) -> np.ndarray:
-        """Returns the changed logits, f64 [N]."""
-        changed: np.ndarray = rows.logit + rows.x @ self.weights + self.bias
-        return changed
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """Describes a way to learn, with what came of it out of fold.
-
-    Attributes:
-      name: what tables call it.
-      accuracy: balanced, over those of the few images that each fold left out.
-      kept: the same over the kept images; None where there are none of both labels.
-      right: bool [n], which of the few images it calls what they are.
-    """
-
-    name: str
-    accuracy: float
-    kept: float | None
-    right: np.ndarray
-
-
-def _unchanged(rows: Rows) -> Change:
-    return Change(weights=np.zeros(rows.x.shape[1]))
-
-
-def _threshold(rows: Rows) -> Change:
-    """Moves the threshold to where a logistic regression on the old logit has its 0."""
-    centre, scale = rows.logit.mean(), rows.logit.std() + 1e-12
-    slope, bias = _minimise(
-        ((rows.logit - centre) / scale)[:, None], np.zeros(len(rows.logit)), rows, bond=1e-3
+    changes = np.zeros((len(METHODS), rows.x.shape[1] + 1))
+    logit, label = rows.logit[taught], rows.label[taught]
+    _, place, count = np.unique(
+        2 * rows.is_new[taught] + label, return_inverse=True, return_counts=True
     )
+    fit = _Fit(label=label, weight=1 / count[place] / len(count))
+    # The threshold moves to where a logistic regression on the old logit has its 0.
+    centre, scale = logit.mean(), logit.std() + 1e-12
+    slope, bias = fit(((logit - centre) / scale)[:, None], np.zeros_like(logit), np.zeros(2), 1e-3)
     # Where the old logits point the wrong way, no threshold helps.
-    shift = bias / slope[0] * scale - centre if slope[0] > 0 else 0.0
-    return Change(weights=np.zeros(rows.x.shape[1]), bias=float(shift))
+    changes[1, -1] = bias / slope * scale - centre if slope > 0 else 0.0
+    for number, bond in enumerate(BONDS, 2):
+        changes[number] = fit(rows.x[taught], logit, changes[number - 1], bond)
+    return changes
 
 
-def _head(bond: float) -> Callable[[Rows], Change]:
-    def fit(rows: Rows) -> Change:
-        weights, bias = _minimise(rows.x, rows.logit, rows, bond=bond)
-        return Change(weights=weights, bias=bias)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Fit:
+    """Fits w and b of least logistic loss of logit + w . x + b, and bond / 2 of w . w."""
 
-    return fit
+    label: np.ndarray
+    weight: np.ndarray
+
+    def __call__(
+        self, x: np.ndarray, logit: np.ndarray, start: np.ndarray, bond: float
+    ) -> np.ndarray:
+        sign = 2.0 * self.label - 1
+
+        def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+            w, b = values[:-1], values[-1]
+            margin = sign * (logit + x @ w + b)
+            pull = -self.weight * sign * expit(-margin)
+            value = self.weight @ np.logaddexp(0, -margin) + bond / 2 * w @ w
+            return float(value), np.append(pull @ x + bond * w, pull.sum())
+
+        fitted: np.ndarray = minimize(loss, start, jac=True, method="L-BFGS-B").x
+        return fitted
 
 
-# The gentlest first.
-METHODS: dict[str, Callable[[Rows], Change]] = {
-    "unchanged": _unchanged,
-    "threshold": _threshold,
-    **{f"head, bond {bond:g}": _head(bond) for bond in BONDS},
-}
+def out_of_fold(rows: Rows) -> np.ndarray:
+    """Returns each method's logit of each image, learned without its fold: f64 [methods, N]."""
+    logits = np.zeros((len(METHODS), len(rows.logit)))
+    for number in range(FOLDS):
+        held = rows.fold == number
+        changes = learn(rows, ~held)
+        logits[:, held] = rows.logit[held] + changes[:, :-1] @ rows.x[held].T + changes[:, -1:]
+    return logits
 
 
-def choose(rows: Rows, *, loss: float) -> tuple[str, list[Candidate]]:
-    """Returns the name of the method to take by what was left out, and how all of them did.
+def choose(rows: Rows, logits: np.ndarray, among: np.ndarray, *, loss: float) -> int:
+    """Returns the number of the method to take, by the images where a mask is true.
 
     Of the methods that lose no more than `loss` of the balanced accuracy on the kept images: the
     gentlest of those that come within a standard error of the best on the few (Breiman et al.,
-    Classification and Regression Trees, 1984, section 3.4.3), of the difference over the same
-    images. Few images tell no finer differences.
+    Classification and Regression Trees, 1984, section 3.4.3). Few images tell no finer differences.
+
+    Args:
+      rows: the images.
+      logits: f64 [methods, N], out of fold.
+      among: bool [N].
+      loss: 0..1.
     """
-    tried = [_try(name, rows) for name in METHODS]
-    least = tried[0].kept
-    allowed = [
-        one for one in tried if one.kept is None or least is None or one.kept >= least - loss
-    ]
-    best = max(allowed, key=lambda one: one.accuracy)
-    label = rows.label[rows.is_new]
-    near = (one for one in allowed if best.accuracy - one.accuracy <= _error(label, best, one))
-    return next(near).name, tried
+    few = among & rows.is_new
+    new, kept = (accuracies(rows, logits, one) for one in (few, among & ~rows.is_new))
+    allowed = kept >= kept[0] - loss
+    best = int(np.argmax(np.where(allowed, new, -1)))
+    right = (logits > 0)[:, few] == rows.label[few]
+    apart = right[best].astype(float) - right
+    parts = [apart[:, rows.label[few] == label] for label in (0, 1)]
+    error = np.sqrt(sum(one.var(axis=1) / one.shape[1] for one in parts)) / 2
+    return int(np.argmax(allowed & (new[best] - new <= error)))
 
 
-def _error(label: np.ndarray, best: Candidate, other: Candidate) -> float:
-    """Returns the standard error of the difference of two balanced accuracies."""
-    apart = best.right.astype(float) - other.right
-    parts = [apart[label == one] for one in (0, 1)]
-    return float(np.sqrt(sum(one.var() / len(one) for one in parts)) / 2)
+def accuracies(rows: Rows, logits: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Returns each method's balanced accuracy where a mask is true, f64; 1 without both labels."""
+    label = rows.label[among]
+    if len(np.unique(label)) < 2:
+        return np.ones(len(logits))
+    counts = [metrics.tally(label, one[among]) for one in logits]
+    return np.array([float(metrics.balanced_accuracy_at(one)) for one in counts])
 
 
-def out_of_fold(rows: Rows, *, loss: float) -> np.ndarray:
-    """Returns a logit for each image from all others, f64 [N]: the choice of the method, too."""
-    return _held_out(rows, lambda others: METHODS[choose(others, loss=loss)[0]](others))
-
-
-def _try(name: str, rows: Rows) -> Candidate:
-    logit, new = _held_out(rows, METHODS[name]), rows.is_new
-    accuracy, kept = (_balanced(rows.label[one], logit[one]) for one in (new, ~new))
-    assert accuracy is not None  # the few images have both labels
-    right = (logit[new] > 0) == rows.label[new]
-    return Candidate(name=name, accuracy=accuracy, kept=kept, right=right)
-
-
-def _balanced(label: np.ndarray, logit: np.ndarray) -> float | None:
-    if not len(label):
-        return None
-    return metrics.value(metrics.balanced_accuracy_at, metrics.tally(label, logit))
-
-
-def _held_out(rows: Rows, fit: Callable[[Rows], Change]) -> np.ndarray:
-    logit = np.zeros(len(rows.logit))
-    for held in _folds(rows):
-        logit[held] = fit(rows.take(~held)).logits(rows.take(held))
-    return logit
-
-
-def _folds(rows: Rows) -> Iterator[np.ndarray]:
-    for number in np.unique(rows.fold):
-        yield rows.fold == number
-
-
-def _minimise(
-    x: np.ndarray, logit: np.ndarray, rows: Rows, *, bond: float
-) -> tuple[np.ndarray, float]:
-    """Returns w and b of least logistic loss of logit + w . x + b, and bond / 2 of w . w."""
-    sign, weight = 2.0 * rows.label - 1, rows.weight
-
-    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
-        w, b = values[:-1], values[-1]
-        margin = sign * (logit + x @ w + b)
-        pull = -weight * sign * expit(-margin)
-        value = weight @ np.logaddexp(0, -margin) + bond / 2 * w @ w
-        return float(value), np.append(pull @ x + bond * w, pull.sum())
-
-    start = np.zeros(x.shape[1] + 1)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500})
-    return found.x[:-1], float(found.x[-1])
+def crossed(rows: Rows, logits: np.ndarray, *, loss: float) -> np.ndarray:
+    """Returns a logit for each image by the method that the other folds choose, f64 [N]."""
+    chosen = np.array([choose(rows, logits, rows.fold != n, loss=loss) for n in range(FOLDS)])
+    one: np.ndarray = logits[chosen[rows.fold], np.arange(len(rows.fold))]
+    return one

@@ -1,7 +1,7 @@
 """The images that a detector is adapted to, kept by, and checked on."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from jaxdet.adapt.features import Looker, Seen
 from jaxdet.config.benchmarks import TFDS
 from jaxdet.convert.card import Card
 from jaxdet.data import order, splits
-from jaxdet.data.images import ImageSet
 from jaxdet.data.ops import laplacian_variance
 from jaxdet.data.readers import Reader, evaluation_reader
 from jaxdet.data.regular import reason
@@ -26,88 +25,57 @@ from jaxdet.scoring.pieces import Piece, cut
 
 # Of each label: with fewer, a fold would have none of it; with more, training does better.
 FEWEST, MOST = 5, 1000
-_SEED = 0
+# Images of each label and old set that are looked at, at most.
+_DRAWN, _SEED = 500, 0
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Pair:
-    """Names the image files of a real and a fake folder.
-
-    Attributes:
-      paths: real ones first.
-      label: i32 [N], 1 = fake.
-    """
-
-    paths: list[Path]
-    label: np.ndarray
-
-
-def find_pair(real: Path, fake: Path, options: tuple[str, str], *, most: int | None = None) -> Pair:
-    """Returns the image files of two folders.
-
-    Args:
-      real: folder of real images.
-      fake: folder of fake ones.
-      options: what messages call the two.
-      most: images of each, at most; None for any number.
+def find_pair(label: str, folder: Path) -> list[Path]:
+    """Returns the image files of the folder that an option such as "real" names.
 
     Raises:
-      UserError: where one is no folder, or holds too few or too many.
+      UserError: where it is no folder, or holds too few images or too many.
     """
-    found = []
-    for option, folder in zip(options, (real, fake), strict=True):
-        if not folder.is_dir():
-            raise UserError(f"{option}={folder}: no such folder")
-        images, _ = find_images([folder])
-        if len(images) < FEWEST:
-            raise UserError(
-                f"{option}={folder}: holds {len(images)} image{'s' * (len(images) > 1)}; give "
-                f"{FEWEST} or more, better 50"
-            )
-        if most is not None and len(images) > most:
-            raise UserError(
-                f"{option}={folder}: holds {len(images)} images; give {most} at most, or train on "
-                "them with model.init"
-            )
-        found.append(images)
-    label = np.repeat(np.array([0, 1], np.int32), [len(one) for one in found])
-    return Pair(paths=[*found[0], *found[1]], label=label)
+    if not folder.is_dir():
+        raise UserError(f"--{label}={folder}: no such folder")
+    found, _ = find_images([folder])
+    if FEWEST <= len(found) <= MOST:
+        return found
+    mend = f"{FEWEST} or more, better 50"
+    if len(found) > MOST:
+        mend = f"{MOST} at most, or train on them with model.init"
+    raise UserError(f"--{label}={folder}: holds {len(found)} image{'s'[: len(found) - 1]}; {mend}")
 
 
-def look_at_pair(look: Looker, pair: Pair, title: str) -> Seen:
-    """Returns a row for each file of two folders.
+def look_at_files(look: Looker, real: list[Path], fake: list[Path], title: str) -> Seen:
+    """Returns a row for each image file, read as `predict` reads it.
 
     Raises:
       BadImageError: naming a file that cannot be read.
       UserError: where two files show the same image.
     """
+    paths = [*real, *fake]
+    label = np.repeat(np.array([0, 1], np.int32), [len(real), len(fake)])
 
     def pieces() -> Iterator[Piece]:
-        images = read_ahead(pair.paths, max_pixels=schema.Data.max_pixels)
-        with ProgressLine(title, total=len(pair.paths), unit="images") as progress:
-            for number, (path, image) in enumerate(zip(pair.paths, images, strict=True)):
+        images = read_ahead(paths, max_pixels=schema.Data.max_pixels)
+        with ProgressLine(title, total=len(paths), unit="images") as progress:
+            for number, (path, image) in enumerate(zip(paths, images, strict=True)):
                 if isinstance(image, Exception):
                     raise BadImageError(f"{path}: {reason(image)}; mend or remove it")
-                for piece in cut(
+                parts = cut(
                     image.pixels, owner=number, protocol=look.protocol, smallest=look.smallest
-                ):
+                )
+                for piece in parts:
                     sharpness = laplacian_variance(piece.pixels)
                     yield dataclasses.replace(piece, sharpness=sharpness)
                 progress.advance()
 
-    seen = look(pieces(), pair.label)
-    _refuse_equal(pair, seen)
+    seen = look(pieces(), label)
+    first: dict[str, Path] = {}
+    for path, mark in zip(paths, seen.mark.tolist(), strict=True):
+        if (other := first.setdefault(mark, path)) != path:
+            raise UserError(f"{path}: the same image as {other}; remove one of them")
     return seen
-
-
-def _refuse_equal(pair: Pair, seen: Seen) -> None:
-    first: dict[str, int] = {}
-    for place, mark in enumerate(seen.mark.tolist()):
-        other = first.setdefault(mark, place)
-        if other != place:
-            raise UserError(
-                f"{pair.paths[place]}: the same image as {pair.paths[other]}; remove one of them"
-            )
 
 
 def old_sets(card: Card, check: str | None) -> tuple[list[Reader], Reader | None]:
@@ -137,34 +105,26 @@ def old_sets(card: Card, check: str | None) -> tuple[list[Reader], Reader | None
     read = partial(evaluation_reader, config.data)
     try:
         tests = splits.load_test_sets(config)
-        kept = splits.load_train_and_val(config)[1] if check is None else _val(config.data)
+        if check is None:
+            kept = splits.load_train_and_val(config)[1]
+        else:
+            root = open_root(check, reading=reading_of(config.data))
+            kept = root.load("val", name="val") if root.has("val") else None
     except UserError as error:
         raise UserError(f"{error} (--check=DATA names other data, --check=none none)") from None
     return [read(one) for one in tests], read(kept) if kept is not None and len(kept) else None
 
 
-def _val(data: schema.Data) -> ImageSet | None:
-    root = open_root(data.root, reading=reading_of(data))
-    return root.load("val", name="val") if root.has("val") else None
+def look_at_set(look: Looker, read: Reader, *, without: Iterable[str]) -> tuple[Seen, Reader]:
+    """Looks at some images of a set, always the same ones, but for those with given marks.
 
-
-def drawn(read: Reader, most: int) -> Reader:
-    """Returns a reader of at most so many images of each label, always the same ones."""
-    images = read.images
-    places: list[np.ndarray] = []
-    for label in (0, 1):
-        rng = order.random_generator(_SEED, stream=order.SUBSET, index=label)
-        rows = np.flatnonzero(images.labels == label)
-        places.append(rows if len(rows) <= most else np.sort(rng.permutation(rows)[:most]))
-    return dataclasses.replace(read, images=images.take(np.sort(np.concatenate(places))))
-
-
-def look_at_set(look: Looker, read: Reader, *, without: np.ndarray) -> Seen:
-    """Returns a row for each image of a set, but for those with the marks `without`, str [n].
+    Returns:
+      A row for each of them, and a reader of the images before any are left out.
 
     Raises:
       BadImageError: for an unreadable image that is not to be passed over.
     """
+    read = _drawn(read)
     load = PieceLoader(read=read, protocol=look.protocol, smallest=look.smallest)
     name, total = read.images.name, len(read.images)
 
@@ -176,7 +136,15 @@ def look_at_set(look: Looker, read: Reader, *, without: np.ndarray) -> Seen:
                 progress.advance()
 
     seen = look(pieces(), read.images.labels)
-    is_other = ~np.isin(seen.mark, without)
-    if count := int((~is_other).sum()):
-        say(f"{name}: {count} images left out, which are among those given")
-    return seen.take(is_other)
+    is_given = np.isin(seen.mark, list(without))
+    if is_given.any():
+        say(f"{name}: {is_given.sum()} images left out, which are among those given")
+    return seen.take(~is_given), read
+
+
+def _drawn(read: Reader) -> Reader:
+    places: list[np.ndarray] = []
+    for label in (0, 1):
+        rng = order.random_generator(_SEED, stream=order.SUBSET, index=label)
+        places.append(rng.permutation(np.flatnonzero(read.images.labels == label))[:_DRAWN])
+    return dataclasses.replace(read, images=read.images.take(np.sort(np.concatenate(places))))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jaxdet.errors import Parser
 from jaxdet.predict.options import add_weights
-from jaxdet.ranges import number, whole_number
+from jaxdet.ranges import number
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -24,13 +24,6 @@ def get_parser() -> argparse.ArgumentParser:
         help="data root of old generators: its test sets must not lose, and its val/ is learned "
         "from, too (default: the data of the run that the weights come from); none: nothing is "
         "checked",
-    )
-    parser.add_argument(
-        "--images",
-        type=whole_number("[5, 1e5]"),
-        default=500,
-        metavar="N",
-        help="images of each label and set of DATA that are looked at, at most (default 500)",
     )
     parser.add_argument(
         "--loss",
