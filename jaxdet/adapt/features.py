@@ -81,19 +81,14 @@ class Looker:
     def layer(self) -> tuple[np.ndarray, float]:
         """Returns weights f64 [D] and bias of the logit."""
         kernel, bias = (np.asarray(one, np.float64) for one in self._arrays(self._variables))
-        if len(bias) == 2:
-            return kernel[:, 1] - kernel[:, 0], float(bias[1] - bias[0])
         return kernel[:, 0], float(bias[0])
 
     def changed(self, weights: np.ndarray, bias: float) -> Variables:
         """Returns the variables of a detector whose logit is w . x + b more than this one's."""
         variables: Variables = jax.tree.map(np.array, self._variables)
-        for array, more in zip(self._arrays(variables), (weights, np.array(bias)), strict=True):
-            if array.shape[-1] == 2:
-                array[..., 0] -= (more / 2).astype(np.float32)
-                array[..., 1] += (more / 2).astype(np.float32)
-            else:
-                array[..., 0] += more.astype(np.float32)
+        kernel, of_bias = self._arrays(variables)
+        kernel[:, 0] += weights.astype(np.float32)
+        of_bias[0] += np.float32(bias)
         return variables
 
     def _arrays(self, variables: Variables) -> tuple[Any, Any]:

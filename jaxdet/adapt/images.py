@@ -40,9 +40,9 @@ def find_pair(label: str, folder: Path) -> list[Path]:
     found, _ = find_images([folder])
     if FEWEST <= len(found) <= MOST:
         return found
-    mend = f"{FEWEST} or more, better 50"
+    mend = f"give {FEWEST} or more, better 50"
     if len(found) > MOST:
-        mend = f"{MOST} at most, or train on them with model.init"
+        mend = f"give {MOST} at most, or train on them with model.init"
     raise UserError(f"--{label}={folder}: holds {len(found)} image{'s'[: len(found) - 1]}; {mend}")
 
 

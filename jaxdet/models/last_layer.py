@@ -1,7 +1,4 @@
-"""Looks at what the last layer of a network makes its logit of.
-
-Of any network that ends in a dense layer of one output, or of one for real and one for fake.
-"""
+"""Looks at what the last layer of a network makes its logit of: a dense layer of one output."""
 
 import dataclasses
 from collections.abc import Callable
@@ -41,7 +38,7 @@ def find_last_layer(score: Callable[..., jax.Array], *arguments: Any) -> tuple[s
     found: list[tuple[str, ...]] = [()]
 
     def note(layer: nn.Dense, x: jax.Array) -> None:
-        found.append(layer.path if layer.features <= 2 and x.ndim == 2 else ())
+        found.append(layer.path if layer.features == 1 and x.ndim == 2 else ())
 
     with nn.intercept_methods(_noting(note)):
         jax.eval_shape(score, *arguments)
