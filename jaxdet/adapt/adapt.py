@@ -84,7 +84,8 @@ def adapt(options: argparse.Namespace) -> Outcome:
         say(f"{options.weights}: {note}")
     rows = fit.Rows.of(images.few, images.kept)
     every, logits = np.ones(len(rows.logit), bool), fit.out_of_fold(rows)
-    chosen, loss = fit.choose(rows, logits, every, loss=options.loss), options.loss
+    loss: float = options.loss
+    chosen = fit.choose(rows, logits, every, loss=loss)
     crossed = fit.crossed(rows, logits, loss=loss)
     weights, bias = rows.in_features(fit.learn(rows, every)[chosen])
     made = Made(loaded=loaded, card=card, variables=look.changed(weights, bias))
@@ -99,7 +100,7 @@ def adapt(options: argparse.Namespace) -> Outcome:
         made=dataclasses.replace(made, card=card),
         tried=_tried(chosen, rows, logits, loss=loss),
         rows=compared,
-        refusal=_refusal(chosen, compared, loss=loss),
+        refusal=find_refusal(chosen, compared, loss=loss),
     )
 
 
@@ -182,7 +183,7 @@ def _tried(chosen: int, rows: fit.Rows, logits: np.ndarray, *, loss: float) -> s
     return f"{aligned([head, *body])}chosen: {fit.METHODS[chosen]}, {why}, {among}\n"
 
 
-def _refusal(chosen: int, rows: list[Row], *, loss: float) -> str:
+def find_refusal(chosen: int, rows: list[Row], *, loss: float) -> str:
     """Returns why the detector is not to be written; "" where nothing stands against it."""
     if not chosen:
         return "nothing that was tried does better out of fold than the detector as it is"

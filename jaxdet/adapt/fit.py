@@ -6,6 +6,7 @@ the same together, however many of each there are.
 """
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 from scipy.optimize import minimize
@@ -86,38 +87,39 @@ def learn(rows: Rows, taught: np.ndarray) -> np.ndarray:
     _, place, count = np.unique(
         2 * rows.is_new[taught] + label, return_inverse=True, return_counts=True
     )
-    fit = _Fit(label=label, weight=1 / count[place] / len(count))
+    fit = partial(_minimise, label=label, weight=1 / count[place] / len(count))
     # The threshold moves to where a logistic regression on the old logit has its 0.
     centre, scale = logit.mean(), logit.std() + 1e-12
-    slope, bias = fit(((logit - centre) / scale)[:, None], np.zeros_like(logit), np.zeros(2), 1e-3)
+    column, none = ((logit - centre) / scale)[:, None], np.zeros_like(logit)
+    slope, bias = fit(column, none, bond=1e-3, start=np.zeros(2))
     # Where the old logits point the wrong way, no threshold helps.
     changes[1, -1] = bias / slope * scale - centre if slope > 0 else 0.0
     for number, bond in enumerate(BONDS, 2):
-        changes[number] = fit(rows.x[taught], logit, changes[number - 1], bond)
+        changes[number] = fit(rows.x[taught], logit, bond=bond, start=changes[number - 1])
     return changes
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Fit:
-    """Fits w and b of least logistic loss of logit + w . x + b, and bond / 2 of w . w."""
+def _minimise(
+    x: np.ndarray,
+    logit: np.ndarray,
+    *,
+    label: np.ndarray,
+    weight: np.ndarray,
+    bond: float,
+    start: np.ndarray,
+) -> np.ndarray:
+    """Returns w and b of least logistic loss of logit + w . x + b, and bond / 2 of w . w."""
+    sign = 2.0 * label - 1
 
-    label: np.ndarray
-    weight: np.ndarray
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        w, b = values[:-1], values[-1]
+        margin = sign * (logit + x @ w + b)
+        pull = -weight * sign * expit(-margin)
+        value = weight @ np.logaddexp(0, -margin) + bond / 2 * w @ w
+        return float(value), np.append(pull @ x + bond * w, pull.sum())
 
-    def __call__(
-        self, x: np.ndarray, logit: np.ndarray, start: np.ndarray, bond: float
-    ) -> np.ndarray:
-        sign = 2.0 * self.label - 1
-
-        def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
-            w, b = values[:-1], values[-1]
-            margin = sign * (logit + x @ w + b)
-            pull = -self.weight * sign * expit(-margin)
-            value = self.weight @ np.logaddexp(0, -margin) + bond / 2 * w @ w
-            return float(value), np.append(pull @ x + bond * w, pull.sum())
-
-        fitted: np.ndarray = minimize(loss, start, jac=True, method="L-BFGS-B").x
-        return fitted
+    fitted: np.ndarray = minimize(loss, start, jac=True, method="L-BFGS-B").x
+    return fitted
 
 
 def out_of_fold(rows: Rows) -> np.ndarray:
