@@ -108,11 +108,11 @@ def _look(
     look: Looker, files: dict[str, list[Path]], tests: list[Reader], kept: Reader | None
 ) -> _Images:
     """Looks at all images but those of old test sets."""
-    few = look_at_files(look, files["real"], files["fake"], "look at the new generator")
+    few = look_at_files(look, files["real"], files["fake"], title="look at the new generator")
     images, given = _Images(few=few, held=None, kept=None, ranges={}, tests=tests), few.mark
     if "test-real" in files:
         tested = [files["test-real"], files["test-fake"]]
-        held = look_at_files(look, *tested, "look at its test images")
+        held = look_at_files(look, *tested, title="look at its test images")
         if (both := np.isin(held.mark, few.mark)).any():
             where = [*tested[0], *tested[1]][int(np.argmax(both))]
             raise UserError(f"{where}: is among the images to adapt to; measure on others")

@@ -12,6 +12,7 @@ from jaxdet.adapt.features import Looker, Seen
 from jaxdet.config.benchmarks import TFDS
 from jaxdet.convert.card import Card
 from jaxdet.data import order, splits
+from jaxdet.data.images import ImageSet
 from jaxdet.data.ops import laplacian_variance
 from jaxdet.data.readers import Reader, evaluation_reader
 from jaxdet.data.regular import reason
@@ -46,7 +47,7 @@ def find_pair(label: str, folder: Path) -> list[Path]:
     raise UserError(f"--{label}={folder}: holds {len(found)} image{'s'[: len(found) - 1]}; {mend}")
 
 
-def look_at_files(look: Looker, real: list[Path], fake: list[Path], title: str) -> Seen:
+def look_at_files(look: Looker, real: list[Path], fake: list[Path], *, title: str) -> Seen:
     """Returns a row for each image file, read as `predict` reads it.
 
     Raises:
@@ -105,14 +106,15 @@ def old_sets(card: Card, check: str | None) -> tuple[list[Reader], Reader | None
     read = partial(evaluation_reader, config.data)
     try:
         tests = splits.load_test_sets(config)
-        if check is None:
-            kept = splits.load_train_and_val(config)[1]
-        else:
-            root = open_root(check, reading=reading_of(config.data))
-            kept = root.load("val", name="val") if root.has("val") else None
+        kept = splits.load_train_and_val(config)[1] if check is None else _val(config.data)
     except UserError as error:
         raise UserError(f"{error} (--check=DATA names other data, --check=none none)") from None
     return [read(one) for one in tests], read(kept) if kept is not None and len(kept) else None
+
+
+def _val(data: schema.Data) -> ImageSet | None:
+    root = open_root(data.root, reading=reading_of(data))
+    return root.load("val", name="val") if root.has("val") else None
 
 
 def look_at_set(look: Looker, read: Reader, *, without: Iterable[str]) -> tuple[Seen, Reader]:
