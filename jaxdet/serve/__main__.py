@@ -81,6 +81,7 @@ def _serve(options: argparse.Namespace) -> None:
     try:
         import uvicorn
 
+        from jaxdet.serve.server import Server
         from jaxdet.serve.start import make_service
     except ImportError as error:
         raise MissingLibraryError(f"{error}; in the checkout: pip install -e '.[serve]'") from None
@@ -94,7 +95,7 @@ def _serve(options: argparse.Namespace) -> None:
         signal.signal(one, lambda number, frame: None)
     host, port = listener.getsockname()[:2]
     say(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}, warming up")
-    _run(uvicorn.Server(config), listener, app, service)
+    _run(Server(config), listener, app, service)
 
 
 def _run(server: Any, listener: socket.socket, app: Any, service: Any) -> None:

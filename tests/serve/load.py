@@ -1,12 +1,14 @@
 """Drives the service by many clients at once: `python -m tests.serve.load --weights=W`.
 
 Beside it, in the same run, a plain service: the same HTTP library, one call of the detector for
-each request. Each client asks again as soon as it has its answer, with a connection of its own.
-Seconds of CPU are the server's own: they compare the two where other work disturbs the clock.
+each request. With `--onnx=FILE` a third one, by onnxruntime. They take turns, `--rounds` times, so
+that other work on the machine disturbs them alike. Each client asks again as soon as it has its
+answer, with a connection of its own. Seconds of CPU are the server's own.
 """
 
 import argparse
 import collections
+import contextlib
 import http.client
 import io
 import itertools
@@ -31,25 +33,38 @@ class Plain(Server):
 
 
 def main() -> None:
-    """Prints a line for each service and number of clients."""
+    """Prints a line for each service, turn and number of clients, and how they compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--clients", type=int, nargs="+", default=[8, 64])
     parser.add_argument("--images", type=int, default=1, help="of a request")
     parser.add_argument("--side", type=int, default=256, help="of an image, pixels")
+    parser.add_argument("--onnx", type=Path, help="the same detector as an ONNX file")
+    parser.add_argument("--rounds", type=int, default=1, help="turns of each service")
     options = parser.parse_args()
     bodies = [_body(options, seed) for seed in range(20)]
-    for clients in options.clients:
-        rates = {}
-        for name, kind in (("plain", Plain), ("jaxdet", Server)):
-            with kind(options.weights) as server:
-                found = drive(server, bodies, clients=clients, seconds=options.seconds)
-            rates[name] = found["images_per_second"] = (
-                found["requests"] * options.images / (options.seconds)
-            )
-            print(json.dumps({"service": name, "clients": clients, **found}), flush=True)
-        print(f"{clients} clients: {rates['jaxdet'] / rates['plain']:.2f} times the plain one")
+    services = {"plain": Plain(options.weights), "jaxdet": Server(options.weights)}
+    if options.onnx:
+        services["onnx"] = Server(options.onnx, "--engine=onnx")
+    with contextlib.ExitStack() as stack:
+        for one in services.values():
+            stack.enter_context(one)
+        for clients in options.clients:
+            _compare(services, bodies, options, clients)
+
+
+def _compare(services: dict, bodies: list, options: argparse.Namespace, clients: int) -> None:
+    images, seconds = collections.Counter(), collections.Counter()
+    for name, server in options.rounds * list(services.items()):
+        found = drive(server, bodies, clients=clients, seconds=options.seconds)
+        images[name] += found["requests"] * options.images
+        seconds[name] += found["seconds"]
+        print(json.dumps({"service": name, "clients": clients, **found}), flush=True)
+    rates = {name: count / seconds[name] for name, count in images.items()}
+    for name, rate in rates.items():
+        times = rate / rates["plain"]
+        print(f"{clients} clients, {name}: {rate:.1f} images/s, {times:.2f} times the plain one")
 
 
 def _body(options: argparse.Namespace, seed: int) -> tuple[bytes, str]:
@@ -66,7 +81,8 @@ def _body(options: argparse.Namespace, seed: int) -> tuple[bytes, str]:
 def drive(server: Server, bodies: list, *, clients: int, seconds: float) -> dict:
     """Returns what clients met, and what the server took: statuses, times, MiB of memory."""
     counts, times = collections.Counter(), []
-    until = time.monotonic() + seconds
+    begin = time.monotonic()
+    until = begin + seconds
 
     def ask(first: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
@@ -95,12 +111,12 @@ def drive(server: Server, bodies: list, *, clients: int, seconds: float) -> dict
     for one in threads:
         one.start()
     while any(one.is_alive() for one in threads):
-        time.sleep(min(5, seconds / 10))
+        time.sleep(min(1, seconds / 10))
         memory.append(_mebibytes(server.process))
+    elapsed = time.monotonic() - begin
     took = _cpu_seconds(server.process) - before
     return {
-        "requests": counts[200], "statuses": dict(counts),
-        "cpu_seconds_to_ready": round(before, 1),
+        "seconds": round(elapsed, 1), "requests": counts[200], "statuses": dict(counts),
         "cpu_ms_a_request": round(1000 * took / counts.total(), 1),
         "p50_ms": round(1000 * float(np.percentile(times, 50)), 1),
         "p99_ms": round(1000 * float(np.percentile(times, 99)), 1),

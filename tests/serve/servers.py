@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 KEY = "0123456789abcdef"
-_SECONDS = 120
+_SECONDS = 300
 
 # Status, body and headers of an answer.
 Answer = tuple[int, Any, dict[str, str]]
@@ -37,7 +37,9 @@ class Server:
                 if "\nready" in self.log():
                     return self
             time.sleep(0.1)
-        raise AssertionError(self.log())
+        log = self.log()
+        self.__exit__()
+        raise AssertionError(log)
 
     def __exit__(self, *error: object) -> None:
         self.process.kill()

@@ -2,8 +2,11 @@
 
 import asyncio
 import base64
+import collections
+import http.client
 import io
 import json
+import os
 import re
 import signal
 import socket
@@ -150,7 +153,8 @@ def test_model_health_metrics_and_the_page(server):
 
 
 def test_clients_beside_each_other_are_scored_together(server):
-    contents = [picture(seed)[1] for seed in range(16)]
+    # More than the cores take one by one.
+    contents = [picture(seed)[1] for seed in range(8 * (os.cpu_count() or 1))]
     alone = [server.score({"a.png": one})[1]["results"][0]["logit"] for one in contents]
     found = [None] * len(contents)
 
@@ -183,7 +187,8 @@ def test_a_key_a_full_queue_and_an_end_that_loses_nothing(weights, tmp_path):
         two = {**one, "slow.jpg": many_scans(2000, 180)}
         asking = threading.Thread(target=lambda: found.append(server.score(two, headers=known)))
         asking.start()
-        time.sleep(0.4)
+        while "jaxdet_waiting_images 2.0" not in server.text("/metrics"):
+            time.sleep(0.05)
         status, _, answered = server.score(one, headers=known)
         assert (status, answered["retry-after"]) == (503, "1")
         server.process.send_signal(signal.SIGTERM)
@@ -192,6 +197,43 @@ def test_a_key_a_full_queue_and_an_end_that_loses_nothing(weights, tmp_path):
         assert len(found[0][1]["results"]) == 2
         assert server.process.wait(timeout=60) == 0
         assert "all that was accepted is answered" in server.log()
+
+
+def test_an_end_under_load_resets_nobody_who_got_a_connection(weights):
+    """Clients each ask by new connections until there is none to be had."""
+    answers: collections.Counter = collections.Counter()
+    with Server(weights, "--queue=10000") as server:
+        content = picture(0)[1]
+
+        def ask():
+            while True:
+                try:
+                    connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+                except ConnectionRefusedError:
+                    return
+                with connection:
+                    answers[_status(connection, content)] += 1
+
+        clients = [threading.Thread(target=ask) for _ in range(16)]
+        for one in clients:
+            one.start()
+        time.sleep(1)
+        server.process.send_signal(signal.SIGTERM)
+        for one in clients:
+            one.join(timeout=60)
+        assert server.process.wait(timeout=60) == 0
+    assert set(answers) == {200}
+
+
+def _status(connection, content):
+    client = http.client.HTTPConnection("127.0.0.1")
+    client.sock = connection
+    body, kind = form({"a.png": content})
+    try:
+        client.request("POST", "/v1/score", body, {"Content-Type": kind})
+        return client.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return type(error).__name__
 
 
 @pytest.mark.parametrize(
