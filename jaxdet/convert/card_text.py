@@ -72,7 +72,7 @@ Tells generated images from photographs, by jaxdet:
     python -m jaxdet.predict --weights=detector photo.jpg
 
 - Part of an image: {card.protocol}. {resizing(card)}
-- The logit is above 0 where the image is held for generated.
+- A logit above 0 means generated.
 {calibration(card)}
 - Weights: {card.origin}; digest {card.digest}, SHA-256 over all values {card.sha256}.
 - Licence of the weights: {licence}.
@@ -139,6 +139,11 @@ def _rows(card: Card) -> Iterator[str]:
     for name, one in card.measured.items():
         interval = " to ".join(f"{end:.4f}" for end in one["ap_ci95"] or ()) or "unknown"
         yield (
-            f"| {name} | {one['ap']:.4f} | {interval} | {one['accuracy']:.4f} | "
+            f"| {_cell(name)} | {one['ap']:.4f} | {interval} | {one['accuracy']:.4f} | "
             f"{one['sharpness_ap']:.4f} | {one['n_real']} | {one['n_fake']} |\n"
         )
+
+
+def _cell(name: str) -> str:
+    """Returns a name as a cell of a table, which a bar or the end of a line would end."""
+    return " ".join(name.split()).replace("|", r"\|")

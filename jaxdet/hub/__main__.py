@@ -13,6 +13,7 @@ if __name__ == "__main__":
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from jaxdet.config.evaluation import CHECKPOINTS
 from jaxdet.streams import answer
@@ -61,18 +62,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, dest="name", metavar="COMMAND")
     push = commands.add_parser("push", help="share a detector", allow_abbrev=False)
-    push.add_argument("weights", metavar="W", help="run, converted folder or file of weights")
-    push.add_argument("target", metavar="TARGET", help="new folder, or hf://OWNER/NAME")
+    push.add_argument("weights", metavar="W", type=Path, help="run, converted folder or file of "
+                      "weights")  # fmt: skip
+    push.add_argument("target", metavar="TARGET", type=Path, help="new folder, or hf://OWNER/NAME")
     push.add_argument("--licence", metavar="ID", help="of the weights, as apache-2.0; needed "
                       "where they come without one")  # fmt: skip
     push.add_argument("--checkpoint", choices=CHECKPOINTS, help="checkpoint of a run (default: the "
                       "one it was measured with)")  # fmt: skip
-    push.add_argument("--private", action="store_true", help="close a repository that is made")
+    push.add_argument("--private", action="store_true", help="make the new repository private")
     push.add_argument("--update", action="store_true", help="make a new version of the detector "
                       "that the repository has")  # fmt: skip
     pull = commands.add_parser("pull", help="get a detector", allow_abbrev=False)
-    pull.add_argument("source", metavar="SOURCE", help="hf://OWNER/NAME[@REVISION], or a folder")
-    pull.add_argument("folder", metavar="FOLDER", help="new folder for it")
+    pull.add_argument("source", metavar="SOURCE", type=Path, help="a folder, or "
+                      "hf://OWNER/NAME[@REVISION]")  # fmt: skip
+    pull.add_argument("folder", metavar="FOLDER", type=Path, help="new folder for it")
     pull.add_argument("--digest", metavar="HEX", help="take the weights of this digest alone")
     commands.add_parser("list", help="released detectors, their licences and what they are")
     return parser

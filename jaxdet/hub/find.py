@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from jaxdet.errors import UserError
 from jaxdet.hub.huggingface import Address, commit_of
 
 
@@ -31,7 +32,11 @@ def find_weights(weights: str | Path, *, accept_licence: str | None = None) -> P
         commit = commit_of(address)
         folder = cache() / "hub" / address.repo / commit
         if not folder.is_dir():
-            pull(str(Address(address.repo, commit)), folder)
+            try:
+                pull(str(Address(address.repo, commit)), folder)
+            except UserError:
+                if not folder.is_dir():  # else another process was quicker
+                    raise
         return folder
     from jaxdet.hub.released import RELEASES, bring
 

@@ -14,7 +14,9 @@ from typing import Any
 from jaxdet.errors import MissingLibraryError, RunFailedError, UserError
 
 # Python's Path makes one slash of two.
-_ADDRESS = re.compile(r"hf:/{1,2}(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?")
+_ADDRESS = re.compile(
+    r"hf:/{1,2}(?P<repo>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>\w[\w.-]*(?:/\w[\w.-]*)*))?"
+)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -51,11 +53,12 @@ def upload(
       address: of the repository.
       files: by their names there.
       message: of the commit.
-      private: whether a repository that is made is closed to others.
+      private: whether the repository must be closed to others, made or there already.
       update: whether files of these names may get a new version; the old one stays in the history.
 
     Raises:
-      UserError: where this is not allowed, or files of these names are there.
+      UserError: where this is not allowed, files of these names are there, or everybody could read
+        what is to be private.
       RunFailedError: where the network fails.
     """
     if address.revision:
@@ -65,6 +68,11 @@ def upload(
     with _asking(address):
         api.create_repo(address.repo, private=private or None, exist_ok=True)
         info = api.model_info(address.repo)
+    if private and not info.private:
+        raise UserError(
+            f"{address}: is there already and open to everybody; make it private on the hub, or "
+            "give another name"
+        )
     taken = sorted({one.rfilename for one in info.siblings or ()} & {*files})
     if taken and not update:
         raise UserError(
@@ -80,7 +88,7 @@ def upload(
         commit = api.create_commit(
             address.repo, added, commit_message=message, parent_commit=info.sha
         )
-    return str(Address(address.repo, commit.oid))
+    return str(Address(address.repo, _checked(commit.oid, address)))
 
 
 def download(address: Address, names: Collection[str]) -> dict[str, Path]:
@@ -99,8 +107,9 @@ def download(address: Address, names: Collection[str]) -> dict[str, Path]:
                 f"{address}: no detector of jaxdet, which has {first}; other weights are brought "
                 "in by `python -m jaxdet.convert to-jax`"
             )
+        commit = _checked(info.sha, address)
         return {
-            name: Path(api.hf_hub_download(address.repo, name, revision=info.sha))
+            name: Path(api.hf_hub_download(address.repo, name, revision=commit))
             for name in names
             if name in there
         }
@@ -116,7 +125,17 @@ def commit_of(address: Address) -> str:
     if address.revision and _COMMIT.fullmatch(address.revision):
         return address.revision
     with _asking(address):
-        return str(_library().HfApi().model_info(address.repo, revision=address.revision).sha)
+        info = _library().HfApi().model_info(address.repo, revision=address.revision)
+    return _checked(info.sha, address)
+
+
+def _checked(commit: Any, address: Address) -> str:
+    """Returns what a server gave as a commit, of which paths are made, where it is one."""
+    if not _COMMIT.fullmatch(str(commit)):
+        raise RunFailedError(
+            f"{address}: the server answers with {commit!r:.50} in place of a commit"
+        )
+    return str(commit)
 
 
 def _library() -> Any:
@@ -137,7 +156,7 @@ def _asking(address: Address) -> Iterator[None]:
     """Turns what the client raises, in kinds of several libraries, into one line."""
     try:
         yield
-    except UserError:
+    except (UserError, RunFailedError):
         raise
     except Exception as error:
         told = f"{address}: {' '.join(str(error).split())[:300] or type(error).__name__}"

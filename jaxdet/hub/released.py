@@ -1,13 +1,14 @@
 """Detectors that others released: fetched, checked and converted when they are first used."""
 
 import contextlib
+import os
 from pathlib import Path
 
 from jaxdet.convert.card import Card, network_options
 from jaxdet.convert.folder import Source, is_detector, write_detector
 from jaxdet.convert.heads import convert_head
 from jaxdet.convert.load import ConvertedFile, convert_file
-from jaxdet.datasets.catalog import Container, Dataset
+from jaxdet.datasets.catalog import Address, Container, Dataset
 from jaxdet.datasets.fetch.choice import Options
 from jaxdet.datasets.fetch.remote import RangeRefusedError, TransientError, open_at
 from jaxdet.datasets.fetch.run import fetch
@@ -18,17 +19,21 @@ from jaxdet.scoring.protocol import Protocol
 from jaxdet.train.weights import open_weights
 from jaxdet.workdir.drafts import new_folder
 from jaxdet.workdir.files import sha256
+from jaxdet.workdir.lock import claimed
 
 __all__ = ["RELEASES", "bring"]
 
 # Seconds without an answer after which there is no network.
 _TIMEOUT = 20.0
+_DOWNLOADS = "downloads"
 
 
 def bring(release: Release, folder: Path, *, accepted: str | None) -> Path:
     """Returns the converted folder of a released detector, which is made on first use.
 
-    A kill in between loses nothing that has come: the same command continues.
+    A kill in between loses nothing that has come: the same command continues. Where another process
+    is at it, it is waited for. Downloads go once they are converted; files that the user put into
+    the folder are taken in their place, and stay.
 
     Args:
       release: which.
@@ -40,8 +45,19 @@ def bring(release: Release, folder: Path, *, accepted: str | None) -> Path:
       RunFailedError: where the network fails, or a file is not the published one.
     """
     detector = folder / "detector"
-    if is_detector(detector):
-        return detector
+    if not is_detector(detector):
+        _check_licence(release, folder, accepted)
+        with claimed(folder, instead=None):
+            if not is_detector(detector):
+                _convert(release, _files(release, folder), detector)
+    with contextlib.suppress(OSError):  # a cache that may only be read
+        for file in release.files:  # of a process that was killed once it had converted, too
+            (folder / _DOWNLOADS / file.name).unlink(missing_ok=True)
+    return detector
+
+
+def _check_licence(release: Release, folder: Path, accepted: str | None) -> None:
+    """Raises UserError unless a detector's licence was accepted."""
     if accepted != release.licence:
         sizes = [one.size for one in release.files if one.size]
         size = f"{size_text(sum(sizes))} " if sizes else ""
@@ -50,37 +66,48 @@ def bring(release: Release, folder: Path, *, accepted: str | None) -> Path:
             f"{release.licence} (see {release.home}); to accept that, add "
             f"--accept-licence={release.licence}"
         )
-    _reach(release, folder)
-    files = Dataset(
-        name=release.name.replace("/", "-"), title="", files=release.files,
-        container=Container.PLAIN,
-    )  # fmt: skip
-    fetch(files, folder, options=Options(), say=say)
-    _convert(release, folder, detector)
-    for file in release.files:
-        (folder / file.name).unlink()
-    return detector
 
 
-def _reach(release: Release, folder: Path) -> None:
-    """Raises RunFailedError at once where there is no network, before any patience with it."""
-    missing = [one for one in release.files if not (folder / one.name).exists()]
-    for file in missing[:1]:
-        try:
-            with contextlib.suppress(RangeRefusedError), open_at(file.url, timeout=_TIMEOUT):
-                pass
-        except TransientError as error:
-            raise RunFailedError(
-                f"{release.name}: {error}; with a network start the same command again, or put "
-                f"{file.name} into {folder}"
-            ) from None
+def _files(release: Release, folder: Path) -> list[Path]:
+    """Returns the files of a detector, fetched where the user put none into the folder."""
+    roots = [
+        folder if os.path.lexists(folder / file.name) else folder / _DOWNLOADS
+        for file in release.files
+    ]
+    paths = [root / file.name for root, file in zip(roots, release.files, strict=True)]
+    for file, path in zip(release.files, paths, strict=True):
+        if not path.exists():
+            _reach(release, file, folder)
+    for root, file in zip(roots, release.files, strict=True):
+        name = release.name.replace("/", "-")
+        files = Dataset(name=name, title="", files=(file,), container=Container.PLAIN)
+        fetch(files, root, options=Options(), say=say)
+    return paths
 
 
-def _convert(release: Release, folder: Path, detector: Path) -> None:
+def _reach(release: Release, file: Address, folder: Path) -> None:
+    """Raises RunFailedError where a file cannot be had, before any patience with the network."""
+    try:
+        with contextlib.suppress(RangeRefusedError), open_at(file.url, timeout=_TIMEOUT):
+            pass
+    except TransientError as error:
+        raise RunFailedError(
+            f"{release.name}: {error}; with a network start the same command again, or put "
+            f"{file.name} into {folder}"
+        ) from None
+    except RunFailedError as error:
+        # Its advice is an option of `jaxdet.data fetch`.
+        why, _, _ = str(error).partition("; ")
+        raise RunFailedError(
+            f"{release.name}: {why}; see {release.home} for the file, and put it, named "
+            f"{file.name}, into {folder}"
+        ) from None
+
+
+def _convert(release: Release, paths: list[Path], detector: Path) -> None:
     """Makes a folder of `jaxdet.convert`, whose card has source, licence and protocol."""
-    weights, *towers = release.files
-    path = folder / weights.name
-    file = _converted(release, path, [folder / tower.name for tower in towers])
+    weights, (path, *towers) = release.files[0], paths
+    file = _converted(release, path, towers)
     model = file.network.model
     digest = sha256(path)
     card = Card(

@@ -7,7 +7,6 @@ could run code. Whatever else lies in a repository or folder is left there.
 import dataclasses
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,10 @@ from jaxdet.convert.load import LoadedWeights
 from jaxdet.convert.rules import Coverage, flatten
 from jaxdet.errors import UserError
 from jaxdet.hub import huggingface
+from jaxdet.hub.find import cache
 from jaxdet.hub.huggingface import Address
-from jaxdet.train.weights import open_weights, sha256_of
-from jaxdet.workdir.drafts import new_folder, refuse_existing
+from jaxdet.train.weights import find_run, open_weights, sha256_of
+from jaxdet.workdir.drafts import new_folder, passing_folder, refuse_existing
 from jaxdet.workdir.files import check_regular, write_bytes
 
 README = "README.md"
@@ -50,26 +50,26 @@ def push(
       licence: of the weights, as Hugging Face writes it ("apache-2.0"); may be left out where the
         weights have one already.
       checkpoint: of a run; the one that it was measured with where left out.
-      private: whether a repository that is made here is closed to others.
+      private: whether the repository must be closed to others, made here or there already.
       update: whether a repository that holds a detector already gets a new version of it.
 
     Raises:
-      UserError: where the weights cannot be read or shared, the target is taken, or no licence is
-        given or it is not that of the weights.
+      UserError: where the weights cannot be read or shared, the target is taken or lies in them,
+        no licence is given or it is not that of the weights, or an option does not fit the target.
       RunFailedError: where the network fails.
     """
     address = Address.of(target)
     if address is None:
-        refuse_existing(Path(target))
+        _check_target(what, Path(target), private=private, update=update)
     loaded, card = _opened(what, checkpoint)
     card = _public(dataclasses.replace(card, licence=_licence(licence, card.licence)))
     if address is None:
         with new_folder(Path(target)) as draft:
             _write(draft, loaded, card)
         return str(target)
-    with tempfile.TemporaryDirectory(prefix="jaxdet-") as folder:
-        _write(Path(folder), loaded, card)
-        files = {name: Path(folder) / name for name in _SHARED}
+    with passing_folder(cache() / "hub" / "push") as draft:
+        _write(draft, loaded, card)
+        files = {name: draft / name for name in _SHARED}
         message = f"{loaded.model.title}, digest {card.digest}"
         return huggingface.upload(address, files, message, private=private, update=update)
 
@@ -91,18 +91,43 @@ def pull(source: str | Path, folder: str | Path, *, digest: str | None = None) -
     if address is not None:
         files = huggingface.download(address, _SHARED)
     else:
-        files = _files_of(Path(source))
+        files = _files_of(_named(source))
+        _refuse_within(Path(source), folder)
     with new_folder(folder) as draft:
         for name, file in files.items():
             # Whoever caches files keeps them under links: their content is wanted.
             shutil.copyfile(file, draft / name)
-        return _check(draft, source, digest)
+        return _check(draft, address or source, digest)
+
+
+def _check_target(what: Any, target: Path, *, private: bool, update: bool) -> None:
+    """Raises UserError where a folder is taken, lies in what is shared, or is no repository."""
+    if private or update:
+        option = "--private" if private else "--update"
+        raise UserError(f"{option}: is for repositories, {target} is a folder; leave it out")
+    refuse_existing(target)
+    if isinstance(what, str | Path):
+        run, _ = find_run(_named(what))
+        _refuse_within(run.path if run else Path(what), target)
+
+
+def _refuse_within(source: Path, folder: Path) -> None:
+    """Raises UserError where a new folder lies in that of a detector, which stays as it is."""
+    if source.resolve() in folder.resolve().parents:
+        raise UserError(f"{folder}: lies in {source}, which stays as it is; give another folder")
+
+
+def _named(path: str | Path) -> Path:
+    """Returns a path; Python would take an empty one for the working folder."""
+    if not str(path):
+        raise UserError("an empty path names no detector; give a folder or file")
+    return Path(path)
 
 
 def _opened(what: Any, checkpoint: str | None) -> tuple[LoadedWeights, Card]:
     """Returns the weights that are to be shared, with what is known of them."""
     if isinstance(what, str | Path):
-        loaded, card = open_weights(Path(what), checkpoint=checkpoint)
+        loaded, card = open_weights(_named(what), checkpoint=checkpoint)
     elif checkpoint is not None:
         raise UserError(f"checkpoint={checkpoint}: a loaded detector has one alone; leave it out")
     else:
@@ -148,8 +173,10 @@ def _last_names(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_last_names(one) for one in value]
     if isinstance(value, str):
-        head, equals, path = value.rpartition("=")
-        return f"{head}{equals}{Path(path).name}" if path.startswith(("/", "~")) else value
+        if value.startswith(("/", "~")):
+            return Path(value).name
+        head, _, path = value.partition("=")
+        return f"{head}={Path(path).name}" if path.startswith(("/", "~")) else value
     return value
 
 
@@ -181,7 +208,7 @@ def _files_of(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _check(folder: Path, source: str | Path, digest: str | None) -> str:
+def _check(folder: Path, source: str | Path | Address, digest: str | None) -> str:
     """Opens what was brought, as every command will, and returns its digest.
 
     Raises:

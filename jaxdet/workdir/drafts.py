@@ -67,13 +67,27 @@ def new_folder(path: Path) -> Iterator[Path]:
       UserError: where the name is taken or cannot be written.
     """
     refuse_existing(path)
+    with passing_folder(path) as draft:
+        yield draft
+        publish(draft, path)
+
+
+@contextlib.contextmanager
+def passing_folder(path: Path) -> Iterator[Path]:
+    """Makes a folder to fill, named as a draft of `path`, that is gone when the body ends.
+
+    What a killed process left of another goes first.
+
+    Raises:
+      DiskFullError: where the disk is full.
+      UserError: where it cannot be written.
+    """
+    clear_leftovers(path.parent, path.name)
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         draft, descriptor = _make(path, _make_folder)
         try:
             yield draft
-            os.rename(draft, path)
-            sync_folder(path.parent)
         finally:
             os.close(descriptor)
             shutil.rmtree(draft, ignore_errors=True)

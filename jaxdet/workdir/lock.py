@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,20 @@ from typing import Any
 from jaxdet.errors import UserError, writing_to
 from jaxdet.progress import say
 
+_LOOK_AGAIN = 0.5  # seconds between two looks at a place that is waited for
+
 
 @contextlib.contextmanager
-def claimed(place: Path, *, instead: str, lock: Path | None = None) -> Iterator[None]:
+def claimed(place: Path, *, instead: str | None, lock: Path | None = None) -> Iterator[None]:
     """Keeps other processes out of a place until the body ends.
 
     Args:
       place: what the body works on, as messages name it.
-      instead: the option or argument that names another place.
+      instead: the option or argument that names another place; None to wait for this one.
       lock: the file that is locked; `.NAME.lock` beside the place where left out.
 
     Raises:
-      UserError: where another process holds it, or the file cannot be made.
+      UserError: where another process holds it and is not waited for, or the file cannot be made.
     """
     if lock is None:
         lock = _beside(place)
@@ -59,7 +62,7 @@ def refuse_if_claimed(place: Path, *, instead: str, lock: Path) -> None:
     try:
         # Shared: the processes of one run look at the same time.
         if not take(descriptor, lock, kind=fcntl.LOCK_SH) and _is_at(descriptor, lock):
-            raise _taken(place, instead, descriptor)
+            raise _taken(place, instead, _holder(descriptor))
     except OSError:
         return
     finally:
@@ -98,7 +101,8 @@ def _beside(place: Path) -> Path:
     return whole.parent / f".{whole.name}.lock"
 
 
-def _claim(place: Path, instead: str, lock: Path) -> int:
+def _claim(place: Path, instead: str | None, lock: Path) -> int:
+    told = False
     while True:
         descriptor = _open(place, lock)
         try:
@@ -107,15 +111,20 @@ def _claim(place: Path, instead: str, lock: Path) -> int:
         except OSError as error:
             say(f"{place}: cannot be locked ({error.strerror}); start no second process on it")
             return descriptor
-        refusal, is_there = _taken(place, instead, descriptor), _is_at(descriptor, lock)
+        holder, is_there = _holder(descriptor), _is_at(descriptor, lock)
         os.close(descriptor)
+        if is_there and instead is not None:
+            raise _taken(place, instead, holder)
         if is_there:
-            raise refusal
+            if not told:
+                say(f"{place}: another process works on it ({holder}); waiting for it")
+            told = True
+            time.sleep(_LOOK_AGAIN)
 
 
-def _taken(place: Path, instead: str, descriptor: int) -> UserError:
+def _taken(place: Path, instead: str, holder: str) -> UserError:
     return UserError(
-        f"{place}: another process works on it ({_holder(descriptor)}); wait for it or end it, or "
+        f"{place}: another process works on it ({holder}); wait for it or end it, or "
         f"give another {instead}"
     )
 

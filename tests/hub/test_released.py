@@ -1,6 +1,8 @@
 """Detectors that others released, by name: from a server on localhost, made small."""
 
+import concurrent.futures
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from jaxdet.hub.find import find_weights
 from jaxdet.hub.released import RELEASES, bring
 from jaxdet.models.towers import read_tower
 from jaxdet.train.weights import digest
+from jaxdet.workdir.lock import claimed
 from tests.convert.small_towers import spelled
 from tests.predict.samples import write_weights
 from tests.web.server import Server
@@ -38,6 +41,16 @@ def offered(server, name, *paths, sha256=None):
     return dataclasses.replace(RELEASES[name], files=tuple(addresses))
 
 
+def of_resnet18(server, tmp_path):
+    """A released detector of one small file, w.safetensors in the folder."""
+    release = offered(server, "commfor/vit-s16-384", write_weights(tmp_path / "w.safetensors"))
+    return dataclasses.replace(release, arch="resnet18", crop=224, resize=0)
+
+
+def files_below(folder):
+    return [str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_file()]
+
+
 def test_a_detector_by_name_once_its_licence_is_accepted(server, tmp_path, monkeypatch):
     file, name = write_weights(tmp_path / "w.safetensors"), "cnndetection/blur_jpg_prob0.5"
     small = dataclasses.replace(offered(server, name, file), arch="resnet18")
@@ -54,8 +67,45 @@ def test_a_detector_by_name_once_its_licence_is_accepted(server, tmp_path, monke
     asked = len(server.asked)
     assert jaxdet.load_detector(name).digest == plain.digest  # from the cache
     assert len(server.asked) == asked
-    kept = sorted(path.name for path in (tmp_path / "cache/jaxdet/released" / name).iterdir())
-    assert kept == ["detector", "fetched"]
+    folder = tmp_path / "cache/jaxdet/released" / name
+    assert {path.name for path in folder.iterdir()} == {"detector", "downloads"}
+    assert files_below(folder / "downloads") == ["fetched/hashes.json"]
+    (folder / "downloads/w.safetensors").touch()  # as a kill leaves it once all is converted
+    assert jaxdet.load_detector(name).digest == plain.digest
+    assert files_below(folder / "downloads") == ["fetched/hashes.json"]
+
+
+def test_of_two_that_use_a_name_for_the_first_time_one_fetches(server, tmp_path, capsys):
+    release = of_resnet18(server, tmp_path)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with claimed(tmp_path / "kept", instead="name"):
+            other = pool.submit(bring, release, tmp_path / "kept", accepted="mit")
+            with pytest.raises(concurrent.futures.TimeoutError):
+                other.result(timeout=0.3)
+            assert server.asked == []
+        assert other.result() == tmp_path / "kept/detector"
+    assert "another process works on it" in capsys.readouterr().err
+    asked = len(server.asked)
+    assert bring(release, tmp_path / "kept", accepted=None) == tmp_path / "kept/detector"
+    assert len(server.asked) == asked
+
+
+def test_a_file_that_the_user_put_there_is_taken_and_stays(server, tmp_path):
+    release, kept = of_resnet18(server, tmp_path), tmp_path / "kept"
+    kept.mkdir()
+    shutil.copy(tmp_path / "w.safetensors", kept)
+    bring(release, kept, accepted="mit")
+    assert server.asked == []
+    assert (kept / "w.safetensors").read_bytes() == (tmp_path / "w.safetensors").read_bytes()
+
+
+def test_a_file_that_is_no_longer_there_is_one_line(server, tmp_path):
+    release = of_resnet18(server, tmp_path)
+    server.files.clear()
+    with pytest.raises(RunFailedError) as failure:
+        bring(release, tmp_path / "kept", accepted="mit")
+    assert f"HTTP 404 Not Found; see {release.home} for the file" in str(failure.value)
+    assert "--base-url" not in str(failure.value)
 
 
 def test_a_small_community_forensics_is_scored_as_published(server, tmp_path):
@@ -92,7 +142,7 @@ def test_another_file_than_the_published_one_is_not_kept(server, tmp_path):
     with pytest.raises(RunFailedError, match=r"SHA-256 is .*, the catalogue says 0000"):
         bring(release, tmp_path / "kept", accepted="mit")
     assert not (tmp_path / "kept/detector").exists()
-    assert not (tmp_path / "kept/w.safetensors").exists()
+    assert files_below(tmp_path / "kept") == []
 
 
 def test_without_a_network_it_is_one_line(tmp_path):

@@ -6,15 +6,22 @@ import http.server
 import json
 import re
 import threading
+import urllib.parse
 
 import yaml
 
 
 class Hub:
-    """Keeps repositories as lists of commits, (digest, {name: bytes}); `read` lists files sent."""
+    """Keeps repositories as lists of commits, (digest, {name: bytes}); `read` lists files sent.
+
+    `private` has the names of closed repositories, `branches` digests by the names of branches;
+    `meanwhile` is called before a file is sent.
+    """
 
     def __init__(self):
         self.repos, self.objects, self.read = {}, {}, []
+        self.private, self.branches = set(), {}
+        self.meanwhile = lambda: None
         self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
         run = {"poll_interval": 0.01}
@@ -41,7 +48,9 @@ class Hub:
 
     def state(self, repo, revision):
         commits = self.repos.get(repo, ())
-        found = [one for one in commits if revision in ("main", one[0])]
+        revision = urllib.parse.unquote(revision)
+        digest = self.branches.get(revision, revision)
+        found = [one for one in commits if digest in ("main", one[0])]
         return found[-1] if found else (None, {})
 
     def _handler(hub):  # noqa: N805 - the handler's own self is another one
@@ -87,6 +96,9 @@ class Hub:
         repo = f"{asked['organization']}/{asked['name']}"
         status = 409 if repo in self.repos else 200
         if status == 200:
+            # Version 1 of the client says it in the first way, version 2 in the second.
+            if asked.get("private") or asked.get("visibility") == "private":
+                self.private.add(repo)
             self.commit(repo, {".gitattributes": b"*.safetensors filter=lfs\n"})
         self._send(request, status, {"url": f"{self.url}/{repo}", "name": repo})
 
@@ -100,7 +112,8 @@ class Hub:
         if oid is None:
             return self._send(request, 404, {}, {"X-Error-Code": "RepoNotFound"})
         siblings = [{"rfilename": name} for name in files]
-        return self._send(request, 200, {"id": repo, "sha": oid, "siblings": siblings})
+        about = {"id": repo, "sha": oid, "siblings": siblings, "private": repo in self.private}
+        return self._send(request, 200, about)
 
     def _preupload(self, request, body, repo, revision):
         names = [one["path"] for one in json.loads(body)["files"]]
@@ -141,6 +154,7 @@ class Hub:
         if name not in files:
             return self._send(request, 404, {}, {"X-Error-Code": "EntryNotFound"})
         self.read.append(name)
+        self.meanwhile()
         etag = f'"{hashlib.sha256(files[name]).hexdigest()}"'
         return self._send(request, 200, files[name], {"X-Repo-Commit": oid, "ETag": etag})
 
