@@ -136,8 +136,8 @@ def test_e2e_has_the_step_the_input_and_the_line(tmp_path, capsys):
     [
         (["step", "--arch=resnet18", "--reference=torch"], "--arch=resnet18: PyTorch's rows are"),
         (["features", "--tower=siglip_b16", "--reference=torch"], "--tower=siglip_b16"),
-        (["features", "--tower=clip_x"], "--tower: clip_x is not one of"),
-        (["onnx", "--tower=clip_l14:depth=x"], "--tower: depth=x is no int"),
+        (["features", "--tower=clip_x"], "--tower: 'clip_x' is not one of"),
+        (["onnx", "--tower=clip_l14:depth=x"], "--tower: depth='x' is no int"),
     ],
 )
 def test_networks_that_are_not_there_are_named_by_their_option(given, named, capsys):

@@ -76,7 +76,8 @@ def test_variants_take_less_space_and_give_nearly_the_logits(variant, share, bou
 
 
 def test_figures_of_the_weights_are_not_those_of_int8(tmp_path):
-    measured = {"test": {"ap": 0.9, "accuracy": 0.8, "sharpness_ap": 0.5, "n_real": 9, "n_fake": 9}}
+    figures = {"ap": 0.9, "ap_ci95": [0.8, 1.0], "accuracy": 0.8, "sharpness_ap": 0.5}
+    measured = {"test": {**figures, "n_real": 9, "n_fake": 9}}
     model = Model(name="resnet18", width=4)
     for variant, kept in (("float32", measured), ("float16", measured), ("int8", {})):
         path = tmp_path / f"{variant}.onnx"
