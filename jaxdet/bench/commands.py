@@ -8,11 +8,11 @@ from typing import Any
 
 from jaxdet.bench import input as bench_input
 from jaxdet.bench import training_commands as training
-from jaxdet.bench.arguments import ARCHITECTURES, given_images
+from jaxdet.bench.arguments import ARCHITECTURES, given_images, given_tower
 from jaxdet.bench.pictures import write_pictures
 from jaxdet.bench.roofline_command import ROOFLINE, add_roofline, roofline_rows
 from jaxdet.bench.scaling import SCALING, add_scaling, scaling_rows
-from jaxdet.config import Model, schema
+from jaxdet.config import Model, model
 from jaxdet.convert.onnx import VARIANTS
 from jaxdet.ranges import SIDE, whole_number
 from jaxdet.streams import answer
@@ -118,7 +118,7 @@ _ONNX = (
 
 def _add_onnx(parser: argparse.ArgumentParser) -> None:
     for flag, choices, default, text in (
-        ("arch", schema.ARCHITECTURES, "resnet50", "detectors"),
+        ("arch", model.ARCHITECTURES, "resnet50", "detectors"),
         ("variant", VARIANTS, VARIANTS[0], "forms of the ONNX file"),
     ):
         parser.add_argument(
@@ -147,11 +147,12 @@ def _add_onnx(parser: argparse.ArgumentParser) -> None:
 def _measure_onnx(options: argparse.Namespace) -> list[dict[str, Any]]:
     from jaxdet.bench.onnx import Plan, measure_onnx
 
+    tower = given_tower(options.tower).text
     with tempfile.TemporaryDirectory() as scratch:
         plan = Plan(
             scratch=Path(scratch),
-            models=[Model(name=name, tower=options.tower) for name in options.arch],
-            variants=options.variant,
+            models=[Model(name=name, tower=tower) for name in dict.fromkeys(options.arch)],
+            variants=tuple(dict.fromkeys(options.variant)),
             size=options.size,
             batch_sizes=options.batch_size,
             images=options.images,

@@ -16,7 +16,7 @@ import jax
 
 from jaxdet.bench.jax_step import RATE
 from jaxdet.bench.reference import AUGMENT, ENDLESS
-from jaxdet.bench.step import Worker
+from jaxdet.bench.step import Worker, check_same_devices
 from jaxdet.bench.stepper import Settings
 from jaxdet.config import Config, Data, Model, Optim, Runtime
 from jaxdet.data.batches import Batch
@@ -68,6 +68,9 @@ def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any
     """Returns the rows of `bench e2e`: step alone (the reference), input alone, whole pipeline.
 
     PyTorch's whole pipeline too where asked for: as published, eager in float32.
+
+    Raises:
+      UserError: where PyTorch works on a card and JAX on the CPU, or the other way round.
     """
     if plan.torch_root is None:
         return _measure(plan, None, say)
@@ -81,6 +84,7 @@ def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any
         )
     )
     try:
+        check_same_devices([{"platform": jax.default_backend()}, published.facts])
         return _measure(plan, published, say)
     finally:
         published.end()

@@ -16,7 +16,9 @@ from jaxdet.convert.check import Score, make_score, random_images
 from jaxdet.convert.load import LoadedWeights
 from jaxdet.convert.onnx.export import export_onnx
 from jaxdet.convert.onnx.packages import require_onnx
+from jaxdet.models.architectures import check_sides
 from jaxdet.models.detector import get_detector, host
+from jaxdet.models.platform import written_for
 
 _REFERENCE = "reference, JAX"
 
@@ -52,8 +54,11 @@ def measure_onnx(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, An
       UserError: where a package is missing, or a detector does not take such images.
     """
     require_onnx("bench onnx")
+    for model in plan.models:
+        side = plan.size
+        check_sides(model, trained=side, scored=side, whole=False, options=("--size", "--size"))
     rows = []
-    with jax.default_device(host()):
+    with jax.default_device(host()), written_for("cpu"):
         for model in plan.models:
             ways = _ways(model, plan)
             for length in plan.batch_sizes:
@@ -81,7 +86,8 @@ def _ways(model: Model, plan: Plan) -> dict[str, Score]:
         path = plan.scratch / f"{model.name}-{variant}.onnx"
         program, _ = export_onnx(path, loaded, size=plan.size, card=card, variant=variant)
         ways[f"onnxruntime, {variant}"] = program.score
-    return {**ways, _REFERENCE: make_score(model, variables)}
+    # Handed over once, not in each call that is timed.
+    return {**ways, _REFERENCE: make_score(model, jax.device_put(variables))}
 
 
 def _speeds(ways: dict[str, Score], plan: Plan, length: int) -> dict[str, float]:

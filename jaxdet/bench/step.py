@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +84,10 @@ def check_torch(archs: Sequence[str]) -> None:
     Raises:
       UserError: where it is not, or has not.
     """
-    check_torch_installed()
     others = [arch for arch in archs if arch != "resnet50"]
     if others:
         raise UserError(f"--arch={others[0]}: PyTorch's rows are of resnet50 alone")
+    check_torch_installed()
 
 
 def check_torch_installed() -> None:
@@ -119,6 +119,9 @@ def take_turns(
       steps: in a turn.
       rounds: turns of each.
       say: is told how far it is.
+
+    Raises:
+      UserError: where some work on a card and others on the CPU.
     """
     names = ", ".join(settings.way for settings in ways)
     say(f"{ways[0].arch}, batch {ways[0].batch_size}: {names}; each compiles first")
@@ -126,6 +129,7 @@ def take_turns(
     try:
         for settings in ways:
             workers.append(Worker(settings))
+            check_same_devices([worker.facts for worker in workers])
             if _need_device_alone(workers):
                 for _ in range(rounds):
                     workers[-1].turn(steps)
@@ -140,6 +144,15 @@ def take_turns(
     finally:
         for worker in workers:
             worker.end()
+
+
+def check_same_devices(facts: Sequence[Mapping[str, Any]]) -> None:
+    """Raises UserError where, by their facts, some processes have a card and others the CPU."""
+    # One that failed has no facts.
+    if len({one["platform"] == "cpu" for one in facts if one}) > 1:
+        raise UserError(
+            "--reference=torch: JAX and PyTorch do not both see the card; install both for it"
+        )
 
 
 def _need_device_alone(workers: Sequence["Worker"]) -> bool:

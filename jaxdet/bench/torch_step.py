@@ -32,6 +32,7 @@ def prepare(settings: Settings) -> Ready:
     facts = {
         "first_step_seconds": round(time.perf_counter() - began, 2),
         "versions": {"torch": torch.__version__},
+        "platform": place.type,
     }
     memory = torch.cuda.max_memory_allocated if place.type == "cuda" else lambda: None
     return Ready(step=trainer.step, wait=wait, facts=facts, traced=traced, memory=memory)

@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from jaxdet.bench.stepper import Ready, Settings, make_batch, tower_array
 from jaxdet.bench.torch_step import traced
-from jaxdet.errors import UserError
 from jaxdet.models.towers import Tower, read_tower
 
 _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -23,18 +22,9 @@ _ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
-def check_tower(tower: Tower, *, option: str) -> None:
-    """Raises UserError for a tower that is not written here."""
-    plain = tower.positions == "all" and tower.qkv_bias == "all" and tower.pool == "class"
-    if not plain or tower.gated or tower.activation not in _ACTIVATIONS:
-        raise UserError(
-            f"{option}={tower.text}: PyTorch's rows are of CLIP, AugReg and DINOv2 without SwiGLU; "
-            "leave --reference=torch out"
-        )
-
-
 def prepare(settings: Settings) -> Ready:
     """Builds the tower, computes the features of a batch and tells how long that took."""
+    torch.set_float32_matmul_precision("high")  # TF32, as JAX's default
     place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = TorchTower(read_tower(settings.arch), place, getattr(torch, settings.dtype))
     image = torch.from_numpy(make_batch(settings)[0]).to(place).permute(0, 3, 1, 2).contiguous()

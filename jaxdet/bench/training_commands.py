@@ -6,12 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from jaxdet.bench.arguments import ARCHITECTURES, given_images
+from jaxdet.bench.arguments import ARCHITECTURES, given_images, given_tower
 from jaxdet.bench.pictures import write_pictures
 from jaxdet.config import Model, Runtime, model
 from jaxdet.datasets.pack.store_writer import pack
 from jaxdet.errors import UserError
-from jaxdet.models.towers import read_tower
 from jaxdet.ranges import SIDE, whole_number
 from jaxdet.streams import answer
 from jaxdet.workdir.files import check_apart
@@ -163,7 +162,7 @@ def features_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     from jaxdet.bench.step import of_way
     from jaxdet.bench.stepper import Settings
 
-    tower, torch = read_tower(options.tower), options.reference == "torch"
+    tower, torch = given_tower(options.tower), options.reference == "torch"
     settings = Settings(
         way="features", arch=tower.text, size=tower.size, batch_size=options.batch_size,
         dtype=options.dtype,

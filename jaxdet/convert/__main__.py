@@ -16,6 +16,7 @@ if __name__ == "__main__":
 
 import argparse
 import dataclasses
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +50,8 @@ def _write_page(options: argparse.Namespace) -> None:
     from jaxdet.serve.browser_page import write_browser_page
 
     write_browser_page(options.src, options.dst, package=options.onnxruntime_web)
-    answer(f"{options.dst}: see it with `python -m http.server -d {options.dst}`")
+    folder = shlex.quote(str(options.dst))
+    answer(f"{options.dst}: see it with `python -m http.server --bind 127.0.0.1 -d {folder}`")
 
 
 def _parser() -> argparse.ArgumentParser:

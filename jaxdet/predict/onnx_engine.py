@@ -46,9 +46,10 @@ class OnnxDetector(LoadedDetector):
         """
         protocol, size = super().choose(crop, resize), self._program.size
         if size and (not protocol.in_crops or protocol.crop != size):
+            other = f", or export one with --size={protocol.crop}" if protocol.in_crops else ""
             raise UserError(
                 f"{self._program.source}: takes crops of {size} pixels alone, and not "
-                f"{protocol}; give predict --crop={size}, or export one with another --size"
+                f"{protocol}; give predict --crop={size}{other}"
             )
         return protocol
 

@@ -5,7 +5,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from jaxdet.convert.onnx import is_onnx
 from jaxdet.convert.onnx.run import read_onnx
+from jaxdet.data.ops.sides import LARGEST_RATIO
 from jaxdet.errors import UserError
 from jaxdet.models.architectures import architecture_of
 from jaxdet.predict.onnx_engine import OnnxDetector
@@ -31,8 +33,10 @@ def write_browser_page(src: Path, dst: Path, *, package: Path) -> None:
       package: the npm package onnxruntime-web, unpacked.
 
     Raises:
-      UserError: where a file is missing or damaged, or the folder's name is taken.
+      UserError: where a file is missing, damaged or of another kind, or the folder's name is taken.
     """
+    if not is_onnx(src):
+        raise UserError(f"{src}: no ONNX file; convert export --format=onnx makes one")
     refuse_existing(dst)
     runtime = [package / "dist" / name for name in RUNTIME]
     if missing := next((file for file in runtime if not file.is_file()), None):
@@ -57,6 +61,7 @@ def _facts(detector: OnnxDetector) -> dict[str, Any]:
             **dataclasses.asdict(scoring.protocol),
             "smallest": architecture_of(detector.model.name).smallest,
             "most_pixels": MAX_WHOLE_PIXELS,
+            "largest_ratio": LARGEST_RATIO,
             "most_side": MAX_WHOLE_SIDE,
             "tile": TILE,
         },

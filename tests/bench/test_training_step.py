@@ -6,8 +6,10 @@ import pytest
 
 from jaxdet.bench import jax_step, step
 from jaxdet.bench.__main__ import JSON, main
+from jaxdet.bench.reference import has_torch
 from jaxdet.bench.stepper import Settings, make_batch
 from jaxdet.config import Model
+from jaxdet.errors import UserError
 from jaxdet.models.detector import get_detector
 from jaxdet.train.losses import get_objective
 from jaxdet.workdir.files import check_writable
@@ -129,12 +131,38 @@ def test_e2e_has_the_step_the_input_and_the_line(tmp_path, capsys):
     assert "e2e/batch 4" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("given", [["step", "--arch=resnet18"], ["features", "--tower=siglip_b16"]])
-def test_pytorch_s_rows_need_pytorch_and_its_network(given, capsys):
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["step", "--arch=resnet18", "--reference=torch"], "--arch=resnet18: PyTorch's rows are"),
+        (["features", "--tower=siglip_b16", "--reference=torch"], "--tower=siglip_b16"),
+        (["features", "--tower=clip_x"], "--tower: 'clip_x' is not one of"),
+        (["onnx", "--tower=clip_l14:depth=x"], "--tower: depth='x' is no int"),
+    ],
+)
+def test_networks_that_are_not_there_are_named_by_their_option(given, named, capsys):
     with pytest.raises(SystemExit) as ended:
-        main([*given, "--reference=torch"])
+        main(given)
     assert ended.value.code == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    told = capsys.readouterr().err
+    assert named in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.skipif(has_torch(), reason="PyTorch is installed")
+@pytest.mark.parametrize("command", ["step", "features"])
+def test_pytorch_s_rows_need_pytorch(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--reference=torch"])
+    assert ended.value.code == 2
+    assert "--reference=torch: PyTorch is not installed" in capsys.readouterr().err
+
+
+def test_a_card_is_not_compared_with_a_cpu():
+    step.check_same_devices([{"platform": "gpu"}, {}, {"platform": "cuda"}])
+    step.check_same_devices([{"platform": "cpu"}, {"platform": "cpu"}])
+    with pytest.raises(UserError, match="JAX and PyTorch do not both see the card"):
+        step.check_same_devices([{"platform": "cpu"}, {"platform": "cuda"}])
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ def loaded_of(model):
     return LoadedWeights(model=model, variables=variables, source="random", crop=side), side
 
 
-def exported(path, model, variant="float32"):
+def exported(path, model, variant="float32", **known):
     loaded, side = loaded_of(model)
-    card = Card(model=network_options(model), sha256="0" * 64).of_crops(side)
+    card = Card(model=network_options(model), sha256="0" * 64, **known).of_crops(side)
     return export_onnx(path, loaded, size=side, card=card, variant=variant)

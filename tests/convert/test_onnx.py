@@ -75,6 +75,16 @@ def test_variants_take_less_space_and_give_nearly_the_logits(variant, share, bou
         assert 0 < found.largest_logit_difference <= bound * found.largest_logit
 
 
+def test_figures_of_the_weights_are_not_those_of_int8(tmp_path):
+    figures = {"ap": 0.9, "ap_ci95": [0.8, 1.0], "accuracy": 0.8, "sharpness_ap": 0.5}
+    measured = {"test": {**figures, "n_real": 9, "n_fake": 9}}
+    model = Model(name="resnet18", width=4)
+    for variant, kept in (("float32", measured), ("float16", measured), ("int8", {})):
+        path = tmp_path / f"{variant}.onnx"
+        program, _ = exported(path, model, variant, measured=measured, measured_by="crops")
+        assert program.card.measured == read_onnx(path).card.measured == kept
+
+
 def test_the_front_end_is_kept_in_full_precision(tmp_path):
     model = Model(name="dct_log_resnet18", width=4)
     _, (found,) = exported(tmp_path / "d.onnx", model, "float16")

@@ -15,6 +15,7 @@ from jaxdet.convert.onnx.variants import as_variant
 from jaxdet.convert.onnx.write import make_onnx
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.models.detector import host
+from jaxdet.models.platform import written_for
 from jaxdet.workdir.drafts import replacing
 
 # Between JAX's logits and onnxruntime's of a file in float32.
@@ -66,7 +67,7 @@ def export_onnx(
     sizes = (size,) if program.size else (size, size + size // 4 + 1)
     ours, theirs = weights_side(loaded), program.side
     # An accelerator would round JAX's.
-    with jax.default_device(host()):
+    with jax.default_device(host()), written_for("cpu"):
         comparisons = [
             compare(ours, theirs, size=side, count=count, seed=0)
             for count, side in enumerate(sizes, start=2)

@@ -92,8 +92,8 @@ def open_onnx(content: bytes, path: Path) -> OnnxProgram:
     model = schema.from_json_dict({"model": about.get("model")}).model
     card = read_card(about.get("card"), place=path)
     if variant == _OTHER_LOGITS:
-        # What validation images taught is of other logits.
-        card = dataclasses.replace(card, calibration=None)
+        # What images taught and what was measured are of other logits.
+        card = dataclasses.replace(card, calibration=None, measured={}, measured_by="")
     return OnnxProgram(
         source=str(path), model=model, card=card, size=size, variant=variant, session=session
     )

@@ -8,6 +8,9 @@ ort.env.wasm.numThreads = 1;
 
 let model = null;
 
+// Returns a text of whatever was thrown: WebAssembly throws numbers, too.
+const reason = (error) => error?.message || `onnxruntime failed (${error})`;
+
 async function load() {
   const response = await fetch("detector.json");
   model = await response.json();
@@ -62,7 +65,7 @@ function warnings(image, parts) {
 async function answer(session, file) {
   const name = file.name || "pasted image";
   try {
-    const image = await decode(file);
+    const image = await decode(file, model.scored);
     const parts = pieces(image, model.scored);
     const logit = await logitOf(session, parts);
     if (!Number.isFinite(logit)) {
@@ -76,13 +79,13 @@ async function answer(session, file) {
       warnings: warnings(image, parts),
     };
   } catch (error) {
-    return { name, error: error.message };
+    return { name, error: reason(error) };
   }
 }
 
 const loading = load();
 loading.catch((error) => {
-  byId("model").textContent = `The detector cannot be loaded: ${error.message}`;
+  byId("model").textContent = `The detector cannot be loaded: ${reason(error)}`;
 });
 start(async (files) => {
   const session = await loading;

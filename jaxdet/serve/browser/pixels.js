@@ -10,7 +10,8 @@ const blank = (width, height) => ({
 });
 
 // Decodes a file to its stored pixels: neither turned by EXIF nor converted by a colour profile.
-export async function decode(file) {
+// `scored` is what detector.json says under that name.
+export async function decode(file, scored) {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const plain = new Blob(isJpeg(bytes) ? withoutExif(bytes) : [bytes]);
   const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
@@ -20,6 +21,10 @@ export async function decode(file) {
   const { width, height } = bitmap;
   if (width * height > MOST_PIXELS) {
     throw new Error(`${width} × ${height} pixels are more than this page takes, ${MOST_PIXELS}`);
+  }
+  if (Math.max(width, height) > scored.largest_ratio * Math.min(width, height)) {
+    throw new Error(`${width} × ${height} pixels: a side is more than ${scored.largest_ratio} times `
+      + "the other");
   }
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width, height });
@@ -137,8 +142,7 @@ function centre(image, size) {
   return pad(cut(image, { left, top, width, height }), size);
 }
 
-// Returns what a detector scores of an image: pieces, each with its share of the logit. `scored`
-// is what detector.json says under that name.
+// Returns what a detector scores of an image: pieces, each with its share of the logit.
 export function pieces(image, scored) {
   const { parts, crop, resize } = scored;
   const resized = resize ? resizeShorter(image, resize) : image;

@@ -148,7 +148,7 @@ export function start(ask, model) {
       byId("status").textContent = `${scored} scored` + (errors ? `, ${errors} not readable.` : ".");
       byId("actions").hidden = false;
     } catch (error) {
-      byId("status").textContent = `No answer: ${error.message}`;
+      byId("status").textContent = `No answer: ${error?.message || error}`;
     }
     byId("files").value = "";
   }
@@ -159,6 +159,8 @@ export function start(ask, model) {
     link.href = URL.createObjectURL(new Blob([content], { type: "application/json" }));
     link.download = "jaxdet.json";
     link.click();
+    // Some browsers read it a moment later.
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   }
 
   byId("files").addEventListener("change", (event) => score(event.target.files));
@@ -167,6 +169,8 @@ export function start(ask, model) {
   byId("save").addEventListener("click", save);
   byId("clear").addEventListener("click", () => {
     answered.length = 0;
+    // Else the browser keeps the files as long as the page.
+    for (const image of byId("answers").querySelectorAll("img")) URL.revokeObjectURL(image.src);
     byId("answers").replaceChildren();
     byId("actions").hidden = true;
     byId("status").textContent = "";
