@@ -24,8 +24,6 @@ LABELS = np.arange(8, dtype=np.int32) % 2
 def losses(devices, steps):
     mesh = make_mesh(devices)
     detector = get_detector(CONFIG.model)
-    # A block of each kind: the others are of the same two.
-    detector = dataclasses.replace(detector, network=detector.network.clone(stages=(1, 1)))
     state = new_state(CONFIG, initial_variables(CONFIG, detector, mesh), mesh)
     step = make_train_step(detector, make_optimizer(CONFIG.optim), mesh, seed=CONFIG.seed)
     found = []
