@@ -15,7 +15,7 @@ from jaxdet.data import order, splits
 from jaxdet.data.images import ImageSet
 from jaxdet.data.ops import laplacian_variance
 from jaxdet.data.readers import Reader, evaluation_reader
-from jaxdet.data.regular import reason
+from jaxdet.data.regular import listing, reason
 from jaxdet.data.sources import open_root, reading_of
 from jaxdet.errors import BadImageError, UserError
 from jaxdet.predict.files import find_images, read_ahead
@@ -56,8 +56,9 @@ def find_pair(real: Path, fake: Path, options: tuple[str, str], *, most: int | N
     """
     found = []
     for option, folder in zip(options, (real, fake), strict=True):
-        if not folder.is_dir():
-            raise UserError(f"{option}={folder}: no such folder")
+        with listing(folder):
+            if not folder.is_dir():
+                raise UserError(f"{option}={folder}: no such folder")
         images, _ = find_images([folder])
         if len(images) < FEWEST:
             raise UserError(
@@ -87,7 +88,8 @@ def look_at_pair(look: Looker, pair: Pair, title: str) -> Seen:
         with ProgressLine(title, total=len(pair.paths), unit="images") as progress:
             for number, (path, image) in enumerate(zip(pair.paths, images, strict=True)):
                 if isinstance(image, Exception):
-                    raise BadImageError(f"{path}: {reason(image)}; mend or remove it")
+                    why = reason(image, option="the limit")
+                    raise BadImageError(f"{path}: {why}; mend or remove it")
                 for piece in cut(
                     image.pixels, owner=number, protocol=look.protocol, smallest=look.smallest
                 ):
