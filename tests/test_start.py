@@ -165,6 +165,10 @@ def test_names_are_there_without_jax_or_pandas():
     assert done.stdout == "[]\n"
 
 
-def test_the_environment_stays_as_it_was_where_opencv_is_loaded():
-    code = "import os; a = dict(os.environ); import jaxdet.data.opencv; assert a == os.environ"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_opencv_is_loaded_and_no_variable_of_it_stays():
+    code = "import os, jaxdet.data.opencv; print([n for n in os.environ if 'OPENCV' in n])"
+    env = {name: value for name, value in os.environ.items() if "OPENCV" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
+    )
+    assert done.stdout == "[]\n"
