@@ -23,7 +23,8 @@ def train(
 
     `config.task` says whether test sets are scored afterwards, too. Nothing leaves by `sys.exit`;
     but where nothing moves for `runtime.hang_seconds` the process ends, a notebook's as well.
-    Ctrl-C, which is a notebook's stop button, ends the run at its next step with all work saved.
+    Ctrl-C, which is a notebook's stop button, ends the run at its next step with all work saved; a
+    second one, 2 s after the first or later, ends the process at once, a notebook's kernel as well.
 
     Args:
       config: a `jaxdet.config.Config`, a preset's name ("small", "small:blur_jpeg_0.5"), or a file
@@ -49,7 +50,8 @@ def evaluate(
 
     Args:
       config: as in `train`; its `task` counts as eval.
-      workdir: as in `train`; not the folder of the run whose weights are scored.
+      workdir: as in `train`; not the folder of the run whose weights are scored, so needed where
+        the config is that of the run, whose folder `runs/NAME` is.
       options: as in `train`, "model.init" for example.
 
     Raises:

@@ -1,8 +1,12 @@
 """Runs that a Python program starts and reads."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +17,7 @@ from jaxdet import config as schema
 from jaxdet.errors import BadArgumentError, MissingLibraryError, Stopped, UserError
 from jaxdet.report import frames
 from jaxdet.results import Predictions, RunFolder, read_arrays
+from jaxdet.results.folder import read_metrics
 from tests.conftest import write_images
 from tests.e2e.conftest import TINY
 from tests.report import runs as made
@@ -72,13 +77,25 @@ def test_mistakes_are_errors_of_ours(given, options, says, tmp_path):
     assert "\n" not in str(raised.value)
 
 
-def test_stop_signals_are_an_exception(root, tmp_path, monkeypatch):
-    def stop(*given, **options):
-        raise Stopped(2, "all is saved")
+def test_ctrl_c_stops_a_run_and_another_call_goes_on(trained, root, tmp_path):
+    folder = RunFolder(tmp_path / "run")
 
-    monkeypatch.setattr("jaxdet.start.run", stop)
-    with pytest.raises(Stopped, match="interrupted, all is saved"):
-        jaxdet.train("small", tmp_path / "run", tiny(root))
+    def interrupt():
+        end = time.monotonic() + 60
+        while not folder.metrics.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt, daemon=True)
+    thread.start()
+    with pytest.raises(Stopped, match="interrupted"):
+        jaxdet.train("small", folder.path, tiny(root))
+    thread.join()
+    assert not folder.results.exists()
+    again = jaxdet.train("small", folder.path, tiny(root))
+    assert again.results.sets["alpha"].ap == trained.results.sets["alpha"].ap
+    steps = [line["step"] for line in read_metrics(folder.metrics)]
+    assert steps == [line["step"] for line in read_metrics(RunFolder(trained.folder).metrics)]
 
 
 def test_frames_have_the_numbers_of_the_run(tmp_path):
@@ -145,4 +162,13 @@ def test_names_are_there_without_jax_or_pandas():
         "print([name for name in ('jax', 'pandas') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_opencv_is_loaded_and_no_variable_of_it_stays():
+    code = "import os, jaxdet.data.opencv; print([n for n in os.environ if 'OPENCV' in n])"
+    env = {name: value for name, value in os.environ.items() if "OPENCV" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
+    )
     assert done.stdout == "[]\n"

@@ -15,7 +15,7 @@ from jaxdet.data import order, splits
 from jaxdet.data.images import ImageSet
 from jaxdet.data.ops import laplacian_variance
 from jaxdet.data.readers import Reader, evaluation_reader
-from jaxdet.data.regular import reason
+from jaxdet.data.regular import listing, reason
 from jaxdet.data.sources import open_root, reading_of
 from jaxdet.errors import BadImageError, UserError
 from jaxdet.predict.files import find_images, read_ahead
@@ -36,8 +36,9 @@ def find_pair(label: str, folder: Path) -> list[Path]:
     Raises:
       UserError: where it is no folder, or holds too few images or too many.
     """
-    if not folder.is_dir():
-        raise UserError(f"--{label}={folder}: no such folder")
+    with listing(folder):
+        if not folder.is_dir():
+            raise UserError(f"--{label}={folder}: no such folder")
     found, _ = find_images([folder])
     if FEWEST <= len(found) <= MOST:
         return found
@@ -62,7 +63,8 @@ def look_at_files(look: Looker, real: list[Path], fake: list[Path], *, title: st
         with ProgressLine(title, total=len(paths), unit="images") as progress:
             for number, (path, image) in enumerate(zip(paths, images, strict=True)):
                 if isinstance(image, Exception):
-                    raise BadImageError(f"{path}: {reason(image)}; mend or remove it")
+                    why = reason(image, option="the limit")
+                    raise BadImageError(f"{path}: {why}; mend or remove it")
                 parts = cut(
                     image.pixels, owner=number, protocol=look.protocol, smallest=look.smallest
                 )

@@ -4,16 +4,30 @@ Every other module takes `cv2` from here. The packages opencv-python and opencv-
 the same module; only the former needs libraries of a desktop, which slim containers lack.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 from jaxdet.errors import MissingLibraryError
 
-# What it and its FFmpeg print of damaged files names none of them; errors of ours do.
-os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+@contextlib.contextmanager
+def environment_default(name: str, value: str) -> Iterator[None]:
+    """Gives a variable of the environment a value in the body, unless the user has set it."""
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+
 
 try:
-    import cv2 as cv2
+    # What it prints of damaged files names none of them; errors of ours do.
+    with environment_default("OPENCV_LOG_LEVEL", "ERROR"):
+        import cv2 as cv2
 except ImportError as error:
     raise MissingLibraryError(
         f"OpenCV cannot be loaded ({error}): pip uninstall opencv-python; pip install "

@@ -140,17 +140,19 @@ class LoadedDetector:
         """Returns the logits, f32 [B].
 
         An image's score does not depend on the others or their order, up to rounding. Files are
-        read ahead within a bound, and no more than a few images are in memory at a time.
+        read ahead within a bound, and images that wait are held within that bound. OpenCV's own
+        threads are switched off for the process, by `cv2.setNumThreads(0)`.
 
         Args:
           images: RGB, u8 [B, H, W, 3] or any iterable of u8 [H, W, 3] of any sizes, Pillow's images
-            and paths of files. A folder stands for its images, as `jaxdet.list_images` has them.
-            One image alone counts as a list of one.
+            and paths of files, an array or a pandas column of paths included. A folder stands for
+            its images, as `jaxdet.list_images` has them. One image alone counts as a list of one.
           crop: side of a centre crop in pixels (smaller images are padded with black), "none"
             for whole images (the largest in tiles), or "tiles": the mean of the tiles' logits,
             each by its area. As the detector was measured where left out.
           resize: shorter side of the image before, pixels.
-          broken: "nan" gives an image that cannot be read the logit NaN, and logs why.
+          broken: "nan" gives an image that cannot be read the logit NaN, and logs why by the
+            name of its file, or by its number from 0.
 
         Raises:
           BadArgumentError: where an image is not u8 [H, W, 3] with at least one pixel, or is one of

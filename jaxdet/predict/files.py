@@ -18,7 +18,6 @@ from jaxdet.data.header import quality
 from jaxdet.data.names import is_hidden
 from jaxdet.data.ops.codec import Exif, to_rgb
 from jaxdet.data.ops.opening import open_image, size_by_header
-from jaxdet.data.ops.sides import LimitError
 from jaxdet.data.regular import listing, read_image_file
 from jaxdet.data.table.cells import NOT_FETCHED
 from jaxdet.data.table.kind import is_table_alone
@@ -31,6 +30,8 @@ from jaxdet.streams import printable
 # As a path, a URL has lost a slash.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|data:")
 _LONGEST = 200  # letters of one in a message
+# By which the commands that score bound the pixels of an image: for `reason` to name.
+LIMIT_OPTION = "--max-pixels"
 # Bytes of the files that are read or wait to be decoded.
 _AHEAD_BYTES = 2**28
 
@@ -195,26 +196,20 @@ def _content(image: Encoded, *, max_pixels: int) -> bytes | np.ndarray:
         raise ValueError(NOT_FETCHED)
     if isinstance(image, bytes | np.ndarray):
         return image
-    try:
-        return read_image_file(image, max_pixels=max_pixels)
-    except LimitError as error:
-        raise ValueError(error.naming("--max-pixels")) from None
+    return read_image_file(image, max_pixels=max_pixels)
 
 
 def _opened(content: bytes | np.ndarray, *, max_pixels: int, exif: Exif) -> Opened:
     if isinstance(content, np.ndarray):
         return Opened(pixels=content, side=min(content.shape[:2]))
-    try:
-        with open_image(content, max_pixels=max_pixels) as image:
-            pixels = to_rgb(image, exif=exif)
-            return Opened(
-                pixels=pixels,
-                side=min(pixels.shape[:2]),
-                quality=quality(image),
-                provenance=find_provenance(image, content),
-            )
-    except LimitError as error:
-        raise ValueError(error.naming("--max-pixels")) from None
+    with open_image(content, max_pixels=max_pixels) as image:
+        pixels = to_rgb(image, exif=exif)
+        return Opened(
+            pixels=pixels,
+            side=min(pixels.shape[:2]),
+            quality=quality(image),
+            provenance=find_provenance(image, content),
+        )
 
 
 def _bytes(image: Encoded) -> int:

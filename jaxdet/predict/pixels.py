@@ -30,6 +30,9 @@ Broken = Literal["raise", "nan"]
 # What can be iterated over and is no list of images.
 _SINGLE = str | bytes | bytearray | memoryview | Mapping | io.IOBase
 
+# A program has no option by which images may have more pixels.
+_LIMIT = "the limit"
+
 Result = TypeVar("Result")
 
 
@@ -57,7 +60,7 @@ def each_image(
 
     Args:
       images: of a sequence all are looked at before the first is read; of any other iterable each
-        is taken when it is needed.
+        is taken when it is needed. One without a file's name is told by its number, from 0.
       work: is given the number of an image, from 0, and its pixels, u8 [H, W, 3], RGB.
       broken: "nan": None stands for an image that cannot be read, and a line on stderr says why.
 
@@ -72,7 +75,7 @@ def each_image(
     if isinstance(images, Sequence):
         given = iter(list(given))
     names: deque[str] = deque()
-    encoded = (_encoded(one, names) for one in given)
+    encoded = (_encoded(one, number, names) for number, one in enumerate(given))
     with contextlib.closing(read_ahead(encoded, max_pixels=Data.max_pixels)) as opened:
         for number, image in enumerate(opened):
             name = names.popleft()
@@ -94,16 +97,19 @@ def _attempt(
 def _refuse(name: str, error: Exception, *, broken: Broken) -> None:
     """Raises the error of a broken image, or logs it."""
     if not isinstance(error, UserError):
-        error = BadImageError(f"{name}: cannot be read: {reason(error)}")
+        error = BadImageError(f"{name}: cannot be read: {reason(error, option=_LIMIT)}")
     if broken == "raise":
         raise error from None
     say(str(error))
 
 
 def _expand(images: Images) -> Iterator[np.ndarray | Image.Image | Path]:
-    """Yields each image by itself, unread; folders become their files."""
+    """Yields each image by itself, unread; folders become their files.
+
+    An array or a frame's column with one dimension is a list of paths, one with four of images.
+    """
     lists = isinstance(images, Iterable) and not isinstance(images, _SINGLE)
-    if not lists or getattr(images, "ndim", 4) != 4:
+    if not lists or getattr(images, "ndim", 4) not in (1, 4):
         yield from _one(images)
         return
     for image in cast(Iterable[Any], images):
@@ -121,13 +127,13 @@ def _one(image: Any) -> Iterator[np.ndarray | Image.Image | Path]:
         yield image if isinstance(image, Image.Image) else check_pixels(image)
 
 
-def _encoded(image: np.ndarray | Image.Image | Path, names: deque[str]) -> Encoded:
+def _encoded(image: np.ndarray | Image.Image | Path, number: int, names: deque[str]) -> Encoded:
     """Returns what `read_ahead` takes, once the image's name for messages is noted."""
-    names.append(str(image) if isinstance(image, Path) else "an image")
+    names.append(str(image) if isinstance(image, Path) else f"image {number}")
     if not isinstance(image, Image.Image):
         return image
-    names[-1] = os.fsdecode(getattr(image, "filename", "")) or "an image"
+    names[-1] = os.fsdecode(getattr(image, "filename", "")) or names[-1]
     try:
         return check_pixels(to_rgb(image))
     except Exception as error:  # damaged files make Pillow's readers raise nearly anything
-        return BadArgumentError(f"{names[-1]}: cannot be read: {reason(error)}")
+        return BadArgumentError(f"{names[-1]}: cannot be read: {reason(error, option=_LIMIT)}")

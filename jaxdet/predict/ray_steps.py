@@ -18,7 +18,7 @@ from jaxdet.config.model import Model
 from jaxdet.data.regular import reason
 from jaxdet.models.detector import Variables
 from jaxdet.predict.detector import LoadedDetector
-from jaxdet.predict.files import Input, Opened, read_image
+from jaxdet.predict.files import LIMIT_OPTION, Input, Opened, read_image
 from jaxdet.predict.parts import SCHEMA, Stamp, to_table, utf8, write_table
 from jaxdet.predict.rows import Scoring, score_images, to_row
 
@@ -68,7 +68,7 @@ def _pixels(one: Input, scoring: Scoring) -> dict[str, Any]:
         # What is not scored of it need not travel.
         pixels = scoring.protocol.reduce(image.pixels)
     except (OSError, ValueError) as error:
-        return {"error": reason(error)}
+        return {"error": reason(error, option=LIMIT_OPTION)}
     height, width = pixels.shape[:2]
     return {
         "height": height, "width": width, "pixels": pixels.tobytes(), "side": image.side,

@@ -15,7 +15,7 @@ from jaxdet.data.ops.codec import Exif
 from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.data.regular import reason
 from jaxdet.predict.detector import LoadedDetector
-from jaxdet.predict.files import Encoded, Input, Opened, read_ahead
+from jaxdet.predict.files import LIMIT_OPTION, Encoded, Input, Opened, read_ahead
 from jaxdet.predict.judgement import ERROR_RATE, Judgement
 from jaxdet.progress import ProgressLine
 from jaxdet.scoring.pieces import Piece
@@ -106,7 +106,7 @@ def score_inputs(
 
     def opened() -> Iterator[Opened | str]:
         for image in read_ahead(encoded(), max_pixels=scoring.max_pixels, exif=scoring.exif):
-            yield reason(image) if isinstance(image, Exception) else image
+            yield reason(image, option=LIMIT_OPTION) if isinstance(image, Exception) else image
             progress.advance()
 
     answers = score_images(detector, opened(), scoring.protocol)

@@ -4,16 +4,18 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from jaxdet.data.opencv import cv2
-from jaxdet.data.ops.sides import LimitError, check_sides
+from jaxdet.data.opencv import cv2, environment_default
+from jaxdet.data.ops.sides import check_sides
+from jaxdet.data.regular import reason
 from jaxdet.errors import UserError
 from jaxdet.predict.detector import LoadedDetector
-from jaxdet.predict.files import Input
+from jaxdet.predict.files import LIMIT_OPTION, Input
 from jaxdet.predict.judgement import Judgement
 from jaxdet.predict.rows import Answer, Row, Scoring, score_inputs, to_row
 from jaxdet.progress import ProgressLine
@@ -21,12 +23,11 @@ from jaxdet.ranges import parse_whole
 from jaxdet.workdir.files import open_regular
 
 _SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
-# What files of their containers begin with, and from which byte on. FFmpeg looks at the content
-# alone, and would follow a playlist to other files and addresses.
-_BEGINNINGS = (
-    (4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (4, b"wide"), (4, b"free"), (0, b"\x1aE\xdf\xa3"),
-    (8, b"AVI "), (0, b"\x00\x00\x01\xba"), (0, b"\x00\x00\x01\xb3"),
-)  # fmt: skip
+# What files of their containers begin with. FFmpeg looks at the content alone, and would follow a
+# playlist to other files and addresses.
+_BEGINNING = re.compile(
+    rb".{4}(ftyp|moov|mdat|wide|free)|\x1aE\xdf\xa3|RIFF.{4}AVI |\x00\x00\x01[\xba\xb3]", re.DOTALL
+)
 _COUNTS = "[1, 1e6]"
 # What the rows of frames, and of clips, have besides those of images.
 COLUMNS = ("clip", "frame", "seconds", "frames", "rule")
@@ -76,7 +77,8 @@ class Clip:
         """Takes the file, which frames, and how images are read; nothing is opened yet."""
         self._path, self._frames, self._scoring = path, frames, scoring
         self._read: list[tuple[int, float]] = []
-        self._total = 0
+        self._total = self._asked = 0
+        self._error: Exception | None = None  # that ended it half-way
 
     def read(self) -> Iterator[Input]:
         """Yields each frame, named FILE#NUMBER from 0; the file itself with why it has none."""
@@ -87,6 +89,7 @@ class Clip:
             if not self._read:
                 raise ValueError("holds no frame that can be read")
         except (OSError, ValueError, cv2.error) as error:
+            self._error = error
             if not self._read:  # else `rows` tells what is missing
                 yield Input(str(self._path), error)
 
@@ -94,11 +97,9 @@ class Clip:
         width, height = (
             int(video.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
         )
-        try:
-            check_sides(width, height, max_pixels=self._scoring.max_pixels)
-        except LimitError as error:
-            raise ValueError(error.naming("--max-pixels")) from None
-        self._total = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+        check_sides(width, height, max_pixels=self._scoring.max_pixels)
+        # Below 0 where it follows from a length that the file leaves out.
+        self._total = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
         if self._total < 1 and not self._frames.step:
             raise ValueError("does not say how many frames it has; give --frames=every:K")
 
@@ -110,6 +111,9 @@ class Clip:
                 if not video.grab():
                     return
                 at += 1
+                # A length that FFmpeg estimates may be too short.
+                self._total = self._total and max(self._total, at + 1)
+            self._asked += 1
             intact, pixels = video.retrieve()
             if intact:
                 self._read.append((number, video.get(cv2.CAP_PROP_POS_MSEC) / 1000))
@@ -136,16 +140,22 @@ class Clip:
         return [*named, whole]
 
     def _lost(self) -> Iterator[str]:
-        """Yields a sentence where the clip holds fewer frames than were to be scored."""
-        wanted = len(range(0, self._total, self._frames.step or 1))
-        wanted = wanted if self._frames.step else min(self._frames.count, wanted)
-        if len(self._read) < wanted:
-            yield f"damaged: {wanted - len(self._read)} of {wanted} frames cannot be read"
+        """Yields sentences where the clip gave fewer frames than were to be scored, or an error."""
+        stated = len(range(0, self._total, self._frames.step or 1))
+        stated = stated if self._frames.step else min(self._frames.count, stated)
+        wanted = max(stated, self._asked)
+        if (lost := wanted - len(self._read)) > 0:
+            yield (
+                f"{lost} of {wanted} frames cannot be read: damaged, or its file states more than "
+                "it holds"
+            )
+        if self._error is not None:
+            yield f"reading ended with an error: {reason(self._error, option=LIMIT_OPTION)}"
 
 
 def is_video(path: Path) -> bool:
     """Returns whether a path is a file with the name of a video."""
-    return path.suffix.lower() in _SUFFIXES and not path.is_dir()
+    return path.suffix.lower() in _SUFFIXES and not os.path.isdir(path)
 
 
 def score_paths(
@@ -184,12 +194,15 @@ def _opened(path: Path, *, turned: bool) -> Iterator[cv2.VideoCapture]:
     """
     with open_regular(path) as file:
         head = file.read(16)
-    if not any(head[at:].startswith(mark) for at, mark in _BEGINNINGS):
+    if not _BEGINNING.match(head):
         raise ValueError("not a video, or in a container that is not read")
     video = cv2.VideoCapture()
     try:
-        # An absolute path is never taken for an address.
-        if not video.open(os.path.abspath(path), cv2.CAP_FFMPEG):
+        # What FFmpeg prints of a damaged clip does not name it. An absolute path is never taken for
+        # an address.
+        with environment_default("OPENCV_FFMPEG_LOGLEVEL", "-8"):
+            opened = video.open(os.path.abspath(path), cv2.CAP_FFMPEG)
+        if not opened:
             raise ValueError("damaged, or with a codec that is not read")
         video.set(cv2.CAP_PROP_ORIENTATION_AUTO, float(turned))
         yield video

@@ -16,7 +16,7 @@ from jaxdet.data.ops import center_corner
 from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.regular import reason
 from jaxdet.predict.detector import LoadedDetector
-from jaxdet.predict.files import Opened, read_image
+from jaxdet.predict.files import LIMIT_OPTION, Opened, read_image
 from jaxdet.predict.rows import Row, Scoring, to_row
 from jaxdet.serve.batcher import Batcher
 from jaxdet.serve.bodies import Upload
@@ -101,7 +101,7 @@ class Service:
             # What is not scored need not wait in memory.
             reduced = np.ascontiguousarray(scoring.protocol.reduce(image.pixels))
         except (OSError, ValueError) as error:
-            return reason(error)
+            return reason(error, option=LIMIT_OPTION)
         return _Reduced(
             image=dataclasses.replace(image, pixels=reduced), width=width, height=height
         )

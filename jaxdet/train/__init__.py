@@ -1,6 +1,10 @@
 """The training loop and its parts; start with `loop.py`.
 
-The package can be called: `jaxdet.train(config)` is `jaxdet.start.train`.
+The package can be called: `jaxdet.train(config, workdir=None, options=None, *,
+accept_changes=False)` trains in a folder and returns what the run has written. `config` is a
+`jaxdet.config.Config`, a preset's name or a file; `workdir` is the run's folder, `runs/NAME` where
+left out; `options` are dotted names to values that are laid over the config's; `accept_changes`
+lets a run of another config go on under this one. `help(jaxdet.start.train)` has the errors.
 """
 
 import importlib

@@ -17,10 +17,11 @@ from jax.sharding import Mesh
 from jaxdet.data.batches import Batch
 from jaxdet.data.pipeline import open_batches
 from jaxdet.progress import ProgressLine, say
+from jaxdet.runtime.logbook import Logbook
 from jaxdet.runtime.mesh import one_ahead, put_batch, put_number
 from jaxdet.train.parts import Parts
 from jaxdet.train.position import Position
-from jaxdet.train.record import open_logbook, record, settle, write_metrics
+from jaxdet.train.record import record, settle, write_metrics
 from jaxdet.train.saving import leave, save
 from jaxdet.train.state import TrainState
 from jaxdet.train.updates import Update
@@ -31,21 +32,20 @@ from jaxdet.workdir.watchdog import stage
 _ENDLESS = 2**31 - 1
 
 
-def train(begin: Callable[[], tuple[Parts, Position]]) -> None:
+def train(begin: Callable[[], tuple[Parts, Position, Logbook]]) -> None:
     """Trains from a position to the end.
 
     Args:
-      begin: gives the parts of the run and the position. It is called here, since nobody else may
-        hold the state that the first step gives back to the devices.
+      begin: gives the parts of the run, the position and the logbook. It is called here, since
+        nobody else may hold the state that the first step gives back to the devices.
 
     Raises:
       RunFailedError: where the loss is not finite (unless `optim.on_nonfinite` leaves the update
         out), or a checkpoint cannot be written.
       Stopped: where a signal asked for the end; all work is saved.
     """
-    parts, position = begin()
+    parts, position, logbook = begin()
     log_every, save_every = parts.config.runtime.log_every, parts.config.checkpoint.every_steps
-    logbook = open_logbook(parts, position)
     with open_input(parts, position) as batches:
         while not parts.is_over(position):
             end = parts.epoch_end(position)

@@ -3,10 +3,12 @@
 import contextlib
 import functools
 
+from jaxdet.runtime.logbook import Logbook
 from jaxdet.train.features import with_features
 from jaxdet.train.loop import train
 from jaxdet.train.parts import Parts
 from jaxdet.train.position import Position
+from jaxdet.train.record import open_logbook
 from jaxdet.train.resume import begin, restore
 
 
@@ -23,11 +25,14 @@ def train_to_end(parts: Parts) -> None:
         train(functools.partial(_begin, parts))
 
 
-def _begin(parts: Parts) -> tuple[Parts, Position]:
-    """Returns the parts for the next step, which may read features, and where the run stands."""
+def _begin(parts: Parts) -> tuple[Parts, Position, Logbook]:
+    """Returns the parts for the next step, where the run stands, and its logbook.
+
+    The parts may read features, which can take hours to make. What else can fail comes before.
+    """
     position = restore(parts) or begin(parts)
+    logbook = open_logbook(parts, position)
     if not parts.is_over(position):
-        # Told now rather than after the hours before the first save.
         parts.checkpoints.ensure_space(position.state)
         parts = with_features(parts, position)
-    return parts, position
+    return parts, position, logbook

@@ -19,13 +19,14 @@ from jaxdet.data.loaders import EvalLoader
 from jaxdet.data.ops.codec import to_rgb
 from jaxdet.data.ops.sides import LARGEST_RATIO
 from jaxdet.data.readers import evaluation_reader, training_reader
+from jaxdet.data.regular import reason
 from jaxdet.data.sources import open_root
 from jaxdet.datasets.audit.places import list_root
 from jaxdet.datasets.audit.scan import scan
 from jaxdet.datasets.pack.store_writer import pack
 from jaxdet.datasets.verify.tree import Expect, verify_tree
 from jaxdet.errors import UserError
-from jaxdet.predict.files import find_images, read_ahead
+from jaxdet.predict.files import LIMIT_OPTION, find_images, read_ahead
 from tests.conftest import draw_image
 from tests.data.test_grey import GREY, TWINS, tiff
 from tests.fuzz.programs import no_program
@@ -337,7 +338,9 @@ def test_a_phone_s_photograph_is_within_the_default_limit():
     with ops.open_image(content, max_pixels=Data.max_pixels) as image:
         assert image.size == (8160, 6144)
     [error] = read_ahead([content], max_pixels=50_000_000)
-    assert str(error) == "8160x6144 pixels are more than --max-pixels=50000000"
+    assert reason(error, option=LIMIT_OPTION) == (
+        "8160x6144 pixels are more than --max-pixels=50000000"
+    )
 
 
 def test_endings_are_those_of_formats_that_need_nothing_else():

@@ -19,6 +19,8 @@ from jaxdet.data.splits import load_train_and_val
 from jaxdet.results import RunFolder
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train import loop
+from jaxdet.train.assemble import assemble
+from jaxdet.train.session import train_to_end
 from jaxdet.workdir.files import write_json
 
 
@@ -65,7 +67,8 @@ def main(data, run, devices, host, hosts, port, last, log):
     if int(host) == 0:
         write_json(folder.config, schema.to_json_dict(config))
     loop.launch, loop.save = logged(loop.launch, log), ending(loop.save, int(last))
-    loop.train(config, *load_train_and_val(config), run=folder, mesh=make_mesh(int(devices)))
+    mesh = make_mesh(int(devices))
+    train_to_end(assemble(config, *load_train_and_val(config), run=folder, mesh=mesh))
 
 
 if __name__ == "__main__":

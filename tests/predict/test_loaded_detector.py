@@ -135,11 +135,11 @@ def test_images_of_pillow_that_cannot_be_read_are_named(detector, tmp_path):
     (tmp_path / "half.png").write_bytes(PNG.getvalue()[:3000])
     with pytest.raises(BadArgumentError, match=r"half\.png: cannot be read: image file is trunc"):
         detector.score([Image.open(tmp_path / "half.png")])
-    with pytest.raises(BadArgumentError, match="an image: cannot be read: image file is trunc"):
+    with pytest.raises(BadArgumentError, match="image 0: cannot be read: image file is trunc"):
         detector.score(Image.open(io.BytesIO(PNG.getvalue()[:3000])))
     closed = Image.open(PNG)
     closed.close()
-    with pytest.raises(BadArgumentError, match="an image: cannot be read: "):
+    with pytest.raises(BadArgumentError, match="image 0: cannot be read: "):
         detector.score(closed)
 
 
@@ -185,6 +185,28 @@ def test_a_broken_file_is_named_or_told_and_nan(detector, folder, capsys):
         detector.score(folder, broken="skip")
 
 
+def test_arrays_and_columns_of_paths_are_lists(detector, folder):
+    pd = pytest.importorskip("pandas")
+    files = [str(path) for path in jaxdet.list_images(folder) if path.name != "00002.png"]
+    expected = detector.score(files).tolist()
+    for given in (np.array(files), np.array(files, object), pd.Series(files)):
+        assert detector.score(given).tolist() == expected
+
+
+def test_broken_images_of_an_iterable_are_numbered(detector, image, tmp_path):
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "PNG")
+    cut = Image.open(io.BytesIO(content.getvalue()[:5000]))
+    line = np.zeros((1, 100_000, 3), np.uint8)
+    for broken, error in ((cut, BadArgumentError), (line, BadImageError)):
+        with pytest.raises(error, match=r"^image 2: cannot be read: "):
+            detector.score(iter([image, image, broken]))
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
+    says = r"huge\.png: cannot be read: 20000x20000 pixels are more than the limit=\d+$"
+    with pytest.raises(BadImageError, match=says):
+        detector.score(tmp_path / "huge.png")
+
+
 def test_paths_without_images_are_refused(detector, folder, tmp_path):
     for given, says in (
         ("photo.jpg", "photo.jpg: no such file or folder"),
@@ -201,16 +223,16 @@ def test_images_of_an_iterator_are_taken_as_they_are_scored(detector):
 
     def images():
         nonlocal most
-        for number in range(150):
-            image = np.full((300, 300, 3), number, np.uint8)
+        for number in range(500):
+            image = np.full((300, 300, 3), number % 256, np.uint8)
             alive.add(number)
             weakref.finalize(image, alive.discard, number)
             most = max(most, len(alive))
             yield image
             del image
 
-    assert detector.score(images()).shape == (150,)
-    assert most < 100
+    assert detector.score(images()).shape == (500,)
+    assert most < 250
 
 
 IMAGE = np.zeros((8, 8, 3), np.uint8)

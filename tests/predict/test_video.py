@@ -2,11 +2,12 @@
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
 
-from jaxdet.data.opencv import cv2
+from jaxdet.data.opencv import cv2, environment_default
 from jaxdet.errors import UserError
 from jaxdet.predict import load_detector
 from jaxdet.predict.__main__ import main
@@ -17,13 +18,17 @@ from tests.predict import samples
 COUNT = 20
 
 
-def write_clip(path, count=COUNT):
+CODECS = {".avi": "MJPG", ".mkv": "MJPG", ".mp4": "mp4v", ".mpg": "PIM1"}
+
+
+def write_clip(path, rate=10):
     """Frames of one grey each, 10 times their number, by a codec that keeps it within a few."""
-    codec = "MJPG" if path.suffix == ".avi" else "mp4v"
-    fourcc = cv2.VideoWriter_fourcc(*codec)
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, 10, (64, 48))
+    fourcc = cv2.VideoWriter_fourcc(*CODECS[path.suffix])
+    # FFmpeg reads it when it is used first.
+    with environment_default("OPENCV_FFMPEG_LOGLEVEL", "-8"):
+        writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, rate, (64, 48))
     assert writer.isOpened()
-    for number in range(count):
+    for number in range(COUNT):
         writer.write(np.full((48, 64, 3), 10 * number, np.uint8))
     writer.release()
     return path
@@ -40,6 +45,7 @@ def place(tmp_path_factory):
     (place / "cut.mp4").write_bytes(content[: len(content) // 2])
     (place / "empty.mp4").write_bytes(b"")
     (place / "list.mp4").write_text("#EXTM3U\n#EXTINF:1,\na.mp4\n")
+    (place / "hidden.mp4").write_text("#EXTM3U\nAVI \n#EXTINF:1,\na.mp4\n")
     return place
 
 
@@ -102,6 +108,7 @@ def test_frames_and_their_clip_have_rows_in_every_form(place, name, tmp_path, ca
     [
         ("empty.mp4", "not a video, or in a container that is not read"),
         ("list.mp4", "not a video, or in a container that is not read"),
+        ("hidden.mp4", "not a video, or in a container that is not read"),
         ("cut.mp4", "damaged, or with a codec that is not read"),
     ],
 )
@@ -126,3 +133,47 @@ def test_large_frames_and_options_without_a_clip_are_refused(place, tmp_path, ca
     folder = tmp_path / "folder.mp4"
     folder.mkdir()
     assert not is_video(folder)
+
+
+def rows_of(place, tmp_path, clip, *arguments, status=0):
+    assert predict(place, f"--json={tmp_path / 'rows.json'}", *arguments, clip) == status
+    return json.loads((tmp_path / "rows.json").read_text())
+
+
+def test_a_clip_that_breaks_off_says_how_much_is_missing(place, tmp_path):
+    content = (place / "b.avi").read_bytes()
+    (place / "broken.avi").write_bytes(content[: len(content) * 6 // 10])
+    before = dict(os.environ)
+    *frames, clip = rows_of(place, tmp_path, place / "broken.avi", "--frames=every:1")
+    assert os.environ == before
+    assert 0 < len(frames) < COUNT
+    assert clip["warnings"][1:] == [
+        f"{COUNT - len(frames)} of {COUNT} frames cannot be read: damaged, or its file states more "
+        "than it holds"
+    ]
+
+
+def test_a_length_that_the_file_leaves_out_is_unknown(place, tmp_path, capsys):
+    content = write_clip(place / "whole.mkv").read_bytes()
+    # The element of the duration, of 8 bytes, becomes one without meaning.
+    assert content.count(b"\x44\x89\x88") == 1
+    (place / "endless.mkv").write_bytes(content.replace(b"\x44\x89\x88", b"\xec\x40\x08"))
+    assert predict(place, place / "endless.mkv") == 1
+    assert "does not say how many frames it has; give --frames=every:K" in capsys.readouterr().out
+    *frames, clip = rows_of(place, tmp_path, place / "endless.mkv", "--frames=every:6")
+    assert [row["frame"] for row in frames] == [0, 6, 12, 18]
+    assert clip["rule"] == "mean logit of 4 frames of an unknown number"
+    assert len(clip["warnings"]) == 1
+
+
+def test_a_clip_may_hold_more_than_its_file_states(place, tmp_path):
+    clip = write_clip(place / "short.mpg", rate=25)
+    *frames, whole = rows_of(place, tmp_path, clip, "--frames=every:5")
+    assert [row["frame"] for row in frames] == [0, 5, 10, 15]
+    assert whole["rule"] == f"mean logit of 4 frames of {COUNT}"
+    assert len(whole["warnings"]) == 1
+
+
+def test_names_that_no_file_can_have_are_refused(place, capsys):
+    assert predict(place, f"{'a' * 300}.mp4") == 2
+    assert "cannot be read" in capsys.readouterr().err

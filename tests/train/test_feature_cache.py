@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 from jaxdet.config import Augment, Config, Data, Evaluation, Model, Optim, Runtime, validate
+from jaxdet.data.splits import load_train_and_val
 from jaxdet.errors import UserError
 from jaxdet.results import RunFolder
 from jaxdet.run import run
+from jaxdet.runtime.mesh import make_mesh
+from jaxdet.train.assemble import assemble
+from jaxdet.train.session import train_to_end
 from tests.conftest import write_images
 from tests.e2e.watching import comparable, final_state
 
@@ -169,3 +173,13 @@ def test_what_pairs_draw_alike_is_kept_apart(root, tmp_path):
         trained(one, tmp_path / str(number))
     views = [json.loads(p.read_text())["facts"]["view"] for p in features.glob("*/store.json")]
     assert sorted(views) == ["augmented-0", "augmented-0", "clean"]
+
+
+def test_what_the_run_cannot_write_is_told_before_features_are_made(root, tmp_path):
+    folder, features = RunFolder(tmp_path / "run"), tmp_path / "features"
+    folder.metrics.mkdir(parents=True)
+    config = config_of(root, features, views=("clean",))
+    parts = assemble(config, *load_train_and_val(config), run=folder, mesh=make_mesh(1))
+    with pytest.raises(UserError, match=r"metrics\.jsonl: cannot be read"):
+        train_to_end(parts)
+    assert not features.exists()
