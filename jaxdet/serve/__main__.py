@@ -42,10 +42,14 @@ def get_parser() -> argparse.ArgumentParser:
     add_threshold(parser)
     parser.add_argument(
         "--engine",
-        choices=("jax", "onnx"),
+        choices=("jax", "onnx", "ray"),
         default="jax",
-        help="onnx: a file of `convert export --format=onnx`, by onnxruntime",
+        help="onnx: a file of `convert export --format=onnx`, by onnxruntime; ray: by JAX in "
+        "replicas on a Ray cluster (that of RAY_ADDRESS, or this machine), with the extra `ray`",
     )
+    parser.add_argument("--replicas", type=_replicas, metavar="N|MIN:MAX",
+                        help="processes that hold the model under Ray (default 1); MIN:MAX: as "
+                        "many as there are requests for")  # fmt: skip
     parser.add_argument("--host", default="127.0.0.1", help="address (default %(default)s: this "
                         "machine alone)")  # fmt: skip
     parser.add_argument("--port", type=whole_number("[0, 65535]"), default=8000, metavar="N",
@@ -76,6 +80,8 @@ def _serve(options: argparse.Namespace) -> None:
         if getattr(options, most) > getattr(options, held):
             names = [f"--{name.replace('_', '-')}" for name in (most, held)]
             raise UserError(f"{names[0]} is more than {names[1]}: no such request would get in")
+    if options.replicas and options.engine != "ray":
+        raise UserError("--replicas: replicas are Ray's; give --engine=ray")
     key = None if options.api_key_file is None else _key(options.api_key_file)
     listener = _listener(options.host, options.port)
     try:
@@ -85,17 +91,26 @@ def _serve(options: argparse.Namespace) -> None:
         from jaxdet.serve.start import make_service
     except ImportError as error:
         raise MissingLibraryError(f"{error}; in the checkout: pip install -e '.[serve]'") from None
+    seconds = round(options.body_seconds + options.request_seconds) + 1
+    host, port = listener.getsockname()[:2]
+    said = f"listening on http://{f'[{host}]' if ':' in host else host}:{port}, warming up"
+    if options.engine == "ray":
+        from jaxdet.serve.replicas import serve_by_ray
+
+        # Ray listens for itself, once it has started.
+        listener.close()
+        say(said)
+        return serve_by_ray(options, (host, port), key=key, seconds=seconds)
     app, service = make_service(options, key=key)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_keep_alive=5, server_header=False,
-        timeout_graceful_shutdown=round(options.body_seconds + options.request_seconds) + 1,
+        timeout_graceful_shutdown=seconds,
     )  # fmt: skip
     # uvicorn ends by the signal that it was sent, once all is answered; that is no failure here.
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda number, frame: None)
-    host, port = listener.getsockname()[:2]
-    say(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}, warming up")
-    _run(Server(config), listener, app, service)
+    say(said)
+    return _run(Server(config), listener, app, service)
 
 
 def _run(server: Any, listener: socket.socket, app: Any, service: Any) -> None:
@@ -137,6 +152,14 @@ def _listener(host: str, port: int) -> socket.socket:
             f"--host={host} --port={port}: {reason}; give another address or port"
         ) from None
     return listener
+
+
+def _replicas(text: str) -> tuple[int, int]:
+    """Returns the least and the most number of replicas."""
+    ends = [whole_number("[1, 1e4]")(one) for one in text.split(":", 1)]
+    if ends[0] > ends[-1]:
+        raise UserError(f"--replicas={text:.50}: MIN is more than MAX")
+    return ends[0], ends[-1]
 
 
 def _key(path: Path) -> str:
