@@ -11,8 +11,10 @@ if __name__ == "__main__":
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from jaxdet.adapt.options import get_parser
+from jaxdet.config.benchmarks import TFDS
 from jaxdet.streams import answer, show
 from jaxdet.workdir.drafts import refuse_existing
 from jaxdet.workdir.files import check_apart
@@ -42,6 +44,8 @@ def _check_places(options: argparse.Namespace) -> None:
     """Raises UserError where the folder may not be written, or half of a pair is missing."""
     refuse_existing(options.out)
     given = [options.real, options.fake, options.test_real, options.test_fake]
+    named = options.check and options.check != "none" and not options.check.startswith(TFDS)
+    given.append(Path(options.check) if named else None)
     check_apart(options.out, options.weights, *filter(None, given), instead="--out")
     if (options.test_real is None) != (options.test_fake is None):
         raise UserError("--test-real and --test-fake: give both or none")

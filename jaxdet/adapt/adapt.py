@@ -143,17 +143,20 @@ def _measure(
       after: what gives the new logits of images.
     """
     few = images.few
+    learned = np.concatenate([one.mark for one in (few, images.kept) if one is not None])
     rows = [compare(_NEW, "out of fold", few.label, few.logit, crossed[: len(few)])]
     further = [(_NEW, images.held)] if images.held is not None else []
     for read in images.tests:
-        further.append((read.images.name, look_at_set(look, read, without=few.mark)[0]))
+        further.append((read.images.name, look_at_set(look, read, without=learned)[0]))
     measured = {}
     for name, seen in further:
         if not len(seen):
             continue
         how = "test images" if seen is images.held else "old"
         rows.append(compare(name, how, seen.label, seen.logit, after(seen)))
-        if rows[-1].figures:
+        if not rows[-1].figures:
+            say(f"{name}: images of one label; not compared")
+        else:
             measured[name] = figures_of(seen, after(seen))
     return rows, measured
 
@@ -164,7 +167,7 @@ def _calibration(images: _Images, crossed: np.ndarray) -> Calibration | None:
         return None
     return calibrate(
         to_predictions([images.few, images.kept], crossed),
-        source="val and the images adapted to, out of fold",
+        source="validation and the adaptation images",
         ranges=images.ranges,
     )
 

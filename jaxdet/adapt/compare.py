@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from jaxdet import metrics
+from jaxdet.adapt.fit import TOLERANCE
 from jaxdet.metrics import Measure
 from jaxdet.report.tables import aligned
+from jaxdet.streams import printable
 
-_DRAWS, _SEED = 2000, 0
+DRAWS, SEED = 2000, 0
 _MEASURES: dict[str, Measure] = {
     "balanced_accuracy": metrics.balanced_accuracy_at,
     "ap": metrics.ap_of,
@@ -46,7 +48,7 @@ class Row:
 
     Attributes:
       name: of the set.
-      how: "out of fold", "held out" or "old".
+      how: "out of fold", "test images" or "old".
       n_real: its real images.
       n_fake: its fake images.
       figures: by name of a measure; none of a set of one label.
@@ -64,7 +66,7 @@ class Row:
             f"{self.name} loses {-one.gain:.3f} of its {TITLES[name]} ({one.before:.3f} to "
             f"{one.after:.3f})"
             for name, one in self.figures.items()
-            if -one.gain > most
+            if -one.gain > most + TOLERANCE
         ]
 
 
@@ -81,10 +83,10 @@ def compare(name: str, how: str, label: np.ndarray, before: np.ndarray, after: n
 
 
 def _figure(measure: Measure, label: np.ndarray, before: np.ndarray, after: np.ndarray) -> Figure:
-    draw = partial(metrics.bootstrap, label, draws=_DRAWS, seed=_SEED)
+    draw = partial(metrics.bootstrap, label, draws=DRAWS, seed=SEED)
     values = [float(measure(metrics.tally(label, one))) for one in (before, after)]
     ends = [metrics.interval(draw(one, {"": measure})[""]) for one in (before, after)]
-    gains = metrics.paired_differences(label, before, after, measure, draws=_DRAWS, seed=_SEED)
+    gains = metrics.paired_differences(label, before, after, measure, draws=DRAWS, seed=SEED)
     assert gains is not None  # both labels are there
     return Figure(
         before=values[0], before_ci95=ends[0], after=values[1], after_ci95=ends[1],
@@ -97,7 +99,10 @@ def to_text(rows: Sequence[Row]) -> str:
     head = ["set", "", "real", "fake"]
     for title in TITLES.values():
         head += [f"{title} before", "after", "change"]
-    body = [[one.name, one.how, str(one.n_real), str(one.n_fake), *_cells(one)] for one in rows]
+    body = [
+        [printable(one.name), one.how, str(one.n_real), str(one.n_fake), *_cells(one)]
+        for one in rows
+    ]
     return aligned([head, *body]).rstrip("\n")
 
 

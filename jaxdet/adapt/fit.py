@@ -16,6 +16,8 @@ from jaxdet import metrics
 from jaxdet.adapt.features import Seen
 
 FOLDS = 5
+# Between two shares that are one but for rounding.
+TOLERANCE = 1e-9
 # From the tightest bond to the old head to the loosest; features have a mean square length of 1.
 BONDS = (1e-2, 1e-3, 1e-4)
 # The gentlest first.
@@ -72,7 +74,8 @@ def _folds(seen: Seen) -> np.ndarray:
     fold = np.zeros(len(seen), np.int64)
     for label in (0, 1):
         places = np.flatnonzero(seen.label == label)
-        fold[places[np.argsort(seen.mark[places])]] = np.arange(len(places)) % FOLDS
+        # Copies of one image are left out together.
+        fold[places] = np.unique(seen.mark[places], return_inverse=True)[1] % FOLDS
     return fold
 
 
@@ -147,7 +150,7 @@ def choose(rows: Rows, logits: np.ndarray, among: np.ndarray, *, loss: float) ->
     """
     few = among & rows.is_new
     new, kept = (accuracies(rows, logits, one) for one in (few, among & ~rows.is_new))
-    allowed = kept >= kept[0] - loss
+    allowed = kept >= kept[0] - loss - TOLERANCE
     best = int(np.argmax(np.where(allowed, new, -1)))
     right = (logits > 0)[:, few] == rows.label[few]
     apart = right[best].astype(float) - right

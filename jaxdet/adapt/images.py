@@ -110,7 +110,9 @@ def old_sets(card: Card, check: str | None) -> tuple[list[Reader], Reader | None
         tests = splits.load_test_sets(config)
         kept = splits.load_train_and_val(config)[1] if check is None else _val(config.data)
     except UserError as error:
-        raise UserError(f"{error} (--check=DATA names other data, --check=none none)") from None
+        raise UserError(
+            f"{error} (give other data with --check=DATA, or --check=none to check nothing)"
+        ) from None
     return [read(one) for one in tests], read(kept) if kept is not None and len(kept) else None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxdet.adapt.compare import Row
+from jaxdet.adapt.compare import DRAWS, SEED, Row
 from jaxdet.adapt.features import Seen
 from jaxdet.convert.card import FIGURES, Card, network_options
 from jaxdet.convert.folder import Source, write_detector
@@ -19,8 +19,6 @@ from jaxdet.models.detector import Variables
 from jaxdet.results import Calibration, Predictions
 from jaxdet.train.weights import sha256_of
 from jaxdet.workdir.drafts import new_folder
-
-_DRAWS, _SEED = 1000, 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,8 +60,13 @@ def make_card(
       measured: figures of test sets, as in a card.
     """
     old = made.card
+    # Side by side: nested in one another, the thirteenth could not be read.
+    earlier = [*old.adapted.get("earlier", [])]
+    if old.adapted:
+        earlier.append({name: one for name, one in old.adapted.items() if name != "earlier"})
     adapted = {
-        "base": {"source": old.origin, "sha256": old.sha256, "adapted": old.adapted},
+        "base": {"source": old.origin, "sha256": old.sha256},
+        "earlier": earlier,
         "method": method,
         "images": {
             label: few.mark[few.label == number].tolist()
@@ -86,7 +89,7 @@ def make_card(
 
 def figures_of(seen: Seen, logit: np.ndarray) -> dict[str, Any]:
     """Returns what a card says of images that were not learned from, with their new logits."""
-    scores = score_condition(to_predictions([seen], logit), draws=_DRAWS, seed=_SEED)
+    scores = score_condition(to_predictions([seen], logit), draws=DRAWS, seed=SEED)
     return {figure: getattr(scores, figure) for figure in FIGURES}
 
 
