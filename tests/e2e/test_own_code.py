@@ -182,7 +182,8 @@ def test_own_code_trains_resumes_evaluates_and_predicts(dataset, tmp_path, own, 
     ],
 )
 def test_a_name_that_is_wrong_is_one_line(dataset, tmp_path, own, capsys, options, message):
-    assert exit_status(main, *main_arguments(dataset, tmp_path / "run", **options)) == 2
+    given = main_arguments(dataset, tmp_path / "run", **options)
+    assert exit_status(main, "main", *given) == 2
     assert message in capsys.readouterr().err.strip().splitlines()[-1]
 
 
