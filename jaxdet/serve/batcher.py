@@ -1,8 +1,8 @@
 """Scores the images of all clients together: threads with the model take what waits.
 
 Nobody waits where nothing is scored; while a batch is, the next one gathers. A CPU gains little by
-batches and pays for places that are not filled: there each core has a thread, which takes as many
-images as a batch has, or one.
+batches and pays for places that are not filled: there each of up to four cores has a thread, which
+takes as many images as a batch has, or one.
 """
 
 import asyncio
@@ -17,6 +17,9 @@ from jaxdet.predict.files import Opened
 from jaxdet.predict.rows import Answer, score_images
 from jaxdet.scoring.protocol import Protocol
 from jaxdet.serve.limits import Limits, RefusedError
+
+# Each holds the maps of a batch, and XLA shares each program out over the cores already.
+_MOST_THREADS = 4
 
 
 @dataclasses.dataclass
@@ -57,7 +60,7 @@ class Batcher:
         self._most = 1 if one_by_one else max(1, detector.few // max(1, protocol.crops))
         self._fewest = self._most if on_cpu else 2
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        count = (os.cpu_count() or 1) if on_cpu and protocol.in_crops else 1
+        count = min(os.cpu_count() or 1, _MOST_THREADS) if on_cpu and protocol.in_crops else 1
         self._threads = [
             threading.Thread(target=self._work, name=f"scoring {number}", daemon=True)
             for number in range(count)
