@@ -1,4 +1,4 @@
-"""From a detector and a few images to an adapted one, with what it gains and loses."""
+"""Turns a detector and a few images into an adapted one, and says what it gains and loses."""
 
 import argparse
 import dataclasses

@@ -1,4 +1,4 @@
-"""How well a detector does before and after, with intervals, and what is lost by it."""
+"""Compares a detector before and after, with intervals, and names what is lost."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the last layer of a detector takes of images: pieces in, one row an image out."""
+"""Computes what the last layer of a detector takes of images: pieces in, one row an image out."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""The images that a detector is adapted to, kept by, and checked on."""
+"""Finds and looks at the images that a detector is adapted to, kept by, and checked on."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What `python -m jaxdet.adapt` can be asked for."""
+"""Defines the options of `python -m jaxdet.adapt`."""
 
 import argparse
 from pathlib import Path

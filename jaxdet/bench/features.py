@@ -1,4 +1,4 @@
-"""Features of a frozen vision tower per second: ours, and the same tower in PyTorch."""
+"""Measures features of a frozen tower per second: ours, and the same tower in PyTorch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

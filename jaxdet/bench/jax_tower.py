@@ -1,4 +1,4 @@
-"""Features of a frozen tower on a batch that lies on the device, as the feature cache has them."""
+"""Computes features of a frozen tower on a batch that lies on the device, as the cache does."""
 
 import time
 from functools import partial

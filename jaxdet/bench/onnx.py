@@ -1,4 +1,4 @@
-"""Detectors scored by onnxruntime beside JAX on the CPU, from pixels that lie in memory."""
+"""Measures detectors by onnxruntime beside JAX on the CPU, from pixels that lie in memory."""
 
 import dataclasses
 import statistics

@@ -1,4 +1,4 @@
-"""Vision towers in PyTorch, eager and compiled: what our features are compared with.
+"""Computes vision towers in PyTorch, eager and compiled: what our features are compared with.
 
 The blocks of CLIP, AugReg and DINOv2, with queries, keys and values by one product and PyTorch's
 own attention, as timm and transformers compute them. Needs the extra `torch`.

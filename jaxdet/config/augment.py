@@ -1,4 +1,4 @@
-"""The options of `augment`: what happens to a training image."""
+"""Defines the options of `augment`: what happens to a training image."""
 
 import dataclasses
 

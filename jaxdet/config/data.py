@@ -1,4 +1,4 @@
-"""The options of `data`: the images and which of them are used."""
+"""Defines the options of `data`: the images and which of them are used."""
 
 import dataclasses
 

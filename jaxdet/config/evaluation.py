@@ -1,4 +1,4 @@
-"""The options of `evaluation`: what is scored, how, and with which weights."""
+"""Defines the options of `evaluation`: what is scored, how, and with which weights."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What an option is, and who published those that come from a paper."""
+"""Makes options, and names who published those that come from a paper."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""The options of `model`, and the detectors that it may name."""
+"""Defines the options of `model`, and the detectors that it may name."""
 
 import dataclasses
 from collections.abc import Mapping

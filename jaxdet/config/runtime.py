@@ -1,4 +1,4 @@
-"""The options of `runtime`: the machine, on which results do not depend."""
+"""Defines the options of `runtime`: the machine, on which results do not depend."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The schema of an experiment: all sections, each described in a file of its own."""
+"""Puts the schema of an experiment together from its sections, each in a file of its own."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The options of `optim`, `plateau`, `validation` and `checkpoint`."""
+"""Defines the options of `optim`, `plateau`, `validation` and `checkpoint`."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The axes of arrays, torch's and ours, as layers of each kind have them."""
+"""Names the axes of arrays, torch's and ours, as layers of each kind have them."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Detectors that others released and that their licences let anybody fetch, by name.
+"""Lists detectors that others released and that their licences let anybody fetch, by name.
 
 Where the authors publish no SHA-256, it is that of others who have fetched the file of this
 commit. Files without one are held to the SHA-256 of the first download.

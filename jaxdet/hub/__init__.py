@@ -1,4 +1,4 @@
-"""Detectors to share: pushed to and pulled from a folder or Hugging Face, released ones by name."""
+"""Pushes and pulls detectors to share, by folder or Hugging Face; fetches released ones."""
 
 from typing import Any
 

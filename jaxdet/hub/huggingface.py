@@ -1,4 +1,4 @@
-"""Repositories of Hugging Face, by its own client: nobody else imports it.
+"""Reads and writes repositories of Hugging Face by its own client: nobody else imports it.
 
 The client reads HF_TOKEN or its own login, HF_ENDPOINT for another server, and HF_HUB_OFFLINE.
 """

@@ -1,4 +1,4 @@
-"""Detectors that others released: fetched, checked and converted when they are first used."""
+"""Fetches, checks and converts detectors that others released, when they are first used."""
 
 import contextlib
 import os

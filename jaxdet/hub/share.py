@@ -1,4 +1,4 @@
-"""A detector as four files that can be shared: pushed, pulled, and checked on the way.
+"""Shares a detector as four files: pushed, pulled, and checked on the way.
 
 What is shared is a folder of `jaxdet.convert` with a README.md: safetensors and JSON, nothing that
 could run code. Whatever else lies in a repository or folder is left there.

@@ -1,4 +1,4 @@
-"""Pixels normalised by ImageNet's statistics, as torchvision's networks take them."""
+"""Normalises pixels by ImageNet's statistics, as torchvision's networks take them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Frames of video clips as images to be scored, and the row that stands for a clip."""
+"""Reads frames of video clips as images to be scored, and makes the row of a clip."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""A run's numbers as pandas frames: the tables of the report and the rows behind them."""
+"""Gives a run's numbers as pandas frames: the report's tables and the rows behind them."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""The service as a deployment of Ray Serve: the same application in several processes.
+"""Deploys the service by Ray Serve: the same application in several processes.
 
 Ray takes the requests, hands each to a replica, starts one again that has died, and more of them
 where many requests wait. Ours are the application in each, and here the beginning and the end.

@@ -1,4 +1,4 @@
-"""uvicorn's server, ended in such a way that nobody is sent away who has got a connection."""
+"""Ends uvicorn's server so that nobody is sent away who has got a connection."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""The parts of a run: what does not change in it."""
+"""Holds the parts of a run: what does not change in it."""
 
 import dataclasses
 from collections.abc import Callable

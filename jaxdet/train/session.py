@@ -1,4 +1,4 @@
-"""One start of a training: the position found to go on from, and the loop."""
+"""Starts a training once: finds the position to go on from, then runs the loop."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""Paths that a library can write which takes UTF-8 alone."""
+"""Refuses paths that a library cannot write which takes UTF-8 alone."""
 
 from pathlib import Path
 
