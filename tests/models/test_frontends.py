@@ -22,9 +22,10 @@ def pictures(*shape, seed=0):
 def test_dct_is_scipy_s(shape):
     image = pictures(*shape).astype(np.float32)
     expected = scipy.fft.dctn(image.astype(np.float64), axes=(1, 2), norm="ortho")
-    np.testing.assert_allclose(dct2(image), expected, atol=2e-6 * np.abs(expected).max())
+    rounding = 2e-6 * np.abs(expected).max()
+    np.testing.assert_allclose(dct2(image), expected, atol=rounding)
     found = log_dct2(image)
-    large = np.abs(expected) > 1
+    large = np.abs(expected) > 1000 * rounding  # of smaller ones the logarithm tells the rounding
     np.testing.assert_allclose(found[large], np.log(np.abs(expected[large])), atol=1e-3)
 
 
