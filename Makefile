@@ -32,7 +32,8 @@ test-slow: environment-dev
 # process where there is none: it has an environment of its own.
 test-next:
 	$(call install,.jaxdet-next,.[dev$(COMMA)roofline])
-	$(PY) -m pytest -n 2 -m "not slow" tests/models tests/train tests/bench/test_roofline.py
+	$(PY) -m pytest -n 2 -m "not slow" tests/models tests/train
+	$(PY) -m pytest -n 2 tests/bench/test_roofline.py
 
 check: environment-dev
 	$(PY) -m ruff format --check .

@@ -1,9 +1,11 @@
 import subprocess
 import sys
 
+import jax
+import numpy as np
 import pytest
 
-from jaxdet.bench.evaluation import Plan, measure_evaluation
+from jaxdet.bench.evaluation import Contest, Plan, _measure, measure_evaluation
 from jaxdet.config import Model, Runtime
 
 
@@ -19,6 +21,19 @@ def test_rows_and_ratios(tmp_path):
         assert reference["ratio_to_reference"] == 1
         ratio = ours["images_per_second"] / reference["images_per_second"]
         assert ours["ratio_to_reference"] == pytest.approx(ratio, rel=0.02)
+
+
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+def test_logits_may_be_as_far_apart_as_products_of_the_platform_are(monkeypatch, platform):
+    # TF32 and other algorithms, by which an H200's logits were 3e-4 from those of full precision.
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    ours, apart = np.ones(8, np.float32), np.ones(8, np.float32) + 5e-3
+    contest = Contest(what="", images=8, ours=lambda: lambda: ours, reference=lambda: lambda: apart)
+    if platform == "cpu":
+        with pytest.raises(AssertionError, match="tolerance"):
+            _measure(contest, rounds=1, say=print)
+    else:
+        assert len(_measure(contest, rounds=1, say=print)) == 4
 
 
 def test_a_number_that_cannot_be_is_refused():

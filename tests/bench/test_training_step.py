@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -13,6 +15,7 @@ from jaxdet.errors import UserError
 from jaxdet.models.detector import get_detector
 from jaxdet.train.losses import get_objective
 from jaxdet.workdir.files import check_writable
+from tests.environment import importing
 
 TINY = ("--arch=resnet18", "--width=4", "--size=32", "--steps=1", "--rounds=1")
 
@@ -31,6 +34,29 @@ def test_flops_are_known_where_the_platform_counts_none(monkeypatch):
         "vgg11_bn": pytest.approx(6 * 7.6e9, rel=0.01),
         "resnet18": pytest.approx(6 * 1.81e9, rel=0.01),
     }
+
+
+EMULATED = "import jax._src.xla_bridge as bridge; bridge.using_pjrt_c_api = lambda backend: True"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["step", *TINY, "--batch-size=4"],
+        ["e2e", *TINY[:3], "--batch-size=4", "--steps=2", "--rounds=1", "--workers=1"],
+        ["eval", "--arch=resnet18", "--images=4", "--batch-size=2", "--rounds=1"],
+    ],
+    ids=lambda options: options[0],
+)
+def test_benchmarks_end_well_where_the_platform_counts_no_flops(options, tmp_path):
+    # Python imports this before anything else, in the processes that a benchmark starts, too.
+    (tmp_path / "sitecustomize.py").write_text(EMULATED)
+    command = [sys.executable, "-m", "jaxdet.bench", *options, f"--json={tmp_path / 'rows.json'}"]
+    done = subprocess.run(command, env=importing(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert all(row["images_per_second"] > 0 for row in rows)
 
 
 @pytest.mark.slow

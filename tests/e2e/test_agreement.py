@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import write_images
 from tests.e2e.conftest import main_arguments
 from tests.e2e.processes import ends, free_port, start
+from tests.environment import importing
 
 SLOW = pytest.mark.slow
 
@@ -48,7 +49,7 @@ def install(root, other):
     about = other / "numpy-9.9.9.dist-info" / "METADATA"
     about.parent.mkdir(parents=True)
     about.write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 9.9.9\n")
-    return {"PYTHONPATH": str(other)}
+    return {"PYTHONPATH": importing(other)["PYTHONPATH"]}
 
 
 def move(root, other):

@@ -15,6 +15,7 @@ from jaxdet.results import Predictions, RunFolder, read_arrays, read_results
 from tests.conftest import exit_status
 from tests.e2e.conftest import main_arguments
 from tests.e2e.watching import differences, logged, wait_for
+from tests.environment import importing
 
 MODULE = '''
 import pathlib
@@ -93,7 +94,7 @@ def own(tmp_path, monkeypatch):
 
 
 def test_own_code_trains_resumes_evaluates_and_predicts(dataset, tmp_path, own, command, finish):
-    path = {"PYTHONPATH": str(own)}
+    path = {"PYTHONPATH": importing(own)["PYTHONPATH"]}
     whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
     status, _, err = finish("jaxdet.main", *main_arguments(dataset, whole.path, **OPTIONS), **path)
     assert status == 0, err
@@ -190,6 +191,6 @@ def test_a_name_that_is_wrong_is_one_line(dataset, tmp_path, own, capsys, option
 def test_an_operation_that_fails_ends_the_command_in_one_line(dataset, tmp_path, own, finish):
     operations = "crop,own.code:Broken"
     given = main_arguments(dataset, tmp_path / "run", augment__operations=operations)
-    status, _, err = finish("jaxdet.main", *given, PYTHONPATH=str(own))
+    status, _, err = finish("jaxdet.main", *given, PYTHONPATH=importing(own)["PYTHONPATH"])
     assert status == 2, err
     assert "own.code:Broken fails: ValueError: no" in err.strip().splitlines()[-1]
