@@ -125,7 +125,7 @@ def _measure(contest: Contest, *, rounds: int, say: Callable[[str], None]) -> li
     ours, reference = contest.ours(), contest.reference()
     (our_first, found), (their_first, expected) = _timed(ours), _timed(reference)
     # Accelerators multiply in TF32, and other shapes take other algorithms: on an H200 logits were
-    # within 3e-4 of those of full precision (docs/benchmarks/gpu.md).
+    # within 3e-4 of those of full precision (docs/evidence/gpu.md).
     bound = 1e-3 if jax.default_backend() == "cpu" else 1e-2
     np.testing.assert_allclose(found, expected, rtol=bound, atol=bound)
     first = (our_first, their_first)

@@ -83,7 +83,7 @@ class Card:
 
 
 _RATES = MappingProxyType({"bf16": 790e12, "f16": 790e12, "f32": 400e12, "f64": 60e12})
-# Measured on such cards (docs/benchmarks/gpu.json has the H200's).
+# Measured on such cards (docs/evidence/gpu.json has the H200's).
 CARDS = MappingProxyType({
     "h100": Card(
         name="NVIDIA H100 80GB HBM3", memory=84942979072, nominal_bandwidth=3352320000000,

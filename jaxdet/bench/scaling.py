@@ -15,7 +15,7 @@ from jaxdet.streams import answer
 
 SCALING = (
     "no measurement: hours and cost of a run on 1 to 512 devices, reckoned from speeds that were "
-    "measured; see docs/scaling.md"
+    "measured; see docs/evidence/scaling.md"
 )
 _COUNT, _SCORED = whole_number(COUNT), whole_number("[0, 1e9]")
 _RATE, _BOUNDLESS = number("(0, 1e30]"), float("inf")

@@ -33,7 +33,7 @@ from jaxdet.progress import say, size_text
 # Batches that wait for the device, beyond those being made.
 _AHEAD = 2
 # Threads wait for one another in the Python that each image takes: sixteen of them gave 3,300
-# images/s where one card trains on 6,900 (docs/benchmarks/gpu.md). Processes do not, but take
+# images/s where one card trains on 6,900 (docs/evidence/gpu.md). Processes do not, but take
 # seconds to start: with so many workers, and so many bytes to make, that is won back.
 _THREADS, _WORTH_STARTING = 4, 4 * 2**30
 # How soon a worker process notices that its trainer is gone.

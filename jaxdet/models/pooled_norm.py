@@ -1,6 +1,6 @@
 """The normalisation, ReLU and pooling behind a ResNet's first convolution, as one, for training.
 
-Apart, they read and write the largest map of the network again and again (docs/benchmarks/gpu.md).
+Apart, they read and write the largest map of the network again and again (docs/evidence/gpu.md).
 Here a byte a window says which place held its maximum, and the gradient of the map is made from
 these bytes where it is needed, once for the sums and once for the result, and never written before
 the normalisation's own gradient.

@@ -2,7 +2,7 @@
 
 On GPUs the gradient of a convolution's kernel comes with its output channels first. A kernel
 [H, W, I, O] and its moments that lie in that order, too, are stepped in place; in any other each
-is copied once a step (docs/benchmarks/gpu.md). Shapes, values and what is saved stay as they are.
+is copied once a step (docs/evidence/gpu.md). Shapes, values and what is saved stay as they are.
 """
 
 from typing import Any

@@ -101,7 +101,7 @@ def one_ahead(mesh: Mesh, placed: Iterable[Any]) -> Iterator[Any]:
     """Yields what is placed on the devices; on accelerators the next is under way before each.
 
     A copy to a card waits for all that was launched before it, so it passes while a step works
-    only where it was asked for before that step (docs/benchmarks/gpu.md).
+    only where it was asked for before that step (docs/evidence/gpu.md).
 
     Args:
       mesh: the devices.
