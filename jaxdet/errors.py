@@ -1,4 +1,4 @@
-"""The ways in which jaxdet stops: the user can mend it, the run failed, or it was asked to.
+"""Defines how jaxdet stops: the user can mend it, the run failed, or it was asked to.
 
 `guard` turns them into the contract of every command: one line on stderr, exit status 2 for a
 user's mistake, 1 for a run that failed, 75 (EX_TEMPFAIL of sysexits.h: try again) where SIGTERM or

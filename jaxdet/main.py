@@ -1,4 +1,4 @@
-"""The main command: train, evaluate or both, as a config file says.
+"""Runs the main command: train, evaluate or both, as a config file says.
 
     python -m jaxdet.main --config=FILE[:ARG] [--workdir=DIR] [--config.key=value ...]
 

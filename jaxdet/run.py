@@ -1,4 +1,4 @@
-"""One run in its folder: check everything, train, evaluate, report."""
+"""Runs one run in its folder: check everything, train, evaluate, report."""
 
 import dataclasses
 import functools

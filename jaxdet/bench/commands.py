@@ -1,4 +1,4 @@
-"""What `python -m jaxdet.bench` measures: each command's options, and the call they make."""
+"""Defines what `python -m jaxdet.bench` measures: each command's options, and its call."""
 
 import argparse
 import tempfile

@@ -1,4 +1,4 @@
-"""The whole line, packed images to updates, beside the step alone on the same batch size.
+"""Measures the whole line, packed images to updates, beside the step alone at one batch size.
 
 What is measured is what `jaxdet.main` does between two epochs: batches made ahead with
 Blur+JPEG(0.5), placed on the devices, trained on; results fetched one step late.

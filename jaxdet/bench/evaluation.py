@@ -1,4 +1,4 @@
-"""Images scored per second: whole images and centre crops, beside the published way of each.
+"""Measures images scored per second, whole and by centre crop, beside the published way of each.
 
 The published way is CNNDetection's eval.py with this network and compiler in PyTorch's place: four
 loader processes give floats; whole images go through the network one at a time, crops in batches.

@@ -1,4 +1,4 @@
-"""Images per second of the input pipeline, by source and back-end, beside the published way.
+"""Measures images per second of the input, by source and back-end, beside the published way.
 
 Every row does Blur+JPEG(0.5) of Wang et al. on the same images: 256 pixels, random crops of 224,
 batches ready for the device. The rows "jpeg" have photographs of mixed sizes, resized to 256 before

@@ -1,4 +1,4 @@
-"""The step of `jaxdet.train` on a batch that lies on the devices: ours, and with Flax's layers."""
+"""Runs the step of `jaxdet.train` on a batch on the devices: ours, and with Flax's layers."""
 
 import dataclasses
 import math

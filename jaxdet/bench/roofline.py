@@ -1,4 +1,4 @@
-"""A step compiled for a described card, on a machine that has none: the least time that it takes.
+"""Compiles a step for a described card, without one, and adds up the least time that it takes.
 
 JAX's plugin for CUDA compiles for a card by its description, with no driver. Nothing is tuned on
 the card then: which algorithms cuDNN takes is open, as is the time of each. What is known is the

@@ -1,4 +1,4 @@
-"""The options of `bench roofline`."""
+"""Defines the options of `bench roofline`."""
 
 import argparse
 import dataclasses

@@ -1,4 +1,4 @@
-"""Training steps per second on data that lies on the devices: ours beside Flax's and PyTorch's.
+"""Measures training steps per second on data on the devices: ours beside Flax's and PyTorch's.
 
 Every way trains in a process of its own (`bench/stepper.py`) and they take turns, so that other
 work on the machine hits all alike.

@@ -1,4 +1,4 @@
-"""What `python -m jaxdet.bench` measures of training: options, and the calls they make."""
+"""Defines what `python -m jaxdet.bench` measures of training: options, and the calls they make."""
 
 import argparse
 import os

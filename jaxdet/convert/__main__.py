@@ -1,4 +1,4 @@
-"""`python -m jaxdet.convert to-jax | to-torch | check | export | page`: weights in and out.
+"""`python -m jaxdet.convert to-jax | to-torch | check | export | page`: converts weights.
 
 to-jax [--arch=NAME] SRC DST   a torch file into a folder; of a head alone with --tower=W
 to-torch SRC DST               weights into a .pth or .safetensors file

@@ -1,4 +1,4 @@
-"""A detector as one file that runs with JAX alone: StableHLO with weights and preprocessing."""
+"""Writes a detector as one file for JAX alone: StableHLO with weights and preprocessing."""
 
 import dataclasses
 import hashlib

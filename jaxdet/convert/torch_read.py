@@ -1,4 +1,4 @@
-"""State dicts out of torch's own files, without torch and without trust.
+"""Reads state dicts out of torch's own files, without torch and without trust.
 
 `torch.save` writes a pickle that describes tensors and, beside it, their raw bytes: since
 1.6 in an uncompressed zip archive, before in one stream. Both are read here. What else a

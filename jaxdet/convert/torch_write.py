@@ -1,4 +1,4 @@
-"""A state dict into a file that `torch.load(weights_only=True)` reads, without torch.
+"""Writes a state dict into a file that `torch.load(weights_only=True)` reads, without torch.
 
 The archive is torch's own (serialization.py, `_save`): a pickle that describes the tensors,
 written here opcode by opcode, and the bytes of each beside it. The same arrays give the same

@@ -1,4 +1,4 @@
-"""Whether one fact about the files tells real from fake, as an AP with its chance interval.
+"""Measures whether one fact about files separates real from fake: an AP, its chance interval.
 
 A cue is scored as a detector would be that saw nothing else. Its values fall into groups: the
 value itself, or for numbers up to 16 quantiles. The images are dealt into five parts; an image's

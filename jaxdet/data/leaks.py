@@ -1,4 +1,4 @@
-"""Images that a run would be misled by: tests that were trained on, one image with two labels.
+"""Finds images that mislead a run: tests that were trained on, one image with two labels.
 
 What a look at inodes and sizes tells: links to one file, and equal bytes among files of equal size,
 of which a bounded number is read. `python -m jaxdet.data audit` compares all, and near copies too.

@@ -1,4 +1,4 @@
-"""Files and folders that may be anything: read without waiting, bounded, errors with their place.
+"""Reads files and folders that may be anything, without waiting, within bounds, errors with places.
 
 A name that ends in `.png` may be that of a pipe, a device, a link to nowhere, a file of terabytes.
 """

@@ -1,4 +1,4 @@
-"""Shared memory between input workers and their trainer: freed whoever dies, and whenever.
+"""Moves batches from workers to their trainer in shared memory, freed whoever dies, and whenever.
 
 grain hands batches over in blocks of `multiprocessing.shared_memory`. Python's tracker, a process
 that outlives all that use a block, frees those it was told of once they are gone.

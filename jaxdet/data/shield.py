@@ -1,4 +1,4 @@
-"""Input workers do not hear the signals that are for their trainer.
+"""Keeps signals that are for the trainer from its input workers.
 
 Ctrl-C and SLURM's warnings go to every process of a group. A worker that dies of one takes the
 batch along that the trainer still waits for, and leaves a traceback. A blocked signal stays

@@ -1,4 +1,4 @@
-"""Where the images of a run lie: `data.root` looked up."""
+"""Looks up where the images of a run lie, by `data.root`."""
 
 import contextlib
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The words by which datasets name real and generated images, and their splits, for all readers."""
+"""Lists the words by which datasets name real and generated images, and their splits."""
 
 import math
 import re

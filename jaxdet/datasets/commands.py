@@ -1,4 +1,4 @@
-"""The command `python -m jaxdet.data`: makes datasets and looks after them."""
+"""Makes datasets and looks after them: the command `python -m jaxdet.data`."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence

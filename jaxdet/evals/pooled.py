@@ -1,4 +1,4 @@
-"""AUC over the images as they are and after each chain of degradations together."""
+"""Computes the AUC over the images as they are and after each chain of degradations together."""
 
 import dataclasses
 import functools

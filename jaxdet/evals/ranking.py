@@ -1,4 +1,4 @@
-"""Images of a set by their score: from most real to most fake, and the most mistaken ones.
+"""Ranks images of a set by their score: most real, most fake, and most mistaken.
 
 Wang et al., CVPR 2020, figure 6 and A.1.
 """

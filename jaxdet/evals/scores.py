@@ -1,4 +1,4 @@
-"""From the rows of a set to the numbers of its table row."""
+"""Computes the numbers of a set's table row from its scored rows."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Thresholds from pairs of images of a test set; Wang et al., CVPR 2020, A.6."""
+"""Computes thresholds from pairs of images of a test set; Wang et al., CVPR 2020, A.6."""
 
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""The table of a paper with what was measured here: every column that the paper prints.
+"""Prints the table of a paper with what was measured here: every column that the paper prints.
 
 The runs' report has the AP that stands under the same protocol. This one takes accuracies too, and
 whatever was scored, and says where numbers cannot be compared.

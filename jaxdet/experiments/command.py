@@ -1,4 +1,4 @@
-"""The main command with a table: which rows, with which options, listed or run."""
+"""Runs the main command on a table: which rows, with which options, listed or run."""
 
 import dataclasses
 import itertools

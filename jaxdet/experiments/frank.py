@@ -1,4 +1,4 @@
-"""Recipes of Frank and Holz, ML Reproducibility Challenge 2020: tables 1 to 3, supplements A to C.
+"""Lists the recipes of Frank and Holz, ML Reproducibility Challenge 2020: tables 1 to 3, A to C.
 
 Files and lines are of their code, Joool/ReproducabilityCNNEasyToSpot at 47d3971. A training that
 several of their tables print is one row here, under one name: tables with the same --workdir

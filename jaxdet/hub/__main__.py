@@ -1,4 +1,4 @@
-"""`python -m jaxdet.hub push | pull | list`: detectors to share.
+"""`python -m jaxdet.hub push | pull | list`: pushes, pulls and lists detectors.
 
 push W TARGET        a detector, its card and thresholds to a folder or hf://OWNER/NAME
 pull SOURCE FOLDER   one that others share into a new folder, checked

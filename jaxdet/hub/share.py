@@ -1,4 +1,4 @@
-"""Shares a detector as four files: pushed, pulled, and checked on the way.
+"""Pushes, pulls and checks detectors as four files.
 
 What is shared is a folder of `jaxdet.convert` with a README.md: safetensors and JSON, nothing that
 could run code. Whatever else lies in a repository or folder is left there.

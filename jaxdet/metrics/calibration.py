@@ -1,4 +1,4 @@
-"""Numbers on probabilities: is a share p of the images called fake with probability p fake?"""
+"""Measures probabilities: is a fraction p of the images called fake with probability p fake?"""
 
 import numpy as np
 from scipy.optimize import minimize_scalar

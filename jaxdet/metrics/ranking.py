@@ -1,4 +1,4 @@
-"""Numbers that follow from the order of the scores: AP, AUC, EER, TPR at a given FPR."""
+"""Computes numbers that follow from the order of the scores: AP, AUC, EER, TPR at a given FPR."""
 
 import numpy as np
 

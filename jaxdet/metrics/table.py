@@ -1,4 +1,4 @@
-"""The numbers of a set beside its AP: how each is computed, and how tables show it.
+"""Lists the numbers of a set beside its AP: how each is computed, and how tables show it.
 
 All that is known of a number stands here, once: a new one is a function of a `Tally` and a row.
 """

@@ -1,4 +1,4 @@
-"""Numbers at a threshold: images whose score is at or above it are called fake."""
+"""Computes numbers at a threshold: images whose score is at or above it are called fake."""
 
 import math
 from typing import Literal

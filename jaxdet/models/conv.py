@@ -1,4 +1,4 @@
-"""Square convolutions as PyTorch pads them, in the form that is fast on the platform."""
+"""Computes square convolutions as PyTorch pads them, in the form that is fast on the platform."""
 
 import flax.linen as nn
 import jax

@@ -1,4 +1,4 @@
-"""The network of Nataraj et al. 2019 for co-occurrence matrices.
+"""Defines the network of Nataraj et al. 2019 for co-occurrence matrices.
 
 "Detecting GAN generated fake images using co-occurrence matrices"; its sizes are those of the
 copy in GRIP's comparison.

@@ -1,4 +1,4 @@
-"""The discriminator of DCGAN as a detector, as Xuan et al. 2019 train it.
+"""Defines the discriminator of DCGAN as a detector, as Xuan et al. 2019 train it.
 
 Radford et al., ICLR 2016; Xuan et al., "On the generalization of GAN image forensics".
 """

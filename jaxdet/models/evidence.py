@@ -1,4 +1,4 @@
-"""Where in an image the evidence lies: what each place of the last feature map adds to the logit.
+"""Computes activation maps (CAM): what each place of the last feature map adds to the logit.
 
 The activation of a place times the logit's gradient there, summed over channels (Grad-CAM's
 product, Selvaraju et al., ICCV 2017, without its pooling of gradients and its ReLU). Behind a

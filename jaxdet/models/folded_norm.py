@@ -1,4 +1,4 @@
-"""A 1x1 convolution and the normalisation that follows it, as one convolution, for training.
+"""Computes a 1x1 convolution and the normalisation behind it as one convolution, for training.
 
 The batch's mean and variance of a convolution's output follow from the sums and the products of its
 input's channels: with X [n, Ci] the input and W [Ci, Co] the kernel, the outputs XW have the mean

@@ -1,4 +1,4 @@
-"""The kind of device that networks are written for."""
+"""Knows the kind of device that networks are written for."""
 
 import contextlib
 import contextvars

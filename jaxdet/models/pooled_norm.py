@@ -1,4 +1,4 @@
-"""The normalisation, ReLU and pooling behind a ResNet's first convolution, as one, for training.
+"""Computes the normalisation, ReLU and pooling behind a ResNet's first convolution as one.
 
 Apart, they read and write the largest map of the network again and again (docs/evidence/gpu.md).
 Here a byte a window says which place held its maximum, and the gradient of the map is made from

@@ -1,4 +1,4 @@
-"""A column of images in a Parquet file: checked by its footer, read in runs of rows."""
+"""Reads a column of images in a Parquet file: checked by its footer, read in runs of rows."""
 
 import contextlib
 import dataclasses

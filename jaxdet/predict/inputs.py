@@ -1,4 +1,4 @@
-"""Numbers the inputs that a mass of images is scored from: files, or rows of tables.
+"""Enumerates the inputs that a mass of images is scored from: files, or rows of tables.
 
 Inputs are numbered in an order that depends on nothing but their names, so that a shard of them
 is the same on every machine, and on the next start. Their digest is also over what the files are

@@ -1,4 +1,4 @@
-"""What Ray's workers do: `decode` in tasks, `RayScorer` in actors, `PartSink` in tasks again.
+"""Defines what Ray's workers do: `decode` in tasks, `RayScorer` in actors, `PartSink` in tasks.
 
 An input is known by its number through all of them, whatever Ray does with the order.
 """

@@ -1,4 +1,4 @@
-"""Says of runs without results how far they are, what is missing and why, and what there is."""
+"""Describes runs without results: how far they are, what is missing and why, and what there is."""
 
 import dataclasses
 from collections.abc import Iterator

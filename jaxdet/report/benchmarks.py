@@ -1,4 +1,4 @@
-"""The tables of benchmarks: their means and minima, their generators, and what others report."""
+"""Tabulates benchmarks: their means and minima, their generators, and what others report."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence

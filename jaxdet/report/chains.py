@@ -1,4 +1,4 @@
-"""The tables of chains of degradations: what each step costs, and AUC over all conditions."""
+"""Tabulates chains of degradations: what each step costs, and AUC over all conditions."""
 
 import dataclasses
 import itertools

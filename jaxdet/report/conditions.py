@@ -1,4 +1,4 @@
-"""The sets under other conditions: protocols side by side, AP over a disturbance's level or steps.
+"""Tabulates sets under other conditions: protocols side by side, AP over a disturbance's level.
 
 A chain of degradations is shown as a kind of disturbance whose levels are its steps.
 """

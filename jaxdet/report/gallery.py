@@ -1,4 +1,4 @@
-"""Images picked by their score, as cards of a page, within a size that a page can bear."""
+"""Lays out images picked by their score as cards of a page, within a size that a page can bear."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""Run folders as the report sees them: plain values, whatever is missing left empty."""
+"""Loads run folders as the report sees them: plain values, whatever is missing left empty."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Which detector? Generators by detectors, with average, least, cost, and one's own threshold."""
+"""Compares detectors by generators, with average, least, cost, and one's own threshold."""
 
 import csv
 import dataclasses

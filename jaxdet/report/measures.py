@@ -1,4 +1,4 @@
-"""The second table: numbers at thresholds and on probabilities, and means of the papers' sets."""
+"""Makes the second table: numbers at thresholds and on probabilities, means of papers' sets."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType

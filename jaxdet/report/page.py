@@ -1,4 +1,4 @@
-"""The page: everything that a run folder tells, in one file that opens from disk."""
+"""Writes the page: everything that a run folder holds, in one file that opens from disk."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Arrays as pictures that a page can hold: thumbnails, spectra, evidence."""
+"""Turns arrays into pictures that a page can hold: thumbnails, spectra, activation maps."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""The numbers of runs as rows, and how a number is written."""
+"""Makes the numbers of runs into rows, and writes a number in each form."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence

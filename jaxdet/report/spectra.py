@@ -1,4 +1,4 @@
-"""Average spectra of the sets, real beside fake; Wang et al., CVPR 2020, figure 7."""
+"""Shows average spectra of the sets, real beside fake; Wang et al., CVPR 2020, figure 7."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Where the files of a run lie, and its lines of metrics."""
+"""Knows where the files of a run lie, and reads its lines of metrics."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""A run of another config or other code of one's own: refused, or gone on with where asked for."""
+"""Refuses to continue a run with another config or other code of one's own, unless asked to."""
 
 import datetime
 import json

@@ -1,4 +1,4 @@
-"""A run's state on disk: model, optimiser and host state in one commit. Alone in knowing orbax.
+"""Saves a run's state in one commit: model, optimiser and host state. Alone in knowing orbax.
 
 orbax writes a step's arrays in the background; then every file is synced and summed up
 (`manifest`), and a rename gives the step its name. So a run killed while it saves goes on from

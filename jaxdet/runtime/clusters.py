@@ -1,4 +1,4 @@
-"""Which launcher started this process as one of several, by what it left in the environment.
+"""Detects which launcher started this process as one of several, by the environment.
 
 JAX finds the first process of SLURM, Open MPI 4, Kubernetes and Cloud TPU by itself; what is said
 here is whether to ask it at all, and which accelerators of a machine are whose.

@@ -1,4 +1,4 @@
-"""The address at which the processes of a run meet, looked at before JAX uses it.
+"""Checks the address at which the processes of a run meet, before JAX uses it.
 
 JAX ends by a segmentation fault where the port is taken, and listens on all interfaces whatever
 address it is told.

@@ -1,4 +1,4 @@
-"""Same machine, same bits, on GPUs too."""
+"""Makes the same machine give the same bits, on GPUs too."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Several processes as one run: they come together before any device is touched, and part again.
+"""Joins several processes to one run before any device is touched, and parts them again.
 
 Where no launcher announces several (`clusters.py`) nothing is done at all. JAX ends a process in
 which one of its calls to the others fails by abort(3), and deaf to signals while it waits: so its

@@ -1,4 +1,4 @@
-"""What a run ran on: written to `env.json` so that a number can be traced."""
+"""Describes what a run ran on, in `env.json`, so that a number can be traced."""
 
 import datetime
 import importlib.metadata

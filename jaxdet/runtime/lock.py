@@ -1,4 +1,4 @@
-"""One trainer a run folder: the first process of a run holds its lock for all of them."""
+"""Allows one trainer a run folder: the first process of a run holds its lock for all of them."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a run writes while it goes: `metrics.jsonl`."""
+"""Logs a run while it goes, to `metrics.jsonl`."""
 
 import json
 from collections.abc import Mapping

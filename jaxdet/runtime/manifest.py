@@ -1,4 +1,4 @@
-"""What a checkpoint consists of: the size and SHA-256 of every file, under a sum of its own.
+"""Lists what a checkpoint consists of: size and SHA-256 of every file, under a sum of its own.
 
 Written last, when everything else is synced: a step that has its manifest was saved to the
 end, and one that agrees with it has not changed since. The sums are taken of the files as

@@ -1,4 +1,4 @@
-"""Which of a run's checkpoints can be trusted, and which of those to take."""
+"""Finds which of a run's checkpoints are intact, and which of those to take."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The folders of a run's checkpoints: which are there, which stay, which are set aside.
+"""Manages the folders of a run's checkpoints: which are there, which stay, which are set aside.
 
 A folder whose name is a number is a saved step. Everything that happens to one is a rename, so
 that a kill leaves it as it was or done:

@@ -1,4 +1,4 @@
-"""The lines of `metrics.jsonl` for those who watch elsewhere: TensorBoard, Weights & Biases.
+"""Passes the lines of `metrics.jsonl` on to TensorBoard and Weights & Biases.
 
 Alone in knowing either library. `metrics.jsonl` stays what a run goes on from: a tracker that fails
 while the run trains is left out from then on, and the run logs why.

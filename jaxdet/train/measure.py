@@ -1,4 +1,4 @@
-"""Statistics of the network's input over all training images, for the detectors that need them."""
+"""Measures the network's input over all training images, for the detectors that need that."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""One update, compiled for all devices of the mesh."""
+"""Compiles one update for all devices of the mesh."""
 
 import dataclasses
 import weakref

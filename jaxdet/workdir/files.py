@@ -1,4 +1,4 @@
-"""Files by name: regular ones alone, within their folder, whole or not there; JSON.
+"""Opens files by name: regular ones alone, within their folder, complete or not there; JSON.
 
 A name may be that of a pipe, a device, or a link to elsewhere: whoever opens a file of another's
 making, or in another's folder, does it here. What is written is written as a draft.

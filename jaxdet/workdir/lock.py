@@ -1,4 +1,4 @@
-"""One process at a time: a lock that goes with its process, however that ends.
+"""Keeps a place for one process at a time, by a lock that goes with it, however that ends.
 
 The kernel holds it (flock), the file only says who: after a kill it stays and means nothing.
 Between machines it holds on network file systems that pass flock on: NFS (Linux clients, as a

@@ -1,4 +1,4 @@
-"""JAX's operations on the axes and places of arrays as ONNX operators."""
+"""Writes JAX's operations on the axes and places of arrays as ONNX operators."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType

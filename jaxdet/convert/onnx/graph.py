@@ -1,4 +1,4 @@
-"""A graph of ONNX operators while it is built, and its sizes that only a run knows."""
+"""Builds a graph of ONNX operators, with sizes that only a run knows."""
 
 import ast
 import hashlib

@@ -1,4 +1,4 @@
-"""JAX's convolutions, products, reductions, sorting and transforms as ONNX operators."""
+"""Writes JAX's convolutions, products, reductions, sorting and transforms as ONNX operators."""
 
 import string
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""From JAX's program of a function to an ONNX graph: each equation by its rule."""
+"""Turns JAX's program of a function into an ONNX graph: each equation by its rule."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Operations of one's own, out of modules that are not jaxdet's."""
+"""Calls operations of one's own, out of modules that are not jaxdet's."""
 
 import dataclasses
 from typing import Protocol

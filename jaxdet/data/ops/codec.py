@@ -1,4 +1,4 @@
-"""Bytes to pixels, and through JPEG and back."""
+"""Decodes bytes to pixels, and passes pixels through JPEG."""
 
 import io
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Images that occur again, exactly or nearly, on two sides of a border: split or label.
+"""Finds images that occur again, exactly or nearly, on two sides of a border: split or label.
 
 An image of one split that stands in another as well is a fault: what is validated or tested on
 was trained on. So is one image with both labels. A fake that looks like a real image of the same

@@ -1,4 +1,4 @@
-"""The findings on a terminal or in a log."""
+"""Writes the findings for a terminal or a log."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""A zip's members as plain records, and their bytes. No other file of `datasets` knows zipfile."""
+"""Reads a zip's members and their bytes. No other file of `datasets` knows zipfile."""
 
 import contextlib
 import struct

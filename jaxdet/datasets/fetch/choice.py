@@ -1,4 +1,4 @@
-"""What a command asks for: its options, and the files and folders of a set that they mean."""
+"""Holds what a command asks for: its options, and the files and folders of a set that they mean."""
 
 import dataclasses
 from collections.abc import Collection, Sequence

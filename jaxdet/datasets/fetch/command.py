@@ -1,4 +1,4 @@
-"""`python -m jaxdet.data fetch`: its flags, and what they mean."""
+"""Defines the flags of `python -m jaxdet.data fetch`, and what they mean."""
 
 import argparse
 import errno

@@ -1,4 +1,4 @@
-"""A file from its address to its final name: resumed, checked, and never there by half."""
+"""Downloads a file to its final name: resumed, checked, and never there by half."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""The files of a set where they lie: on disk, downloaded when asked for, or behind an address."""
+"""Finds the files of a set where they lie: on disk, downloaded when asked for, or at an address."""
 
 import contextlib
 import os

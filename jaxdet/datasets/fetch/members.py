@@ -1,4 +1,4 @@
-"""What an archive may hold, and where it goes: checked in full before a byte is written."""
+"""Decides what an archive may hold, and where it goes: checked in full before a byte is written."""
 
 import re
 import stat

@@ -1,4 +1,4 @@
-"""What `fetch` knows of a root, in plain files under `ROOT/fetched/`.
+"""Keeps what `fetch` knows of a root, in plain files under `ROOT/fetched/`.
 
 hashes.json      size and SHA-256 of each file downloaded whole: checked against the catalogue,
                  or, where the catalogue has none, held to from the first download on

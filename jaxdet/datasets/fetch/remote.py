@@ -1,4 +1,4 @@
-"""One address over HTTP: its bytes from any place on, and which failures deserve another try.
+"""Reads one address over HTTP from any place on, and knows which failures deserve another try.
 
 Standard library only: what is needed of HTTP is one header out and four back (RFC 9110,
 sections 13 and 14).

@@ -1,4 +1,4 @@
-"""The line of a fetch: what is asked for, what is there, download, open, check, unpack, record."""
+"""Carries out a fetch: what is asked for, what is there, download, open, check, unpack, record."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence

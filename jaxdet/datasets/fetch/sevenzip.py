@@ -1,4 +1,4 @@
-"""Where the one packed stream of a 7z in store mode lies.
+"""Finds where the one packed stream of a 7z in store mode lies.
 
 A 7z file (7zFormat.txt of the LZMA SDK) is a header of 32 bytes, the packed streams, and a
 trailer that describes them. In store mode with one file in it, the packed stream is that file.

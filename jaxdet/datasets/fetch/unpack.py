@@ -1,4 +1,4 @@
-"""Members of an archive as files: each there whole or not at all, nothing ever overwritten."""
+"""Writes members of an archive as files: complete or not there, nothing ever overwritten."""
 
 import hashlib
 import os

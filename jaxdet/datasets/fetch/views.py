@@ -1,4 +1,4 @@
-"""Files that lie in parts, here or far away, read as one."""
+"""Reads files that lie in parts, here or far away, as one."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""AutoGAN (Zhang et al., WIFS 2019): a translation network that learns to redraw photographs.
+"""Trains AutoGAN (Zhang et al., WIFS 2019): a translation network that redraws photographs.
 
 Its fakes carry the trace of GANs of its kind, made of photographs alone. The networks are
 CycleGAN's (https://arxiv.org/abs/1703.10593, section 7): residual generator, 70x70 PatchGAN.

@@ -1,4 +1,4 @@
-"""Deep image prior as a maker of fakes (Wang et al., CVPR 2020, appendix A.4).
+"""Makes fakes by the deep image prior (Wang et al., CVPR 2020, appendix A.4).
 
 One network for each image, the generator of ProGAN in the paper, learns to draw it from fixed
 noise; what it draws on the way are the fakes. Images are independent, so many networks are trained

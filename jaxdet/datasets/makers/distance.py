@@ -1,4 +1,4 @@
-"""How far samples are from photographs, without a network that could be fooled."""
+"""Measures how far samples are from photographs, without a network that could be fooled."""
 
 import numpy as np
 

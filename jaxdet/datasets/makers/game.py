@@ -1,4 +1,4 @@
-"""Training of a generator against a discriminator: one loop for all, resumed and looked at.
+"""Trains a generator against a discriminator: one loop for all, resumed and looked at.
 
 A game's update is a pure function of its state and the images. Randomness is folded from the
 seed and the number of the update, so that a run that was killed goes on with the bits of one that

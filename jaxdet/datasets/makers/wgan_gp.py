@@ -1,4 +1,4 @@
-"""WGAN-GP (Gulrajani et al., https://arxiv.org/abs/1704.00028), one of the GANs of Xuan et al."""
+"""Trains WGAN-GP (Gulrajani et al., https://arxiv.org/abs/1704.00028), a GAN of Xuan et al."""
 
 import functools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The folder in which a store grows: one start at a time, from where the last one stopped."""
+"""Grows a store in its folder: one start at a time, from where the last one stopped."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""One file as a record of the store: raw pixels where nothing is lost by it, else its bytes."""
+"""Turns a file into a record of the store: raw pixels where that loses nothing, else its bytes."""
 
 import io
 import sys

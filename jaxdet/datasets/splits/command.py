@@ -1,4 +1,4 @@
-"""`python -m jaxdet.data splits ROOT --out=FILE.parquet`."""
+"""Runs `python -m jaxdet.data splits ROOT --out=FILE.parquet`."""
 
 import argparse
 import dataclasses

@@ -1,4 +1,4 @@
-"""What a look at data finds: counts, and what is missing, surplus or damaged; as text and JSON."""
+"""Reports what a look at data finds: counts, and what is missing, surplus or damaged."""
 
 import enum
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A packed store, every byte of it held against its checksums."""
+"""Compares every byte of a packed store with its checksums."""
 
 import dataclasses
 import zlib

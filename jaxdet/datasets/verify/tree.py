@@ -1,4 +1,4 @@
-"""Images in folders, held against the catalogue and against the hashes that `fetch` wrote."""
+"""Compares images in folders with the catalogue and with the hashes that `fetch` wrote."""
 
 import enum
 from collections import Counter, defaultdict

@@ -1,4 +1,4 @@
-"""Files of weights, held against the catalogue and against the hashes that `fetch` wrote."""
+"""Compares files of weights with the catalogue and with the hashes that `fetch` wrote."""
 
 from pathlib import Path
 

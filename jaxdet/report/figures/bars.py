@@ -1,4 +1,4 @@
-"""Average precision of each set as bars, one a run; the shape of Wang et al., figures 2 to 4.
+"""Draws the AP of each set as bars, one a run; the shape of Wang et al., figures 2 to 4.
 
 A bar starts at chance, the share of fakes: its length is what the detector adds.
 """

@@ -1,4 +1,4 @@
-"""Small figures side by side: each alone for a page that reflows, all on one sheet for a file."""
+"""Lays out small figures: each alone for a page that reflows, all on one sheet for a file."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence

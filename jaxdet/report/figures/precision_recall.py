@@ -1,4 +1,4 @@
-"""Precision over recall, a panel a set and a line a run; Wang et al., CVPR 2020, figure 8."""
+"""Draws precision over recall, a panel a set and a line a run; Wang et al., CVPR 2020, figure 8."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""AP over the level of a disturbance or the steps of a chain, a panel a set and a line a run.
+"""Draws AP over the level of a disturbance or the steps of a chain, a panel a set, a line a run.
 
 The shape of Wang et al., CVPR 2020, figure 5, with the images as they are for a level.
 """

@@ -1,4 +1,4 @@
-"""The figures as files: each on one sheet, with a legend, for a light ground."""
+"""Writes the figures as files: each on one sheet, with a legend, for a light ground."""
 
 from jaxdet.report import conditions
 from jaxdet.report.contents import Contents
