@@ -1,4 +1,4 @@
-"""One position in a run -> one batch of arrays. Pure functions of the position.
+"""Makes one batch of arrays from one position in a run, as a pure function of the position.
 
 A grain element here is a whole batch: a batch as a pure function of the step makes the
 position of a run one integer, and spares grain's work for each image.

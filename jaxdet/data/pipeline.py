@@ -1,4 +1,4 @@
-"""grain around the loaders: batches made ahead by threads or processes, in order.
+"""Runs the loaders by grain: batches made ahead by threads or processes, in order.
 
 Three hazards of grain 0.2.18 are met here: it reads absl flags that nobody parsed outside
 `absl.app` (google/grain#1361), its worker processes outlive a killed trainer, and where shared

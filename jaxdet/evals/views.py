@@ -1,4 +1,4 @@
-"""The ways in which every set is looked at: protocols, disturbances and chains under the first."""
+"""Lists the ways in which every set is scored: protocols, then disturbances and chains."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Image files named on the command line: found in order, decoded ahead."""
+"""Finds image files that the command line names, in order, and decodes them ahead."""
 
 import contextlib
 import dataclasses

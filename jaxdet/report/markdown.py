@@ -1,4 +1,4 @@
-"""The tables of the page in Markdown."""
+"""Writes the tables of the page in Markdown."""
 
 from collections.abc import Sequence
 

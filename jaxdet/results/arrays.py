@@ -1,4 +1,4 @@
-"""Files of arrays: npz without pickles, whole or not there."""
+"""Writes files of arrays: npz without pickles, there completely or not at all."""
 
 import dataclasses
 import io

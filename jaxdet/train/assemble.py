@@ -1,4 +1,4 @@
-"""The parts of a run, put together from its config before the first step."""
+"""Assembles the parts of a run from its config before the first step."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""A folder of data or a table into a packed store, bit for bit, going on where it was stopped.
+"""Packs a folder of data or a table, bit for bit, going on where it was stopped.
 
 Shards are filled one after the other in `DST.partial`; each counts once its part of the index is
 there. The folder takes its name when everything is written and synced.
