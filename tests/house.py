@@ -14,12 +14,12 @@ _COPY = 6  # lines one after the other that two configs have alike
 # Plural nouns that a fragment may open with; all other words in -s are taken for verbs.
 _NOUNS = frozenset({
     "Accuracies", "Activations", "Arrays", "As", "Augmentations", "Batches", "Bytes", "Chunks",
-    "Crops", "Epochs", "Fakes", "Fields", "Files", "Floats", "Folders", "Gradients", "Groups",
-    "Hours", "Images", "Indices", "Its", "Kinds", "Lengths", "Levels", "Lines", "Logits",
-    "Magnitudes", "Means", "Networks", "Numbers", "Pairs", "Parts", "Percentiles", "Pieces",
-    "Pixels", "Points", "Reals", "Records", "Results", "Rows", "Seconds", "Sets", "Shapes",
-    "Shares", "Steps", "Texts", "This", "Those", "Threads", "Thresholds", "Values", "Variables",
-    "Weights", "Words",
+    "Crops", "Detectors", "Devices", "Epochs", "Fakes", "Fields", "Files", "Floats", "Folders",
+    "Generators", "Gradients", "Groups", "Hours", "Images", "Indices", "Its", "Kinds", "Lengths",
+    "Levels", "Lines", "Loaders", "Logits", "Magnitudes", "Means", "Networks", "Numbers", "Pages",
+    "Pairs", "Parts", "Percentiles", "Photographs", "Pictures", "Pieces", "Pixels", "Points",
+    "Reals", "Records", "Results", "Rows", "Seconds", "Sets", "Shapes", "Shares", "Steps", "Tables",
+    "Texts", "This", "Those", "Threads", "Thresholds", "Values", "Variables", "Weights", "Words",
 })  # fmt: skip
 
 

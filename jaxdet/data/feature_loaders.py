@@ -1,4 +1,4 @@
-"""Loaders that give what a frozen tower saw, out of stores, where others give pixels."""
+"""Loads what a frozen tower saw, out of stores, where others load pixels."""
 
 import dataclasses
 

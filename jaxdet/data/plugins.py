@@ -1,4 +1,4 @@
-"""Formats that Pillow reads with the help of another package: HEIC and JPEG XL.
+"""Registers formats that Pillow reads with the help of another package: HEIC and JPEG XL.
 
 A package is imported when the first image is opened or a name with such an ending is met, and
 where it is missing the ending and the content lead to one line that names it.

@@ -1,4 +1,4 @@
-"""Detectors that remember what a vision tower saw of training images, and compare others with it.
+"""Remembers what a vision tower saw of training images, and compares others with it.
 
 Nothing in them follows a gradient: each step of training adds its batch to what they remember,
 `batch_stats`, so an epoch is enough. Similarities are cosines; a logit is how much more alike an

@@ -1,4 +1,4 @@
-"""Tables for LaTeX with booktabs."""
+"""Writes tables for LaTeX with booktabs."""
 
 from collections.abc import Iterator, Sequence
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Tells tables from images and folders of images, by names alone."""
+"""Distinguishes tables from images and folders of images, by names alone."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tells folders that are splits from those that are only called like one.
+"""Distinguishes folders that are splits from those that are only called like one.
 
 The test images of ForenSynths (Wang et al., CVPR 2020) have a class of trains among their classes:
 `progan/{airplane,bicycle,...,train,tvmonitor}`.

@@ -1,4 +1,4 @@
-"""Photographs, their split into train, val and test, and crops. numpy and Pillow only.
+"""Splits photographs into train, val and test, and crops them. numpy and Pillow only.
 
 The split is by photograph, never by crop: a detector that knows a photograph again would
 look as if it knew the generator's trace.
