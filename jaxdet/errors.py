@@ -30,7 +30,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 SECOND_AFTER = 2.0
 # Letters of a message: one may hold names of any length.
 _LONGEST = 5000
-DISK_ADVICE = "make room and start the same command again"
+DISK_ADVICE = "free disk space and start the same command again"
 
 
 class UserError(Exception):

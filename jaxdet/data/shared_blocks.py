@@ -11,7 +11,7 @@ from multiprocessing import resource_tracker, shared_memory
 PLACE = "/dev/shm"
 
 
-def room() -> int:
+def free_bytes() -> int:
     """Returns the free bytes for shared-memory blocks; sys.maxsize where there is no such place."""
     try:
         there = os.statvfs(PLACE)

@@ -150,7 +150,7 @@ def _ap_cell(one: SetResult | None, *, own: bool) -> str:
     if one.published_ap is not None:
         gap = difference_text(set_difference(one))
         said.append(f"published {percent(one.published_ap)}: {gap}")
-    said += [f"floor {percent(one.sharpness_ap)}"] if own else []
+    said += [f"sharpness baseline {percent(one.sharpness_ap)}"] if own else []
     return marked_ap(one) + (f" ({'; '.join(said)})" if said else "")
 
 

@@ -165,7 +165,7 @@ def _figures(contents: Contents) -> dict[str, Any]:
         "gallery": gallery,
         "lineups": addresses(contents.lineups),
         "n_lineups": len(contents.lineups),
-        "has_evidence": any(scale is not None for scale in gallery.scales),
+        "has_maps": any(scale is not None for scale in gallery.scales),
         "scales": [(label, f"{scale:.3g}") for label, scale in scales if scale is not None],
     }
 

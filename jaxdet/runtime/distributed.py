@@ -1,8 +1,8 @@
 """Joins several processes to one run before any device is touched, and parts them again.
 
 Where no launcher announces several (`clusters.py`) nothing is done at all. JAX ends a process in
-which one of its calls to the others fails by abort(3), and deaf to signals while it waits: so its
-calls are made in a thread, and the limits that end in a clear line are ours.
+which one of its calls to the others fails by abort(3), and answers no signal while it waits: so
+its calls are made in a thread, and the limits that end in a clear line are ours.
 """
 
 import contextlib

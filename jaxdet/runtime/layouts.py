@@ -19,9 +19,9 @@ _OUTPUTS_FIRST = Layout(major_to_minor=(3, 0, 1, 2))
 
 def stepped(mesh: Mesh, tree: Any) -> Any:
     """Returns where and how each array of a state, or shape of one, lies while it is trained."""
-    whole = replicated(mesh)
-    kernel = Format(_OUTPUTS_FIRST, whole) if _has_layouts(mesh) else whole
-    return jax.tree.map(lambda leaf: kernel if leaf.ndim == 4 else whole, tree)
+    full = replicated(mesh)
+    kernel = Format(_OUTPUTS_FIRST, full) if _has_layouts(mesh) else full
+    return jax.tree.map(lambda leaf: kernel if leaf.ndim == 4 else full, tree)
 
 
 def as_stepped(mesh: Mesh, tree: Any) -> Any:

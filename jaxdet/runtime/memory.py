@@ -47,7 +47,7 @@ def keep_freed_memory() -> None:
     except (OSError, AttributeError, TypeError):
         return
     # Read when JAX starts its backends, which the next question makes it do. One process among
-    # several would wait for the others inside such a call, deaf to signals.
+    # several would wait for the others inside such a call, with signals unanswered.
     if not jax.distributed.is_initialized():
         jax.config.update("jax_cpu_enable_async_dispatch", False)
     if jax.default_backend() != "cpu":

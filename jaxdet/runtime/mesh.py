@@ -1,4 +1,4 @@
-"""Devices as one row, batches cut across it, everything else on each."""
+"""Lays devices out as one row, batches sharded across it, all else replicated on each."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any

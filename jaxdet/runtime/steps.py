@@ -54,7 +54,7 @@ def best_first(found: dict[int, Manifest], rank: str) -> list[int]:
     return [step for _, step in sorted(ranked, reverse=True)]
 
 
-def set_aside_unsound(folder: Path) -> None:
+def set_aside_damaged(folder: Path) -> None:
     """Reads every step and renames what is damaged, a line for each."""
     for step in saved_steps(folder):
         path = folder / str(step)

@@ -102,14 +102,14 @@ def whole_step(functions: StepFunctions, mesh: Mesh, of_state: Any) -> Any:
     ) -> tuple[TrainState, Scalars]:
         expect_compilation()
         params, batch_stats = state.variables["params"], state.variables["batch_stats"]
-        found = functions.differentiate(params, batch_stats, image, label, functions.rng(state))
-        return functions.apply(state, found, label, learning_rate)
+        gradients = functions.differentiate(params, batch_stats, image, label, functions.rng(state))
+        return functions.apply(state, gradients, label, learning_rate)
 
-    whole, cut = replicated(mesh), batch_sharding(mesh)
+    full, sharded = replicated(mesh), batch_sharding(mesh)
     return jax.jit(
         step,
-        in_shardings=(of_state, cut, cut, whole),
-        out_shardings=(of_state, whole),
+        in_shardings=(of_state, sharded, sharded, full),
+        out_shardings=(of_state, full),
         donate_argnums=0,
     )
 
@@ -169,21 +169,21 @@ def _in_parts(functions: StepFunctions, mesh: Mesh, count: int, of_state: Any) -
     where it unrolls them it keeps the maps of all parts.
     """
     parts = _Parts(functions, count)
-    whole: Any = replicated(mesh)
-    cut: Any = batch_sharding(mesh)
+    full: Any = replicated(mesh)
+    sharded: Any = batch_sharding(mesh)
     of_trained, _ = split(functions.tune, of_state.variables["params"])
-    of_sums = Differentiated(of_trained, whole, whole, cut)
-    begin = jax.jit(parts.begin, in_shardings=(of_state, cut), out_shardings=of_sums)
+    of_sums = Differentiated(of_trained, full, full, sharded)
+    begin = jax.jit(parts.begin, in_shardings=(of_state, sharded), out_shardings=of_sums)
     add = jax.jit(
         parts.add,
-        in_shardings=(of_state, of_sums, cut, cut, whole),
+        in_shardings=(of_state, of_sums, sharded, sharded, full),
         out_shardings=of_sums,
         donate_argnums=1,
     )
     finish = jax.jit(
         parts.finish,
-        in_shardings=(of_state, of_sums, cut, whole),
-        out_shardings=(of_state, whole),
+        in_shardings=(of_state, of_sums, sharded, full),
+        out_shardings=(of_state, full),
         donate_argnums=0,
     )
     numbers = [put_number(mesh, np.int32(k)) for k in range(count)]

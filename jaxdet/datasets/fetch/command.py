@@ -39,7 +39,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--stream",
         action="store_true",
         help="of images: read the remote archive by range requests and keep no copy of it, which "
-        "halves the room needed",
+        "halves the disk space needed",
     )
     parser.add_argument(
         "--keep-archives", action="store_true", help="leave them in DIR/fetched after unpacking"

@@ -98,7 +98,7 @@ def write_tfds(listing: Listing, data_dir: Path, *, name: str) -> Path:
             _build(listing, data_dir, name)
     except (OSError, RuntimeError) as error:
         # array_record raises RuntimeError where a disk is full.
-        raise RunFailedError(f"{folder}: cannot be written: {error}; make room") from None
+        raise RunFailedError(f"{folder}: cannot be written: {error}; free disk space") from None
     return folder
 
 

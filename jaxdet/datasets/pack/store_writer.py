@@ -55,7 +55,7 @@ def pack(src: Path, dst: Path, *, say: Say, reading: Reading | None = None) -> N
             return
         with writing_to(dst):
             draft = Draft(dst, listing)
-            if not draft.is_whole:
+            if not draft.is_complete:
                 _write(listing, draft, say)
             draft.become(dst)
     raw = np.load(StorePaths(dst).index, mmap_mode="r")["raw"]
