@@ -20,7 +20,7 @@ from jaxdet.bench.step import Worker, check_same_devices
 from jaxdet.bench.stepper import Settings
 from jaxdet.config import Config, Data, Model, Optim, Runtime
 from jaxdet.data.batches import Batch
-from jaxdet.data.loaders import Share, TrainLoader
+from jaxdet.data.loaders import Shard, TrainLoader
 from jaxdet.data.pipeline import open_batches, worker_count
 from jaxdet.data.readers import training_reader
 from jaxdet.data.splits import load_train_and_val
@@ -181,7 +181,7 @@ def _loader(plan: Plan) -> TrainLoader:
         augment=dataclasses.replace(AUGMENT, crop=plan.size, backend=plan.backend),
         seed=0,
         batch_size=plan.batch_size,
-        share=Share(),
+        shard=Shard(),
     )
 
 
