@@ -76,9 +76,9 @@ def main(argv: list[str]) -> None:
         accept = values["accept-config-changes"].value
         if config.runtime.deterministic:
             make_deterministic()
-        told = {**schema.common_options(config), "--accept-config-changes": accept}
+        options = {**schema.common_options(config), "--accept-config-changes": accept}
         folder = RunFolder(workdir)
-        with joined(told, [folder.lock]):
+        with joined(options, [folder.lock]):
             if values.workdir is None:
                 say(f"{workdir}: the run's folder, since no --workdir is given")
             keep_freed_memory()

@@ -188,8 +188,8 @@ def _check_detector(config: schema.Config, devices: Mesh, *, needs_init: bool) -
         check_init(config)
     if config.task != "eval":
         training_detector(config)  # refuses what it cannot be
-    whole = "full" in config.evaluation.protocols
-    check_sides(config.model, trained=config.augment.crop, scored=scored, whole=whole)
+    scores_whole = "full" in config.evaluation.protocols
+    check_sides(config.model, trained=config.augment.crop, scored=scored, whole=scores_whole)
     check_outside(config.model, side=config.augment.crop)
 
 

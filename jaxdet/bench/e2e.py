@@ -95,17 +95,17 @@ def _measure(
 ) -> list[dict[str, Any]]:
     trainer = _Trainer(plan)
     loader = _loader(plan)
-    found: dict[str, list[dict[str, float]]] = {"step": [], "input": [], "e2e": []}
+    rounds: dict[str, list[dict[str, float]]] = {"step": [], "input": [], "e2e": []}
     ready, timed = _drained(plan)
     with open_batches(loader, start=0, stop=ENDLESS, runtime=plan.runtime) as batches:
         first = trainer.first_step(next(batches))
         for turn in range(plan.rounds):
             # What was made ahead while the device worked is no measure of the input.
             _drain(batches, ready)
-            found["input"].append(_timed(partial(_drain, batches, timed)))
+            rounds["input"].append(_timed(partial(_drain, batches, timed)))
             # Nothing lies ready after that: the workers get ahead again as far as they can.
             trainer.train(batches, worker_count(plan.runtime))
-            found["e2e"].append(_timed(partial(trainer.train, batches, plan.steps)))
+            rounds["e2e"].append(_timed(partial(trainer.train, batches, plan.steps)))
             if published:
                 published.turn(plan.steps)
             say(f"turn {turn + 1} of {plan.rounds}")
@@ -113,8 +113,8 @@ def _measure(
             with jax.profiler.trace(plan.profile):
                 trainer.train(batches, plan.steps)
     # Without the input's threads on the same cores.
-    found["step"] = [_timed(partial(trainer.repeat, plan.steps)) for _ in range(plan.rounds)]
-    rows = _rows(plan, found, first)
+    rounds["step"] = [_timed(partial(trainer.repeat, plan.steps)) for _ in range(plan.rounds)]
+    rows = _rows(plan, rounds, first)
     return [*rows, _published_row(plan, published, rows[0])] if published else rows
 
 
@@ -199,17 +199,17 @@ def _drained(plan: Plan) -> tuple[int, int]:
 
 def _timed(work: Callable[[], dict[str, float]]) -> dict[str, float]:
     began = time.perf_counter()
-    told = work()
-    return {**told, "seconds": time.perf_counter() - began}
+    result = work()
+    return {**result, "seconds": time.perf_counter() - began}
 
 
 def _rows(
-    plan: Plan, found: dict[str, list[dict[str, float]]], first: float
+    plan: Plan, rounds: dict[str, list[dict[str, float]]], first: float
 ) -> list[dict[str, Any]]:
     batches = {"step": plan.steps, "input": _drained(plan)[1], "e2e": plan.steps}
     seconds = {
         what: statistics.median(t["seconds"] for t in turns) / batches[what]
-        for what, turns in found.items()
+        for what, turns in rounds.items()
     }
     rows: list[dict[str, Any]] = [
         {
@@ -219,7 +219,7 @@ def _rows(
         }
         for what in ("step", "input", "e2e")
     ]
-    waited = statistics.median(turn["waited"] / turn["seconds"] for turn in found["e2e"])
+    waited = statistics.median(turn["waited"] / turn["seconds"] for turn in rounds["e2e"])
     rows[2] |= {
         "share_waiting_for_input": round(waited, 4),
         "first_step_seconds": round(first, 2),

@@ -123,11 +123,11 @@ def _write_sets(plan: Plan) -> tuple[FolderSet, FolderSet]:
 def _measure(contest: Contest, *, rounds: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Returns four rows: both ways from the first image on, and both with everything compiled."""
     ours, reference = contest.ours(), contest.reference()
-    (our_first, found), (their_first, expected) = _timed(ours), _timed(reference)
+    (our_first, logits), (their_first, expected) = _timed(ours), _timed(reference)
     # Accelerators multiply in TF32, and other shapes take other algorithms: on an H200 logits were
     # within 3e-4 of those of full precision (docs/evidence/gpu.md).
     bound = 1e-3 if jax.default_backend() == "cpu" else 1e-2
-    np.testing.assert_allclose(found, expected, rtol=bound, atol=bound)
+    np.testing.assert_allclose(logits, expected, rtol=bound, atol=bound)
     first = (our_first, their_first)
     turns = [[_timed(score)[0] for score in (ours, reference)] for _ in range(rounds)]
     later = [statistics.median(column) for column in zip(*turns, strict=True)]

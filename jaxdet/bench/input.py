@@ -95,13 +95,13 @@ def measure_input(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, A
     """
     loaders = _loaders(plan, say)
     trials = {what: _try(what, load, plan, say) for what, load in loaders.items()}
-    best = {what: _fastest(what, found) for what, found in trials.items()}
+    best = {what: _fastest(what, rates) for what, rates in trials.items()}
     speeds: dict[str, list[float]] = {what: [] for what in loaders}
     for number in range(plan.rounds):
         for what, load in loaders.items():
             speeds[what].append(_speed(_opener(load, best[what]), plan))
         say(f"round {number + 1} of {plan.rounds}: " + _line({w: s[-1] for w, s in speeds.items()}))
-    medians = {what: statistics.median(found) for what, found in speeds.items()}
+    medians = {what: statistics.median(rates) for what, rates in speeds.items()}
     return [
         {
             "what": what,

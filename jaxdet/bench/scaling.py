@@ -38,10 +38,10 @@ def add_scaling(parser: argparse.ArgumentParser) -> None:
         ("price", number("[0, 1e30]"), 0.0, "of one device for an hour"),
         ("devices-per-host", whole_number("[1, 1e6]"), 8, "that share its input"),
     ):
-        told = text if default in (None, _BOUNDLESS) else f"{text} (default {default:g})"
+        shown = text if default in (None, _BOUNDLESS) else f"{text} (default {default:g})"
         parser.add_argument(
             f"--{flag}", type=kind, default=default, required=default is None, metavar="N",
-            help=told,
+            help=shown,
         )  # fmt: skip
     parser.add_argument(
         "--shared-cores", action="store_true", help="steps and input on the same CPU cores"

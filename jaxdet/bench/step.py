@@ -199,9 +199,9 @@ class Worker:
         assert self.process.stdin
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
-        told = self._read()
-        if told:
-            self.turns.append(told)
+        answer = self._read()
+        if answer:
+            self.turns.append(answer)
 
     def finish(self) -> dict[str, Any]:
         """Ends the process's input and returns its last report; {} where it failed."""
@@ -215,8 +215,8 @@ class Worker:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if line:
-            told: dict[str, Any] = json.loads(line)
-            return told
+            answer: dict[str, Any] = json.loads(line)
+            return answer
         status = self.process.wait()
         self.errors.seek(0)
         lines = self.errors.read().strip().splitlines()

@@ -63,9 +63,9 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         ("width", 64, "[1, 1024]", "channels of the first layer"),
         ("size", 224, SIDE, "pixels a side"),
     ):
-        told = f"{text} (default {default})"
+        shown = f"{text} (default {default})"
         parser.add_argument(
-            f"--{flag}", type=whole_number(within), default=default, metavar="N", help=told
+            f"--{flag}", type=whole_number(within), default=default, metavar="N", help=shown
         )
 
 
@@ -74,9 +74,9 @@ def _add_turns(parser: argparse.ArgumentParser) -> None:
         ("steps", 10, "[1, 1e6]", "in a turn"),
         ("rounds", 3, "[1, 10000]", "turns of each row"),
     ):
-        told = f"{text} (default {default})"
+        shown = f"{text} (default {default})"
         parser.add_argument(
-            f"--{flag}", type=whole_number(within), default=default, metavar="N", help=told
+            f"--{flag}", type=whole_number(within), default=default, metavar="N", help=shown
         )
     parser.add_argument(
         "--profile",

@@ -61,6 +61,6 @@ _SHOWN, _COMPARED = 5, 1000
 def _with_nearest(name: str, others: Sequence[list[str]]) -> str:
     """Adds to a name the nearest of the first list that has one near enough."""
     shown = shorten(name)
-    found = (difflib.get_close_matches(shown, names[:_COMPARED], n=1) for names in others)
-    nearest = next((names[0] for names in found if names), None)
+    matches = (difflib.get_close_matches(shown, names[:_COMPARED], n=1) for names in others)
+    nearest = next((names[0] for names in matches if names), None)
     return f"{shown} (nearest: {shorten(nearest)})" if nearest else shown

@@ -152,9 +152,9 @@ class FeatureDraft:
         self.done = 0
         with writing_to(path), contextlib.suppress(FileNotFoundError):
             file = self._rows
-            whole = file.stat().st_size // layout.row.itemsize
-            if whole:
-                self.done = _count_intact(_mapped(file, layout.row)[: min(whole, layout.rows)])
+            rows = file.stat().st_size // layout.row.itemsize
+            if rows:
+                self.done = _count_intact(_mapped(file, layout.row)[: min(rows, layout.rows)])
 
     @property
     def _rows(self) -> Path:

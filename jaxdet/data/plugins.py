@@ -80,8 +80,8 @@ def missing_packages(endings: Iterable[str]) -> list[str]:
 
 def missing_package_of(content: bytes) -> str:
     """Returns the line for a file that Pillow does not know, by its first bytes; "" for others."""
-    for plugin, found in ((_HEIC, _is_heic(content)), (_JXL, is_jxl(content))):
-        if found:
+    for plugin, is_format in ((_HEIC, _is_heic(content)), (_JXL, is_jxl(content))):
+        if is_format:
             return _missing(plugin)
     return ""
 

@@ -112,8 +112,8 @@ def _oracle(scores: Scores) -> float | None:
 
 
 def _two_shot(scores: Scores) -> float | None:
-    found = scores.two_shot if isinstance(scores, SetResult) else None
-    return None if found is None else found.accuracy
+    two_shot = scores.two_shot if isinstance(scores, SetResult) else None
+    return None if two_shot is None else two_shot.accuracy
 
 
 def pairs_of(row: Row, results: Results) -> Iterator[Pair]:

@@ -65,8 +65,8 @@ def measures_of(
     temperature: float | None = None, thresholds: Mapping[str, float | None] | None = None
 ) -> dict[str, Measure]:
     """Returns the measures there are with what validation images taught, by their names."""
-    found = {one.name: one.of(temperature, thresholds or {}) for one in MEASURES}
-    return {name: measure for name, measure in found.items() if measure is not None}
+    measures = {one.name: one.of(temperature, thresholds or {}) for one in MEASURES}
+    return {name: measure for name, measure in measures.items() if measure is not None}
 
 
 def _plain(measure: Measure) -> Calibrated:

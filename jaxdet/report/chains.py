@@ -68,16 +68,16 @@ def pooled_table(results: Results) -> Table | None:
         return None
     after: list[Mapping[str, Scores]] = [results.sets]
     after += [results.conditions[kind.steps[-1]].sets for kind in kinds]
-    found = {
+    pooled = {
         name: [*(_value(sets, name, "auc") for sets in after), one.pooled_auc]
         for name, one in results.sets.items()
     }
     lines = [
         [printable(name), *map(percent, values), interval(results.sets[name].pooled_auc_ci95)]
-        for name, values in found.items()
+        for name, values in pooled.items()
     ]
     # Sets of one label have no AUC, and no part in the means.
-    ranked = [row for row in found.values() if any(value is not None for value in row)]
+    ranked = [row for row in pooled.values() if any(value is not None for value in row)]
     means = [_mean(column) for column in zip(*ranked, strict=True)] or [None] * (len(after) + 1)
     return Table(
         title="AUC after chains of degradations",

@@ -98,11 +98,11 @@ def gallery_of(runs: Sequence[Run], *, most_bytes: int = MOST_BYTES) -> Gallery:
         if (path := file_of(run.folder.ranking, name))
     }
     scales = tuple(_scale([r for (n, _), r in ranked.items() if n == i]) for i in range(len(runs)))
-    found = [pick for key, one in ranked.items() for pick in _picks(*key, one, scales[key[0]])]
-    kept, sheet = _within(found, most_bytes)
+    picks = [pick for key, one in ranked.items() for pick in _picks(*key, one, scales[key[0]])]
+    kept, sheet = _within(picks, most_bytes)
     cards = sorted(kept, key=lambda card: (names.index(card.set), *_order(card)))
     return Gallery(
-        cards=tuple(cards), pictures=sheet, scales=scales, n_left_out=len(found) - len(kept)
+        cards=tuple(cards), pictures=sheet, scales=scales, n_left_out=len(picks) - len(kept)
     )
 
 
@@ -124,11 +124,11 @@ def _picks(
 
 
 def _within(
-    found: Sequence[tuple[Card, np.ndarray]], most_bytes: int
+    picks: Sequence[tuple[Card, np.ndarray]], most_bytes: int
 ) -> tuple[list[Card], dict[str, tuple[str, int, int]]]:
     """Returns the cards that fit and their pictures, the first roles of every set and run first."""
     kept, sheet, used = [], {}, 0
-    for card, image in sorted(found, key=lambda pick: _place(pick[0].role)):
+    for card, image in sorted(picks, key=lambda pick: _place(pick[0].role)):
         new = None if card.picture in sheet else _thumbnail(image)
         used += len(card.overlay) + (len(new[0]) if new else 0)
         if used > most_bytes:

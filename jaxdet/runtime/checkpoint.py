@@ -122,8 +122,8 @@ class Checkpoints:
         Raises:
           RunFailedError: where there is none, and waiting was not asked for.
         """
-        found = steps.manifests(self._folder)
-        sizes = (found[max(found)].bytes,) if found else _sizes(state)
+        manifests = steps.manifests(self._folder)
+        sizes = (manifests[max(manifests)].bytes,) if manifests else _sizes(state)
         needed = disk_space.with_slack(sum(sizes))
 
         def is_enough() -> bool:
@@ -134,7 +134,7 @@ class Checkpoints:
         shortage = disk_space.shortage(self._folder, needed)
         line = f"{self._folder}: no disk space for {what}, {shortage}"
         if not self._waits:
-            raise DiskFullError(f"{line}; {_kept(found)}{DISK_ADVICE}")
+            raise DiskFullError(f"{line}; {_kept(manifests)}{DISK_ADVICE}")
         disk_space.wait_for(is_enough, line)
 
     def _is_begun(self, step: int, state: Any, host: dict[str, Any], ranks: Ranks | None) -> bool:
@@ -173,9 +173,9 @@ class Checkpoints:
         seal(draft, step=step, ranks=ranks, **self._about)
         steps.publish(draft, path)
         self._intact.add(step)
-        found = steps.manifests(self._folder)
-        keep = steps.kept(found, latest=self._keep_latest, ranks=self._rank_names)
-        for old in found.keys() - keep:
+        manifests = steps.manifests(self._folder)
+        keep = steps.kept(manifests, latest=self._keep_latest, ranks=self._rank_names)
+        for old in manifests.keys() - keep:
             steps.remove(self._folder / str(old))
 
     def check(self) -> None:
@@ -262,5 +262,5 @@ def _sizes(state: Any) -> Iterable[int]:
     return (leaf.nbytes for leaf in jax.tree.leaves(state))
 
 
-def _kept(found: dict[int, Manifest]) -> str:
-    return f"checkpoint {max(found)} is kept; " if found else ""
+def _kept(manifests: dict[int, Manifest]) -> str:
+    return f"checkpoint {max(manifests)} is kept; " if manifests else ""

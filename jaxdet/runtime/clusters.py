@@ -58,9 +58,9 @@ def find_cluster(environment: Environment) -> Cluster | None:
     if switch == "off":
         return None
     for look in (_from_variables, _from_slurm, _from_open_mpi, _from_kubernetes, _from_tpu):
-        found = look(environment)
-        if found is not None:
-            return None if found.processes == 1 else found
+        cluster = look(environment)
+        if cluster is not None:
+            return None if cluster.processes == 1 else cluster
     return None
 
 

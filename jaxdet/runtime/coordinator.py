@@ -36,8 +36,8 @@ def resolve(address: str, *, deadline: float) -> list[tuple[Any, Any]]:
     waiting = False
     while True:
         try:
-            found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-            return [(family, place) for family, _, _, _, place in found]
+            addresses = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+            return [(family, place) for family, _, _, _, place in addresses]
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
         if time.monotonic() + _RETRY_SECONDS > deadline:

@@ -146,9 +146,9 @@ def check_installed(config: Config) -> None:
       MissingLibraryError: naming the one that is not.
     """
     for name in config.runtime.trackers if jax.process_index() == 0 else ():
-        found = importlib.util.find_spec(name)
+        spec = importlib.util.find_spec(name)
         # A folder of that name in the working directory is no library.
-        if found is None or found.origin is None:
+        if spec is None or spec.origin is None:
             raise MissingLibraryError(
                 f"runtime.trackers: {name} is not installed: pip install 'jaxdet[{name}]'"
             )

@@ -142,14 +142,14 @@ class _Parts:
             rows.reshape(-1, self.count, *rows.shape[1:])[:, k] for rows in (image, label)
         )
         rng = jax.random.fold_in(self.functions.rng(state), k)
-        found = self.functions.differentiate(
+        part = self.functions.differentiate(
             state.variables["params"], sums.batch_stats, image, label, rng
         )
         return Differentiated(
-            jax.tree.map(jnp.add, sums.gradients, found.gradients),
-            found.batch_stats,
-            sums.loss + found.loss,
-            sums.logit.at[:, k].set(found.logit),
+            jax.tree.map(jnp.add, sums.gradients, part.gradients),
+            part.batch_stats,
+            sums.loss + part.loss,
+            sums.logit.at[:, k].set(part.logit),
         )
 
     def finish(

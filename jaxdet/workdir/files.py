@@ -188,24 +188,24 @@ def is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
 
-def check_schema(path: Path, found: Any, *, known: int, advice: str = "") -> None:
+def check_schema(path: Path, version: Any, *, known: int, advice: str = "") -> None:
     """Checks that a file is of a schema that can be read.
 
     Args:
       path: of the file.
-      found: its schema version, as it says.
+      version: its schema version, as it states.
       known: the one that this jaxdet reads.
       advice: what else to do about a newer one.
 
     Raises:
       UserError: where it is of another.
     """
-    if type(found) is int and found == known:
+    if type(version) is int and version == known:
         return
-    newer = type(found) is int and found > known
+    newer = type(version) is int and version > known
     by = "made by a newer jaxdet, " if newer else ""
     raise UserError(
-        f"{path}: {by}schema version {found!r:.40}, this jaxdet reads {known}; "
+        f"{path}: {by}schema version {version!r:.40}, this jaxdet reads {known}; "
         f"use the version of jaxdet that wrote it{advice}"
     )
 

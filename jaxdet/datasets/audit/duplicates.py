@@ -98,13 +98,13 @@ def hash_pairs(hashes: np.ndarray, *, side: np.ndarray) -> np.ndarray:
       side: int [N].
     """
     parts = hashes.view(np.uint8).reshape(-1, _BYTES).astype(np.uint16)
-    found = [np.empty((0, 2), np.int64)]
+    near = [np.empty((0, 2), np.int64)]
     for one, other in itertools.combinations(range(_BYTES), 2):
         for pairs in _equal_keys(parts[:, one] << 8 | parts[:, other]):
             pairs = pairs[side[pairs[:, 0]] != side[pairs[:, 1]]]
             differing = hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]
-            found.append(pairs[np.bitwise_count(differing) <= MOST_BITS])
-    return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+            near.append(pairs[np.bitwise_count(differing) <= MOST_BITS])
+    return np.unique(np.sort(np.concatenate(near), axis=1), axis=0)
 
 
 def _equal_keys(keys: np.ndarray) -> Iterator[np.ndarray]:

@@ -196,5 +196,5 @@ def _read_notes(draft: Path, address: Address) -> Version | None:
     except (UserError, OSError, ValueError, TypeError, KeyError):
         return None
     # Without validators nothing but a digest shows that two halves are of one file.
-    told = bool(version.etag or version.last_modified or address.sha256)
-    return version if told and version.url == address.url and is_part else None
+    is_known = bool(version.etag or version.last_modified or address.sha256)
+    return version if is_known and version.url == address.url and is_part else None

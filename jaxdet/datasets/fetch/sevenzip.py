@@ -22,16 +22,16 @@ def open_stored_zip(parts: Sequence[Part]) -> JoinedFile:
     Raises:
       DamagedError: where the volumes are no such archive, or not all of it.
     """
-    whole = JoinedFile(parts)
-    length, trailer, crc = _start_header(whole.read(_HEADER))
-    if _HEADER + length + trailer != whole.length:
+    joined = JoinedFile(parts)
+    length, trailer, crc = _start_header(joined.read(_HEADER))
+    if _HEADER + length + trailer != joined.length:
         said = _HEADER + length + trailer
         raise DamagedError(
-            f"the 7z archive says {said:,} bytes, its volumes hold {whole.length:,}",
+            f"the 7z archive says {said:,} bytes, its volumes hold {joined.length:,}",
             parts=range(len(parts)),
         )
-    whole.seek(_HEADER + length)
-    if trailer > _LARGEST_TRAILER or zlib.crc32(whole.read(trailer)) != crc:
+    joined.seek(_HEADER + length)
+    if trailer > _LARGEST_TRAILER or zlib.crc32(joined.read(trailer)) != crc:
         raise DamagedError("the 7z archive's trailer is damaged", parts=[len(parts) - 1])
     inner = JoinedFile(parts, start=_HEADER, length=length)
     if inner.read(len(_ZIP_MEMBER)) != _ZIP_MEMBER:

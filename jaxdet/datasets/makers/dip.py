@@ -253,12 +253,12 @@ def _advance(prior: Prior, state: State, target: jax.Array, *, steps: int) -> St
 
 def summarise(groups: Sequence[Mapping[str, Numbers]]) -> dict[str, dict[str, float]]:
     """Returns each snapshot's mean, least and greatest PSNR over a split's images, and mean l1."""
-    told = {}
+    summary = {}
     for snapshot in groups[0]["psnr_db"]:
         psnr, l1 = (
             np.concatenate([group[name][snapshot] for group in groups])
             for name in ("psnr_db", "l1")
         )
         rows = {"psnr_db": psnr.mean(), "psnr_db_min": psnr.min(), "psnr_db_max": psnr.max()}
-        told[snapshot] = {k: round(float(v), 2) for k, v in {**rows, "l1": l1.mean()}.items()}
-    return told
+        summary[snapshot] = {k: round(float(v), 2) for k, v in {**rows, "l1": l1.mean()}.items()}
+    return summary

@@ -85,10 +85,10 @@ def of_equal_bytes(table: Table, *, advance: Callable[[], None]) -> tuple[Edges,
             return b""
         return hashlib.sha256(content).digest()[:16]
 
-    for row, found in enumerate(in_threads(digest, range(len(table)))):
-        is_read[row] = bool(found)
-        if found:
-            digests[row] = np.frombuffer(found, np.uint64)
+    for row, digested in enumerate(in_threads(digest, range(len(table)))):
+        is_read[row] = bool(digested)
+        if digested:
+            digests[row] = np.frombuffer(digested, np.uint64)
         advance()
     return _tie(np.where(is_read, same_digest(digests), -1)), is_read
 

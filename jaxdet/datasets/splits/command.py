@@ -94,16 +94,16 @@ def _bundles(
     }
     if by and not tied[by][1].any():
         raise UserError(f"{table.place}: --by={by}: no image has a {by}")
-    edges, is_read = [found for found, _ in tied.values()], np.ones(len(table), np.bool_)
+    edges, is_read = [pairs for pairs, _ in tied.values()], np.ones(len(table), np.bool_)
     edges.append(bundles.of_pairs(table))
     if copies != "none":
         with ProgressLine("read", total=len(table), unit="images") as line:
             if copies == "exact":
-                found, is_read = bundles.of_equal_bytes(table, advance=line.advance)
+                pairs, is_read = bundles.of_equal_bytes(table, advance=line.advance)
             else:
                 before = bundles.join(len(table), edges)
-                found, is_read = bundles.of_copies(table, before, advance=line.advance)
-        edges.append(found)
+                pairs, is_read = bundles.of_copies(table, before, advance=line.advance)
+        edges.append(pairs)
     bundle = bundles.join(len(table), edges)
     keys = _keys(table, {column: has_one for column, (_, has_one) in tied.items()})
     return bundle, bundles.least_keys(bundle, keys), np.flatnonzero(~is_read)

@@ -95,8 +95,8 @@ def _expected(folders: Collection[str], expect: Expect) -> dict[str, Folder]:
 
 def _digests(root: Path) -> dict[str, str]:
     manifests = sorted((root / "fetched").glob("*.sha256"))
-    found = [read_manifest(within(one.parent, one.name)) for one in manifests]
-    return {path: digest for one in found for path, digest in one.items()}
+    recorded = [read_manifest(within(one.parent, one.name)) for one in manifests]
+    return {path: digest for one in recorded for path, digest in one.items()}
 
 
 def _places(root: Path, split: str) -> Iterator[_Place]:
