@@ -43,7 +43,7 @@ from jaxdet.train.start import (
     stored_calibration,
     training_detector,
     weights_to_score,
-)  # fmt: skip
+)
 from jaxdet.workdir import signals
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import check_apart, check_writable, read_text, write_json

@@ -89,9 +89,13 @@ def _figure(measure: Measure, label: np.ndarray, before: np.ndarray, after: np.n
     gains = metrics.paired_differences(label, before, after, measure, draws=DRAWS, seed=SEED)
     assert gains is not None  # both labels are there
     return Figure(
-        before=values[0], before_ci95=ends[0], after=values[1], after_ci95=ends[1],
-        gain=values[1] - values[0], gain_ci95=metrics.interval(gains),
-    )  # fmt: skip
+        before=values[0],
+        before_ci95=ends[0],
+        after=values[1],
+        after_ci95=ends[1],
+        gain=values[1] - values[0],
+        gain_ci95=metrics.interval(gains),
+    )
 
 
 def to_text(rows: Sequence[Row]) -> str:
@@ -114,9 +118,10 @@ def _cells(row: Row) -> list[str]:
             cells += ["-"] * 3
             continue
         cells += [
-            _cell(one.before, one.before_ci95), _cell(one.after, one.after_ci95),
+            _cell(one.before, one.before_ci95),
+            _cell(one.after, one.after_ci95),
             _cell(one.gain, one.gain_ci95, sign="+"),
-        ]  # fmt: skip
+        ]
     return cells
 
 

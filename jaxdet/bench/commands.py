@@ -122,26 +122,39 @@ def _add_onnx(parser: argparse.ArgumentParser) -> None:
         ("variant", VARIANTS, VARIANTS[0], "forms of the ONNX file"),
     ):
         parser.add_argument(
-            f"--{flag}", choices=choices, nargs="+", default=[default], metavar="NAME",
+            f"--{flag}",
+            choices=choices,
+            nargs="+",
+            default=[default],
+            metavar="NAME",
             help=f"{text} (default {default})",
-        )  # fmt: skip
+        )
     parser.add_argument(
-        "--tower", default=Model.tower, metavar="NAME", help="of those that have one "
-        "(default %(default)s)",
-    )  # fmt: skip
+        "--tower",
+        default=Model.tower,
+        metavar="NAME",
+        help="of those that have one (default %(default)s)",
+    )
     parser.add_argument(
-        "--batch-size", type=whole_number("[1, 1e6]"), nargs="+", default=[1, 32], metavar="N",
+        "--batch-size",
+        type=whole_number("[1, 1e6]"),
+        nargs="+",
+        default=[1, 32],
+        metavar="N",
         help="default 1 32",
-    )  # fmt: skip
+    )
     for flag, number, within, text in (
         ("size", 224, SIDE, "pixels a side"),
         ("images", 64, "[1, 1e6]", "in a turn, at least"),
         ("rounds", 3, "[1, 10000]", "turns of each row"),
     ):
         parser.add_argument(
-            f"--{flag}", type=whole_number(within), default=number, metavar="N",
+            f"--{flag}",
+            type=whole_number(within),
+            default=number,
+            metavar="N",
             help=f"{text} (default {number})",
-        )  # fmt: skip
+        )
 
 
 def _measure_onnx(options: argparse.Namespace) -> list[dict[str, Any]]:

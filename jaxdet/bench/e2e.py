@@ -233,10 +233,19 @@ def _published_row(plan: Plan, published: Worker, step: dict[str, Any]) -> dict[
     row = {"what": f"e2e, PyTorch as published/batch {plan.batch_size}"}
     if published.failure:
         # The table needs a number: none was measured.
-        return {**row, "images_per_second": 0.0, "ratio_to_reference": 0.0,
-                "failed": published.failure}  # fmt: skip
+        return {
+            **row,
+            "images_per_second": 0.0,
+            "ratio_to_reference": 0.0,
+            "failed": published.failure,
+        }
     seconds = statistics.median(turn["seconds"] for turn in published.turns)
     speed = plan.steps * plan.batch_size / seconds
     ratio = speed / step["images_per_second"]
-    return {**row, "images_per_second": round(speed, 3), "ratio_to_reference": round(ratio, 3),
-            "dtype": "float32", **published.facts}  # fmt: skip
+    return {
+        **row,
+        "images_per_second": round(speed, 3),
+        "ratio_to_reference": round(ratio, 3),
+        "dtype": "float32",
+        **published.facts,
+    }

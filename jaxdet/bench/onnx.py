@@ -96,8 +96,9 @@ def _speeds(ways: dict[str, Score], plan: Plan, length: int) -> dict[str, float]
     batches = -(-plan.images // length)
     for score in ways.values():
         score(images)  # JAX compiles
-    turns = [[_seconds(score, images, batches) for score in ways.values()]
-             for _ in range(plan.rounds)]  # fmt: skip
+    turns = [
+        [_seconds(score, images, batches) for score in ways.values()] for _ in range(plan.rounds)
+    ]
     medians = map(statistics.median, zip(*turns, strict=True))
     return {way: batches * length / seconds for way, seconds in zip(ways, medians, strict=True)}
 

@@ -40,9 +40,13 @@ def add_scaling(parser: argparse.ArgumentParser) -> None:
     ):
         shown = text if default in (None, _BOUNDLESS) else f"{text} (default {default:g})"
         parser.add_argument(
-            f"--{flag}", type=kind, default=default, required=default is None, metavar="N",
+            f"--{flag}",
+            type=kind,
+            default=default,
+            required=default is None,
+            metavar="N",
             help=shown,
-        )  # fmt: skip
+        )
     parser.add_argument(
         "--shared-cores", action="store_true", help="steps and input on the same CPU cores"
     )

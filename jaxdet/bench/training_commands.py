@@ -24,9 +24,13 @@ STEP = (
 def add_step(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `bench step`."""
     parser.add_argument(
-        "--arch", choices=model.ARCHITECTURES, nargs="+", default=["resnet50"], metavar="NAME",
+        "--arch",
+        choices=model.ARCHITECTURES,
+        nargs="+",
+        default=["resnet50"],
+        metavar="NAME",
         help="detectors (default resnet50); those that are no ResNet have no row of Flax's layers",
-    )  # fmt: skip
+    )
     _add_network(parser)
     parser.add_argument(
         "--batch-size",
@@ -112,9 +116,13 @@ def step_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     from jaxdet.bench.stepper import Settings
 
     settings = Settings(
-        way="jaxdet", width=options.width, size=options.size, dtype=options.dtype,
-        accumulate=options.accumulate, rematerialise=options.rematerialise,
-    )  # fmt: skip
+        way="jaxdet",
+        width=options.width,
+        size=options.size,
+        dtype=options.dtype,
+        accumulate=options.accumulate,
+        rematerialise=options.rematerialise,
+    )
     plan = Plan(
         settings=settings,
         archs=options.arch,
@@ -136,9 +144,11 @@ FEATURES = (
 def add_features(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `bench features`."""
     parser.add_argument(
-        "--tower", default="clip_l14", metavar="TOWER",
+        "--tower",
+        default="clip_l14",
+        metavar="TOWER",
         help="as model.tower names it (default clip_l14)",
-    )  # fmt: skip
+    )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument(
         "--batch-size", type=whole_number("[1, 1e6]"), default=8, metavar="N", help="default 8"
@@ -164,15 +174,20 @@ def features_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 
     tower, torch = given_tower(options.tower), options.reference == "torch"
     settings = Settings(
-        way="features", arch=tower.text, size=tower.size, batch_size=options.batch_size,
+        way="features",
+        arch=tower.text,
+        size=tower.size,
+        batch_size=options.batch_size,
         dtype=options.dtype,
-    )  # fmt: skip
+    )
     ways = ["features", *(["torch_features", "torch_features_fast"] if torch else [])]
     profile = _profile(options)
     return measure_features(
         [of_way(settings, way, profile) for way in ways],
-        steps=options.steps, rounds=options.rounds, say=answer,
-    )  # fmt: skip
+        steps=options.steps,
+        rounds=options.rounds,
+        say=answer,
+    )
 
 
 E2E = (

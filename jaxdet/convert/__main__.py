@@ -90,9 +90,12 @@ def _add_page(commands: Any) -> None:
     text = "a page that scores images in a browser by an ONNX file of export"
     page = commands.add_parser("page", help=text, description=text)
     page.add_argument(
-        "--onnxruntime-web", type=Path, default=Path("node_modules/onnxruntime-web"), metavar="DIR",
+        "--onnxruntime-web",
+        type=Path,
+        default=Path("node_modules/onnxruntime-web"),
+        metavar="DIR",
         help="the npm package of this name, unpacked (%(default)s)",
-    )  # fmt: skip
+    )
     page.add_argument("src", type=Path, metavar="NAME.onnx")
     page.add_argument("dst", type=Path, metavar="DST")
 
@@ -116,39 +119,51 @@ def _add_comparison(parser: argparse.ArgumentParser) -> None:
 
 def _add_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--format", choices=("stablehlo", "onnx"), default="stablehlo",
+        "--format",
+        choices=("stablehlo", "onnx"),
+        default="stablehlo",
         help="stablehlo: DST is a folder, for JAX (default); onnx: DST is a file, NAME.onnx",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--variant", choices=VARIANTS, default=VARIANTS[0],
+        "--variant",
+        choices=VARIANTS,
+        default=VARIANTS[0],
         help="how an ONNX file keeps its kernels: float16 takes half the space, int8 a quarter; "
         "their logits are others (default %(default)s)",
-    )  # fmt: skip
+    )
 
 
 def _add_tower(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("vision towers")
     group.add_argument(
-        "--tower", type=Path, metavar="W",
+        "--tower",
+        type=Path,
+        metavar="W",
         help="tower of SRC, a head alone: a file, or a folder of this command",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--heads", type=whole_number("[1, 1024]"), metavar="N",
+        "--heads",
+        type=whole_number("[1, 1024]"),
+        metavar="N",
         help="heads of the tower's attention (width / 64, where it is no tower of docs/systems.md)",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--normalisation", metavar="NAME",
+        "--normalisation",
+        metavar="NAME",
         help="of its pixels: clip, imagenet, half (all .5), or six numbers, .5/.5/.5/.5/.5/.5",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--normalise", action="store_true",
+        "--normalise",
+        action="store_true",
         help="its linear head takes features divided by their L2 norm, as ClipBased's does: no "
         "file says so",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--size", type=whole_number(SIDE), metavar="PIXELS",
+        "--size",
+        type=whole_number(SIDE),
+        metavar="PIXELS",
         help="side of its images, other than its own: its table of positions is interpolated",
-    )  # fmt: skip
+    )
 
 
 def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:

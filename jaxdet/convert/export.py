@@ -63,8 +63,12 @@ def export_program(path: Path, loaded: LoadedWeights, *, size: int, card: Card) 
             raise RunFailedError(
                 f"{path}: the program's logits are off by {comparison.largest_logit_difference}"
             )
-        figures = {"first": loaded.source, "second": str(path), "images": 2,
-                   **dataclasses.asdict(comparison)}  # fmt: skip
+        figures = {
+            "first": loaded.source,
+            "second": str(path),
+            "images": 2,
+            **dataclasses.asdict(comparison),
+        }
         write_json(draft / CARD, {**read_json(draft / CARD), "check": figures})
     return comparison
 

@@ -60,9 +60,13 @@ def _tensor(number: int, value: np.ndarray) -> bytes:
         _whole(value.size),
     )
     arguments = _tuple(
-        storage + b"Q", _whole(0), _tuple(*map(_whole, value.shape)),
-        _tuple(*map(_whole, strides)), b"\x89", _EMPTY_DICT,
-    )  # fmt: skip
+        storage + b"Q",
+        _whole(0),
+        _tuple(*map(_whole, value.shape)),
+        _tuple(*map(_whole, strides)),
+        b"\x89",
+        _EMPTY_DICT,
+    )
     return _name("torch._utils", "_rebuild_tensor_v2") + arguments + b"R"
 
 

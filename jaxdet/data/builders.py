@@ -89,8 +89,12 @@ def _check_alone(
     found: Mapping[str, tuple[str, Sequence[str]]], top: str, paths: Sequence[str], place: str
 ) -> None:
     """Raises UserError where a split would lie where another one does."""
-    taken = {f"{other}/{path}".split("/")[1] for other, (_, own) in found.items()
-             if other.startswith("test") for path in own}  # fmt: skip
+    taken = {
+        f"{other}/{path}".split("/")[1]
+        for other, (_, own) in found.items()
+        if other.startswith("test")
+        for path in own
+    }
     named = {f"{top}/{path}".split("/")[1] for path in paths} if top.startswith("test") else set()
     if top in found or taken & named:
         what = top if top in found else f"test/{min(taken & named)}"

@@ -87,10 +87,13 @@ def read_layout(path: Path) -> Layout:
     facts: Any = about.get("facts")
     rows, shape, dtype = (about.get(key, 0) for key in ("rows", "shape", "dtype"))
     is_whole = (
-        type(rows) is int and rows >= 0 and dtype in ("float32", "bfloat16")
-        and isinstance(shape, list) and all(type(n) is int and 0 < n < _MOST for n in shape)
+        type(rows) is int
+        and rows >= 0
+        and dtype in ("float32", "bfloat16")
+        and isinstance(shape, list)
+        and all(type(n) is int and 0 < n < _MOST for n in shape)
         and isinstance(facts, dict)
-    )  # fmt: skip
+    )
     if not is_whole:
         raise UserError(f"{path}: is not as it was written; remove it, and it is made again")
     return Layout(rows=rows, shape=tuple(shape), dtype=dtype, facts=facts)

@@ -131,9 +131,13 @@ def pairs_of(row: Row, results: Results) -> Iterator[Pair]:
             told.add((measure.title, column))
             columns = [c for m, c, _ in printed if m.title == measure.title and c not in _MEANS]
             yield Pair(
-                row=row.name, source=source, metric=measure.title, column=column,
-                published=value, measured=_measured(results, measure, column, columns),
-            )  # fmt: skip
+                row=row.name,
+                source=source,
+                metric=measure.title,
+                column=column,
+                published=value,
+                measured=_measured(results, measure, column, columns),
+            )
 
 
 def _measured(

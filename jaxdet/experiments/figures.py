@@ -21,10 +21,16 @@ def drawings_of(table: Table, measured: Sequence[tuple[Row, Results]]) -> list[D
         panels = list(filter(None, (_panel(figure, *one, runs) for one in figure.panels)))
         if panels:
             tiny = f" ({_TINY})" if table.tiny else ""
-            drawings.append(together(
-                panels, name=figure.name, title=f"{figure.title}, measured and printed{tiny}",
-                columns=1, width=_WIDTH, height=_HEIGHT,
-            ))  # fmt: skip
+            drawings.append(
+                together(
+                    panels,
+                    name=figure.name,
+                    title=f"{figure.title}, measured and printed{tiny}",
+                    columns=1,
+                    width=_WIDTH,
+                    height=_HEIGHT,
+                )
+            )
     return drawings
 
 

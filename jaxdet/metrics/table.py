@@ -134,17 +134,25 @@ def _at_validation(percent: int) -> tuple[MeasureColumn, ...]:
 
 def _balanced(name: str, title: str, measure: Measure) -> MeasureColumn:
     return MeasureColumn(
-        name=name, group=BALANCED_GROUP, title=title, flat=f"balanced accuracy, {title}",
-        definition=_BALANCED, of=_plain(measure),
-    )  # fmt: skip
+        name=name,
+        group=BALANCED_GROUP,
+        title=title,
+        flat=f"balanced accuracy, {title}",
+        definition=_BALANCED,
+        of=_plain(measure),
+    )
 
 
 def _at_own_fpr(percent: int) -> MeasureColumn:
     measure = functools.partial(tpr_at_fpr_of, fpr=percent / 100)
     return MeasureColumn(
-        name=f"tpr_at_fpr_{percent}", group="TPR at FPR", title=f"{percent} %",
-        flat=f"TPR at {percent} % FPR", definition=_AT_FPR, of=_plain(measure),
-    )  # fmt: skip
+        name=f"tpr_at_fpr_{percent}",
+        group="TPR at FPR",
+        title=f"{percent} %",
+        flat=f"TPR at {percent} % FPR",
+        definition=_AT_FPR,
+        of=_plain(measure),
+    )
 
 
 # In the order of tables and of the CSV's columns.

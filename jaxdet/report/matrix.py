@@ -171,9 +171,11 @@ def _timed(run: Run) -> list[dict[str, Any]]:
     return [
         one
         for one in (lines if isinstance(lines, list) else [])
-        if isinstance(one, dict) and str(one.get("set")).endswith(view)
-        and is_finite(one.get("images")) and is_finite(one.get("seconds"))
-    ]  # fmt: skip
+        if isinstance(one, dict)
+        and str(one.get("set")).endswith(view)
+        and is_finite(one.get("images"))
+        and is_finite(one.get("seconds"))
+    ]
 
 
 def _parameters(matrix: Matrix, place: int) -> int | None:

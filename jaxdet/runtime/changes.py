@@ -13,8 +13,14 @@ from jaxdet.workdir.identity import differences
 
 # What the weights, the moments and the position of a run count in. `seed` also draws the images.
 _FIXED = (
-    "model.", "data.", "seed", "optim.name", "optim.batch_size", "optim.ema", "optim.layer_decay",
-)  # fmt: skip
+    "model.",
+    "data.",
+    "seed",
+    "optim.name",
+    "optim.batch_size",
+    "optim.ema",
+    "optim.layer_decay",
+)
 
 
 def has_begun(folder: RunFolder) -> bool:

@@ -111,9 +111,13 @@ def _from_open_mpi(environment: Environment) -> Cluster | None:
         bound=False,
     )
     return Cluster(
-        name="Open MPI", method="deactivate" if address else "ompi", address=address,
-        processes=count, index=place, devices=devices,
-    )  # fmt: skip
+        name="Open MPI",
+        method="deactivate" if address else "ompi",
+        address=address,
+        processes=count,
+        index=place,
+        devices=devices,
+    )
 
 
 def _from_kubernetes(environment: Environment) -> Cluster | None:

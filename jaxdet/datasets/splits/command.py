@@ -31,9 +31,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     for name, share in (("val", 0.1), ("test", 0.1)):
         parser.add_argument(
-            f"--{name}", type=number("[0, 1)"), default=share, metavar="SHARE",
+            f"--{name}",
+            type=number("[0, 1)"),
+            default=share,
+            metavar="SHARE",
             help=f"share of what stays together that becomes {name} (default {share}); 0: none",
-        )  # fmt: skip
+        )
     parser.add_argument(
         "--by",
         choices=("group", "category", "generator"),

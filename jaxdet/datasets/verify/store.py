@@ -31,9 +31,12 @@ def verify_store(root: Path) -> Report:
     images = Counter(store.index["folder"].tolist())
     return Report(
         counts=count_sets({path: images[place] for place, path in enumerate(store.folders)}),
-        checked=len(sizes), hashed=len(sizes), findings=tuple(findings),
-        left_aside=_strays(store), packed=store.left_aside,
-    )  # fmt: skip
+        checked=len(sizes),
+        hashed=len(sizes),
+        findings=tuple(findings),
+        left_aside=_strays(store),
+        packed=store.left_aside,
+    )
 
 
 def _strays(store: Store) -> LeftAside:

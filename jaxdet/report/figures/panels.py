@@ -100,5 +100,9 @@ def _line(number: int, palette: Palette) -> Artist:
 
 
 def _patch(number: int, palette: Palette) -> Artist:
-    return Patch(facecolor=palette.colour(number), edgecolor=palette.paper, linewidth=0,
-                 hatch=palette.hatch(number))  # fmt: skip
+    return Patch(
+        facecolor=palette.colour(number),
+        edgecolor=palette.paper,
+        linewidth=0,
+        hatch=palette.hatch(number),
+    )

@@ -85,5 +85,11 @@ def _draw_steps(
     axes: Axes, recall: np.ndarray, precision: np.ndarray, number: int, palette: Palette
 ) -> None:
     x, y = np.append(0.0, recall), np.append(precision[0], precision)
-    axes.plot(100 * x, 100 * y, drawstyle="steps-pre", color=palette.colour(number),
-              linestyle=DASHES[number % len(DASHES)], linewidth=1.2)  # fmt: skip
+    axes.plot(
+        100 * x,
+        100 * y,
+        drawstyle="steps-pre",
+        color=palette.colour(number),
+        linestyle=DASHES[number % len(DASHES)],
+        linewidth=1.2,
+    )
