@@ -43,7 +43,7 @@ class Figure:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
+class ComparedRow:
     """Holds what became of one set.
 
     Attributes:
@@ -70,7 +70,9 @@ class Row:
         ]
 
 
-def compare(name: str, how: str, label: np.ndarray, before: np.ndarray, after: np.ndarray) -> Row:
+def compare(
+    name: str, how: str, label: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> ComparedRow:
     """Returns the row of a set, of its labels [N] and its logits before and after, [N] each."""
     is_both = len(set(label.tolist())) == 2
     figures = {
@@ -79,7 +81,7 @@ def compare(name: str, how: str, label: np.ndarray, before: np.ndarray, after: n
         if is_both
     }
     fakes = int(label.sum())
-    return Row(name=name, how=how, n_real=len(label) - fakes, n_fake=fakes, figures=figures)
+    return ComparedRow(name=name, how=how, n_real=len(label) - fakes, n_fake=fakes, figures=figures)
 
 
 def _figure(measure: Measure, label: np.ndarray, before: np.ndarray, after: np.ndarray) -> Figure:
@@ -98,7 +100,7 @@ def _figure(measure: Measure, label: np.ndarray, before: np.ndarray, after: np.n
     )
 
 
-def to_text(rows: Sequence[Row]) -> str:
+def to_text(rows: Sequence[ComparedRow]) -> str:
     """Returns the table of all rows, percent with 95 % intervals."""
     head = ["set", "", "real", "fake"]
     for title in TITLES.values():
@@ -110,7 +112,7 @@ def to_text(rows: Sequence[Row]) -> str:
     return aligned([head, *body]).rstrip("\n")
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: ComparedRow) -> list[str]:
     cells: list[str] = []
     for title in TITLES:
         one: Any = row.figures.get(title)

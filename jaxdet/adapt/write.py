@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxdet.adapt.compare import DRAWS, SEED, Row
+from jaxdet.adapt.compare import DRAWS, SEED, ComparedRow
 from jaxdet.adapt.features import Seen
 from jaxdet.convert.card import FIGURES, Card, network_options
 from jaxdet.convert.folder import Source, write_detector
@@ -43,7 +43,7 @@ def make_card(
     *,
     kept: Seen | None,
     method: str,
-    rows: Sequence[Row],
+    rows: Sequence[ComparedRow],
     calibration: Calibration | None,
     measured: dict[str, dict[str, Any]],
 ) -> Card:

@@ -97,10 +97,10 @@ def _add_eval(parser: argparse.ArgumentParser) -> None:
 
 def _measure_eval(options: argparse.Namespace) -> list[dict[str, Any]]:
     # JAX is not needed to measure the input.
-    from jaxdet.bench.evaluation import Plan, measure_evaluation
+    from jaxdet.bench.evaluation import EvaluationPlan, measure_evaluation
 
     with tempfile.TemporaryDirectory() as scratch:
-        plan = Plan(
+        plan = EvaluationPlan(
             scratch=Path(scratch),
             images=options.images,
             batch_size=options.batch_size,
@@ -158,11 +158,11 @@ def _add_onnx(parser: argparse.ArgumentParser) -> None:
 
 
 def _measure_onnx(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from jaxdet.bench.onnx import Plan, measure_onnx
+    from jaxdet.bench.onnx import OnnxPlan, measure_onnx
 
     tower = given_tower(options.tower).text
     with tempfile.TemporaryDirectory() as scratch:
-        plan = Plan(
+        plan = OnnxPlan(
             scratch=Path(scratch),
             models=[Model(name=name, tower=tower) for name in dict.fromkeys(options.arch)],
             variants=tuple(dict.fromkeys(options.variant)),
@@ -187,7 +187,7 @@ def _measure_input(options: argparse.Namespace) -> list[dict[str, Any]]:
         root = given or Path(scratch) / "pictures"
         if given is None:
             write_pictures(root, count=512)
-        plan = bench_input.Plan(
+        plan = bench_input.InputPlan(
             root=root,
             scratch=Path(scratch),
             batch_size=options.batch_size,

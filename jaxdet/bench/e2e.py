@@ -36,7 +36,7 @@ _TIMED = 32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
+class LinePlan:
     """Describes what to measure.
 
     Attributes:
@@ -64,7 +64,7 @@ class Plan:
     torch_root: Path | None = None
 
 
-def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure_e2e(plan: LinePlan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Returns the rows of `bench e2e`: step alone (the reference), input alone, whole pipeline.
 
     PyTorch's whole pipeline too where asked for: as published, eager in float32.
@@ -91,7 +91,7 @@ def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any
 
 
 def _measure(
-    plan: Plan, published: Worker | None, say: Callable[[str], None]
+    plan: LinePlan, published: Worker | None, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     trainer = _Trainer(plan)
     loader = _loader(plan)
@@ -121,7 +121,7 @@ def _measure(
 class _Trainer:
     """Holds the training state between steps."""
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: LinePlan):
         self.mesh = make_mesh(0)
         check_divides(self.mesh, batch_size=plan.batch_size, option="--batch-size")
         detector = get_detector(plan.model)
@@ -173,7 +173,7 @@ class _Trainer:
         return scalars
 
 
-def _loader(plan: Plan) -> TrainLoader:
+def _loader(plan: LinePlan) -> TrainLoader:
     config = Config(data=Data(root=str(plan.root)))
     images, _ = load_train_and_val(config)
     return TrainLoader(
@@ -191,7 +191,7 @@ def _drain(batches: Iterator[Batch], steps: int) -> dict[str, float]:
     return {}
 
 
-def _drained(plan: Plan) -> tuple[int, int]:
+def _drained(plan: LinePlan) -> tuple[int, int]:
     """Returns how many batches may wait ready, and how many are then timed."""
     each = _READY_EACH * worker_count(plan.runtime)
     return _READY + each, max(_TIMED, each)
@@ -204,7 +204,7 @@ def _timed(work: Callable[[], dict[str, float]]) -> dict[str, float]:
 
 
 def _rows(
-    plan: Plan, rounds: dict[str, list[dict[str, float]]], first: float
+    plan: LinePlan, rounds: dict[str, list[dict[str, float]]], first: float
 ) -> list[dict[str, Any]]:
     batches = {"step": plan.steps, "input": _drained(plan)[1], "e2e": plan.steps}
     seconds = {
@@ -229,7 +229,7 @@ def _rows(
     return rows
 
 
-def _published_row(plan: Plan, published: Worker, step: dict[str, Any]) -> dict[str, Any]:
+def _published_row(plan: LinePlan, published: Worker, step: dict[str, Any]) -> dict[str, Any]:
     row = {"what": f"e2e, PyTorch as published/batch {plan.batch_size}"}
     if published.failure:
         # The table needs a number: none was measured.

@@ -97,7 +97,7 @@ CARDS = MappingProxyType({
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
+class RooflinePlan:
     """Describes what is compiled.
 
     Attributes:
@@ -123,7 +123,7 @@ class Plan:
     link: float | None = None
 
 
-def measure_roofline(plan: Plan) -> dict[str, Any]:
+def measure_roofline(plan: RooflinePlan) -> dict[str, Any]:
     """Returns what the program of a step does on the card, as one row.
 
     Raises:
@@ -195,7 +195,7 @@ def _described(card: Card, count: int) -> Mesh:
     return Mesh(np.array(topology.devices), ("data",), axis_types=(AxisType.Auto,))
 
 
-def _options(plan: Plan) -> dict[str, bool]:
+def _options(plan: RooflinePlan) -> dict[str, bool]:
     if not plan.deterministic:
         return {}
     return {
@@ -206,7 +206,7 @@ def _options(plan: Plan) -> dict[str, bool]:
     }
 
 
-def _lower(plan: Plan, mesh: Mesh) -> Any:
+def _lower(plan: RooflinePlan, mesh: Mesh) -> Any:
     """Returns the step, traced for shapes."""
     optim, detector = plan.optim, get_detector(plan.model)
     detector = detector.rematerialised() if optim.rematerialise else detector

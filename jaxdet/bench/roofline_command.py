@@ -61,11 +61,11 @@ def roofline_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     if batch_size % options.cards:
         raise UserError(f"--cards={options.cards} does not divide {batch_size} images")
     # Before it: a mistake is answered without waiting for JAX.
-    from jaxdet.bench.roofline import Plan, measure_roofline
+    from jaxdet.bench.roofline import RooflinePlan, measure_roofline
     from jaxdet.models.architectures import check_sides
 
     check_sides(preset.model, trained=size, scored=size, whole=False, options=("--size", "--size"))
-    plan = Plan(
+    plan = RooflinePlan(
         target=options.target,
         cards=options.cards,
         model=preset.model,

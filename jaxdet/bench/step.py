@@ -32,7 +32,7 @@ _MISTAKE = f"{UserError.__module__}.{UserError.__qualname__}: "
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
+class StepPlan:
     """Describes what to measure.
 
     Attributes:
@@ -54,7 +54,7 @@ class Plan:
     profile: Path | None = None
 
 
-def measure_step(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure_step(plan: StepPlan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Returns the rows of `bench step`, detector by detector and batch size by batch size.
 
     Raises:
@@ -100,7 +100,7 @@ def check_torch_installed() -> None:
 
 
 def _measure_batch(
-    plan: Plan, settings: Settings, say: Callable[[str], None]
+    plan: StepPlan, settings: Settings, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     # Eager PyTorch is float32 as published, whatever the others compute in.
     flax = [REFERENCE] if settings.arch in ARCHITECTURES else []

@@ -112,7 +112,7 @@ def _profile(options: argparse.Namespace) -> Path | None:
 
 def step_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Measures and returns the rows of `bench step`."""
-    from jaxdet.bench.step import Plan, measure_step
+    from jaxdet.bench.step import StepPlan, measure_step
     from jaxdet.bench.stepper import Settings
 
     settings = Settings(
@@ -123,7 +123,7 @@ def step_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         accumulate=options.accumulate,
         rematerialise=options.rematerialise,
     )
-    plan = Plan(
+    plan = StepPlan(
         settings=settings,
         archs=options.arch,
         batch_sizes=options.batch_size,
@@ -226,7 +226,7 @@ def add_e2e(parser: argparse.ArgumentParser) -> None:
 
 def e2e_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Measures and returns the rows of `bench e2e`."""
-    from jaxdet.bench.e2e import Plan, measure_e2e
+    from jaxdet.bench.e2e import LinePlan, measure_e2e
     from jaxdet.bench.step import check_torch
 
     torch = options.reference == "torch"
@@ -239,7 +239,7 @@ def e2e_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         raise UserError(f"--images={given}: --reference=torch reads a folder with train/ alone")
     with tempfile.TemporaryDirectory() as scratch:
         pictures = Path(scratch) / "pictures"
-        plan = Plan(
+        plan = LinePlan(
             root=given or _packed(pictures),
             torch_root=(given or pictures) if torch else None,
             model=Model(name=options.arch, width=options.width, dtype=options.dtype),

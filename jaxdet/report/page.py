@@ -71,7 +71,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
 def page_html(
     contents: Contents,
     figures: Sequence[Drawing] = (),
-    matrix: benchmarks.Table | None = None,
+    matrix: benchmarks.ReportTable | None = None,
 ) -> str:
     """Returns the page as text; equal runs, further figures and matrices give equal text."""
     context = {

@@ -29,7 +29,7 @@ _CHUNK = 1 << 16  # pairs compared at a time
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Found:
+class Repeats:
     """Holds the duplicates of one kind.
 
     Attributes:
@@ -53,10 +53,10 @@ class Duplicates:
       repeats: files beyond the first of a group within one split and label.
     """
 
-    exact_across_splits: Found
-    exact_across_labels: Found
-    near_across_splits: Found
-    near_across_labels: Found
+    exact_across_splits: Repeats
+    exact_across_labels: Repeats
+    near_across_splits: Repeats
+    near_across_labels: Repeats
     repeats: int
 
 
@@ -174,7 +174,7 @@ def _groups(image: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
     return sorted(groups, key=lambda group: int(group[0]))
 
 
-def _found(scan: Scan, groups: "list[np.ndarray] | np.ndarray") -> Found:
+def _found(scan: Scan, groups: "list[np.ndarray] | np.ndarray") -> Repeats:
     ids = scan.listing.ids
     listed = tuple(tuple(ids[i] for i in group) for group in groups[:MOST_LISTED])
-    return Found(total=len(groups), listed=listed)
+    return Repeats(total=len(groups), listed=listed)
