@@ -49,7 +49,7 @@ def _pull(options: argparse.Namespace) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from jaxdet.datasets.releases import RELEASES
+    from jaxdet.hub.releases import RELEASES
 
     for release in RELEASES.values():
         answer(f"{release.name:29} {release.licence:16} {release.title}")

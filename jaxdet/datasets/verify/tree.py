@@ -9,10 +9,10 @@ from pathlib import Path
 from jaxdet.data.aside import look_aside
 from jaxdet.data.folder import image_names, label_places, visible_folders
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
-from jaxdet.datasets.catalog import DATASETS, Folder
-from jaxdet.datasets.fetch.record import read_manifest
 from jaxdet.datasets.verify.inspect import examine_image, inspect_files
 from jaxdet.datasets.verify.report import Count, Finding, Kind, Report, losses
+from jaxdet.fetch.catalog import DATASETS, Folder
+from jaxdet.fetch.record import read_manifest
 from jaxdet.workdir.files import within
 
 # What each folder of a split should hold, by `<split>/<folder>`.

@@ -8,7 +8,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
-from jaxdet.datasets.fetch.remote import (
+from jaxdet.errors import RunFailedError
+from jaxdet.fetch.remote import (
     Patience,
     RangeRefusedError,
     TransientError,
@@ -16,7 +17,6 @@ from jaxdet.datasets.fetch.remote import (
     Version,
     open_at,
 )
-from jaxdet.errors import RunFailedError
 from jaxdet.workdir.files import open_regular
 
 # The directory of the largest archive takes 71 MB; nobody should ask for more at once.

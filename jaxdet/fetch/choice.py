@@ -3,10 +3,10 @@
 import dataclasses
 from collections.abc import Collection, Sequence
 
-from jaxdet.datasets.catalog import Address, Container, Dataset
-from jaxdet.datasets.fetch.members import Limits
-from jaxdet.datasets.fetch.remote import Patience
 from jaxdet.errors import UserError
+from jaxdet.fetch.catalog import Address, Container, Dataset
+from jaxdet.fetch.members import Limits
+from jaxdet.fetch.remote import Patience
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jaxdet.datasets.catalog import Address
-from jaxdet.datasets.fetch.remote import (
+from jaxdet.errors import RunFailedError, UserError
+from jaxdet.fetch.catalog import Address
+from jaxdet.fetch.remote import (
     Answer,
     Patience,
     RangeRefusedError,
@@ -17,7 +18,6 @@ from jaxdet.datasets.fetch.remote import (
     Version,
     open_at,
 )
-from jaxdet.errors import RunFailedError, UserError
 from jaxdet.progress import ProgressLine
 from jaxdet.workdir.drafts import publish
 from jaxdet.workdir.files import check_regular, open_regular, read_json, write_json

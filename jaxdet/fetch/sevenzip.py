@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from jaxdet.datasets.fetch.views import DamagedError, JoinedFile, Part
+from jaxdet.fetch.views import DamagedError, JoinedFile, Part
 
 _SIGNATURE = b"7z\xbc\xaf\x27\x1c"
 _HEADER = 32

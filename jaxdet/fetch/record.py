@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxdet.datasets.catalog import Address
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.fetch.catalog import Address
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import is_step, read_json, read_text, within, write_bytes, write_json
 from jaxdet.workdir.lock import claimed

@@ -5,11 +5,11 @@ import errno
 import urllib.parse
 from pathlib import Path
 
-from jaxdet.datasets.catalog import DATASETS
-from jaxdet.datasets.fetch.choice import Options
-from jaxdet.datasets.fetch.remote import Patience
-from jaxdet.datasets.fetch.run import fetch
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.fetch.catalog import DATASETS
+from jaxdet.fetch.choice import Options
+from jaxdet.fetch.remote import Patience
+from jaxdet.fetch.run import fetch
 from jaxdet.ranges import number, whole_number
 from jaxdet.streams import answer
 
