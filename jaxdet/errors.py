@@ -47,7 +47,7 @@ class ListedError(UserError):
 
 
 class BadArgumentError(UserError, ValueError, TypeError):
-    """Says that a Python call was given what it cannot take, and what may be given."""
+    """Reports that a Python call was given what it cannot take, and what may be given."""
 
 
 class BadImageError(UserError):

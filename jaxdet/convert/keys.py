@@ -24,7 +24,7 @@ _IGNORED = (
 
 
 def ignored(key: str) -> str | None:
-    """Says why a key of torch has no place in our variables; None where it needs one."""
+    """Explains why a key of torch has no place in our variables; None where it needs one."""
     if is_average_count(key):
         return "the number of models that were averaged"
     return next((why for pattern, why in _IGNORED if pattern.fullmatch(key)), None)

@@ -61,7 +61,7 @@ def norm(key: str, place: str) -> tuple[Rule, ...]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """Says how the weights of one family of networks are converted.
+    """Describes how the weights of one family of networks are converted.
 
     Attributes:
       rules: for every array of ours, exactly one.
@@ -132,7 +132,7 @@ _COUNTED = ".running_var"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """Says what became of every key of torch and every place of ours.
+    """Reports what became of every key of torch and every place of ours.
 
     Attributes:
       used: one {"key", "place", "shape", "dtype"} for each array that went over, as in torch.

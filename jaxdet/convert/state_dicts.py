@@ -54,7 +54,7 @@ class StateDict:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Says in one sentence where the weights were found, where that was not the top."""
+        """Describes in one sentence where the weights were found, where that was not the top."""
         if not self.name:
             return ()
         shown = ", ".join(shorten(name) for name in self.beside[:_SHOWN])

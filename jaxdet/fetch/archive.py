@@ -78,7 +78,7 @@ class Archive:
                 yield chunk
 
     def expect(self, members: list[Member]) -> None:
-        """Says which members will be read, in order of their places."""
+        """Announces which members will be read, in order of their places."""
         self._file.expect([(member.start, member.stop) for member in members])
 
     def _members(self) -> Iterator[Member]:

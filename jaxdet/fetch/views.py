@@ -145,7 +145,7 @@ class JoinedFile(io.RawIOBase):
         self._ahead, self._ahead_at = b"", 0
 
     def expect(self, spans: Sequence[tuple[int, int]]) -> None:
-        """Says what will be read, in order: reads within it fetch what comes next as well."""
+        """Announces what will be read, in order: reads within it fetch what comes next as well."""
         merged: list[tuple[int, int]] = []
         for start, stop in spans:
             if merged and merged[-1][1] == start:

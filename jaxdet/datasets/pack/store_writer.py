@@ -64,7 +64,7 @@ def pack(src: Path, dst: Path, *, say: Say, reading: Reading | None = None) -> N
 
 
 def say_left_aside(listing: Listing, say: Say) -> None:
-    """Says how the folder was read and what else lies below it, if there is anything to say."""
+    """Logs how the folder was read and what else lies below it, if there is anything to say."""
     if listing.left_aside:
         say(f"{listing.root}: {listing.left_aside}")
 
