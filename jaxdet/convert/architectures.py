@@ -119,7 +119,7 @@ def identify(
     beside: Callable[[], Facts] = dict,
     told: Facts = MappingProxyType({}),
 ) -> Network:
-    """Identifies which network weights are of, and which crops it takes where it takes one side alone.
+    """Identifies the network of weights, and which crops it takes where it takes one side alone.
 
     Args:
       state_dict: by torch's key.

@@ -9,7 +9,7 @@ _FLAGS = ("--xla_gpu_exclude_nondeterministic_ops=true", "--xla_gpu_deterministi
 
 
 def make_deterministic() -> None:
-    """Sets flags of XLA, before the process asks for its devices; later it has no effect.
+    """Configures XLA before the process asks for its devices; later it has no effect.
 
     CPUs give the same bits each time without it, and the flags leave them alone.
     """

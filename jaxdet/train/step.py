@@ -37,7 +37,7 @@ def make_train_step(
     """Returns a function (state, u8 [B, H, W, 3], i32 [B], learning rate) -> (state, scalars).
 
     The old state's memory is reused. Beside the scalars "loss" and "grad_norm" stand "logit" and
-    "label" [B], whole on each device, for accuracy and AP on every host. What a network draws at
+    "label" [B], replicated, for accuracy and AP on every host. What a network draws at
     random follows from `seed` and the step alone, so a run that goes on draws the same.
 
     With `accumulate` above 1 the batch is worked through in that many parts, one after another:

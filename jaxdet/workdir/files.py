@@ -224,7 +224,7 @@ def _is_shallow(value: Any) -> bool:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there whole or not at all."""
+    """Writes a file so that it is there completely or not at all."""
     with replacing(path) as file:
         file.write(content)
 
