@@ -3,7 +3,7 @@
 Command:  python -m jaxdet.main --config=configs/small.py --config.data.root=DIR --workdir=RUN
           small.py:blur_jpeg_0.5 adds the augmentation of Wang et al. (CVPR 2020)
 Source:   jaxdet; no published system
-Expected: see docs/benchmarks/small.md, measured on super-resolution GANs
+Expected: see docs/evidence/small.md, measured on super-resolution GANs
 """
 
 from ml_collections import ConfigDict
@@ -26,7 +26,7 @@ def get_config(arg: str = "") -> ConfigDict:
         schema.Config(
             name=f"small_{arg}" if arg else "small",
             augment=_AUGMENTATIONS[arg],
-            # As torchvision starts it, and the reference; docs/benchmarks/small.md has both ways.
+            # As torchvision starts it, and the reference; docs/evidence/small.md has both ways.
             model=schema.Model(name="resnet18", zero_init_residual=False),
             optim=schema.Optim(batch_size=32, learning_rate=1e-3, schedule="cosine", max_epochs=12),
         )

@@ -1,4 +1,4 @@
-"""jaxdet trains and evaluates detectors of CNN-generated images."""
+"""Trains and evaluates detectors of CNN-generated images with JAX and Flax."""
 
 import importlib
 from typing import Any

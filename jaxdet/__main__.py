@@ -1,4 +1,4 @@
-"""`jaxdet COMMAND ...`: each command of the project by one name; `python -m jaxdet` is the same."""
+"""Runs each command of the project by one name, `jaxdet COMMAND ...` or `python -m jaxdet ...`."""
 
 from jaxdet.errors import UserError, guard, guard_loading
 

@@ -1,4 +1,4 @@
-"""The ways in which jaxdet stops: the user can mend it, the run failed, or it was asked to.
+"""Defines how jaxdet stops: the user can mend it, the run failed, or it was asked to.
 
 `guard` turns them into the contract of every command: one line on stderr, exit status 2 for a
 user's mistake, 1 for a run that failed, 75 (EX_TEMPFAIL of sysexits.h: try again) where SIGTERM or
@@ -30,7 +30,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 SECOND_AFTER = 2.0
 # Letters of a message: one may hold names of any length.
 _LONGEST = 5000
-DISK_ADVICE = "make room and start the same command again"
+DISK_ADVICE = "free disk space and start the same command again"
 
 
 class UserError(Exception):
@@ -47,7 +47,7 @@ class ListedError(UserError):
 
 
 class BadArgumentError(UserError, ValueError, TypeError):
-    """Says that a Python call was given what it cannot take, and what may be given."""
+    """Reports that a Python call was given what it cannot take, and what may be given."""
 
 
 class BadImageError(UserError):

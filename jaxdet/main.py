@@ -1,4 +1,4 @@
-"""The main command: train, evaluate or both, as a config file says.
+"""Runs the main command: train, evaluate or both, as a config file says.
 
     python -m jaxdet.main --config=FILE[:ARG] [--workdir=DIR] [--config.key=value ...]
 
@@ -76,9 +76,9 @@ def main(argv: list[str]) -> None:
         accept = values["accept-config-changes"].value
         if config.runtime.deterministic:
             make_deterministic()
-        told = {**schema.common_options(config), "--accept-config-changes": accept}
+        options = {**schema.common_options(config), "--accept-config-changes": accept}
         folder = RunFolder(workdir)
-        with joined(told, [folder.lock]):
+        with joined(options, [folder.lock]):
             if values.workdir is None:
                 say(f"{workdir}: the run's folder, since no --workdir is given")
             keep_freed_memory()

@@ -1,4 +1,4 @@
-"""Pages that open from disk: one file, everything in it, names of other people's made harmless."""
+"""Writes pages that open from disk: one file, everything in it, names of others made harmless."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a command says while it works: a bar on a terminal, a plain line now and then elsewhere.
+"""Shows how far a command is: a bar on a terminal, a plain line now and then elsewhere.
 
 All of it goes to stderr: stdout is for what a command answers.
 """

@@ -1,4 +1,4 @@
-"""The range of every number that a user may give, as an option of a config or of a command."""
+"""Defines the range of every number that a user may give, in a config or to a command."""
 
 import argparse
 import dataclasses

@@ -1,4 +1,4 @@
-"""One run in its folder: check everything, train, evaluate, report."""
+"""Runs one run in its folder: check everything, train, evaluate, report."""
 
 import dataclasses
 import functools
@@ -43,7 +43,7 @@ from jaxdet.train.start import (
     stored_calibration,
     training_detector,
     weights_to_score,
-)  # fmt: skip
+)
 from jaxdet.workdir import signals
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import check_apart, check_writable, read_text, write_json
@@ -188,8 +188,8 @@ def _check_detector(config: schema.Config, devices: Mesh, *, needs_init: bool) -
         check_init(config)
     if config.task != "eval":
         training_detector(config)  # refuses what it cannot be
-    whole = "full" in config.evaluation.protocols
-    check_sides(config.model, trained=config.augment.crop, scored=scored, whole=whole)
+    scores_whole = "full" in config.evaluation.protocols
+    check_sides(config.model, trained=config.augment.crop, scored=scored, whole=scores_whole)
     check_outside(config.model, side=config.augment.crop)
 
 

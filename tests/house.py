@@ -1,4 +1,4 @@
-"""Counts what the plan of the code promises: `python -m tests.house [--fragments]`."""
+"""Counts what the plan of the code promises: `python -m tests.house [--fragments | --copies]`."""
 
 import argparse
 import ast
@@ -7,49 +7,61 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "jaxdet"
+PACKAGE, CONFIGS = ROOT / "jaxdet", ROOT / "configs"
 LOOP = "jaxdet.train.loop"
 _LONG_FUNCTION, _LONG_FILE = 40, 300
+_COPY = 6  # lines one after the other that two configs have alike
 # Plural nouns that a fragment may open with; all other words in -s are taken for verbs.
 _NOUNS = frozenset({
     "Accuracies", "Activations", "Arrays", "As", "Augmentations", "Batches", "Bytes", "Chunks",
-    "Crops", "Epochs", "Fakes", "Fields", "Files", "Floats", "Folders", "Gradients", "Groups",
-    "Hours", "Images", "Indices", "Its", "Kinds", "Lengths", "Levels", "Lines", "Logits",
-    "Magnitudes", "Means", "Networks", "Numbers", "Pairs", "Parts", "Percentiles", "Pieces",
-    "Pixels", "Points", "Reals", "Records", "Results", "Rows", "Seconds", "Sets", "Shapes",
-    "Shares", "Steps", "Texts", "This", "Those", "Threads", "Thresholds", "Values", "Variables",
-    "Weights", "Words",
+    "Crops", "Detectors", "Devices", "Epochs", "Fakes", "Fields", "Files", "Floats", "Folders",
+    "Generators", "Gradients", "Groups", "Hours", "Images", "Indices", "Its", "Kinds", "Lengths",
+    "Levels", "Lines", "Loaders", "Logits", "Magnitudes", "Means", "Networks", "Numbers", "Pages",
+    "Pairs", "Parts", "Percentiles", "Photographs", "Pictures", "Pieces", "Pixels", "Points",
+    "Reals", "Records", "Results", "Rows", "Seconds", "Sets", "Shapes", "Shares", "Steps", "Tables",
+    "Texts", "This", "Those", "Threads", "Thresholds", "Values", "Variables", "Weights", "Words",
 })  # fmt: skip
 
 
 def main() -> None:
-    """Prints the counts, or each fragment with its place."""
+    """Prints the counts, or each fragment or copy with its place."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fragments", action="store_true", help="list them")
-    if parser.parse_args().fragments:
-        for path, line, text in fragments():
+    parser.add_argument("--copies", action="store_true", help="list those in configs")
+    options = parser.parse_args()
+    if options.fragments or options.copies:
+        for path, line, text in fragments() if options.fragments else copies():
             print(f"{path.relative_to(ROOT)}:{line}: {text}")
         return
     files = sources()
-    lengths = {path: len(path.read_text().splitlines()) for path in files}
+    others = {name: sources(ROOT / name) for name in ("tests", "configs")}
+    lengths = {path: line_count(path) for path in files}
     closure, loaded = imported(LOOP), imported(LOOP, packages=True)
     for what, count in {
         "files": len(files),
         "lines": sum(lengths.values()),
         f"files above {_LONG_FILE} lines": len(long_files()),
         f"functions above {_LONG_FUNCTION} lines": sum(1 for _ in long_functions()),
-        "docstrings of functions and classes that open with no verb": sum(1 for _ in fragments()),
+        "docstrings that open with no verb": sum(1 for _ in fragments()),
+        f"runs of {_COPY} lines or more that two configs have alike": sum(1 for _ in copies()),
         "files that jaxdet.train.loop imports": len(closure),
         "lines of them": sum(lengths[path] for path in closure),
         "lines with what the packages they lie in import": sum(lengths[path] for path in loaded),
         "files that name the whole Config": len(config_files()),
+        **{f"files of {name}": len(paths) for name, paths in others.items()},
+        **{f"lines of {name}": sum(map(line_count, paths)) for name, paths in others.items()},
     }.items():
         print(f"{count:>7,}  {what}")
 
 
-def sources() -> list[Path]:
-    """Returns the Python files of the package."""
-    return sorted(PACKAGE.rglob("*.py"))
+def sources(folder: Path = PACKAGE) -> list[Path]:
+    """Returns the Python files of a folder, the package where left out."""
+    return sorted(folder.rglob("*.py"))
+
+
+def line_count(path: Path) -> int:
+    """Returns the number of lines of a file."""
+    return len(path.read_text().splitlines())
 
 
 def definitions() -> Iterator[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:
@@ -62,6 +74,10 @@ def definitions() -> Iterator[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef
 
 def fragments() -> Iterator[tuple[Path, int, str]]:
     """Yields file, line and first line of each docstring that does not open with a verb."""
+    for path in sources():
+        text = ast.get_docstring(ast.parse(path.read_text())) or ""
+        if not opens_with_verb(text):
+            yield path, 1, text.split("\n")[0]
     for path, node in definitions():
         text = ast.get_docstring(node)
         if text and not opens_with_verb(text):
@@ -69,14 +85,15 @@ def fragments() -> Iterator[tuple[Path, int, str]]:
 
 
 def opens_with_verb(text: str) -> bool:
-    """Returns whether a text opens as "Returns the loss" does."""
+    """Returns whether a text opens as "Returns the loss" does, a command that it names aside."""
+    text = re.sub(r"^`[^`]*`: (\w)", lambda first: first[1].upper(), text)
     match = re.match(r"([A-Z][a-z]+s|Does|Goes|Has)\b,?( \w+)?", text)
     return bool(match) and match[1] not in _NOUNS and match[2] != " of"
 
 
 def long_files() -> list[Path]:
     """Returns the files that are too long."""
-    return [path for path in sources() if len(path.read_text().splitlines()) > _LONG_FILE]
+    return [path for path in sources() if line_count(path) > _LONG_FILE]
 
 
 def long_functions() -> Iterator[tuple[Path, str]]:
@@ -87,6 +104,40 @@ def long_functions() -> Iterator[tuple[Path, str]]:
         body = node.body[1:] if ast.get_docstring(node) else node.body
         if body and (node.end_lineno or 0) - body[0].lineno + 1 > _LONG_FUNCTION:
             yield path, node.name
+
+
+def copies() -> Iterator[tuple[Path, int, str]]:
+    """Yields file, line and twin of each run of lines that an earlier config has, too.
+
+    Blank lines, comments, imports and the docstring do not count.
+    """
+    seen: dict[tuple[str, ...], tuple[Path, int]] = {}
+    for path in sources(CONFIGS):
+        own: dict[tuple[str, ...], tuple[Path, int]] = {}
+        last = -_COPY
+        code = code_lines(path)
+        for place in range(len(code) - _COPY + 1):
+            number = code[place][0]
+            run = tuple(text for _, text in code[place : place + _COPY])
+            own[run] = path, number
+            if run in seen:
+                if place > last + 1:  # else the run before goes on
+                    twin, line = seen[run]
+                    yield path, number, f"as {twin.relative_to(ROOT)}:{line}"
+                last = place
+        seen |= own
+
+
+def code_lines(path: Path) -> list[tuple[int, str]]:
+    """Returns number and text of the lines of a file that do something."""
+    lines = path.read_text().splitlines()
+    code = []
+    for node in ast.parse(path.read_text()).body:
+        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if not is_text and not isinstance(node, ast.Import | ast.ImportFrom):
+            numbers = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+            code += [(number, lines[number - 1].strip()) for number in numbers]
+    return [(number, text) for number, text in code if text and not text.startswith("#")]
 
 
 def imported(module: str, *, packages: bool = False) -> set[Path]:

@@ -13,7 +13,7 @@ from jaxdet.bench import commands as bench_commands
 from jaxdet.config import Config
 from jaxdet.config.augment import OPERATIONS
 from jaxdet.config.forms import list_options
-from jaxdet.convert import __main__ as convert_command
+from jaxdet.conversion import command as convert_command
 from jaxdet.datasets import commands as data_command
 from jaxdet.errors import UserError
 from jaxdet.predict.options import get_parser

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import jaxdet
+from jaxdet import hub
 from jaxdet.config.forms import list_options
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +52,13 @@ def test_options_files_and_headings_that_are_named_are_there(path):
         place = path.parent / target if target else path
         assert place.exists(), target
         assert not anchor or anchor in anchors(place.read_text()), f"{target}#{anchor}"
+
+
+def test_the_reference_of_python_has_every_public_name():
+    text = (ROOT / "docs/api.md").read_text()
+    # The package `jaxdet.train` is called as its function `start.train`.
+    public = {*jaxdet.__all__, "start.train", *(f"hub.{name}" for name in hub.__all__)} - {"train"}
+    assert [name for name in public if f":: jaxdet.{name}\n" not in text] == []
 
 
 def test_guides_are_short():

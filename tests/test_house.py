@@ -5,6 +5,10 @@ def test_docstrings_open_with_a_verb():
     assert [f"{path}:{line}: {text}" for path, line, text in house.fragments()] == []
 
 
+def test_no_config_is_copied_from_another():
+    assert [f"{path}:{line}: {text}" for path, line, text in house.copies()] == []
+
+
 def test_files_and_functions_are_short():
     assert [*house.long_files(), *house.long_functions()] == []
 

@@ -28,7 +28,7 @@ def free(disk: Path) -> int:
 
 
 def fill(disk: Path, *, leave: int = 0) -> Path:
-    """A file, `ballast`, that takes all room but `leave` bytes."""
+    """A file, `ballast`, that takes all disk space but `leave` bytes."""
     block = os.statvfs(disk).f_frsize
     with contextlib.suppress(OSError), (disk / "ballast").open("ab", buffering=0) as file:
         # Half of what is left each time: others may be writing too.
@@ -38,7 +38,7 @@ def fill(disk: Path, *, leave: int = 0) -> Path:
 
 
 def take_inodes(disk: Path, *, leave: int) -> None:
-    """No more than `leave` files can be made, though there is room for their content."""
+    """No more than `leave` files can be made, though there is space for their content."""
     found = os.statvfs(disk)
     mount(disk, "remount", f"nr_inodes={found.f_files - found.f_ffree + leave}")
 

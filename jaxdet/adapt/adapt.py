@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxdet.adapt import fit
-from jaxdet.adapt.compare import Row, compare, percent
+from jaxdet.adapt.compare import ComparedRow, compare, percent
 from jaxdet.adapt.features import Looker, Seen
 from jaxdet.adapt.images import find_pair, look_at_files, look_at_set, old_sets
 from jaxdet.adapt.write import Made, figures_of, make_card, to_predictions
@@ -38,7 +38,7 @@ class Outcome:
 
     made: Made
     tried: str
-    rows: list[Row]
+    rows: list[ComparedRow]
     refusal: str
 
 
@@ -133,7 +133,7 @@ def _measure(
     crossed: np.ndarray,
     *,
     after: Callable[[Seen], np.ndarray],
-) -> tuple[list[Row], dict[str, dict[str, object]]]:
+) -> tuple[list[ComparedRow], dict[str, dict[str, object]]]:
     """Returns a row for each set, and the figures of a card for those that were not learned from.
 
     Args:
@@ -186,7 +186,7 @@ def _tried(chosen: int, rows: fit.Rows, logits: np.ndarray, *, loss: float) -> s
     return f"{aligned([head, *body])}chosen: {fit.METHODS[chosen]}, {why}, {among}\n"
 
 
-def find_refusal(chosen: int, rows: list[Row], *, loss: float) -> str:
+def find_refusal(chosen: int, rows: list[ComparedRow], *, loss: float) -> str:
     """Returns why the detector is not to be written; "" where nothing stands against it."""
     if not chosen:
         return "nothing that was tried does better out of fold than the detector as it is"

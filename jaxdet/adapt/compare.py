@@ -43,7 +43,7 @@ class Figure:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
+class ComparedRow:
     """Holds what became of one set.
 
     Attributes:
@@ -70,7 +70,9 @@ class Row:
         ]
 
 
-def compare(name: str, how: str, label: np.ndarray, before: np.ndarray, after: np.ndarray) -> Row:
+def compare(
+    name: str, how: str, label: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> ComparedRow:
     """Returns the row of a set, of its labels [N] and its logits before and after, [N] each."""
     is_both = len(set(label.tolist())) == 2
     figures = {
@@ -79,7 +81,7 @@ def compare(name: str, how: str, label: np.ndarray, before: np.ndarray, after: n
         if is_both
     }
     fakes = int(label.sum())
-    return Row(name=name, how=how, n_real=len(label) - fakes, n_fake=fakes, figures=figures)
+    return ComparedRow(name=name, how=how, n_real=len(label) - fakes, n_fake=fakes, figures=figures)
 
 
 def _figure(measure: Measure, label: np.ndarray, before: np.ndarray, after: np.ndarray) -> Figure:
@@ -89,12 +91,16 @@ def _figure(measure: Measure, label: np.ndarray, before: np.ndarray, after: np.n
     gains = metrics.paired_differences(label, before, after, measure, draws=DRAWS, seed=SEED)
     assert gains is not None  # both labels are there
     return Figure(
-        before=values[0], before_ci95=ends[0], after=values[1], after_ci95=ends[1],
-        gain=values[1] - values[0], gain_ci95=metrics.interval(gains),
-    )  # fmt: skip
+        before=values[0],
+        before_ci95=ends[0],
+        after=values[1],
+        after_ci95=ends[1],
+        gain=values[1] - values[0],
+        gain_ci95=metrics.interval(gains),
+    )
 
 
-def to_text(rows: Sequence[Row]) -> str:
+def to_text(rows: Sequence[ComparedRow]) -> str:
     """Returns the table of all rows, percent with 95 % intervals."""
     head = ["set", "", "real", "fake"]
     for title in TITLES.values():
@@ -106,7 +112,7 @@ def to_text(rows: Sequence[Row]) -> str:
     return aligned([head, *body]).rstrip("\n")
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: ComparedRow) -> list[str]:
     cells: list[str] = []
     for title in TITLES:
         one: Any = row.figures.get(title)
@@ -114,9 +120,10 @@ def _cells(row: Row) -> list[str]:
             cells += ["-"] * 3
             continue
         cells += [
-            _cell(one.before, one.before_ci95), _cell(one.after, one.after_ci95),
+            _cell(one.before, one.before_ci95),
+            _cell(one.after, one.after_ci95),
             _cell(one.gain, one.gain_ci95, sign="+"),
-        ]  # fmt: skip
+        ]
     return cells
 
 

@@ -136,8 +136,11 @@ class Looker:
     def _rows(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, np.ndarray]]:
         find = Shapes() if self._any_size and not self.protocol.in_crops else None
         filled = batches(
-            pieces, pixels=batch_pixels(platform(self._mesh)), find=find, full=True,
+            pieces,
+            pixels=batch_pixels(platform(self._mesh)),
+            find=find,
+            full=True,
             sizes=self._any_size,
-        )  # fmt: skip
+        )
         for owned, scored in score_batches(self._step, self._placed, filled, mesh=self._mesh):
             yield from zip(owned, scored["logit"], strict=False)

@@ -39,13 +39,14 @@ def find_pair(label: str, folder: Path) -> list[Path]:
     with listing(folder):
         if not folder.is_dir():
             raise UserError(f"--{label}={folder}: no such folder")
-    found, _ = find_images([folder])
-    if FEWEST <= len(found) <= MOST:
-        return found
+    images, _ = find_images([folder])
+    if FEWEST <= len(images) <= MOST:
+        return images
     mend = f"give {FEWEST} or more, better 50"
-    if len(found) > MOST:
+    if len(images) > MOST:
         mend = f"give {MOST} at most, or train on them with model.init"
-    raise UserError(f"--{label}={folder}: holds {len(found)} image{'s'[: len(found) - 1]}; {mend}")
+    count = len(images)
+    raise UserError(f"--{label}={folder}: holds {count} image{'s'[: count - 1]}; {mend}")
 
 
 def look_at_files(look: Looker, real: list[Path], fake: list[Path], *, title: str) -> Seen:

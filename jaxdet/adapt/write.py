@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxdet.adapt.compare import DRAWS, SEED, Row
+from jaxdet.adapt.compare import DRAWS, SEED, ComparedRow
 from jaxdet.adapt.features import Seen
 from jaxdet.convert.card import FIGURES, Card, network_options
 from jaxdet.convert.folder import Source, write_detector
@@ -43,7 +43,7 @@ def make_card(
     *,
     kept: Seen | None,
     method: str,
-    rows: Sequence[Row],
+    rows: Sequence[ComparedRow],
     calibration: Calibration | None,
     measured: dict[str, dict[str, Any]],
 ) -> Card:
@@ -81,10 +81,14 @@ def make_card(
         "rows": [dataclasses.asdict(row) for row in rows],
     }
     return dataclasses.replace(
-        old, sha256=sha256_of(made.variables), calibration=calibration, measured=measured,
+        old,
+        sha256=sha256_of(made.variables),
+        calibration=calibration,
+        measured=measured,
         measured_by=str(old.protocol) if measured else "",
-        model=network_options(made.loaded.model), adapted=adapted,
-    )  # fmt: skip
+        model=network_options(made.loaded.model),
+        adapted=adapted,
+    )
 
 
 def figures_of(seen: Seen, logit: np.ndarray) -> dict[str, Any]:
@@ -100,9 +104,13 @@ def to_predictions(parts: Sequence[Seen], logit: np.ndarray) -> Predictions:
         for name in ("mark", "label", "sharpness")
     )
     return Predictions(
-        id=mark, label=label, logit=logit.astype(np.float32), sharpness=sharpness,
-        skipped=np.array([], "U1"), fingerprint="",
-    )  # fmt: skip
+        id=mark,
+        label=label,
+        logit=logit.astype(np.float32),
+        sharpness=sharpness,
+        skipped=np.array([], "U1"),
+        fingerprint="",
+    )
 
 
 def write_adapted(path: Path, made: Made) -> None:

@@ -1,4 +1,4 @@
-"""`python -m jaxdet.bench COMMAND`: images per second, as a table and as JSON.
+"""`python -m jaxdet.bench COMMAND`: measures images per second, as a table and as JSON.
 
 Ratios within one run are what counts: other work on the machine hits all rows alike.
 """

@@ -1,4 +1,4 @@
-"""Values of options that several benchmarks take."""
+"""Reads the values of options that several benchmarks take."""
 
 import argparse
 from pathlib import Path

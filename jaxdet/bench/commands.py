@@ -1,4 +1,4 @@
-"""What `python -m jaxdet.bench` measures: each command's options, and the call they make."""
+"""Defines what `python -m jaxdet.bench` measures: each command's options, and its call."""
 
 import argparse
 import tempfile
@@ -97,10 +97,10 @@ def _add_eval(parser: argparse.ArgumentParser) -> None:
 
 def _measure_eval(options: argparse.Namespace) -> list[dict[str, Any]]:
     # JAX is not needed to measure the input.
-    from jaxdet.bench.evaluation import Plan, measure_evaluation
+    from jaxdet.bench.evaluation import EvaluationPlan, measure_evaluation
 
     with tempfile.TemporaryDirectory() as scratch:
-        plan = Plan(
+        plan = EvaluationPlan(
             scratch=Path(scratch),
             images=options.images,
             batch_size=options.batch_size,
@@ -122,34 +122,47 @@ def _add_onnx(parser: argparse.ArgumentParser) -> None:
         ("variant", VARIANTS, VARIANTS[0], "forms of the ONNX file"),
     ):
         parser.add_argument(
-            f"--{flag}", choices=choices, nargs="+", default=[default], metavar="NAME",
+            f"--{flag}",
+            choices=choices,
+            nargs="+",
+            default=[default],
+            metavar="NAME",
             help=f"{text} (default {default})",
-        )  # fmt: skip
+        )
     parser.add_argument(
-        "--tower", default=Model.tower, metavar="NAME", help="of those that have one "
-        "(default %(default)s)",
-    )  # fmt: skip
+        "--tower",
+        default=Model.tower,
+        metavar="NAME",
+        help="of those that have one (default %(default)s)",
+    )
     parser.add_argument(
-        "--batch-size", type=whole_number("[1, 1e6]"), nargs="+", default=[1, 32], metavar="N",
+        "--batch-size",
+        type=whole_number("[1, 1e6]"),
+        nargs="+",
+        default=[1, 32],
+        metavar="N",
         help="default 1 32",
-    )  # fmt: skip
+    )
     for flag, number, within, text in (
         ("size", 224, SIDE, "pixels a side"),
         ("images", 64, "[1, 1e6]", "in a turn, at least"),
         ("rounds", 3, "[1, 10000]", "turns of each row"),
     ):
         parser.add_argument(
-            f"--{flag}", type=whole_number(within), default=number, metavar="N",
+            f"--{flag}",
+            type=whole_number(within),
+            default=number,
+            metavar="N",
             help=f"{text} (default {number})",
-        )  # fmt: skip
+        )
 
 
 def _measure_onnx(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from jaxdet.bench.onnx import Plan, measure_onnx
+    from jaxdet.bench.onnx import OnnxPlan, measure_onnx
 
     tower = given_tower(options.tower).text
     with tempfile.TemporaryDirectory() as scratch:
-        plan = Plan(
+        plan = OnnxPlan(
             scratch=Path(scratch),
             models=[Model(name=name, tower=tower) for name in dict.fromkeys(options.arch)],
             variants=tuple(dict.fromkeys(options.variant)),
@@ -174,7 +187,7 @@ def _measure_input(options: argparse.Namespace) -> list[dict[str, Any]]:
         root = given or Path(scratch) / "pictures"
         if given is None:
             write_pictures(root, count=512)
-        plan = bench_input.Plan(
+        plan = bench_input.InputPlan(
             root=root,
             scratch=Path(scratch),
             batch_size=options.batch_size,

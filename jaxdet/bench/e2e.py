@@ -1,4 +1,4 @@
-"""The whole line, packed images to updates, beside the step alone on the same batch size.
+"""Measures the whole line, packed images to updates, beside the step alone at one batch size.
 
 What is measured is what `jaxdet.main` does between two epochs: batches made ahead with
 Blur+JPEG(0.5), placed on the devices, trained on; results fetched one step late.
@@ -20,7 +20,7 @@ from jaxdet.bench.step import Worker, check_same_devices
 from jaxdet.bench.stepper import Settings
 from jaxdet.config import Config, Data, Model, Optim, Runtime
 from jaxdet.data.batches import Batch
-from jaxdet.data.loaders import Share, TrainLoader
+from jaxdet.data.loaders import Shard, TrainLoader
 from jaxdet.data.pipeline import open_batches, worker_count
 from jaxdet.data.readers import training_reader
 from jaxdet.data.splits import load_train_and_val
@@ -36,7 +36,7 @@ _TIMED = 32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
+class LinePlan:
     """Describes what to measure.
 
     Attributes:
@@ -64,7 +64,7 @@ class Plan:
     torch_root: Path | None = None
 
 
-def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure_e2e(plan: LinePlan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Returns the rows of `bench e2e`: step alone (the reference), input alone, whole pipeline.
 
     PyTorch's whole pipeline too where asked for: as published, eager in float32.
@@ -91,21 +91,21 @@ def measure_e2e(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any
 
 
 def _measure(
-    plan: Plan, published: Worker | None, say: Callable[[str], None]
+    plan: LinePlan, published: Worker | None, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     trainer = _Trainer(plan)
     loader = _loader(plan)
-    found: dict[str, list[dict[str, float]]] = {"step": [], "input": [], "e2e": []}
+    rounds: dict[str, list[dict[str, float]]] = {"step": [], "input": [], "e2e": []}
     ready, timed = _drained(plan)
     with open_batches(loader, start=0, stop=ENDLESS, runtime=plan.runtime) as batches:
         first = trainer.first_step(next(batches))
         for turn in range(plan.rounds):
             # What was made ahead while the device worked is no measure of the input.
             _drain(batches, ready)
-            found["input"].append(_timed(partial(_drain, batches, timed)))
+            rounds["input"].append(_timed(partial(_drain, batches, timed)))
             # Nothing lies ready after that: the workers get ahead again as far as they can.
             trainer.train(batches, worker_count(plan.runtime))
-            found["e2e"].append(_timed(partial(trainer.train, batches, plan.steps)))
+            rounds["e2e"].append(_timed(partial(trainer.train, batches, plan.steps)))
             if published:
                 published.turn(plan.steps)
             say(f"turn {turn + 1} of {plan.rounds}")
@@ -113,15 +113,15 @@ def _measure(
             with jax.profiler.trace(plan.profile):
                 trainer.train(batches, plan.steps)
     # Without the input's threads on the same cores.
-    found["step"] = [_timed(partial(trainer.repeat, plan.steps)) for _ in range(plan.rounds)]
-    rows = _rows(plan, found, first)
+    rounds["step"] = [_timed(partial(trainer.repeat, plan.steps)) for _ in range(plan.rounds)]
+    rows = _rows(plan, rounds, first)
     return [*rows, _published_row(plan, published, rows[0])] if published else rows
 
 
 class _Trainer:
     """Holds the training state between steps."""
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: LinePlan):
         self.mesh = make_mesh(0)
         check_divides(self.mesh, batch_size=plan.batch_size, option="--batch-size")
         detector = get_detector(plan.model)
@@ -173,7 +173,7 @@ class _Trainer:
         return scalars
 
 
-def _loader(plan: Plan) -> TrainLoader:
+def _loader(plan: LinePlan) -> TrainLoader:
     config = Config(data=Data(root=str(plan.root)))
     images, _ = load_train_and_val(config)
     return TrainLoader(
@@ -181,7 +181,7 @@ def _loader(plan: Plan) -> TrainLoader:
         augment=dataclasses.replace(AUGMENT, crop=plan.size, backend=plan.backend),
         seed=0,
         batch_size=plan.batch_size,
-        share=Share(),
+        shard=Shard(),
     )
 
 
@@ -191,7 +191,7 @@ def _drain(batches: Iterator[Batch], steps: int) -> dict[str, float]:
     return {}
 
 
-def _drained(plan: Plan) -> tuple[int, int]:
+def _drained(plan: LinePlan) -> tuple[int, int]:
     """Returns how many batches may wait ready, and how many are then timed."""
     each = _READY_EACH * worker_count(plan.runtime)
     return _READY + each, max(_TIMED, each)
@@ -199,17 +199,17 @@ def _drained(plan: Plan) -> tuple[int, int]:
 
 def _timed(work: Callable[[], dict[str, float]]) -> dict[str, float]:
     began = time.perf_counter()
-    told = work()
-    return {**told, "seconds": time.perf_counter() - began}
+    result = work()
+    return {**result, "seconds": time.perf_counter() - began}
 
 
 def _rows(
-    plan: Plan, found: dict[str, list[dict[str, float]]], first: float
+    plan: LinePlan, rounds: dict[str, list[dict[str, float]]], first: float
 ) -> list[dict[str, Any]]:
     batches = {"step": plan.steps, "input": _drained(plan)[1], "e2e": plan.steps}
     seconds = {
         what: statistics.median(t["seconds"] for t in turns) / batches[what]
-        for what, turns in found.items()
+        for what, turns in rounds.items()
     }
     rows: list[dict[str, Any]] = [
         {
@@ -219,7 +219,7 @@ def _rows(
         }
         for what in ("step", "input", "e2e")
     ]
-    waited = statistics.median(turn["waited"] / turn["seconds"] for turn in found["e2e"])
+    waited = statistics.median(turn["waited"] / turn["seconds"] for turn in rounds["e2e"])
     rows[2] |= {
         "share_waiting_for_input": round(waited, 4),
         "first_step_seconds": round(first, 2),
@@ -229,14 +229,23 @@ def _rows(
     return rows
 
 
-def _published_row(plan: Plan, published: Worker, step: dict[str, Any]) -> dict[str, Any]:
+def _published_row(plan: LinePlan, published: Worker, step: dict[str, Any]) -> dict[str, Any]:
     row = {"what": f"e2e, PyTorch as published/batch {plan.batch_size}"}
     if published.failure:
         # The table needs a number: none was measured.
-        return {**row, "images_per_second": 0.0, "ratio_to_reference": 0.0,
-                "failed": published.failure}  # fmt: skip
+        return {
+            **row,
+            "images_per_second": 0.0,
+            "ratio_to_reference": 0.0,
+            "failed": published.failure,
+        }
     seconds = statistics.median(turn["seconds"] for turn in published.turns)
     speed = plan.steps * plan.batch_size / seconds
     ratio = speed / step["images_per_second"]
-    return {**row, "images_per_second": round(speed, 3), "ratio_to_reference": round(ratio, 3),
-            "dtype": "float32", **published.facts}  # fmt: skip
+    return {
+        **row,
+        "images_per_second": round(speed, 3),
+        "ratio_to_reference": round(ratio, 3),
+        "dtype": "float32",
+        **published.facts,
+    }

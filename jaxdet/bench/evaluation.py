@@ -1,4 +1,4 @@
-"""Images scored per second: whole images and centre crops, beside the published way of each.
+"""Measures images scored per second, whole and by centre crop, beside the published way of each.
 
 The published way is CNNDetection's eval.py with this network and compiler in PyTorch's place: four
 loader processes give floats; whole images go through the network one at a time, crops in batches.
@@ -45,7 +45,7 @@ Score = Callable[[], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
+class EvaluationPlan:
     """Describes what to measure.
 
     Attributes:
@@ -82,7 +82,7 @@ class Contest:
     reference: Callable[[], Score]
 
 
-def measure_evaluation(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure_evaluation(plan: EvaluationPlan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Returns the rows of `bench eval`, each reference after the row it belongs to.
 
     Raises:
@@ -96,7 +96,7 @@ def measure_evaluation(plan: Plan, *, say: Callable[[str], None]) -> list[dict[s
     return rows
 
 
-def _contests(plan: Plan, detector: Detector, variables: Variables) -> list[Contest]:
+def _contests(plan: EvaluationPlan, detector: Detector, variables: Variables) -> list[Contest]:
     mixed, same = _write_sets(plan)
     return [
         Contest(
@@ -113,7 +113,7 @@ def _contests(plan: Plan, detector: Detector, variables: Variables) -> list[Cont
     ]
 
 
-def _write_sets(plan: Plan) -> tuple[FolderSet, FolderSet]:
+def _write_sets(plan: EvaluationPlan) -> tuple[FolderSet, FolderSet]:
     write_mixed(plan.scratch / "mixed", count=plan.images)
     write_pictures(plan.scratch / "same", count=plan.images // 2)
     mixed = load_set(plan.scratch / "mixed", name="mixed sizes")
@@ -123,11 +123,11 @@ def _write_sets(plan: Plan) -> tuple[FolderSet, FolderSet]:
 def _measure(contest: Contest, *, rounds: int, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Returns four rows: both ways from the first image on, and both with everything compiled."""
     ours, reference = contest.ours(), contest.reference()
-    (our_first, found), (their_first, expected) = _timed(ours), _timed(reference)
+    (our_first, logits), (their_first, expected) = _timed(ours), _timed(reference)
     # Accelerators multiply in TF32, and other shapes take other algorithms: on an H200 logits were
-    # within 3e-4 of those of full precision (docs/benchmarks/gpu.md).
+    # within 3e-4 of those of full precision (docs/evidence/gpu.md).
     bound = 1e-3 if jax.default_backend() == "cpu" else 1e-2
-    np.testing.assert_allclose(found, expected, rtol=bound, atol=bound)
+    np.testing.assert_allclose(logits, expected, rtol=bound, atol=bound)
     first = (our_first, their_first)
     turns = [[_timed(score)[0] for score in (ours, reference)] for _ in range(rounds)]
     later = [statistics.median(column) for column in zip(*turns, strict=True)]
@@ -156,7 +156,9 @@ def _reader(images: FolderSet) -> Reader:
     return Reader(images=images, max_pixels=_MAX_PIXELS, skip_bad=False)
 
 
-def _whole_images(images: FolderSet, detector: Detector, variables: Variables, plan: Plan) -> Score:
+def _whole_images(
+    images: FolderSet, detector: Detector, variables: Variables, plan: EvaluationPlan
+) -> Score:
     del plan  # sizes decide the batches
     load, mesh = PieceLoader(read=_reader(images), protocol=Protocol("full")), make_mesh(1)
     scorer = Scorer(detector, put_replicated(mesh, variables), mesh)
@@ -171,7 +173,9 @@ def _whole_images(images: FolderSet, detector: Detector, variables: Variables, p
     return score
 
 
-def _crops(images: FolderSet, detector: Detector, variables: Variables, plan: Plan) -> Score:
+def _crops(
+    images: FolderSet, detector: Detector, variables: Variables, plan: EvaluationPlan
+) -> Score:
     mesh = make_mesh(1)
     step, placed = make_score_step(detector, mesh), put_replicated(mesh, variables)
     load = EvalLoader(read=_reader(images), crop=_CROP, batch_size=plan.batch_size)
@@ -186,7 +190,7 @@ def _crops(images: FolderSet, detector: Detector, variables: Variables, plan: Pl
 
 
 def _published(
-    images: FolderSet, crop: int, detector: Detector, variables: Variables, plan: Plan
+    images: FolderSet, crop: int, detector: Detector, variables: Variables, plan: EvaluationPlan
 ) -> Score:
     load = PublishedImages(images=images, crop=crop, batch_size=plan.batch_size if crop else 1)
     placed = jax.device_put(variables)

@@ -63,8 +63,8 @@ class _Instruction:
     attributes: str
 
     def attribute(self, pattern: str) -> str:
-        found = re.search(pattern, self.attributes)
-        return found[1] if found else ""
+        match = re.search(pattern, self.attributes)
+        return match[1] if match else ""
 
     @property
     def called(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Images per second of the input pipeline, by source and back-end, beside the published way.
+"""Measures images per second of the input, by source and back-end, beside the published way.
 
 Every row does Blur+JPEG(0.5) of Wang et al. on the same images: 256 pixels, random crops of 224,
 batches ready for the device. The rows "jpeg" have photographs of mixed sizes, resized to 256 before
@@ -59,7 +59,7 @@ class Setting:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
+class InputPlan:
     """Describes what to measure.
 
     Attributes:
@@ -87,7 +87,7 @@ def default_settings() -> tuple[Setting, ...]:
     )
 
 
-def measure_input(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure_input(plan: InputPlan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Returns the rows of `bench input`, each reference last; see the contract of bench's JSON.
 
     Raises:
@@ -95,13 +95,13 @@ def measure_input(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, A
     """
     loaders = _loaders(plan, say)
     trials = {what: _try(what, load, plan, say) for what, load in loaders.items()}
-    best = {what: _fastest(what, found) for what, found in trials.items()}
+    best = {what: _fastest(what, rates) for what, rates in trials.items()}
     speeds: dict[str, list[float]] = {what: [] for what in loaders}
     for number in range(plan.rounds):
         for what, load in loaders.items():
             speeds[what].append(_speed(_opener(load, best[what]), plan))
         say(f"round {number + 1} of {plan.rounds}: " + _line({w: s[-1] for w, s in speeds.items()}))
-    medians = {what: statistics.median(found) for what, found in speeds.items()}
+    medians = {what: statistics.median(rates) for what, rates in speeds.items()}
     return [
         {
             "what": what,
@@ -115,7 +115,7 @@ def measure_input(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, A
     ]
 
 
-def _loaders(plan: Plan, say: Callable[[str], None]) -> dict[str, Load]:
+def _loaders(plan: InputPlan, say: Callable[[str], None]) -> dict[str, Load]:
     """Returns the loader of each row, over all sources."""
     # tensorflow_datasets takes a second to import.
     from jaxdet.datasets.pack.arrayrecord_writer import write_tfds
@@ -141,7 +141,7 @@ def _loaders(plan: Plan, say: Callable[[str], None]) -> dict[str, Load]:
     return {**_jpegs(plan, say), **rows, REFERENCE: _published(root, AUGMENT, plan)}
 
 
-def _jpegs(plan: Plan, say: Callable[[str], None]) -> dict[str, Load]:
+def _jpegs(plan: InputPlan, say: Callable[[str], None]) -> dict[str, Load]:
     """Returns the rows of JPEGs of mixed sizes, whole and by libjpeg's scaled decoding."""
     root = plan.scratch / "jpegs"
     say("writing JPEGs of mixed sizes")
@@ -157,7 +157,7 @@ def _jpegs(plan: Plan, say: Callable[[str], None]) -> dict[str, Load]:
     return {**rows, _JPEG_REFERENCE: _published(root, augment, plan)}
 
 
-def _published(root: Path, augment: Augment, plan: Plan) -> ReferenceLoader:
+def _published(root: Path, augment: Augment, plan: InputPlan) -> ReferenceLoader:
     images = load_set(root / "train", name="train")
     dataset = PublishedDataset(images=images, augment=augment, seed=0, length=ENDLESS)
     return ReferenceLoader(dataset=dataset, batch_size=plan.batch_size)
@@ -167,7 +167,7 @@ def _reference_of(what: str) -> str:
     return _JPEG_REFERENCE if what.startswith("jpeg/") else REFERENCE
 
 
-def _training_part(plan: Plan) -> Path:
+def _training_part(plan: InputPlan) -> Path:
     """Makes a root with `train/` alone: nothing else is measured, so nothing else is packed."""
     images = load_set(plan.root / "train", name="train")
     size = images.size(0)
@@ -179,7 +179,7 @@ def _training_part(plan: Plan) -> Path:
     return root
 
 
-def _ours(root: str, augment: Augment, plan: Plan) -> TrainLoader:
+def _ours(root: str, augment: Augment, plan: InputPlan) -> TrainLoader:
     images = open_root(root).load("train", name="train")
     return TrainLoader(
         read=training_reader(Data(), augment, images),
@@ -196,7 +196,9 @@ def _opener(load: Load, setting: Setting) -> Open:
     return lambda: open_batches(load, start=0, stop=ENDLESS, runtime=runtime)
 
 
-def _try(what: str, load: Load, plan: Plan, say: Callable[[str], None]) -> dict[Setting, float]:
+def _try(
+    what: str, load: Load, plan: InputPlan, say: Callable[[str], None]
+) -> dict[Setting, float]:
     """Runs each setting once, half as long; returns the images per second of each."""
     short = dataclasses.replace(plan, seconds=plan.seconds / 2)
     trials = {setting: _speed(_opener(load, setting), short) for setting in plan.settings}
@@ -212,7 +214,7 @@ def _fastest(what: str, trials: dict[Setting, float]) -> Setting:
     return max(allowed, key=lambda setting: allowed[setting])
 
 
-def _speed(opened: Open, plan: Plan) -> float:
+def _speed(opened: Open, plan: InputPlan) -> float:
     """Returns the images per second over the plan's time, once two batches have come."""
     with opened() as batches:
         _take(batches, 2)

@@ -1,4 +1,4 @@
-"""The step of `jaxdet.train` on a batch that lies on the devices: ours, and with Flax's layers."""
+"""Runs the step of `jaxdet.train` on a batch on the devices: ours, and with Flax's layers."""
 
 import dataclasses
 import math
@@ -114,13 +114,13 @@ def flop_in(jaxpr: Any) -> int:
 
 def _inner(equation: Any) -> list[Any]:
     """Returns the programs that an operation of a traced program calls."""
-    found = jax.tree.leaves(
+    inner = jax.tree.leaves(
         list(equation.params.values()), is_leaf=lambda one: hasattr(one, "eqns")
     )
-    return [getattr(one, "jaxpr", one) for one in found if hasattr(one, "eqns")]
+    return [getattr(one, "jaxpr", one) for one in inner if hasattr(one, "eqns")]
 
 
 def device_memory() -> int | None:
     """Returns the bytes that the device held at most; None where it does not say."""
-    found: dict[str, int] = jax.devices()[0].memory_stats() or {}
-    return found.get("peak_bytes_in_use")
+    stats: dict[str, int] = jax.devices()[0].memory_stats() or {}
+    return stats.get("peak_bytes_in_use")

@@ -24,7 +24,7 @@ _REFERENCE = "reference, JAX"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
+class OnnxPlan:
     """Describes what to measure.
 
     Attributes:
@@ -46,7 +46,7 @@ class Plan:
     rounds: int
 
 
-def measure_onnx(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure_onnx(plan: OnnxPlan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Returns the rows of `bench onnx`, JAX's after those that it is the reference of.
 
     Raises:
@@ -76,7 +76,7 @@ def measure_onnx(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, An
     return rows
 
 
-def _ways(model: Model, plan: Plan) -> dict[str, Score]:
+def _ways(model: Model, plan: OnnxPlan) -> dict[str, Score]:
     """Returns what gives the logits of u8 [B, size, size, 3], by the names of rows."""
     variables = get_detector(model).random(0, size=plan.size)
     loaded = LoadedWeights(model=model, variables=variables, source="random weights")
@@ -90,14 +90,15 @@ def _ways(model: Model, plan: Plan) -> dict[str, Score]:
     return {**ways, _REFERENCE: make_score(model, jax.device_put(variables))}
 
 
-def _speeds(ways: dict[str, Score], plan: Plan, length: int) -> dict[str, float]:
+def _speeds(ways: dict[str, Score], plan: OnnxPlan, length: int) -> dict[str, float]:
     """Returns each way's images per second in batches of a length: the median of its turns."""
     images = random_images(length, plan.size, seed=0)
     batches = -(-plan.images // length)
     for score in ways.values():
         score(images)  # JAX compiles
-    turns = [[_seconds(score, images, batches) for score in ways.values()]
-             for _ in range(plan.rounds)]  # fmt: skip
+    turns = [
+        [_seconds(score, images, batches) for score in ways.values()] for _ in range(plan.rounds)
+    ]
     medians = map(statistics.median, zip(*turns, strict=True))
     return {way: batches * length / seconds for way, seconds in zip(ways, medians, strict=True)}
 

@@ -1,4 +1,4 @@
-"""The most that a chip computes: vendors' figures for dense products, or a product timed here."""
+"""Gives the most that a chip computes: vendors' figures for dense products, or one timed here."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Pictures to measure on, where nobody names their own."""
+"""Makes pictures to measure on, where nobody names their own."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The published way of loading, to measure against: one image at a time, float pictures out.
+"""Loads images the published way, to measure against: one at a time, float pictures out.
 
 The work of CNNDetection's data set (data/datasets.py) with the same libraries: Pillow decodes,
 SciPy blurs channel by channel in place, OpenCV or Pillow compresses, Pillow crops and mirrors, and

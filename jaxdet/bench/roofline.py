@@ -1,4 +1,4 @@
-"""A step compiled for a described card, on a machine that has none: the least time that it takes.
+"""Compiles a step for a described card, without one, and adds up the least time that it takes.
 
 JAX's plugin for CUDA compiles for a card by its description, with no driver. Nothing is tuned on
 the card then: which algorithms cuDNN takes is open, as is the time of each. What is known is the
@@ -83,7 +83,7 @@ class Card:
 
 
 _RATES = MappingProxyType({"bf16": 790e12, "f16": 790e12, "f32": 400e12, "f64": 60e12})
-# Measured on such cards (docs/benchmarks/gpu.json has the H200's).
+# Measured on such cards (docs/evidence/gpu.json has the H200's).
 CARDS = MappingProxyType({
     "h100": Card(
         name="NVIDIA H100 80GB HBM3", memory=84942979072, nominal_bandwidth=3352320000000,
@@ -97,7 +97,7 @@ CARDS = MappingProxyType({
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
+class RooflinePlan:
     """Describes what is compiled.
 
     Attributes:
@@ -123,7 +123,7 @@ class Plan:
     link: float | None = None
 
 
-def measure_roofline(plan: Plan) -> dict[str, Any]:
+def measure_roofline(plan: RooflinePlan) -> dict[str, Any]:
     """Returns what the program of a step does on the card, as one row.
 
     Raises:
@@ -195,7 +195,7 @@ def _described(card: Card, count: int) -> Mesh:
     return Mesh(np.array(topology.devices), ("data",), axis_types=(AxisType.Auto,))
 
 
-def _options(plan: Plan) -> dict[str, bool]:
+def _options(plan: RooflinePlan) -> dict[str, bool]:
     if not plan.deterministic:
         return {}
     return {
@@ -206,7 +206,7 @@ def _options(plan: Plan) -> dict[str, bool]:
     }
 
 
-def _lower(plan: Plan, mesh: Mesh) -> Any:
+def _lower(plan: RooflinePlan, mesh: Mesh) -> Any:
     """Returns the step, traced for shapes."""
     optim, detector = plan.optim, get_detector(plan.model)
     detector = detector.rematerialised() if optim.rematerialise else detector

@@ -1,4 +1,4 @@
-"""The options of `bench roofline`."""
+"""Defines the options of `bench roofline`."""
 
 import argparse
 import dataclasses
@@ -61,11 +61,11 @@ def roofline_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     if batch_size % options.cards:
         raise UserError(f"--cards={options.cards} does not divide {batch_size} images")
     # Before it: a mistake is answered without waiting for JAX.
-    from jaxdet.bench.roofline import Plan, measure_roofline
+    from jaxdet.bench.roofline import RooflinePlan, measure_roofline
     from jaxdet.models.architectures import check_sides
 
     check_sides(preset.model, trained=size, scored=size, whole=False, options=("--size", "--size"))
-    plan = Plan(
+    plan = RooflinePlan(
         target=options.target,
         cards=options.cards,
         model=preset.model,
@@ -87,9 +87,9 @@ def _preset(options: argparse.Namespace) -> Config:
     """
     if options.config is None:
         model = Model(name=options.arch or "resnet50", width=options.width or 64)
-        found = Config(model=model, optim=Optim(batch_size=256))
+        preset = Config(model=model, optim=Optim(batch_size=256))
         crop = options.size or 224
-        found = dataclasses.replace(found, augment=dataclasses.replace(found.augment, crop=crop))
+        preset = dataclasses.replace(preset, augment=dataclasses.replace(preset.augment, crop=crop))
     else:
         for name in ("arch", "width", "size"):
             if getattr(options, name) is not None:
@@ -97,15 +97,15 @@ def _preset(options: argparse.Namespace) -> Config:
         loaded = config.load_file(options.config)
         if not isinstance(loaded, ConfigDict):
             raise UserError(f"--config={options.config}: a table of experiments; name one config")
-        found = config.from_config_dict(loaded)
+        preset = config.from_config_dict(loaded)
     if options.dtype:
-        model = dataclasses.replace(found.model, dtype=options.dtype)
-        found = dataclasses.replace(found, model=model)
+        model = dataclasses.replace(preset.model, dtype=options.dtype)
+        preset = dataclasses.replace(preset, model=model)
     if options.batch_size:
-        optim = dataclasses.replace(found.optim, batch_size=options.batch_size, accumulate=1)
-        found = dataclasses.replace(found, optim=optim)
-    config.validate(found)
-    return found
+        optim = dataclasses.replace(preset.optim, batch_size=options.batch_size, accumulate=1)
+        preset = dataclasses.replace(preset, optim=optim)
+    config.validate(preset)
+    return preset
 
 
 def roofline_table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -15,7 +15,7 @@ from jaxdet.streams import answer
 
 SCALING = (
     "no measurement: hours and cost of a run on 1 to 512 devices, reckoned from speeds that were "
-    "measured; see docs/scaling.md"
+    "measured; see docs/evidence/scaling.md"
 )
 _COUNT, _SCORED = whole_number(COUNT), whole_number("[0, 1e9]")
 _RATE, _BOUNDLESS = number("(0, 1e30]"), float("inf")
@@ -38,11 +38,15 @@ def add_scaling(parser: argparse.ArgumentParser) -> None:
         ("price", number("[0, 1e30]"), 0.0, "of one device for an hour"),
         ("devices-per-host", whole_number("[1, 1e6]"), 8, "that share its input"),
     ):
-        told = text if default in (None, _BOUNDLESS) else f"{text} (default {default:g})"
+        shown = text if default in (None, _BOUNDLESS) else f"{text} (default {default:g})"
         parser.add_argument(
-            f"--{flag}", type=kind, default=default, required=default is None, metavar="N",
-            help=told,
-        )  # fmt: skip
+            f"--{flag}",
+            type=kind,
+            default=default,
+            required=default is None,
+            metavar="N",
+            help=shown,
+        )
     parser.add_argument(
         "--shared-cores", action="store_true", help="steps and input on the same CPU cores"
     )

@@ -1,4 +1,4 @@
-"""Training steps per second on data that lies on the devices: ours beside Flax's and PyTorch's.
+"""Measures training steps per second on data on the devices: ours beside Flax's and PyTorch's.
 
 Every way trains in a process of its own (`bench/stepper.py`) and they take turns, so that other
 work on the machine hits all alike.
@@ -32,7 +32,7 @@ _MISTAKE = f"{UserError.__module__}.{UserError.__qualname__}: "
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
+class StepPlan:
     """Describes what to measure.
 
     Attributes:
@@ -54,7 +54,7 @@ class Plan:
     profile: Path | None = None
 
 
-def measure_step(plan: Plan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure_step(plan: StepPlan, *, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Returns the rows of `bench step`, detector by detector and batch size by batch size.
 
     Raises:
@@ -100,7 +100,7 @@ def check_torch_installed() -> None:
 
 
 def _measure_batch(
-    plan: Plan, settings: Settings, say: Callable[[str], None]
+    plan: StepPlan, settings: Settings, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     # Eager PyTorch is float32 as published, whatever the others compute in.
     flax = [REFERENCE] if settings.arch in ARCHITECTURES else []
@@ -199,9 +199,9 @@ class Worker:
         assert self.process.stdin
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
-        told = self._read()
-        if told:
-            self.turns.append(told)
+        answer = self._read()
+        if answer:
+            self.turns.append(answer)
 
     def finish(self) -> dict[str, Any]:
         """Ends the process's input and returns its last report; {} where it failed."""
@@ -215,8 +215,8 @@ class Worker:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if line:
-            told: dict[str, Any] = json.loads(line)
-            return told
+            answer: dict[str, Any] = json.loads(line)
+            return answer
         status = self.process.wait()
         self.errors.seek(0)
         lines = self.errors.read().strip().splitlines()

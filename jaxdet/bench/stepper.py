@@ -1,4 +1,4 @@
-"""A process that works on one batch again and again, as told line by line by `bench step`.
+"""Works on one batch again and again in a process of its own, as `bench step` asks line by line.
 
 Each way of training has a process of its own: threads and memory of one do not touch another's;
 so has each way to the features of `bench features`.

@@ -1,4 +1,4 @@
-"""ResNet-50 in PyTorch, in torchvision's geometry and names: what a step is compared with.
+"""Defines ResNet-50 in PyTorch, in torchvision's geometry and names: what a step is compared with.
 
 He et al., CVPR 2016, "v1.5" (a bottleneck strides in its 3x3 convolution), with one logit. Needs
 the extra `torch`.

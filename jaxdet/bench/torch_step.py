@@ -1,4 +1,4 @@
-"""The same step in PyTorch, as published and as fast as it goes. Needs the extra `torch`."""
+"""Runs the same step in PyTorch, as published and as fast as it goes. Needs the extra `torch`."""
 
 import contextlib
 import dataclasses

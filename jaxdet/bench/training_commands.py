@@ -1,4 +1,4 @@
-"""What `python -m jaxdet.bench` measures of training: options, and the calls they make."""
+"""Defines what `python -m jaxdet.bench` measures of training: options, and the calls they make."""
 
 import argparse
 import os
@@ -24,9 +24,13 @@ STEP = (
 def add_step(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `bench step`."""
     parser.add_argument(
-        "--arch", choices=model.ARCHITECTURES, nargs="+", default=["resnet50"], metavar="NAME",
+        "--arch",
+        choices=model.ARCHITECTURES,
+        nargs="+",
+        default=["resnet50"],
+        metavar="NAME",
         help="detectors (default resnet50); those that are no ResNet have no row of Flax's layers",
-    )  # fmt: skip
+    )
     _add_network(parser)
     parser.add_argument(
         "--batch-size",
@@ -63,9 +67,9 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         ("width", 64, "[1, 1024]", "channels of the first layer"),
         ("size", 224, SIDE, "pixels a side"),
     ):
-        told = f"{text} (default {default})"
+        shown = f"{text} (default {default})"
         parser.add_argument(
-            f"--{flag}", type=whole_number(within), default=default, metavar="N", help=told
+            f"--{flag}", type=whole_number(within), default=default, metavar="N", help=shown
         )
 
 
@@ -74,9 +78,9 @@ def _add_turns(parser: argparse.ArgumentParser) -> None:
         ("steps", 10, "[1, 1e6]", "in a turn"),
         ("rounds", 3, "[1, 10000]", "turns of each row"),
     ):
-        told = f"{text} (default {default})"
+        shown = f"{text} (default {default})"
         parser.add_argument(
-            f"--{flag}", type=whole_number(within), default=default, metavar="N", help=told
+            f"--{flag}", type=whole_number(within), default=default, metavar="N", help=shown
         )
     parser.add_argument(
         "--profile",
@@ -108,14 +112,18 @@ def _profile(options: argparse.Namespace) -> Path | None:
 
 def step_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Measures and returns the rows of `bench step`."""
-    from jaxdet.bench.step import Plan, measure_step
+    from jaxdet.bench.step import StepPlan, measure_step
     from jaxdet.bench.stepper import Settings
 
     settings = Settings(
-        way="jaxdet", width=options.width, size=options.size, dtype=options.dtype,
-        accumulate=options.accumulate, rematerialise=options.rematerialise,
-    )  # fmt: skip
-    plan = Plan(
+        way="jaxdet",
+        width=options.width,
+        size=options.size,
+        dtype=options.dtype,
+        accumulate=options.accumulate,
+        rematerialise=options.rematerialise,
+    )
+    plan = StepPlan(
         settings=settings,
         archs=options.arch,
         batch_sizes=options.batch_size,
@@ -136,9 +144,11 @@ FEATURES = (
 def add_features(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `bench features`."""
     parser.add_argument(
-        "--tower", default="clip_l14", metavar="TOWER",
+        "--tower",
+        default="clip_l14",
+        metavar="TOWER",
         help="as model.tower names it (default clip_l14)",
-    )  # fmt: skip
+    )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument(
         "--batch-size", type=whole_number("[1, 1e6]"), default=8, metavar="N", help="default 8"
@@ -164,15 +174,20 @@ def features_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 
     tower, torch = given_tower(options.tower), options.reference == "torch"
     settings = Settings(
-        way="features", arch=tower.text, size=tower.size, batch_size=options.batch_size,
+        way="features",
+        arch=tower.text,
+        size=tower.size,
+        batch_size=options.batch_size,
         dtype=options.dtype,
-    )  # fmt: skip
+    )
     ways = ["features", *(["torch_features", "torch_features_fast"] if torch else [])]
     profile = _profile(options)
     return measure_features(
         [of_way(settings, way, profile) for way in ways],
-        steps=options.steps, rounds=options.rounds, say=answer,
-    )  # fmt: skip
+        steps=options.steps,
+        rounds=options.rounds,
+        say=answer,
+    )
 
 
 E2E = (
@@ -211,7 +226,7 @@ def add_e2e(parser: argparse.ArgumentParser) -> None:
 
 def e2e_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Measures and returns the rows of `bench e2e`."""
-    from jaxdet.bench.e2e import Plan, measure_e2e
+    from jaxdet.bench.e2e import LinePlan, measure_e2e
     from jaxdet.bench.step import check_torch
 
     torch = options.reference == "torch"
@@ -224,7 +239,7 @@ def e2e_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         raise UserError(f"--images={given}: --reference=torch reads a folder with train/ alone")
     with tempfile.TemporaryDirectory() as scratch:
         pictures = Path(scratch) / "pictures"
-        plan = Plan(
+        plan = LinePlan(
             root=given or _packed(pictures),
             torch_root=(given or pictures) if torch else None,
             model=Model(name=options.arch, width=options.width, dtype=options.dtype),

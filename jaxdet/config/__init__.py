@@ -1,4 +1,4 @@
-"""What an experiment is.
+"""Describes an experiment: its options, their forms, and what cannot work together.
 
 A config file (`configs/*.py`) builds one frozen `Config` and hands it out as an
 ml_collections `ConfigDict`, so that `--config.section.key=value` works on the command

@@ -1,4 +1,4 @@
-"""Chains of degradations as options name them: what happens to an image on its way to a reader."""
+"""Reads chains of degradations: what happens to an image before a reader sees it."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Names of the form `package.module:Name`: networks, losses and operations of one's own.
+"""Looks up names of the form `package.module:Name`: networks, losses and operations of one's own.
 
 The config in a file of somebody else may name any module, and importing one runs it: only names
 that the user gave in this process are looked up.

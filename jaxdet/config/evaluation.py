@@ -108,8 +108,8 @@ class Evaluation:
     analyses: tuple[str, ...] = option(
         ("spectra", "ranking"),
         "what to look at besides scores: spectra, average spectra after a high pass; ranking, the "
-        "images at the quartiles of their label's scores and the most mistaken, with maps of "
-        "the evidence; lineup, 20 real and 20 fake images drawn at random, by their score",
+        "images at the quartiles of their label's scores and the most mistaken, with "
+        "activation maps; lineup, 20 real and 20 fake images drawn at random, by their score",
         source=f"{WANG}, figures 6, 7 and A.1",
     )
     spectrum_images: int = option(

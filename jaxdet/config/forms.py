@@ -1,4 +1,4 @@
-"""The forms of a config: file, ConfigDict, JSON, flat text, hash; every type checked on the way."""
+"""Converts a config between file, ConfigDict, JSON, flat text and hash, every type checked."""
 
 import dataclasses
 import difflib

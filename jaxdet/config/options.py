@@ -1,4 +1,4 @@
-"""`--config.key=value` and the other options of the main command, laid over a config file's.
+"""Lays `--config.key=value` and the other options of the main command over a config file's.
 
 And the same from a Python program.
 """

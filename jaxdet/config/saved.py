@@ -1,4 +1,4 @@
-"""The config of a saved run, out of its folder."""
+"""Reads the config of a saved run out of its folder."""
 
 import functools
 from pathlib import Path

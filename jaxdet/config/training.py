@@ -203,7 +203,7 @@ class Checkpoint:
     keep_latest: int = option(2, "newest checkpoints kept, beside the best ones", within="[1, 1e6]")
     on_full_disk: str = option(
         "stop",
-        "stop: end with the checkpoint before kept; wait: go on when there is room, and let each "
-        "save end before the next step. Never changes a result",
+        "stop: end with the checkpoint before kept; wait: go on when there is disk space, and let "
+        "each save end before the next step. Never changes a result",
         choices=("stop", "wait"),
     )

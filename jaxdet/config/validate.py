@@ -1,4 +1,4 @@
-"""Which values options may have, and which of them cannot work together."""
+"""Refuses values that options may not have, and those that cannot work together."""
 
 import dataclasses
 import typing

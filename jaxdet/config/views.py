@@ -1,4 +1,4 @@
-"""The views of a training image that `augment.views` names, read from their text."""
+"""Reads the views of a training image that `augment.views` names from their text."""
 
 import dataclasses
 from collections.abc import Iterable

@@ -1,1 +1,1 @@
-"""Weights between PyTorch's names and layouts and ours, as tables of rules."""
+"""Converts weights between PyTorch's names and layouts and ours, by tables of rules."""

@@ -57,7 +57,7 @@ _LARGEST_SIDE = 4096
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Network:
-    """Says which network weights are of.
+    """Identifies which network weights are of.
 
     Attributes:
       model: its options.
@@ -119,7 +119,7 @@ def identify(
     beside: Callable[[], Facts] = dict,
     told: Facts = MappingProxyType({}),
 ) -> Network:
-    """Says which network weights are of, and which crops it takes where it takes one side alone.
+    """Identifies the network of weights, and which crops it takes where it takes one side alone.
 
     Args:
       state_dict: by torch's key.

@@ -29,7 +29,7 @@ FIGURES = ("ap", "ap_ci95", "accuracy", "sharpness_ap", "n_real", "n_fake")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Card:
-    """Says where weights come from, how they are to be used, and what was measured of them.
+    """Describes where weights come from, how they are to be used, and what was measured of them.
 
     Attributes:
       source: name of the file or folder that they come from.

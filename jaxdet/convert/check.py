@@ -36,7 +36,7 @@ class Side:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Says what differs between two detectors.
+    """Describes what differs between two detectors.
 
     Attributes:
       compared: arrays looked at bit by bit.

@@ -47,25 +47,25 @@ def make_choose(arch: str | None, name: str | None, *, source: str) -> Choose:
       source: what errors call the file.
     """
 
-    def choose(found: Mapping[str, Mapping[str, Any]]) -> Choice:
-        most = max(map(len, found.values()))
+    def choose(dictionaries: Mapping[str, Mapping[str, Any]]) -> Choice:
+        most = max(map(len, dictionaries.values()))
         if most > _MOST_ARRAYS:
             raise UserError(f"{source}: holds {most} arrays, more than any network of jaxdet")
-        every = [Choice(name=one, held=one, entries=held) for one, held in found.items()]
+        every = [Choice(name=one, held=one, entries=held) for one, held in dictionaries.items()]
         given = every if name is None else _named(every, name)
         if not given:
-            known = dict.fromkeys([*found, *(fit.name for fit in _fits(every, arch))])
+            known = dict.fromkeys([*dictionaries, *(fit.name for fit in _fits(every, arch))])
             raise UserError(f"{source}: no --state-dict={name} in it, but {listed(known)}")
         fits = _fits(given, arch)
         candidates = fits if fits or name is None else given
         # One dictionary may have many names.
-        if len({(id(found[one.held]), next(iter(one.entries))) for one in candidates}) > 1:
+        if len({(id(dictionaries[one.held]), next(iter(one.entries))) for one in candidates}) > 1:
             raise UserError(
                 f"{source}: holds several sets of weights, {listed([c.name for c in candidates])}; "
                 "choose one with --state-dict=NAME (for a training by way of "
                 "`python -m jaxdet.convert to-jax`)"
             )
-        return candidates[0] if candidates else first_of_largest(found)
+        return candidates[0] if candidates else first_of_largest(dictionaries)
 
     return choose
 
@@ -196,19 +196,19 @@ def _prefixes(names: Collection[str], arch: str | None) -> list[str]:
 
     Where that is not there, it is what all keys begin with.
     """
-    found = dict.fromkeys(_before_stems(names, arch))
+    prefixes = dict.fromkeys(_before_stems(names, arch))
     common = _common([name.split(".")[:-1] for name in names if not is_average_count(name)])
-    if not any(common.startswith(prefix) for prefix in found):
-        found[common] = None
+    if not any(common.startswith(prefix) for prefix in prefixes):
+        prefixes[common] = None
     ordered = sorted(names)
 
     def count(prefix: str) -> int:
         beyond = bisect.bisect(ordered, prefix + _LAST) if prefix else len(ordered)
         return beyond - bisect.bisect_left(ordered, prefix)
 
-    short = [prefix for prefix in found if len(prefix) <= _LONGEST_PREFIX]
+    short = [prefix for prefix in prefixes if len(prefix) <= _LONGEST_PREFIX]
     most = heapq.nlargest(_TRIED, short, key=count)
-    return [prefix for prefix in found if prefix in most]
+    return [prefix for prefix in prefixes if prefix in most]
 
 
 def _before_stems(names: Collection[str], arch: str | None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A detector as one file that runs with JAX alone: StableHLO with weights and preprocessing."""
+"""Writes a detector as one file for JAX alone: StableHLO with weights and preprocessing."""
 
 import dataclasses
 import hashlib
@@ -58,15 +58,19 @@ def export_program(path: Path, loaded: LoadedWeights, *, size: int, card: Card) 
     with new_folder(path) as draft:
         write_export(draft, loaded, size=size, card=card)
         written, _ = read_export(draft)
-        found = compare(weights_side(loaded), written, size=size, count=2, seed=0)
-        if not found.within(_TOLERANCE):
+        comparison = compare(weights_side(loaded), written, size=size, count=2, seed=0)
+        if not comparison.within(_TOLERANCE):
             raise RunFailedError(
-                f"{path}: the program's logits are off by {found.largest_logit_difference}"
+                f"{path}: the program's logits are off by {comparison.largest_logit_difference}"
             )
-        figures = {"first": loaded.source, "second": str(path), "images": 2,
-                   **dataclasses.asdict(found)}  # fmt: skip
+        figures = {
+            "first": loaded.source,
+            "second": str(path),
+            "images": 2,
+            **dataclasses.asdict(comparison),
+        }
         write_json(draft / CARD, {**read_json(draft / CARD), "check": figures})
-    return found
+    return comparison
 
 
 def write_export(folder: Path, loaded: LoadedWeights, *, size: int, card: Card) -> None:

@@ -18,9 +18,14 @@ from jaxdet.ranges import show_value
 from jaxdet.workdir.files import read_json
 
 _ACTIVATIONS = MappingProxyType(
-    {"gelu": "gelu", "quick_gelu": "quick_gelu", "gelu_pytorch_tanh": "gelu_tanh",
-     "gelu_new": "gelu_tanh", "silu": "silu"}
-)  # fmt: skip
+    {
+        "gelu": "gelu",
+        "quick_gelu": "quick_gelu",
+        "gelu_pytorch_tanh": "gelu_tanh",
+        "gelu_new": "gelu_tanh",
+        "silu": "silu",
+    }
+)
 # transformers leaves out of config.json what its classes begin with.
 _DEFAULTS: Mapping[str, str] = MappingProxyType(
     {"clip": "quick_gelu", "clip_vision_model": "quick_gelu"}
@@ -106,7 +111,7 @@ def _timm(config: dict[str, Any]) -> Facts:
         "size": _number(int, size[-1]) if size else None,
         "classes": _number(int, config.get("num_classes", known.get("num_classes"))),
         "global_pool": config.get("global_pool"),
-    }  # fmt: skip
+    }
 
 
 def _open_clip(config: dict[str, Any]) -> Facts:

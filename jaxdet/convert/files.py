@@ -83,10 +83,10 @@ def _read_file(path: Path, head: bytes, choose: Choose) -> StateDict:
 
 
 def _chosen(arrays: dict[str, np.ndarray], choose: Choose) -> StateDict:
-    found = {"": arrays}
-    choice = choose(found)
+    dictionaries = {"": arrays}
+    choice = choose(dictionaries)
     chosen = {key: arrays[key] for key in choice.entries}
-    return StateDict(arrays=chosen, name=choice.name, beside=beside(arrays, choice, found))
+    return StateDict(arrays=chosen, name=choice.name, beside=beside(arrays, choice, dictionaries))
 
 
 def _read_index(path: Path) -> dict[str, np.ndarray]:
@@ -98,12 +98,12 @@ def _read_index(path: Path) -> dict[str, np.ndarray]:
     arrays = {}
     for name in sorted(set(places.values())):
         part = path.with_name(name)
-        found = _read_file(part, _first_bytes(part), first_of_largest).arrays
+        part_arrays = _read_file(part, _first_bytes(part), first_of_largest).arrays
         wanted = [key for key, place in places.items() if place == name]
-        lacking = [key for key in wanted if key not in found]
+        lacking = [key for key in wanted if key not in part_arrays]
         if lacking:
             raise UserError(f"{part}: lacks {lacking[0]}, which {path.name} says is in it")
-        arrays.update({key: found[key] for key in wanted})
+        arrays.update({key: part_arrays[key] for key in wanted})
     return arrays
 
 

@@ -24,7 +24,7 @@ _IGNORED = (
 
 
 def ignored(key: str) -> str | None:
-    """Says why a key of torch has no place in our variables; None where it needs one."""
+    """Explains why a key of torch has no place in our variables; None where it needs one."""
     if is_average_count(key):
         return "the number of models that were averaged"
     return next((why for pattern, why in _IGNORED if pattern.fullmatch(key)), None)
@@ -61,6 +61,6 @@ _SHOWN, _COMPARED = 5, 1000
 def _with_nearest(name: str, others: Sequence[list[str]]) -> str:
     """Adds to a name the nearest of the first list that has one near enough."""
     shown = shorten(name)
-    found = (difflib.get_close_matches(shown, names[:_COMPARED], n=1) for names in others)
-    nearest = next((names[0] for names in found if names), None)
+    matches = (difflib.get_close_matches(shown, names[:_COMPARED], n=1) for names in others)
+    nearest = next((names[0] for names in matches if names), None)
     return f"{shown} (nearest: {shorten(nearest)})" if nearest else shown

@@ -1,4 +1,4 @@
-"""Says what follows from the kind of a vision tower, where neither its file nor its user does."""
+"""Derives what follows from a vision tower's kind, where neither file nor user states it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

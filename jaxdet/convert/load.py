@@ -1,4 +1,4 @@
-"""Weights from any file or folder that is not a run: what `W` may be on a command line."""
+"""Loads weights from any file or folder that is not a run: what `W` may be on a command line."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""torchvision's ResNets, and the networks that put something around one."""
+"""Lists the rules for torchvision's ResNets, and for the networks that put something around one."""
 
 from typing import Any
 

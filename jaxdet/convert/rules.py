@@ -61,7 +61,7 @@ def norm(key: str, place: str) -> tuple[Rule, ...]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """Says how the weights of one family of networks are converted.
+    """Describes how the weights of one family of networks are converted.
 
     Attributes:
       rules: for every array of ours, exactly one.
@@ -132,7 +132,7 @@ _COUNTED = ".running_var"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """Says what became of every key of torch and every place of ours.
+    """Reports what became of every key of torch and every place of ours.
 
     Attributes:
       used: one {"key", "place", "shape", "dtype"} for each array that went over, as in torch.
@@ -199,22 +199,22 @@ def to_torch(arrays: Mapping[str, np.ndarray], *, table: Table) -> Arrays:
 
     Counters of batches are given as 0, and so are parts of a key without a place.
     """
-    found: Arrays = {}
+    state_dict: Arrays = {}
     shapes = {place: np.shape(value) for place, value in arrays.items()}
     for place in arrays:
         key, rule = table.key(place), table.rule_of_place(place)
         value, (which, of) = rule.layout_in(shapes).to_torch(np.asarray(arrays[place])), rule.part
         if of == 1:
-            found[key] = np.array(value, order="C")
+            state_dict[key] = np.array(value, order="C")
         else:
-            whole = found.setdefault(
+            whole = state_dict.setdefault(
                 key, np.zeros((of * len(value), *value.shape[1:]), value.dtype)
             )
             np.split(whole, of)[which][...] = value
         if key.endswith(_COUNTED):
             counter = key.removesuffix(_COUNTED) + ".num_batches_tracked"
-            found[counter] = np.zeros((), np.int64)
-    return {key: found[key] for key in sorted(found, key=_natural)}
+            state_dict[counter] = np.zeros((), np.int64)
+    return {key: state_dict[key] for key in sorted(state_dict, key=_natural)}
 
 
 def _line(key: str, place: str, value: np.ndarray) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The small networks without published weights, under names of our own.
+"""Lists the rules for the small networks without published weights, under names of our own.
 
 The copies of them in GRIP's comparison are other networks: no biases and no ReLU before each
 pool (cooccurrence), another last layer (dcgan). Other names keep their weights apart.

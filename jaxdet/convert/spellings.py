@@ -1,4 +1,4 @@
-"""The names of a vision tower's arrays in the files of each publisher, as tables of rules."""
+"""Lists the names of a vision tower's arrays in the files of each publisher, as tables of rules."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping

@@ -54,7 +54,7 @@ class StateDict:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Says in one sentence where the weights were found, where that was not the top."""
+        """Describes in one sentence where the weights were found, where that was not the top."""
         if not self.name:
             return ()
         shown = ", ".join(shorten(name) for name in self.beside[:_SHOWN])
@@ -100,10 +100,10 @@ def _inside(name: str, held: dict[Any, Any]) -> list[tuple[str, dict[Any, Any]]]
     ]
 
 
-def beside(root: Mapping[Any, Any], choice: Choice, found: Mapping[str, Any]) -> tuple[str, ...]:
+def beside(root: Mapping[Any, Any], choice: Choice, held: Mapping[str, Any]) -> tuple[str, ...]:
     """Names what a file holds beside the chosen arrays: first what is in their own dictionary."""
     groups: dict[str, list[str]] = {}
-    for key in found[choice.held]:
+    for key in held[choice.held]:
         if key not in choice.entries:
             groups.setdefault(key.partition(".")[0], []).append(key)
     near = [keys[0] if len(keys) == 1 else group for group, keys in groups.items()]
@@ -111,10 +111,10 @@ def beside(root: Mapping[Any, Any], choice: Choice, found: Mapping[str, Any]) ->
     return (*near, *around) if choice.held else tuple(near)
 
 
-def first_of_largest(found: Mapping[str, Mapping[str, Any]]) -> Choice:
+def first_of_largest(held: Mapping[str, Mapping[str, Any]]) -> Choice:
     """Returns the dictionary with the most keys, the first of several."""
-    name = max(found, key=lambda name: len(found[name]))
-    return Choice(name=name, held=name, entries=found[name])
+    name = max(held, key=lambda name: len(held[name]))
+    return Choice(name=name, held=name, entries=held[name])
 
 
 def unwrap(keys: Collection[str]) -> tuple[dict[str, str], list[str]]:

@@ -113,10 +113,15 @@ def _with_attributes(function: Any, kind: Any, arguments: Any, *rest: Any) -> Te
 
 _TENSOR, _PARAMETER = Maker(_tensor), Maker(_parameter)
 _REFUSED_ARRAYS = (
-    "_rebuild_sparse_tensor", "_rebuild_qtensor", "_rebuild_nested_tensor",
-    "_rebuild_wrapper_subclass", "_rebuild_meta_tensor_no_storage", "_rebuild_tensor_v3",
-    "_rebuild_device_tensor_from_numpy", "_rebuild_device_tensor_from_cpu_tensor",
-)  # fmt: skip
+    "_rebuild_sparse_tensor",
+    "_rebuild_qtensor",
+    "_rebuild_nested_tensor",
+    "_rebuild_wrapper_subclass",
+    "_rebuild_meta_tensor_no_storage",
+    "_rebuild_tensor_v3",
+    "_rebuild_device_tensor_from_numpy",
+    "_rebuild_device_tensor_from_cpu_tensor",
+)
 NAMES: dict[str, Any] = {
     "collections.OrderedDict": Maker(_ordered),
     "collections.defaultdict": Maker(lambda *rest: {}),

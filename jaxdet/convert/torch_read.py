@@ -1,4 +1,4 @@
-"""State dicts out of torch's own files, without torch and without trust.
+"""Reads state dicts out of torch's own files, without torch and without trust.
 
 `torch.save` writes a pickle that describes tensors and, beside it, their raw bytes: since
 1.6 in an uncompressed zip archive, before in one stream. Both are read here. What else a
@@ -117,14 +117,14 @@ def _read_stream(content: bytes, choose: Choose) -> StateDict:
         storage = read_storage(identity)
         return storage if isinstance(storage, Opaque) else storages.setdefault(storage.key, storage)
 
-    found, position = [], 0
+    values, position = [], 0
     # Magic number, protocol, system, the object, and the keys of the storages that follow.
     for _ in range(5):
         value, position = pickles.load(content, position, names=NAMES, persistent=meet)
-        found.append(value)
-        if found[0] != _MAGIC:
+        values.append(value)
+        if values[0] != _MAGIC:
             raise RefusedError("a pickle, but not one of torch.save")
-    _, protocol, system, root, keys = found
+    _, protocol, system, root, keys = values
     if protocol != _PROTOCOL:
         raise RefusedError("another protocol of torch's stream format")
     if not all(isinstance(key, str) and key in storages for key in keys):
@@ -160,12 +160,12 @@ def _chosen(root: Any, choose: Choose, fetch: _Fetch) -> StateDict:
         raise RefusedError(f"it is an object of {_whole(root)}")
     if not isinstance(root, dict):
         raise RefusedError("neither a state dict nor a dictionary that holds one")
-    found = dictionaries(root, holds=_is_array)
-    if not found:
+    within = dictionaries(root, holds=_is_array)
+    if not within:
         raise RefusedError(f"no state dict in it, but {_describe(root)}")
-    choice = choose(found)
+    choice = choose(within)
     arrays = _arrays(choice.entries, fetch)
-    return StateDict(arrays=arrays, name=choice.name, beside=beside(root, choice, found))
+    return StateDict(arrays=arrays, name=choice.name, beside=beside(root, choice, within))
 
 
 def _is_array(key: Any, value: Any) -> bool:

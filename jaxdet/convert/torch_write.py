@@ -1,4 +1,4 @@
-"""A state dict into a file that `torch.load(weights_only=True)` reads, without torch.
+"""Writes a state dict into a file that `torch.load(weights_only=True)` reads, without torch.
 
 The archive is torch's own (serialization.py, `_save`): a pickle that describes the tensors,
 written here opcode by opcode, and the bytes of each beside it. The same arrays give the same
@@ -60,9 +60,13 @@ def _tensor(number: int, value: np.ndarray) -> bytes:
         _whole(value.size),
     )
     arguments = _tuple(
-        storage + b"Q", _whole(0), _tuple(*map(_whole, value.shape)),
-        _tuple(*map(_whole, strides)), b"\x89", _EMPTY_DICT,
-    )  # fmt: skip
+        storage + b"Q",
+        _whole(0),
+        _tuple(*map(_whole, value.shape)),
+        _tuple(*map(_whole, strides)),
+        b"\x89",
+        _EMPTY_DICT,
+    )
     return _name("torch._utils", "_rebuild_tensor_v2") + arguments + b"R"
 
 

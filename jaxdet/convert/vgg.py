@@ -1,4 +1,4 @@
-"""torchvision's VGGs: numbered layers, so each network has its own table."""
+"""Lists the rules for torchvision's VGGs: numbered layers, so each has a table of its own."""
 
 from collections.abc import Iterable
 

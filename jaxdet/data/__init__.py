@@ -1,1 +1,1 @@
-"""From image files to uint8 batches, on the host: numpy, Pillow, OpenCV and grain, never JAX."""
+"""Turns image files into uint8 batches on the host: numpy, Pillow, OpenCV and grain, never JAX."""

@@ -66,7 +66,7 @@ def paths_of_records(builder: Any, *, place: str) -> dict[str, tuple[str, list[s
             f"{', '.join(features)}"
         )
     say(f"{place}: reading the labels of {builder.info.splits.total_num_examples} records")
-    found: dict[str, tuple[str, list[str]]] = {}
+    splits: dict[str, tuple[str, list[str]]] = {}
     for split in builder.info.splits:
         rows = [
             _row(record, label=label, generator=generator, place=f"{place}, split {split}")
@@ -74,9 +74,9 @@ def paths_of_records(builder: Any, *, place: str) -> dict[str, tuple[str, list[s
         ]
         top = _top(split)
         paths = list(_paths(rows, name=builder.name if top == "test" else ""))
-        _check_alone(found, top, paths, place)
-        found[top] = split, paths
-    return found
+        _check_alone(splits, top, paths, place)
+        splits[top] = split, paths
+    return splits
 
 
 def _top(split: str) -> str:
@@ -89,8 +89,12 @@ def _check_alone(
     found: Mapping[str, tuple[str, Sequence[str]]], top: str, paths: Sequence[str], place: str
 ) -> None:
     """Raises UserError where a split would lie where another one does."""
-    taken = {f"{other}/{path}".split("/")[1] for other, (_, own) in found.items()
-             if other.startswith("test") for path in own}  # fmt: skip
+    taken = {
+        f"{other}/{path}".split("/")[1]
+        for other, (_, own) in found.items()
+        if other.startswith("test")
+        for path in own
+    }
     named = {f"{top}/{path}".split("/")[1] for path in paths} if top.startswith("test") else set()
     if top in found or taken & named:
         what = top if top in found else f"test/{min(taken & named)}"

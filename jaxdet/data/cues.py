@@ -1,4 +1,4 @@
-"""Whether one fact about the files tells real from fake, as an AP with its chance interval.
+"""Measures whether one fact about files separates real from fake: an AP, its chance interval.
 
 A cue is scored as a detector would be that saw nothing else. Its values fall into groups: the
 value itself, or for numbers up to 16 quantiles. The images are dealt into five parts; an image's
@@ -148,14 +148,14 @@ def score_cue(
     rng = np.random.default_rng(zlib.crc32(f"{name}/{cue.name}".encode("utf8", "replace")))
     drawn = _draw(label, rng)
     group, label = grouped(values[drawn], ordered=cue.ordered), label[drawn]
-    told = CueScore(
+    score = CueScore(
         cue=cue, n_real=n_real, n_fake=n_fake, constant=not group.any(), ap=0.5, typical=typical
     )
-    return told if told.constant else _against_chance(told, group, label, rng, shuffles)
+    return score if score.constant else _against_chance(score, group, label, rng, shuffles)
 
 
 def _against_chance(
-    told: CueScore, group: np.ndarray, label: np.ndarray, rng: np.random.Generator, shuffles: int
+    score: CueScore, group: np.ndarray, label: np.ndarray, rng: np.random.Generator, shuffles: int
 ) -> CueScore:
     """Returns the score with its AP and with what shuffled labels give."""
     fold = rng.permutation(len(label)) % FOLDS
@@ -166,7 +166,7 @@ def _against_chance(
     chance = np.array(by_chance)
     low, high = np.quantile(chance, [0.025, 0.975])
     return dataclasses.replace(
-        told,
+        score,
         ap=ap,
         chance=(float(low), float(high)),
         chance_mean=float(chance.mean()),

@@ -1,4 +1,4 @@
-"""A set whose images are all re-encoded alike before anything looks at them."""
+"""Equalises a set: all its images are encoded alike before anything looks at them."""
 
 import functools
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What goes wrong in an input worker, as one line that names the cause."""
+"""Reports what goes wrong in an input worker as one line that names the cause."""
 
 import signal
 import traceback

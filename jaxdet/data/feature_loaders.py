@@ -1,4 +1,4 @@
-"""Loaders that give what a frozen tower saw, out of stores, where others give pixels."""
+"""Loads what a frozen tower saw, out of stores, where others load pixels."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxdet.data.batches import Batch, empty_batch
 from jaxdet.data.features import FeatureStore
-from jaxdet.data.loaders import EvalLoader, Share, TrainLoader
+from jaxdet.data.loaders import EvalLoader, Shard, TrainLoader
 from jaxdet.data.readers import Reader
 
 
@@ -52,9 +52,9 @@ class FeatureTrainLoader:
         return self.load.read
 
     @property
-    def share(self) -> Share:
+    def shard(self) -> Shard:
         """Returns this host's shard of a batch."""
-        return self.load.share
+        return self.load.shard
 
     @property
     def batch_bytes(self) -> int:

@@ -87,10 +87,13 @@ def read_layout(path: Path) -> Layout:
     facts: Any = about.get("facts")
     rows, shape, dtype = (about.get(key, 0) for key in ("rows", "shape", "dtype"))
     is_whole = (
-        type(rows) is int and rows >= 0 and dtype in ("float32", "bfloat16")
-        and isinstance(shape, list) and all(type(n) is int and 0 < n < _MOST for n in shape)
+        type(rows) is int
+        and rows >= 0
+        and dtype in ("float32", "bfloat16")
+        and isinstance(shape, list)
+        and all(type(n) is int and 0 < n < _MOST for n in shape)
         and isinstance(facts, dict)
-    )  # fmt: skip
+    )
     if not is_whole:
         raise UserError(f"{path}: is not as it was written; remove it, and it is made again")
     return Layout(rows=rows, shape=tuple(shape), dtype=dtype, facts=facts)
@@ -152,9 +155,9 @@ class FeatureDraft:
         self.done = 0
         with writing_to(path), contextlib.suppress(FileNotFoundError):
             file = self._rows
-            whole = file.stat().st_size // layout.row.itemsize
-            if whole:
-                self.done = _count_intact(_mapped(file, layout.row)[: min(whole, layout.rows)])
+            rows = file.stat().st_size // layout.row.itemsize
+            if rows:
+                self.done = _count_intact(_mapped(file, layout.row)[: min(rows, layout.rows)])
 
     @property
     def _rows(self) -> Path:

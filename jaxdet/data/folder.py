@@ -198,11 +198,11 @@ def load_set(folder: Path, *, name: str, categories: Sequence[str] = ()) -> Fold
     """
     with listing(folder):
         check_folder(folder, advice="; see docs/data.md for the layout")
-        found = find_categories(folder)
-        missing = sorted(set(categories) - set(found))
+        there = find_categories(folder)
+        missing = sorted(set(categories) - set(there))
         if missing:
-            raise UserError(f"{folder / missing[0]}: no such class; there are {', '.join(found)}")
-        chosen = [one for one in found if not categories or one in categories]
+            raise UserError(f"{folder / missing[0]}: no such class; there are {', '.join(there)}")
+        chosen = [one for one in there if not categories or one in categories]
         ids = [i for category in chosen for i in _category_ids(folder, category)]
     return FolderSet(name=name, folder=folder, files=tuple(ids))
 
@@ -216,10 +216,10 @@ def find_categories(folder: Path) -> list[str]:
     with listing(folder):
         if _holds_labels(folder):
             return [""]
-        found = visible_folders(folder)
-    if not found:
+        folders = visible_folders(folder)
+    if not folders:
         raise UserError(f"{folder}: holds neither 0_real and 1_fake nor folders that do")
-    return found
+    return folders
 
 
 def _holds_labels(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What a file says of itself besides its pixels: container, compression, colour mode, metadata."""
+"""Reads what a file states besides its pixels: container, compression, colour mode, metadata."""
 
 import dataclasses
 import functools

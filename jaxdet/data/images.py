@@ -1,4 +1,4 @@
-"""Labelled images in an order: what loaders see, wherever the pixels lie.
+"""Holds labelled images in an order: what loaders see, wherever the pixels lie.
 
 `open_root` in data/sources.py gives them, from folders, a packed store or a tfds dataset.
 """

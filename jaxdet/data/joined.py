@@ -1,4 +1,4 @@
-"""Several sets as one: a generator's fakes, and the real images that it shares with others."""
+"""Joins several sets: a generator's fakes, and the real images that it shares with others."""
 
 import functools
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The size of a JPEG XL image by its header.
+"""Reads the size of a JPEG XL image from its header.
 
 pillow-jxl-plugin decodes a file as it opens it: what is too large has to be refused before.
 Layout: ISO/IEC 18181-1 (SizeHeader) and 18181-2 (boxes); libjxl reads it in lib/jxl/headers.cc.

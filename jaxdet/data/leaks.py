@@ -1,4 +1,4 @@
-"""Images that a run would be misled by: tests that were trained on, one image with two labels.
+"""Finds images that mislead a run: tests that were trained on, one image with two labels.
 
 What a look at inodes and sizes tells: links to one file, and equal bytes among files of equal size,
 of which a bounded number is read. `python -m jaxdet.data audit` compares all, and near copies too.
@@ -33,12 +33,12 @@ def find_leaks(training: tuple[ImageSet, ImageSet] | None, tests: Sequence[Image
         for one, other in itertools.combinations(range(len(_ROLES)), 2)
     ]
     kinds.append(("images labelled both real and fake", images.label, 0, 1))
-    found = [(what, _across(groups, kind, one, other)) for what, kind, one, other in kinds]
+    leaks = [(what, _across(groups, kind, one, other)) for what, kind, one, other in kinds]
     return [
         f"{what}: at least {len({image for image, _ in pairs})}, such as "
         f"{' and '.join(map(images.where, pairs[0]))}; `python -m jaxdet.data audit` finds all of "
         "them, and near copies"
-        for what, pairs in found
+        for what, pairs in leaks
         if pairs
     ]
 

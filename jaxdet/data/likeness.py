@@ -1,4 +1,4 @@
-"""Says whether an image is like those that a detector was validated on.
+"""Judges whether an image is like those that a detector was validated on.
 
 A threshold holds for images like those it was chosen on. A few facts tell cheaply that an image is
 of another kind: its shorter side, whether it is JPEG and of what quality, and the sharpness of what

@@ -1,4 +1,4 @@
-"""One position in a run -> one batch of arrays. Pure functions of the position.
+"""Makes one batch of arrays from one position in a run, as a pure function of the position.
 
 A grain element here is a whole batch: a batch as a pure function of the step makes the
 position of a run one integer, and spares grain's work for each image.
@@ -33,7 +33,7 @@ from jaxdet.errors import BadImageError, UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Share:
+class Shard:
     """Describes this host's shard of each global batch: an equal run of rows for each host."""
 
     host: int = 0
@@ -41,8 +41,8 @@ class Share:
 
     def rows(self, batch_size: int) -> slice:
         """Returns this host's shard of a global batch, as rows."""
-        share = batch_size // self.hosts
-        return slice(self.host * share, (self.host + 1) * share)
+        size = batch_size // self.hosts
+        return slice(self.host * size, (self.host + 1) * size)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class TrainLoader:
     augment: Augment
     seed: int
     batch_size: int
-    share: Share = Share()
+    shard: Shard = Shard()
     pairs: str = "none"
     balance: str = "none"
     groups: Groups | None = dataclasses.field(init=False, repr=False)
@@ -74,7 +74,7 @@ class TrainLoader:
     @property
     def batch_bytes(self) -> int:
         """Returns the size of the pixels in this host's shard of one batch, bytes."""
-        return self.batch_size // self.share.hosts * self.augment.crop**2 * 3
+        return self.batch_size // self.shard.hosts * self.augment.crop**2 * 3
 
     def __call__(self, step: int) -> Batch:
         """Returns this host's shard of the batch of a step."""
@@ -87,7 +87,7 @@ class TrainLoader:
         steps = order.steps_per_epoch(n, batch_size=self.batch_size)
         epoch, place = divmod(step, steps)
         shared = {"seed": self.seed, "epoch": epoch, "batch_size": self.batch_size}
-        blocks, rows = self.read.images.blocks, self.share.rows(self.batch_size)
+        blocks, rows = self.read.images.blocks, self.shard.rows(self.batch_size)
         if self.groups is None:
             return epoch, place, order.epoch_order(n, **shared, blocks=blocks)[place, rows], None
         drawn, deals = balanced_order(self.groups, **shared, steps=steps, blocks=blocks)
@@ -157,7 +157,7 @@ class EvalLoader:
     as_published: bool = True
     seed: int = 0
     epoch: int = 0
-    share: Share = Share()
+    shard: Shard = Shard()
     _recipe: Recipe | None = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -169,7 +169,7 @@ class EvalLoader:
     @property
     def batch_bytes(self) -> int:
         """Returns the size of the pixels in this host's shard of one batch, bytes."""
-        return self.batch_size // self.share.hosts * self.crop**2 * 3
+        return self.batch_size // self.shard.hosts * self.crop**2 * 3
 
     @property
     def steps(self) -> int:
@@ -178,7 +178,7 @@ class EvalLoader:
 
     def __call__(self, step: int) -> Batch:
         """Returns this host's shard of the batch of a number."""
-        rows = self.share.rows(self.batch_size)
+        rows = self.shard.rows(self.batch_size)
         batch = empty_batch(rows.stop - rows.start, (self.crop, self.crop, 3))
         first = step * self.batch_size + rows.start
         last = min(first + rows.stop - rows.start, len(self.read.images))

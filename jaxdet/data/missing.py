@@ -57,14 +57,14 @@ class Missing:
 
 def refuse_missing(missing: Iterable[Missing]) -> None:
     """Raises UserError that names all that is not there, each with what fetches or makes it."""
-    found = list(dict.fromkeys(missing))
-    if len(found) == 1:
-        raise UserError(found[0].sentence())
-    if found:
+    lines = list(dict.fromkeys(missing))
+    if len(lines) == 1:
+        raise UserError(lines[0].sentence())
+    if lines:
         raise ListedError(
             "not here (fetch or make them, or name other places with --config.data.root=DIR and "
             "--config.model.init=PATH):",
-            [f"{one.place}: {one.source}" for one in found],
+            [f"{one.place}: {one.source}" for one in lines],
         )
 
 

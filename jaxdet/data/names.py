@@ -1,4 +1,4 @@
-"""Which entries of a folder are images and which are hidden, by their names, for all commands."""
+"""Decides by their names which entries of a folder are images or hidden, for all commands."""
 
 import os
 

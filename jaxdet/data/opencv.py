@@ -1,4 +1,4 @@
-"""OpenCV's module `cv2`, or an error that says how to install it.
+"""Imports OpenCV's module `cv2`, or raises an error that says how to install it.
 
 Every other module takes `cv2` from here. The packages opencv-python and opencv-python-headless hold
 the same module; only the former needs libraries of a desktop, which slim containers lack.

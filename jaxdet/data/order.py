@@ -1,4 +1,4 @@
-"""Which image stands where: everything random follows from (seed, epoch, index) alone.
+"""Decides which image stands where: all randomness follows from (seed, epoch, index) alone.
 
 That is why a run gives the same batches whatever the number of workers, threads or hosts,
 and why its position is one integer, the step.

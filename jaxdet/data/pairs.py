@@ -1,4 +1,4 @@
-"""Pairs of a real image and a fake made from it, which get the same random numbers.
+"""Couples each real image with a fake made from it, which gets the same random numbers.
 
 What is trained on is then the difference between the two and not that of their crops, compression
 or colours: Dual Data Alignment (Chen et al., NeurIPS 2025), B-Free (Guillaro et al., CVPR 2025),

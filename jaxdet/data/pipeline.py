@@ -1,4 +1,4 @@
-"""grain around the loaders: batches made ahead by threads or processes, in order.
+"""Runs the loaders by grain: batches made ahead by threads or processes, in order.
 
 Three hazards of grain 0.2.18 are met here: it reads absl flags that nobody parsed outside
 `absl.app` (google/grain#1361), its worker processes outlive a killed trainer, and where shared
@@ -27,13 +27,13 @@ from jaxdet.data import shared_blocks
 from jaxdet.data.batches import Batch
 from jaxdet.data.failures import named_failures
 from jaxdet.data.opencv import cv2
-from jaxdet.data.shield import signals_blocked, started_deaf
+from jaxdet.data.shield import signals_blocked, started_blocked
 from jaxdet.progress import say, size_text
 
 # Batches that wait for the device, beyond those being made.
 _AHEAD = 2
 # Threads wait for one another in the Python that each image takes: sixteen of them gave 3,300
-# images/s where one card trains on 6,900 (docs/benchmarks/gpu.md). Processes do not, but take
+# images/s where one card trains on 6,900 (docs/evidence/gpu.md). Processes do not, but take
 # seconds to start: with so many workers, and so many bytes to make, that is won back.
 _THREADS, _WORTH_STARTING = 4, 4 * 2**30
 # How soon a worker process notices that its trainer is gone.
@@ -70,17 +70,17 @@ def open_batches(
         flags.FLAGS.mark_as_parsed()
     workers = worker_count(runtime)
     kind = _kind(runtime, workers, batches=stop - start, batch_bytes=load.batch_bytes)
-    deaf = kind == "processes"
-    with signals_blocked() if deaf else contextlib.nullcontext():
+    in_processes = kind == "processes"
+    with signals_blocked() if in_processes else contextlib.nullcontext():
         iterator = iter(_dataset(load, start, stop, workers, kind))
     try:
         # Processes are started with the first batch.
-        yield named_failures(started_deaf(iterator) if deaf else iterator)
+        yield named_failures(started_blocked(iterator) if in_processes else iterator)
     finally:
         close = getattr(iterator, "close", None)
         if close is not None:
             close()
-        if deaf:
+        if in_processes:
             _started.clear()
 
 
@@ -106,7 +106,7 @@ def _kind(runtime: Runtime, workers: int, *, batches: int, batch_bytes: int) -> 
     # may not.
     is_module = getattr(sys.modules["__main__"], "__spec__", None) is not None
     is_large = workers > _THREADS and batches * batch_bytes >= _WORTH_STARTING
-    has_room = _shared_bytes(workers, batch_bytes) <= shared_blocks.room()
+    has_room = _shared_bytes(workers, batch_bytes) <= shared_blocks.free_bytes()
     return "processes" if is_module and is_large and has_room else "threads"
 
 
@@ -122,7 +122,7 @@ def _dataset(load: Loader, start: int, stop: int, workers: int, kind: str) -> gr
         options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_AHEAD)
         dataset = positions.to_iter_dataset(inline)
         needed = _shared_bytes(workers, load.batch_bytes)
-        if needed > shared_blocks.room():
+        if needed > shared_blocks.free_bytes():
             say(
                 f"{shared_blocks.PLACE}: less than the {size_text(needed)} that {workers} worker "
                 "processes may need; batches go through pipes, which is slower (in a container: "

@@ -1,4 +1,4 @@
-"""Formats that Pillow reads with the help of another package: HEIC and JPEG XL.
+"""Registers formats that Pillow reads with the help of another package: HEIC and JPEG XL.
 
 A package is imported when the first image is opened or a name with such an ending is met, and
 where it is missing the ending and the content lead to one line that names it.
@@ -80,8 +80,8 @@ def missing_packages(endings: Iterable[str]) -> list[str]:
 
 def missing_package_of(content: bytes) -> str:
     """Returns the line for a file that Pillow does not know, by its first bytes; "" for others."""
-    for plugin, found in ((_HEIC, _is_heic(content)), (_JXL, is_jxl(content))):
-        if found:
+    for plugin, is_format in ((_HEIC, _is_heic(content)), (_JXL, is_jxl(content))):
+        if is_format:
             return _missing(plugin)
     return ""
 

@@ -1,4 +1,4 @@
-"""Files and folders that may be anything: read without waiting, bounded, errors with their place.
+"""Reads files and folders that may be anything, without waiting, within bounds, errors with places.
 
 A name that ends in `.png` may be that of a pipe, a device, a link to nowhere, a file of terabytes.
 """
@@ -113,10 +113,10 @@ def _stat(paths: Sequence[str]) -> list[tuple[int, int, int]]:
 
 def _stat_one(path: str) -> tuple[int, int, int]:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):  # a NUL in it
         return _GONE, _GONE, _GONE
-    return found.st_dev, found.st_ino, found.st_size
+    return status.st_dev, status.st_ino, status.st_size
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Shared memory between input workers and their trainer: freed whoever dies, and whenever.
+"""Moves batches from workers to their trainer in shared memory, freed whoever dies, and whenever.
 
 grain hands batches over in blocks of `multiprocessing.shared_memory`. Python's tracker, a process
 that outlives all that use a block, frees those it was told of once they are gone.
@@ -11,7 +11,7 @@ from multiprocessing import resource_tracker, shared_memory
 PLACE = "/dev/shm"
 
 
-def room() -> int:
+def free_bytes() -> int:
     """Returns the free bytes for shared-memory blocks; sys.maxsize where there is no such place."""
     try:
         there = os.statvfs(PLACE)

@@ -1,9 +1,9 @@
-"""Input workers do not hear the signals that are for their trainer.
+"""Keeps signals that are for the trainer from its input workers.
 
 Ctrl-C and SLURM's warnings go to every process of a group. A worker that dies of one takes the
 batch along that the trainer still waits for, and leaves a traceback. A blocked signal stays
-blocked over fork and exec, so workers that are started while it is are deaf from their first
-instruction on; they end with their trainer all the same (see `pipeline.py`).
+blocked over fork and exec, so workers that are started while it is have them blocked from their
+first instruction on; they end with their trainer all the same (see `pipeline.py`).
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from jaxdet.errors import STOP_SIGNALS
 Element = TypeVar("Element")
 
 
-def started_deaf(elements: Iterator[Element]) -> Iterator[Element]:
+def started_blocked(elements: Iterator[Element]) -> Iterator[Element]:
     """Yields the elements of an iterator that starts its workers when asked for the first.
 
     The workers are started with signals blocked.

@@ -1,4 +1,4 @@
-"""Where the images of a run lie: `data.root` looked up."""
+"""Looks up where the images of a run lie, by `data.root`."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -119,5 +119,5 @@ def _open(root: str, option: str, reading: Reading | None) -> Root:
             check_folder(path, option=f"{option}=", advice=advice)
             if is_store(path):
                 return StoreRoot(path)
-    found = find_table(path, reading or Reading())
-    return FolderRoot(path) if found is None else TableRoot(found.table, note=found.sentence())
+    table = find_table(path, reading or Reading())
+    return FolderRoot(path) if table is None else TableRoot(table.table, note=table.sentence())

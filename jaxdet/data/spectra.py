@@ -1,4 +1,4 @@
-"""Spectra of images after a high pass, in sums: where upsampling leaves its periodic trace.
+"""Sums spectra of images after a high pass: where upsampling leaves its periodic trace.
 
 Wang et al., CVPR 2020, figure 7, by the authors' recipe (CNNDetection, issue 21).
 """

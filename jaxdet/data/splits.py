@@ -1,4 +1,4 @@
-"""Which images train, which validate, which test: from the config to image sets."""
+"""Decides which images train, which validate and which test: from the config to image sets."""
 
 import contextlib
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Samples a share of a set: what is held out of training, or what is trained on at all."""
+"""Samples a fraction of a set: what is held out of training, or what is trained on at all."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The words by which datasets name real and generated images, and their splits, for all readers."""
+"""Lists the words by which datasets name real and generated images, and their splits."""
 
 import math
 import re
@@ -138,9 +138,9 @@ def _spellings(value: Any) -> list[str]:
     if not isinstance(value, str):
         return []
     word = value.strip()
-    found = [value, word]
+    spellings = [value, word]
     if word.lower() in _TRUTHS:
-        found.append(str(_TRUTHS[word.lower()]))
+        spellings.append(str(_TRUTHS[word.lower()]))
     if _WHOLE.fullmatch(word):
-        found.append(str(int(word.partition(".")[0])))
-    return found
+        spellings.append(str(int(word.partition(".")[0])))
+    return spellings

@@ -1,4 +1,4 @@
-"""The command `python -m jaxdet.data`: makes datasets and looks after them."""
+"""Makes datasets and looks after them: the command `python -m jaxdet.data`."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from jaxdet.datasets.audit import command as audit
-from jaxdet.datasets.fetch import command as fetch
 from jaxdet.datasets.index import command as index
 from jaxdet.datasets.makers import command as synth  # starts without JAX
 from jaxdet.datasets.pack import command as pack
 from jaxdet.datasets.splits import command as splits
 from jaxdet.datasets.verify import command as verify
 from jaxdet.errors import Parser, guard
+from jaxdet.fetch import command as fetch
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The flags by which a command is told how to read a table or a folder of another layout."""
+"""Defines the flags by which a command reads a table or a folder of another layout."""
 
 import argparse
 

@@ -1,1 +1,1 @@
-"""Evaluation: sets under every protocol and disturbance, then their numbers."""
+"""Evaluates detectors: sets under every protocol and disturbance, then their numbers."""

@@ -1,4 +1,4 @@
-"""What `evaluation.analyses` asks to see of each set besides its scores."""
+"""Makes what `evaluation.analyses` asks to see of each set besides its scores."""
 
 import functools
 from collections.abc import Callable, Iterable, Sequence

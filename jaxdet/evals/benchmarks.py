@@ -1,4 +1,4 @@
-"""Mean and minimum over the generators of a benchmark, and over benchmarks."""
+"""Computes mean and minimum over the generators of a benchmark, and over benchmarks."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

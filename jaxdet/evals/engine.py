@@ -1,4 +1,4 @@
-"""Scores of one set under one view: those in the file where they still hold, or new ones."""
+"""Gives the scores of a set under one view: those in the file where they hold, or new ones."""
 
 import dataclasses
 import time

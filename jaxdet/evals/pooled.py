@@ -1,4 +1,4 @@
-"""AUC over the images as they are and after each chain of degradations together."""
+"""Computes the AUC over the images as they are and after each chain of degradations together."""
 
 import dataclasses
 import functools
@@ -33,16 +33,16 @@ def with_pooled_auc(
     """
     if not degraded:
         return dict(sets)
-    found = {}
+    pooled = {}
     for name, one in sets.items():
         label, scores = _aligned([clean[name], *(rows[name] for rows in degraded)])
         drawn = metrics.pooled_draws(label, scores, metrics.auc_of, draws=draws, seed=seed)
-        found[name] = dataclasses.replace(
+        pooled[name] = dataclasses.replace(
             one,
             pooled_auc=metrics.auc(np.tile(label, len(scores)), scores.ravel()),
             pooled_auc_ci95=None if drawn is None else metrics.interval(drawn),
         )
-    return found
+    return pooled
 
 
 def _aligned(rows: Sequence[Predictions]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""An evaluation: every test set under every view, then the numbers of each."""
+"""Runs an evaluation: every test set under every view, then the numbers of each."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The AP that papers and released weights report, to stand beside what is measured here.
+"""Reads the AP that papers and released weights report, to stand beside what is measured here.
 
 `published.csv` holds the numbers in long form, as printed: source, table, setting, result,
 metric, column, value (AP in percent).

@@ -1,4 +1,4 @@
-"""Images of a set by their score: from most real to most fake, and the most mistaken ones.
+"""Ranks images of a set by their score: most real, most fake, and most mistaken.
 
 Wang et al., CVPR 2020, figure 6 and A.1.
 """
@@ -91,7 +91,7 @@ def pick(logit: np.ndarray, label: np.ndarray, *, which: int) -> list[tuple[int,
     mistaken = [row for row in worst if (logit[row] < 0 if which else logit[row] > 0)]
     for number, row in enumerate(mistaken, 1):
         roles.setdefault(row, []).append(f"mistake {number}")
-    return [(row, ", ".join(found)) for row, found in roles.items()]
+    return [(row, ", ".join(names)) for row, names in roles.items()]
 
 
 def read_crops(read: Reader, ids: np.ndarray, centre: Protocol) -> list[np.ndarray | None]:

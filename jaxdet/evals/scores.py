@@ -1,4 +1,4 @@
-"""From the rows of a set to the numbers of its table row."""
+"""Computes the numbers of a set's table row from its scored rows."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -84,9 +84,13 @@ def score_condition(predictions: Predictions, *, draws: int, seed: int) -> Score
     _check(predictions)
     everything = np.ones(predictions.label.size, bool)
     return _scores(
-        predictions, everything, metrics.measures_of(), draws=draws, seed=seed,
+        predictions,
+        everything,
+        metrics.measures_of(),
+        draws=draws,
+        seed=seed,
         drawn=_DRAWN_OF_CONDITIONS,
-    )  # fmt: skip
+    )
 
 
 def mean_ap(sets: Mapping[str, Scores]) -> float | None:

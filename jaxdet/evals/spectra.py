@@ -1,4 +1,4 @@
-"""The average spectra of a set, real and fake."""
+"""Computes the average spectra of a set, real and fake."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -22,12 +22,12 @@ def suite_figures(evaluation: Evaluation) -> dict[str, list[Figure]]:
     """
     narrowed = {one.partition(".")[0] for one in evaluation.sets if "." in one}
     names = {one.name for one in listed_benchmarks(evaluation)} - narrowed
-    found: dict[str, list[Figure]] = {}
+    figures: dict[str, list[Figure]] = {}
     if evaluation.published == "none":
-        return found
+        return figures
     with _FILE.open(newline="") as file:
         for line in csv.DictReader(file):
             name, share = line.pop("benchmark"), float(line.pop("value")) / 100
             if name in names:
-                found.setdefault(name, []).append(Figure(**line, value=round(share, 6)))
-    return found
+                figures.setdefault(name, []).append(Figure(**line, value=round(share, 6)))
+    return figures

@@ -1,4 +1,4 @@
-"""Thresholds from pairs of images of a test set; Wang et al., CVPR 2020, A.6."""
+"""Computes thresholds from pairs of images of a test set; Wang et al., CVPR 2020, A.6."""
 
 import dataclasses
 import itertools
@@ -78,7 +78,7 @@ def summarise(predictions: Predictions, shots: CropScores) -> TwoShot | None:
 
     None where a pair leaves no image to measure on.
     """
-    found = []
+    summaries = []
     for real, fake in itertools.product(*(np.flatnonzero(shots.label == i) for i in (0, 1))):
         threshold = -metrics.fit_bias(shots.logit[real], shots.logit[fake])
         accuracy = metrics.two_shot_accuracy(
@@ -89,13 +89,13 @@ def summarise(predictions: Predictions, shots: CropScores) -> TwoShot | None:
         )
         if accuracy is None:
             return None
-        found.append((accuracy, threshold))
-    accuracies, thresholds = np.array(found).T
+        summaries.append((accuracy, threshold))
+    accuracies, thresholds = np.array(summaries).T
     return TwoShot(
         accuracy=float(accuracies.mean()),
         accuracy_sd=float(accuracies.std()),
         threshold=float(thresholds.mean()),
         threshold_sd=float(thresholds.std()),
-        pairs=len(found),
+        pairs=len(summaries),
         crops=shots.logit.shape[1],
     )

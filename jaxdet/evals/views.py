@@ -1,4 +1,4 @@
-"""The ways in which every set is looked at: protocols, disturbances and chains under the first."""
+"""Lists the ways in which every set is scored: protocols, then disturbances and chains."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ import jax
 from jaxdet.config.chains import read_chains
 from jaxdet.config.evaluation import Evaluation
 from jaxdet.data.disturb import Chain, Disturbance
-from jaxdet.data.loaders import EvalLoader, Share
+from jaxdet.data.loaders import EvalLoader, Shard
 from jaxdet.data.readers import Reader
 from jaxdet.scoring.loader import PieceLoader
 from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS, MAX_WHOLE_SIDE, TILE
@@ -119,7 +119,7 @@ def crop_loader(read: Reader, view: View, *, batch_size: int) -> EvalLoader:
         batch_size=batch_size,
         resize=view.protocol.resize,
         disturb=view.disturb,
-        share=Share(host=jax.process_index(), hosts=jax.process_count()),
+        shard=Shard(host=jax.process_index(), hosts=jax.process_count()),
     )
 
 

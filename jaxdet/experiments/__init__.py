@@ -1,4 +1,4 @@
-"""Tables of experiments: the trained rows of the papers' tables, run one after the other.
+"""Describes tables of experiments: the trained rows of the papers' tables, run one after the other.
 
 A config file of a table defines `get_table(arg)` and builds its rows from the recipes here, a file
 a paper. `python -m jaxdet.main` runs it; see docs/experiments.md.

@@ -1,4 +1,4 @@
-"""The table of a paper with what was measured here: every column that the paper prints.
+"""Prints the table of a paper with what was measured here: every column that the paper prints.
 
 The runs' report has the AP that stands under the same protocol. This one takes accuracies too, and
 whatever was scored, and says where numbers cannot be compared.
@@ -112,8 +112,8 @@ def _oracle(scores: Scores) -> float | None:
 
 
 def _two_shot(scores: Scores) -> float | None:
-    found = scores.two_shot if isinstance(scores, SetResult) else None
-    return None if found is None else found.accuracy
+    two_shot = scores.two_shot if isinstance(scores, SetResult) else None
+    return None if two_shot is None else two_shot.accuracy
 
 
 def pairs_of(row: Row, results: Results) -> Iterator[Pair]:
@@ -131,9 +131,13 @@ def pairs_of(row: Row, results: Results) -> Iterator[Pair]:
             told.add((measure.title, column))
             columns = [c for m, c, _ in printed if m.title == measure.title and c not in _MEANS]
             yield Pair(
-                row=row.name, source=source, metric=measure.title, column=column,
-                published=value, measured=_measured(results, measure, column, columns),
-            )  # fmt: skip
+                row=row.name,
+                source=source,
+                metric=measure.title,
+                column=column,
+                published=value,
+                measured=_measured(results, measure, column, columns),
+            )
 
 
 def _measured(

@@ -1,4 +1,4 @@
-"""The main command with a table: which rows, with which options, listed or run."""
+"""Runs the main command on a table: which rows, with which options, listed or run."""
 
 import dataclasses
 import itertools
@@ -58,13 +58,13 @@ def run_table(
     # It holds for the process: one row that asks for it gives it to all.
     if any(row.config.runtime.deterministic for row in rows):
         make_deterministic()
-    told = {
+    given = {
         f"row {row.name}: {name}": value
         for row in rows
         for name, value in schema.common_options(row.config).items()
     }
     locks = [RunFolder(workdir / row.name).lock for row in rows]
-    with joined({**told, "--accept-config-changes": accept}, locks):
+    with joined({**given, "--accept-config-changes": accept}, locks):
         if values.workdir is None:
             say(f"{workdir}: the table's folder, since no --workdir is given")
         keep_freed_memory()

@@ -1,4 +1,4 @@
-"""Every detector by one recipe on one folder: what they reach beside each other."""
+"""Trains every detector by one recipe on one folder: what they reach beside each other."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Recipes of EECS6322 (York University): a course's reproduction of Wang et al. on few classes.
+"""Lists the recipes of EECS6322 (York University), a course's reproduction of Wang et al.
 
 Its notebooks run CNNDetection's own code, with its patience of 5 whatever the number of classes.
 Tables 1 and 2 score the same five runs by accuracy and by AP, tables 3 and 4 three runs. Classes

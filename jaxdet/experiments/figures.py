@@ -16,16 +16,22 @@ _TINY = "tiny form, not to be compared"
 def drawings_of(table: Table, measured: Sequence[tuple[Row, Results]]) -> list[Drawing]:
     """Returns the table's figures as far as runs of theirs are finished."""
     runs = {row.name: (row, results) for row, results in measured}
-    found = []
+    drawings = []
     for figure in table.figures:
         panels = list(filter(None, (_panel(figure, *one, runs) for one in figure.panels)))
         if panels:
             tiny = f" ({_TINY})" if table.tiny else ""
-            found.append(together(
-                panels, name=figure.name, title=f"{figure.title}, measured and printed{tiny}",
-                columns=1, width=_WIDTH, height=_HEIGHT,
-            ))  # fmt: skip
-    return found
+            drawings.append(
+                together(
+                    panels,
+                    name=figure.name,
+                    title=f"{figure.title}, measured and printed{tiny}",
+                    columns=1,
+                    width=_WIDTH,
+                    height=_HEIGHT,
+                )
+            )
+    return drawings
 
 
 def _panel(

@@ -1,4 +1,4 @@
-"""Recipes of Frank and Holz, ML Reproducibility Challenge 2020: tables 1 to 3, supplements A to C.
+"""Lists the recipes of Frank and Holz, ML Reproducibility Challenge 2020: tables 1 to 3, A to C.
 
 Files and lines are of their code, Joool/ReproducabilityCNNEasyToSpot at 47d3971. A training that
 several of their tables print is one row here, under one name: tables with the same --workdir
@@ -218,10 +218,14 @@ def table3() -> tuple[Row, ...]:
     networks = (
         ("resnet50", "", "ResNet50", ""),
         ("vgg11", "_vgg11", "VGG-11", ""),
-        ("dct_resnet50", "_dct", "DCT-ResNet",
-         "; the report trains it from scratch, which is followed, while its code begins with "
-         "ImageNet weights by an option left at its default (train_network.py:38)"),
-    )  # fmt: skip
+        (
+            "dct_resnet50",
+            "_dct",
+            "DCT-ResNet",
+            "; the report trains it from scratch, which is followed, while its code begins with "
+            "ImageNet weights by an option left at its default (train_network.py:38)",
+        ),
+    )
     return tuple(
         _at_eight(augmentation, network=network, suffix=suffix, title=title, open_question=question)
         for network, suffix, title, question in networks

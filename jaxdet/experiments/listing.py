@@ -1,4 +1,4 @@
-"""What `--list` prints: the rows of a table, their sources, their hours and their state."""
+"""Prints the rows of a table for `--list`: their sources, their hours and their state."""
 
 import textwrap
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""How far the rows of a table are, and how long one takes."""
+"""Finds how far the rows of a table are, and how long one takes."""
 
 from pathlib import Path
 

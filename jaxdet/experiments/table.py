@@ -1,4 +1,4 @@
-"""What a table of experiments is: rows, each one training, most beside published numbers."""
+"""Defines a table of experiments: rows, each one training, most beside published numbers."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""Any experiment scaled down to minutes on two cores, through the same code."""
+"""Scales any experiment down to minutes on two cores, through the same code."""
 
 import dataclasses
 import re

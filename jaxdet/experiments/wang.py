@@ -1,4 +1,4 @@
-"""Recipes of Wang et al., CVPR 2020: what tables 2 and 4 were trained by.
+"""Lists the recipes of Wang et al., CVPR 2020: what tables 2 and 4 were trained by.
 
 Sections 4.1, B.2 and B.3 of the paper, and CNNDetection at ea0b562, which has the training of its
 own detectors but not of those it compares with.

@@ -1,4 +1,4 @@
-"""Recipes of Xuan et al. 2019, "On the generalization of GAN image forensics", table 1."""
+"""Lists the recipes of Xuan et al. 2019, "On the generalization of GAN image forensics"."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""`python -m jaxdet.hub push | pull | list`: detectors to share.
+"""`python -m jaxdet.hub push | pull | list`: pushes, pulls and lists detectors.
 
 push W TARGET        a detector, its card and thresholds to a folder or hf://OWNER/NAME
 pull SOURCE FOLDER   one that others share into a new folder, checked
@@ -31,9 +31,13 @@ def _push(options: argparse.Namespace) -> None:
     from jaxdet.hub.share import push
 
     place = push(
-        options.weights, options.target, licence=options.licence, checkpoint=options.checkpoint,
-        private=options.private, update=options.update,
-    )  # fmt: skip
+        options.weights,
+        options.target,
+        licence=options.licence,
+        checkpoint=options.checkpoint,
+        private=options.private,
+        update=options.update,
+    )
     answer(f"{place}: pushed")
 
 
@@ -45,7 +49,7 @@ def _pull(options: argparse.Namespace) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from jaxdet.datasets.releases import RELEASES
+    from jaxdet.hub.releases import RELEASES
 
     for release in RELEASES.values():
         answer(f"{release.name:29} {release.licence:16} {release.title}")
@@ -62,19 +66,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, dest="name", metavar="COMMAND")
     push = commands.add_parser("push", help="share a detector", allow_abbrev=False)
-    push.add_argument("weights", metavar="W", type=Path, help="run, converted folder or file of "
-                      "weights")  # fmt: skip
+    push.add_argument(
+        "weights", metavar="W", type=Path, help="run, converted folder or file of weights"
+    )
     push.add_argument("target", metavar="TARGET", type=Path, help="new folder, or hf://OWNER/NAME")
-    push.add_argument("--licence", metavar="ID", help="of the weights, as apache-2.0; needed "
-                      "where they come without one")  # fmt: skip
-    push.add_argument("--checkpoint", choices=CHECKPOINTS, help="checkpoint of a run (default: the "
-                      "one it was measured with)")  # fmt: skip
+    push.add_argument(
+        "--licence",
+        metavar="ID",
+        help="of the weights, as apache-2.0; needed where they come without one",
+    )
+    push.add_argument(
+        "--checkpoint",
+        choices=CHECKPOINTS,
+        help="checkpoint of a run (default: the one it was measured with)",
+    )
     push.add_argument("--private", action="store_true", help="make the new repository private")
-    push.add_argument("--update", action="store_true", help="make a new version of the detector "
-                      "that the repository has")  # fmt: skip
+    push.add_argument(
+        "--update",
+        action="store_true",
+        help="make a new version of the detector that the repository has",
+    )
     pull = commands.add_parser("pull", help="get a detector", allow_abbrev=False)
-    pull.add_argument("source", metavar="SOURCE", type=Path, help="a folder, or "
-                      "hf://OWNER/NAME[@REVISION]")  # fmt: skip
+    pull.add_argument(
+        "source", metavar="SOURCE", type=Path, help="a folder, or hf://OWNER/NAME[@REVISION]"
+    )
     pull.add_argument("folder", metavar="FOLDER", type=Path, help="new folder for it")
     pull.add_argument("--digest", metavar="HEX", help="take the weights of this digest alone")
     commands.add_parser("list", help="released detectors, their licences and what they are")

@@ -34,10 +34,10 @@ class Address:
         Raises:
           UserError: where it begins as an address and is none.
         """
-        found = _ADDRESS.fullmatch(str(text))
-        if found is None and str(text).startswith("hf:"):
+        match = _ADDRESS.fullmatch(str(text))
+        if match is None and str(text).startswith("hf:"):
             raise UserError(f"{text}: write hf://OWNER/NAME or hf://OWNER/NAME@REVISION")
-        return found and cls(found["repo"], found["revision"])
+        return match and cls(match["repo"], match["revision"])
 
     def __str__(self) -> str:
         """Returns the text that `of` reads."""
@@ -159,12 +159,12 @@ def _asking(address: Address) -> Iterator[None]:
     except (UserError, RunFailedError):
         raise
     except Exception as error:
-        told = f"{address}: {' '.join(str(error).split())[:300] or type(error).__name__}"
+        reason = f"{address}: {' '.join(str(error).split())[:300] or type(error).__name__}"
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status in (401, 403, 404):
             raise UserError(
-                f"{told}; is the name right, and is HF_TOKEN of somebody who may do this?"
+                f"{reason}; is the name right, and is HF_TOKEN of somebody who may do this?"
             ) from None
         if isinstance(error, ValueError):  # a name, or a card, that the hub does not take
-            raise UserError(told) from None
-        raise RunFailedError(f"{told}; start the same command again to continue") from None
+            raise UserError(reason) from None
+        raise RunFailedError(f"{reason}; start the same command again to continue") from None

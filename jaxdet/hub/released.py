@@ -8,12 +8,12 @@ from jaxdet.convert.card import Card, network_options
 from jaxdet.convert.folder import Source, is_detector, write_detector
 from jaxdet.convert.heads import convert_head
 from jaxdet.convert.load import ConvertedFile, convert_file
-from jaxdet.datasets.catalog import Address, Container, Dataset
-from jaxdet.datasets.fetch.choice import Options
-from jaxdet.datasets.fetch.remote import RangeRefusedError, TransientError, open_at
-from jaxdet.datasets.fetch.run import fetch
-from jaxdet.datasets.releases import RELEASES, Release
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.fetch.catalog import Address, Container, Dataset
+from jaxdet.fetch.choice import Options
+from jaxdet.fetch.remote import RangeRefusedError, TransientError, open_at
+from jaxdet.fetch.run import fetch
+from jaxdet.hub.releases import RELEASES, Release
 from jaxdet.progress import say, size_text
 from jaxdet.scoring.protocol import Protocol
 from jaxdet.train.weights import open_weights

@@ -1,4 +1,4 @@
-"""Shares a detector as four files: pushed, pulled, and checked on the way.
+"""Pushes, pulls and checks detectors as four files.
 
 What is shared is a folder of `jaxdet.convert` with a README.md: safetensors and JSON, nothing that
 could run code. Whatever else lies in a repository or folder is left there.
@@ -132,9 +132,12 @@ def _opened(what: Any, checkpoint: str | None) -> tuple[LoadedWeights, Card]:
         raise UserError(f"checkpoint={checkpoint}: a loaded detector has one alone; leave it out")
     else:
         loaded = LoadedWeights(
-            model=what.model, variables=what.variables, source=what.card.origin,
-            crop=what.protocol.crop, spelling=what.card.spelling,
-        )  # fmt: skip
+            model=what.model,
+            variables=what.variables,
+            source=what.card.origin,
+            crop=what.protocol.crop,
+            spelling=what.card.spelling,
+        )
         card = what.card
     if is_dotted(loaded.model.name) or loaded.model.name not in CONVERTIBLE:
         raise UserError(

@@ -1,4 +1,4 @@
-"""What a list of scores is worth: functions of (label, score) in numpy, Python floats out.
+"""Measures what a list of scores is worth: functions of (label, score) in numpy, Python floats out.
 
 Labels are 1 = fake and 0 = real; a larger score means more fake. Give logits, never float32
 sigmoids: those saturate to 1.0 from logit 17 on, and the ties change every ranking.

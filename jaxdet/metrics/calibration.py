@@ -1,4 +1,4 @@
-"""Numbers on probabilities: is a share p of the images called fake with probability p fake?"""
+"""Measures probabilities: is a fraction p of the images called fake with probability p fake?"""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -78,14 +78,14 @@ def fit_temperature(label: np.ndarray, logit: np.ndarray) -> float | None:
     signed = _signed(label, logit)
     if len(set(np.asarray(label).tolist())) < 2 or np.isneginf(signed).any():
         return None
-    found = minimize_scalar(
+    minimum = minimize_scalar(
         lambda log_t: _loss(signed, np.exp(log_t)),
         bounds=(np.log(_COLDEST), np.log(_HOTTEST)),
         method="bounded",
         options={"xatol": 1e-6},
     )
     ends = min(_loss(signed, _COLDEST), _loss(signed, _HOTTEST))
-    return float(np.exp(found.x)) if found.fun < ends else None
+    return float(np.exp(minimum.x)) if minimum.fun < ends else None
 
 
 def _signed(label: np.ndarray, logit: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Which test sets a published mean is over. Means over other sets cannot be compared."""
+"""Lists which test sets a published mean is over. Means over other sets cannot be compared."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Numbers that follow from the order of the scores: AP, AUC, EER, TPR at a given FPR."""
+"""Computes numbers that follow from the order of the scores: AP, AUC, EER, TPR at a given FPR."""
 
 import numpy as np
 
@@ -38,8 +38,8 @@ def precision_recall(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, 
     if not counts.n_fake:
         raise ValueError("without fake images there is no recall")
     there = counts.fakes > 0
-    found, reached = counts.fakes_reached[there], counts.reals_reached[there]
-    return found / counts.n_fake, found / (found + reached)
+    fakes, reached = counts.fakes_reached[there], counts.reals_reached[there]
+    return fakes / counts.n_fake, fakes / (fakes + reached)
 
 
 def auc(label: np.ndarray, score: np.ndarray) -> float | None:
@@ -98,8 +98,8 @@ def tpr_at_fpr(label: np.ndarray, score: np.ndarray, *, fpr: float) -> float | N
 
 def tpr_at_fpr_of(counts: Tally, *, fpr: float) -> np.ndarray:
     """Returns the TPR at a given FPR of each resample, f64 [...]; see `tpr_at_fpr`."""
-    found = _at(counts.fakes_reached, scores_within(counts, fpr=fpr) - 1, before=0.0)
-    return counts.with_both(found / counts.n_fake)
+    reached = _at(counts.fakes_reached, scores_within(counts, fpr=fpr) - 1, before=0.0)
+    return counts.with_both(reached / counts.n_fake)
 
 
 def scores_within(counts: Tally, *, fpr: float) -> np.ndarray:

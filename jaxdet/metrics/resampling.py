@@ -1,4 +1,4 @@
-"""How far numbers move when the images are drawn again: percentile bootstrap.
+"""Computes how far numbers move when the images are drawn again: percentile bootstrap.
 
 Each draw takes as many real and as many fake images as there are, with replacement, so that
 every draw has both classes and the share of fakes, on which AP depends, stays put. It covers

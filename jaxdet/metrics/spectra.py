@@ -1,4 +1,4 @@
-"""What periodic traces an average spectrum holds.
+"""Finds what periodic traces an average spectrum holds.
 
 A layer that upsamples by a stride leaves a pattern of that period in its images, and several such
 layers one of the product: peaks at multiples of 1 / period along both axes. Photographs have none

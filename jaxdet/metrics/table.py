@@ -1,4 +1,4 @@
-"""The numbers of a set beside its AP: how each is computed, and how tables show it.
+"""Lists the numbers of a set beside its AP: how each is computed, and how tables show it.
 
 All that is known of a number stands here, once: a new one is a function of a `Tally` and a row.
 """
@@ -65,8 +65,8 @@ def measures_of(
     temperature: float | None = None, thresholds: Mapping[str, float | None] | None = None
 ) -> dict[str, Measure]:
     """Returns the measures there are with what validation images taught, by their names."""
-    found = {one.name: one.of(temperature, thresholds or {}) for one in MEASURES}
-    return {name: measure for name, measure in found.items() if measure is not None}
+    measures = {one.name: one.of(temperature, thresholds or {}) for one in MEASURES}
+    return {name: measure for name, measure in measures.items() if measure is not None}
 
 
 def _plain(measure: Measure) -> Calibrated:
@@ -134,17 +134,25 @@ def _at_validation(percent: int) -> tuple[MeasureColumn, ...]:
 
 def _balanced(name: str, title: str, measure: Measure) -> MeasureColumn:
     return MeasureColumn(
-        name=name, group=BALANCED_GROUP, title=title, flat=f"balanced accuracy, {title}",
-        definition=_BALANCED, of=_plain(measure),
-    )  # fmt: skip
+        name=name,
+        group=BALANCED_GROUP,
+        title=title,
+        flat=f"balanced accuracy, {title}",
+        definition=_BALANCED,
+        of=_plain(measure),
+    )
 
 
 def _at_own_fpr(percent: int) -> MeasureColumn:
     measure = functools.partial(tpr_at_fpr_of, fpr=percent / 100)
     return MeasureColumn(
-        name=f"tpr_at_fpr_{percent}", group="TPR at FPR", title=f"{percent} %",
-        flat=f"TPR at {percent} % FPR", definition=_AT_FPR, of=_plain(measure),
-    )  # fmt: skip
+        name=f"tpr_at_fpr_{percent}",
+        group="TPR at FPR",
+        title=f"{percent} %",
+        flat=f"TPR at {percent} % FPR",
+        definition=_AT_FPR,
+        of=_plain(measure),
+    )
 
 
 # In the order of tables and of the CSV's columns.

@@ -1,4 +1,4 @@
-"""Scores as counts: how many fakes and how many reals have each distinct score.
+"""Counts how many fakes and how many reals have each distinct score.
 
 Ranking numbers follow from these counts alone, with ties right of themselves. A resample of the
 images changes the counts and not the order, so that one sorting serves all resamples.

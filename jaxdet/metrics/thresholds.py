@@ -1,4 +1,4 @@
-"""Numbers at a threshold: images whose score is at or above it are called fake."""
+"""Computes numbers at a threshold: images whose score is at or above it are called fake."""
 
 import math
 from typing import Literal
@@ -137,8 +137,8 @@ def best_balanced_tnr_of(counts: Tally) -> np.ndarray:
 
 def _best_balanced(counts: Tally, reached: np.ndarray) -> np.ndarray:
     """Returns how many images reach the best balanced threshold; of equals the largest."""
-    found, false = counts.fakes_reached, counts.reals_reached
-    gain = found / counts.n_fake[..., None] - false / counts.n_real[..., None]
+    fakes, false = counts.fakes_reached, counts.reals_reached
+    gain = fakes / counts.n_fake[..., None] - false / counts.n_real[..., None]
     best = np.argmax(gain, axis=-1)[..., None]
     # Where no threshold beats calling nothing fake, that is it.
     there = np.take_along_axis(gain, best, axis=-1)[..., 0] > 0

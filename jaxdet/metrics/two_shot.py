@@ -1,4 +1,4 @@
-"""A threshold from one real and one fake image; Wang et al., CVPR 2020, A.6."""
+"""Computes a threshold from one real and one fake image; Wang et al., CVPR 2020, A.6."""
 
 import numpy as np
 from scipy.optimize import brentq

@@ -1,1 +1,1 @@
-"""Networks and front-ends. Only here and in `datasets/makers` is Flax imported."""
+"""Defines networks and front-ends. Only here and in `datasets/makers` is Flax imported."""

@@ -1,4 +1,4 @@
-"""Low-rank matrices beside the kernels of a vision tower: LoRA's, and the last of an SVD.
+"""Trains low-rank matrices beside the kernels of a vision tower: LoRA's, and the last of an SVD.
 
 A layer with an adapter has, beside kernel [in, out] and bias, `adapter_in` [in, r], `adapter_scale`
 [r] and `adapter_out` [r, out]; it computes with the kernel + adapter_in * adapter_scale @

@@ -1,4 +1,4 @@
-"""What a detector is made of: its network, what it looks at, and what sides it takes."""
+"""Describes what a detector is made of: its network, what it looks at, and what sides it takes."""
 
 import dataclasses
 from collections.abc import Callable

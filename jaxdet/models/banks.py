@@ -1,4 +1,4 @@
-"""Detectors that remember what a vision tower saw of training images, and compare others with it.
+"""Remembers what a vision tower saw of training images, and compares others with it.
 
 Nothing in them follows a gradient: each step of training adds its batch to what they remember,
 `batch_stats`, so an epoch is enough. Similarities are cosines; a logit is how much more alike an
@@ -92,10 +92,10 @@ class Neighbours(_Bank):
 
         def nearest(label: int) -> jax.Array:
             own = jnp.where(self.labels.value == label, alike, _NOWHERE)
-            found = jax.lax.top_k(own, min(self.neighbours, self.bank))[0]
+            similarity = jax.lax.top_k(own, min(self.neighbours, self.bank))[0]
             # The first may be missing itself; the others count where they are there.
-            there = (found > _NOWHERE) | (jnp.arange(found.shape[1]) == 0)
-            return found.mean(axis=1, where=there)
+            there = (similarity > _NOWHERE) | (jnp.arange(similarity.shape[1]) == 0)
+            return similarity.mean(axis=1, where=there)
 
         return nearest(1) - nearest(0)
 

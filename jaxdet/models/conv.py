@@ -1,4 +1,4 @@
-"""Square convolutions as PyTorch pads them, in the form that is fast on the platform."""
+"""Computes square convolutions as PyTorch pads them, in the form that is fast on the platform."""
 
 import flax.linen as nn
 import jax
@@ -36,7 +36,7 @@ def conv(features: int, size: int, *, stride: int = 1, name: str | None) -> nn.M
     All forms are the same function of the same parameters. On CPUs one of 1x1 is a product of
     matrices: XLA for CPUs copies whole maps into another layout around the weight gradient of a 1x1
     convolution, on one core; a product of flattened matrices needs none of that
-    (docs/benchmarks/step.md). On accelerators a stem of 7x7 looks at blocks of pixels, and all
+    (docs/evidence/step.md). On accelerators a stem of 7x7 looks at blocks of pixels, and all
     others go to the vendor's library as they are, as all do that are written for ONNX.
     """
     if is_onnx():
@@ -81,7 +81,7 @@ class BlockedStem(nn.Module):
     """Applies a 7x7 convolution of stride 2, without bias, as a 4x4 one on 2x2 blocks of pixels.
 
     cuDNN's kernels for tensor cores take channels by the eight. With the three of an image it ran
-    at a tenth of what the card's memory allows (docs/benchmarks/gpu.md); sixteen, four of them
+    at a tenth of what the card's memory allows (docs/evidence/gpu.md); sixteen, four of them
     zero, suit it. The kernel is kept as 7x7.
     """
 

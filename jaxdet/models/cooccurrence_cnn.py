@@ -1,4 +1,4 @@
-"""The network of Nataraj et al. 2019 for co-occurrence matrices.
+"""Defines the network of Nataraj et al. 2019 for co-occurrence matrices.
 
 "Detecting GAN generated fake images using co-occurrence matrices"; its sizes are those of the
 copy in GRIP's comparison.
@@ -34,9 +34,13 @@ class CooccurrenceCNN(nn.Module):
                 # Only the first of all convolutions has a stride.
                 stride = 2 if (stage, size) == (0, 3) else 1
                 x = nn.Conv(
-                    self.width * factor, (size, size), strides=stride, padding="VALID",
-                    kernel_init=_init, name=f"conv{stage}_{size}",
-                )(x)  # fmt: skip
+                    self.width * factor,
+                    (size, size),
+                    strides=stride,
+                    padding="VALID",
+                    kernel_init=_init,
+                    name=f"conv{stage}_{size}",
+                )(x)
                 x = nn.relu(x)
             x = max_pool(x, (2, 2), strides=(2, 2))
         x = x.reshape(x.shape[0], -1)

@@ -1,4 +1,4 @@
-"""The discriminator of DCGAN as a detector, as Xuan et al. 2019 train it.
+"""Defines the discriminator of DCGAN as a detector, as Xuan et al. 2019 train it.
 
 Radford et al., ICLR 2016; Xuan et al., "On the generalization of GAN image forensics".
 """
@@ -34,9 +34,14 @@ class Discriminator(nn.Module):
         """Returns logits, float [B], of float [B, H, W, 3]; H and W are those of the first call."""
         for number, factor in enumerate(_STAGES):
             x = nn.Conv(
-                self.width * factor, (4, 4), strides=2, padding=1, use_bias=False,
-                kernel_init=_init, name=f"conv{number}",
-            )(x)  # fmt: skip
+                self.width * factor,
+                (4, 4),
+                strides=2,
+                padding=1,
+                use_bias=False,
+                kernel_init=_init,
+                name=f"conv{number}",
+            )(x)
             if number:
                 norm = BatchNorm(self.unbiased, self.norm_groups, name=f"bn{number}")
                 x = norm(x, train=train)

@@ -1,4 +1,4 @@
-"""ResNets behind a front-end that learns a scale for each cosine coefficient."""
+"""Puts ResNets behind a front-end that learns a scale for each cosine coefficient."""
 
 from collections.abc import Callable
 from typing import Any

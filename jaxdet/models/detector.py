@@ -1,4 +1,4 @@
-"""A detector: uint8 images in, logits out, everything between on the device."""
+"""Defines a detector: uint8 images in, logits out, everything between on the device."""
 
 import dataclasses
 from typing import Any

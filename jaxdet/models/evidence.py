@@ -1,4 +1,4 @@
-"""Where in an image the evidence lies: what each place of the last feature map adds to the logit.
+"""Computes activation maps (CAM): what each place of the last feature map adds to the logit.
 
 The activation of a place times the logit's gradient there, summed over channels (Grad-CAM's
 product, Selvaraju et al., ICCV 2017, without its pooling of gradients and its ReLU). Behind a
@@ -45,6 +45,6 @@ def evidence(network: nn.Module, variables: Any, pixels: jax.Array) -> tuple[jax
 
     _, (_, shape) = jax.eval_shape(lambda: score(None))
     zeros = jnp.zeros(shape.shape, shape.dtype)
-    gradient, (logits, found) = jax.grad(score, has_aux=True)(zeros)
+    gradient, (logits, last) = jax.grad(score, has_aux=True)(zeros)
     # Products of bfloat16 are added in the logits' float32.
-    return logits, (gradient.astype(logits.dtype) * found.astype(logits.dtype)).sum(-1)
+    return logits, (gradient.astype(logits.dtype) * last.astype(logits.dtype)).sum(-1)

@@ -1,4 +1,4 @@
-"""Images of unlike sizes in one array: what lies outside an image is kept at zero.
+"""Keeps images of unlike sizes in one array: what lies outside an image stays at zero.
 
 A convolution pads with zeros, so an image that lies in the upper left corner of a larger
 array gives the same features as by itself, as long as everything beyond it is zero before

@@ -1,11 +1,11 @@
-"""A 1x1 convolution and the normalisation that follows it, as one convolution, for training.
+"""Computes a 1x1 convolution and the normalisation behind it as one convolution, for training.
 
 The batch's mean and variance of a convolution's output follow from the sums and the products of its
 input's channels: with X [n, Ci] the input and W [Ci, Co] the kernel, the outputs XW have the mean
 E[X] W and the covariance W' Cov[X] W. So the normalisation is known before anything is convolved,
 and goes into kernel and bias. The output before the normalisation, four times as wide as the input
 in a bottleneck, is never written, nor is its gradient. It is the same function in exact
-arithmetic; what it saves on a card stands in docs/benchmarks/gpu.md. On CPUs memory is not what
+arithmetic; what it saves on a card stands in docs/evidence/gpu.md. On CPUs memory is not what
 training waits for: there the two stay apart.
 """
 

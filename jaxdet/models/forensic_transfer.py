@@ -1,4 +1,4 @@
-"""ForensicTransfer, Cozzolino et al. 2018, arXiv 1812.02510: a latent space cut in two.
+"""Defines ForensicTransfer, Cozzolino et al. 2018, arXiv 1812.02510: a latent space in two halves.
 
 An autoencoder of image residuals. One half of its latent maps is to be active for real images
 and silent for fakes, the other the reverse, and the decoder sees the half of the true class

@@ -35,14 +35,14 @@ def find_last_layer(score: Callable[..., jax.Array], *arguments: Any) -> tuple[s
       score: what gives the logits.
       arguments: of it, or their shapes; nothing is computed.
     """
-    found: list[tuple[str, ...]] = [()]
+    paths: list[tuple[str, ...]] = [()]
 
     def note(layer: nn.Dense, x: jax.Array) -> None:
-        found.append(layer.path if layer.features == 1 and x.ndim == 2 else ())
+        paths.append(layer.path if layer.features == 1 and x.ndim == 2 else ())
 
     with nn.intercept_methods(_noting(note)):
         jax.eval_shape(score, *arguments)
-    return found[-1]
+    return paths[-1]
 
 
 def _noting(note: Callable[[nn.Dense, jax.Array], None]) -> Callable[..., Any]:

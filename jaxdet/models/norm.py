@@ -1,4 +1,4 @@
-"""Batch normalisation that trains as PyTorch's does."""
+"""Normalises batches as PyTorch does in training."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Networks of one's own: seen to do what is asked of a detector, before any work starts."""
+"""Checks networks of one's own for what is asked of a detector, before any work starts."""
 
 from collections.abc import Callable
 from typing import Any

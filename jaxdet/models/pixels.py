@@ -1,4 +1,4 @@
-"""What becomes of uint8 pixels before the network: functions of u8 [B, H, W, 3] and a dtype."""
+"""Prepares uint8 pixels for the network: functions of u8 [B, H, W, 3] and a dtype."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The kind of device that networks are written for."""
+"""Knows the kind of device that networks are written for."""
 
 import contextlib
 import contextvars
@@ -29,7 +29,7 @@ def forward_options() -> dict[str, bool] | None:
     """Returns what XLA is told of a vision tower in bfloat16 that is not trained, for `jax.jit`.
 
     On GPUs its products then add biases and sums themselves: 1.08 times as many images/s on an H200
-    (docs/benchmarks/gpu.md).
+    (docs/evidence/gpu.md).
     """
     return {"xla_gpu_enable_triton_gemm": False} if _platform() == "gpu" else None
 

@@ -1,6 +1,6 @@
-"""The normalisation, ReLU and pooling behind a ResNet's first convolution, as one, for training.
+"""Computes the normalisation, ReLU and pooling behind a ResNet's first convolution as one.
 
-Apart, they read and write the largest map of the network again and again (docs/benchmarks/gpu.md).
+Apart, they read and write the largest map of the network again and again (docs/evidence/gpu.md).
 Here a byte a window says which place held its maximum, and the gradient of the map is made from
 these bytes where it is needed, once for the sums and once for the result, and never written before
 the normalisation's own gradient.
@@ -89,14 +89,14 @@ _pool.defvjp(_forward, _backward)
 
 def _put_back(gradient: jax.Array, place: jax.Array) -> list[jax.Array]:
     """Returns the gradient of the map before pooling, in the parts that `_parts` cuts."""
-    found = []
+    windows = []
     for rows, columns in itertools.product(_SEEN_AS, repeat=2):
         shares = []
         for (row, down), (column, right) in itertools.product(rows, columns):
             is_here = _further(place, down, right, _NONE) == 3 * row + column
             shares.append(jnp.where(is_here, _further(gradient, down, right, 0), 0))
-        found.append(_total(shares))
-    return found
+        windows.append(_total(shares))
+    return windows
 
 
 def _total(arrays: list[jax.Array]) -> jax.Array:

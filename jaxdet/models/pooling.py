@@ -1,4 +1,4 @@
-"""Maximum pooling whose gradient has the same bits each time, on GPUs too.
+"""Pools maxima with a gradient that has the same bits each time, on GPUs too.
 
 XLA makes of the gradient of `flax.linen.max_pool` a select-and-scatter. On GPUs that adds in the
 order in which threads arrive, and does not compile where nondeterministic operations are

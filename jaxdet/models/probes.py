@@ -1,4 +1,4 @@
-"""Small networks on what a vision tower sees of an image.
+"""Defines small networks on what a vision tower sees of an image.
 
 Each is a tower, `see`, and a head, `score`, which can also be used by itself.
 """

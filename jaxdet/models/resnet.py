@@ -1,4 +1,4 @@
-"""ResNet-18, -34 and -50 with torchvision's names, geometry and initialisation.
+"""Defines ResNet-18, -34 and -50 with torchvision's names, geometry and initialisation.
 
 He et al., CVPR 2016, in the "v1.5" form of torchvision: a bottleneck strides in its 3x3
 convolution. Layer names are torchvision's with `layer1.0` written `layer1_0`.

@@ -1,4 +1,4 @@
-"""FGTS: a linear layer on the few patches of an image in which real and fake differ most.
+"""Defines FGTS: a linear layer on the few patches in which real and fake differ most.
 
 Fisher-guided token selection, arXiv 2511.22471, and its code (hzlsaber/FGTS). At each place of the
 grid, over the first `bank` training images, the distance between the mean real and the mean fake

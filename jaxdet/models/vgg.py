@@ -1,4 +1,4 @@
-"""VGG-11 without and with batch normalisation, with torchvision's names and geometry.
+"""Defines VGG-11 without and with batch normalisation, with torchvision's names and geometry.
 
 Simonyan and Zisserman, ICLR 2015, configuration A. Layer names are torchvision's with
 `features.0` written `features_0`; the numbers count ReLUs and pools too, which have no

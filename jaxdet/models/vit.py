@@ -1,4 +1,4 @@
-"""The vision transformers of CLIP, DINOv2, DINOv3, AugReg and SigLIP, as one module.
+"""Defines the vision transformers of CLIP, DINOv2, DINOv3, AugReg and SigLIP, as one module.
 
 Layers have timm's names. What differs between the towers is a switch of `towers.Tower`.
 """

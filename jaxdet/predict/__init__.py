@@ -1,4 +1,4 @@
-"""An answer for any image: `load_detector`, `load_tower`, and `python -m jaxdet.predict`."""
+"""Answers for any image: `load_detector`, `load_tower`, and `python -m jaxdet.predict`."""
 
 import importlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""A column of images in a Parquet file: checked by its footer, read in runs of rows."""
+"""Reads a column of images in a Parquet file: checked by its footer, read in runs of rows."""
 
 import contextlib
 import dataclasses
@@ -118,8 +118,8 @@ def _lacks(file: pq.ParquetFile, name: str) -> bool:
     """Returns whether an image of a struct may have no bytes, by the statistics of the footer."""
     for group in range(file.num_row_groups):
         columns = map(file.metadata.row_group(group).column, range(file.metadata.num_columns))
-        found = [one.statistics for one in columns if one.path_in_schema == f"{name}.bytes"]
-        if not all(one is not None and one.has_null_count and one.null_count == 0 for one in found):
+        known = [one.statistics for one in columns if one.path_in_schema == f"{name}.bytes"]
+        if not all(one is not None and one.has_null_count and one.null_count == 0 for one in known):
             return True
     return False
 

@@ -1,4 +1,4 @@
-"""A detector with its weights, ready to score images of any size."""
+"""Holds a detector with its weights, ready to score images of any size."""
 
 import functools
 import math

@@ -1,4 +1,4 @@
-"""Image files named on the command line: found in order, decoded ahead."""
+"""Finds image files that the command line names, in order, and decodes them ahead."""
 
 import contextlib
 import dataclasses
@@ -156,7 +156,7 @@ def read_ahead(
     """
     limits = {"max_pixels": max_pixels}
     # Files are read by threads of their own: one waits for a disk or a network while another
-    # decodes, and how much room an image takes is known before it is decoded.
+    # decodes, and how much memory an image takes is known before it is decoded.
     contents = in_order(_or_error(_content, **limits), images, cost=_bytes, budget=_AHEAD_BYTES)
     decoded = _or_error(_opened, **limits, exif=exif)
     with contextlib.closing(contents):

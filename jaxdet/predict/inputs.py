@@ -1,4 +1,4 @@
-"""Numbers the inputs that a mass of images is scored from: files, or rows of tables.
+"""Enumerates the inputs that a mass of images is scored from: files, or rows of tables.
 
 Inputs are numbered in an order that depends on nothing but their names, so that a shard of them
 is the same on every machine, and on the next start. Their digest is also over what the files are
@@ -97,8 +97,8 @@ class ImageFiles:
 
     def __init__(self, paths: Sequence[Path], *, compare: str = "times"):
         """Takes files and folders, in any order."""
-        found, self.left_aside = find_images(paths)
-        self._paths = sorted(set(map(str, found)), key=os.fsencode)
+        names, self.left_aside = find_images(paths)
+        self._paths = sorted(set(map(str, names)), key=os.fsencode)
         self.compare = compare
         self.digest = fingerprint_of(_marked(self._paths, compare))
 
@@ -133,8 +133,8 @@ class ParquetColumn:
         Raises:
           UserError: where there are none, or one cannot be read or lacks the column.
         """
-        found, self.left_aside = find_files(paths, is_wanted=_is_parquet, what=_PARQUET)
-        self._column, self._paths = column, sorted(set(map(str, found)), key=os.fsencode)
+        names, self.left_aside = find_files(paths, is_wanted=_is_parquet, what=_PARQUET)
+        self._column, self._paths = column, sorted(set(map(str, names)), key=os.fsencode)
         counts = [count_rows(path) for path in self._paths]
         for path in self._paths:
             check_column(path, column)

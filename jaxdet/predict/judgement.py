@@ -76,7 +76,7 @@ class Judgement:
         return "real" if logit <= real else "unsure"
 
     def __str__(self) -> str:
-        """Says in a sentence which verdict an image gets."""
+        """Describes in a sentence which verdict an image gets."""
         if self.asked:
             return f"verdicts: fake or real by --threshold={self.threshold}"
         if self.band is None:

@@ -1,4 +1,4 @@
-"""`predict --out=DIR`: a mass of images to Parquet files, by shards of our own or by Ray."""
+"""Scores a mass of images to Parquet files, `predict --out=DIR`, by shards of our own or by Ray."""
 
 import argparse
 import itertools

@@ -1,4 +1,4 @@
-"""Detectors of ONNX files behind the calls of `LoadedDetector`, scored by onnxruntime."""
+"""Puts detectors of ONNX files behind the calls of `LoadedDetector`, scored by onnxruntime."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

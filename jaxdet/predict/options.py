@@ -1,4 +1,4 @@
-"""What `python -m jaxdet.predict` can be asked for."""
+"""Defines what `python -m jaxdet.predict` can be asked for."""
 
 import argparse
 from pathlib import Path

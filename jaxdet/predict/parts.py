@@ -1,4 +1,4 @@
-"""Parts: Parquet files of scores that are there whole or not at all, each saying what it is of."""
+"""Writes parts: Parquet files of scores, there completely or not at all, with what they are of."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The images that a program gives to a detector: arrays, Pillow's images, files and folders."""
+"""Reads images that a program gives to a detector: arrays, Pillow's images, files and folders."""
 
 import contextlib
 import io

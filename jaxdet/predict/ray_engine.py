@@ -1,4 +1,4 @@
-"""A mass of images scored by Ray Data: decoded by tasks on CPUs, scored by a pool of actors.
+"""Scores a mass of images by Ray Data: decoded by tasks on CPUs, scored by a pool of actors.
 
 Ray moves the data, holds readers back while actors are busy, starts lost work again and replaces
 actors that died. Ours are what the workers do, in `ray_steps.py`, and here the beginning and the

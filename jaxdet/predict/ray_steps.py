@@ -1,4 +1,4 @@
-"""What Ray's workers do: `decode` in tasks, `RayScorer` in actors, `PartSink` in tasks again.
+"""Defines what Ray's workers do: `decode` in tasks, `RayScorer` in actors, `PartSink` in tasks.
 
 An input is known by its number through all of them, whatever Ray does with the order.
 """
@@ -71,9 +71,13 @@ def _pixels(one: Input, scoring: Scoring) -> dict[str, Any]:
         return {"error": reason(error, option=LIMIT_OPTION)}
     height, width = pixels.shape[:2]
     return {
-        "height": height, "width": width, "pixels": pixels.tobytes(), "side": image.side,
-        "quality": image.quality, "provenance": image.provenance,
-    }  # fmt: skip
+        "height": height,
+        "width": width,
+        "pixels": pixels.tobytes(),
+        "side": image.side,
+        "quality": image.quality,
+        "provenance": image.provenance,
+    }
 
 
 class RayScorer:

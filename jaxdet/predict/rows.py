@@ -1,4 +1,4 @@
-"""From images to rows: the one way in which every engine of `predict` scores and judges."""
+"""Turns images into rows: the one way in which every engine of `predict` scores and judges."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""A shard of the inputs scored part after part: what a job in any scheduler's array does.
+"""Scores a shard of the inputs part after part: what a job in any scheduler's array does.
 
 Shard i of N takes a run of the sorted inputs, cut at i/N and (i+1)/N of their number, and writes it
 in parts of a fixed number of rows. A part is there or not, so a killed job goes on at the next.

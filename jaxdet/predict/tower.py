@@ -1,4 +1,4 @@
-"""A vision tower with its weights, ready to turn images into features."""
+"""Holds a vision tower with its weights, ready to turn images into features."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""Pages and tables from run folders alone: no model, no accelerator, no network."""
+"""Writes pages and tables from run folders alone: no model, no accelerator, no network."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`python -m jaxdet.report RUN... [--out=DIR] [--matrix]`: a page and tables from run folders."""
+"""`python -m jaxdet.report RUN... [--out=DIR] [--matrix]`: reports runs: a page and tables."""
 
 from jaxdet.errors import Parser, UserError, guard, guard_loading
 

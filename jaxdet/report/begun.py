@@ -1,4 +1,4 @@
-"""Says of runs without results how far they are, what is missing and why, and what there is."""
+"""Describes runs without results: how far they are, what is missing and why, and what there is."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Unscored:
 
 
 def look_at(run: Begun) -> Unscored:
-    """Says how far a run without results is, and scores the predictions that it has.
+    """Reports how far a run without results is, and scores the predictions that it has.
 
     Raises:
       UserError: where predictions are damaged.
@@ -84,7 +84,7 @@ def checkpoints(run: Begun) -> list[int]:
 
 
 def _state(run: Begun, n_scored: int) -> str:
-    """Says what is missing, and why."""
+    """Lists what is missing, and why."""
     task = run.options.get("task", "train_eval")
     if task == "train":
         return f"This run only trains (task=train) and scores no test set. {_progress(run)}"
@@ -116,7 +116,7 @@ def _progress(run: Begun) -> str:
 
 
 def _next(run: Begun) -> str:
-    """Says what to do where nothing works on the run any more."""
+    """Advises what to do where nothing works on the run any more."""
     if run.options.get("task") == "train":
         return f"To score test sets, start a run with task=eval and model.init={run.folder.path}."
     steps = checkpoints(run)

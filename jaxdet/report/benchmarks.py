@@ -1,4 +1,4 @@
-"""The tables of benchmarks: their means and minima, their generators, and what others report."""
+"""Tabulates benchmarks: their means and minima, their generators, and what others report."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ _PUBLISHED_NOTE = (
 )
 
 
-class Table(NamedTuple):
+class ReportTable(NamedTuple):
     """Holds a table as text.
 
     Attributes:
@@ -60,12 +60,12 @@ class Table(NamedTuple):
     note: str
 
 
-def tables_of(results: Results) -> list[Table]:
+def tables_of(results: Results) -> list[ReportTable]:
     """Returns the tables of a run's benchmarks; [] where it scored none."""
     if not results.benchmarks:
         return []
     *lines, foot = benchmark_lines(results)
-    tables = [Table("Benchmarks", HEAD, lines, foot, NOTE), _generators(results)]
+    tables = [ReportTable("Benchmarks", HEAD, lines, foot, NOTE), _generators(results)]
     names = [name for name, one in results.benchmarks.items() if one.published]
     return [*tables, _published(results, names)] if names else tables
 
@@ -87,7 +87,7 @@ def _cells(summary: Summary | None) -> list[str]:
     return [NONE, NONE] if summary is None else [percent(summary.mean), percent(summary.minimum)]
 
 
-def _generators(results: Results) -> Table:
+def _generators(results: Results) -> ReportTable:
     """Returns a line for each set of each benchmark, then mean and least of the benchmark."""
     known = results.calibration
     stored = known is not None and known.thresholds.get("fpr_1") is not None
@@ -106,7 +106,7 @@ def _generators(results: Results) -> Table:
         lines.append([f"{printable(benchmark)}: least", *map(percent, least)])
     head = ["set", "AP", "AUC", *_AT_ZERO, *(_AT_STORED if stored else ()), *_AT_BEST]
     note = _GENERATOR_NOTE.format(stored=_STORED_NOTE if stored else "")
-    return Table("Generators of the benchmarks", head, lines, [], note)
+    return ReportTable("Generators of the benchmarks", head, lines, [], note)
 
 
 def _numbers(scores: Scores, *, stored: bool) -> Iterator[float | None]:
@@ -122,7 +122,7 @@ def _numbers(scores: Scores, *, stored: bool) -> Iterator[float | None]:
         yield measures.get(name)
 
 
-def _published(results: Results, names: Sequence[str]) -> Table:
+def _published(results: Results, names: Sequence[str]) -> ReportTable:
     """Returns ours and each published detector as lines, over the benchmarks as columns."""
     by_line: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
     sources: dict[str, dict[str, None]] = defaultdict(dict)
@@ -142,7 +142,9 @@ def _published(results: Results, names: Sequence[str]) -> Table:
         ]
     said = "; ".join(f"{', '.join(detectors)}: {source}" for source, detectors in sources.items())
     head = ["detector", "metric", *map(printable, names), "mean", "least"]
-    return Table("What others report", head, lines, [], f"{_PUBLISHED_NOTE}{printable(said)}.")
+    return ReportTable(
+        "What others report", head, lines, [], f"{_PUBLISHED_NOTE}{printable(said)}."
+    )
 
 
 def _mean_of(overall: Overall, metric: str) -> float | None:

@@ -1,4 +1,4 @@
-"""The tables of chains of degradations: what each step costs, and AUC over all conditions."""
+"""Tabulates chains of degradations: what each step costs, and AUC over all conditions."""
 
 import dataclasses
 import itertools
@@ -20,7 +20,7 @@ _POOLED_NOTE = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Table:
+class ChainTable:
     """Holds a table of text.
 
     Attributes:
@@ -36,7 +36,7 @@ class Table:
     note: str
 
 
-def chain_tables(results: Results) -> list[Table]:
+def chain_tables(results: Results) -> list[ChainTable]:
     """Returns the table of each chain and that of the pooled AUC; [] without chains."""
     kinds = chain_kinds([results])
     costs = [table for kind in kinds if (table := cost_table(results, kind))]
@@ -44,7 +44,7 @@ def chain_tables(results: Results) -> list[Table]:
     return [*costs, pooled] if pooled else costs
 
 
-def cost_table(results: Results, kind: Kind) -> Table | None:
+def cost_table(results: Results, kind: Kind) -> ChainTable | None:
     """Returns what each step of a chain costs on each set; None where the run has no such chain."""
     after = levels(results, kind) if kind.steps else []
     if not after:
@@ -53,7 +53,7 @@ def cost_table(results: Results, kind: Kind) -> Table | None:
         [printable(name), *_costs([_value(sets, name, "ap") for _, sets, _ in after])]
         for name in results.sets
     ]
-    return Table(
+    return ChainTable(
         title=f"{kind.title}: what each step costs",
         head=["set", *(level_name(kind, level) for level, _, _ in after)],
         lines=[*lines, [MEAN, *_costs([mean for _, _, mean in after])]],
@@ -61,25 +61,25 @@ def cost_table(results: Results, kind: Kind) -> Table | None:
     )
 
 
-def pooled_table(results: Results) -> Table | None:
+def pooled_table(results: Results) -> ChainTable | None:
     """Returns the AUC of each set as it is, after each chain and pooled; None without chains."""
     kinds = chain_kinds([results])
     if not kinds:
         return None
     after: list[Mapping[str, Scores]] = [results.sets]
     after += [results.conditions[kind.steps[-1]].sets for kind in kinds]
-    found = {
+    pooled = {
         name: [*(_value(sets, name, "auc") for sets in after), one.pooled_auc]
         for name, one in results.sets.items()
     }
     lines = [
         [printable(name), *map(percent, values), interval(results.sets[name].pooled_auc_ci95)]
-        for name, values in found.items()
+        for name, values in pooled.items()
     ]
     # Sets of one label have no AUC, and no part in the means.
-    ranked = [row for row in found.values() if any(value is not None for value in row)]
+    ranked = [row for row in pooled.values() if any(value is not None for value in row)]
     means = [_mean(column) for column in zip(*ranked, strict=True)] or [None] * (len(after) + 1)
-    return Table(
+    return ChainTable(
         title="AUC after chains of degradations",
         head=["set", "none", *(kind.title for kind in kinds), "pooled", "95 %"],
         lines=[*lines, [MEAN, *map(percent, means), ""]],

@@ -1,4 +1,4 @@
-"""The sets under other conditions: protocols side by side, AP over a disturbance's level or steps.
+"""Tabulates sets under other conditions: protocols side by side, AP over a disturbance's level.
 
 A chain of degradations is shown as a kind of disturbance whose levels are its steps.
 """
@@ -79,8 +79,8 @@ def protocols(results: Results) -> list[tuple[str, Mapping[str, Scores], float |
 def kinds_of(runs: Sequence[Run]) -> list[Kind]:
     """Returns the kinds of disturbance that any of the runs measured, then the chains."""
     results = [run.results for run in runs]
-    found = {one.kind for of in results for one in of.conditions.values()}
-    return [*(kind for kind in KINDS if kind.key in found), *chain_kinds(results)]
+    kinds = {one.kind for of in results for one in of.conditions.values()}
+    return [*(kind for kind in KINDS if kind.key in kinds), *chain_kinds(results)]
 
 
 def chain_kinds(results: Iterable[Results]) -> list[Kind]:
@@ -96,15 +96,15 @@ def levels(results: Results, kind: Kind) -> list[tuple[float, Mapping[str, Score
     """Returns (level, sets, mean AP), undisturbed first, then from mild to strong; [] for none."""
     if kind.steps:
         return _steps_of(results, kind)
-    found: dict[float, tuple[Mapping[str, Scores], float | None]] = {
+    by_level: dict[float, tuple[Mapping[str, Scores], float | None]] = {
         one.level: (one.sets, one.mean_ap)
         for one in results.conditions.values()
         if one.kind == kind.key and one.level is not None
     }
-    if found:  # a level that changes nothing may have been asked for
-        found.setdefault(kind.undisturbed, (results.sets, results.mean_ap))
-    ordered = sorted(found, key=lambda level: _strength(kind, level))
-    return [(level, *found[level]) for level in ordered]
+    if by_level:  # a level that changes nothing may have been asked for
+        by_level.setdefault(kind.undisturbed, (results.sets, results.mean_ap))
+    ordered = sorted(by_level, key=lambda level: _strength(kind, level))
+    return [(level, *by_level[level]) for level in ordered]
 
 
 def _steps_of(
@@ -138,11 +138,11 @@ def series(
       name: of a set; None for a mean.
       over: the sets of the mean.
     """
-    found = levels(results, kind)
+    points = levels(results, kind)
     if name is not None:
-        own = [(level, sets[name].ap) for level, sets, _ in found if name in sets]
+        own = [(level, sets[name].ap) for level, sets, _ in points if name in sets]
         return sorted((level, ap) for level, ap in own if ap is not None)
-    means = [(level, mean_of(sets, "ap", over)) for level, sets, _ in found]
+    means = [(level, mean_of(sets, "ap", over)) for level, sets, _ in points]
     return sorted((level, mean) for level, mean in means if mean is not None)
 
 

@@ -82,12 +82,18 @@ class RunTables:
         """
         pd = _pandas()
         parts = [
-            pd.DataFrame({
-                "set": name, "category": rows.category, "id": rows.id, "label": rows.label,
-                "logit": rows.logit, "sharpness": rows.sharpness,
-            })
+            pd.DataFrame(
+                {
+                    "set": name,
+                    "category": rows.category,
+                    "id": rows.id,
+                    "label": rows.label,
+                    "logit": rows.logit,
+                    "sharpness": rows.sharpness,
+                }
+            )
             for name, rows in all_predictions(self._run)
-        ]  # fmt: skip
+        ]
         columns = ["set", "category", "id", "label", "logit", "sharpness"]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 

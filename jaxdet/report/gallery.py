@@ -1,4 +1,4 @@
-"""Images picked by their score, as cards of a page, within a size that a page can bear."""
+"""Lays out images picked by their score as cards of a page, within a size that a page can bear."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,7 @@ from jaxdet.streams import printable
 
 # Bytes of all pictures in the page; a page should stay below 10 MB.
 MOST_BYTES = 5_000_000
-_SCALE = 99.0  # percentile of |evidence| of a run at which colours are at their strongest
+_SCALE = 99.0  # percentile of |activation map| of a run at which colours are at their strongest
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Card:
       role: why it was picked; two roles stand beside each other with a comma.
       logit: above 0 = fake.
       picture: name of the thumbnail; equal images of several runs share one.
-      evidence: address of the overlay; "" where there is none.
+      overlay: address of the activation map's picture; "" where there is none.
     """
 
     set: str
@@ -39,7 +39,7 @@ class Card:
     role: str
     logit: float
     picture: str
-    evidence: str
+    overlay: str
 
     @property
     def probability(self) -> float:
@@ -60,7 +60,7 @@ class Gallery:
     Attributes:
       cards: set by set, in each by image and run.
       pictures: name to (address, width, height).
-      scales: of each run, the evidence at which colours are at their strongest; None without any.
+      scales: of each run, the value at which colours are at their strongest; None without maps.
       n_left_out: cards that would have made the page too large.
     """
 
@@ -98,11 +98,11 @@ def gallery_of(runs: Sequence[Run], *, most_bytes: int = MOST_BYTES) -> Gallery:
         if (path := file_of(run.folder.ranking, name))
     }
     scales = tuple(_scale([r for (n, _), r in ranked.items() if n == i]) for i in range(len(runs)))
-    found = [pick for key, one in ranked.items() for pick in _picks(*key, one, scales[key[0]])]
-    kept, sheet = _within(found, most_bytes)
+    picks = [pick for key, one in ranked.items() for pick in _picks(*key, one, scales[key[0]])]
+    kept, sheet = _within(picks, most_bytes)
     cards = sorted(kept, key=lambda card: (names.index(card.set), *_order(card)))
     return Gallery(
-        cards=tuple(cards), pictures=sheet, scales=scales, n_left_out=len(found) - len(kept)
+        cards=tuple(cards), pictures=sheet, scales=scales, n_left_out=len(picks) - len(kept)
     )
 
 
@@ -111,25 +111,26 @@ def _picks(
 ) -> Iterator[tuple[Card, np.ndarray]]:
     for i, image in enumerate(ranked.image):
         overlay = ""
-        if scale is not None and np.isfinite(ranked.evidence[i]).all():
-            overlay = pictures.data_uri(pictures.evidence(ranked.evidence[i], scale=scale))
+        contributions = ranked.evidence[i]
+        if scale is not None and np.isfinite(contributions).all():
+            overlay = pictures.data_uri(pictures.activation_overlay(contributions, scale=scale))
         digest = hashlib.sha256(f"{name}/{ranked.id[i]}".encode("utf-8", "replace"))
         digest.update(image.tobytes())
         yield Card(
             set=name, run=run, id=str(ranked.id[i]), is_fake=bool(ranked.label[i]),
             role=printable(str(ranked.role[i])), logit=float(ranked.logit[i]),
-            picture=f"i{digest.hexdigest()[:12]}", evidence=overlay,
+            picture=f"i{digest.hexdigest()[:12]}", overlay=overlay,
         ), image  # fmt: skip
 
 
 def _within(
-    found: Sequence[tuple[Card, np.ndarray]], most_bytes: int
+    picks: Sequence[tuple[Card, np.ndarray]], most_bytes: int
 ) -> tuple[list[Card], dict[str, tuple[str, int, int]]]:
     """Returns the cards that fit and their pictures, the first roles of every set and run first."""
     kept, sheet, used = [], {}, 0
-    for card, image in sorted(found, key=lambda pick: _place(pick[0].role)):
+    for card, image in sorted(picks, key=lambda pick: _place(pick[0].role)):
         new = None if card.picture in sheet else _thumbnail(image)
-        used += len(card.evidence) + (len(new[0]) if new else 0)
+        used += len(card.overlay) + (len(new[0]) if new else 0)
         if used > most_bytes:
             break
         if new:

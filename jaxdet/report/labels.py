@@ -17,11 +17,11 @@ def folder_labels(paths: Sequence[Path]) -> list[str]:
 
     One that is given twice has a number.
     """
-    whole = [path.resolve().parts for path in paths]
+    full = [path.resolve().parts for path in paths]
     depth = 1
-    while depth < max(map(len, whole), default=0) and _alike(whole, depth):
+    while depth < max(map(len, full), default=0) and _alike(full, depth):
         depth += 1
-    names = [printable("/".join(parts[-depth:])) for parts in whole]
+    names = [printable("/".join(parts[-depth:])) for parts in full]
     counts = Counter(names)
     return [
         name if counts[name] == 1 else f"{name} #{place}"
@@ -58,9 +58,9 @@ def differences_line(labelled: Sequence[tuple[str, str]]) -> str:
     return "; ".join(f"{label}: {differs}" for label, differs in labelled if differs)
 
 
-def _alike(whole: Sequence[tuple[str, ...]], depth: int) -> bool:
+def _alike(full: Sequence[tuple[str, ...]], depth: int) -> bool:
     """Returns whether the ends of different paths are the same."""
-    return len({parts[-depth:] for parts in whole}) < len(set(whole))
+    return len({parts[-depth:] for parts in full}) < len(set(full))
 
 
 def _told(options: dict[str, Any], names: Sequence[str]) -> str:

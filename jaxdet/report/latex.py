@@ -1,10 +1,10 @@
-"""Tables for LaTeX with booktabs."""
+"""Writes tables for LaTeX with booktabs."""
 
 from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 
 from jaxdet.report import benchmarks, published, rows, tables
-from jaxdet.report.chains import Table, chain_tables
+from jaxdet.report.chains import ChainTable, chain_tables
 from jaxdet.report.compare import MEAN_OF_BOTH, Comparison, Difference, Repeated
 from jaxdet.report.load import Run
 from jaxdet.report.published import Mark, mark_of, mean_difference
@@ -168,7 +168,7 @@ def _benchmark_tables(run: Run) -> Iterator[str]:
         )
 
 
-def _chain_table(run: Run, one: Table) -> str:
+def _chain_table(run: Run, one: ChainTable) -> str:
     lines = [[escaped(cell) for cell in line] for line in one.lines]
     return table(
         list(map(escaped, one.head)),

@@ -1,4 +1,4 @@
-"""Run folders as the report sees them: plain values, whatever is missing left empty."""
+"""Loads run folders as the report sees them: plain values, whatever is missing left empty."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
@@ -198,12 +198,12 @@ def _optional(path: Path) -> dict[str, Any]:
 
 def _curves(lines: list[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
     """Returns each name's finite values by step; of lines for one step the last one counts."""
-    found: dict[str, dict[int, float]] = {}
+    curves: dict[str, dict[int, float]] = {}
     for line in lines:
         for name, value in line.items():
             if is_finite(value):
-                found.setdefault(name, {})[line["step"]] = float(value)
-    return {name: sorted(values.items()) for name, values in found.items()}
+                curves.setdefault(name, {})[line["step"]] = float(value)
+    return {name: sorted(values.items()) for name, values in curves.items()}
 
 
 def _docs(section: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,11 +1,11 @@
-"""The tables of the page in Markdown."""
+"""Writes the tables of the page in Markdown."""
 
 from collections.abc import Sequence
 
 from jaxdet.metrics import Column
 from jaxdet.report import benchmarks, measures
 from jaxdet.report.begun import SCORED_HEAD, VALIDATION_HEAD, Unscored, validations
-from jaxdet.report.chains import Table, chain_tables
+from jaxdet.report.chains import ChainTable, chain_tables
 from jaxdet.report.compare import MEAN_OF_BOTH, Comparison, Difference, Repeated
 from jaxdet.report.labels import differences_line
 from jaxdet.report.load import Run
@@ -52,7 +52,7 @@ def markdown_text(
     return "\n".join([*parts, *map(_unscored_part, unscored)])
 
 
-def _chain_part(table: Table) -> str:
+def _chain_part(table: ChainTable) -> str:
     return f"### {escaped(table.title)}\n\n{markdown_table(table.head, table.lines)}"
 
 
@@ -150,7 +150,7 @@ def _ap_cell(one: SetResult | None, *, own: bool) -> str:
     if one.published_ap is not None:
         gap = difference_text(set_difference(one))
         said.append(f"published {percent(one.published_ap)}: {gap}")
-    said += [f"floor {percent(one.sharpness_ap)}"] if own else []
+    said += [f"sharpness baseline {percent(one.sharpness_ap)}"] if own else []
     return marked_ap(one) + (f" ({'; '.join(said)})" if said else "")
 
 

@@ -1,4 +1,4 @@
-"""Which detector? Generators by detectors, with average, least, cost, and one's own threshold."""
+"""Compares detectors by generators, with average, least, cost, and one's own threshold."""
 
 import csv
 import dataclasses
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from jaxdet.pages import spreadsheet_safe
-from jaxdet.report.benchmarks import Table
+from jaxdet.report.benchmarks import ReportTable
 from jaxdet.report.load import Run
 from jaxdet.report.reals import OwnThreshold, own_threshold
 from jaxdet.report.rows import NONE, of_one_label, percent, set_names
@@ -75,7 +75,7 @@ def make_matrix(runs: Sequence[Run], *, metric: str, reals: Path | None) -> Matr
     )
 
 
-def matrix_table(matrix: Matrix) -> Table:
+def matrix_table(matrix: Matrix) -> ReportTable:
     """Returns the matrix as text: a line a set, a column a detector, then what is over all sets."""
     runs = matrix.runs
     lines = [
@@ -87,7 +87,7 @@ def matrix_table(matrix: Matrix) -> Table:
     if matrix.reals is not None:
         note += _REALS_NOTE.format(folder=printable(str(matrix.reals)))
     head = ["set", *(run.label for run in runs)]
-    return Table("Which detector?", head, lines, [], note)
+    return ReportTable("Which detector?", head, lines, [], note)
 
 
 def matrix_csv(matrix: Matrix) -> str:
@@ -171,9 +171,11 @@ def _timed(run: Run) -> list[dict[str, Any]]:
     return [
         one
         for one in (lines if isinstance(lines, list) else [])
-        if isinstance(one, dict) and str(one.get("set")).endswith(view)
-        and is_finite(one.get("images")) and is_finite(one.get("seconds"))
-    ]  # fmt: skip
+        if isinstance(one, dict)
+        and str(one.get("set")).endswith(view)
+        and is_finite(one.get("images"))
+        and is_finite(one.get("seconds"))
+    ]
 
 
 def _parameters(matrix: Matrix, place: int) -> int | None:

@@ -1,4 +1,4 @@
-"""The second table: numbers at thresholds and on probabilities, and means of the papers' sets."""
+"""Makes the second table: numbers at thresholds and on probabilities, means of papers' sets."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -75,13 +75,13 @@ def parts(chosen: Sequence[Column]) -> list[list[Column]]:
 
 def groups(chosen: Sequence[Column]) -> list[tuple[str, int]]:
     """Returns the headings over neighbouring columns, each with how many it spans."""
-    found: list[tuple[str, int]] = []
+    spans: list[tuple[str, int]] = []
     for column in chosen:
-        if found and found[-1][0] == column.group:
-            found[-1] = (column.group, found[-1][1] + 1)
+        if spans and spans[-1][0] == column.group:
+            spans[-1] = (column.group, spans[-1][1] + 1)
         else:
-            found.append((column.group, 1))
-    return found
+            spans.append((column.group, 1))
+    return spans
 
 
 def cell(scores: Scores, column: Column) -> tuple[str, str]:
@@ -107,10 +107,10 @@ def number_of(scores: Scores, name: str) -> float | None:
 
 
 def _two_shot_cell(scores: Scores) -> tuple[str, str]:
-    found = scores.two_shot if isinstance(scores, SetResult) else None
-    if found is None:
+    two_shot = scores.two_shot if isinstance(scores, SetResult) else None
+    if two_shot is None:
         return NONE, ""
-    return percent(found.accuracy), f"\N{PLUS-MINUS SIGN} {percent(found.accuracy_sd)}"
+    return percent(two_shot.accuracy), f"\N{PLUS-MINUS SIGN} {percent(two_shot.accuracy_sd)}"
 
 
 # Of a threshold for false positives, or for fakes that are called real, what lies on its side.
@@ -121,8 +121,8 @@ def calibration_line(calibration: Calibration | None) -> str:
     """Describes in words what was learned on validation."""
     if calibration is None:
         return NO_CALIBRATION
-    found = calibration.temperature
-    learned = "no temperature is best" if found is None else f"temperature {found:.3g}"
+    temperature = calibration.temperature
+    learned = "no temperature is best" if temperature is None else f"temperature {temperature:.3g}"
     limits = [
         f"{percent} % {rate.upper()} {_SIDES[rate]} logit {threshold:.2f}"
         for name, threshold in calibration.thresholds.items()
@@ -147,9 +147,9 @@ def protocol_means(results: Results) -> list[tuple[str, float | None, float | No
 
 def protocol_lines(runs: Sequence[Run]) -> list[tuple[str, list[float | None]]]:
     """Returns (title, mean AP of each run) of the protocols of which any run has all sets."""
-    found = []
+    lines = []
     for protocol, title in PROTOCOL_TITLES.items():
         means = [protocol_mean(ap_by_set(run.results), protocol) for run in runs]
         if any(mean is not None for mean in means):
-            found.append((title, means))
-    return found
+            lines.append((title, means))
+    return lines

@@ -1,4 +1,4 @@
-"""The page: everything that a run folder tells, in one file that opens from disk."""
+"""Writes the page: everything that a run folder holds, in one file that opens from disk."""
 
 import base64
 import hashlib
@@ -71,7 +71,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
 def page_html(
     contents: Contents,
     figures: Sequence[Drawing] = (),
-    matrix: benchmarks.Table | None = None,
+    matrix: benchmarks.ReportTable | None = None,
 ) -> str:
     """Returns the page as text; equal runs, further figures and matrices give equal text."""
     context = {
@@ -165,7 +165,7 @@ def _figures(contents: Contents) -> dict[str, Any]:
         "gallery": gallery,
         "lineups": addresses(contents.lineups),
         "n_lineups": len(contents.lineups),
-        "has_evidence": any(scale is not None for scale in gallery.scales),
+        "has_maps": any(scale is not None for scale in gallery.scales),
         "scales": [(label, f"{scale:.3g}") for label, scale in scales if scale is not None],
     }
 

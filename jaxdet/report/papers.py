@@ -1,4 +1,4 @@
-"""Generators side by side: the layout of table 1 of Frank and Holz, and table 2 of Wang et al.
+"""Lays generators side by side, as table 1 of Frank and Holz, and table 2 of Wang et al.
 
 A row a run, or three where something is published: printed, measured, difference; and the
 sharpness baseline, once where it is the same for all runs. A column a generator by its usual name,

@@ -1,4 +1,4 @@
-"""Arrays as pictures that a page can hold: thumbnails, spectra, evidence."""
+"""Turns arrays into pictures that a page can hold: thumbnails, spectra, activation maps."""
 
 import base64
 import io
@@ -39,7 +39,7 @@ def shades(values: np.ndarray, *, low: float, high: float) -> bytes:
     return _png(picture)
 
 
-def evidence(values: np.ndarray, *, scale: float) -> bytes:
+def activation_overlay(values: np.ndarray, *, scale: float) -> bytes:
     """Returns a PNG [h, w] to overlay: orange for fake, purple for real, clear where neither.
 
     Args:

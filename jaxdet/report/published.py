@@ -1,4 +1,4 @@
-"""Published AP beside ours: the difference, and how far it is from what was printed."""
+"""Compares published AP with ours: the difference, and how far it is from what was printed."""
 
 import enum
 

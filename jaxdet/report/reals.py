@@ -105,13 +105,13 @@ def _weights_options(run: Run) -> list[str]:
     if run.options.get("task") != "eval":
         return [f"--weights={run.folder.path}"]
     init = Path(str(run.options.get("model.init")))
-    found = [f"--weights={init}"]
+    options = [f"--weights={init}"]
     if init.is_file():
-        found.append(f"--arch={run.options.get('model.name')}")
+        options.append(f"--arch={run.options.get('model.name')}")
     choice = run.options.get("evaluation.weights", "auto")
     if choice != "auto" and RunFolder(init).config.is_file():
-        found.append(f"--checkpoint={choice}")
-    return found
+        options.append(f"--checkpoint={choice}")
+    return options
 
 
 def _protocol_options(run: Run) -> list[str]:
@@ -136,9 +136,9 @@ def _protocol_options(run: Run) -> list[str]:
 
 
 def _recall(run: Run, threshold: float) -> dict[str, float]:
-    found = {}
+    recalls = {}
     for name, one in run.results.sets.items():
         rows = read_predictions(run, name) if one.n_fake else None
         if rows is not None and rows.label.any():
-            found[name] = float(np.mean(rows.logit[rows.label == 1] >= threshold))
-    return found
+            recalls[name] = float(np.mean(rows.logit[rows.label == 1] >= threshold))
+    return recalls

@@ -1,4 +1,4 @@
-"""The numbers of runs as rows, and how a number is written."""
+"""Makes the numbers of runs into rows, and writes a number in each form."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -67,7 +67,7 @@ def trained_set(run: Run) -> str:
 
 
 def at_floor(scores: Scores) -> bool:
-    """Says whether the interval of the AP reaches down to the sharpness baseline."""
+    """Returns whether the interval of the AP reaches down to the sharpness baseline."""
     if scores.ap is None or scores.sharpness_ap is None:
         return False
     low = scores.ap if scores.ap_ci95 is None else scores.ap_ci95[0]

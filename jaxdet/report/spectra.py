@@ -1,4 +1,4 @@
-"""Average spectra of the sets, real beside fake; Wang et al., CVPR 2020, figure 7."""
+"""Shows average spectra of the sets, real beside fake; Wang et al., CVPR 2020, figure 7."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -53,20 +53,20 @@ def spectra_of(runs: Sequence[Run]) -> list[SpectrumPair]:
     Raises:
       UserError: where a file is damaged.
     """
-    found = [one for name in set_names(runs) for one in _of_set(runs, name)]
-    most = MOST_PIXELS if len(found) <= _MANY else MOST_PIXELS // 2
-    return [_pair(*one, most=most) for one in found]
+    spectra = [one for name in set_names(runs) for one in _of_set(runs, name)]
+    most = MOST_PIXELS if len(spectra) <= _MANY else MOST_PIXELS // 2
+    return [_pair(*one, most=most) for one in spectra]
 
 
 def _of_set(runs: Sequence[Run], name: str) -> Iterator[tuple[str, Spectrum, tuple[str, ...]]]:
     """Yields (set, spectra, labels of the runs that have exactly these)."""
-    found: dict[bytes, tuple[Spectrum, list[str]]] = {}
+    spectra: dict[bytes, tuple[Spectrum, list[str]]] = {}
     for run in runs:
         if path := file_of(run.folder.spectrum, name):
             spectrum = read_arrays(path, Spectrum)
             same = spectrum.real.tobytes() + spectrum.fake.tobytes()
-            found.setdefault(same, (spectrum, []))[1].append(run.label)
-    for spectrum, labels in found.values():
+            spectra.setdefault(same, (spectrum, []))[1].append(run.label)
+    for spectrum, labels in spectra.values():
         yield name, spectrum, tuple(labels)
 
 

@@ -1,4 +1,4 @@
-"""The tables of runs for a terminal and as CSV."""
+"""Writes the tables of runs for a terminal and as CSV."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Which weights a run was measured with, and on which images, in words."""
+"""Names the weights that a run was measured with, and on which images, in words."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The files of a report: the page, the tables, the figures."""
+"""Writes the files of a report: the page, the tables, the figures."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a run writes, and how it is read again. Nothing here needs a model."""
+"""Writes what a run measures, and reads it again. Nothing here needs a model."""
 
 from jaxdet.results.arrays import CropScores as CropScores
 from jaxdet.results.arrays import Lineup as Lineup

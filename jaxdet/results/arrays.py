@@ -1,4 +1,4 @@
-"""Files of arrays: npz without pickles, whole or not there."""
+"""Writes files of arrays: npz without pickles, there completely or not at all."""
 
 import dataclasses
 import io
@@ -226,7 +226,7 @@ def _read_npz(path: Path, name: str) -> dict[str, np.ndarray]:
 
 
 def _array(content: bytes) -> np.ndarray:
-    """Returns the array of a file of numpy's; numpy itself would make room for what it claims."""
+    """Returns the array of a file of numpy's; numpy itself would take memory for what it claims."""
     file = io.BytesIO(content)
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("a header of another version than numpy writes for plain arrays")

@@ -1,4 +1,4 @@
-"""Checks of values that come from a JSON file."""
+"""Checks values that come from a JSON file."""
 
 import math
 import types

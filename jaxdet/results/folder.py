@@ -1,4 +1,4 @@
-"""Where the files of a run lie, and its lines of metrics."""
+"""Knows where the files of a run lie, and reads its lines of metrics."""
 
 import dataclasses
 import os
@@ -177,7 +177,7 @@ def step_number(name: str) -> int | None:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Returns the lines of `metrics.jsonl`; a last line that a crash cut short is left out.
+    """Returns the lines of `metrics.jsonl`; a last line that a crash truncated is left out.
 
     Raises:
       UserError: where it cannot be read.

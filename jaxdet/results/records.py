@@ -1,4 +1,4 @@
-"""`results.json`: what a run measured, as dataclasses to JSON and back."""
+"""Converts `results.json`, what a run measured, between dataclasses and JSON."""
 
 import dataclasses
 from pathlib import Path

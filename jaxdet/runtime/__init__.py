@@ -1,1 +1,1 @@
-"""What a run stands on: the device mesh, checkpoints, and its log."""
+"""Carries a run: the device mesh, checkpoints, and its log."""

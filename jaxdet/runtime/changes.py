@@ -1,4 +1,4 @@
-"""A run of another config or other code of one's own: refused, or gone on with where asked for."""
+"""Refuses to continue a run with another config or other code of one's own, unless asked to."""
 
 import datetime
 import json
@@ -13,8 +13,14 @@ from jaxdet.workdir.identity import differences
 
 # What the weights, the moments and the position of a run count in. `seed` also draws the images.
 _FIXED = (
-    "model.", "data.", "seed", "optim.name", "optim.batch_size", "optim.ema", "optim.layer_decay",
-)  # fmt: skip
+    "model.",
+    "data.",
+    "seed",
+    "optim.name",
+    "optim.batch_size",
+    "optim.ema",
+    "optim.layer_decay",
+)
 
 
 def has_begun(folder: RunFolder) -> bool:

@@ -1,8 +1,8 @@
-"""A run's state on disk: model, optimiser and host state in one commit. Alone in knowing orbax.
+"""Saves a run's state in one commit: model, optimiser and host state. Alone in knowing orbax.
 
 orbax writes a step's arrays in the background; then every file is synced and summed up
 (`manifest`), and a rename gives the step its name. So a run killed while it saves goes on from
-the step before, and a step that has a name is whole, or is found out when it is opened.
+the step before, and a step that has a name is complete, or seen to be damaged when it is opened.
 """
 
 import concurrent.futures
@@ -25,10 +25,10 @@ from jaxdet.errors import (
 from jaxdet.progress import say
 from jaxdet.runtime import steps
 from jaxdet.runtime.hosts import agreed, meet
+from jaxdet.runtime.intact import IntactSteps
 from jaxdet.runtime.layouts import as_saved
 from jaxdet.runtime.manifest import Manifest, Ranks, seal
 from jaxdet.runtime.quiet import hush_orbax
-from jaxdet.runtime.sound import SoundSteps
 from jaxdet.workdir import disk_space
 from jaxdet.workdir.utf8 import check_utf8
 
@@ -86,7 +86,7 @@ class Checkpoints:
         self._folder, self._keep_latest, self._rank_names = folder, keep_latest, ranks
         self._waits = wait_for_space
         self._about = {"config_hash": config_hash, "commit": commit}
-        self._sound = SoundSteps(folder)
+        self._intact = IntactSteps(folder)
         self._checkpointer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
         self._finisher = concurrent.futures.ThreadPoolExecutor(1, "checkpoint")
         self._pending: tuple[int, concurrent.futures.Future[None]] | None = None
@@ -98,7 +98,7 @@ class Checkpoints:
             with writing_to(self._folder):
                 self._folder.mkdir(parents=True, exist_ok=True)
             steps.clear_leftovers(self._folder)
-            steps.set_aside_unsound(self._folder)
+            steps.set_aside_damaged(self._folder)
         meet("checkpoints are tidy")
 
     def _path(self, step: int) -> Path:
@@ -122,8 +122,8 @@ class Checkpoints:
         Raises:
           RunFailedError: where there is none, and waiting was not asked for.
         """
-        found = steps.manifests(self._folder)
-        sizes = (found[max(found)].bytes,) if found else _sizes(state)
+        manifests = steps.manifests(self._folder)
+        sizes = (manifests[max(manifests)].bytes,) if manifests else _sizes(state)
         needed = disk_space.with_slack(sum(sizes))
 
         def is_enough() -> bool:
@@ -131,9 +131,10 @@ class Checkpoints:
 
         if is_enough():
             return
-        line = f"{self._folder}: no room for {what}, {disk_space.shortage(self._folder, needed)}"
+        shortage = disk_space.shortage(self._folder, needed)
+        line = f"{self._folder}: no disk space for {what}, {shortage}"
         if not self._waits:
-            raise DiskFullError(f"{line}; {_kept(found)}{DISK_ADVICE}")
+            raise DiskFullError(f"{line}; {_kept(manifests)}{DISK_ADVICE}")
         disk_space.wait_for(is_enough, line)
 
     def _is_begun(self, step: int, state: Any, host: dict[str, Any], ranks: Ranks | None) -> bool:
@@ -171,10 +172,10 @@ class Checkpoints:
         draft = steps.draft_of(path)
         seal(draft, step=step, ranks=ranks, **self._about)
         steps.publish(draft, path)
-        self._sound.add(step)
-        found = steps.manifests(self._folder)
-        keep = steps.kept(found, latest=self._keep_latest, ranks=self._rank_names)
-        for old in found.keys() - keep:
+        self._intact.add(step)
+        manifests = steps.manifests(self._folder)
+        keep = steps.kept(manifests, latest=self._keep_latest, ranks=self._rank_names)
+        for old in manifests.keys() - keep:
             steps.remove(self._folder / str(old))
 
     def check(self) -> None:
@@ -217,18 +218,18 @@ class Checkpoints:
         Raises:
           RunFailedError: where checkpoints are there and none of them is intact.
         """
-        return self._sound.latest()
+        return self._intact.latest()
 
     def has_step(self, step: int) -> bool:
         """Returns whether an intact checkpoint of this step is there."""
-        return self._sound.has(step)
+        return self._intact.has(step)
 
     def best_step(self, rank: str) -> int | None:
         """Returns the intact checkpoint with the largest rank of this name; or None.
 
         The newest among equals. Where the best of all is damaged, the next best that is there.
         """
-        return self._sound.best(rank)
+        return self._intact.best(rank)
 
     def restore(self, step: int, like: Any) -> Restored:
         """Restores a checkpoint, arrays placed as in `like` (arrays or shapes with shardings).
@@ -261,5 +262,5 @@ def _sizes(state: Any) -> Iterable[int]:
     return (leaf.nbytes for leaf in jax.tree.leaves(state))
 
 
-def _kept(found: dict[int, Manifest]) -> str:
-    return f"checkpoint {max(found)} is kept; " if found else ""
+def _kept(manifests: dict[int, Manifest]) -> str:
+    return f"checkpoint {max(manifests)} is kept; " if manifests else ""

@@ -1,4 +1,4 @@
-"""Which launcher started this process as one of several, by what it left in the environment.
+"""Detects which launcher started this process as one of several, by the environment.
 
 JAX finds the first process of SLURM, Open MPI 4, Kubernetes and Cloud TPU by itself; what is said
 here is whether to ask it at all, and which accelerators of a machine are whose.
@@ -58,9 +58,9 @@ def find_cluster(environment: Environment) -> Cluster | None:
     if switch == "off":
         return None
     for look in (_from_variables, _from_slurm, _from_open_mpi, _from_kubernetes, _from_tpu):
-        found = look(environment)
-        if found is not None:
-            return None if found.processes == 1 else found
+        cluster = look(environment)
+        if cluster is not None:
+            return None if cluster.processes == 1 else cluster
     return None
 
 
@@ -111,9 +111,13 @@ def _from_open_mpi(environment: Environment) -> Cluster | None:
         bound=False,
     )
     return Cluster(
-        name="Open MPI", method="deactivate" if address else "ompi", address=address,
-        processes=count, index=place, devices=devices,
-    )  # fmt: skip
+        name="Open MPI",
+        method="deactivate" if address else "ompi",
+        address=address,
+        processes=count,
+        index=place,
+        devices=devices,
+    )
 
 
 def _from_kubernetes(environment: Environment) -> Cluster | None:

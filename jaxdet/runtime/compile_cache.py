@@ -1,4 +1,4 @@
-"""Compiled programs kept for later starts.
+"""Keeps compiled programs for later starts.
 
 What lies there is run without further questions, so the folder must be one's own.
 """

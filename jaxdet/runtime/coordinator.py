@@ -1,4 +1,4 @@
-"""The address at which the processes of a run meet, looked at before JAX uses it.
+"""Checks the address at which the processes of a run meet, before JAX uses it.
 
 JAX ends by a segmentation fault where the port is taken, and listens on all interfaces whatever
 address it is told.
@@ -36,8 +36,8 @@ def resolve(address: str, *, deadline: float) -> list[tuple[Any, Any]]:
     waiting = False
     while True:
         try:
-            found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-            return [(family, place) for family, _, _, _, place in found]
+            addresses = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+            return [(family, place) for family, _, _, _, place in addresses]
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
         if time.monotonic() + _RETRY_SECONDS > deadline:

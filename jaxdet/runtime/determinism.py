@@ -1,4 +1,4 @@
-"""Same machine, same bits, on GPUs too."""
+"""Makes the same machine give the same bits, on GPUs too."""
 
 import os
 
@@ -9,7 +9,7 @@ _FLAGS = ("--xla_gpu_exclude_nondeterministic_ops=true", "--xla_gpu_deterministi
 
 
 def make_deterministic() -> None:
-    """Tells XLA, before the process asks for its devices; later it has no effect.
+    """Configures XLA before the process asks for its devices; later it has no effect.
 
     CPUs give the same bits each time without it, and the flags leave them alone.
     """

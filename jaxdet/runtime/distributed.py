@@ -1,8 +1,8 @@
-"""Several processes as one run: they come together before any device is touched, and part again.
+"""Joins several processes to one run before any device is touched, and parts them again.
 
 Where no launcher announces several (`clusters.py`) nothing is done at all. JAX ends a process in
-which one of its calls to the others fails by abort(3), and deaf to signals while it waits: so its
-calls are made in a thread, and the limits that end in a clear line are ours.
+which one of its calls to the others fails by abort(3), and answers no signal while it waits: so
+its calls are made in a thread, and the limits that end in a clear line are ours.
 """
 
 import contextlib
@@ -53,13 +53,13 @@ _joining = threading.Event()
 
 
 @contextlib.contextmanager
-def joined(told: Mapping[str, Any], locks: Sequence[Path]) -> Iterator[None]:
+def joined(options: Mapping[str, Any], locks: Sequence[Path]) -> Iterator[None]:
     """Runs the body as one of several processes, where a launcher announces them.
 
     All but the first say nothing, but for mistakes and failures, which end the process here.
 
     Args:
-      told: what each process was told to do, by the names of options; all must be told the same.
+      options: what each process is to do, by the names of options; alike in all of them.
       locks: of the runs. Where one is held the same command is at work already, and JAX would end
         that one's processes when others of their numbers join.
 
@@ -77,7 +77,7 @@ def joined(told: Mapping[str, Any], locks: Sequence[Path]) -> Iterator[None]:
         with guard(), _explaining(lost):
             _connect(cluster, lost)
             with comparing("the start", limit=join_seconds()) as facts:
-                facts.update({**told, **environment.software()})
+                facts.update({**options, **environment.software()})
             progress.hush(jax.process_index() > 0)
             yield
     except SystemExit as end:

@@ -1,4 +1,4 @@
-"""What a run ran on: written to `env.json` so that a number can be traced."""
+"""Describes what a run ran on, in `env.json`, so that a number can be traced."""
 
 import datetime
 import importlib.metadata
@@ -17,12 +17,22 @@ from jaxdet.workdir.identity import fingerprint_of
 _PACKAGES = ("jaxdet", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy",
              "pillow", "scipy")  # fmt: skip
 # Any of these packages brings the module `cv2`.
-_OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python",
-           "opencv-contrib-python-headless")  # fmt: skip
+_OPENCV = (
+    "opencv-python",
+    "opencv-python-headless",
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+)
 
 # Of JAX's configuration, what changes numbers or programs.
-_MODES = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl",
-          "jax_threefry_partitionable", "jax_numpy_dtype_promotion", "jax_debug_nans")  # fmt: skip
+_MODES = (
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+    "jax_default_prng_impl",
+    "jax_threefry_partitionable",
+    "jax_numpy_dtype_promotion",
+    "jax_debug_nans",
+)
 
 
 def describe() -> dict[str, Any]:
@@ -81,8 +91,8 @@ def peak_memory() -> int | None:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
         return None
-    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
-    return found[0] if found else None
+    peaks = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
+    return peaks[0] if peaks else None
 
 
 def commit() -> str:

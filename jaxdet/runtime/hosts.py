@@ -89,11 +89,11 @@ def _settle(facts: dict[str, Any], failure: Exception | None, deadline: float) -
             told = None if failure else {"processes": state.num_processes, **facts}
             state.client.key_value_set(f"{folder}/first/0", json.dumps([state.num_processes, told]))
         [[count, first]] = _wait_for(f"{folder}/first/", 1, deadline)
-        found = {"processes": state.num_processes, **facts}
+        own = {"processes": state.num_processes, **facts}
         verdict = {
             "failure": None if failure is None else " ".join(str(failure).split()),
             "mistake": isinstance(failure, UserError),
-            "differences": [] if failure or first is None else _differences(first, found, mine),
+            "differences": [] if failure or first is None else _differences(first, own, mine),
         }
         state.client.key_value_set(f"{folder}/verdicts/{mine:09d}", json.dumps([mine, verdict]))
         verdicts = dict(_wait_for(f"{folder}/verdicts/", count, deadline))
@@ -117,15 +117,15 @@ def _judge(verdicts: dict[int, dict[str, Any]]) -> None:
         )
 
 
-def _differences(first: dict[str, Any], found: dict[str, Any], index: int) -> list[str]:
+def _differences(first: dict[str, Any], other: dict[str, Any], index: int) -> list[str]:
     """Returns a line for each fact that is not the first process's."""
     # As the first one's came through JSON: tuples are lists.
-    found = json.loads(json.dumps(found))
+    other = json.loads(json.dumps(other))
     where = f"process {index} on {platform.node()}"
     return [
-        f"{name}: {_shown(first, name)} in process 0, {_shown(found, name)} in {where}"
-        for name in {**first, **found}
-        if first.get(name, ...) != found.get(name, ...)
+        f"{name}: {_shown(first, name)} in process 0, {_shown(other, name)} in {where}"
+        for name in {**first, **other}
+        if first.get(name, ...) != other.get(name, ...)
     ]
 
 

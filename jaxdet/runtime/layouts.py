@@ -2,7 +2,7 @@
 
 On GPUs the gradient of a convolution's kernel comes with its output channels first. A kernel
 [H, W, I, O] and its moments that lie in that order, too, are stepped in place; in any other each
-is copied once a step (docs/benchmarks/gpu.md). Shapes, values and what is saved stay as they are.
+is copied once a step (docs/evidence/gpu.md). Shapes, values and what is saved stay as they are.
 """
 
 from typing import Any
@@ -19,9 +19,9 @@ _OUTPUTS_FIRST = Layout(major_to_minor=(3, 0, 1, 2))
 
 def stepped(mesh: Mesh, tree: Any) -> Any:
     """Returns where and how each array of a state, or shape of one, lies while it is trained."""
-    whole = replicated(mesh)
-    kernel = Format(_OUTPUTS_FIRST, whole) if _has_layouts(mesh) else whole
-    return jax.tree.map(lambda leaf: kernel if leaf.ndim == 4 else whole, tree)
+    full = replicated(mesh)
+    kernel = Format(_OUTPUTS_FIRST, full) if _has_layouts(mesh) else full
+    return jax.tree.map(lambda leaf: kernel if leaf.ndim == 4 else full, tree)
 
 
 def as_stepped(mesh: Mesh, tree: Any) -> Any:

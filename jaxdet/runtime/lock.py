@@ -1,4 +1,4 @@
-"""One trainer a run folder: the first process of a run holds its lock for all of them."""
+"""Allows one trainer a run folder: the first process of a run holds its lock for all of them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def refuse_if_locked(path: Path) -> None:
-    """Tells a second trainer early, before it loads anything or joins the processes of the first.
+    """Refuses a second trainer early, before it loads anything or joins the processes of the first.
 
     Raises:
       UserError: where another process holds the lock.

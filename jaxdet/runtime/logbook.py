@@ -1,4 +1,4 @@
-"""What a run writes while it goes: `metrics.jsonl`."""
+"""Logs a run while it goes, to `metrics.jsonl`."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Logbook:
         wait_for_space: bool = False,
         trackers: Trackers | None = None,
     ):
-        """Opens the file for going on after a step: later lines, of lost work, are cut off.
+        """Opens the file for going on after a step: later lines, of lost work, are truncated.
 
         Args:
           path: the file; it need not be there.

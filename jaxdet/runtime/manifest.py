@@ -1,4 +1,4 @@
-"""What a checkpoint consists of: the size and SHA-256 of every file, under a sum of its own.
+"""Lists what a checkpoint consists of: size and SHA-256 of every file, under a sum of its own.
 
 Written last, when everything else is synced: a step that has its manifest was saved to the
 end, and one that agrees with it has not changed since. The sums are taken of the files as
@@ -75,12 +75,12 @@ def read_manifest(folder: Path) -> Manifest:
     """
     try:
         content = read_json(within(folder, NAME))
-        whole = content.pop("sha256") == json_sha256(content)
+        is_intact = content.pop("sha256") == json_sha256(content)
         is_newer = content.pop("schema_version") != SCHEMA_VERSION
         manifest = None if is_newer else _from_json(content)
     except (UserError, ValueError, KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
+        is_intact = False
+    if not is_intact:
         raise DamagedError(f"{NAME} is damaged or missing")
     if manifest is None:
         raise UserError(f"{folder / NAME}: made by a newer jaxdet; use that one")
@@ -111,9 +111,9 @@ def verify(folder: Path) -> Manifest:
 def _check(folder: Path, name: str, size: int, digest: str) -> None:
     try:
         path = within(folder, *name.split("/"))
-        found = check_regular(path)
-        if found != size:
-            raise DamagedError(f"{name} has {found} bytes instead of {size}")
+        length = check_regular(path)
+        if length != size:
+            raise DamagedError(f"{name} has {length} bytes instead of {size}")
         if sha256(path) != digest:
             raise DamagedError(f"{name} is not what was saved (its SHA-256 differs)")
     except FileNotFoundError:
@@ -138,8 +138,8 @@ def _from_json(content: dict[str, Any]) -> Manifest:
 
 def _files(folder: Path) -> list[tuple[str, Path]]:
     """Returns every file but the manifest and its drafts, by its path within the folder."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    named = [(path.relative_to(folder).as_posix(), path) for path in found]
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    named = [(path.relative_to(folder).as_posix(), path) for path in paths]
     return [(name, path) for name, path in named if not name.lstrip(".").startswith(NAME)]
 
 

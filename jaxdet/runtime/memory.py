@@ -36,7 +36,7 @@ def keep_freed_memory() -> None:
 
     XLA for CPUs takes and frees its buffers anew each step, and glibc gives blocks of that size
     back to the system each time: filling their pages with zeros again cost a fifth of the time of
-    a ResNet-50's step here (docs/benchmarks/step.md). Only the main thread's heap holds blocks
+    a ResNet-50's step here (docs/evidence/step.md). Only the main thread's heap holds blocks
     above 64 MiB, whatever malloc is told, so computations for one CPU device run in the thread that
     calls them, which a host that works on the same cores does not miss; those over several devices
     or processes do not. The process holds on to the most that it ever used. Computations for
@@ -47,7 +47,7 @@ def keep_freed_memory() -> None:
     except (OSError, AttributeError, TypeError):
         return
     # Read when JAX starts its backends, which the next question makes it do. One process among
-    # several would wait for the others inside such a call, deaf to signals.
+    # several would wait for the others inside such a call, with signals unanswered.
     if not jax.distributed.is_initialized():
         jax.config.update("jax_cpu_enable_async_dispatch", False)
     if jax.default_backend() != "cpu":

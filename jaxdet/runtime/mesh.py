@@ -1,4 +1,4 @@
-"""Devices as one row, batches cut across it, everything else on each."""
+"""Lays devices out as one row, batches sharded across it, all else replicated on each."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -101,7 +101,7 @@ def one_ahead(mesh: Mesh, placed: Iterable[Any]) -> Iterator[Any]:
     """Yields what is placed on the devices; on accelerators the next is under way before each.
 
     A copy to a card waits for all that was launched before it, so it passes while a step works
-    only where it was asked for before that step (docs/benchmarks/gpu.md).
+    only where it was asked for before that step (docs/evidence/gpu.md).
 
     Args:
       mesh: the devices.

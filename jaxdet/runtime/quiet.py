@@ -34,6 +34,6 @@ def _is_not_orbax(record: logging.LogRecord) -> bool:
     return not any(mark in file for mark in _OF_ORBAX for file in files)
 
 
-def _tell_unraisable(told: "sys.UnraisableHookArgs") -> None:
-    if str(told.exc_value) != "Event loop is closed":
-        _before(told)
+def _tell_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    if str(unraisable.exc_value) != "Event loop is closed":
+        _before(unraisable)

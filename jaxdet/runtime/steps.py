@@ -1,4 +1,4 @@
-"""The folders of a run's checkpoints: which are there, which stay, which are set aside.
+"""Manages the folders of a run's checkpoints: which are there, which stay, which are set aside.
 
 A folder whose name is a number is a saved step. Everything that happens to one is a rename, so
 that a kill leaves it as it was or done:
@@ -35,26 +35,26 @@ def saved_steps(folder: Path) -> list[int]:
 
 def manifests(folder: Path) -> dict[int, Manifest]:
     """Returns the manifests that can be read, by step; the files beside them are not looked at."""
-    found = {}
+    sealed = {}
     for step in saved_steps(folder):
         with contextlib.suppress(DamagedError):
-            found[step] = read_manifest(folder / str(step))
-    return found
+            sealed[step] = read_manifest(folder / str(step))
+    return sealed
 
 
-def kept(found: dict[int, Manifest], *, latest: int, ranks: tuple[str, ...]) -> set[int]:
+def kept(sealed: dict[int, Manifest], *, latest: int, ranks: tuple[str, ...]) -> set[int]:
     """Returns the steps to keep: the newest few, and the best by each rank."""
-    best = {order[0] for name in ranks if (order := best_first(found, name))}
-    return best | set(sorted(found)[-latest:])
+    best = {order[0] for name in ranks if (order := best_first(sealed, name))}
+    return best | set(sorted(sealed)[-latest:])
 
 
-def best_first(found: dict[int, Manifest], rank: str) -> list[int]:
+def best_first(sealed: dict[int, Manifest], rank: str) -> list[int]:
     """Returns the ranked steps, the largest rank first and the newest among equals."""
-    ranked = [(one.ranks[rank], step) for step, one in found.items() if one.ranks is not None]
+    ranked = [(one.ranks[rank], step) for step, one in sealed.items() if one.ranks is not None]
     return [step for _, step in sorted(ranked, reverse=True)]
 
 
-def set_aside_unsound(folder: Path) -> None:
+def set_aside_damaged(folder: Path) -> None:
     """Reads every step and renames what is damaged, a line for each."""
     for step in saved_steps(folder):
         path = folder / str(step)

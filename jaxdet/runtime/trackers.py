@@ -1,4 +1,4 @@
-"""The lines of `metrics.jsonl` for those who watch elsewhere: TensorBoard, Weights & Biases.
+"""Passes the lines of `metrics.jsonl` on to TensorBoard and Weights & Biases.
 
 Alone in knowing either library. `metrics.jsonl` stays what a run goes on from: a tracker that fails
 while the run trains is left out from then on, and the run logs why.
@@ -146,9 +146,9 @@ def check_installed(config: Config) -> None:
       MissingLibraryError: naming the one that is not.
     """
     for name in config.runtime.trackers if jax.process_index() == 0 else ():
-        found = importlib.util.find_spec(name)
+        spec = importlib.util.find_spec(name)
         # A folder of that name in the working directory is no library.
-        if found is None or found.origin is None:
+        if spec is None or spec.origin is None:
             raise MissingLibraryError(
                 f"runtime.trackers: {name} is not installed: pip install 'jaxdet[{name}]'"
             )

@@ -1,4 +1,4 @@
-"""Work done ahead in threads, in order, within a bound on what may wait."""
+"""Runs work ahead in threads, in order, within a bound on what may wait."""
 
 import os
 from collections import deque

@@ -1,4 +1,4 @@
-"""Pieces of unlike sizes in batches of a few shapes, each of which is compiled once."""
+"""Puts pieces of unlike sizes into batches of a few shapes, each of which is compiled once."""
 
 import math
 from collections import Counter

@@ -78,8 +78,8 @@ class PieceLoader:
         operations = self.disturb.operations(index)
         is_padded = min(image.shape[:2]) < self.protocol.padded_side(self.smallest)
         is_reduced = not self.random_crops and self.protocol.reduces
-        whole = any(operation.margin is None for operation in operations)
-        if whole or is_padded or is_reduced:
+        needs_whole = any(operation.margin is None for operation in operations)
+        if needs_whole or is_padded or is_reduced:
             return apply_each(operations, image), []
         return image, operations
 

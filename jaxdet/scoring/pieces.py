@@ -1,4 +1,4 @@
-"""Images cut into the pieces that go through a network, each as one."""
+"""Cuts images into the pieces that go through a network, each as one."""
 
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""Which part of an image is scored, and how a user asks for another."""
+"""Defines which part of an image is scored, and how a user asks for another."""
 
 import dataclasses
 import operator

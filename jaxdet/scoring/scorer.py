@@ -1,4 +1,4 @@
-"""From pieces to logits: one compiled program for each shape of their batches."""
+"""Turns pieces into logits: one compiled program for each shape of their batches."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator

@@ -1,1 +1,1 @@
-"""A detector as a service: a page for people and an API for programs, over one model."""
+"""Serves a detector: a page for people and an API for programs, over one model."""

@@ -1,4 +1,4 @@
-"""The HTTP application: endpoints, keys, headers, request ids, logs."""
+"""Defines the HTTP application: endpoints, keys, headers, request ids, logs."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Requests to images: bodies read within bounds, then names and contents taken out of them."""
+"""Reads bodies of requests within bounds, then takes images' names and contents out of them."""
 
 import asyncio
 import base64

@@ -64,7 +64,7 @@ class ModelCard(ModelFacts):
 
 
 class Problem(BaseModel):
-    """Says why there is no answer."""
+    """Explains why there is no answer."""
 
     detail: str
 

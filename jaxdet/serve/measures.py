@@ -24,12 +24,16 @@ class Measures:
             "jaxdet_requests", "Requests", ["path", "status"], registry=self.registry
         )
         self.seconds = Histogram(
-            "jaxdet_score_seconds", "Seconds of a request that scores", buckets=_SECONDS,
+            "jaxdet_score_seconds",
+            "Seconds of a request that scores",
+            buckets=_SECONDS,
             registry=self.registry,
-        )  # fmt: skip
+        )
         self.images = Counter("jaxdet_images", "Images", ["outcome"], registry=self.registry)
         self.batches = Histogram(
-            "jaxdet_batch_images", "Images scored together", buckets=(1, 2, 4, 8, 16, 32),
+            "jaxdet_batch_images",
+            "Images scored together",
+            buckets=(1, 2, 4, 8, 16, 32),
             registry=self.registry,
-        )  # fmt: skip
+        )
         self.waiting = Gauge("jaxdet_waiting_images", "Images that wait", registry=self.registry)

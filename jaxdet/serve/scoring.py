@@ -1,4 +1,4 @@
-"""From uploads to answers: decoded in threads, scored together, judged, with evidence if asked."""
+"""Answers uploads: decoded in threads, scored together, judged, with activation maps if asked."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""The training loop and its parts; start with `loop.py`.
+"""Trains detectors; start with `loop.py`.
 
 The package can be called: `jaxdet.train(config, workdir=None, options=None, *,
 accept_changes=False)` trains in a folder and returns what the run has written. `config` is a

@@ -1,4 +1,4 @@
-"""The parts of a run, put together from its config before the first step."""
+"""Assembles the parts of a run from its config before the first step."""
 
 import dataclasses
 import functools
@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.data.images import ImageSet
-from jaxdet.data.loaders import EvalLoader, Share, TrainLoader
+from jaxdet.data.loaders import EvalLoader, Shard, TrainLoader
 from jaxdet.data.order import steps_per_epoch
 from jaxdet.data.readers import evaluation_reader, training_reader
 from jaxdet.models.detector import Detector
@@ -47,7 +47,7 @@ def eval_loader(config: schema.Config, images: ImageSet) -> EvalLoader:
         crop=config.augment.crop,
         batch_size=config.eval_batch_size,
         resize=config.augment.resize,
-        share=_own_share(),
+        shard=_own_shard(),
     )
 
 
@@ -62,8 +62,8 @@ def _validation_loader(config: schema.Config, images: ImageSet, epoch: int) -> E
     )
 
 
-def _own_share() -> Share:
-    return Share(host=jax.process_index(), hosts=jax.process_count())
+def _own_shard() -> Shard:
+    return Shard(host=jax.process_index(), hosts=jax.process_count())
 
 
 def assemble(
@@ -95,7 +95,7 @@ def assemble(
             augment=config.augment,
             seed=config.seed,
             batch_size=config.optim.batch_size,
-            share=_own_share(),
+            shard=_own_shard(),
         ),
         train_set=train_set,
         val_set=val_set,

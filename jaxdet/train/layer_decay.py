@@ -1,4 +1,4 @@
-"""Smaller learning rates for the layers of a vision tower, the smaller the earlier a layer is."""
+"""Gives the layers of a vision tower learning rates that are the smaller the earlier a layer is."""
 
 import re
 from typing import Any

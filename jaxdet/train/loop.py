@@ -1,4 +1,4 @@
-"""A training from top to bottom. Read this first; `session.py` puts together what it works with.
+"""Trains from top to bottom. Read this first; `session.py` puts together what it works with.
 
 The order of what follows an epoch is fixed: validate, decide, write the metrics, save. A
 checkpoint holds everything decided before it, so a run that was killed at any moment goes

@@ -1,4 +1,4 @@
-"""The training objectives: those that an architecture asks for by name, and losses of one's own."""
+"""Computes the training objectives: those that an architecture names, and losses of one's own."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""Statistics of the network's input over all training images, for the detectors that need them."""
+"""Measures the network's input over all training images, for the detectors that need that."""
 
 import jax
 import numpy as np
@@ -25,8 +25,8 @@ def measure_inputs(
       mesh: the devices.
       runtime: workers of the input.
     """
-    whole, cut = replicated(mesh), batch_sharding(mesh)
-    measure = jax.jit(detector.measure, in_shardings=(whole, cut, cut), out_shardings=whole)
+    full, sharded = replicated(mesh), batch_sharding(mesh)
+    measure = jax.jit(detector.measure, in_shardings=(full, sharded, sharded), out_shardings=full)
     placed = put_replicated(mesh, variables)
     with (
         open_batches(loader, start=0, stop=loader.steps, runtime=runtime) as batches,

@@ -1,4 +1,4 @@
-"""What happens when a loss or a gradient is not finite: a bundle that repeats the step, or a skip.
+"""Handles a loss or gradient that is not finite: a bundle that repeats the step, or a skip.
 
 A bundle is the folder `nonfinite/<step>` of the run: `bundle.json`, and `batch-<host>.npz` with
 what that host fed (u8 `image` [b, H, W, 3], i32 `label` [b], i64 `index` [b]).

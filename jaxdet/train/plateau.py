@@ -1,4 +1,4 @@
-"""The published learning-rate rule and the choice of the best epoch, on the host in float64.
+"""Applies the published learning-rate rule and chooses the best epoch, on the host in float64.
 
 CNNDetection (train.py:87-96, earlystop.py:25-44, networks/trainer.py:40-45): an epoch that
 gains less than delta over the best counts as bad; `patience` bad epochs end a phase; the

@@ -91,9 +91,10 @@ def main(argv: list[str]) -> None:
         )
         parser.add_argument("bundle", type=Path, help="RUN/nonfinite/STEP")
         parser.add_argument(
-            "--run-code", action="store_true",
+            "--run-code",
+            action="store_true",
             help="import the modules that its config names by package.module:Name, which runs them",
-        )  # fmt: skip
+        )
         arguments = parser.parse_args(argv)
         update = replay(arguments.bundle, run_code=arguments.run_code)
         answer(

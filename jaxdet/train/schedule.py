@@ -1,4 +1,4 @@
-"""The learning rate of each step and the end of the run, in Python floats on the host."""
+"""Computes the learning rate of each step and the end of the run, in Python floats on the host."""
 
 import dataclasses
 import math

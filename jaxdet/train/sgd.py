@@ -1,4 +1,4 @@
-"""Stochastic gradient descent as torch.optim.SGD does it, dampening and all."""
+"""Descends stochastic gradients as torch.optim.SGD does, dampening and all."""
 
 from typing import Any, NamedTuple
 

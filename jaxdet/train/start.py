@@ -1,4 +1,4 @@
-"""The weights a run begins with: random, of another run, or from a file."""
+"""Loads the weights a run begins with: random, of another run, or from a file."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What training changes: one pytree that is stepped, saved and restored as a whole."""
+"""Holds what training changes: one pytree that is stepped, saved and restored as a whole."""
 
 import dataclasses
 from collections.abc import Callable

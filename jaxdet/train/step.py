@@ -1,4 +1,4 @@
-"""One update, compiled for all devices of the mesh."""
+"""Compiles one update for all devices of the mesh."""
 
 import dataclasses
 import weakref
@@ -37,7 +37,7 @@ def make_train_step(
     """Returns a function (state, u8 [B, H, W, 3], i32 [B], learning rate) -> (state, scalars).
 
     The old state's memory is reused. Beside the scalars "loss" and "grad_norm" stand "logit" and
-    "label" [B], whole on each device, for accuracy and AP on every host. What a network draws at
+    "label" [B], replicated, for accuracy and AP on every host. What a network draws at
     random follows from `seed` and the step alone, so a run that goes on draws the same.
 
     With `accumulate` above 1 the batch is worked through in that many parts, one after another:
@@ -102,14 +102,14 @@ def whole_step(functions: StepFunctions, mesh: Mesh, of_state: Any) -> Any:
     ) -> tuple[TrainState, Scalars]:
         expect_compilation()
         params, batch_stats = state.variables["params"], state.variables["batch_stats"]
-        found = functions.differentiate(params, batch_stats, image, label, functions.rng(state))
-        return functions.apply(state, found, label, learning_rate)
+        gradients = functions.differentiate(params, batch_stats, image, label, functions.rng(state))
+        return functions.apply(state, gradients, label, learning_rate)
 
-    whole, cut = replicated(mesh), batch_sharding(mesh)
+    full, sharded = replicated(mesh), batch_sharding(mesh)
     return jax.jit(
         step,
-        in_shardings=(of_state, cut, cut, whole),
-        out_shardings=(of_state, whole),
+        in_shardings=(of_state, sharded, sharded, full),
+        out_shardings=(of_state, full),
         donate_argnums=0,
     )
 
@@ -142,14 +142,14 @@ class _Parts:
             rows.reshape(-1, self.count, *rows.shape[1:])[:, k] for rows in (image, label)
         )
         rng = jax.random.fold_in(self.functions.rng(state), k)
-        found = self.functions.differentiate(
+        part = self.functions.differentiate(
             state.variables["params"], sums.batch_stats, image, label, rng
         )
         return Differentiated(
-            jax.tree.map(jnp.add, sums.gradients, found.gradients),
-            found.batch_stats,
-            sums.loss + found.loss,
-            sums.logit.at[:, k].set(found.logit),
+            jax.tree.map(jnp.add, sums.gradients, part.gradients),
+            part.batch_stats,
+            sums.loss + part.loss,
+            sums.logit.at[:, k].set(part.logit),
         )
 
     def finish(
@@ -169,21 +169,21 @@ def _in_parts(functions: StepFunctions, mesh: Mesh, count: int, of_state: Any) -
     where it unrolls them it keeps the maps of all parts.
     """
     parts = _Parts(functions, count)
-    whole: Any = replicated(mesh)
-    cut: Any = batch_sharding(mesh)
+    full: Any = replicated(mesh)
+    sharded: Any = batch_sharding(mesh)
     of_trained, _ = split(functions.tune, of_state.variables["params"])
-    of_sums = Differentiated(of_trained, whole, whole, cut)
-    begin = jax.jit(parts.begin, in_shardings=(of_state, cut), out_shardings=of_sums)
+    of_sums = Differentiated(of_trained, full, full, sharded)
+    begin = jax.jit(parts.begin, in_shardings=(of_state, sharded), out_shardings=of_sums)
     add = jax.jit(
         parts.add,
-        in_shardings=(of_state, of_sums, cut, cut, whole),
+        in_shardings=(of_state, of_sums, sharded, sharded, full),
         out_shardings=of_sums,
         donate_argnums=1,
     )
     finish = jax.jit(
         parts.finish,
-        in_shardings=(of_state, of_sums, cut, whole),
-        out_shardings=(of_state, whole),
+        in_shardings=(of_state, of_sums, sharded, full),
+        out_shardings=(of_state, full),
         donate_argnums=0,
     )
     numbers = [put_number(mesh, np.int32(k)) for k in range(count)]

@@ -1,4 +1,4 @@
-"""What a step is made of: gradients of some images, and the update that they give."""
+"""Defines what a step is made of: gradients of some images, and the update that they give."""
 
 import dataclasses
 from typing import Any

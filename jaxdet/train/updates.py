@@ -1,4 +1,4 @@
-"""The updates of a run as the host knows them: one, and those since the last line of metrics."""
+"""Tracks the updates of a run on the host: one, and those since the last line of metrics."""
 
 import dataclasses
 import time

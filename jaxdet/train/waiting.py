@@ -1,4 +1,4 @@
-"""Tells whether `token_probe` learns yet: it chooses patches by many images first."""
+"""Checks whether `token_probe` learns yet: it chooses patches by many images first."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The weights of anything that `W` may be on a command line, with what is known of them."""
+"""Opens the weights of anything that `W` may be on a command line, with what is known of them."""
 
 import dataclasses
 import hashlib

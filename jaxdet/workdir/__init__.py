@@ -1,1 +1,1 @@
-"""Work in a folder: claimed by one process, written beside its place, read without trust."""
+"""Works in a folder: claimed by one process, written beside its place, read without trust."""

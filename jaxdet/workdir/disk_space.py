@@ -10,7 +10,7 @@ from jaxdet.progress import say, size_text
 from jaxdet.workdir import signals
 from jaxdet.workdir.watchdog import stage
 
-_WAITING = "waiting for room (checkpoint.on_full_disk=wait)"
+_WAITING = "waiting for disk space (checkpoint.on_full_disk=wait)"
 # Seconds between two looks at a full disk.
 _POLL = 1.0
 # Beside a checkpoint: the log, results, and the folders' own blocks.
@@ -38,7 +38,7 @@ def pause() -> None:
     """
     signals.check()
     # A sign of life, each time: to wait for disk space is not to hang.
-    with stage("waiting for room on the disk"):
+    with stage("waiting for disk space"):
         time.sleep(_POLL)
 
 
@@ -47,7 +47,7 @@ def wait_for(is_enough: Callable[[], bool], line: str) -> None:
     say(f"{line}; {_WAITING}")
     while not is_enough():
         pause()
-    say("there is room again; going on")
+    say("there is disk space again; going on")
 
 
 def keep_trying(write: Callable[[], None], path: Path, *, wait: bool) -> None:

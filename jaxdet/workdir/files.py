@@ -1,4 +1,4 @@
-"""Files by name: regular ones alone, within their folder, whole or not there; JSON.
+"""Opens files by name: regular ones alone, within their folder, complete or not there; JSON.
 
 A name may be that of a pipe, a device, or a link to elsewhere: whoever opens a file of another's
 making, or in another's folder, does it here. What is written is written as a draft.
@@ -188,24 +188,24 @@ def is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
 
-def check_schema(path: Path, found: Any, *, known: int, advice: str = "") -> None:
+def check_schema(path: Path, version: Any, *, known: int, advice: str = "") -> None:
     """Checks that a file is of a schema that can be read.
 
     Args:
       path: of the file.
-      found: its schema version, as it says.
+      version: its schema version, as it states.
       known: the one that this jaxdet reads.
       advice: what else to do about a newer one.
 
     Raises:
       UserError: where it is of another.
     """
-    if type(found) is int and found == known:
+    if type(version) is int and version == known:
         return
-    newer = type(found) is int and found > known
+    newer = type(version) is int and version > known
     by = "made by a newer jaxdet, " if newer else ""
     raise UserError(
-        f"{path}: {by}schema version {found!r:.40}, this jaxdet reads {known}; "
+        f"{path}: {by}schema version {version!r:.40}, this jaxdet reads {known}; "
         f"use the version of jaxdet that wrote it{advice}"
     )
 
@@ -224,7 +224,7 @@ def _is_shallow(value: Any) -> bool:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there whole or not at all."""
+    """Writes a file so that it is there completely or not at all."""
     with replacing(path) as file:
         file.write(content)
 

@@ -1,4 +1,4 @@
-"""One process at a time: a lock that goes with its process, however that ends.
+"""Keeps a place for one process at a time, by a lock that goes with it, however that ends.
 
 The kernel holds it (flock), the file only says who: after a kill it stays and means nothing.
 Between machines it holds on network file systems that pass flock on: NFS (Linux clients, as a
@@ -97,12 +97,12 @@ def take(descriptor: int, path: Path, *, kind: int = fcntl.LOCK_EX) -> bool:
 
 
 def _beside(place: Path) -> Path:
-    whole = Path(os.path.abspath(place))
-    return whole.parent / f".{whole.name}.lock"
+    absolute = Path(os.path.abspath(place))
+    return absolute.parent / f".{absolute.name}.lock"
 
 
 def _claim(place: Path, instead: str | None, lock: Path) -> int:
-    told = False
+    is_logged = False
     while True:
         descriptor = _open(place, lock)
         try:
@@ -116,9 +116,9 @@ def _claim(place: Path, instead: str | None, lock: Path) -> int:
         if is_there and instead is not None:
             raise _taken(place, instead, holder)
         if is_there:
-            if not told:
+            if not is_logged:
                 say(f"{place}: another process works on it ({holder}); waiting for it")
-            told = True
+            is_logged = True
             time.sleep(_LOOK_AGAIN)
 
 

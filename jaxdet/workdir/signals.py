@@ -1,4 +1,4 @@
-"""Signals as requests: a long work ends at its next good place, with all it has done on disk.
+"""Takes signals as requests: a long work ends at its next good place, with all it did on disk.
 
 `errors.guard` alone ends a command wherever a signal finds it. Within `deferred` the first signal
 is noted, and the work looks at `requested` between two steps (where several processes must end

@@ -187,13 +187,13 @@ class _Watch:
             "stacks of this process:",
         ]
         _write(2, head)
-        told = self._write_file(head)
+        more = self._write_file(head)
         _ask_for_stacks(workers)
         ended = "".join(f"; {state.strip()}" for state in states if "ended" in state)
         _write(
             2,
             [
-                f"error: nothing has moved for {quiet:.0f} s in the stage {where!r}{ended}{told}; "
+                f"error: nothing has moved for {quiet:.0f} s in the stage {where!r}{ended}{more}; "
                 "start the same command again to continue"
             ],
             stacks=False,
@@ -257,6 +257,6 @@ def _state(pid: int | None) -> str:
     """Returns what Linux says the process does, as in ': S (sleeping)'; a 'D' waits for a disk."""
     with contextlib.suppress(OSError):
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        found = [line.split(maxsplit=1)[1] for line in lines if line.startswith("State:")]
-        return f": {found[0]}" if found else ""
+        states = [line.split(maxsplit=1)[1] for line in lines if line.startswith("State:")]
+        return f": {states[0]}" if states else ""
     return ""

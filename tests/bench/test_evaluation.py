@@ -5,14 +5,14 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdet.bench.evaluation import Contest, Plan, _measure, measure_evaluation
+from jaxdet.bench.evaluation import Contest, EvaluationPlan, _measure, measure_evaluation
 from jaxdet.config import Model, Runtime
 
 
 @pytest.mark.slow
 def test_rows_and_ratios(tmp_path):
     # Inside, the logits of both ways are held against each other.
-    plan = Plan(scratch=tmp_path, images=4, batch_size=2, rounds=1,
+    plan = EvaluationPlan(scratch=tmp_path, images=4, batch_size=2, rounds=1,
                 model=Model(name="resnet18", width=4), loaders=Runtime(workers=0))  # fmt: skip
     rows = measure_evaluation(plan, say=lambda line: None)
     assert len(rows) == 12

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxdet.bench.__main__ import main
-from jaxdet.bench.input import AUGMENT, Plan, Setting, measure_input
+from jaxdet.bench.input import AUGMENT, InputPlan, Setting, measure_input
 from jaxdet.bench.pictures import write_pictures, write_table
 from jaxdet.bench.reference import PublishedDataset, ReferenceLoader, open_torch_batches
 from jaxdet.config import Augment
@@ -33,7 +33,7 @@ def pictures(tmp_path_factory):
 
 def test_rows_and_ratios(pictures, tmp_path):
     settings = (Setting(kind="threads", workers=1),)
-    plan = Plan(root=pictures, scratch=tmp_path, batch_size=4, seconds=0.05, rounds=3,
+    plan = InputPlan(root=pictures, scratch=tmp_path, batch_size=4, seconds=0.05, rounds=3,
                 settings=settings)  # fmt: skip
     rows = {row["what"]: row for row in measure_input(plan, say=lambda line: None)}
     assert rows.keys() == ROWS

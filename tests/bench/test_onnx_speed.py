@@ -19,7 +19,7 @@ def test_rows_stand_beside_those_of_jax(tmp_path, monkeypatch):
     # As where there is a card, too: the reference is the network of a CPU, with its weights there.
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(onnx, "make_score", noted)
-    plan = onnx.Plan(
+    plan = onnx.OnnxPlan(
         scratch=tmp_path, models=[Model(name="resnet18", width=4)], variants=("float32", "int8"),
         size=32, batch_sizes=(1, 2), images=3, rounds=1,
     )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from jaxdet.bench.__main__ import main
 from jaxdet.bench.hlo import operations
-from jaxdet.bench.roofline import Plan, measure_roofline
+from jaxdet.bench.roofline import RooflinePlan, measure_roofline
 from jaxdet.config import Model, Optim
 from jaxdet.config.model import ARCHITECTURES, PROBES
 
@@ -101,7 +101,9 @@ def plan(name, **options):
     width, size = options.pop("width", 64), options.pop("size", 224)
     dtype, batch = options.pop("dtype", "float32"), options.pop("batch_size", 256)
     model, optim = Model(name=name, width=width, dtype=dtype), Optim(batch_size=batch)
-    return Plan(target="h100", model=model, optim=optim, batch_size=batch, size=size, **options)
+    return RooflinePlan(
+        target="h100", model=model, optim=optim, batch_size=batch, size=size, **options
+    )
 
 
 @needs_plugin

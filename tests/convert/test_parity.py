@@ -30,7 +30,7 @@ def test_logits_are_torchvision_s(arch, sizes):
     state_dict = torchvision.state_dict(arch)
     arrays = converted(state_dict, arch)
     apply = jax.jit(get_detector(Model(name=arch)).apply)
-    # Another order of sums: VGG-11's were 1.7e-5 apart on an H200 (docs/benchmarks/gpu.md).
+    # Another order of sums: VGG-11's were 1.7e-5 apart on an H200 (docs/evidence/gpu.md).
     bound = 1e-5 if jax.default_backend() == "cpu" else 3e-5
     for size in sizes:
         logits = np.asarray(apply(with_collections(arrays), torchvision.images(2, size)))

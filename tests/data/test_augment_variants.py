@@ -10,7 +10,7 @@ from jaxdet.config import Augment
 from jaxdet.data import ops
 from jaxdet.data.augment import Blur, Crop, Flip, Jpeg, Noise, Recipe, Rescale, Resize, apply_all
 from jaxdet.data.folder import load_set
-from jaxdet.data.loaders import Share, TrainLoader
+from jaxdet.data.loaders import Shard, TrainLoader
 from jaxdet.data.order import Stream, Streams
 from jaxdet.data.readers import Reader
 from tests.golden import recipes
@@ -166,7 +166,7 @@ def test_batches_draw_apart_and_their_images_together_on_any_host(dataset):
     assert np.ptp(spreads.mean(1)) > 1
     first, second = (
         TrainLoader(
-            read=Grey(), augment=augment, seed=3, batch_size=8, share=Share(host=host, hosts=2)
+            read=Grey(), augment=augment, seed=3, batch_size=8, shard=Shard(host=host, hosts=2)
         )(2)["image"]
         for host in range(2)
     )

@@ -10,7 +10,7 @@ from jaxdet.config import Augment, Config, Data, Model, validate
 from jaxdet.data import order
 from jaxdet.data.balance import balanced_order, find_groups
 from jaxdet.data.feature_loaders import FeatureTrainLoader
-from jaxdet.data.loaders import Share, TrainLoader
+from jaxdet.data.loaders import Shard, TrainLoader
 from jaxdet.data.readers import training_reader
 from jaxdet.data.sources import open_root
 from jaxdet.data.store.layout import StorePaths, read_about
@@ -94,7 +94,7 @@ def test_a_batch_follows_from_seed_and_step_and_is_shared_out(folder):
     again = loader(images)
     assert np.array_equal(again.position(7)[2], steps[0])
     assert not np.array_equal(loader(images, seed=6).position(7)[2], steps[0])
-    halves = [loader(images, share=Share(host=host, hosts=2)).position(7)[2] for host in (0, 1)]
+    halves = [loader(images, shard=Shard(host=host, hosts=2)).position(7)[2] for host in (0, 1)]
     assert np.array_equal(np.concatenate(halves), steps[0])
     # Rows of one label do not stand at every other place, of which a part of a batch is made.
     assert 0 < images.labels[steps[0]][::2].sum() < 6

@@ -4,7 +4,7 @@ from PIL import Image
 
 from jaxdet.config import Augment, Data, Runtime
 from jaxdet.data.folder import load_set
-from jaxdet.data.loaders import EvalLoader, Share, TrainLoader
+from jaxdet.data.loaders import EvalLoader, Shard, TrainLoader
 from jaxdet.data.ops import center_crop, kernel_blur
 from jaxdet.data.order import epoch_order, steps_per_epoch
 from jaxdet.data.pipeline import open_batches
@@ -18,13 +18,13 @@ def reader(folder, *, skip=False):
     return Reader(images=load_set(folder, name="set"), max_pixels=10**6, skip_bad=skip)
 
 
-def train_loader(folder, *, share=None, skip=False, augment=AUGMENT, batch_size=8):
+def train_loader(folder, *, shard=None, skip=False, augment=AUGMENT, batch_size=8):
     return TrainLoader(
         read=reader(folder, skip=skip),
         augment=augment,
         seed=3,
         batch_size=batch_size,
-        share=share or Share(),
+        shard=shard or Shard(),
     )
 
 
@@ -66,10 +66,10 @@ def test_in_line_batches_are_the_loader_s(dataset):
         assert all(same(batch, load(step)) for step, batch in enumerate(batches))
 
 
-def test_shares_of_two_hosts_make_the_batch_of_one(dataset):
+def test_shards_of_two_hosts_make_the_batch_of_one(dataset):
     whole = train_loader(dataset / "train")
     first, second = (
-        train_loader(dataset / "train", share=Share(host=host, hosts=2)) for host in (0, 1)
+        train_loader(dataset / "train", shard=Shard(host=host, hosts=2)) for host in (0, 1)
     )
     for step in (0, 5, 11):
         parts = [first(step), second(step)]
@@ -117,14 +117,14 @@ def test_evaluation_shows_each_image_once_in_order(dataset):
     assert all((b["image"][~b["valid"]] == 0).all() for b in batches)
 
 
-def test_evaluation_shares_of_two_hosts_make_the_whole(dataset):
-    def make(share):
+def test_evaluation_shards_of_two_hosts_make_the_whole(dataset):
+    def make(shard):
         return EvalLoader(
-            read=reader(dataset / "test" / "beta"), crop=32, batch_size=4, share=share
+            read=reader(dataset / "test" / "beta"), crop=32, batch_size=4, shard=shard
         )
 
-    whole = make(Share())
-    parts = [make(Share(host=h, hosts=2)) for h in (0, 1)]
+    whole = make(Shard())
+    parts = [make(Shard(host=h, hosts=2)) for h in (0, 1)]
     for step in range(whole.steps):
         halves = [p(step) for p in parts]
         joined = {name: np.concatenate([h[name] for h in halves]) for name in halves[0]}

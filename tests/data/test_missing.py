@@ -8,10 +8,10 @@ import pytest
 from jaxdet import config as schema
 from jaxdet import main
 from jaxdet.data.missing import find_missing
-from jaxdet.datasets.catalog import DATASETS
 from jaxdet.datasets.commands import COMMANDS
-from jaxdet.datasets.fetch.choice import Options, choose_files
 from jaxdet.errors import Parser, UserError
+from jaxdet.fetch.catalog import DATASETS
+from jaxdet.fetch.choice import Options, choose_files
 from tests.conftest import write_images
 
 REPOSITORY = Path(__file__).parents[2]

@@ -33,7 +33,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("given", "workers", "batches", "room", "kind"), [
+@pytest.mark.parametrize(("given", "workers", "batches", "free", "kind"), [
     ("auto", 16, 10**9, 2**40, "processes"),
     ("auto", 4, 10**9, 2**40, "threads"),  # these keep up
     ("auto", 16, 50, 2**40, "threads"),  # over before processes have started
@@ -41,8 +41,8 @@ if __name__ == "__main__":
     ("threads", 16, 10**9, 2**40, "threads"),
     ("processes", 1, 1, 0, "processes"),
 ])  # fmt: skip
-def test_many_workers_are_processes_where_it_pays(given, workers, batches, room, kind, monkeypatch):
-    monkeypatch.setattr(shared_blocks, "room", lambda: room)
+def test_many_workers_are_processes_where_it_pays(given, workers, batches, free, kind, monkeypatch):
+    monkeypatch.setattr(shared_blocks, "free_bytes", lambda: free)
     runtime = Runtime(worker_kind=given)
     # pytest was started by -m, or by a script that says what it is.
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", object(), raising=False)
@@ -106,7 +106,7 @@ def test_no_worker_and_no_shared_memory_outlives_the_trainer(dataset, tmp_path, 
 
 def test_batches_go_through_pipes_where_shared_memory_is_short(dataset, monkeypatch, capfd):
     load = train_loader(dataset / "train")
-    monkeypatch.setattr(shared_blocks, "room", lambda: load.batch_bytes)
+    monkeypatch.setattr(shared_blocks, "free_bytes", lambda: load.batch_bytes)
     before = mapped_blocks(os.getpid())
     runtime = Runtime(workers=2, worker_kind="processes")
     with open_batches(load, start=0, stop=4, runtime=runtime) as batches:
@@ -118,4 +118,4 @@ def test_batches_go_through_pipes_where_shared_memory_is_short(dataset, monkeypa
 
 
 def test_shared_memory_is_measured():
-    assert 0 < shared_blocks.room() <= sys.maxsize
+    assert 0 < shared_blocks.free_bytes() <= sys.maxsize

@@ -9,9 +9,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from jaxdet.config import Model
+from jaxdet.conversion.commands import JSON
 from jaxdet.convert.__main__ import main
 from jaxdet.convert.architectures import TABLES, shapes
-from jaxdet.convert.commands import JSON
 from jaxdet.convert.files import read_state_dict
 from jaxdet.convert.rules import to_torch
 from jaxdet.convert.torch_write import write_torch

@@ -65,7 +65,7 @@ def ended_clearly(process):
     assert err.count("error:") == 1
     line = err.strip().splitlines()[-1]
     assert line.startswith("error: ")
-    assert "make room and start the same command again" in line
+    assert "free disk space and start the same command again" in line
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def make_room(disk):
     (disk / "ballast").unlink()
 
 
-# What fills the disk, and what makes room again.
+# What fills the disk, and what frees it again.
 WAYS = {
     "little is left": (lambda disk: tmpfs.fill(disk, leave=2 * MIB), make_room),
     "nothing is left": (tmpfs.fill, make_room),
@@ -177,7 +177,7 @@ def test_a_run_that_waits_for_room_answers_to_ctrl_c(disk, whole, command):
     wait_for(process, saved(run, 4), "checkpoint 4")
     tmpfs.fill(disk, leave=2 * MIB)
     for line in process.stderr:
-        if "waiting for room" in line:
+        if "waiting for disk space" in line:
             break
     process.send_signal(2)
     _, err = process.communicate(timeout=30)

@@ -128,7 +128,7 @@ def test_a_signal_to_all_processes_of_a_run_leaves_nothing_and_says_one_thing(
         cwd=REPOSITORY, env={**os.environ, **mark(run.path.name)}, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    # As soon as they are there: they must be deaf before they have loaded anything.
+    # As soon as they are there: their signals must be blocked before they have loaded anything.
     wait_for(process, lambda: len(workers(run.path.name)) == 2)
     process.send_signal(signum)
     err = process.communicate()[1]

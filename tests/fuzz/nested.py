@@ -17,10 +17,10 @@ from jaxdet.config import Data
 from jaxdet.convert.load import load_weights
 from jaxdet.data import ops
 from jaxdet.data.folder import read_size
-from jaxdet.datasets.fetch.archive import Archive
-from jaxdet.datasets.fetch.members import Limits, check_members
-from jaxdet.datasets.fetch.views import DamagedError, JoinedFile, LocalPart
 from jaxdet.errors import UserError
+from jaxdet.fetch.archive import Archive
+from jaxdet.fetch.members import Limits, check_members
+from jaxdet.fetch.views import DamagedError, JoinedFile, LocalPart
 from jaxdet.predict.inputs import ParquetColumn
 from jaxdet.predict.parts import read_part
 from jaxdet.report.contents import read_contents

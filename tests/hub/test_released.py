@@ -10,8 +10,8 @@ import pytest
 import jaxdet
 from jaxdet.convert.load import with_collections
 from jaxdet.convert.torch_write import write_torch
-from jaxdet.datasets.catalog import Address
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.fetch.catalog import Address
 from jaxdet.hub import released
 from jaxdet.hub.__main__ import main
 from jaxdet.hub.find import find_weights

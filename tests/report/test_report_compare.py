@@ -219,6 +219,6 @@ def test_the_sharpness_baseline_stands_in_every_form_of_a_comparison(runs, make_
         assert f"all runs & sharpness & {baselines[0]} & " in tex
     else:
         assert all(f"<small>baseline {one}</small>" in page for one in baselines)
-        assert all(f"; floor {one}) |" in markdown for one in baselines)
+        assert all(f"; sharpness baseline {one}) |" in markdown for one in baselines)
         assert f"| run1 | sharpness | {baselines[1]} |" in paper
         assert f" & sharpness & {baselines[1]} & " in tex

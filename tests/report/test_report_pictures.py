@@ -40,7 +40,7 @@ def _change(path, kind, **changes):
 
 def _size(gallery):
     stored = sum(len(uri) for uri, _, _ in gallery.pictures.values())
-    return stored + sum(len(card.evidence) for card in gallery.cards)
+    return stored + sum(len(card.overlay) for card in gallery.cards)
 
 
 def test_peaks_are_told_and_those_of_the_fakes_alone_are_bold(path):
@@ -73,7 +73,7 @@ def test_a_thumbnail_looks_like_its_image(path):
 
 def test_evidence_is_orange_for_fake_purple_for_real_and_clear_between():
     values = np.array([[1.0, -1.0, 0.0], [0.5, -9.0, 0.1]], np.float32)
-    overlay = np.asarray(Image.open(io.BytesIO(pictures.evidence(values, scale=1.0))))
+    overlay = np.asarray(Image.open(io.BytesIO(pictures.activation_overlay(values, scale=1.0))))
     assert overlay.shape == (2, 3, 4)
     assert tuple(overlay[0, 0, :3]) == pictures.FAKE
     assert tuple(overlay[0, 1, :3]) == pictures.REAL
@@ -166,7 +166,7 @@ def test_every_ranked_image_has_a_card_with_its_numbers(path):
             assert card.probability == pytest.approx(1 / (1 + np.exp(-float(one.logit[i]))))
             shown = np.asarray(_opened(gallery.pictures[card.picture][0]), float)
             assert np.abs(shown - one.image[i]).mean() < 12
-            assert _opened(card.evidence).size == (7, 7)
+            assert _opened(card.overlay).size == (7, 7)
     page = page_html(contents_of([run]))
     assert page.count('class="card"') == 24
     largest = np.percentile(np.abs([one.evidence for one in ranked.values()]), 99)
@@ -218,7 +218,7 @@ def test_a_set_without_evidence_has_pictures_all_the_same(path):
     run = load_runs([path])[0]
     gallery = gallery_of([run])
     assert gallery.scales == (None,)
-    assert {card.evidence for card in gallery.cards} == {""}
+    assert {card.overlay for card in gallery.cards} == {""}
     assert 'class="seen"' not in page_html(contents_of([run]))
 
 

@@ -174,7 +174,7 @@ def _print(found: dict[str, dict[str, Counts]]) -> None:
                 setattr(total, field.name, one)
     print(f"{total.tried} damages of {len(found)} files: {total.noticed} noticed, "
           f"{total.harmless} harmless, {total.tried - total.noticed - total.harmless} silent; "
-          f"{total.restored} restored in full, each to the digest of a sound step")  # fmt: skip
+          f"{total.restored} restored in full, each to the digest of an intact step")  # fmt: skip
 
 
 if __name__ == "__main__":

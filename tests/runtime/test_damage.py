@@ -85,17 +85,17 @@ def test_a_reader_passes_over_damage_and_renames_nothing(saved, capsys):
     told = capsys.readouterr().err.splitlines()
     assert told == [
         f"{folder}/8: metrics/metadata is missing; not used",
-        f"{folder}: best is step 4 of those that are sound",
+        f"{folder}: best is step 4 of those that are intact",
     ]
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_no_sound_step_left_is_an_error_that_says_so(saved, read_only):
+def test_no_intact_step_left_is_an_error_that_says_so(saved, read_only):
     folder, _ = saved
     for step in (4, 8):
         flip(data_file(folder, step))
     for _ in range(2):
-        with pytest.raises(RunFailedError, match=r"no sound checkpoint is left .*4.*8.*bring back"):
+        with pytest.raises(RunFailedError, match=r"no intact checkpoint is left .*4.*8.*bring"):
             opened(folder, read_only=read_only).latest_step()
 
 
@@ -138,7 +138,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(disk, capfd):
     checkpoints.save(1, state, host={}, ranks=None)
     checkpoints.wait()
     tmpfs.fill(disk, leave=2 << 20)
-    with pytest.raises(RunFailedError, match=r"no room for checkpoint 2, .* checkpoint 1 is kept"):
+    with pytest.raises(RunFailedError, match=r"no disk space for checkpoint 2, .* 1 is kept"):
         checkpoints.save(2, state, host={}, ranks=None)
     (disk / "ballast").unlink()
     # Blocks are free but no files: the save begins, and fails in its midst.

@@ -31,7 +31,7 @@ def test_on_a_full_disk_a_line_is_there_whole_or_not_at_all(disk):
     tmpfs.fill(disk)
     # Longer than what is left of the file's last block.
     long = {f"train/{n}": 1.0 / 3 for n in range(400)}
-    with pytest.raises(DiskFullError, match=r"metrics\.jsonl: cannot be written.* make room"):
+    with pytest.raises(DiskFullError, match=r"metrics\.jsonl: cannot be written.* free disk space"):
         book.write(2, 0.2, long)
     assert [line["step"] for line in read_metrics(path)] == [1]
     assert path.read_bytes().endswith(b"}\n")
@@ -48,7 +48,7 @@ def test_a_line_waits_for_room_where_asked(disk, capsys):
     assert [line["step"] for line in read_metrics(path)] == [2]
     assert capsys.readouterr().err.splitlines()[0] == (
         f"{path}: cannot be written, the disk is full; "
-        "waiting for room (checkpoint.on_full_disk=wait)"
+        "waiting for disk space (checkpoint.on_full_disk=wait)"
     )
 
 

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from jaxdet.datasets.catalog import Address, Container, Dataset, Folder
+from jaxdet.fetch.catalog import Address, Container, Dataset, Folder
 
 
 def make_png(seed, size=16):

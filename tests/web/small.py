@@ -6,11 +6,11 @@ python -m tests.web.small ROOT URL CONTAINER FILE,FILE FOLDER,FOLDER [CLASS,CLAS
 import sys
 from pathlib import Path
 
-from jaxdet.datasets.catalog import Address, Container, Dataset, Folder
-from jaxdet.datasets.fetch.choice import Options
-from jaxdet.datasets.fetch.remote import Patience
-from jaxdet.datasets.fetch.run import fetch
 from jaxdet.errors import guard
+from jaxdet.fetch.catalog import Address, Container, Dataset, Folder
+from jaxdet.fetch.choice import Options
+from jaxdet.fetch.remote import Patience
+from jaxdet.fetch.run import fetch
 
 
 def main(root, url, container, files, folders, classes=""):

@@ -14,12 +14,12 @@ from jaxdet.convert.card import beside, read_beside
 from jaxdet.convert.load import load_weights
 from jaxdet.data.sources import open_root
 from jaxdet.data.store.reader import Store
-from jaxdet.datasets.fetch.record import Record
 from jaxdet.datasets.makers.place import read_record
 from jaxdet.datasets.makers.snapshots import load_snapshot
 from jaxdet.datasets.verify.tree import Expect, verify_tree
 from jaxdet.datasets.verify.weights import verify_weights
 from jaxdet.errors import UserError
+from jaxdet.fetch.record import Record
 from jaxdet.predict.columns import count_rows
 from jaxdet.predict.parts import read_part
 from jaxdet.report import write

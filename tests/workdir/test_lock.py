@@ -12,10 +12,10 @@ import types
 import pytest
 
 from jaxdet.datasets.audit import equalise
-from jaxdet.datasets.fetch.record import Record
 from jaxdet.datasets.makers.place import making
 from jaxdet.datasets.pack import store_writer
 from jaxdet.errors import UserError
+from jaxdet.fetch.record import Record
 from jaxdet.predict import shards
 from jaxdet.runtime.lock import locked, refuse_if_locked
 from jaxdet.workdir.lock import claimed, clear_lock

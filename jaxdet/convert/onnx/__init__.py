@@ -1,4 +1,4 @@
-"""Detectors as ONNX files: written from JAX's own program of them, run by onnxruntime."""
+"""Writes detectors as ONNX files from JAX's own program of them, and runs these by onnxruntime."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""JAX's operations on the axes and places of arrays as ONNX operators."""
+"""Writes JAX's operations on the axes and places of arrays as ONNX operators."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -74,8 +74,10 @@ def _stack(build: Builder, eqn: Any, *values: Value) -> Value:
 def _slice(build: Builder, eqn: Any, value: Value) -> Value:
     starts, ends = eqn.params["start_indices"], eqn.params["limit_indices"]
     steps = eqn.params["strides"] or (1,) * len(starts)
-    ends = [_END if end is size or end == size else end
-            for end, size in zip(ends, value.shape, strict=True)]  # fmt: skip
+    ends = [
+        _END if end is size or end == size else end
+        for end, size in zip(ends, value.shape, strict=True)
+    ]
     return _out(eqn, _sliced(build, build.full(value), starts, ends, steps))
 
 
@@ -93,9 +95,13 @@ def _sliced(
         return name
     shape = build.graph.shape
     return build.graph.add(
-        "Slice", name, shape([starts[axis] for axis in axes]), shape([ends[axis] for axis in axes]),
-        build.graph.integers(*axes), build.graph.integers(*(steps[axis] for axis in axes)),
-    )  # fmt: skip
+        "Slice",
+        name,
+        shape([starts[axis] for axis in axes]),
+        shape([ends[axis] for axis in axes]),
+        build.graph.integers(*axes),
+        build.graph.integers(*(steps[axis] for axis in axes)),
+    )
 
 
 def _reverse(build: Builder, eqn: Any, value: Value) -> Value:

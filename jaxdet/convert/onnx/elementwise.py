@@ -1,4 +1,4 @@
-"""JAX's elementwise operations as ONNX operators, which broadcast by themselves."""
+"""Writes JAX's elementwise operations as ONNX operators, which broadcast by themselves."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

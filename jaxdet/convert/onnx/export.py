@@ -1,4 +1,4 @@
-"""`export --format=onnx`: a detector into one file, run against JAX before it takes its name."""
+"""Exports a detector to one ONNX file, which is run against JAX before it takes its name."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A graph of ONNX operators while it is built, and its sizes that only a run knows."""
+"""Builds a graph of ONNX operators, with sizes that only a run knows."""
 
 import ast
 import hashlib
@@ -22,10 +22,16 @@ Size = Any
 # ONNX's division, which rounds to zero, is JAX's.
 _OPERATORS: Mapping[Any, str] = MappingProxyType(
     {
-        ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Pow: "Pow",
-        "floordiv": "Div", "mod": "Mod", "max": "Max", "min": "Min",
+        ast.Add: "Add",
+        ast.Sub: "Sub",
+        ast.Mult: "Mul",
+        ast.Pow: "Pow",
+        "floordiv": "Div",
+        "mod": "Mod",
+        "max": "Max",
+        "min": "Min",
     }
-)  # fmt: skip
+)
 
 
 class Graph:

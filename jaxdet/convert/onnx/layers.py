@@ -1,4 +1,4 @@
-"""JAX's convolutions, products, reductions, sorting and transforms as ONNX operators."""
+"""Writes JAX's convolutions, products, reductions, sorting and transforms as ONNX operators."""
 
 import string
 from collections.abc import Mapping
@@ -26,9 +26,14 @@ def _convolution(build: Builder, eqn: Any, value: Value, kernel: Value) -> Value
         build.transposed(kernel, numbers.rhs_spec),
     )
     name = graph.add(
-        "Conv", first, second, strides=params["window_strides"], pads=_pads(params["padding"]),
-        dilations=params["rhs_dilation"], group=params["feature_group_count"],
-    )  # fmt: skip
+        "Conv",
+        first,
+        second,
+        strides=params["window_strides"],
+        pads=_pads(params["padding"]),
+        dilations=params["rhs_dilation"],
+        group=params["feature_group_count"],
+    )
     return _out(eqn, graph.transpose(name, np.argsort(numbers.out_spec).tolist()))
 
 
@@ -39,9 +44,12 @@ def _max_pool(build: Builder, eqn: Any, value: Value) -> Value:
     if len(window) != 4 or (window[0], window[3]) != (1, 1) or dilations != {1}:
         raise NotImplementedError("pooling over other axes than the image's")
     name = graph.add(
-        "MaxPool", graph.transpose(build.full(value), _TO_CHANNELS_FIRST),
-        kernel_shape=window[1:3], strides=strides[1:3], pads=_pads(params["padding"][1:3]),
-    )  # fmt: skip
+        "MaxPool",
+        graph.transpose(build.full(value), _TO_CHANNELS_FIRST),
+        kernel_shape=window[1:3],
+        strides=strides[1:3],
+        pads=_pads(params["padding"][1:3]),
+    )
     return _out(eqn, graph.transpose(name, _BACK))
 
 

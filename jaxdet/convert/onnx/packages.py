@@ -1,4 +1,4 @@
-"""The packages of the extra `onnx`: nobody else imports them, and who lacks them is told so."""
+"""Imports the packages of the extra `onnx` for all others, with a line for those who lack them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""From JAX's program of a function to an ONNX graph: each equation by its rule."""
+"""Turns JAX's program of a function into an ONNX graph: each equation by its rule."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,9 +15,13 @@ from jaxdet.models.detector import host
 _RULES = {**elementwise.RULES, **arrays.RULES, **layers.RULES}
 # Equations that call a program, each with the parameter that has it.
 _CALLS = {
-    "jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "checkpoint": "jaxpr",
-    "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr",
-}  # fmt: skip
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "checkpoint": "jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+}
 # What is broadcast only where it has to be; and sizes, which only a run knows.
 _NOT_COMPUTED = ("broadcast_in_dim", "dim_as_value")
 

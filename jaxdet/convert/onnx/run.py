@@ -1,4 +1,4 @@
-"""ONNX files of detectors, read and run by onnxruntime on the CPU."""
+"""Reads ONNX files of detectors, and runs them by onnxruntime on the CPU."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""ONNX files of detectors with their kernels in fewer bits."""
+"""Writes ONNX files of detectors with their kernels in fewer bits."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""Detectors as ONNX files, with their preprocessing and all that is known of them inside."""
+"""Writes detectors as ONNX files, with their preprocessing and all that is known of them inside."""
 
 import json
 from collections.abc import Mapping

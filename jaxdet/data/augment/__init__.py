@@ -1,4 +1,4 @@
-"""What happens to a training image: a list of operations, each with random numbers of its own.
+"""Augments training images by a list of operations, each with random numbers of its own.
 
 `augment.operations` names them in their order. Each is a file here: a frozen dataclass that does
 one thing at given values, and `sample`, which draws these values for an image. Order, ranges and

@@ -1,4 +1,4 @@
-"""The blurs: the published one, torchvision's of three taps, and OpenCV's by its kernel's side."""
+"""Blurs images: as published, by torchvision's three taps, or OpenCV's by its kernel's side."""
 
 import dataclasses
 

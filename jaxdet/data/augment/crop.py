@@ -1,4 +1,4 @@
-"""The square of an image that the network sees."""
+"""Cuts out the square of an image that the network sees."""
 
 import dataclasses
 from collections.abc import Sequence

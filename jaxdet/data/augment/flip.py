@@ -1,4 +1,4 @@
-"""Mirroring."""
+"""Mirrors images."""
 
 import dataclasses
 

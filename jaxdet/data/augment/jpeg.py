@@ -1,4 +1,4 @@
-"""JPEG compression."""
+"""Compresses images by JPEG."""
 
 import dataclasses
 

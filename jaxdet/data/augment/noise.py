@@ -1,4 +1,4 @@
-"""Gaussian noise."""
+"""Adds Gaussian noise to images."""
 
 import dataclasses
 

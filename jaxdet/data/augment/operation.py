@@ -1,4 +1,4 @@
-"""What each operation on an image has."""
+"""Defines what each operation on an image has, and applies several."""
 
 from collections.abc import Sequence
 from typing import Protocol

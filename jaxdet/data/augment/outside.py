@@ -1,7 +1,7 @@
-"""Operations of one's own, out of modules that are not jaxdet's."""
+"""Calls operations of one's own, out of modules that are not jaxdet's."""
 
 import dataclasses
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
@@ -9,6 +9,21 @@ from jaxdet.config.dotted import running
 from jaxdet.data import ops
 from jaxdet.data.order import Stream
 from jaxdet.errors import UserError
+
+
+class OwnOperation(Protocol):
+    """Does one thing to training images; one object serves all threads, and keeps no state."""
+
+    def apply(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns the result for an image.
+
+        Args:
+          image: u8 [H, W, 3] in RGB, of the operation alone: it may be written to.
+          rng: random numbers of this operation on this image in this epoch, whatever else is drawn.
+
+        Returns:
+          u8 [H', W', 3] in RGB, of any sides that the operations behind it take.
+        """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,7 +37,7 @@ class Outside:
     """
 
     name: str
-    operation: Any
+    operation: OwnOperation
     stream: Stream
     margin = None
 

@@ -1,4 +1,4 @@
-"""The operations of a config, sampled for an image and applied to it."""
+"""Samples the operations of a config for an image, and applies them."""
 
 import dataclasses
 import importlib

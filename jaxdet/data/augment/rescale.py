@@ -1,4 +1,4 @@
-"""Scaling an image by a factor, and back to its size."""
+"""Scales images by a factor, and back to their size."""
 
 import dataclasses
 

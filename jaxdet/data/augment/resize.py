@@ -1,4 +1,4 @@
-"""Resizing the shorter side, and shrinking the longer one."""
+"""Resizes the shorter side of images, and shrinks the longer one."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Image operations: u8 [H, W, 3] in, the same out. Randomness stays outside."""
+"""Offers image operations: u8 [H, W, 3] in, the same out. Randomness stays outside."""
 
 from jaxdet.data.ops.blur import blur_radius, gaussian_blur
 from jaxdet.data.ops.codec import decode, decode_bgr, encode_jpeg, jpeg, swap_channels

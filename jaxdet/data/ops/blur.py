@@ -1,4 +1,4 @@
-"""Gaussian blur, as published and fast.
+"""Blurs images by a Gaussian, as published and fast.
 
 CNNDetection (data/datasets.py) runs SciPy's filter in place on uint8: down the columns, then along
 the rows, truncated to whole levels after each. The image gets about one level darker by it.

@@ -1,4 +1,4 @@
-"""Bytes to pixels, and through JPEG and back."""
+"""Decodes bytes to pixels, and passes pixels through JPEG."""
 
 import io
 from types import MappingProxyType
@@ -22,9 +22,14 @@ _ORIENTATION = 0x0112  # EXIF's tag
 _LONGEST_JPEG = 65_500  # of its sides, pixels; libjpeg's limit
 _Turn = Image.Transpose
 _TURNS = {
-    2: _Turn.FLIP_LEFT_RIGHT, 3: _Turn.ROTATE_180, 4: _Turn.FLIP_TOP_BOTTOM, 5: _Turn.TRANSPOSE,
-    6: _Turn.ROTATE_270, 7: _Turn.TRANSVERSE, 8: _Turn.ROTATE_90,
-}  # fmt: skip
+    2: _Turn.FLIP_LEFT_RIGHT,
+    3: _Turn.ROTATE_180,
+    4: _Turn.FLIP_TOP_BOTTOM,
+    5: _Turn.TRANSPOSE,
+    6: _Turn.ROTATE_270,
+    7: _Turn.TRANSVERSE,
+    8: _Turn.ROTATE_90,
+}
 _BACK = {**_TURNS, 6: _Turn.ROTATE_90, 8: _Turn.ROTATE_270}
 
 

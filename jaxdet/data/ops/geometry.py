@@ -1,4 +1,4 @@
-"""Resize, crop and flip, with torchvision's rounding."""
+"""Resizes, crops and flips images, with torchvision's rounding."""
 
 import numpy as np
 from PIL import Image

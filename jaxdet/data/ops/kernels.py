@@ -1,4 +1,4 @@
-"""Blurs of few taps, as the reproductions and Xuan et al. apply them."""
+"""Blurs images by few taps, as the reproductions and Xuan et al. apply them."""
 
 import numpy as np
 

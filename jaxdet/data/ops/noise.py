@@ -1,4 +1,4 @@
-"""Gaussian noise."""
+"""Adds Gaussian noise to pixels."""
 
 import numpy as np
 

@@ -25,7 +25,7 @@ _WIDTH, _HEIGHT = 256, 257
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE = 254, 255
 _LONGEST = 2**31 - 1  # of any format's sides, pixels
 # More than a byte can hold of a packing that has an end, also where all pixels are equal. What
-# states more makes room for pixels that never come, or fills them in one by one. Of the formats
+# states more takes memory for pixels that never come, or fills them in one by one. Of the formats
 # that are left out a few bytes may be an empty picture of any size; TIFF has such packings, too,
 # which nobody uses for photographs.
 _PIXELS_A_BYTE = {

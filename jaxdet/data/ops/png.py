@@ -1,4 +1,4 @@
-"""PNG files chunk by chunk: metadata left unread, and plain ones decoded by OpenCV.
+"""Reads PNG files chunk by chunk: metadata left unread, and plain ones decoded by OpenCV.
 
 OpenCV takes a quarter less time than Pillow for the commonest file here, an 8-bit RGB PNG.
 """

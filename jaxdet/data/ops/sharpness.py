@@ -1,4 +1,4 @@
-"""How sharp an image is: the plain measure that a detector has to beat."""
+"""Measures how sharp an image is: the plain measure that a detector has to exceed."""
 
 import numpy as np
 

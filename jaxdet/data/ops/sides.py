@@ -1,4 +1,4 @@
-"""How many pixels an image may have, by its header, before any is decoded."""
+"""Limits how many pixels an image may have, by its header, before any is decoded."""
 
 import contextlib
 import threading

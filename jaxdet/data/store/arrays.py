@@ -1,4 +1,4 @@
-"""The arrays beside the shards of a packed store, mapped and checked: anyone may have made them."""
+"""Maps and checks the arrays beside the shards of a packed store: anyone may have made them."""
 
 import os
 from pathlib import Path

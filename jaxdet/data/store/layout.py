@@ -1,4 +1,4 @@
-"""What the files of a packed store hold."""
+"""Defines what the files of a packed store hold."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

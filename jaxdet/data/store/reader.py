@@ -1,4 +1,4 @@
-"""A packed store as image sets: opened in a moment, its pages shared between workers."""
+"""Opens a packed store as image sets at once, its pages shared between workers."""
 
 import functools
 from collections.abc import Iterator, Sequence

@@ -1,1 +1,1 @@
-"""Tables of images: CSV, TSV, JSONL, Parquet and folders of other layouts, as one `Table`."""
+"""Reads tables of images, CSV, TSV, JSONL, Parquet and folders of other layouts, as one `Table`."""

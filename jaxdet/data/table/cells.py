@@ -37,7 +37,7 @@ def labels_of(
       UserError: naming the row of a value that says neither real nor fake.
     """
     known: dict[Any, int | None] = {}
-    found = np.zeros(len(values), np.int32)
+    labels = np.zeros(len(values), np.int32)
     for number, value in enumerate(values):
         row = number if rows is None else rows[number]
         if row < 0:
@@ -47,8 +47,8 @@ def labels_of(
         known[key] = label if key else None
         if label is None:
             raise UserError(f"{where(row)}: {_unsaid(value, reading)}")
-        found[number] = label
-    return found
+        labels[number] = label
+    return labels
 
 
 def _unsaid(value: Any, reading: Reading) -> str:

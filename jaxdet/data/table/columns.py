@@ -1,4 +1,4 @@
-"""Which column of a table holds what: as the user says, else by its name, never by its place."""
+"""Finds which column of a table holds what: as the user says or by its name, never by its place."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Images out of Parquet files, read a row group at a time; the last groups stay in memory.
+"""Reads images out of Parquet files a row group at a time; the last groups stay in memory.
 
 Bounded by bytes: what is dropped is given back to the system. Every process has a memory of its
 own, which its threads share.

@@ -1,4 +1,4 @@
-"""Tells tables from images and folders of images, by names alone."""
+"""Distinguishes tables from images and folders of images, by names alone."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,12 +42,12 @@ def is_table_alone(path: Path) -> bool:
     """
     if not path.is_dir():
         return path.is_file() and is_table(path)
-    found = False
+    has_table = False
     for name in table_files(path):
         if is_image_name(name):
             return False
-        found |= name.lower().endswith(PARQUET)
-    return found
+        has_table |= name.lower().endswith(PARQUET)
+    return has_table
 
 
 def table_files(folder: Path) -> Iterator[str]:

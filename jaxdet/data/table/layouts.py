@@ -1,4 +1,4 @@
-"""Folders of images in the layouts of released benchmarks, each read as a `Table`.
+"""Reads folders of images in the layouts of released benchmarks, each as a `Table`.
 
 A layout says which folders' names are labels. The label of an image is what such a folder around
 it says, and never follows from a position. Described from the sets themselves: GenImage (Zhu et

@@ -1,4 +1,4 @@
-"""From a file or folder of tables to one `Table`."""
+"""Loads a file or folder of tables as one `Table`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Parquet files of images: opened by their footers, their small columns read, one group at a time.
+"""Opens Parquet files of images by their footers, small columns at once, the rest by groups.
 
 The only file of `data` that knows pyarrow.
 """

@@ -1,4 +1,4 @@
-"""A table in the place of a folder of data: its splits, sets and categories."""
+"""Puts a table in the place of a folder of data: its splits, sets and categories."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""One table of images, whatever it was read from: a reference, label, split, generator, group."""
+"""Holds one table of images, from whatever source: reference, label, split, generator, group."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Images of a table as an `ImageSet`: some of its rows, each read when it is asked for."""
+"""Gives images of a table as an `ImageSet`: some of its rows, each read when it is asked for."""
 
 import functools
 import io

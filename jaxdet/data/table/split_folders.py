@@ -1,4 +1,4 @@
-"""Tells folders that are splits from those that are only called like one.
+"""Distinguishes folders that are splits from those that are only called like one.
 
 The test images of ForenSynths (Wang et al., CVPR 2020) have a class of trains among their classes:
 `progan/{airplane,bicycle,...,train,tvmonitor}`.
@@ -71,15 +71,15 @@ def find_split_folders(
 
 def _depths(paths: Iterable[str], is_label: Callable[[str], bool]) -> _Depths:
     """Returns what lies in each folder, but for labels, and how deep the images lie below that."""
-    found: dict[str, dict[str, set[int]]] = {}
+    depths: dict[str, dict[str, set[int]]] = {}
     for path in paths:
         steps = path.split("/")
         deep = sum(not is_label(step) for step in steps)
         for place, step in enumerate(steps):
             if step and not is_label(step):
-                found.setdefault("/".join(steps[:place]), {}).setdefault(step, set()).add(deep)
+                depths.setdefault("/".join(steps[:place]), {}).setdefault(step, set()).add(deep)
                 deep -= 1
-    return found
+    return depths
 
 
 def _refuse_contradictions(root: Path, paths: Sequence[str], splits: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The command `python -m jaxdet.data audit`: the way from a folder to its findings.
+"""Runs `python -m jaxdet.data audit`: the way from a folder to its findings.
 
 Exit status 0 for a clean dataset, or for a copy made with --equalise; 1 for leaks above the
 threshold, broken files, images across splits or with both labels; 2 for a mistake.

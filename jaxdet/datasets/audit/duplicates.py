@@ -1,4 +1,4 @@
-"""Images that occur again, exactly or nearly, on two sides of a border: split or label.
+"""Finds images that occur again, exactly or nearly, on two sides of a border: split or label.
 
 An image of one split that stands in another as well is a fault: what is validated or tested on
 was trained on. So is one image with both labels. A fake that looks like a real image of the same
@@ -29,7 +29,7 @@ _CHUNK = 1 << 16  # pairs compared at a time
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Found:
+class Repeats:
     """Holds the duplicates of one kind.
 
     Attributes:
@@ -53,10 +53,10 @@ class Duplicates:
       repeats: files beyond the first of a group within one split and label.
     """
 
-    exact_across_splits: Found
-    exact_across_labels: Found
-    near_across_splits: Found
-    near_across_labels: Found
+    exact_across_splits: Repeats
+    exact_across_labels: Repeats
+    near_across_splits: Repeats
+    near_across_labels: Repeats
     repeats: int
 
 
@@ -98,13 +98,13 @@ def hash_pairs(hashes: np.ndarray, *, side: np.ndarray) -> np.ndarray:
       side: int [N].
     """
     parts = hashes.view(np.uint8).reshape(-1, _BYTES).astype(np.uint16)
-    found = [np.empty((0, 2), np.int64)]
+    near = [np.empty((0, 2), np.int64)]
     for one, other in itertools.combinations(range(_BYTES), 2):
         for pairs in _equal_keys(parts[:, one] << 8 | parts[:, other]):
             pairs = pairs[side[pairs[:, 0]] != side[pairs[:, 1]]]
             differing = hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]
-            found.append(pairs[np.bitwise_count(differing) <= MOST_BITS])
-    return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+            near.append(pairs[np.bitwise_count(differing) <= MOST_BITS])
+    return np.unique(np.sort(np.concatenate(near), axis=1), axis=0)
 
 
 def _equal_keys(keys: np.ndarray) -> Iterator[np.ndarray]:
@@ -174,7 +174,7 @@ def _groups(image: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
     return sorted(groups, key=lambda group: int(group[0]))
 
 
-def _found(scan: Scan, groups: "list[np.ndarray] | np.ndarray") -> Found:
+def _found(scan: Scan, groups: "list[np.ndarray] | np.ndarray") -> Repeats:
     ids = scan.listing.ids
     listed = tuple(tuple(ids[i] for i in group) for group in groups[:MOST_LISTED])
-    return Found(total=len(groups), listed=listed)
+    return Repeats(total=len(groups), listed=listed)

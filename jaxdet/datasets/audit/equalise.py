@@ -1,4 +1,4 @@
-"""A copy of a dataset in which the facts about the files tell nothing.
+"""Copies a dataset such that the facts about the files give nothing away.
 
 Labels are compared within a set, so each test set is made equal in itself, and `train` together
 with `val`, which are looked at together. In such a unit:

@@ -1,4 +1,4 @@
-"""The findings of an audit: what the text, the JSON and the page are written from."""
+"""Holds the findings of an audit: what the text, the JSON and the page are written from."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The findings as one HTML file that opens from disk and asks for nothing else."""
+"""Writes the findings as one HTML file that opens from disk and asks for nothing else."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the audit keeps of the pixels: a digest, a perceptual hash, a thumbnail, blocking."""
+"""Computes what an audit keeps of pixels: a digest, a perceptual hash, a thumbnail, blocking."""
 
 import hashlib
 import math

@@ -1,4 +1,4 @@
-"""Every file read and decoded once, in threads: a table of facts, and what is wrong with which."""
+"""Reads and decodes every file once, in threads: a table of facts, and what is wrong with which."""
 
 import dataclasses
 import os

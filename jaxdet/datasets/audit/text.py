@@ -1,4 +1,4 @@
-"""The findings on a terminal or in a log."""
+"""Writes the findings for a terminal or a log."""
 
 import io
 import sys
@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxdet.data.cues import CUES, CueScore
-from jaxdet.datasets.audit.duplicates import Found
+from jaxdet.datasets.audit.duplicates import Repeats
 from jaxdet.datasets.audit.findings import Findings, Group
 from jaxdet.streams import printable, show
 
@@ -66,7 +66,7 @@ def told(group: Group, score: CueScore) -> str:
     )
 
 
-def duplicate_kinds(findings: Findings) -> list[tuple[str, Found, bool]]:
+def duplicate_kinds(findings: Findings) -> list[tuple[str, Repeats, bool]]:
     """Returns each kind of duplicates: its title, what was found, whether it is a fault."""
     d = findings.duplicates
     return [

@@ -1,1 +1,1 @@
-"""A table or folder of images as one Parquet file that opens at once."""
+"""Writes a table or folder of images as one Parquet file that opens at once."""

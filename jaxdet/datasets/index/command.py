@@ -1,4 +1,4 @@
-"""`python -m jaxdet.data index ROOT --out=FILE.parquet`."""
+"""Runs `python -m jaxdet.data index ROOT --out=FILE.parquet`."""
 
 import argparse
 from pathlib import Path

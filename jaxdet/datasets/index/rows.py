@@ -1,4 +1,4 @@
-"""The rows of an index: of a table, of a folder in any layout, or of sets in the plain one."""
+"""Makes the rows of an index: of a table, of a folder in any layout, or of sets."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""Small convolutional autoencoders whose decoders differ in how they double a feature map.
+"""Defines small convolutional autoencoders whose decoders differ in how they double a feature map.
 
 Upsampling is what leaves a generator's trace in its images (checkerboards, repeated spectra:
 https://distill.pub/2016/deconv-checkerboard/), so it is the one thing that varies here. Nothing

@@ -1,4 +1,4 @@
-"""AutoGAN (Zhang et al., WIFS 2019): a translation network that learns to redraw photographs.
+"""Trains AutoGAN (Zhang et al., WIFS 2019): a translation network that redraws photographs.
 
 Its fakes carry the trace of GANs of its kind, made of photographs alone. The networks are
 CycleGAN's (https://arxiv.org/abs/1703.10593, section 7): residual generator, 70x70 PatchGAN.
@@ -196,18 +196,18 @@ class Autogan(Game):
             fake: Any = self.generator.apply({"params": params}, batch)
             adversarial = generator_loss(self.judge(state["discriminator"]["params"], fake))
             identity = jnp.abs(fake - batch).mean()
-            told = {"generator": adversarial, "identity": identity}
-            return adversarial + self.settings.identity_weight * identity, (fake, told)
+            losses = {"generator": adversarial, "identity": identity}
+            return adversarial + self.settings.identity_weight * identity, (fake, losses)
 
         def loss_d(params: Any, fake: jax.Array) -> jax.Array:
             return discriminator_loss(self.judge(params, batch), self.judge(params, fake))
 
-        gradient, (fake, told) = jax.grad(loss_g, has_aux=True)(state["generator"]["params"])
+        gradient, (fake, losses) = jax.grad(loss_g, has_aux=True)(state["generator"]["params"])
         state = self.descend(state, "generator", gradient)
         pool, shown = swap(state["pool"], fake, key=keys[1])
         value, gradient = jax.value_and_grad(loss_d)(state["discriminator"]["params"], shown)
         state = self.descend({**state, "pool": pool}, "discriminator", gradient)
-        return finish(state), {**told, "discriminator": value}
+        return finish(state), {**losses, "discriminator": value}
 
     @compiled
     def draw(self, state: State, crops: np.ndarray, rows: np.ndarray) -> Any:

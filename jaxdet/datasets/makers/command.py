@@ -1,4 +1,4 @@
-"""The command `python -m jaxdet.data synth`: its flags, and what it makes."""
+"""Runs `python -m jaxdet.data synth`: its flags, and what it makes."""
 
 import argparse
 import dataclasses

@@ -1,4 +1,4 @@
-"""DCGAN (Radford et al., https://arxiv.org/abs/1511.06434), one of the GANs of Xuan et al.
+"""Trains DCGAN (Radford et al., https://arxiv.org/abs/1511.06434), one of the GANs of Xuan et al.
 
 The generator is shared with `wgan_gp`. Every doubling is a transposed convolution 4x4 of stride 2,
 the last layer too: nothing behind it could learn to wipe its trace off.

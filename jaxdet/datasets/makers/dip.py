@@ -1,4 +1,4 @@
-"""Deep image prior as a maker of fakes (Wang et al., CVPR 2020, appendix A.4).
+"""Makes fakes by the deep image prior (Wang et al., CVPR 2020, appendix A.4).
 
 One network for each image, the generator of ProGAN in the paper, learns to draw it from fixed
 noise; what it draws on the way are the fakes. Images are independent, so many networks are trained
@@ -253,12 +253,12 @@ def _advance(prior: Prior, state: State, target: jax.Array, *, steps: int) -> St
 
 def summarise(groups: Sequence[Mapping[str, Numbers]]) -> dict[str, dict[str, float]]:
     """Returns each snapshot's mean, least and greatest PSNR over a split's images, and mean l1."""
-    told = {}
+    summary = {}
     for snapshot in groups[0]["psnr_db"]:
         psnr, l1 = (
             np.concatenate([group[name][snapshot] for group in groups])
             for name in ("psnr_db", "l1")
         )
         rows = {"psnr_db": psnr.mean(), "psnr_db_min": psnr.min(), "psnr_db_max": psnr.max()}
-        told[snapshot] = {k: round(float(v), 2) for k, v in {**rows, "l1": l1.mean()}.items()}
-    return told
+        summary[snapshot] = {k: round(float(v), 2) for k, v in {**rows, "l1": l1.mean()}.items()}
+    return summary

@@ -1,4 +1,4 @@
-"""How far samples are from photographs, without a network that could be fooled."""
+"""Measures how far samples are from photographs, without a network that could be fooled."""
 
 import numpy as np
 
@@ -32,5 +32,5 @@ def _patches(images: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Returns patches [P, 7 * 7 * 3] at relative places [P, 3] (image, row, column) in 0..1."""
     last = images.shape[1] - _PATCH + 1
     numbers = (places * (len(images), last, last)).astype(int)
-    cut = [images[i, y : y + _PATCH, x : x + _PATCH].ravel() for i, y, x in numbers]
-    return np.stack(cut).astype(np.float64)
+    patches = [images[i, y : y + _PATCH, x : x + _PATCH].ravel() for i, y, x in numbers]
+    return np.stack(patches).astype(np.float64)

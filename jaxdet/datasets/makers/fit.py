@@ -1,4 +1,4 @@
-"""Training of one autoencoder on crops, and the images that it draws of others."""
+"""Trains one autoencoder on crops, and draws others' images by it."""
 
 import functools
 import time

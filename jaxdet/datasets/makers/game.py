@@ -1,4 +1,4 @@
-"""Training of a generator against a discriminator: one loop for all, resumed and looked at.
+"""Trains a generator against a discriminator: one loop for all, resumed and looked at.
 
 A game's update is a pure function of its state and the images. Randomness is folded from the
 seed and the number of the update, so that a run that was killed goes on with the bits of one that
@@ -154,11 +154,11 @@ def play(game: Game, state: State, images: jax.Array, *, steps: int) -> tuple[St
     Raises:
         RunFailedError: a loss is not finite.
     """
-    told = []
+    rows = []
     for _ in range(steps):
         state, losses = game.update(state, images)
-        told.append(losses)
-    means = {name: float(np.mean([float(row[name]) for row in told])) for name in told[0]}
+        rows.append(losses)
+    means = {name: float(np.mean([float(row[name]) for row in rows])) for name in rows[0]}
     if not all(np.isfinite(list(means.values()))):
         raise RunFailedError(f"{game.settings.method}: a loss is not finite: {means}")
     return state, {name: round(mean, 5) for name, mean in means.items()}
@@ -186,6 +186,6 @@ def draw_batch(images: jax.Array, *, key: jax.Array, batch_size: int) -> jax.Arr
 
 
 def _line(game: Game, row: Row, *, seconds: float) -> str:
-    told = "  ".join(f"{name} {value:.3f}" for name, value in row.items() if name != "step")
+    numbers = "  ".join(f"{name} {value:.3f}" for name, value in row.items() if name != "step")
     name, steps = game.settings.method, game.settings.steps
-    return f"{name:<8} step {row['step']:>6}/{steps}  {told}  {seconds:5.1f} s"
+    return f"{name:<8} step {row['step']:>6}/{steps}  {numbers}  {seconds:5.1f} s"

@@ -1,4 +1,4 @@
-"""Sheets of samples to look at."""
+"""Draws sheets of samples to look at."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The network of the deep image prior (Ulyanov et al., https://arxiv.org/abs/1711.10925).
+"""Defines the network of the deep image prior (Ulyanov et al., https://arxiv.org/abs/1711.10925).
 
 Their default: five levels of 128 channels, skip connections of 4, strided convolutions down,
 resizing up, reflected borders, leaky ReLU. One image at a time: a map is f32 [H, W, C], and many

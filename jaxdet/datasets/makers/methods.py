@@ -1,4 +1,4 @@
-"""Training data made by one of the methods that papers name, in the layout of the published sets.
+"""Makes training data by one of the papers' methods, in the layout of the published sets.
 
 Real and fake have the same names, size, container (8-bit RGB PNG) and number in every set, as in
 the built-in dataset. Everything is resumed: `place.making` keeps what was begun.

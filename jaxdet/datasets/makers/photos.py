@@ -1,4 +1,4 @@
-"""Photographs, their split into train, val and test, and crops. numpy and Pillow only.
+"""Splits photographs into train, val and test, and crops them. numpy and Pillow only.
 
 The split is by photograph, never by crop: a detector that knows a photograph again would
 look as if it knew the generator's trace.
@@ -188,7 +188,7 @@ def cut_crop(view: Image.Image, *, size: int, rng: np.random.Generator) -> np.nd
     and among photographs that are all sharp this alone would tell their fakes.
     """
     side = size * rng.uniform(1.0, MAX_SCALE)
-    x, y = (rng.uniform(0, whole - side) for whole in view.size)
+    x, y = (rng.uniform(0, length - side) for length in view.size)
     box = (x, y, x + side, y + side)
     crop = view.resize((size, size), Image.Resampling.BICUBIC, box=box)
     return np.asarray(crop.filter(ImageFilter.GaussianBlur(rng.uniform(0, MAX_BLUR))))

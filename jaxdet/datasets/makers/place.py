@@ -1,4 +1,4 @@
-"""A folder that appears complete or not at all, and never in the place of another."""
+"""Makes a folder that appears complete or not at all, and never in the place of another."""
 
 import contextlib
 import os

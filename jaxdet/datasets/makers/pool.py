@@ -1,4 +1,4 @@
-"""A pool of earlier fakes, so that a discriminator does not forget them.
+"""Keeps a pool of earlier fakes, so that a discriminator does not forget them.
 
 Shrivastava et al. (https://arxiv.org/abs/1612.07828), in CycleGAN's form.
 """

@@ -1,4 +1,4 @@
-"""What all ways of making a dataset share: how crops are cut, where images lie, and as what."""
+"""Cuts crops and places images for all ways of making a dataset."""
 
 import os
 from collections.abc import Mapping, Sequence

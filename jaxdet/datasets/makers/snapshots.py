@@ -1,4 +1,4 @@
-"""Training kept on disk: trees of arrays and texts in msgpack, there whole or not at all."""
+"""Keeps training on disk: trees of arrays and texts in msgpack, there completely or not at all."""
 
 from pathlib import Path
 from typing import Any

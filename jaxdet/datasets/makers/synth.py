@@ -1,4 +1,4 @@
-"""The built-in dataset: photographs, and what small CNN generators make of them.
+"""Makes the built-in dataset: photographs, and what small CNN generators make of them.
 
 Real and fake have the same crops, size, container (8-bit RGB PNG) and number in every set, so
 that only what the generator did to the pixels tells them apart.

@@ -1,4 +1,4 @@
-"""WGAN-GP (Gulrajani et al., https://arxiv.org/abs/1704.00028), one of the GANs of Xuan et al."""
+"""Trains WGAN-GP (Gulrajani et al., https://arxiv.org/abs/1704.00028), a GAN of Xuan et al."""
 
 import functools
 from collections.abc import Callable
@@ -103,8 +103,8 @@ class WganGp(NoiseGame):
         """Returns the state after some steps of the critic and one of the generator."""
         # Not one program with a loop: XLA's convolutions in loops are far slower on CPUs.
         for number in range(self.settings.critic_steps):
-            state, told = self.teach(state, images, number)
-        return self.learn(state), told
+            state, losses = self.teach(state, images, number)
+        return self.learn(state), losses
 
     @updating
     def teach(self, state: State, images: jax.Array, number: int) -> tuple[State, Losses]:
@@ -120,8 +120,8 @@ class WganGp(NoiseGame):
             penalty = gradient_penalty(critic, batch, fake, share=share)
             return PENALTY * penalty - distance, {"critic_distance": distance, "penalty": penalty}
 
-        gradient, told = jax.grad(loss, has_aux=True)(state["discriminator"]["params"])
-        return self.descend(state, "discriminator", gradient), told
+        gradient, losses = jax.grad(loss, has_aux=True)(state["discriminator"]["params"])
+        return self.descend(state, "discriminator", gradient), losses
 
     @updating
     def learn(self, state: State) -> State:

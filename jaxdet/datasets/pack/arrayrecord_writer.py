@@ -98,7 +98,7 @@ def write_tfds(listing: Listing, data_dir: Path, *, name: str) -> Path:
             _build(listing, data_dir, name)
     except (OSError, RuntimeError) as error:
         # array_record raises RuntimeError where a disk is full.
-        raise RunFailedError(f"{folder}: cannot be written: {error}; make room") from None
+        raise RunFailedError(f"{folder}: cannot be written: {error}; free disk space") from None
     return folder
 
 
@@ -107,7 +107,7 @@ def _sets_of_one_label(listing: Listing) -> Iterator[str]:
     labels: dict[str, set[str]] = {}
     for path in listing.folders:
         labels.setdefault(set_of(path), set()).add(path.rpartition("/")[2])
-    return (one for one, found in labels.items() if len(found) == 1)
+    return (one for one, of_set in labels.items() if len(of_set) == 1)
 
 
 def _check_same(listing: Listing, folder: Path, about: dict[str, Any]) -> None:
@@ -148,8 +148,8 @@ def _check_names(listing: Listing, splits: Mapping[str, Sequence[str]]) -> None:
 
 def _splits(listing: Listing) -> dict[str, list[str]]:
     """Returns the paths below each split, in order, by split."""
-    found: dict[str, list[str]] = {}
+    splits: dict[str, list[str]] = {}
     for number in range(len(listing.files)):
         split, path = listing.path(number).split("/", 1)
-        found.setdefault(split, []).append(path)
-    return found
+        splits.setdefault(split, []).append(path)
+    return splits

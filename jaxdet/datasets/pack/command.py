@@ -1,4 +1,4 @@
-"""`python -m jaxdet.data pack SRC DST`."""
+"""Runs `python -m jaxdet.data pack SRC DST`."""
 
 import argparse
 from pathlib import Path

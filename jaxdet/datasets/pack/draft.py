@@ -1,4 +1,4 @@
-"""The folder in which a store grows: one start at a time, from where the last one stopped."""
+"""Grows a store in its folder: one start at a time, from where the last one stopped."""
 
 import io
 import os
@@ -31,18 +31,18 @@ class Draft:
         Raises:
           UserError: where it was begun with other files, or something else lies there.
         """
-        whole = Path(os.path.abspath(dst))
-        self.path = whole.with_name(f"{whole.name}.partial")
+        place = Path(os.path.abspath(dst))
+        self.path = place.with_name(f"{place.name}.partial")
         self.paths = StorePaths(self.path)
         self._parts, self._plan = self.path / "parts", self.path / "plan.json"
         clear_leftovers(self.path, below=True)
         self._check(listing)
         self._parts.mkdir(exist_ok=True)
         self.paths.shard(0).parent.mkdir(exist_ok=True)
-        self.done = list(self._sound_parts())
+        self.done = list(self._intact_parts())
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Returns whether an earlier start wrote everything and was stopped before the renaming."""
         return is_store(self.path)
 
@@ -71,27 +71,27 @@ class Draft:
         if not os.path.lexists(self.path) or is_empty_folder(self.path):
             write_json(self._plan, plan)
             return
-        begun = read_json(self.paths.about if self.is_whole else within(self.path, "plan.json"))
+        begun = read_json(self.paths.about if self.is_complete else within(self.path, "plan.json"))
         if not isinstance(begun, dict) or {key: begun.get(key) for key in plan} != plan:
             raise UserError(
                 f"{self.path}: was begun with other files than {listing.root} holds now, or they "
                 "changed since; remove it to pack these"
             )
 
-    def _sound_parts(self) -> Iterator[np.ndarray]:
+    def _intact_parts(self) -> Iterator[np.ndarray]:
         """Yields parts with intact shards up to the first damaged one; the rest are redone."""
         number = 0
-        while (records := self._sound_part(number)) is not None:
+        while (records := self._intact_part(number)) is not None:
             yield records
             number += 1
         while self._part(number).exists():
             self._part(number).unlink()
             number += 1
 
-    def _sound_part(self, number: int) -> np.ndarray | None:
+    def _intact_part(self, number: int) -> np.ndarray | None:
         try:
             with open_regular(self._part(number)):
-                # Mapped: what claims more than its file has is refused and not made room for.
+                # Mapped: what claims more than its file has is refused, and takes no memory.
                 records = np.asarray(np.load(self._part(number), mmap_mode="r", allow_pickle=False))
             size = os.path.getsize(self.paths.shard(number))
         except (OSError, ValueError, EOFError):

@@ -1,4 +1,4 @@
-"""One file as a record of the store: raw pixels where nothing is lost by it, else its bytes."""
+"""Turns a file into a record of the store: raw pixels where that loses nothing, else its bytes."""
 
 import io
 import sys
@@ -14,7 +14,7 @@ from jaxdet.data.store.layout import RECORD
 
 # Containers that keep pixels as they are; the pixels of others follow from a decoder.
 _LOSSLESS = ("PNG", "BMP", "PPM")
-# Larger images stay as files: raw they would take many times the room.
+# Larger images stay as files: raw they would take many times the disk space.
 _MOST_RAW_PIXELS = 2**20
 
 

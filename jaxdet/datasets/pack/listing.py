@@ -206,9 +206,15 @@ def _list_rows(src: Path, found: Found) -> RowListing:
     folders, files = _numbered(list(_paths(sets, own_name)))
     losses = tuple(found.aside.losses())
     return RowListing(
-        src, folders, files, found.sentence(), losses, root.shared,
-        sets=tuple(sets), own_name=own_name,
-    )  # fmt: skip
+        src,
+        folders,
+        files,
+        found.sentence(),
+        losses,
+        root.shared,
+        sets=tuple(sets),
+        own_name=own_name,
+    )
 
 
 def _numbered(

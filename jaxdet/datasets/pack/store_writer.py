@@ -1,4 +1,4 @@
-"""A folder of data or a table into a packed store, bit for bit, going on where it was stopped.
+"""Packs a folder of data or a table, bit for bit, going on where it was stopped.
 
 Shards are filled one after the other in `DST.partial`; each counts once its part of the index is
 there. The folder takes its name when everything is written and synced.
@@ -55,7 +55,7 @@ def pack(src: Path, dst: Path, *, say: Say, reading: Reading | None = None) -> N
             return
         with writing_to(dst):
             draft = Draft(dst, listing)
-            if not draft.is_whole:
+            if not draft.is_complete:
                 _write(listing, draft, say)
             draft.become(dst)
     raw = np.load(StorePaths(dst).index, mmap_mode="r")["raw"]
@@ -64,7 +64,7 @@ def pack(src: Path, dst: Path, *, say: Say, reading: Reading | None = None) -> N
 
 
 def say_left_aside(listing: Listing, say: Say) -> None:
-    """Says how the folder was read and what else lies below it, if there is anything to say."""
+    """Logs how the folder was read and what else lies below it, if there is anything to say."""
     if listing.left_aside:
         say(f"{listing.root}: {listing.left_aside}")
 

@@ -1,1 +1,1 @@
-"""Train, validation and test drawn anew, such that nothing that belongs together is parted."""
+"""Draws train, validation and test anew, such that nothing that belongs together is parted."""

@@ -41,10 +41,12 @@ def of_column(words: Words, *, are_generators: bool) -> tuple[Edges, np.ndarray]
       words: of the column.
       are_generators: whether words for real and fake stand for none.
     """
-    is_said = np.array([
-        not is_nothing(word) and not (are_generators and label_of_word(word) is not None)
-        for word in words.words
-    ])  # fmt: skip
+    is_said = np.array(
+        [
+            not is_nothing(word) and not (are_generators and label_of_word(word) is not None)
+            for word in words.words
+        ]
+    )
     has_one = is_said[words.code]
     return _tie(np.where(has_one, words.code, -1)), has_one
 
@@ -85,10 +87,10 @@ def of_equal_bytes(table: Table, *, advance: Callable[[], None]) -> tuple[Edges,
             return b""
         return hashlib.sha256(content).digest()[:16]
 
-    for row, found in enumerate(in_threads(digest, range(len(table)))):
-        is_read[row] = bool(found)
-        if found:
-            digests[row] = np.frombuffer(found, np.uint64)
+    for row, digested in enumerate(in_threads(digest, range(len(table)))):
+        is_read[row] = bool(digested)
+        if digested:
+            digests[row] = np.frombuffer(digested, np.uint64)
         advance()
     return _tie(np.where(is_read, same_digest(digests), -1)), is_read
 
@@ -107,9 +109,12 @@ def of_copies(
     """
     images = _images(table)
     listing = Listing(
-        root=Path(table.place), ids=tuple(images.ids), images=(images,), folders=(),
+        root=Path(table.place),
+        ids=tuple(images.ids),
+        images=(images,),
+        folders=(),
         left_aside=LeftAside(),
-    )  # fmt: skip
+    )
     facts = scan(listing, max_pixels=Data.max_pixels, advance=advance).table
     rows = np.flatnonzero(facts["read"])
     image = np.full(len(table), -1)

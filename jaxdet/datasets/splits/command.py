@@ -1,4 +1,4 @@
-"""`python -m jaxdet.data splits ROOT --out=FILE.parquet`."""
+"""Runs `python -m jaxdet.data splits ROOT --out=FILE.parquet`."""
 
 import argparse
 import dataclasses
@@ -31,9 +31,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     for name, share in (("val", 0.1), ("test", 0.1)):
         parser.add_argument(
-            f"--{name}", type=number("[0, 1)"), default=share, metavar="SHARE",
+            f"--{name}",
+            type=number("[0, 1)"),
+            default=share,
+            metavar="SHARE",
             help=f"share of what stays together that becomes {name} (default {share}); 0: none",
-        )  # fmt: skip
+        )
     parser.add_argument(
         "--by",
         choices=("group", "category", "generator"),
@@ -94,16 +97,16 @@ def _bundles(
     }
     if by and not tied[by][1].any():
         raise UserError(f"{table.place}: --by={by}: no image has a {by}")
-    edges, is_read = [found for found, _ in tied.values()], np.ones(len(table), np.bool_)
+    edges, is_read = [pairs for pairs, _ in tied.values()], np.ones(len(table), np.bool_)
     edges.append(bundles.of_pairs(table))
     if copies != "none":
         with ProgressLine("read", total=len(table), unit="images") as line:
             if copies == "exact":
-                found, is_read = bundles.of_equal_bytes(table, advance=line.advance)
+                pairs, is_read = bundles.of_equal_bytes(table, advance=line.advance)
             else:
                 before = bundles.join(len(table), edges)
-                found, is_read = bundles.of_copies(table, before, advance=line.advance)
-        edges.append(found)
+                pairs, is_read = bundles.of_copies(table, before, advance=line.advance)
+        edges.append(pairs)
     bundle = bundles.join(len(table), edges)
     keys = _keys(table, {column: has_one for column, (_, has_one) in tied.items()})
     return bundle, bundles.least_keys(bundle, keys), np.flatnonzero(~is_read)

@@ -1,1 +1,1 @@
-"""What is missing, surplus or damaged in data that is already there."""
+"""Finds what is missing, surplus or damaged in data that is already there."""

@@ -1,4 +1,4 @@
-"""`python -m jaxdet.data verify`: its flags, and what they mean."""
+"""Runs `python -m jaxdet.data verify`: its flags, and what they mean."""
 
 import argparse
 import os

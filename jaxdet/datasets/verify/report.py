@@ -1,4 +1,4 @@
-"""What a look at data finds: counts, and what is missing, surplus or damaged; as text and JSON."""
+"""Reports what a look at data finds: counts, and what is missing, surplus or damaged."""
 
 import enum
 from collections import Counter
@@ -134,12 +134,12 @@ def to_lines(report: Report) -> Iterator[str]:
         fake = _of(count.fake, count.fake_expected)
         yield f"{printable(count.path):{width}}  {real:>15} real  {fake:>15} fake"
     for kind in Kind:
-        found = [one for one in report.findings if one.kind is kind]
+        findings = [one for one in report.findings if one.kind is kind]
         yield from (
-            f"{kind.value}: {printable(one.path)}: {one.detail}" for one in found[:_MOST_LINES]
+            f"{kind.value}: {printable(one.path)}: {one.detail}" for one in findings[:_MOST_LINES]
         )
-        if len(found) > _MOST_LINES:
-            yield f"{kind.value}: and {len(found) - _MOST_LINES:,} more; --json=OUT has them all"
+        if len(findings) > _MOST_LINES:
+            yield f"{kind.value}: and {len(findings) - _MOST_LINES:,} more; --json=OUT has them all"
     yield f"{report.checked:,} files read, {report.hashed:,} of them against a checksum"
     yield from filter(None, (report.reading, report.left_aside.sentence(), report.packed))
 

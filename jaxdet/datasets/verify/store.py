@@ -1,4 +1,4 @@
-"""A packed store, every byte of it held against its checksums."""
+"""Compares every byte of a packed store with its checksums."""
 
 import dataclasses
 import zlib
@@ -31,9 +31,12 @@ def verify_store(root: Path) -> Report:
     images = Counter(store.index["folder"].tolist())
     return Report(
         counts=count_sets({path: images[place] for place, path in enumerate(store.folders)}),
-        checked=len(sizes), hashed=len(sizes), findings=tuple(findings),
-        left_aside=_strays(store), packed=store.left_aside,
-    )  # fmt: skip
+        checked=len(sizes),
+        hashed=len(sizes),
+        findings=tuple(findings),
+        left_aside=_strays(store),
+        packed=store.left_aside,
+    )
 
 
 def _strays(store: Store) -> LeftAside:

@@ -1,4 +1,4 @@
-"""Images of a table, or of a folder in another layout: each row read to its end."""
+"""Reads each image of a table, or of a folder in another layout, to its end."""
 
 from jaxdet.config.data import Data
 from jaxdet.data.regular import reason

@@ -1,4 +1,4 @@
-"""Images in folders, held against the catalogue and against the hashes that `fetch` wrote."""
+"""Compares images in folders with the catalogue and with the hashes that `fetch` wrote."""
 
 import enum
 from collections import Counter, defaultdict
@@ -9,10 +9,10 @@ from pathlib import Path
 from jaxdet.data.aside import look_aside
 from jaxdet.data.folder import image_names, label_places, visible_folders
 from jaxdet.data.images import LABEL_FOLDERS, SPLITS
-from jaxdet.datasets.catalog import DATASETS, Folder
-from jaxdet.datasets.fetch.record import read_manifest
 from jaxdet.datasets.verify.inspect import examine_image, inspect_files
 from jaxdet.datasets.verify.report import Count, Finding, Kind, Report, losses
+from jaxdet.fetch.catalog import DATASETS, Folder
+from jaxdet.fetch.record import read_manifest
 from jaxdet.workdir.files import within
 
 # What each folder of a split should hold, by `<split>/<folder>`.
@@ -95,8 +95,8 @@ def _expected(folders: Collection[str], expect: Expect) -> dict[str, Folder]:
 
 def _digests(root: Path) -> dict[str, str]:
     manifests = sorted((root / "fetched").glob("*.sha256"))
-    found = [read_manifest(within(one.parent, one.name)) for one in manifests]
-    return {path: digest for one in found for path, digest in one.items()}
+    recorded = [read_manifest(within(one.parent, one.name)) for one in manifests]
+    return {path: digest for one in recorded for path, digest in one.items()}
 
 
 def _places(root: Path, split: str) -> Iterator[_Place]:

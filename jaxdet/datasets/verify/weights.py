@@ -1,11 +1,11 @@
-"""Files of weights, held against the catalogue and against the hashes that `fetch` wrote."""
+"""Compares files of weights with the catalogue and with the hashes that `fetch` wrote."""
 
 from pathlib import Path
 
-from jaxdet.datasets.catalog import DATASETS, Address, Container
-from jaxdet.datasets.fetch.record import Record
 from jaxdet.datasets.verify.inspect import examine_nothing, inspect_files
 from jaxdet.datasets.verify.report import Finding, Kind, Report
+from jaxdet.fetch.catalog import DATASETS, Address, Container
+from jaxdet.fetch.record import Record
 
 
 def has_weights(root: Path) -> bool:

@@ -1,1 +1,1 @@
-"""What stands between pixels and network where a detector does not look at pixels."""
+"""Stands between pixels and network where a detector does not look at pixels."""

@@ -1,4 +1,4 @@
-"""How often two grey levels stand beside each other: the input of Nataraj et al. 2019."""
+"""Counts how often two grey levels stand beside each other: the input of Nataraj et al. 2019."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The two-dimensional cosine transform of each channel, as products of matrices."""
+"""Computes the two-dimensional cosine transform of each channel, as products of matrices."""
 
 import functools
 

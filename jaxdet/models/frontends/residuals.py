@@ -1,4 +1,4 @@
-"""What is left of an image when its content is taken away."""
+"""Computes what is left of an image when its content is taken away."""
 
 import jax
 import jax.numpy as jnp

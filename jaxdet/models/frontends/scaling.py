@@ -1,4 +1,4 @@
-"""Scaling of each coefficient by what was seen of it in training."""
+"""Scales each coefficient by what was seen of it in training."""
 
 import flax.linen as nn
 import jax

@@ -1,4 +1,4 @@
-"""The Fourier spectrum of each channel, scaled as Zhang et al. do for their classifier."""
+"""Computes the Fourier spectrum of each channel, scaled as by Zhang et al. for their classifier."""
 
 import jax
 import jax.numpy as jnp

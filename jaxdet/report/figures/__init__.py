@@ -1,1 +1,1 @@
-"""What is drawn: functions of runs, in the palette of a page or of files."""
+"""Draws figures: functions of runs, in the palette of a page or of files."""

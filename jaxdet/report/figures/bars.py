@@ -1,4 +1,4 @@
-"""Average precision of each set as bars, one a run; the shape of Wang et al., figures 2 to 4.
+"""Draws the AP of each set as bars, one a run; the shape of Wang et al., figures 2 to 4.
 
 A bar starts at chance, the share of fakes: its length is what the detector adds.
 """
@@ -60,16 +60,28 @@ def _draw_bars(
     values = np.array([100 * ap[name] for _, name in there])
     axes.barh(places, values - starts, 0.86 * thickness, starts, color=palette.colour(number),
               edgecolor=palette.paper, linewidth=0, hatch=palette.hatch(number))  # fmt: skip
-    axes.vlines(starts, np.subtract(places, thickness / 2), np.add(places, thickness / 2),
-                color=palette.ink, linestyle=CHANCE, linewidth=1)  # fmt: skip
+    axes.vlines(
+        starts,
+        np.subtract(places, thickness / 2),
+        np.add(places, thickness / 2),
+        color=palette.ink,
+        linestyle=CHANCE,
+        linewidth=1,
+    )
     axes.errorbar(values, places, xerr=_whiskers(scores, values), fmt="none", color=palette.ink,
                   elinewidth=1, capsize=2)  # fmt: skip
     floors = [100 * (one.sharpness_ap or 0) for one in scores]
     axes.plot(floors, places, "D", color=palette.ink, markerfacecolor=palette.paper, markersize=4)
     for place, name in there:
         # In a column: beside a diamond it would be taken for the baseline's.
-        axes.annotate(percent(ap[name]), (100, place), (8, 0), fontsize=7.5, va="center",
-                      textcoords="offset points")  # fmt: skip
+        axes.annotate(
+            percent(ap[name]),
+            (100, place),
+            (8, 0),
+            fontsize=7.5,
+            va="center",
+            textcoords="offset points",
+        )
 
 
 def _start(one: SetResult) -> float:

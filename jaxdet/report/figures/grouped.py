@@ -54,13 +54,22 @@ def grouped_panel(title: str, columns: Sequence[str], bars: Sequence[Bars], *, a
                 there = [(place, v) for place, v in enumerate(heights) if v is not None]
                 axes.bar(
                     [place + left + offset * width for place, _ in there],
-                    [v - low for _, v in there], 0.92 * width, low, edgecolor=colour,
-                    color=colour if kind == "measured" else palette.paper, linewidth=0.8,
+                    [v - low for _, v in there],
+                    0.92 * width,
+                    low,
+                    edgecolor=colour,
+                    color=colour if kind == "measured" else palette.paper,
+                    linewidth=0.8,
                     hatch=None if kind == "measured" else PRINTED,
-                )  # fmt: skip
+                )
         axes.axhline(_CHANCE, color=palette.ink, linestyle=CHANCE, linewidth=1)
-        axes.set_xticks(range(len(columns)), [printable(name) for name in columns], rotation=30,
-                        ha="right", rotation_mode="anchor")  # fmt: skip
+        axes.set_xticks(
+            range(len(columns)),
+            [printable(name) for name in columns],
+            rotation=30,
+            ha="right",
+            rotation_mode="anchor",
+        )
         axes.set_xlim(-0.6, len(columns) - 0.4)
         axes.set_ylim(low, 101)
         axes.set_ylabel(axis)

@@ -1,4 +1,4 @@
-"""Small figures side by side: each alone for a page that reflows, all on one sheet for a file."""
+"""Lays out small figures: each alone for a page that reflows, all on one sheet for a file."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -100,5 +100,9 @@ def _line(number: int, palette: Palette) -> Artist:
 
 
 def _patch(number: int, palette: Palette) -> Artist:
-    return Patch(facecolor=palette.colour(number), edgecolor=palette.paper, linewidth=0,
-                 hatch=palette.hatch(number))  # fmt: skip
+    return Patch(
+        facecolor=palette.colour(number),
+        edgecolor=palette.paper,
+        linewidth=0,
+        hatch=palette.hatch(number),
+    )

@@ -1,4 +1,4 @@
-"""Precision over recall, a panel a set and a line a run; Wang et al., CVPR 2020, figure 8."""
+"""Draws precision over recall, a panel a set and a line a run; Wang et al., CVPR 2020, figure 8."""
 
 from collections.abc import Mapping, Sequence
 
@@ -85,5 +85,11 @@ def _draw_steps(
     axes: Axes, recall: np.ndarray, precision: np.ndarray, number: int, palette: Palette
 ) -> None:
     x, y = np.append(0.0, recall), np.append(precision[0], precision)
-    axes.plot(100 * x, 100 * y, drawstyle="steps-pre", color=palette.colour(number),
-              linestyle=DASHES[number % len(DASHES)], linewidth=1.2)  # fmt: skip
+    axes.plot(
+        100 * x,
+        100 * y,
+        drawstyle="steps-pre",
+        color=palette.colour(number),
+        linestyle=DASHES[number % len(DASHES)],
+        linewidth=1.2,
+    )

@@ -1,4 +1,4 @@
-"""AP over the level of a disturbance or the steps of a chain, a panel a set and a line a run.
+"""Draws AP over the level of a disturbance or the steps of a chain, a panel a set, a line a run.
 
 The shape of Wang et al., CVPR 2020, figure 5, with the images as they are for a level.
 """
@@ -70,14 +70,25 @@ def _draw_line(
 ) -> None:
     levels, values = np.transpose(points)
     axes.plot(
-        levels, 100 * values, color=palette.colour(number), linestyle=DASHES[number % len(DASHES)],
-        marker=MARKERS[number % len(MARKERS)], markersize=3, clip_on=False,
-    )  # fmt: skip
+        levels,
+        100 * values,
+        color=palette.colour(number),
+        linestyle=DASHES[number % len(DASHES)],
+        marker=MARKERS[number % len(MARKERS)],
+        markersize=3,
+        clip_on=False,
+    )
     if ends:
         for level, value in {points[0], points[-1]}:
             above = (0, 5) if value < 0.9 else (0, -11)
-            axes.annotate(percent(value), (level, 100 * value), above, fontsize=7.5, ha="center",
-                          textcoords="offset points")  # fmt: skip
+            axes.annotate(
+                percent(value),
+                (level, 100 * value),
+                above,
+                fontsize=7.5,
+                ha="center",
+                textcoords="offset points",
+            )
 
 
 def _dress(axes: Axes, kind: Kind, places: Mapping[float, float], *, low: float) -> None:

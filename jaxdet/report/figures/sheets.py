@@ -1,4 +1,4 @@
-"""The figures as files: each on one sheet, with a legend, for a light ground."""
+"""Writes the figures as files: each on one sheet, with a legend, for a light ground."""
 
 from jaxdet.report import conditions
 from jaxdet.report.contents import Contents
@@ -16,29 +16,29 @@ _WIDTH = 700  # pixels, of the bars
 
 def sheets(contents: Contents) -> list[Drawing]:
     """Returns all figures that the runs have data for; their names are those of the files."""
-    runs, found = contents.runs, []
+    runs, drawn = contents.runs, []
     if ranked_names(runs):
-        found.append(ap_bars(runs, width=_WIDTH, name="ap", legend=True))
+        drawn.append(ap_bars(runs, width=_WIDTH, name="ap", legend=True))
     labels = [run.label for run in runs]
     if panels := training_panels(contents.all_runs):
-        found.append(together(panels, name="training", title="Training", columns=3, width=330,
+        drawn.append(together(panels, name="training", title="Training", columns=3, width=330,
                               height=250, labels=[run.label for run in contents.all_runs],
                               dashed=False))  # fmt: skip
     for kind in conditions.kinds_of(runs) if ranked_names(runs) else ():
         title = f"AP over {kind.title}"
-        found.append(together(robustness_panels(runs, kind), name=f"robustness_{kind.key}",
+        drawn.append(together(robustness_panels(runs, kind), name=f"robustness_{kind.key}",
                               title=title, columns=5, width=200, height=165,
                               labels=labels))  # fmt: skip
     if contents.precision_recall:
-        found.append(together(contents.precision_recall, name="precision_recall",
+        drawn.append(together(contents.precision_recall, name="precision_recall",
                               title="Precision over recall", columns=5,
                               width=200, height=175, labels=labels))  # fmt: skip
     if contents.spectra:
-        found.append(together(spectrum_panels(contents.spectra), name="spectra",
+        drawn.append(together(spectrum_panels(contents.spectra), name="spectra",
                               title="Average spectra", columns=4, width=200,
                               height=220))  # fmt: skip
     if contents.lineups:
-        found.append(together(lineup_panels(contents.lineups, labels), name="lineups",
+        drawn.append(together(lineup_panels(contents.lineups, labels), name="lineups",
                               title="Images by their score", columns=1, width=840,
                               height=360))  # fmt: skip
-    return found
+    return drawn

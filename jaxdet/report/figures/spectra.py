@@ -1,4 +1,4 @@
-"""Average spectra as a sheet: of each set the real ones and beside them the fakes."""
+"""Draws average spectra as a sheet: of each set the real ones and beside them the fakes."""
 
 from collections.abc import Sequence
 

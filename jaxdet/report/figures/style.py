@@ -1,4 +1,4 @@
-"""What every figure shares: its style, and how it becomes SVG, PDF or PNG.
+"""Gives every figure its style, and turns it into SVG, PDF or PNG.
 
 A figure is drawn in a palette. That of the page stands for CSS variables, so that one SVG
 reads on white, on black and on paper; that of files is for a light ground. Equal input gives

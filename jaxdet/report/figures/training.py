@@ -1,4 +1,4 @@
-"""Curves of training: loss, accuracy and AP on validation, learning rate."""
+"""Draws curves of training: loss, accuracy and AP on validation, learning rate."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType

@@ -226,7 +226,7 @@ def stopped(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(store_writer, "SHARD_BYTES", 20_000)
     with monkeypatch.context() as patched:
         patched.setattr(store_writer, "_finish", raise_full)
-        with pytest.raises(RunFailedError, match="the disk is full; make room"):
+        with pytest.raises(RunFailedError, match="the disk is full; free disk space"):
             packed(dataset, tmp_path / "store")
     return tmp_path / "store.partial"
 

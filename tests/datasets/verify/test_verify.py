@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from jaxdet.datasets.catalog import DATASETS
-from jaxdet.datasets.fetch.record import Record
 from jaxdet.datasets.verify.command import JSON
+from jaxdet.fetch.catalog import DATASETS
+from jaxdet.fetch.record import Record
 from jaxdet.workdir.files import check_writable
 from tests.data.table_files import write_csv
 from tests.web.archives import make_images, make_png, make_zip, read_tree

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from jaxdet.data.released import RELEASED_WEIGHTS
-from jaxdet.datasets.catalog import DATASETS, Container
+from jaxdet.fetch.catalog import DATASETS, Container
 from jaxdet.metrics import USUAL_NAMES
 from tests.web.archives import make_images, make_zip, read_tree
 from tests.web.server import Server

@@ -1,4 +1,4 @@
-"""Files that lie in parts, here or far away, read as one."""
+"""Reads files that lie in parts, here or far away, as one."""
 
 import io
 import os
@@ -8,7 +8,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
-from jaxdet.datasets.fetch.remote import (
+from jaxdet.errors import RunFailedError
+from jaxdet.fetch.remote import (
     Patience,
     RangeRefusedError,
     TransientError,
@@ -16,7 +17,6 @@ from jaxdet.datasets.fetch.remote import (
     Version,
     open_at,
 )
-from jaxdet.errors import RunFailedError
 from jaxdet.workdir.files import open_regular
 
 # The directory of the largest archive takes 71 MB; nobody should ask for more at once.
@@ -145,7 +145,7 @@ class JoinedFile(io.RawIOBase):
         self._ahead, self._ahead_at = b"", 0
 
     def expect(self, spans: Sequence[tuple[int, int]]) -> None:
-        """Says what will be read, in order: reads within it fetch what comes next as well."""
+        """Announces what will be read, in order: reads within it fetch what comes next as well."""
         merged: list[tuple[int, int]] = []
         for start, stop in spans:
             if merged and merged[-1][1] == start:

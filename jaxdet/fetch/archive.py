@@ -1,4 +1,4 @@
-"""A zip's members as plain records, and their bytes. No other file of `datasets` knows zipfile."""
+"""Reads a zip's members and their bytes. No other file of this room knows zipfile."""
 
 import contextlib
 import struct
@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jaxdet.datasets.fetch.views import DamagedError, JoinedFile
+from jaxdet.fetch.views import DamagedError, JoinedFile
 
 _CHUNK = 2**20
 _ENCRYPTED = 0x1
@@ -78,7 +78,7 @@ class Archive:
                 yield chunk
 
     def expect(self, members: list[Member]) -> None:
-        """Says which members will be read, in order of their places."""
+        """Announces which members will be read, in order of their places."""
         self._file.expect([(member.start, member.stop) for member in members])
 
     def _members(self) -> Iterator[Member]:

@@ -1,4 +1,4 @@
-"""What can be fetched: names, addresses, sizes, SHA-256, and how many images each set holds.
+"""Lists what can be fetched: names, addresses, sizes, SHA-256, and how many images each set holds.
 
 A fact that no source gives is None. Sizes and digests of ForenSynths come from readers of the
 archives, not from their authors; the counts from Wang et al. (arXiv 1912.11035) and from the

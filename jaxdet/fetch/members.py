@@ -1,4 +1,4 @@
-"""What an archive may hold, and where it goes: checked in full before a byte is written."""
+"""Decides what an archive may hold, and where it goes: checked in full before a byte is written."""
 
 import re
 import stat
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from jaxdet.data.formats import is_image_name
 from jaxdet.data.images import LABEL_FOLDERS
-from jaxdet.datasets.catalog import Dataset
-from jaxdet.datasets.fetch.archive import Member
 from jaxdet.errors import RunFailedError
+from jaxdet.fetch.archive import Member
+from jaxdet.fetch.catalog import Dataset
 
 _LONGEST_PATH = 4096  # letters; PATH_MAX of Linux
 

@@ -1,12 +1,12 @@
-"""What a command asks for: its options, and the files and folders of a set that they mean."""
+"""Holds what a command asks for: its options, and the files and folders of a set that they mean."""
 
 import dataclasses
 from collections.abc import Collection, Sequence
 
-from jaxdet.datasets.catalog import Address, Container, Dataset
-from jaxdet.datasets.fetch.members import Limits
-from jaxdet.datasets.fetch.remote import Patience
 from jaxdet.errors import UserError
+from jaxdet.fetch.catalog import Address, Container, Dataset
+from jaxdet.fetch.members import Limits
+from jaxdet.fetch.remote import Patience
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A file from its address to its final name: resumed, checked, and never there by half."""
+"""Downloads a file to its final name: resumed, checked, and never there by half."""
 
 import dataclasses
 import hashlib
@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jaxdet.datasets.catalog import Address
-from jaxdet.datasets.fetch.remote import (
+from jaxdet.errors import RunFailedError, UserError
+from jaxdet.fetch.catalog import Address
+from jaxdet.fetch.remote import (
     Answer,
     Patience,
     RangeRefusedError,
@@ -17,7 +18,6 @@ from jaxdet.datasets.fetch.remote import (
     Version,
     open_at,
 )
-from jaxdet.errors import RunFailedError, UserError
 from jaxdet.progress import ProgressLine
 from jaxdet.workdir.drafts import publish
 from jaxdet.workdir.files import check_regular, open_regular, read_json, write_json
@@ -196,5 +196,5 @@ def _read_notes(draft: Path, address: Address) -> Version | None:
     except (UserError, OSError, ValueError, TypeError, KeyError):
         return None
     # Without validators nothing but a digest shows that two halves are of one file.
-    told = bool(version.etag or version.last_modified or address.sha256)
-    return version if told and version.url == address.url and is_part else None
+    is_known = bool(version.etag or version.last_modified or address.sha256)
+    return version if is_known and version.url == address.url and is_part else None

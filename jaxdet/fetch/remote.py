@@ -1,4 +1,4 @@
-"""One address over HTTP: its bytes from any place on, and which failures deserve another try.
+"""Reads one address over HTTP from any place on, and knows which failures deserve another try.
 
 Standard library only: what is needed of HTTP is one header out and four back (RFC 9110,
 sections 13 and 14).
@@ -178,13 +178,13 @@ def _place(url: str, body: Any, start: int, stop: int | None) -> tuple[int, int]
     if kind == "text/html":
         raise RunFailedError(f"{url}: answers with a web page instead of the file")
     if body.status == 206:
-        found = re.fullmatch(
+        match = re.fullmatch(
             r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", body.headers.get("Content-Range", "").strip()
         )
-        beyond = found and stop is not None and int(found[2]) >= stop
-        if not found or int(found[1]) != start or beyond:
+        beyond = match and stop is not None and int(match[2]) >= stop
+        if not match or int(match[1]) != start or beyond:
             raise TransientError(f"{url}: answered with another range than asked for")
-        return start, int(found[3])
+        return start, int(match[3])
     length = parse_whole(body.headers.get("Content-Length", ""), "[0, 1e18]")
     if length is None:
         raise RunFailedError(f"{url}: the server does not tell the size; use another --base-url")
@@ -215,8 +215,8 @@ def _network(url: str) -> Iterator[None]:
 def _sorted(url: str, error: urllib.error.HTTPError) -> Exception:
     if error.code == 416:
         return RangeRefusedError(url)
-    told = f"{url}: HTTP {error.code} {error.reason}"
+    reason = f"{url}: HTTP {error.code} {error.reason}"
     if error.code in _PASSING:
         asked = parse_number(error.headers.get("Retry-After", ""), "[0, 86400]")
-        return TransientError(told, wait=asked or 0.0)
-    return RunFailedError(f"{told}; see --base-url for a mirror")
+        return TransientError(reason, wait=asked or 0.0)
+    return RunFailedError(f"{reason}; see --base-url for a mirror")

@@ -161,7 +161,7 @@ def _read_again(path: Path, state_dict: dict[str, Any]) -> None:
     if read.keys() != state_dict.keys() or any(
         read[key].tobytes() != value.tobytes() for key, value in state_dict.items()
     ):
-        raise RunFailedError(f"{path}: what was written is not what is read; is the disk sound?")
+        raise RunFailedError(f"{path}: what was written is not what is read; is the disk damaged?")
 
 
 def check(options: argparse.Namespace) -> None:

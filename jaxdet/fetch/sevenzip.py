@@ -1,4 +1,4 @@
-"""Where the one packed stream of a 7z in store mode lies.
+"""Finds where the one packed stream of a 7z in store mode lies.
 
 A 7z file (7zFormat.txt of the LZMA SDK) is a header of 32 bytes, the packed streams, and a
 trailer that describes them. In store mode with one file in it, the packed stream is that file.
@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from jaxdet.datasets.fetch.views import DamagedError, JoinedFile, Part
+from jaxdet.fetch.views import DamagedError, JoinedFile, Part
 
 _SIGNATURE = b"7z\xbc\xaf\x27\x1c"
 _HEADER = 32
@@ -22,16 +22,16 @@ def open_stored_zip(parts: Sequence[Part]) -> JoinedFile:
     Raises:
       DamagedError: where the volumes are no such archive, or not all of it.
     """
-    whole = JoinedFile(parts)
-    length, trailer, crc = _start_header(whole.read(_HEADER))
-    if _HEADER + length + trailer != whole.length:
+    joined = JoinedFile(parts)
+    length, trailer, crc = _start_header(joined.read(_HEADER))
+    if _HEADER + length + trailer != joined.length:
         said = _HEADER + length + trailer
         raise DamagedError(
-            f"the 7z archive says {said:,} bytes, its volumes hold {whole.length:,}",
+            f"the 7z archive says {said:,} bytes, its volumes hold {joined.length:,}",
             parts=range(len(parts)),
         )
-    whole.seek(_HEADER + length)
-    if trailer > _LARGEST_TRAILER or zlib.crc32(whole.read(trailer)) != crc:
+    joined.seek(_HEADER + length)
+    if trailer > _LARGEST_TRAILER or zlib.crc32(joined.read(trailer)) != crc:
         raise DamagedError("the 7z archive's trailer is damaged", parts=[len(parts) - 1])
     inner = JoinedFile(parts, start=_HEADER, length=length)
     if inner.read(len(_ZIP_MEMBER)) != _ZIP_MEMBER:

@@ -1,17 +1,17 @@
-"""The files of a set where they lie: on disk, downloaded when asked for, or behind an address."""
+"""Finds the files of a set where they lie: on disk, downloaded when asked for, or at an address."""
 
 import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jaxdet.datasets.catalog import Address
-from jaxdet.datasets.fetch.choice import Options
-from jaxdet.datasets.fetch.download import discard, download
-from jaxdet.datasets.fetch.record import Record
-from jaxdet.datasets.fetch.unpack import require_space
-from jaxdet.datasets.fetch.views import LocalPart, NoRangesError, Part, RemotePart
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.fetch.catalog import Address
+from jaxdet.fetch.choice import Options
+from jaxdet.fetch.download import discard, download
+from jaxdet.fetch.record import Record
+from jaxdet.fetch.unpack import require_space
+from jaxdet.fetch.views import LocalPart, NoRangesError, Part, RemotePart
 from jaxdet.progress import ProgressLine, say
 from jaxdet.workdir.files import check_regular, sha256
 

@@ -1,4 +1,4 @@
-"""Members of an archive as files: each there whole or not at all, nothing ever overwritten."""
+"""Writes members of an archive as files: complete or not there, nothing ever overwritten."""
 
 import hashlib
 import os
@@ -6,9 +6,9 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxdet.datasets.fetch.archive import Archive, Member
-from jaxdet.datasets.fetch.members import Placed
 from jaxdet.errors import DISK_ADVICE, RunFailedError, UserError
+from jaxdet.fetch.archive import Archive, Member
+from jaxdet.fetch.members import Placed
 from jaxdet.progress import ProgressLine, size_text
 from jaxdet.workdir.disk_space import free_bytes
 from jaxdet.workdir.drafts import clear_leftovers, replacing

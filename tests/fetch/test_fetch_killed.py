@@ -11,7 +11,7 @@ from tests.conftest import killed_while_writing
 from tests.web.archives import make_images, make_stored_7z, make_zip, read_tree, split
 from tests.web.server import Fault, Server
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[2]
 CONTENT = random.Random(0).randbytes(3_000_000)
 CLASSES = ("bird", "cat", "horse")
 IMAGES = make_images(CLASSES, count=4, size=64)

@@ -1,4 +1,4 @@
-"""What `fetch` knows of a root, in plain files under `ROOT/fetched/`.
+"""Keeps what `fetch` knows of a root, in plain files under `ROOT/fetched/`.
 
 hashes.json      size and SHA-256 of each file downloaded whole: checked against the catalogue,
                  or, where the catalogue has none, held to from the first download on
@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxdet.datasets.catalog import Address
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.fetch.catalog import Address
 from jaxdet.workdir.drafts import clear_leftovers
 from jaxdet.workdir.files import is_step, read_json, read_text, within, write_bytes, write_json
 from jaxdet.workdir.lock import claimed

@@ -1,19 +1,19 @@
-"""The line of a fetch: what is asked for, what is there, download, open, check, unpack, record."""
+"""Carries out a fetch: what is asked for, what is there, download, open, check, unpack, record."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from jaxdet.datasets.catalog import Address, Container, Dataset
-from jaxdet.datasets.fetch.archive import Archive
-from jaxdet.datasets.fetch.choice import Options, choose_files, choose_folders
-from jaxdet.datasets.fetch.files import Files
-from jaxdet.datasets.fetch.members import check_members, place_members
-from jaxdet.datasets.fetch.record import Finished, Record
-from jaxdet.datasets.fetch.sevenzip import open_stored_zip
-from jaxdet.datasets.fetch.unpack import unpack
-from jaxdet.datasets.fetch.views import DamagedError, JoinedFile, Part
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.fetch.archive import Archive
+from jaxdet.fetch.catalog import Address, Container, Dataset
+from jaxdet.fetch.choice import Options, choose_files, choose_folders
+from jaxdet.fetch.files import Files
+from jaxdet.fetch.members import check_members, place_members
+from jaxdet.fetch.record import Finished, Record
+from jaxdet.fetch.sevenzip import open_stored_zip
+from jaxdet.fetch.unpack import unpack
+from jaxdet.fetch.views import DamagedError, JoinedFile, Part
 from jaxdet.progress import ProgressLine
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from jaxdet.datasets.catalog import DATASETS, Address
+from jaxdet.fetch.catalog import DATASETS, Address
 
 
 @dataclass(frozen=True, kw_only=True)

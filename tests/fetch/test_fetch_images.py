@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from jaxdet.datasets.catalog import Container
-from jaxdet.datasets.fetch.choice import Options
-from jaxdet.datasets.fetch.remote import Patience
-from jaxdet.datasets.fetch.run import fetch
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.fetch.catalog import Container
+from jaxdet.fetch.choice import Options
+from jaxdet.fetch.remote import Patience
+from jaxdet.fetch.run import fetch
 from tests.web.archives import make_dataset, make_images, make_stored_7z, make_zip, read_tree, split
 from tests.web.server import Fault, Server
 
@@ -295,7 +295,7 @@ def test_a_set_that_lacks_a_class_or_has_another_is_refused(server, tmp_path):
 
 def test_two_fetches_into_one_root_do_not_mix(server, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from jaxdet.datasets.fetch.record import Record;"
+        "import sys; from pathlib import Path; from jaxdet.fetch.record import Record;"
         "lock = Record(Path(sys.argv[1])).locked(); lock.__enter__();"
         "print('held', flush=True); sys.stdin.read()"
     )

@@ -1,15 +1,15 @@
-"""`python -m jaxdet.data fetch`: its flags, and what they mean."""
+"""Defines the flags of `python -m jaxdet.data fetch`, and what they mean."""
 
 import argparse
 import errno
 import urllib.parse
 from pathlib import Path
 
-from jaxdet.datasets.catalog import DATASETS
-from jaxdet.datasets.fetch.choice import Options
-from jaxdet.datasets.fetch.remote import Patience
-from jaxdet.datasets.fetch.run import fetch
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.fetch.catalog import DATASETS
+from jaxdet.fetch.choice import Options
+from jaxdet.fetch.remote import Patience
+from jaxdet.fetch.run import fetch
 from jaxdet.ranges import number, whole_number
 from jaxdet.streams import answer
 
@@ -39,7 +39,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--stream",
         action="store_true",
         help="of images: read the remote archive by range requests and keep no copy of it, which "
-        "halves the room needed",
+        "halves the disk space needed",
     )
     parser.add_argument(
         "--keep-archives", action="store_true", help="leave them in DIR/fetched after unpacking"
@@ -51,8 +51,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         ("timeout", seconds, "S", "seconds without an answer that count as a failure"),
     ):
         default = getattr(Patience(), name)
-        told = f"{text} (%(default)s)"
-        parser.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=told)
+        shown = f"{text} (%(default)s)"
+        parser.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=shown)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -89,10 +89,10 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 def _sorted(error: OSError, root: Path) -> UserError | RunFailedError:
     """Returns what to raise where the disk refused; the network's errors never come this far."""
-    told = f"{error.filename or root}: {error.strerror or error}"
+    reason = f"{error.filename or root}: {error.strerror or error}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-        return RunFailedError(f"{told}; start the same command again when it is mended")
-    return UserError(told)
+        return RunFailedError(f"{reason}; start the same command again when it is mended")
+    return UserError(reason)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -105,9 +105,9 @@ def _names(text: str) -> tuple[str, ...]:
 def _url(text: str) -> str:
     try:
         parts = urllib.parse.urlsplit(text)
-        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:  # a port that is no number
-        whole = False
-    if not whole:
+        is_complete = False
+    if not is_complete:
         raise argparse.ArgumentTypeError(f"{text!r} is no http or https address")
     return text

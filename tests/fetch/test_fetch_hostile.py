@@ -5,12 +5,12 @@ import zipfile
 
 import pytest
 
-from jaxdet.datasets.catalog import Container
-from jaxdet.datasets.fetch.choice import Options
-from jaxdet.datasets.fetch.members import Limits
-from jaxdet.datasets.fetch.remote import Patience
-from jaxdet.datasets.fetch.run import fetch
 from jaxdet.errors import RunFailedError
+from jaxdet.fetch.catalog import Container
+from jaxdet.fetch.choice import Options
+from jaxdet.fetch.members import Limits
+from jaxdet.fetch.remote import Patience
+from jaxdet.fetch.run import fetch
 from tests.web.archives import make_dataset, make_images, make_png, make_zip, read_tree
 from tests.web.server import Server
 

@@ -3,10 +3,10 @@ import random
 
 import pytest
 
-from jaxdet.datasets.fetch.choice import Options
-from jaxdet.datasets.fetch.remote import Patience
-from jaxdet.datasets.fetch.run import fetch
 from jaxdet.errors import RunFailedError, UserError
+from jaxdet.fetch.choice import Options
+from jaxdet.fetch.remote import Patience
+from jaxdet.fetch.run import fetch
 from tests.web.archives import make_plain
 from tests.web.server import Fault, Server
 
