@@ -12,8 +12,9 @@ from jaxdet.adapt.compare import ComparedRow, compare, percent
 from jaxdet.adapt.features import Looker, Seen
 from jaxdet.adapt.images import find_pair, look_at_files, look_at_set, old_sets
 from jaxdet.adapt.write import Made, figures_of, make_card, to_predictions
-from jaxdet.data.likeness import Ranges, usual_ranges
+from jaxdet.data.likeness import Ranges
 from jaxdet.data.readers import Reader
+from jaxdet.data.usual import usual_ranges
 from jaxdet.errors import UserError
 from jaxdet.evals.scores import calibrate
 from jaxdet.hub.find import find_weights

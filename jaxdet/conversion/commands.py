@@ -18,7 +18,7 @@ from jaxdet.convert.card import (
     read_model,
     write_beside,
 )
-from jaxdet.convert.check import Side, compare, print_comparison, weights_side
+from jaxdet.convert.check import Side, compare, print_comparison, program_side, weights_side
 from jaxdet.convert.export import CARD, export_program, is_export, read_export
 from jaxdet.convert.files import read_state_dict, write_safetensors
 from jaxdet.convert.folder import COVERAGE, Source, is_detector, write_detector
@@ -255,7 +255,7 @@ def _side(path: Path, options: argparse.Namespace, size: int) -> tuple[Side, int
     """Opens one side of a check, and returns the size of images for it too: 0 for any."""
     if is_onnx(path):
         program = read_onnx(path)
-        side, own = program.side, program.size
+        side, own = program_side(program), program.size
     elif is_export(path):
         side, own = read_export(path)
     else:

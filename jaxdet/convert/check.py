@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxdet.config.model import Model
 from jaxdet.convert.load import LoadedWeights
+from jaxdet.convert.onnx.run import OnnxProgram
 from jaxdet.convert.rules import flatten
 from jaxdet.models.detector import get_detector
 from jaxdet.streams import answer
@@ -81,6 +82,11 @@ def weights_side(loaded: LoadedWeights) -> Side:
         score=make_score(loaded.model, loaded.variables),
         arrays=flatten(loaded.variables),
     )
+
+
+def program_side(program: OnnxProgram) -> Side:
+    """Makes a side of a comparison from an ONNX file."""
+    return Side(name=program.source, model=program.model, score=program.score, arrays=None)
 
 
 def make_score(model: Model, variables: dict[str, Any]) -> Score:

@@ -8,8 +8,8 @@ import jax
 from jaxdet import config as schema
 from jaxdet.data.baseline import Baseline, metadata_baseline
 from jaxdet.data.images import ImageSet
-from jaxdet.data.likeness import usual_ranges
 from jaxdet.data.readers import Reader
+from jaxdet.data.usual import usual_ranges
 from jaxdet.errors import UserError
 from jaxdet.evals.benchmarks import over_benchmarks, over_generators
 from jaxdet.evals.engine import Engine

@@ -11,7 +11,7 @@ import jax
 from jaxdet.config.dotted import look_up, running
 from jaxdet.config.model import ARCHITECTURES, Model
 from jaxdet.errors import UserError
-from jaxdet.models.imagenet import normalise
+from jaxdet.models.pixels import normalise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import argparse
 import itertools
 import time
 
-from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.base import AnyDetector
 from jaxdet.predict.inputs import Inputs, find_inputs
 from jaxdet.predict.options import PART_ROWS, read_scoring
 from jaxdet.predict.parts import Stamp, check_out, read_errors
@@ -53,7 +53,7 @@ def _score_by_ray(options: argparse.Namespace) -> Outcome:
 
 def _read(
     options: argparse.Namespace, **division: int
-) -> tuple[tuple[LoadedDetector, Inputs, Stamp], list[str]]:
+) -> tuple[tuple[AnyDetector, Inputs, Stamp], list[str]]:
     """Returns the detector, the inputs and their stamp, and lines that tell of them."""
     names = {name: getattr(options, name) for name in ("column", "columns", "compare")}
     inputs = find_inputs(options.path, **names)

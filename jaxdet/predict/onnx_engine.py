@@ -1,22 +1,22 @@
-"""Puts detectors of ONNX files behind the calls of `LoadedDetector`, scored by onnxruntime."""
+"""Puts detectors of ONNX files behind the calls of `AnyDetector`, scored by onnxruntime."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from jaxdet.convert.onnx import VARIANTS, is_onnx
+from jaxdet.convert.onnx import VARIANTS
 from jaxdet.convert.onnx.run import OnnxProgram, read_onnx
 from jaxdet.errors import UserError
-from jaxdet.models.detector import Variables
-from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.base import AnyDetector
 from jaxdet.scoring.batches import batch_pixels, batches
 from jaxdet.scoring.pieces import Piece
 from jaxdet.scoring.protocol import Crop, Protocol
 
 
-class OnnxDetector(LoadedDetector):
-    """Scores images as `LoadedDetector` does: the same parts of them, by onnxruntime's logits."""
+class OnnxDetector(AnyDetector):
+    """Scores the parts of images that a detector of JAX does, by onnxruntime's logits."""
 
     def __init__(self, program: OnnxProgram):
         """Takes what onnxruntime has loaded."""
@@ -24,11 +24,11 @@ class OnnxDetector(LoadedDetector):
         self.platform = "cpu"
 
     def __repr__(self) -> str:
-        """Names the network and all else as `LoadedDetector`, and how its kernels are kept."""
+        """Names the network and all else as any detector, and how its kernels are kept."""
         return f"{super().__repr__()[:-1]}; ONNX in {self._program.variant}>"
 
     @property
-    def variables(self) -> Variables:
+    def variables(self) -> dict[str, Any]:
         """Raises UserError: an ONNX file has them in another form."""
         raise UserError(f"{self._program.source}: an ONNX file gives logits alone, no variables")
 
@@ -38,20 +38,29 @@ class OnnxDetector(LoadedDetector):
         variant = self._program.variant
         return self.card.digest if variant == VARIANTS[0] else f"{self.card.digest}-{variant}"
 
-    def choose(self, crop: Crop | None = None, resize: int | None = None) -> Protocol:
-        """Returns the protocol as `LoadedDetector` does.
+    @property
+    def smallest(self) -> int:
+        """Returns the side that whole images are padded to where they are smaller, pixels."""
+        return self._program.smallest
+
+    def check(self, protocol: Protocol) -> None:
+        """Checks that the file takes the parts of an image that a protocol names.
 
         Raises:
-          UserError: where the file does not take such parts of an image.
+          UserError: where it does not.
         """
-        protocol, size = super().choose(crop, resize), self._program.size
+        size = self._program.size
+        if protocol.in_crops and protocol.crop < self.smallest:
+            raise UserError(
+                f"--crop={protocol.crop}: {self._program.source} takes crops of {self.smallest} "
+                "pixels or more"
+            )
         if size and (not protocol.in_crops or protocol.crop != size):
             other = f", or export one with --size={protocol.crop}" if protocol.in_crops else ""
             raise UserError(
                 f"{self._program.source}: takes crops of {size} pixels alone, and not "
                 f"{protocol}; give predict --crop={size}{other}"
             )
-        return protocol
 
     @property
     def shows_evidence(self) -> bool:
@@ -61,6 +70,9 @@ class OnnxDetector(LoadedDetector):
     def crop_evidence(self, crop: np.ndarray) -> np.ndarray:
         """Raises UserError: an ONNX file has no maps."""
         raise UserError(f"{self._program.source}: an ONNX file gives logits alone, no evidence")
+
+    def warm_up(self, *, crop: Crop | None = None) -> None:
+        """Does nothing: images of any size need no compilation."""
 
     def warm_up_few(self) -> None:
         """Does nothing: batches of any length need no compilation."""
@@ -82,11 +94,6 @@ def load_onnx(path: Path) -> OnnxDetector:
     """Returns the detector of a file that `export --format=onnx` wrote.
 
     Raises:
-      UserError: where onnxruntime is missing, or the file is another.
+      UserError: where onnxruntime is missing, or the file is damaged or of somebody else.
     """
-    if not is_onnx(path):
-        raise UserError(
-            f"--engine=onnx: {path} is no ONNX file; `python -m jaxdet.convert export "
-            f"--format=onnx {path} NAME.onnx` makes one of it"
-        )
     return OnnxDetector(read_onnx(path))

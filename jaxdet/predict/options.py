@@ -10,7 +10,7 @@ from jaxdet.config.runtime import COMPARE
 from jaxdet.convert.onnx import is_onnx
 from jaxdet.errors import Parser, UserError
 from jaxdet.hub.find import find_weights
-from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.base import AnyDetector
 from jaxdet.predict.judgement import ERROR_RATE, MEASURED
 from jaxdet.predict.opening import open_detector
 from jaxdet.predict.rows import Scoring
@@ -233,29 +233,26 @@ def _threshold(text: str) -> str | float:
         ) from None
 
 
-def open_asked(options: argparse.Namespace) -> tuple[LoadedDetector, list[str]]:
+def open_asked(options: argparse.Namespace) -> tuple[AnyDetector, list[str]]:
     """Returns the detector that the options of `add_weights`, and the engine, name.
 
     With it come lines that there are to log of its weights.
     """
     chosen = {name: getattr(options, name) for name in _OF_WEIGHTS}
-    if options.engine != "onnx":
-        if is_onnx(options.weights):
-            raise UserError(f"--weights={options.weights}: an ONNX file; give --engine=onnx")
-        weights = find_weights(options.weights, accept_licence=options.accept_licence)
-        return open_detector(weights, *chosen.values())
-    given = [name for name, value in chosen.items() if value is not None]
-    if given:
-        raise UserError(
-            f"--{given[0].replace('_', '-')}: an ONNX file is of one detector alone; leave it out"
-        )
-    # Loads the packages of the extra, which nobody else waits for.
-    from jaxdet.predict.onnx_engine import load_onnx
-
-    return load_onnx(options.weights), []
+    if options.engine == "onnx":
+        if not is_onnx(options.weights):
+            raise UserError(
+                f"--engine=onnx: {options.weights} is no ONNX file; `python -m jaxdet.convert "
+                f"export --format=onnx {options.weights} NAME.onnx` makes one of it"
+            )
+        return open_detector(options.weights, *chosen.values())
+    if is_onnx(options.weights):
+        raise UserError(f"--weights={options.weights}: an ONNX file; give --engine=onnx")
+    weights = find_weights(options.weights, accept_licence=options.accept_licence)
+    return open_detector(weights, *chosen.values())
 
 
-def read_scoring(options: argparse.Namespace) -> tuple[LoadedDetector, Scoring, list[str]]:
+def read_scoring(options: argparse.Namespace) -> tuple[AnyDetector, Scoring, list[str]]:
     """Returns the detector, how images are to be scored and judged, and lines that tell of both.
 
     Nothing is logged here: a mistake may still be found, and is then the only line.

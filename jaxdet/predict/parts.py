@@ -15,7 +15,7 @@ import jaxdet
 from jaxdet.data.names import is_hidden
 from jaxdet.data.table.parquet import FAULTS, check_claims
 from jaxdet.errors import UserError, writing_to
-from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.base import AnyDetector
 from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.rows import Row, Scoring
 from jaxdet.workdir.drafts import replacing, try_draft
@@ -71,7 +71,7 @@ class Stamp:
     part_rows: int = 0
 
     @classmethod
-    def of(cls, detector: LoadedDetector, inputs: Inputs, **others: Any) -> "Stamp":
+    def of(cls, detector: AnyDetector, inputs: Inputs, **others: Any) -> "Stamp":
         """Returns the stamp of a detector's scores of some inputs."""
         model = json.loads(json.dumps(dataclasses.asdict(detector.model)))
         return cls(

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from jaxdet.errors import RunFailedError, UserError, first_line
-from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.base import AnyDetector
 from jaxdet.predict.inputs import Chunk, Inputs
 from jaxdet.predict.parts import Stamp, check_stamp, read_columns, read_part
 from jaxdet.predict.shards import Outcome
@@ -64,7 +64,7 @@ def stay_on_the_host() -> None:
 
 
 def score_by_ray(
-    detector: LoadedDetector,
+    detector: AnyDetector,
     inputs: Inputs,
     stamp: Stamp,
     folder: Path,
@@ -95,7 +95,7 @@ def score_by_ray(
 
 
 def _score_rest(
-    detector: LoadedDetector,
+    detector: AnyDetector,
     inputs: Inputs,
     stamp: Stamp,
     folder: Path,
@@ -146,7 +146,7 @@ def _missing(inputs: Inputs, scored: np.ndarray) -> Iterator[Chunk]:
 
 
 def _run(
-    chunks: list[Chunk], detector: LoadedDetector, stamp: Stamp, folder: Path, *, actors: int | None
+    chunks: list[Chunk], detector: AnyDetector, stamp: Stamp, folder: Path, *, actors: int | None
 ) -> None:
     _quieten()
     actors = actors or _default_actors()

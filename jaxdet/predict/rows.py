@@ -14,13 +14,12 @@ from jaxdet.data.ops import laplacian_variance
 from jaxdet.data.ops.codec import Exif
 from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.data.regular import reason
-from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.base import AnyDetector
 from jaxdet.predict.files import LIMIT_OPTION, Encoded, Input, Opened, read_ahead
 from jaxdet.predict.judgement import ERROR_RATE, Judgement
 from jaxdet.progress import ProgressLine
-from jaxdet.scoring.pieces import Piece
+from jaxdet.scoring.pieces import Piece, image_logits
 from jaxdet.scoring.protocol import Crop, Protocol
-from jaxdet.scoring.scorer import image_logits
 
 # The fields of an `Answer` as `to_row` makes them, or path and error.
 Row = dict[str, Any]
@@ -60,7 +59,7 @@ class Scoring:
     @classmethod
     def of(
         cls,
-        detector: LoadedDetector,
+        detector: AnyDetector,
         *,
         crop: Crop | None = None,
         resize: int | None = None,
@@ -82,7 +81,7 @@ class Scoring:
         return cls(protocol=protocol, judgement=judgement, max_pixels=max_pixels, exif=exif)
 
 
-def score_files(detector: LoadedDetector, paths: Sequence[Path], scoring: Scoring) -> list[Row]:
+def score_files(detector: AnyDetector, paths: Sequence[Path], scoring: Scoring) -> list[Row]:
     """Returns a row for each file in the order given; see `to_row`."""
     inputs = (Input(str(path), path) for path in paths)
     with ProgressLine("score", total=len(paths), unit="files") as progress:
@@ -90,7 +89,7 @@ def score_files(detector: LoadedDetector, paths: Sequence[Path], scoring: Scorin
 
 
 def score_inputs(
-    detector: LoadedDetector,
+    detector: AnyDetector,
     inputs: Iterable[Input],
     scoring: Scoring,
     *,
@@ -114,7 +113,7 @@ def score_inputs(
 
 
 def score_images(
-    detector: LoadedDetector, images: Iterable[Opened | str], protocol: Protocol
+    detector: AnyDetector, images: Iterable[Opened | str], protocol: Protocol
 ) -> list[Answer | str]:
     """Returns the answer of each image, in their order.
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jaxdet.errors import UserError
-from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.base import AnyDetector
 from jaxdet.predict.inputs import Inputs
 from jaxdet.predict.parts import Part, Stamp, check_stamp, read_part, write_part
 from jaxdet.predict.rows import score_inputs
@@ -96,7 +96,7 @@ def _of_array(environment: Mapping[str, str]) -> Shard:
 
 
 def score_shard(
-    detector: LoadedDetector,
+    detector: AnyDetector,
     inputs: Inputs,
     stamp: Stamp,
     folder: Path,
@@ -129,7 +129,7 @@ def score_shard(
 
 
 def _score_rest(
-    detector: LoadedDetector,
+    detector: AnyDetector,
     inputs: Inputs,
     stamp: Stamp,
     folder: Path,
@@ -171,7 +171,7 @@ def _finished(path: Path, rows: int, stamp: Stamp) -> Part | None:
 
 
 def _score_part(
-    detector: LoadedDetector,
+    detector: AnyDetector,
     inputs: Inputs,
     start: int,
     stop: int,

@@ -14,7 +14,7 @@ from jaxdet.data.opencv import cv2, environment_default
 from jaxdet.data.ops.sides import check_sides
 from jaxdet.data.regular import reason
 from jaxdet.errors import UserError
-from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.base import AnyDetector
 from jaxdet.predict.files import LIMIT_OPTION, Input
 from jaxdet.predict.judgement import Judgement
 from jaxdet.predict.rows import Answer, Row, Scoring, score_inputs, to_row
@@ -159,7 +159,7 @@ def is_video(path: Path) -> bool:
 
 
 def score_paths(
-    detector: LoadedDetector, paths: Sequence[Path], scoring: Scoring, frames: Frames
+    detector: AnyDetector, paths: Sequence[Path], scoring: Scoring, frames: Frames
 ) -> list[Row]:
     """Returns the rows of images and clips in the order given; frames come before their clip."""
     clips: list[Clip | None] = []  # of each input

@@ -3,7 +3,8 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -113,6 +114,15 @@ def areas(boxes: list[Box]) -> list[float]:
     """Returns each box's share of the area of all."""
     pixels = [(y.stop - y.start) * (x.stop - x.start) for y, x in boxes]
     return [one / sum(pixels) for one in pixels]
+
+
+def image_logits(scored: Iterable[list[tuple[Piece, float]]]) -> dict[int, float]:
+    """Returns the logit of each image by its number: those of its pieces, each by its share."""
+    logits: dict[int, float] = defaultdict(float)
+    for batch in scored:
+        for piece, logit in batch:
+            logits[piece.owner] += piece.share * logit
+    return dict(logits)
 
 
 def _spans(length: int) -> list[slice]:

@@ -1,6 +1,5 @@
 """Turns pieces into logits: one compiled program for each shape of their batches."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from jax.sharding import Mesh
@@ -81,12 +80,3 @@ class Scorer:
     def _noted(self, batch: PieceBatch) -> PieceBatch:
         self.shapes.add(batch[1]["image"].shape)
         return batch
-
-
-def image_logits(scored: Iterable[list[tuple[Piece, float]]]) -> dict[int, float]:
-    """Returns the logit of each image by its number: those of its pieces, each by its share."""
-    logits: dict[int, float] = defaultdict(float)
-    for batch in scored:
-        for piece, logit in batch:
-            logits[piece.owner] += piece.share * logit
-    return dict(logits)

@@ -12,7 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 
-from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.base import AnyDetector
 from jaxdet.predict.files import Opened
 from jaxdet.predict.rows import Answer, score_images
 from jaxdet.scoring.protocol import Protocol
@@ -37,7 +37,7 @@ class Batcher:
 
     def __init__(
         self,
-        detector: LoadedDetector,
+        detector: AnyDetector,
         protocol: Protocol,
         limits: Limits,
         *,

@@ -9,7 +9,6 @@ from jaxdet.convert.onnx import is_onnx
 from jaxdet.convert.onnx.run import read_onnx
 from jaxdet.data.ops.sides import LARGEST_RATIO
 from jaxdet.errors import UserError
-from jaxdet.models.architectures import architecture_of
 from jaxdet.predict.onnx_engine import OnnxDetector
 from jaxdet.predict.rows import Scoring
 from jaxdet.scoring.pieces import MAX_WHOLE_PIXELS, MAX_WHOLE_SIDE, TILE
@@ -59,7 +58,7 @@ def _facts(detector: OnnxDetector) -> dict[str, Any]:
         **all_facts(detector, scoring),
         "scored": {
             **dataclasses.asdict(scoring.protocol),
-            "smallest": architecture_of(detector.model.name).smallest,
+            "smallest": detector.smallest,
             "most_pixels": MAX_WHOLE_PIXELS,
             "largest_ratio": LARGEST_RATIO,
             "most_side": MAX_WHOLE_SIDE,

@@ -3,11 +3,11 @@
 from typing import Any
 
 import jaxdet
-from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.base import AnyDetector
 from jaxdet.predict.rows import Scoring
 
 
-def short_facts(detector: LoadedDetector, scoring: Scoring) -> dict[str, Any]:
+def short_facts(detector: AnyDetector, scoring: Scoring) -> dict[str, Any]:
     """Returns the fields of `forms.ModelFacts`: which detector answers, and how it decides."""
     judgement = scoring.judgement
     return {
@@ -18,7 +18,7 @@ def short_facts(detector: LoadedDetector, scoring: Scoring) -> dict[str, Any]:
     }
 
 
-def all_facts(detector: LoadedDetector, scoring: Scoring) -> dict[str, Any]:
+def all_facts(detector: AnyDetector, scoring: Scoring) -> dict[str, Any]:
     """Returns the fields of `forms.ModelCard`: what is known of the detector besides."""
     card, judgement = detector.card, scoring.judgement
     known = card.calibration

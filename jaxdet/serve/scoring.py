@@ -15,7 +15,7 @@ from PIL import Image
 from jaxdet.data.ops import center_corner
 from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.regular import reason
-from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.base import AnyDetector
 from jaxdet.predict.files import LIMIT_OPTION, Opened, read_image
 from jaxdet.predict.rows import Row, Scoring, to_row
 from jaxdet.serve.batcher import Batcher
@@ -34,9 +34,7 @@ class Service:
       batcher: what waits to be scored.
     """
 
-    def __init__(
-        self, detector: LoadedDetector, scoring: Scoring, limits: Limits, batcher: Batcher
-    ):
+    def __init__(self, detector: AnyDetector, scoring: Scoring, limits: Limits, batcher: Batcher):
         """Takes the parts."""
         self.detector, self.scoring, self.limits, self.batcher = detector, scoring, limits, batcher
         self._room = Room(limits.held_pixels)

@@ -17,10 +17,10 @@ from jaxdet.runtime.stopping import StopPoint
 from jaxdet.runtime.trackers import Trackers
 from jaxdet.scoring.launch import make_score_step
 from jaxdet.train.parts import Parts
+from jaxdet.train.restore import open_checkpoints
 from jaxdet.train.start import training_detector
 from jaxdet.train.state import TrainStep, abstract_state, make_optimizer
 from jaxdet.train.step import make_train_step
-from jaxdet.train.weights import open_checkpoints
 
 
 def train_step(config: schema.Config, detector: Detector, mesh: Mesh) -> TrainStep:

@@ -23,7 +23,8 @@ from jaxdet.progress import say
 from jaxdet.results import Calibration
 from jaxdet.results.folder import RunFolder
 from jaxdet.scoring.protocol import Protocol
-from jaxdet.train.weights import RunWeights, describe, find_run, restore_variables
+from jaxdet.train.restore import RunWeights, restore_variables
+from jaxdet.train.weights import describe, find_run
 
 
 def training_detector(config: schema.Config) -> Detector:

@@ -25,9 +25,9 @@ from jaxdet.bench.scaling import add_scaling, reckon
 from jaxdet.config import Config, Model, Optim
 from jaxdet.runtime.checkpoint import Checkpoints
 from jaxdet.runtime.mesh import make_mesh
+from jaxdet.train.restore import RANKS
 from jaxdet.train.start import initial_variables, training_detector
 from jaxdet.train.state import new_state
-from jaxdet.train.weights import RANKS
 
 TRAIN, VAL, TEST, EPOCHS = 512, 128, 128, 4
 

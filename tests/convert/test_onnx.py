@@ -159,6 +159,11 @@ def damaged(content):
     model = onnx.load_from_string(content)
     onnx.helper.set_model_props(model, {"jaxdet": "{]"})
     yield model.SerializeToString(), "was not written by `python -m jaxdet.convert export`"
+    model = onnx.load_from_string(content)
+    (about,) = (json.loads(one.value) for one in model.metadata_props if one.key == "jaxdet")
+    del about["smallest"]
+    onnx.helper.set_model_props(model, {"jaxdet": json.dumps(about)})
+    yield model.SerializeToString(), "does not say which images it takes; export it again"
 
 
 def test_damaged_and_foreign_files_are_refused_in_a_line(file, tmp_path):

@@ -10,8 +10,9 @@ from jaxdet.models.detector import get_detector
 from jaxdet.results import RunFolder, read_metrics
 from jaxdet.runtime import steps
 from jaxdet.runtime.mesh import make_mesh
+from jaxdet.train.restore import open_checkpoints
 from jaxdet.train.state import abstract_state
-from jaxdet.train.weights import digest, open_checkpoints
+from jaxdet.train.weights import digest
 from jaxdet.workdir.files import read_json
 from tests import tmpfs
 from tests.conftest import write_images

@@ -12,8 +12,8 @@ from jaxdet import config as schema
 from jaxdet.models.detector import get_detector
 from jaxdet.results import read_metrics
 from jaxdet.runtime.mesh import make_mesh
+from jaxdet.train.restore import open_checkpoints
 from jaxdet.train.state import abstract_state
-from jaxdet.train.weights import open_checkpoints
 from jaxdet.workdir.files import read_json
 
 SHARED_MEMORY = Path("/dev/shm")

@@ -1,14 +1,20 @@
 """`predict --engine=onnx` beside JAX's own rows; needs the extra `onnx`."""
 
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 pytest.importorskip("onnx", reason="needs the extra `onnx`: pip install -e '.[onnx]'")
 pytest.importorskip("onnxruntime", reason="needs the extra `onnx`: pip install -e '.[onnx]'")
 
+import jaxdet
 from jaxdet.convert.__main__ import main as convert
+from jaxdet.convert.onnx.run import read_onnx
+from jaxdet.errors import UserError
 from jaxdet.predict.__main__ import main
+from jaxdet.predict.onnx_engine import OnnxDetector
 from tests.predict.samples import write_images, write_weights
 
 
@@ -44,6 +50,27 @@ def test_rows_are_those_of_jax(place, tmp_path, options):
         if "logit" in one:
             assert one["logit"] == pytest.approx(other["logit"], abs=1e-4)
             assert one["probability"] == pytest.approx(other["probability"], abs=1e-4)
+
+
+def test_from_python_a_file_is_any_detector(place):
+    images = np.random.default_rng(0).integers(0, 256, (3, 40, 50, 3), np.uint8)
+    ours = jaxdet.load_detector(place / "d.onnx")
+    plain = jaxdet.load_detector(place / "w.safetensors")
+    for crop in (32, "none"):
+        expected = plain.score(images, crop=crop)
+        np.testing.assert_allclose(ours.score(images, crop=crop), expected, atol=1e-4)
+    assert ours.digest == plain.digest
+    with pytest.raises(UserError, match="gives logits alone, no evidence"):
+        ours.evidence(images)
+    with pytest.raises(UserError, match="--arch: an ONNX file is of one detector alone"):
+        jaxdet.load_detector(place / "d.onnx", arch="vgg11")
+
+
+def test_crops_below_the_smallest_image_are_refused(place):
+    program = dataclasses.replace(read_onnx(place / "d.onnx"), smallest=64)
+    with pytest.raises(UserError, match=r"--crop=32: .* takes crops of 64 pixels or more"):
+        OnnxDetector(program).choose(32)
+    assert OnnxDetector(program).choose("none").parts == "full"
 
 
 def test_masses_are_scored_too_and_known_again(place, tmp_path, capsys):

@@ -12,7 +12,8 @@ from jaxdet import metrics
 from jaxdet.config import Model
 from jaxdet.convert.card import Card
 from jaxdet.data.folder import load_sets
-from jaxdet.data.likeness import unlike, usual_ranges
+from jaxdet.data.likeness import unlike
+from jaxdet.data.usual import usual_ranges
 from jaxdet.errors import UserError
 from jaxdet.evals.scores import calibrate
 from jaxdet.models.detector import get_detector

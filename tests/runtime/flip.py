@@ -29,8 +29,9 @@ from jaxdet.runtime import steps
 from jaxdet.runtime.checkpoint import Checkpoints
 from jaxdet.runtime.manifest import DamagedError, verify
 from jaxdet.runtime.mesh import make_mesh, put_replicated
+from jaxdet.train.restore import RANKS
 from jaxdet.train.state import abstract_state
-from jaxdet.train.weights import RANKS, digest
+from jaxdet.train.weights import digest
 from jaxdet.workdir.files import read_json
 
 CUTS = 5

@@ -34,7 +34,7 @@ class Server:
         while time.monotonic() < until and self.process.poll() is None:
             if found := re.search(r"listening on http://[^:]+:(\d+)", self.log()):
                 self.port = int(found[1])
-                if "\nready" in self.log():
+                if "\nready" in self.log() and self._listens():
                     return self
             time.sleep(0.1)
         log = self.log()
@@ -45,6 +45,13 @@ class Server:
         self.process.kill()
         self.process.wait()
         self._log.close()
+
+    def _listens(self) -> bool:
+        """Returns whether it is asked already; one that has nothing to compile is ready before."""
+        try:
+            return bool(self.ask("/health"))
+        except ConnectionRefusedError:
+            return False
 
     def log(self) -> str:
         """Returns what it has written on stderr."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 
 from jaxdet.convert.card import Card
-from jaxdet.convert.check import Comparison, compare, weights_side
+from jaxdet.convert.check import Comparison, compare, program_side, weights_side
 from jaxdet.convert.load import LoadedWeights
 from jaxdet.convert.onnx import SUFFIX, VARIANTS, is_onnx
 from jaxdet.convert.onnx.packages import require_onnx
@@ -65,7 +65,7 @@ def export_onnx(
     program = open_onnx(content, path)
     # Sides that nothing divides, too, where they may be any.
     sizes = (size,) if program.size else (size, size + size // 4 + 1)
-    ours, theirs = weights_side(loaded), program.side
+    ours, theirs = weights_side(loaded), program_side(program)
     # An accelerator would round JAX's.
     with jax.default_device(host()), written_for("cpu"):
         comparisons = [

@@ -1,28 +1,26 @@
-"""Imports the packages of the extra `onnx` for all others, with a line for those who lack them."""
+"""Imports the package onnx, of the extra `onnx`, for all others, with a line for those who lack it."""
 
 from typing import Any
 
+from jaxdet.convert.onnx.runtime import require_runtime
 from jaxdet.errors import UserError
 
 try:
     import onnx
-    import onnxruntime
 except ImportError:
-    # `require_onnx` says so in a line.
     onnx: Any = None  # type: ignore[no-redef]
-    onnxruntime: Any = None  # type: ignore[no-redef]
 
-__all__ = ["onnx", "onnxruntime", "require_onnx"]
+__all__ = ["onnx", "require_onnx"]
 
 
 def require_onnx(option: str) -> None:
-    """Sees that onnx and onnxruntime are installed.
+    """Checks that onnx, which writes files, and onnxruntime, which runs them, are installed.
 
     Raises:
       UserError: naming the option that needs them, and the extra that brings them.
     """
-    if onnx is None or onnxruntime is None:
+    if onnx is None:
         raise UserError(
-            f"{option}: needs the packages onnx and onnxruntime; in the checkout: pip install -e "
-            "'.[onnx]'"
+            f"{option}: needs the package onnx; in the checkout: pip install -e '.[onnx]'"
         )
+    require_runtime(option)

@@ -9,10 +9,9 @@ import numpy as np
 
 from jaxdet import config as schema
 from jaxdet.convert.card import Card, read_card
-from jaxdet.convert.check import Side
 from jaxdet.convert.describe import SCHEMA_VERSION
-from jaxdet.convert.onnx.packages import onnxruntime, require_onnx
-from jaxdet.convert.onnx.write import ABOUT, IMAGE, KIND
+from jaxdet.convert.onnx import ABOUT, IMAGE, KIND
+from jaxdet.convert.onnx.runtime import onnxruntime, require_runtime
 from jaxdet.errors import UserError
 from jaxdet.workdir.files import check_schema, open_regular
 
@@ -29,6 +28,7 @@ class OnnxProgram:
       model: the network.
       card: what is known of it.
       size: side of the only images that it takes, pixels; 0 for any.
+      smallest: side of the smallest image that it takes, pixels.
       variant: "float32", "float16" or "int8".
       session: of onnxruntime.
     """
@@ -37,6 +37,7 @@ class OnnxProgram:
     model: schema.Model
     card: Card
     size: int
+    smallest: int
     variant: str
     session: Any
 
@@ -45,11 +46,6 @@ class OnnxProgram:
         (logits,) = self.session.run(None, {IMAGE: image})
         return np.asarray(logits)
 
-    @property
-    def side(self) -> Side:
-        """Returns it as a side of a comparison."""
-        return Side(name=self.source, model=self.model, score=self.score, arrays=None)
-
 
 def read_onnx(path: Path) -> OnnxProgram:
     """Returns the detector of a file that `export --format=onnx` wrote.
@@ -57,7 +53,7 @@ def read_onnx(path: Path) -> OnnxProgram:
     Raises:
       UserError: where onnxruntime is missing, or the file is damaged or of somebody else.
     """
-    require_onnx(str(path))
+    require_runtime(str(path))
     try:
         with open_regular(path) as file:
             content = file.read()
@@ -87,13 +83,15 @@ def open_onnx(content: bytes, path: Path) -> OnnxProgram:
     try:
         side = about["input"]["shape"][1]
         size, variant = side if isinstance(side, int) else 0, str(about["variant"])
-    except (KeyError, TypeError, IndexError):
-        raise UserError(f"{path}: does not say which images it takes") from None
+        smallest = int(about["smallest"])
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise UserError(f"{path}: does not say which images it takes; export it again") from None
     model = schema.from_json_dict({"model": about.get("model")}).model
     card = read_card(about.get("card"), place=path)
     if variant == _OTHER_LOGITS:
         # What images taught and what was measured are of other logits.
         card = dataclasses.replace(card, calibration=None, measured={}, measured_by="")
     return OnnxProgram(
-        source=str(path), model=model, card=card, size=size, variant=variant, session=session
-    )
+        source=str(path), model=model, card=card, size=size, smallest=smallest, variant=variant,
+        session=session,
+    )  # fmt: skip

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxdet.convert.onnx import ABOUT
 from jaxdet.convert.onnx.graph import WEIGHT, element_type
 from jaxdet.convert.onnx.packages import onnx
-from jaxdet.convert.onnx.write import ABOUT
 
 # Of float16; a kernel with larger values stays as it is.
 _LARGEST = float(np.finfo(np.float16).max)

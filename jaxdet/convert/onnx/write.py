@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxdet.convert.card import Card
 from jaxdet.convert.describe import describe
 from jaxdet.convert.load import LoadedWeights
+from jaxdet.convert.onnx import ABOUT, IMAGE, KIND, LOGIT
 from jaxdet.convert.onnx.graph import OPSET, Graph, element_type
 from jaxdet.convert.onnx.packages import onnx
 from jaxdet.convert.onnx.program import add_program
@@ -19,10 +20,6 @@ from jaxdet.models.architectures import architecture_of
 from jaxdet.models.detector import get_detector
 from jaxdet.models.platform import written_for
 
-KIND = "jaxdet-onnx"
-# Under which a file's metadata has all that `card.json` of other exports says.
-ABOUT = "jaxdet"
-IMAGE, LOGIT = "image", "logit"
 # The version of the file's own format: the oldest that may hold the operators of OPSET.
 _IR_VERSION = 9
 # What a file can hold: it is one message of protobuf, whose length is a signed number of 32 bits.
@@ -69,6 +66,7 @@ def make_onnx(loaded: LoadedWeights, *, size: int, card: Card) -> Any:
         "kind": KIND,
         "opset": OPSET,
         "variant": "float32",
+        "smallest": architecture_of(loaded.model.name).smallest,
     }
     onnx.helper.set_model_props(model, _properties(about, card))
     if model.ByteSize() > _MOST_BYTES:
