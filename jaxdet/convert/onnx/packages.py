@@ -1,4 +1,4 @@
-"""Imports the package onnx, of the extra `onnx`, for all others, with a line for those who lack it."""
+"""Imports the package onnx, of the extra `onnx`, for all others, with a line for who lacks it."""
 
 from typing import Any
 
