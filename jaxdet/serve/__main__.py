@@ -66,6 +66,8 @@ def get_parser() -> argparse.ArgumentParser:
         ("pixels", whole_number("[1, 1e9]"), "pixels of an image"),
         ("held-pixels", whole_number("[1, 1e10]"), "pixels that are held, decoded, at once"),
         ("queue", whole_number("[1, 1e6]"), "images that wait; more answer 503"),
+        ("connections", whole_number("[1, 1e6]"), "connections at once; more answer 503"),
+        ("header-seconds", number("[0.1, 3600]"), "seconds for a request's headers to arrive"),
         ("body-seconds", number("[0.1, 3600]"), "seconds for a request to arrive"),
         ("request-seconds", number("[0.1, 3600]"), "seconds for a request to be answered"),
     ):
@@ -87,6 +89,7 @@ def _serve(options: argparse.Namespace) -> None:
     try:
         import uvicorn
 
+        from jaxdet.serve.connections import allow_files, make_protocol
         from jaxdet.serve.server import Server
         from jaxdet.serve.start import make_service
     except ImportError as error:
@@ -101,10 +104,11 @@ def _serve(options: argparse.Namespace) -> None:
         listener.close()
         say(said)
         return serve_by_ray(options, (host, port), key=key, seconds=seconds)
+    allow_files(options.connections)
     app, service = make_service(options, key=key)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_keep_alive=5, server_header=False,
-        timeout_graceful_shutdown=seconds,
+        app, http=make_protocol(service.limits), ws="none", log_config=None, access_log=False,
+        timeout_keep_alive=5, server_header=False, timeout_graceful_shutdown=seconds,
     )  # fmt: skip
     # uvicorn ends by the signal that it was sent, once all is answered; that is no failure here.
     for one in (signal.SIGTERM, signal.SIGINT):

@@ -113,6 +113,7 @@ def _add_score(app: FastAPI, service: Service, measures: Measures) -> None:
         """Scores images: files as the form's field `images`, or base64 in JSON."""
         start = time.perf_counter()
         body = await bodies.read(request)
+        held = len(body)
         try:
             async with asyncio.timeout(limits.request_seconds):
                 uploads = await read_uploads(request, body, limits)
@@ -120,7 +121,7 @@ def _add_score(app: FastAPI, service: Service, measures: Measures) -> None:
         except TimeoutError:
             raise RefusedError(504, f"not scored within {limits.request_seconds:g} s") from None
         finally:
-            bodies.release(len(body))
+            bodies.release(held)
             measures.seconds.observe(time.perf_counter() - start)
         for one in results:
             measures.images.labels(one.get("verdict", "error")).inc()

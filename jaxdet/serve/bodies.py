@@ -4,15 +4,12 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import AsyncGenerator
 from typing import Any
 
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from jaxdet.serve.limits import Limits, RefusedError
+from jaxdet.serve.multipart import take_parts
 from jaxdet.streams import printable
 
 _LONGEST_NAME = 200
@@ -30,13 +27,13 @@ class Bodies:
         """Takes the bounds."""
         self._limits, self._held = limits, 0
 
-    async def read(self, request: Request) -> bytes:
-        """Returns a request's body; `release` its length afterwards.
+    async def read(self, request: Request) -> bytearray:
+        """Returns a request's body; `release` its length of now afterwards.
 
         Raises:
           RefusedError: where it is too large, too slow, or one too many.
         """
-        limits, chunks, size = self._limits, [], 0
+        limits, body, size = self._limits, bytearray(), 0
         declared = request.headers.get("content-length", "0")
         if declared.isdecimal() and int(declared) > limits.request_bytes:
             raise self._too_large()
@@ -49,7 +46,7 @@ class Bodies:
                         raise self._too_large()
                     if self._held > limits.held_bytes:
                         raise RefusedError(503, "too many requests at once; try again in a second")
-                    chunks.append(chunk)
+                    body += chunk
         except TimeoutError:
             self._held -= size
             raise RefusedError(408, f"no whole body within {limits.body_seconds:g} s") from None
@@ -59,7 +56,7 @@ class Bodies:
         except BaseException:
             self._held -= size
             raise
-        return b"".join(chunks)
+        return body
 
     def release(self, size: int) -> None:
         """Forgets a body of so many bytes."""
@@ -70,17 +67,18 @@ class Bodies:
         return RefusedError(413, f"a request has at most {most} bytes; send fewer images at a time")
 
 
-async def read_uploads(request: Request, body: bytes, limits: Limits) -> list[Upload]:
-    """Returns the images of a request whose body was read.
+async def read_uploads(request: Request, body: bytearray, limits: Limits) -> list[Upload]:
+    """Returns the images of a request, whose body is emptied: no image is held twice.
 
     Raises:
       RefusedError: where it is of another form.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    header = request.headers.get("content-type", "")
+    kind = header.partition(";")[0].strip().lower()
+    # In threads: a large body would keep the event loop, and with it everybody, waiting.
     if kind == "multipart/form-data":
-        uploads = await _from_form(request, body, limits)
+        uploads = await asyncio.to_thread(_from_form, header, body, limits)
     elif kind == "application/json":
-        # A long text would keep the event loop, and with it everybody, waiting.
         uploads = await asyncio.to_thread(_from_json, body, limits)
     else:
         raise RefusedError(415, "send multipart/form-data with files `images`, or application/json")
@@ -89,35 +87,15 @@ async def read_uploads(request: Request, body: bytes, limits: Limits) -> list[Up
     return uploads
 
 
-async def _from_form(request: Request, body: bytes, limits: Limits) -> list[Upload]:
-    async def stream() -> AsyncGenerator[bytes]:
-        yield body
-
-    parser = MultiPartParser(request.headers, stream(), max_files=limits.images, max_fields=8)
-    # In memory: the body is bounded, and nothing of a client's lies on the disk.
-    parser.spool_max_size = limits.request_bytes
-    try:
-        form = await parser.parse()
-    except (MultiPartException, HTTPException, KeyError, ValueError) as error:
-        text = getattr(error, "message", None) or getattr(error, "detail", None) or str(error)
-        if "Too many files" in str(text):
-            raise _too_many(limits) from None
-        raise RefusedError(
-            400, f"not a form that can be read: {printable(str(text))[:200]}"
-        ) from None
-    uploads: list[Upload] = []
-    try:
-        for field, value in form.multi_items():
-            if field != "images" or not isinstance(value, UploadFile):
-                raise RefusedError(422, f"field {printable(field)[:40]!r}: send files as `images`")
-            name = _name(value.filename, len(uploads))
-            uploads.append((name, await value.read()))
-    finally:
-        await form.close()
-    return uploads
+def _from_form(header: str, body: bytearray, limits: Limits) -> list[Upload]:
+    parts = take_parts(header, body, most=limits.images)
+    for one in parts:
+        if one.field != "images" or one.filename is None:
+            raise RefusedError(422, f"field {printable(one.field)[:40]!r}: send files as `images`")
+    return [(_name(one.filename, place), one.content) for place, one in enumerate(parts)]
 
 
-def _from_json(body: bytes, limits: Limits) -> list[Upload]:
+def _from_json(body: bytearray, limits: Limits) -> list[Upload]:
     # Many small values keep Python's lock, and everybody, for seconds; images are long texts.
     if sum(map(body.count, (b"[", b"{", b",", b":"))) > _VALUES_AN_IMAGE * (limits.images + 1):
         raise RefusedError(422, "the JSON holds more values than images need")
@@ -125,12 +103,16 @@ def _from_json(body: bytes, limits: Limits) -> list[Upload]:
         found: Any = json.loads(body)
     except (ValueError, RecursionError):
         raise RefusedError(400, "the body is no JSON") from None
+    body.clear()
     images = found.get("images") if isinstance(found, dict) else None
     if not isinstance(images, list) or not all(map(_is_image, images)):
         raise RefusedError(422, 'send {"images": [{"name": "a.jpg", "base64": "..."}]}')
     if len(images) > limits.images:
-        raise _too_many(limits)
-    return [(_name(one.get("name"), place), _bytes(one)) for place, one in enumerate(images)]
+        raise RefusedError(413, f"a request has at most {limits.images} images")
+    return [
+        (_name(one.get("name"), place), _bytes(one.pop("base64")))
+        for place, one in enumerate(images)
+    ]
 
 
 def _is_image(one: object) -> bool:
@@ -141,9 +123,9 @@ def _is_image(one: object) -> bool:
     )
 
 
-def _bytes(one: dict[str, str]) -> bytes | str:
+def _bytes(text: str) -> bytes | str:
     try:
-        return base64.b64decode(one["base64"], validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return "its text is no base64"
 
@@ -152,7 +134,3 @@ def _name(given: str | None, place: int) -> str:
     """Returns what an answer calls an image: never a path, and nothing that a terminal obeys."""
     text = printable((given or "").replace("\\", "/").rpartition("/")[2])
     return text[:_LONGEST_NAME] or f"image {place + 1}"
-
-
-def _too_many(limits: Limits) -> RefusedError:
-    return RefusedError(413, f"a request has at most {limits.images} images")

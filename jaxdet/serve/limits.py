@@ -17,6 +17,8 @@ class Limits:
       pixels: of an image; larger ones are not decoded.
       held_pixels: of all images that are decoded and not yet scored; others wait for room.
       queue: images that wait to be scored; further requests answer 503.
+      connections: that are open at once; further ones answer 503.
+      header_seconds: for a request's headers to arrive, and for an answer to be read.
       body_seconds: for a request's body to arrive.
       request_seconds: for a request, from its body on.
     """
@@ -27,6 +29,8 @@ class Limits:
     pixels: int = 50_000_000
     held_pixels: int = 2**27
     queue: int = 256
+    connections: int = 512
+    header_seconds: float = 10.0
     body_seconds: float = 30.0
     request_seconds: float = 60.0
 

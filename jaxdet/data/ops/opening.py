@@ -32,7 +32,10 @@ _PIXELS_A_BYTE = {
     "PNG": 8300, "GIF": 4096, "TIFF": 2048, "PCX": 1024, "PSD": 1024, "SUN": 1024, "BMP": 128,
     "DDS": 128, "DIB": 128, "PPM": 128, "QOI": 128, "SGI": 128, "TGA": 128,
 }  # fmt: skip
-_MOST_SCANS = 200  # of a JPEG; a thumbnail in it has a few, too
+# Scans of a JPEG: a progressive one has ten, and its thumbnail a few. Each costs as much as its
+# pixels, however few bytes it has: beyond the usual number the decoded pixels of all are bounded.
+_USUAL_SCANS, _MOST_SCANS = 30, 200
+_MOST_SCANNED = 2**29
 _SMALL_PIXELS = 2**20  # of images to which this does not matter
 _MOST_PREVIEWS = 64  # before the photograph of a TIFF
 
@@ -54,9 +57,9 @@ def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
     try:
         if is_jxl(content):  # decoded as it is opened
             check_sides(*jxl_size(content), max_pixels=min(max_pixels, _MOST_JXL_PIXELS))
-        _check_scans(content)
         with _open(io.BytesIO(without_texts(content))) as image:
             check_sides(image.width, image.height, max_pixels=max_pixels)
+            _check_scans(content, image.width * image.height)
             _check_density(image, len(content))
             with turn_for(image.width * image.height):
                 yield image
@@ -69,10 +72,11 @@ def open_image(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
         raise ValueError(f"damaged image: {text}") from None
 
 
-def _check_scans(content: bytes) -> None:
-    """Raises RefusedError for a JPEG of so many scans that decoding has no end; others have ten."""
-    if content[:2] == b"\xff\xd8" and content.count(b"\xff\xda") > _MOST_SCANS:
-        raise RefusedError(f"a JPEG of more than {_MOST_SCANS} scans: each is decoded in full")
+def _check_scans(content: bytes, pixels: int) -> None:
+    """Raises RefusedError for a JPEG of so many scans that decoding it has no end."""
+    scans = content.count(b"\xff\xda") if content[:2] == b"\xff\xd8" else 0
+    if scans > _MOST_SCANS or (scans > _USUAL_SCANS and scans * pixels > _MOST_SCANNED):
+        raise RefusedError(f"a JPEG of {scans} scans: each is decoded in full")
 
 
 def _check_density(image: Image.Image, size: int) -> None:
