@@ -11,7 +11,7 @@ import jax
 from jaxdet.config.dotted import look_up, running
 from jaxdet.config.model import ARCHITECTURES, Model
 from jaxdet.errors import UserError
-from jaxdet.models.pixels import normalise
+from jaxdet.models.normalise import normalise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

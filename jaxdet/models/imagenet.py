@@ -1,4 +1,4 @@
-"""ImageNet's statistics, by which torchvision's networks normalise pixels."""
+"""Holds ImageNet's statistics, by which torchvision's networks normalise pixels."""
 
 import numpy as np
 

@@ -9,14 +9,7 @@ from jaxdet.models.frontends.cooccurrence import cooccurrence
 from jaxdet.models.frontends.dct import dct2, log_dct2
 from jaxdet.models.frontends.residuals import neighbouring_pixels, third_differences
 from jaxdet.models.frontends.spectrum import scaled_spectrum
-from jaxdet.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
-
-
-def normalise(image: jax.Array, dtype: Any = jnp.float32) -> jax.Array:
-    """Returns floats with ImageNet's mean at 0 and deviation at 1."""
-    scale = (1 / (255 * IMAGENET_STD)).astype(dtype)
-    shift = (-IMAGENET_MEAN / IMAGENET_STD).astype(dtype)
-    return image.astype(dtype) * scale + shift
+from jaxdet.models.normalise import normalise
 
 
 def levels(image: jax.Array, dtype: Any) -> jax.Array:

@@ -1,4 +1,4 @@
-"""What every loaded detector does, whatever computes its logits: nothing here needs JAX."""
+"""Does what every loaded detector does, whatever computes its logits; nothing here needs JAX."""
 
 import abc
 import math

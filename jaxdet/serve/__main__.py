@@ -58,6 +58,11 @@ def get_parser() -> argparse.ArgumentParser:
                         help="file with the key that clients of /v1/ must send")  # fmt: skip
     parser.add_argument("--allow-origin", action="append", default=[], metavar="ORIGIN",
                         help="origin of other pages that may ask; may be given again")  # fmt: skip
+    _add_limits(parser)
+    return parser
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits")
     for name, kind, what in (
         ("images", whole_number("[1, 1e4]"), "images of a request"),
@@ -74,7 +79,6 @@ def get_parser() -> argparse.ArgumentParser:
         default = getattr(Limits, name.replace("-", "_"))
         limits.add_argument(f"--{name}", type=kind, default=default, metavar="N",
                             help=f"{what} (default {default})")  # fmt: skip
-    return parser
 
 
 def _serve(options: argparse.Namespace) -> None:

@@ -55,7 +55,7 @@ def open_weights(
         check_facts(config.model, facts, source=str(path))
         if step is not None and checkpoint is not None:
             raise UserError(f"--checkpoint={checkpoint}: {path} is one checkpoint; leave it out")
-        return _of_run(run, config, checkpoint, step)
+        return _of_run(run, checkpoint, step)
     if checkpoint is not None:
         raise UserError(f"--checkpoint={checkpoint}: {path} is no run; leave it out")
     known = detector_card(path) if is_detector(path) else read_beside(path)
@@ -93,9 +93,8 @@ def find_run(path: Path) -> tuple[RunFolder | None, int | None]:
     return None, None
 
 
-def _of_run(
-    run: RunFolder, config: schema.Config, checkpoint: str | None, step: int | None
-) -> tuple[LoadedWeights, Card]:
+def _of_run(run: RunFolder, checkpoint: str | None, step: int | None) -> tuple[LoadedWeights, Card]:
+    config = schema.read_config(run.config)
     if config.task == "eval":
         raise UserError(
             f"{run.path}: an evaluation, which has no weights of its own; give those it was of: "

@@ -11,7 +11,7 @@ from jaxdet.convert.architectures import TABLES, shapes
 from jaxdet.convert.load import with_collections
 from jaxdet.convert.rules import to_jax, to_torch
 from jaxdet.models.detector import get_detector
-from jaxdet.models.pixels import normalise
+from jaxdet.models.normalise import normalise
 from tests.golden import torchvision
 
 GOLDEN = torchvision.load("torchvision_seed1.json")

@@ -1,4 +1,4 @@
-"""The package onnxruntime: nobody else runs ONNX files with it, and who lacks it is told so."""
+"""Imports the package onnxruntime for all others, with a line for who lacks it."""
 
 from typing import Any
 
