@@ -6,6 +6,7 @@ import urllib.parse
 from pathlib import Path
 
 from jaxdet.datasets.catalog import DATASETS
+from jaxdet.datasets.elsewhere import ELSEWHERE
 from jaxdet.datasets.fetch.choice import Options
 from jaxdet.datasets.fetch.remote import Patience
 from jaxdet.datasets.fetch.run import fetch
@@ -60,7 +61,11 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.list:
         for dataset in DATASETS.values():
             answer(f"{dataset.name:21} {dataset.title}")
+        for one in ELSEWHERE.values():
+            answer(f"{one.name:21} {one.sentence()}")
         return
+    if arguments.name in ELSEWHERE:
+        raise UserError(f"fetch: {ELSEWHERE[arguments.name].sentence()}")
     if arguments.name not in DATASETS:
         asked = f"no set {arguments.name!r}" if arguments.name else "NAME is missing"
         raise UserError(f"fetch: {asked}; there are {', '.join(DATASETS)}")
