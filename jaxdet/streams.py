@@ -10,7 +10,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 _NAMES = ("standard input", "standard output", "standard error")
@@ -25,6 +25,12 @@ def printable(text: str) -> str:
 
 class _Closed(io.StringIO):
     """Stands for a stdout that was closed before the process began."""
+
+
+def some_names(names: Sequence[str], *, most: int = 6) -> str:
+    """Returns the first of some names as text that may be printed, and how many more there are."""
+    shown = [printable(name or ".")[:80] for name in names[:most]]
+    return ", ".join([*shown, f"and {len(names) - most:,} more"] if names[most:] else shown)
 
 
 def open_streams() -> None:

@@ -7,8 +7,8 @@ from jaxdet.ranges import AREA
 
 # What data.layout may name; jaxdet/data/table/layouts.py describes them.
 LAYOUTS = (
-    "forensynths", "genimage", "real_fake", "univfd", "drct", "synthbuster", "fake_only",
-    "real_only",
+    "forensynths", "genimage", "real_fake", "univfd", "drct", "synthbuster", "shared_real",
+    "fake_only", "real_only",
 )  # fmt: skip
 
 
@@ -91,6 +91,16 @@ class Data:
         "folder; an epoch has as many rows as before, and images of small generators come again, "
         "augmented anew; partners of pairs share the numbers of each time, not of each epoch",
         choices=("none", "generator"),
+    )
+    negatives: str = option(
+        "",
+        "folder or table of further real images to train on, hard negatives such as those that a "
+        "detector calls fake; every image in it counts as real. Empty: none",
+    )
+    negatives_weight: int = option(
+        1,
+        "how often each of data.negatives comes in an epoch, augmented anew each time",
+        within="[1, 1000]",
     )
     on_bad_image: str = option(
         "stop",

@@ -33,7 +33,8 @@ class Evaluation:
     )
     missing_benchmarks: str = option(
         "stop",
-        "what to do where a benchmark is not there: stop; skip: score the others, and warn of it",
+        "what to do where a benchmark is not there, or cannot be read: stop; skip: score the "
+        "others, and warn of it",
         choices=("stop", "skip"),
     )
     crop: int = option(

@@ -106,6 +106,12 @@ def _joint_problems(config: Config) -> Iterator[str]:
             f"data.balance={config.data.balance!r} shows images twice, and knn remembers each "
             "once: set data.balance='none'"
         )
+    if config.data.negatives_weight > 1:
+        weight = f"data.negatives_weight={config.data.negatives_weight}"
+        if not config.data.negatives:
+            yield f"{weight} changes nothing without data.negatives"
+        elif config.model.name == "knn":
+            yield f"{weight} shows images again, and knn remembers each once: set it to 1"
     yield from _part_problems(optim, config.model.norm_groups)
     if config.task == "eval" and not config.model.init:
         yield (

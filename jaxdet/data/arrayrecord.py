@@ -16,9 +16,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from jaxdet.data.builders import ImageFolderRoot, paths_of_records
-from jaxdet.data.images import ImageSet, PathTable
+from jaxdet.data.images import ImageSet
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import size_by_header
+from jaxdet.data.path_table import PathTable
 from jaxdet.data.regular import file_mark, reason
 from jaxdet.data.store.layout import is_label_path
 from jaxdet.errors import UserError, first_line
@@ -81,6 +82,11 @@ class TfdsSet(ImageSet):
         sizes = [(name, size) for name, size, _ in _files_of(self.folder)]
         written = ids_path(self.folder).is_file()
         return repr((read_ids(self.folder)["source"] if written else "", sizes)).encode()
+
+    @property
+    def numbering(self) -> str:
+        """Returns a digest of the records of others, whose ids are numbers; see ImageSet."""
+        return "" if _is_ours(self.folder) else self.content_fingerprint
 
     def file_marks(self, compare: str) -> str:
         """Returns the mark of each file of records; see ImageSet."""

@@ -34,6 +34,7 @@ class LeftAside:
       circular: linked folders that lead back to a folder around them.
       distant: linked folders behind too many links.
       closed: folders that cannot be listed.
+      around: folders in which label folders lie, where the layout is another than the plain one.
       cut: whether the counting was ended early, and there are more.
     """
 
@@ -43,6 +44,7 @@ class LeftAside:
     circular: list[str] = dataclasses.field(default_factory=list)
     distant: list[str] = dataclasses.field(default_factory=list)
     closed: list[str] = dataclasses.field(default_factory=list)
+    around: frozenset[str] = frozenset()
     cut: bool = False
 
     @property
@@ -71,6 +73,7 @@ class LeftAside:
     def add(self, other: "LeftAside", *, below: str = "") -> None:
         """Adds the counts of another folder, whose name is put before its paths."""
         self.cut |= other.cut
+        self.around |= {_join(below, one) for one in other.around}
         self.others += other.others
         for mine, theirs in ((self.unseen, other.unseen), (self.lacking, other.lacking)):
             mine.update({_join(below, path): count for path, count in theirs.items()})
@@ -92,24 +95,34 @@ class LeftAside:
     def losses(self) -> list[tuple[str, str]]:
         """Returns folders of images that a set seems to hold and does not, with what is wrong.
 
-        Images beside the splits are nobody's, unless they lie in a folder named after a label.
+        Images beside the splits are nobody's, unless they lie in a folder named after a label, or
+        beside one in another layout.
         """
         return [
             *((p, f"{_count(n, 'image file')} where no command looks") for p, n in self._lost()),
             *(
                 (p, f"{_count(n, 'image file')} of a format whose package is missing")
                 for p, n in self.lacking.items()
-                if _is_of_a_set(p)
+                if self._is_of_a_set(p)
             ),
             *((p, "a linked folder behind too many links, not followed") for p in self.distant),
         ]
 
     def to_plain(self) -> dict[str, Any]:
         """Returns the counts as JSON takes them."""
-        return {"files": self.files, **vars(self)}
+        counts = {name: value for name, value in vars(self).items() if name != "around"}
+        return {"files": self.files, **counts}
 
     def _lost(self) -> Iterable[tuple[str, int]]:
-        return ((path, n) for path, n in self.unseen.items() if _is_of_a_set(path))
+        return ((path, n) for path, n in self.unseen.items() if self._is_of_a_set(path))
+
+    def _is_of_a_set(self, folder: str) -> bool:
+        steps = folder.split("/")
+        if steps[0] in SPLITS or any(step in LABEL_FOLDERS for step in steps):
+            return True
+        if folder and any(map(is_hidden, steps)):
+            return False
+        return any(not one or f"{folder}/".startswith(f"{one}/") for one in self.around)
 
     def _note_file(self, folder: str, name: str, *, unseen: bool, own: bool) -> None:
         # AppleDouble files, `._a.png`, are no images whatever their ending.
@@ -196,11 +209,6 @@ def _own_names() -> frozenset[str]:
 
 def _ending(name: str) -> str:
     return os.path.splitext(name)[1]
-
-
-def _is_of_a_set(folder: str) -> bool:
-    steps = folder.split("/")
-    return steps[0] in SPLITS or any(step in LABEL_FOLDERS for step in steps)
 
 
 def _join(above: str, path: str) -> str:

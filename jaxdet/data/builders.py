@@ -13,8 +13,9 @@ import tensorflow_datasets as tfds
 
 from jaxdet.data.folder import FolderSet
 from jaxdet.data.formats import is_image_name
-from jaxdet.data.images import LABEL_FOLDERS, SPLITS, PathTable
+from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.data.names import is_hidden
+from jaxdet.data.path_table import PathTable
 from jaxdet.data.regular import listing
 from jaxdet.data.walk import walk
 from jaxdet.data.words import FAKE, REAL, is_nothing, label_of_word, split_of_word

@@ -8,7 +8,7 @@ import numpy as np
 from jaxdet.config.chains import equalising_quality
 from jaxdet.config.evaluation import Evaluation
 from jaxdet.data import order
-from jaxdet.data.images import ImageSet
+from jaxdet.data.images import ImageSet, Stored
 from jaxdet.data.ops import decode_bgr, encode_jpeg, swap_channels
 from jaxdet.progress import say
 
@@ -93,6 +93,11 @@ class EqualisedSet(ImageSet):
         """Returns the marks of the other set, and what is made of its images."""
         return b"jpeg %d " % self._quality + self._images.content_marks()
 
+    @property
+    def numbering(self) -> str:
+        """Returns that of the other set."""
+        return self._images.numbering
+
     def file_marks(self, compare: str) -> str:
         """Returns the marks of the other set."""
         return self._images.file_marks(compare)
@@ -101,6 +106,11 @@ class EqualisedSet(ImageSet):
     def blocks(self) -> order.Blocks | None:
         """Returns the blocks of the other set."""
         return self._images.blocks
+
+    @property
+    def stored(self) -> Stored | None:
+        """Returns that of the other set."""
+        return self._images.stored
 
     @property
     def parts(self) -> Sequence[ImageSet]:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jaxdet.data.images import ImageSet
+from jaxdet.data.images import ImageSet, Stored
 from jaxdet.errors import UserError
+from jaxdet.streams import some_names
 
 
 def held_against(
@@ -24,6 +25,39 @@ def held_against(
     before = name.removesuffix(folder.removeprefix("test/"))
     parts = [load(one, name=before + one.removeprefix("test/")) for one in reals]
     return JoinedSet([*parts, load(folder, name=f"{name} (fake)")], name=name)
+
+
+def mixed_sets(sets: Sequence[ImageSet]) -> list[list[int]]:
+    """Returns the places of sets that share row groups, those of one component together."""
+    first: dict[tuple[int, int, int], int] = {}
+    component = list(range(len(sets)))
+
+    def root_of(place: int) -> int:
+        while component[place] != place:
+            place = component[place]
+        return place
+
+    for place, stored in enumerate(one.stored for one in sets):
+        if stored is None:
+            continue
+        for file, group in np.unique(
+            np.stack([stored.file, stored.group], axis=1), axis=0
+        ).tolist():
+            other = first.setdefault((id(stored.table), file, group), place)
+            component[root_of(place)] = root_of(other)
+    members: dict[int, list[int]] = {}
+    for place in range(len(sets)):
+        members.setdefault(root_of(place), []).append(place)
+    return [own for own in members.values() if len(own) > 1]
+
+
+def in_file_order(sets: Sequence[ImageSet]) -> "JoinedSet":
+    """Returns the images of sets that share row groups, in the order of their files and rows."""
+    names = [one.name for one in sets]
+    found = [stored for one in sets if (stored := one.stored) is not None]
+    file, row = (np.concatenate(column) for column in zip(*((s.file, s.row) for s in found),
+                                                          strict=True))  # fmt: skip
+    return JoinedSet(sets, name=some_names(names)).take(np.lexsort((row, file)))
 
 
 class JoinedSet(ImageSet):
@@ -84,7 +118,7 @@ class JoinedSet(ImageSet):
 
     def take(self, indices: Sequence[int] | np.ndarray, *, name: str = "") -> "JoinedSet":
         """Returns the images at the given places, in their order."""
-        taken = JoinedSet(self._sets, name=name or self.name)
+        taken = type(self)(self._sets, name=name or self.name)
         chosen = np.asarray(indices, np.int64)
         taken._of, taken._place = self._of[chosen], self._place[chosen]
         taken._is_whole = False
@@ -99,12 +133,51 @@ class JoinedSet(ImageSet):
         marks = [one.content_marks() for one in self._sets]
         return b"".join([*marks, self._of.tobytes(), self._place.tobytes()])
 
+    @property
+    def numbering(self) -> str:
+        """Returns those of the sets, where any has one; see ImageSet."""
+        return " ".join(one.numbering for one in self._sets).strip()
+
     def file_marks(self, compare: str) -> str:
         """Returns the marks of the sets; see ImageSet."""
         return " ".join(one.file_marks(compare) for one in self._sets)
 
+    @property
+    def stored(self) -> Stored | None:
+        """Returns the row groups of the images where all are of one table; see ImageSet."""
+        found = [one.stored for one in self._sets]
+        known = [one for one in found if one is not None]
+        if len(known) < len(found) or len({id(one.table) for one in known}) > 1:
+            return None
+        return Stored(
+            known[0].table,
+            file=self._gathered([one.file for one in known]),
+            group=self._gathered([one.group for one in known]),
+            row=self._gathered([one.row for one in known]),
+        )
+
+    def group_names(self) -> list[str]:
+        """Returns the groups of all; see ImageSet."""
+        return self._listed([one.group_names() for one in self._sets])
+
+    def generator_names(self) -> list[str]:
+        """Returns the generators of all; see ImageSet."""
+        return self._listed([one.generator_names() for one in self._sets])
+
+    def number_of(self, index: int) -> int:
+        """Returns the place of an image in its own set; see ImageSet."""
+        return int(self._place[index])
+
+    @property
+    def members(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the set of each image, and its place there, i64 [N] both."""
+        return self._of, self._place
+
     def _find(self, index: int) -> tuple[ImageSet, int]:
         return self._sets[int(self._of[index])], int(self._place[index])
+
+    def _listed(self, names: Sequence[list[str]]) -> list[str]:
+        return [names[of][place] for of, place in zip(self._of, self._place, strict=True)]
 
     def _gathered(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         firsts = np.cumsum([0, *(len(one) for one in arrays[:-1])])

@@ -206,7 +206,8 @@ class EvalLoader:
 
     def _operations(self, index: int) -> list[Operation]:
         """Returns what happens to an image without coins."""
-        disturbing = self.disturb.operations(index) if self.disturb else []
+        number = self.read.images.number_of(index)
+        disturbing = self.disturb.operations(number) if self.disturb else []
         resizing = [Resize(self.resize)] if self.resize else []
         return [*disturbing, *resizing, Crop(side=self.crop)]
 

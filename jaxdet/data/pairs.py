@@ -19,8 +19,9 @@ def draw_places(images: ImageSet, pairs: str) -> np.ndarray:
 
     Args:
       images: the set.
-      pairs: "none"; "name": images of one category whose files are named alike but for the ending;
-        "group": those of one group of a table.
+      pairs: "none"; "name": images of one category and generator whose files are named alike but
+        for the ending, where a generator has both labels, and else those of all others; "group":
+        those of one group of a table.
 
     Raises:
       UserError: where no real image has a fake partner.
@@ -28,7 +29,7 @@ def draw_places(images: ImageSet, pairs: str) -> np.ndarray:
     own = np.arange(len(images))
     if pairs == "none":
         return own
-    keys = images.stems() if pairs == "name" else images.group_names()
+    keys = _names(images) if pairs == "name" else images.group_names()
     codes: dict[str, int] = {}
     key = np.fromiter((codes.setdefault(one, len(codes)) for one in keys), np.int64, len(keys))
     both = np.array([bool(one) for one in codes], np.bool_)
@@ -43,3 +44,14 @@ def draw_places(images: ImageSet, pairs: str) -> np.ndarray:
     first = np.full(len(codes), len(images))
     np.minimum.at(first, key, own)
     return np.where(both[key], first[key], own)
+
+
+def _names(images: ImageSet) -> list[str]:
+    """Returns what partners are called alike; "" for an image without a name."""
+    generators, labels = images.generator_names(), images.labels.tolist()
+    said = set(zip(generators, labels, strict=True))
+    own = {word for word in set(generators) if {(word, 0), (word, 1)} <= said}
+    return [
+        stem and f"{generator if generator in own else ''}/{stem}"
+        for generator, stem in zip(generators, images.stems(), strict=True)
+    ]

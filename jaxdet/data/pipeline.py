@@ -69,7 +69,8 @@ def open_batches(
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
     workers = worker_count(runtime)
-    kind = _kind(runtime, workers, batches=stop - start, batch_bytes=load.batch_bytes)
+    sizes = {"batches": stop - start, "batch_bytes": load.batch_bytes}
+    kind = _kind(runtime, workers, in_groups=_reads_groups(load), **sizes)
     in_processes = kind == "processes"
     with signals_blocked() if in_processes else contextlib.nullcontext():
         iterator = iter(_dataset(load, start, stop, workers, kind))
@@ -99,9 +100,24 @@ def worker_count(runtime: Runtime) -> int:
     return (os.cpu_count() or 1) if runtime.workers < 0 else runtime.workers
 
 
-def _kind(runtime: Runtime, workers: int, *, batches: int, batch_bytes: int) -> str:
+def _reads_groups(load: Any) -> bool:
+    """Returns whether a loader of images reads row groups of Parquet files, which workers share.
+
+    Processes would each read, and keep in memory, nearly all of them.
+    """
+    images = getattr(getattr(load, "read", None), "images", None)
+    if images is None:
+        return False
+    return images.blocks is not None or any(one.stored is not None for one in images.parts)
+
+
+def _kind(
+    runtime: Runtime, workers: int, *, batches: int, batch_bytes: int, in_groups: bool = False
+) -> str:
     if runtime.worker_kind != "auto":
         return runtime.worker_kind
+    if in_groups:
+        return "threads"
     # A worker process imports the main program anew: a module that -m runs stands that, a script
     # may not.
     is_module = getattr(sys.modules["__main__"], "__spec__", None) is not None

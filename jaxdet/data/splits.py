@@ -10,6 +10,7 @@ from jaxdet import config as schema
 from jaxdet.config.benchmarks import TFDS, Benchmark
 from jaxdet.data import order
 from jaxdet.data.images import ImageSet
+from jaxdet.data.negatives import load_negatives, with_negatives
 from jaxdet.data.regular import listing
 from jaxdet.data.sources import Root, open_root, reading_of
 from jaxdet.data.subset import draw_subset
@@ -22,7 +23,8 @@ def load_train_and_val(config: schema.Config) -> tuple[ImageSet, ImageSet]:
     """Returns the images to train on and the images to validate on.
 
     The latter are `val/` where it exists, else (or with `data.validation="train"`) a share of
-    `train/`, drawn with the seed and held out; none with `data.validation="none"`.
+    `train/`, drawn with the seed and held out; none with `data.validation="none"`. `data.negatives`
+    are trained on, too.
 
     Raises:
       UserError: where a folder or class is missing or empty.
@@ -37,7 +39,11 @@ def load_train_and_val(config: schema.Config) -> tuple[ImageSet, ImageSet]:
         val = root.load("val", name="val", categories=classes)
     else:
         train, val = _hold_out(train, config)
-    return _share_of(train, config), val
+    train = _share_of(train, config)
+    if config.data.negatives:
+        negatives = load_negatives(config.data.negatives)
+        train = with_negatives(train, negatives, weight=config.data.negatives_weight)
+    return train, val
 
 
 def load_test_sets(config: schema.Config) -> list[ImageSet]:
@@ -59,9 +65,27 @@ def missing_benchmarks(evaluation: schema.Evaluation) -> list[Benchmark]:
 
 
 def left_out(config: schema.Config) -> list[str]:
-    """Returns a line for each benchmark that is not there and not scored for that."""
-    gone = missing_benchmarks(config.evaluation) if config.task != "train" else []
-    return [f"benchmark {one.name} is left out: there is no {one.root}" for one in gone]
+    """Returns a line for each benchmark that is not there, or not readable, and so not scored."""
+    if config.task == "train":
+        return []
+    gone = missing_benchmarks(config.evaluation)
+    lines = [f"benchmark {one.name} is left out: there is no {one.root}" for one in gone]
+    if config.evaluation.missing_benchmarks == "skip":
+        closed = _unreadable(config.evaluation)
+        lines += [f"benchmark {name} is left out: {error}" for name, error in closed.items()]
+    return lines
+
+
+def _unreadable(evaluation: schema.Evaluation) -> dict[str, UserError]:
+    """Returns why each benchmark that is there cannot be read, by its name."""
+    found = {}
+    for benchmark in filter(_is_there, _asked_benchmarks(evaluation)):
+        try:
+            with _opened(benchmark) as root:
+                _test_names(root)
+        except UserError as error:
+            found[benchmark.name] = error
+    return found
 
 
 def _asked_benchmarks(evaluation: schema.Evaluation) -> list[Benchmark]:
@@ -75,7 +99,7 @@ def _is_there(benchmark: Benchmark) -> bool:
 
 
 def _chosen_benchmarks(evaluation: schema.Evaluation) -> list[Benchmark]:
-    """Returns the benchmarks to score, without missing ones where these are to be left out.
+    """Returns the benchmarks to score; without those not there or not readable, if so asked.
 
     Raises:
       UserError: where none is left.
@@ -84,6 +108,10 @@ def _chosen_benchmarks(evaluation: schema.Evaluation) -> list[Benchmark]:
     if evaluation.missing_benchmarks == "stop":
         return asked
     there = [one for one in asked if _is_there(one)]
+    closed = _unreadable(evaluation)
+    if there and len(closed) == len(there):
+        raise next(iter(closed.values()))
+    there = [one for one in there if one.name not in closed]
     if asked and not there:
         roots = [one.root for one in asked]
         said = f"none is there, neither {' nor '.join(roots)}"
@@ -104,7 +132,7 @@ def _benchmark_sets(evaluation: schema.Evaluation) -> Iterator[ImageSet]:
     """
     wanted, found = set(evaluation.sets), set[str]()
     if evaluation.missing_benchmarks == "skip":
-        gone = {one.name for one in missing_benchmarks(evaluation)}
+        gone = {one.name for one in missing_benchmarks(evaluation)} | set(_unreadable(evaluation))
         wanted = {one for one in wanted if one.partition(".")[0] not in gone}
     for benchmark in _chosen_benchmarks(evaluation):
         with _opened(benchmark) as root:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from jaxdet.data.names import is_folder
+from jaxdet.data.names import is_folder, is_hidden
 
 # A folder behind more links than these is not entered: folders that link to each other would be
 # walked in every order.
@@ -82,6 +82,13 @@ def walk(root: Path, *, start: str = "", skip: Collection[str] = ()) -> Iterator
             distant=tuple(path for path in distant if path not in circular),
         )
         waiting += [one for one in reversed(inside) if one.path not in {*circular, *distant}]
+
+
+def folders_of(root: Path) -> list[str]:
+    """Returns the paths of a folder and all folders below it that are not hidden."""
+    visits = (visit.path for visit in walk(root))
+    visible = [path for path in visits if not path or not any(map(is_hidden, path.split("/")))]
+    return [str(root / path) for path in visible]
 
 
 def _first(root: Path, start: str) -> _Place:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from jaxdet.config.evaluation import Evaluation
 from jaxdet.config.runtime import Runtime
+from jaxdet.data.joined import in_file_order, mixed_sets
 from jaxdet.data.readers import Reader
 from jaxdet.evals.two_shot import Shots, to_crop_scores
 from jaxdet.evals.views import View, crop_loader, piece_loader
@@ -94,19 +95,67 @@ class Engine:
         say(f"{title}: {_counts(predictions)}")
         return predictions
 
+    def score_mixed(
+        self, sets: Sequence[Reader], view: View, path_of: Callable[[str], Path]
+    ) -> None:
+        """Scores sets that lie in the same row groups of Parquet files in one pass over these.
+
+        `predictions` finds the scores then. Each set by itself would read the groups again.
+
+        Args:
+          sets: to score under the view.
+          view: which.
+          path_of: where the scores of a set of a name go.
+        """
+        left: dict[Path, Reader] = {}
+        for read in sets:
+            path, parts = path_of(read.images.name), read.images.parts
+            if any(part.stored is not None for part in parts) and not self._is_known(
+                read, view, path
+            ):
+                for part in parts:
+                    own = dataclasses.replace(read, images=part)
+                    place = _part_path(path, part.name) if len(parts) > 1 else path
+                    if place not in left and not self._is_known(own, view, place):
+                        left[place] = own
+        leaves = list(left.items())
+        for places in mixed_sets([read.images for _, read in leaves]):
+            self._score_together([leaves[place] for place in places], view)
+
+    def _is_known(self, read: Reader, view: View, path: Path) -> bool:
+        return _cached(path, Predictions, self._fingerprint(read, view=view.identity)) is not None
+
+    def _score_together(self, leaves: Sequence[tuple[Path, Reader]], view: View) -> None:
+        """Scores sets as one, and writes the scores of each."""
+        images = in_file_order([read.images for _, read in leaves])
+        read = dataclasses.replace(leaves[0][1], images=images)
+        known = [self._fingerprint(own, view=view.identity) for _, own in leaves]
+        fingerprint, title = identity_of(sets=known), f"{images.name} together"
+        keeper = self._keeper(_part_path(leaves[0][0], f"mixed-{fingerprint}"), fingerprint, title)
+        begun, before = time.monotonic(), len(list(finished_images(keeper.rows)))
+        rows = self._score(read, view, keeper, f"score {title} ({view.name})")
+        self._note_time(title, len(images) - before, time.monotonic() - begun, fingerprint)
+        of, place = images.members
+        for number, ((path, own), mark) in enumerate(zip(leaves, known, strict=True)):
+            mine = rows[of[rows["image"]] == number]
+            mine["image"] = place[mine["image"]]
+            _write(path, to_predictions(own.images, mine, skip_bad=own.skip_bad, fingerprint=mark))
+        keeper.remove()
+
     def _joined(self, read: Reader, view: View, path: Path, fingerprint: str) -> Predictions:
         """Returns the scores of a set of several parts; of a part shared with others, once made."""
         rows = [
             self.predictions(
                 dataclasses.replace(read, images=part),
                 view,
-                within(path.parent, "parts", f"{part.name}.npz"),
+                _part_path(path, part.name),
             )
             for part in read.images.parts
         ]
-        columns = ("id", "label", "logit", "sharpness", "skipped")
+        columns = ("id", "label", "logit", "sharpness", "skipped", "group")
         joined = {name: np.concatenate([getattr(one, name) for one in rows]) for name in columns}
-        predictions = Predictions(**joined, fingerprint=fingerprint)
+        numbering = read.images.numbering
+        predictions = Predictions(**joined, fingerprint=fingerprint, numbering=numbering)
         _write(path, predictions)
         return predictions
 
@@ -189,6 +238,11 @@ class Engine:
         """Returns what scores are known by: the weights, the images that are read, what of them."""
         images = read.identity(self.runtime.compare_images)
         return identity_of(weights=self.weights, images=images, **what)
+
+
+def _part_path(path: Path, name: str) -> Path:
+    """Returns where the scores of a part lie that several sets beside a path may have."""
+    return within(path.parent, "parts", f"{name}.npz")
 
 
 def _counts(predictions: Predictions) -> str:

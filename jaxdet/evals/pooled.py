@@ -35,8 +35,11 @@ def with_pooled_auc(
         return dict(sets)
     pooled = {}
     for name, one in sets.items():
-        label, scores = _aligned([clean[name], *(rows[name] for rows in degraded)])
-        drawn = metrics.pooled_draws(label, scores, metrics.auc_of, draws=draws, seed=seed)
+        rows = [clean[name], *(one[name] for one in degraded)]
+        label, scores, group = _aligned(rows)
+        drawn = metrics.pooled_draws(
+            label, scores, metrics.auc_of, draws=draws, seed=seed, group=group
+        )
         pooled[name] = dataclasses.replace(
             one,
             pooled_auc=metrics.auc(np.tile(label, len(scores)), scores.ravel()),
@@ -45,9 +48,13 @@ def with_pooled_auc(
     return pooled
 
 
-def _aligned(rows: Sequence[Predictions]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns labels [N] and scores [K, N] of the images that have a score in every condition."""
+def _aligned(
+    rows: Sequence[Predictions],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Returns labels [N], scores [K, N] and groups [N] of the images scored in every condition."""
     shared = functools.reduce(np.intersect1d, [one.id for one in rows])
     places = [np.intersect1d(one.id, shared, return_indices=True)[1] for one in rows]
     scores = [one.logit[place] for one, place in zip(rows, places, strict=True)]
-    return rows[0].label[places[0]], np.stack(scores)
+    groups = rows[0].groups
+    group = None if groups is None else groups[places[0]]
+    return rows[0].label[places[0]], np.stack(scores), group

@@ -1,5 +1,6 @@
 """Runs an evaluation: every test set under every view, then the numbers of each."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from jaxdet.data.readers import Reader
 from jaxdet.data.usual import usual_ranges
 from jaxdet.errors import UserError
 from jaxdet.evals.benchmarks import over_benchmarks, over_generators
+from jaxdet.evals.drawn import draw_sets
 from jaxdet.evals.engine import Engine
 from jaxdet.evals.pooled import with_pooled_auc
 from jaxdet.evals.published import Published
@@ -66,21 +68,13 @@ def evaluate(
     evaluation, run = engine.evaluation, engine.run
     view = headline(evaluation)
     calibration = _calibration(engine, validation, view) or stored
-    rows, found, unproven = {}, {}, []
-    for read in sets:
-        test = read.images.name
-        rows[test] = engine.predictions(read, view, run.predictions(test))
-        metadata = metadata_baseline(read.images, max_pixels=read.max_pixels, seed=engine.seed)
-        found[test] = _result(engine, read, rows[test], published, calibration, metadata)
-        ap = found[test].ap
-        if metadata is not None and ap is not None and metadata.exceeds(ap):
-            unproven.append(_no_evidence(test, ap, metadata))
-        signals.check("the scores so far are saved")
+    rows, found, unproven = _headline(engine, sets, published, calibration)
     conditions, ends = _conditions(engine, sets)
     found = with_pooled_auc(found, rows, ends, draws=evaluation.bootstrap, seed=engine.seed)
     engine.say_shapes()
     others = suite_figures(evaluation)
-    benchmarks = over_generators(found, others) if evaluation.benchmarks else {}
+    drawn = draw_sets(rows, draws=evaluation.bootstrap, seed=engine.seed)
+    benchmarks = over_generators(found, others, drawn) if evaluation.benchmarks else {}
     results = Results(
         name=name,
         config_hash=schema.own_hash(run.config),
@@ -90,18 +84,39 @@ def evaluate(
         status="finished",
         calibration=calibration,
         means=protocol_means(found),
-        mean_intervals=mean_intervals(rows, draws=evaluation.bootstrap, seed=engine.seed),
+        mean_intervals=mean_intervals(drawn),
         protocol=view.name,
         equalise=evaluation.equalise,
         conditions=conditions,
         chains=chain_names(evaluation),
         benchmarks=benchmarks,
-        over_benchmarks=over_benchmarks(benchmarks),
+        over_benchmarks=over_benchmarks(benchmarks, drawn),
         warnings=[*warnings, *unproven],
     )
     if jax.process_index() == 0:
         write_json(run.results, results)
     return results
+
+
+def _headline(
+    engine: Engine,
+    sets: Sequence[Reader],
+    published: Published,
+    calibration: Calibration | None,
+) -> tuple[dict[str, Predictions], dict[str, SetResult], list[str]]:
+    """Returns rows and results of each set under the first protocol, and warnings of these."""
+    view, path_of = headline(engine.evaluation), engine.run.predictions
+    rows, found, unproven = {}, {}, []
+    engine.score_mixed(sets, view, path_of)
+    for read in sets:
+        test = read.images.name
+        rows[test] = engine.predictions(read, view, path_of(test))
+        metadata = metadata_baseline(read.images, max_pixels=read.max_pixels, seed=engine.seed)
+        found[test] = _result(engine, read, rows[test], published, calibration, metadata)
+        if metadata is not None and (line := _no_evidence(test, found[test], metadata)):
+            unproven.append(line)
+        signals.check("the scores so far are saved")
+    return rows, found, unproven
 
 
 def _calibration(engine: Engine, validation: Reader | None, view: View) -> Calibration | None:
@@ -125,6 +140,7 @@ def _conditions(
     for view in further_views(evaluation, seed=seed):
         rows: dict[str, Predictions] = {}
         scores: dict[str, Scores] = {}
+        engine.score_mixed(sets, view, functools.partial(engine.run.condition, view.name))
         for read in sets:
             name = read.images.name
             rows[name] = engine.predictions(read, view, engine.run.condition(view.name, name))
@@ -167,11 +183,15 @@ def _result(
     )
 
 
-def _no_evidence(name: str, ap: float, metadata: Baseline) -> str:
+def _no_evidence(name: str, scores: Scores, metadata: Baseline) -> str:
+    """Returns a warning of a set whose AP does not clearly exceed what metadata reach; else ''."""
+    ap = scores.ap
+    if ap is None or not metadata.exceeds(ap if scores.ap_ci95 is None else scores.ap_ci95[0]):
+        return ""
     return (
-        f"{name}: AP {100 * ap:.1f} does not exceed the {100 * metadata.ap:.1f} that container, "
-        "size and quality of the files reach alone: no evidence that the detector works; "
-        "`python -m jaxdet.data audit` says which of them tell"
+        f"{name}: AP {100 * ap:.1f} does not clearly exceed the {100 * metadata.ap:.1f} that "
+        "container, size and quality of the files reach alone: no evidence that the detector "
+        "works; `python -m jaxdet.data audit` says which of them tell"
     )
 
 

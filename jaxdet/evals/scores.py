@@ -9,6 +9,7 @@ from jaxdet import metrics
 from jaxdet.data.baseline import Baseline
 from jaxdet.data.likeness import Ranges
 from jaxdet.errors import RunFailedError
+from jaxdet.evals.drawn import Drawn
 from jaxdet.metrics import Measure
 from jaxdet.results import ERROR_RATES, Calibration, Predictions, Scores, SetResult, TwoShot
 
@@ -67,6 +68,7 @@ def score_set(
         published_ap=published_ap,
         metadata_ap=metadata.ap if metadata else None,
         metadata_ci95=metadata.ci95 if metadata else None,
+        n_groups=_group_count(predictions),
         two_shot=two_shot,
         categories=parts,
     )
@@ -119,36 +121,26 @@ def protocol_means(sets: Mapping[str, SetResult]) -> dict[str, dict[str, float |
     }
 
 
-def mean_intervals(
-    sets: Mapping[str, Predictions], *, draws: int, seed: int
-) -> dict[str, dict[str, tuple[float, float]]]:
+def mean_intervals(drawn: Drawn) -> dict[str, dict[str, tuple[float, float]]]:
     """Returns 95 % intervals of the mean AP and accuracy over all and over each protocol's sets.
 
     Those of means that there are not are left out. Sets of one label are in none of them.
 
     Args:
-      sets: the rows of each set.
-      draws: resamples behind each interval; 0: no intervals.
-      seed: of the resampling.
+      drawn: the measures of each set, as `draw_sets` gives them.
     """
-    measures = {"ap": metrics.ap_of, "accuracy": metrics.accuracy_at}
-    drawn = {
-        # A seed for each set: they are drawn independently.
-        name: metrics.bootstrap(one.label, one.logit, measures, draws=draws, seed=seed + place)
-        for place, (name, one) in enumerate(sets.items())
-        if len(set(one.label)) > 1
-    }
+    both = {name: own for name, own in drawn.items() if "ap" in own}
     means = {
         title: names
-        for title, names in {"all": tuple(drawn), **metrics.PROTOCOLS}.items()
-        if names and all(drawn.get(name) for name in names)
+        for title, names in {"all": tuple(both), **metrics.PROTOCOLS}.items()
+        if names and all(both.get(name) for name in names)
     }
     return {
         number: {
-            title: metrics.interval(np.mean([drawn[name][number] for name in names], axis=0))
+            title: metrics.interval(np.mean([both[name][number] for name in names], axis=0))
             for title, names in means.items()
         }
-        for number in measures
+        for number in ("ap", "accuracy")
     }
 
 
@@ -200,7 +192,9 @@ def _scores(
     counts = metrics.tally(label, logit)
     ranked = len(set(label)) > 1  # else any order is perfect, or none
     resampled = {"ap": metrics.ap_of, **_FIELDS, **measures} if drawn is None else drawn
-    values = metrics.bootstrap(label, logit, resampled, draws=draws, seed=seed)
+    groups = predictions.groups
+    group = None if groups is None else groups[chosen]
+    values = metrics.bootstrap(label, logit, resampled, draws=draws, seed=seed, group=group)
     # A measure that some draws do not define has none.
     intervals = {
         name: metrics.interval(one) for name, one in values.items() if not np.isnan(one).any()
@@ -222,6 +216,14 @@ def _scores(
         measures={name: metrics.value(measure, counts) for name, measure in measures.items()},
         intervals=intervals,
     )
+
+
+def _group_count(predictions: Predictions) -> int | None:
+    """Returns how many groups the images are, one without a group being one; None without any."""
+    groups = predictions.groups
+    if groups is None:
+        return None
+    return len(np.unique(groups[groups >= 0])) + int(np.sum(groups < 0))
 
 
 def _check(predictions: Predictions) -> None:

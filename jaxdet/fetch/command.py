@@ -8,6 +8,7 @@ from pathlib import Path
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.fetch.catalog import DATASETS
 from jaxdet.fetch.choice import Options
+from jaxdet.fetch.elsewhere import ELSEWHERE
 from jaxdet.fetch.remote import Patience
 from jaxdet.fetch.run import fetch
 from jaxdet.ranges import number, whole_number
@@ -60,7 +61,11 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.list:
         for dataset in DATASETS.values():
             answer(f"{dataset.name:21} {dataset.title}")
+        for one in ELSEWHERE.values():
+            answer(f"{one.name:21} {one.sentence()}")
         return
+    if arguments.name in ELSEWHERE:
+        raise UserError(f"fetch: {ELSEWHERE[arguments.name].sentence()}")
     if arguments.name not in DATASETS:
         asked = f"no set {arguments.name!r}" if arguments.name else "NAME is missing"
         raise UserError(f"fetch: {asked}; there are {', '.join(DATASETS)}")

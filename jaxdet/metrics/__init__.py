@@ -33,6 +33,7 @@ from jaxdet.metrics.resampling import bootstrap as bootstrap
 from jaxdet.metrics.resampling import interval as interval
 from jaxdet.metrics.resampling import paired_differences as paired_differences
 from jaxdet.metrics.resampling import pooled_draws as pooled_draws
+from jaxdet.metrics.resampling import shared_reals as shared_reals
 from jaxdet.metrics.spectra import PERIODS as PERIODS
 from jaxdet.metrics.spectra import periodic_peaks as periodic_peaks
 from jaxdet.metrics.table import BALANCED_GROUP as BALANCED_GROUP

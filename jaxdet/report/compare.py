@@ -3,6 +3,7 @@
 import dataclasses
 import statistics
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -73,11 +74,13 @@ class Comparison:
         score the set, or has no predictions of it any more, and for images of one label.
       means: of every run but the first, over those sets that both scored.
       repeats: groups of runs that differ in nothing but seed, name and machine.
+      apart: a sentence for each set whose images two runs do not share, though they seem to.
     """
 
     differences: dict[str, list[Difference | None]]
     means: list[Difference | None]
     repeats: list[Repeated]
+    apart: list[str]
 
     @property
     def n_left_out(self) -> int:
@@ -91,26 +94,52 @@ def compare(runs: Sequence[Run]) -> Comparison:
     Raises:
       UserError: where predictions are damaged.
     """
+    apart: list[str] = []
+    reals = _shared_reals(runs)
     found = {
-        # A seed for each set: they are drawn independently.
-        name: _differences(runs, name, seed=place)
-        for place, name in enumerate(set_names(runs))
+        # A seed for each set: they are drawn independently, but for real images that they share.
+        name: _differences(
+            runs, name, apart, seed=place, real_seed=None if own is None else [0, own]
+        )
+        for place, (name, own) in enumerate(reals.items())
     }
     differences = {name: row for name, row in found.items() if any(row)}
     return Comparison(
         differences=differences,
         means=[_mean(column) for column in zip(*differences.values(), strict=True)],
         repeats=_repeats(runs),
+        apart=apart,
     )
 
 
-def _differences(runs: Sequence[Run], name: str, *, seed: int) -> list[Difference | None]:
+def _shared_reals(runs: Sequence[Run]) -> dict[str, int | None]:
+    """Returns a number for the real images of each set, equal where the first run's sets share."""
+    keys: dict[str, bytes] = {}
+    for name in set_names(runs):
+        rows = read_predictions(runs[0], name) if len(runs) > 1 else None
+        keys[name] = b"" if rows is None else rows.reals_key()
+    return metrics.shared_reals(keys)
+
+
+def _differences(
+    runs: Sequence[Run], name: str, apart: list[str], **seeds: Any
+) -> list[Difference | None]:
+    """Returns each run's difference from the first; sentences about what is none go to `apart`."""
     if len(runs) < 2:
         return []
     first, draws = read_predictions(runs[0], name), _draws(runs[0])
-    return [
-        _difference(first, read_predictions(run, name), draws=draws, seed=seed) for run in runs[1:]
-    ]
+    found: list[Difference | None] = []
+    for run in runs[1:]:
+        second = read_predictions(run, name)
+        if first and second and first.numbering != second.numbering:
+            apart.append(
+                f"{printable(name)}: {runs[0].label} and {run.label} scored other rows of a table, "
+                "or a table that changed: their numbers are not those of the same images, and no "
+                "difference is taken"
+            )
+            second = None
+        found.append(_difference(first, second, draws=draws, **seeds))
+    return found
 
 
 def _mean(column: Sequence[Difference | None]) -> Difference | None:
@@ -154,7 +183,7 @@ def _shared_sets(runs: Sequence[Run]) -> list[str]:
 
 
 def _difference(
-    first: Predictions | None, second: Predictions | None, *, draws: int, seed: int
+    first: Predictions | None, second: Predictions | None, *, draws: int, **seeds: Any
 ) -> Difference | None:
     if first is None or second is None:
         return None
@@ -164,7 +193,10 @@ def _difference(
     label, old, new = first.label[before], first.logit[before], second.logit[after]
     if len(set(label)) < 2:
         return None
-    drawn = metrics.paired_differences(label, old, new, metrics.ap_of, draws=draws, seed=seed)
+    group = None if first.groups is None else first.groups[before]
+    drawn = metrics.paired_differences(
+        label, old, new, metrics.ap_of, draws=draws, group=group, **seeds
+    )
     return Difference(
         ap=metrics.average_precision(label, new) - metrics.average_precision(label, old),
         ends=None if drawn is None else metrics.interval(drawn),

@@ -97,6 +97,7 @@ def difference(points: float | None) -> str:
 def comparison_text(runs: Sequence[Run], comparison: Comparison) -> str:
     """Writes the tables of differences from the first run, and of runs that differ in seed."""
     parts = [_differences(runs, comparison)] if comparison.differences else []
+    parts += [f"{escaped(line)}.\n" for line in comparison.apart]
     return "\n".join([*parts, *map(_repeated, comparison.repeats)])
 
 

@@ -102,6 +102,7 @@ def _comparisons(runs: Sequence[Run], comparison: Comparison) -> list[str]:
         title = f"## Difference in AP from {escaped(runs[0].label)}, points\n\n"
         table = markdown_table(["set", *(run.label for run in runs[1:])], body)
         parts.append(f"{title}{table}\n{_CLEAR_NOTE}\n")
+    parts += [f"{escaped(line)}\n" for line in comparison.apart]
     return parts + [_repeated_table(group) for group in comparison.repeats]
 
 

@@ -25,11 +25,11 @@ from jaxdet.report.rows import (
     TRAINED_MARK,
     TRAINED_NOTE,
     ap_by_set,
-    at_floor,
     percent,
     ranked_names,
     shared_baselines,
     trained_set,
+    without_evidence,
 )
 from jaxdet.streams import printable
 
@@ -46,7 +46,7 @@ class Line:
       run: label of the run.
       kind: PUBLISHED, MEASURED, DIFFERENCE or SHARPNESS.
       values: by set and then the mean; AP 0..1, a difference in points; None where there is none.
-      at_floor: places of the values that do not clearly exceed the sharpness baseline.
+      at_floor: places of the values that do not clearly exceed one of the two baselines.
       trained: places of the values of the generator that was trained on.
     """
 
@@ -148,7 +148,7 @@ def _lines(run: Run, names: Sequence[str], mean_over: Sequence[str]) -> list[Lin
     sets = run.results.sets
     ours = ap_by_set(run.results)
     marked = frozenset(
-        place for place, name in enumerate(names) if name in sets and at_floor(sets[name])
+        place for place, name in enumerate(names) if name in sets and without_evidence(sets[name])
     )
     trained = frozenset(
         place for place, name in enumerate(names) if name in sets and name == trained_set(run)

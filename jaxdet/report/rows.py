@@ -18,6 +18,7 @@ _HEADER = (
     "set", "AP", "95 %", "acc", "real", "fake", "AUC", "floor", "n real", "n fake", "skipped",
 )  # fmt: skip
 PUBLISHED, DIFFERENCE = "published", "diff"
+METADATA = "metadata"
 MEAN = "mean over sets"
 NONE = "\N{EN DASH}"
 # Marks a row whose detector is not shown to see more than sharpness.
@@ -74,9 +75,37 @@ def at_floor(scores: Scores) -> bool:
     return low <= scores.sharpness_ap
 
 
+def at_metadata(scores: Scores) -> bool:
+    """Says whether the interval of the AP reaches down to what metadata alone reach.
+
+    Where that is more than chance.
+    """
+    if not isinstance(scores, SetResult) or scores.ap is None or scores.metadata_ap is None:
+        return False
+    low = scores.ap if scores.ap_ci95 is None else scores.ap_ci95[0]
+    least = scores.metadata_ap if scores.metadata_ci95 is None else scores.metadata_ci95[0]
+    return least > (chance(scores) or 0.0) and low <= scores.metadata_ap
+
+
+def without_evidence(scores: Scores) -> bool:
+    """Says whether sharpness or metadata alone are not clearly worse than the detector."""
+    return at_floor(scores) or at_metadata(scores)
+
+
+def has_metadata(results: Results) -> bool:
+    """Returns whether any set has a metadata baseline."""
+    return any(one.metadata_ap is not None for one in results.sets.values())
+
+
+def metadata_cell(scores: Scores) -> str:
+    """Writes `97.3` for the metadata baseline, with the mark before it; a dash for none."""
+    known = scores.metadata_ap if isinstance(scores, SetResult) else None
+    return (FLOOR_MARK if at_metadata(scores) else "") + percent(known)
+
+
 def marked_ap(scores: Scores) -> str:
-    """Writes `97.3` for an AP, with the mark behind it where it does not exceed the baseline."""
-    return percent(scores.ap) + (FLOOR_MARK if at_floor(scores) else "")
+    """Writes `97.3` for an AP, with the mark behind it where it does not exceed a baseline."""
+    return percent(scores.ap) + (FLOOR_MARK if without_evidence(scores) else "")
 
 
 def of_one_label(scores: Scores) -> str:
@@ -112,13 +141,14 @@ def rows_of(results: Results) -> list[Row]:
 def header(results: Results) -> list[str]:
     """Returns the columns of a table; published figures have two where there are any."""
     published = [PUBLISHED, DIFFERENCE] if has_published(results) else []
-    return [*_HEADER[:3], *published, *_HEADER[3:]]
+    metadata = [METADATA] if has_metadata(results) else []
+    return [*_HEADER[:3], *published, *_HEADER[3:8], *metadata, *_HEADER[8:]]
 
 
 def table(results: Results) -> list[tuple[Row, list[str]]]:
     """Returns the rows, each with its text in the order of `header`, fractions in percent."""
-    published = has_published(results)
-    return [(row, _cells(row, published=published)) for row in rows_of(results)]
+    shown = {"published": has_published(results), "metadata": has_metadata(results)}
+    return [(row, _cells(row, **shown)) for row in rows_of(results)]
 
 
 def mean_line(results: Results) -> list[str]:
@@ -138,14 +168,15 @@ def mean_ends(results: Results, number: str, over: str) -> tuple[float, float] |
     return results.mean_intervals.get(number, {}).get(over)
 
 
-def _cells(row: Row, *, published: bool) -> list[str]:
+def _cells(row: Row, *, published: bool, metadata: bool) -> list[str]:
     s = row.scores
     shares = [percent(v) for v in (s.accuracy, s.accuracy_real, s.accuracy_fake, s.auc)]
     floor = (FLOOR_MARK if row.at_floor else "") + percent(s.sharpness_ap)
     skipped = "" if row.skipped is None else str(row.skipped)
     counts = [str(s.n_real), str(s.n_fake), skipped]
     theirs = _published_cells(row) if published else []
-    return [row.title, percent(s.ap), interval(s.ap_ci95), *theirs, *shares, floor, *counts]
+    floors = [floor, "" if row.category else metadata_cell(s)] if metadata else [floor]
+    return [row.title, percent(s.ap), interval(s.ap_ci95), *theirs, *shares, *floors, *counts]
 
 
 def _published_cells(row: Row) -> list[str]:

@@ -20,6 +20,7 @@ from jaxdet.report.load import Run
 from jaxdet.report.rows import (
     MARK_NOTE,
     Row,
+    has_metadata,
     header,
     interval,
     mean_ends,
@@ -39,8 +40,13 @@ COLUMNS = (
     *(f"{name}_{end}" for name in measures.FIELDS for end in ("low", "high")),
     *(f"{one.name}{end}" for one in MEASURES for end in ("", "_low", "_high")),
     "difference_points", *(f"two_shot_{name}" for name in _TWO_SHOT),
+    "metadata_ap", "metadata_low", "metadata_high",
 )  # fmt: skip
 FLOOR_NOTE = f"floor: the sharpness baseline, AP of the images' sharpness alone; {MARK_NOTE}"
+METADATA_NOTE = (
+    "metadata: the metadata baseline, AP of container, size, quality and metadata alone; "
+    f"{MARK_NOTE}"
+)
 _NAME_WIDTH = 10  # of sets, at least
 _MORE = "The page has their generators at three thresholds, and what others report."
 
@@ -139,10 +145,11 @@ def notes(results: Results) -> list[str]:
     found = [line for line in lines if line]
     found += dict.fromkeys(one.note for one in chain_tables(results))
     found += [f"warning: {printable(warning)}" for warning in results.warnings]
-    known = {name: one.metadata_ap for name, one in results.sets.items()}
-    shown = [f"{printable(n)} {percent(ap)}" for n, ap in known.items() if ap is not None]
-    if shown:
-        found.append(f"metadata: AP of container, size and quality alone: {', '.join(shown)}")
+    if has_metadata(results):
+        found.append(METADATA_NOTE)
+    grouped = [f"{printable(n)} {s.n_groups:,}" for n, s in results.sets.items() if s.n_groups]
+    if grouped:
+        found.append(f"95 %: groups of images are drawn, not images: {', '.join(grouped)} groups")
     if published.has_published(results):
         found.append(f"published: AP in {published.source(results)}")
         found.append(f"diff: ours less that; {published.NOTE}")
@@ -198,7 +205,14 @@ def _raw(label: str, row: Row) -> list[object]:
         *(end for name in measures.FIELDS for end in _ends(s, name)),
         *(cell for m in MEASURES for cell in (s.measures.get(m.name), *_ends(s, m.name))),
         row.difference, *(getattr(two_shot, name, None) for name in _TWO_SHOT),
+        *_metadata(s),
     ]  # fmt: skip
+
+
+def _metadata(scores: Scores) -> list[float | None]:
+    if not isinstance(scores, SetResult):
+        return [None] * 3
+    return [scores.metadata_ap, *(scores.metadata_ci95 or (None, None))]
 
 
 def _ends(scores: Scores, name: str) -> tuple[float | None, float | None]:

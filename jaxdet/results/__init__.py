@@ -1,10 +1,10 @@
 """Writes what a run measures, and reads it again. Nothing here needs a model."""
 
-from jaxdet.results.arrays import CropScores as CropScores
-from jaxdet.results.arrays import Lineup as Lineup
+from jaxdet.results.analyses import CropScores as CropScores
+from jaxdet.results.analyses import Lineup as Lineup
+from jaxdet.results.analyses import Ranked as Ranked
+from jaxdet.results.analyses import Spectrum as Spectrum
 from jaxdet.results.arrays import Predictions as Predictions
-from jaxdet.results.arrays import Ranked as Ranked
-from jaxdet.results.arrays import Spectrum as Spectrum
 from jaxdet.results.arrays import read_arrays as read_arrays
 from jaxdet.results.arrays import write_arrays as write_arrays
 from jaxdet.results.calibration import ERROR_RATES as ERROR_RATES

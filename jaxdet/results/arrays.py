@@ -1,12 +1,12 @@
 """Writes files of arrays: npz without pickles, there completely or not at all."""
 
 import dataclasses
+import hashlib
 import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from jaxdet.workdir.drafts import replacing
 from jaxdet.workdir.files import open_regular
 
 Record = TypeVar("Record")
+# The kind of each array, as numpy names it, and its axes; a record has them as FORMS.
+Forms = Mapping[str, tuple[str, int]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,14 +25,22 @@ class Predictions:
 
     Attributes:
       id: str [N], path below the set's folder with forward slashes,
-        `[<category>/]{0_real,1_fake}/<file>`.
+        `[<category>/]{0_real,1_fake}/<file>`; of a table `<row>-` stands before the file.
       label: i32 [N], 1 = fake.
       logit: f32 [N], above 0 = fake.
       sharpness: f32 [N], variance of the Laplacian of the same crop in grey, grey levels squared;
         of an image scored in pieces their mean, as the logit is.
       skipped: str [M], images left out because they could not be read.
       fingerprint: hex digest of what the scores follow from: weights, images and protocol.
+      numbering: what says which images the numbers in `id` count; "" where ids are paths.
+      group: i64 [N], a number for the group of each image, such as one picture and its copies,
+        below 0 for none; [0] where groups are not known.
     """
+
+    FORMS: ClassVar[Forms] = {
+        "id": ("U", 1), "label": ("i", 1), "logit": ("f", 1), "sharpness": ("f", 1),
+        "skipped": ("U", 1), "group": ("i", 1),
+    }  # fmt: skip
 
     id: np.ndarray
     label: np.ndarray
@@ -38,6 +48,22 @@ class Predictions:
     sharpness: np.ndarray
     skipped: np.ndarray
     fingerprint: str
+    numbering: str = ""
+    group: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """Returns the number of each image's group, i64 [N]; None where none has one."""
+        return self.group if (self.group >= 0).any() else None
+
+    def reals_key(self) -> bytes:
+        """Returns what tells the real images and their scores from others; b"" without any."""
+        chosen = self.label == 0
+        if not chosen.any():
+            return b""
+        facts = hashlib.sha256(self.logit[chosen].tobytes())
+        facts.update("\n".join(self.id[chosen].tolist()).encode("utf8", "surrogatepass"))
+        return facts.digest()
 
     @property
     def category(self) -> np.ndarray:
@@ -45,99 +71,6 @@ class Predictions:
         return np.array([i.rsplit("/", 2)[0] if i.count("/") > 1 else "" for i in self.id])
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class CropScores:
-    """Holds logits of random crops of a few images of a set, to learn a threshold from.
-
-    Attributes:
-      id: str [N].
-      label: i32 [N], 1 = fake.
-      logit: f32 [N, crops].
-      fingerprint: hex digest of what the scores follow from.
-    """
-
-    id: np.ndarray
-    label: np.ndarray
-    logit: np.ndarray
-    fingerprint: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Spectrum:
-    """Holds average spectra of the images of a set after a high pass, frequency 0 in the middle.
-
-    Attributes:
-      real: f32 [S, S], mean magnitude over the real images; NaN where there are none.
-      fake: f32 [S, S], the same over the fakes.
-      n_real: real images in the mean.
-      n_fake: fakes in the mean.
-      n_small: images left out because they are smaller than S.
-      fingerprint: hex digest of what the spectra follow from.
-    """
-
-    real: np.ndarray
-    fake: np.ndarray
-    n_real: int
-    n_fake: int
-    n_small: int
-    fingerprint: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Ranked:
-    """Holds images of a set picked by their score, with their activation maps (CAM).
-
-    Attributes:
-      id: str [N].
-      label: i32 [N], 1 = fake.
-      logit: f32 [N], of the set's predictions.
-      role: str [N], why the image is here: "percentile 0", "percentile 25", ... of its label's
-        logits from most real to most fake, "mistake 1" for the most mistaken and so on, or both:
-        "percentile 100, mistake 1".
-      image: u8 [N, S, S, 3], the crop that was scored, RGB.
-      evidence: f32 [N, h, w], contribution of each place of the last feature map to the logit,
-        above 0 where it speaks for fake.
-      fingerprint: hex digest of what they follow from.
-    """
-
-    id: np.ndarray
-    label: np.ndarray
-    logit: np.ndarray
-    role: np.ndarray
-    image: np.ndarray
-    evidence: np.ndarray
-    fingerprint: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Lineup:
-    """Holds images of a set that were drawn at random, from most real to most fake.
-
-    Attributes:
-      id: str [N].
-      label: i32 [N], 1 = fake.
-      logit: f32 [N], rising, of the set's predictions.
-      image: u8 [N, S, S, 3], thumbnails of the centre crop, RGB.
-      fingerprint: hex digest of what they follow from.
-    """
-
-    id: np.ndarray
-    label: np.ndarray
-    logit: np.ndarray
-    image: np.ndarray
-    fingerprint: str
-
-
-# The kind of each array, as numpy names it, and its axes.
-_FORMS: Mapping[type, Mapping[str, tuple[str, int]]] = MappingProxyType({
-    Predictions: {"id": ("U", 1), "label": ("i", 1), "logit": ("f", 1), "sharpness": ("f", 1),
-                  "skipped": ("U", 1)},
-    CropScores: {"id": ("U", 1), "label": ("i", 1), "logit": ("f", 2)},
-    Spectrum: {"real": ("f", 2), "fake": ("f", 2)},
-    Ranked: {"id": ("U", 1), "label": ("i", 1), "logit": ("f", 1), "role": ("U", 1),
-             "image": ("u", 4), "evidence": ("f", 3)},
-    Lineup: {"id": ("U", 1), "label": ("i", 1), "logit": ("f", 1), "image": ("u", 4)},
-})  # fmt: skip
 # What a file of arrays by name begins with.
 _ZIP = b"PK\x03\x04"
 # These have a length of their own; all other arrays of a record have one entry a row.
@@ -160,7 +93,8 @@ def read_arrays(path: Path, kind: type[Record]) -> Record:
     name = kind.__name__.lower()
     arrays = _read_npz(path, name)
     try:
-        record: Any = kind(**{f.name: _plain(f.type, arrays[f.name]) for f in _fields(kind)})
+        wanted = [f for f in _fields(kind) if f.name in arrays or not _has_default(f)]
+        record: Any = kind(**{f.name: _plain(f.type, arrays[f.name]) for f in wanted})
         _check(record)
     except KeyError as error:
         raise UserError(f"{path}: not a file of {name}: {error} is missing") from None
@@ -171,6 +105,11 @@ def read_arrays(path: Path, kind: type[Record]) -> Record:
 
 def _fields(kind: Any) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(kind)
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is not missing or field.default_factory is not missing
 
 
 def _plain(kind: Any, array: np.ndarray) -> Any:
@@ -184,7 +123,7 @@ def _plain(kind: Any, array: np.ndarray) -> Any:
 
 def _check(record: Any) -> None:
     """Sees that arrays have their forms and one length, and labels and logits a meaning."""
-    forms = _FORMS.get(type(record), {})
+    forms: Forms = getattr(record, "FORMS", {})
     for name, (kind, axes) in forms.items():
         array = getattr(record, name)
         odd = array.dtype.kind != kind or array.ndim != axes or (len(array) and not array.size)
@@ -193,7 +132,8 @@ def _check(record: Any) -> None:
         sides = {"image": array.shape[1:3], "real": array.shape, "fake": array.shape}.get(name, ())
         if len(set(sides)) > 1:
             raise ValueError(f"{name} is not square: {array.shape}")
-    if len({len(getattr(record, name)) for name in forms if name not in _APART}) > 1:
+    apart = (*_APART, *(("group",) if not len(getattr(record, "group", ())) else ()))
+    if len({len(getattr(record, name)) for name in forms if name not in apart}) > 1:
         raise ValueError("its arrays are not of one length")
     if not np.isin(getattr(record, "label", 0), (0, 1)).all():
         raise ValueError("a label is neither 0 nor 1")

@@ -68,11 +68,14 @@ class SetResult(Scores):
     interval; None where there are too few images.
     `published_ap` is what the row named in `Results.weights["published"]` reports for the set,
     `two_shot` what a threshold learned from two of its images gives; None where not asked for.
+    `n_groups` is the number of groups that intervals draw, images without one counting as one each;
+    None where no image has a group.
     `pooled_auc` is the AUC over the images as they are and after each chain together, with its
     interval; None without chains.
     """
 
     n_skipped: int = 0
+    n_groups: int | None = None
     published_ap: float | None = None
     metadata_ap: float | None = None
     metadata_ci95: tuple[float, float] | None = None
@@ -102,10 +105,15 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Holds the plain mean of some shares and the least of them, 0..1."""
+    """Holds the plain mean of some shares and the least of them, 0..1, with 95 % intervals.
+
+    The intervals are None where nothing was drawn.
+    """
 
     mean: float
     minimum: float
+    mean_ci95: tuple[float, float] | None = None
+    minimum_ci95: tuple[float, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -239,8 +247,16 @@ def _condition(raw: dict[str, Any]) -> Condition:
 def _overall(raw: dict[str, Any]) -> Overall:
     published = [typed(Figure(**one)) for one in raw.get("published", [])]
     summaries = {name: one for name, one in raw.items() if name not in ("n", "published")}
-    read = {name: one and typed(Summary(**one)) for name, one in summaries.items()}
+    read = {name: one and _summary(one) for name, one in summaries.items()}
     return typed(Overall(n=raw["n"], published=published, **read))
+
+
+def _summary(raw: dict[str, Any]) -> Summary:
+    known = {
+        name: None if raw.get(name) is None else ends(raw[name])
+        for name in ("mean_ci95", "minimum_ci95")
+    }
+    return typed(Summary(**{**raw, **known}))
 
 
 def _scores(raw: dict[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class PieceLoader:
         """
         if self.disturb is None:
             return image, []
-        operations = self.disturb.operations(index)
+        operations = self.disturb.operations(self.read.images.number_of(index))
         is_padded = min(image.shape[:2]) < self.protocol.padded_side(self.smallest)
         is_reduced = not self.random_crops and self.protocol.reduces
         needs_whole = any(operation.margin is None for operation in operations)

@@ -14,6 +14,7 @@ from jaxdet.data.images import ImageSet
 from jaxdet.errors import RunFailedError, Stopped, UserError
 from jaxdet.results.arrays import Predictions, read_arrays, write_arrays
 from jaxdet.workdir.drafts import clear_leftovers
+from jaxdet.workdir.identity import fingerprint_of
 
 # Seconds between two savings: what a kill loses at most.
 KEEP_EVERY = 30.0
@@ -174,7 +175,18 @@ def to_predictions(
         sharpness=_sums(rows, "sharpness"),
         skipped=np.delete(ids, scored),
         fingerprint=fingerprint,
+        numbering=images.numbering,
+        group=_group_numbers(images)[scored],
     )
+
+
+def _group_numbers(images: ImageSet) -> np.ndarray:
+    """Returns a number for the group of each image, i64 [N], equal in all sets; -1 for none."""
+    names, numbers = images.group_names(), {"": -1}
+    for name in names:
+        if name not in numbers:
+            numbers[name] = int(fingerprint_of(name)[:15], 16)
+    return np.array([numbers[name] for name in names], np.int64)
 
 
 def _scored_places(images: ImageSet, rows: np.ndarray, *, skip_bad: bool) -> np.ndarray:

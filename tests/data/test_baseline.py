@@ -60,3 +60,22 @@ def test_broken_files_and_too_few_images(tmp_path):
         images.path(number).write_bytes(b"no image")
     assert baseline(images) is None
     assert baseline(images.take([2, 3, 4, 5])) is None
+
+
+def test_a_label_of_few_images_is_looked_at_whole(tmp_path, monkeypatch):
+    """100 real images among 100,000 fakes would else be one: here 10 among 120, ten looked at."""
+    monkeypatch.setattr("jaxdet.data.baseline.MOST", 40)
+    monkeypatch.setattr("jaxdet.data.baseline.FLOOR", 10)
+    rng = np.random.default_rng(0)
+    for folder, count in (("0_real", 10), ("1_fake", 120)):
+        (tmp_path / folder).mkdir()
+        for number in range(count):
+            # Half of the fakes are as large as the real images.
+            side = 24 if folder == "0_real" or number % 2 else 32
+            image = Image.fromarray(draw_image(rng, side, folder == "1_fake"))
+            image.save(tmp_path / folder / f"{number:03}.png")
+    found = baseline(load_set(tmp_path, name="set"))
+    assert found.chance == pytest.approx(120 / 130)
+    # The share of fakes of the set, not of those that were looked at: 37 of 47.
+    assert found.chance < found.ap < 1
+    assert found.ap == pytest.approx(60 / 120 + 60 / 120 * 120 / 130, abs=0.03)

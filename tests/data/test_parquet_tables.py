@@ -314,3 +314,16 @@ def test_files_that_rows_name_are_part_of_the_identity(tmp_path):
     assert only_set(path).identity("bytes") != before
     assert parquet.paths_beside(path, "image") == ["a.png"]
     assert parquet.paths_beside(tmp_path / "none.parquet", "image") == []
+
+
+def test_numbers_of_rows_are_those_of_one_table(tmp_path):
+    def numbering(name, cells, labels):
+        path = write_parquet(tmp_path / name / "t.parquet", {"image": cells, "label": labels})
+        return open_root(str(path)).load("test/t", name="t").numbering
+
+    labels = [0, 1] * 6
+    first = numbering("a", structs(12), labels)
+    assert numbering("copy", structs(12), labels) == first
+    assert numbering("fewer", structs(11), labels[:11]) != first
+    assert numbering("other", structs(12, start=1), labels) != first
+    assert numbering("groups", structs(12), labels[::-1]) != first

@@ -49,6 +49,9 @@ def test_many_workers_are_processes_where_it_pays(given, workers, batches, free,
     size = 256 * 224**2 * 3
     assert _kind(runtime, workers, batches=batches, batch_bytes=size) == kind
     if given == "auto":
+        # Each process would read and keep nearly all row groups of a table.
+        options = {"batches": batches, "batch_bytes": size, "in_groups": True}
+        assert _kind(runtime, workers, **options) == "threads"
         # A script without a guard would run anew in each worker.
         monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
         assert _kind(runtime, workers, batches=batches, batch_bytes=size) == "threads"

@@ -131,7 +131,18 @@ def test_real_images_that_generators_share_are_no_repeats(tmp_path):
     write_tree(tmp_path / "sb", [f"{g}/{n}{g}.png" for g in ("dalle2", "glide") for n in range(6)])
     page = tmp_path / "page.json"
     assert run("audit", tmp_path / "sb", f"--json={page}") == 0
-    assert json.loads(page.read_text())["duplicates"]["repeats"] == 0
+    told = json.loads(page.read_text())
+    assert told["duplicates"]["repeats"] == 0
+    assert [one["real"]["read"] for one in told["groups"]] == [6, 6]
+    # A broken one is one, and a misnamed one, however many generators share it.
+    (tmp_path / "sb" / "real_RAISE_1k" / "0r.png").write_bytes(b"broken")
+    (tmp_path / "sb" / "real_RAISE_1k" / "1r.png").rename(
+        tmp_path / "sb" / "real_RAISE_1k" / "1r.jpg"
+    )
+    assert run("audit", tmp_path / "sb", f"--json={page}") == 1
+    told = json.loads(page.read_text())
+    assert (len(told["broken"]), len(told["misnamed"])) == (1, 1)
+    assert [one["real"]["read"] for one in told["groups"]] == [5, 5]
 
 
 def test_an_index_behind_links_finds_its_images(tmp_path):
@@ -154,3 +165,48 @@ def test_what_an_error_names_is_an_option_of_the_command(tmp_path, capsys):
     assert run(*arguments) == 2
     assert "--config.data.labels=" in capsys.readouterr().err
     assert run(*arguments, '--config.data.labels={"odd": "real", "fake": "fake"}') == 0
+
+
+def reopened(root, path, change):
+    """Returns what opening an index of a root says after a change; it opens before."""
+    out = path / "index.parquet"
+    assert run("index", root, f"--out={out}") == 0
+    listed(out)
+    change()
+    with pytest.raises(UserError) as raised:
+        open_root(str(out))
+    assert "since the index was made; make it again with" in str(raised.value)
+    out.unlink()
+    return str(raised.value)
+
+
+def test_an_index_notices_what_changed_in_its_table(tmp_path):
+    write_tree(tmp_path, ["a.png", "b.png"])
+    table = write_csv(tmp_path / "t.csv", ["image", "label"], [["a.png", 0], ["b.png", 1]])
+    swapped = table.read_bytes().translate(bytes.maketrans(b"01", b"10"))
+    message = reopened(table, tmp_path, lambda: table.write_bytes(swapped))
+    assert "t.csv was written anew" in message
+    shards = write_parquet(tmp_path / "s.parquet", {"image": structs(4), "label": [0, 1] * 2})
+    content = shards.read_bytes()
+    assert "s.parquet was written anew" in reopened(
+        shards, tmp_path, lambda: shards.write_bytes(content)
+    )
+    paths = write_parquet(tmp_path / "p.parquet", {"image": ["a.png", "b.png"], "label": [0, 1]})
+    assert "p.parquet is gone" in reopened(paths, tmp_path, paths.unlink)
+
+
+def test_an_index_notices_what_changed_in_its_folders(tmp_path):
+    root = tmp_path / "r"
+    write_tree(root, [f"{label}/{n}.png" for label in ("real", "fake") for n in range(3)])
+    for change in (
+        lambda: write_tree(root, ["real/new.png"]),
+        lambda: (root / "fake" / "2.png").unlink(),
+        lambda: write_tree(root, ["fake/sdxl/0.png"]),
+    ):
+        assert "has other images or folders in it" in reopened(root, tmp_path, change)
+    # Other files, and a copy of it all, change nothing that the rows are made of.
+    assert run("index", root, f"--out={root / 'i.parquet'}") == 0
+    (root / "fake" / ".DS_Store").write_text("x")
+    found = listed(root / "i.parquet")
+    shutil.copytree(root, tmp_path / "copy", copy_function=shutil.copy)
+    assert listed(tmp_path / "copy" / "i.parquet") == found

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from jaxdet.evals.benchmarks import over_benchmarks, over_generators
@@ -57,3 +58,22 @@ def test_results_written_before_there_were_means_over_benchmarks_are_read(tmp_pa
     (tmp_path / "results.json").write_text(json.dumps(plain))
     read = read_results(tmp_path / "results.json")
     assert (read.benchmarks, read.over_benchmarks) == ({}, None)
+
+
+def test_means_and_minima_have_the_intervals_of_their_sets():
+    sets = {"a.x": _scores(0.9, 0.8, 0.6), "a.y": _scores(0.5, 1.0, 0.0), "b.x": _scores(1, 1, 1)}
+    low, high = np.linspace(0.4, 0.6, 101), np.linspace(0.95, 0.85, 101)
+    drawn = {"a.x": {"ap": high}, "a.y": {"ap": low}, "b.x": {"ap": np.ones(101)}}
+    found = over_generators(sets, drawn=drawn)
+    assert found["a"].ap.mean_ci95 == pytest.approx((0.676, 0.724), abs=2e-3)
+    assert found["a"].ap.minimum_ci95 == pytest.approx((0.405, 0.595), abs=1e-3)
+    assert found["a"].recall.mean_ci95 is None
+    over = over_benchmarks(found, drawn)
+    assert over.ap.mean_ci95 == pytest.approx((0.838, 0.862), abs=2e-3)
+    plain = json.loads(
+        to_json(
+            Results(name="run", config_hash="", weights={}, sets={}, mean_ap=0.5, status="finished",
+                    benchmarks=found, over_benchmarks=over)
+        )
+    )  # fmt: skip
+    assert plain["benchmarks"]["a"]["ap"]["minimum_ci95"] == pytest.approx([0.405, 0.595], abs=1e-3)

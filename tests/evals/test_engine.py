@@ -15,6 +15,8 @@ from jaxdet.data.folder import FolderSet, load_set
 from jaxdet.data.images import ImageSet
 from jaxdet.data.ops import center_crop
 from jaxdet.data.readers import evaluation_reader
+from jaxdet.data.sources import open_root
+from jaxdet.data.table import groups
 from jaxdet.errors import RunFailedError
 from jaxdet.evals import engine as engine_module
 from jaxdet.evals.engine import Engine
@@ -29,6 +31,7 @@ from jaxdet.scoring import batches
 from jaxdet.scoring import rows as rows_module
 from jaxdet.scoring.rows import ROW, gather, to_predictions
 from tests.conftest import draw_image, write_images
+from tests.data.table_files import structs, write_parquet
 
 MODEL = Model(name="resnet18", width=8, zero_init_residual=False)
 CONFIG = Config(
@@ -402,3 +405,44 @@ def test_every_crop_counts_once(tmp_path, pieces, logit, says):
 def test_one_host_has_all_rows():
     rows = made(images=[0, 1], pieces=[0, 0], of=[1, 1])
     assert gather(rows) is rows
+
+
+@pytest.mark.parametrize("view", [VIEWS["crop"], VIEWS["full"], DEGRADED["step"]])
+def test_sets_in_the_same_row_groups_are_scored_in_one_pass(
+    make_engine, tmp_path, monkeypatch, view
+):
+    """Three generators and shared real images, mixed row by row: each group is read once."""
+    rows = 24
+    columns = {
+        "image": structs(rows, damaged=(5,)),
+        "label": [int(n % 4 > 0) for n in range(rows)],
+        "generator": [("real", "sd", "flux", "sdxl")[n % 4] for n in range(rows)],
+    }
+    root = open_root(str(write_parquet(tmp_path / "t.parquet", columns, group=4)))
+    sets = [reader(root.load(f"test/{n}", name=f"b.{n}")) for n in root.categories("test")]
+    assert [one.images.name for one in sets] == ["b.flux", "b.sd", "b.sdxl"]
+    monkeypatch.setattr(groups, "_GROUPS", groups.Groups(1))
+    alone = {
+        one.images.name: make_engine(tmp_path / "1").predictions(
+            one, view, tmp_path / "1" / f"{one.images.name}.npz"
+        )
+        for one in sets
+    }
+    reads = []
+    read_group = groups.read_group
+    monkeypatch.setattr(groups, "_GROUPS", groups.Groups(2**20))
+    monkeypatch.setattr(
+        groups, "read_group", lambda *given: reads.append(given[1]) or read_group(*given)
+    )
+    engine = make_engine(tmp_path / "2", runtime=Runtime(workers=0))
+    engine.score_mixed(sets, view, lambda name: tmp_path / "2" / f"{name}.npz")
+    assert sorted(reads) == list(range(6))
+    assert not list((tmp_path / "2").rglob(".*part*"))
+    for one in sets:
+        name = one.images.name
+        found = engine.predictions(one, view, tmp_path / "2" / f"{name}.npz")
+        assert found.fingerprint == alone[name].fingerprint
+        assert found.id.tolist() == alone[name].id.tolist()
+        assert found.skipped.tolist() == alone[name].skipped.tolist()
+        np.testing.assert_allclose(found.logit, alone[name].logit, atol=1e-5)
+    assert len(reads) == 6

@@ -1,9 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from jaxdet import metrics
 from jaxdet.errors import RunFailedError
 from jaxdet.evals import scores
+from jaxdet.evals.drawn import draw_sets
 from jaxdet.results import Predictions
 from jaxdet.workdir.files import to_json
 
@@ -90,7 +93,8 @@ def test_a_set_of_one_class_goes_to_json():
     assert low < result.accuracy_real < high
     assert '"ap": null' in to_json(result)
     assert scores.mean_ap({"x": result}) is None
-    assert scores.mean_intervals({"x": _predictions([""], label=label)}, draws=9, seed=0) == {
+    drawn = draw_sets({"x": _predictions([""], label=label)}, draws=9, seed=0)
+    assert scores.mean_intervals(drawn) == {
         "ap": {}, "accuracy": {},
     }  # fmt: skip
 
@@ -194,7 +198,7 @@ def test_the_interval_of_a_mean_is_that_of_independent_sets():
     rng = np.random.default_rng(1)
     noisy = [_predictions(logit=_predictions().logit + rng.normal(0, 1, 80)) for _ in range(4)]
     sets = {f"set{i}": one for i, one in enumerate(noisy)}
-    found = scores.mean_intervals(sets, draws=600, seed=0)
+    found = scores.mean_intervals(draw_sets(sets, draws=600, seed=0))
     assert set(found) == {"ap", "accuracy"}
     assert set(found["ap"]) == {"all"}
     widths = [np.diff(scores.score_set(one, draws=600, seed=0).ap_ci95)[0] for one in noisy]
@@ -206,9 +210,51 @@ def test_the_interval_of_a_mean_is_that_of_independent_sets():
 
 def test_means_without_an_interval():
     sets = dict.fromkeys(metrics.PROTOCOLS["thirteen"], _predictions())
-    assert set(scores.mean_intervals(sets, draws=5, seed=0)["ap"]) == {"all", *metrics.PROTOCOLS}
+    drawn = draw_sets(sets, draws=5, seed=0)
+    assert set(scores.mean_intervals(drawn)["ap"]) == {"all", *metrics.PROTOCOLS}
     del sets["san"]
-    assert set(scores.mean_intervals(sets, draws=5, seed=0)["ap"]) == {"all", "eight"}
-    assert scores.mean_intervals(sets, draws=0, seed=0) == {"ap": {}, "accuracy": {}}
+    assert set(scores.mean_intervals(draw_sets(sets, draws=5, seed=0))["ap"]) == {"all", "eight"}
+    assert scores.mean_intervals(draw_sets(sets, draws=0, seed=0)) == {"ap": {}, "accuracy": {}}
     sets["reals"] = _predictions(label=np.zeros(80, np.int32))
-    assert set(scores.mean_intervals(sets, draws=5, seed=0)["ap"]) == {"all", "eight"}
+    assert set(scores.mean_intervals(draw_sets(sets, draws=5, seed=0))["ap"]) == {"all", "eight"}
+
+
+def test_copies_of_a_picture_are_one_group_of_an_interval():
+    """B-Free's ten copies a source: as ten images they would look like ten times as many."""
+    few = _predictions()
+    rows = np.arange(len(few.id))
+    many = np.repeat(rows, 10)
+    fields = ("id", "label", "logit", "sharpness")
+    copies = dataclasses.replace(few, **{name: getattr(few, name)[many] for name in fields})
+    widths = {}
+    for name, one in (
+        ("few", few), ("copies", copies), ("groups", dataclasses.replace(copies, group=many)),
+    ):  # fmt: skip
+        result = scores.score_set(one, draws=400, seed=0)
+        widths[name] = np.diff(result.ap_ci95)[0]
+        assert result.n_groups == (len(rows) if name == "groups" else None)
+    assert widths["copies"] < 0.5 * widths["few"]
+    assert widths["groups"] == pytest.approx(widths["few"], rel=0.2)
+
+
+def test_shared_real_images_are_drawn_together():
+    """The reals of two sets are the same images: an unlucky draw of them hits both."""
+    rng = np.random.default_rng(3)
+    label = np.repeat([0, 1], 40).astype(np.int32)
+    reals = rng.normal(-1, 2, 40)
+
+    def one(number, real):
+        logit = np.concatenate([real, rng.normal(1, 2, 40)]).astype(np.float32)
+        ids = [f"0_real/{n}" for n in range(40)] + [f"1_fake/{number}-{n}" for n in range(40)]
+        return _predictions(id=np.array(ids), label=label, logit=logit, sharpness=logit**2)
+
+    shared = {str(n): one(n, reals) for n in range(4)}
+    apart = {str(n): one(n, rng.permutation(reals)) for n in range(4)}
+    ends = {}
+    for name, sets in (("shared", shared), ("apart", apart)):
+        drawn = draw_sets(sets, draws=400, seed=0)
+        ends[name] = scores.mean_intervals(drawn)["ap"]["all"]
+        tnr = [own["accuracy_real"] for own in drawn.values()]
+        assert np.array_equal(tnr[0], tnr[1]) == (name == "shared")
+        assert not np.array_equal(drawn["0"]["recall"], drawn["1"]["recall"])
+    assert np.diff(ends["shared"])[0] > 1.1 * np.diff(ends["apart"])[0]

@@ -5,7 +5,9 @@ import sys
 import pytest
 
 from jaxdet.data.released import RELEASED_WEIGHTS
+from jaxdet.data.table.layouts import LAYOUTS
 from jaxdet.fetch.catalog import DATASETS, Container
+from jaxdet.fetch.elsewhere import ELSEWHERE
 from jaxdet.metrics import USUAL_NAMES
 from tests.web.archives import make_images, make_zip, read_tree
 from tests.web.server import Server
@@ -89,7 +91,7 @@ def test_a_mistake_is_one_line_and_status_2(arguments, word, tmp_path):
 def test_the_list_has_every_name():
     done = run("fetch", "--list")
     assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == list(DATASETS)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [*DATASETS, *ELSEWHERE]
 
 
 def test_the_catalogue_agrees_with_itself():
@@ -119,3 +121,12 @@ def test_what_runs_know_of_the_catalogue_is_all_that_is_in_it():
     }
     assert kept == RELEASED_WEIGHTS
     assert {f.name for f in DATASETS["forensynths-test"].folders} == set(USUAL_NAMES)
+
+
+def test_what_is_not_fetched_is_named_with_its_place_and_layout(tmp_path):
+    done = run("fetch", "chameleon", f"--root={tmp_path}")
+    assert done.returncode == 2
+    assert "on request" in done.stderr
+    assert "data.layout=forensynths" in done.stderr
+    named = {one.layout.partition("data.layout=")[2].split(" ")[0] for one in ELSEWHERE.values()}
+    assert named - {""} <= set(LAYOUTS)

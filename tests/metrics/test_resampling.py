@@ -29,7 +29,8 @@ MEASURES = {
 def _images_drawn(label, draws, seed):
     """The images of each draw, in one chunk."""
     reals, fakes = np.flatnonzero(label == 0), np.flatnonzero(label == 1)
-    ((real_rows, fake_rows),) = resampling._draws(reals.size, fakes.size, draws, seed)
+    (drawn,) = resampling._draws(label, draws=draws, seeds=(None, seed), group=None)
+    real_rows, fake_rows = drawn.rows
     return np.concatenate([reals[real_rows], fakes[fake_rows]], axis=1)
 
 
@@ -170,3 +171,43 @@ def test_pooled_draws_take_each_image_with_all_of_its_scores():
     assert metrics.pooled_draws(label, scores, metrics.auc_of, draws=0, seed=2) is None
     ones = np.ones(40, int)
     assert metrics.pooled_draws(ones, scores, metrics.auc_of, draws=6, seed=2) is None
+
+
+def test_groups_are_drawn_whole_by_the_labels_that_they_have():
+    label = np.array([0, 0, 0, 1, 1, 1, 0, 1])
+    group = np.array([5, 5, -1, 7, 7, -1, 9, 9])
+    score = np.arange(8.0)
+
+    def counts(tally):
+        # By score from the largest on; all are distinct.
+        return (tally.fakes + tally.reals)[:, ::-1]
+
+    seen = []
+    for which in range(8):
+        drawn = metrics.bootstrap(
+            label, score, {"n": lambda tally, one=which: counts(tally)[:, one]}, draws=50, seed=1,
+            group=group,
+        )  # fmt: skip
+        seen.append(drawn["n"])
+    seen = np.stack(seen)
+    for members in ((0, 1), (3, 4), (6, 7)):
+        assert np.array_equal(seen[members[0]], seen[members[1]])
+    # As many units of each kind as there are: two of reals, two of fakes, one of both.
+    assert (seen[0] + seen[2] == 2).all()
+    assert (seen[3] + seen[5] == 2).all()
+    assert (seen[6] == 1).all()
+    assert set(seen[0]) == {0, 1, 2}
+
+
+def test_lists_may_share_the_draws_of_their_real_images():
+    label, first, second = np.repeat([0, 1], 20), np.arange(40.0), np.arange(40.0)[::-1].copy()
+    second[:20] = first[:20]
+    rates = [
+        metrics.bootstrap(label, one - 10, {"r": metrics.tnr_at, "f": metrics.tpr_at}, draws=20,
+                          seed=seed, real_seed=[0, 7])
+        for seed, one in enumerate((first, second))
+    ]  # fmt: skip
+    assert np.array_equal(rates[0]["r"], rates[1]["r"])
+    assert metrics.shared_reals({"a": b"x", "b": b"", "c": b"x", "d": b"y"}) == {
+        "a": 0, "b": None, "c": 0, "d": None,
+    }  # fmt: skip

@@ -7,6 +7,7 @@ import numpy as np
 import skimage.data
 
 from jaxdet import config
+from jaxdet.evals.drawn import draw_sets
 from jaxdet.evals.scores import calibrate, mean_ap, mean_intervals, protocol_means, score_set
 from jaxdet.results import (
     Condition,
@@ -103,7 +104,7 @@ def write_run(
             mean_ap=mean_ap(scored),
             calibration=calibration,
             means=protocol_means(scored),
-            mean_intervals=mean_intervals(sets, draws=draws, seed=0),
+            mean_intervals=mean_intervals(draw_sets(sets, draws=draws, seed=0)),
         ),
     )
     write_json(folder.config, config.to_json_dict(setup))

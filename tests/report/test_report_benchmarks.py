@@ -6,15 +6,18 @@ import io
 import pytest
 
 from jaxdet.report import tables
-from jaxdet.report.benchmarks import HEAD, benchmark_lines
+from jaxdet.report.benchmarks import HEAD, benchmark_lines, tables_of
 from jaxdet.report.compare import compare
+from jaxdet.report.contents import contents_of
 from jaxdet.report.latex import latex_text
 from jaxdet.report.load import load_runs
 from jaxdet.report.markdown import markdown_text
+from jaxdet.report.page import page_html
+from jaxdet.report.rows import FLOOR_MARK, at_metadata, header
 from jaxdet.report.write import write_report
 from jaxdet.results import Overall, Summary
 
-CELLS = ["\N{EN DASH}", "\N{EN DASH}", "75.0", "50.0", "85.0", "70.0", "80.0", "60.0"]
+CELLS = ["\N{EN DASH}", "\N{EN DASH}", "75.0", "50.0", "85.0", "70.0", "80.0", "60.0", "0"]
 
 
 @pytest.fixture
@@ -97,3 +100,28 @@ def test_runs_without_benchmarks_have_none(make_run):
     assert "over benchmarks" not in text.getvalue()
     assert "Benchmarks" not in markdown_text([plain], compare([plain]))
     assert latex_text([plain]).count(r"\begin{table}") == 1
+
+
+def test_what_metadata_reach_stands_beside_the_scores_and_marks_them(run):
+    """A set that its sizes alone solve: whatever a detector scores there is no evidence."""
+    ((name, one),) = run.results.sets.items()
+    solved = dataclasses.replace(one, metadata_ap=1.0, metadata_ci95=(0.99, 1.0))
+    results = dataclasses.replace(run.results, sets={name: solved})
+    marked = dataclasses.replace(run, results=results)
+    assert at_metadata(solved)
+    assert not at_metadata(dataclasses.replace(solved, metadata_ap=0.6, metadata_ci95=(0.4, 0.7)))
+    assert [line[-1] for line in benchmark_lines(results)] == ["1", "1"]
+    assert "metadata" in header(results)
+    assert "metadata" not in header(run.results)
+    lines = tables.csv_text([marked]).splitlines()
+    assert lines[0].endswith("metadata_ap,metadata_low,metadata_high")
+    assert lines[1].endswith("1.0,0.99,1.0")
+    generators = next(t for t in tables_of(results) if t.title.startswith("Generators"))
+    assert generators.lines[0][1].endswith(FLOOR_MARK)
+    assert generators.lines[0][-1] == "100.0 99.0\N{EN DASH}100.0"
+    text = io.StringIO()
+    tables.print_table(results, text)
+    assert f"{FLOOR_MARK}100.0" in text.getvalue()
+    page = page_html(contents_of([marked]))
+    assert "Metadata</th>" in page
+    assert "<b>Metadata baseline</b>" in page

@@ -222,3 +222,20 @@ def test_the_sharpness_baseline_stands_in_every_form_of_a_comparison(runs, make_
         assert all(f"; sharpness baseline {one}) |" in markdown for one in baselines)
         assert f"| run1 | sharpness | {baselines[1]} |" in paper
         assert f" & sharpness & {baselines[1]} & " in tex
+
+
+def test_rows_of_another_table_are_no_pairs(runs, make_predictions):
+    """The ids of a table are numbers of rows: after one was dropped they are those of others."""
+    first = dataclasses.replace(make_predictions("a"), numbering="0011")
+    shown = make_predictions("b")
+    other = dataclasses.replace(_noisy(first, 1), numbering="2233")
+    found = runs({"a": first, "b": shown}, {"a": other, "b": shown}, {"a": _noisy(first, 2)})
+    comparison = compare(found)
+    assert comparison.differences["a"][0] is None
+    assert comparison.differences["a"][1] is not None
+    assert comparison.differences["b"][0] is not None
+    (line,) = comparison.apart
+    assert line.startswith("a: ")
+    texts = [page_html(contents_of(found)), markdown_text(found, comparison)]
+    assert all("no difference is taken" in one for one in texts)
+    assert "no difference is taken" in latex.comparison_text(found, comparison)

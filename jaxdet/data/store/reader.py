@@ -7,10 +7,11 @@ from typing import Any, overload
 
 import numpy as np
 
-from jaxdet.data.images import LABEL_FOLDERS, ImageSet, PathTable, stem_of
+from jaxdet.data.images import LABEL_FOLDERS, ImageSet, stem_of
 from jaxdet.data.joined import held_against
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.sides import check_sides
+from jaxdet.data.path_table import PathTable
 from jaxdet.data.regular import reason
 from jaxdet.data.store.arrays import check_index, mapped, read_column, read_index
 from jaxdet.data.store.layout import (
@@ -157,6 +158,11 @@ class StoreSet(ImageSet):
         """Returns the size and the checksum of each image, from the store's index."""
         rows = self.store.index[self.records]
         return bytes(rows["size"].tobytes() + rows["crc"].tobytes())
+
+    @property
+    def numbering(self) -> str:
+        """Returns a digest of the images where names have the numbers of rows; see ImageSet."""
+        return self.content_fingerprint if "numbered" in self.store.columns else ""
 
     def stems(self) -> list[str]:
         """Returns category and name of each file, without a row's number; see ImageSet."""

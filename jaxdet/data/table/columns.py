@@ -7,6 +7,7 @@ from typing import Self
 
 from jaxdet.data.words import parse_labels, parse_map
 from jaxdet.errors import UserError
+from jaxdet.streams import printable
 
 # The names by which a column is known, in groups: two names of one group in a table are two
 # readings of it. Those behind `image` are of bytes first, then of paths.
@@ -90,6 +91,12 @@ def choose_columns(names: Sequence[str], reading: Reading, *, place: str) -> dic
             f'--config.data.columns=\'{{"{lacking[0]}": "NAME"}}\'; there are {_shown(names)}'
         )
     return chosen
+
+
+def columns_sentence(columns: Mapping[str, str]) -> str:
+    """Returns which column of a table is taken for what."""
+    told = (f"{printable(name)[:60]!r} as {role}" for role, name in columns.items())
+    return f"the column{'s' * (len(columns) > 1)} {', '.join(told)}"
 
 
 def _recognised(role: str, names: Sequence[str], given: Mapping[str, str], place: str) -> str:

@@ -29,18 +29,28 @@ def read_table(path: Path, reading: Reading) -> Table:
             return read_shards(path, names, reading)
     if path.name.lower().endswith(PARQUET):
         return read_shards(path, [path.name], reading)
-    return _read_text(path, reading)
+    return read_text(path, reading)
 
 
-def _read_text(path: Path, reading: Reading) -> Table:
-    values, lines = text.read_text_table(path, reading)
+def read_text(path: Path, reading: Reading, *, split: str = "test") -> Table:
+    """Returns the images that a text table lists, in its order.
+
+    Args:
+      path: of a file with one of `kind.TEXTS`.
+      reading: what the user says of its columns and labels.
+      split: of its rows, where no column says theirs.
+
+    Raises:
+      UserError: naming the line that cannot be used.
+    """
+    values, lines, columns = text.read_text_table(path, reading)
 
     def where(row: int) -> str:
         return f"{path}: line {lines[row]}"
 
     def words(role: str) -> Words:
         if role not in values:
-            return Words.same("test" if role == "split" else "", len(lines))
+            return Words.same(split if role == "split" else "", len(lines))
         return Words.of(word_of(one, where, row, role) for row, one in enumerate(values[role]))
 
     labels = values.get("label", [0] * len(lines))  # or they were not asked for
@@ -57,4 +67,6 @@ def _read_text(path: Path, reading: Reading) -> Table:
         generator=words("generator"),
         category=words("category"),
         group=words("group"),
+        sources=[str(path)],
+        columns=columns,
     )

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jaxdet.data.images import LABEL_FOLDERS, SPLITS, ImageSet, PathTable
+from jaxdet.data.images import LABEL_FOLDERS, SPLITS, ImageSet
 from jaxdet.data.joined import held_against
+from jaxdet.data.path_table import PathTable
 from jaxdet.data.table.rows import Table, places_by
 from jaxdet.data.table.sets import PlacedTable, TableSet
 from jaxdet.data.words import split_of_word
+from jaxdet.streams import some_names
 
 
 class TableRoot(PathTable):
@@ -84,7 +86,18 @@ class TableRoot(PathTable):
     def left_aside(self, splits: Sequence[str]) -> str:
         """Returns how the table was read, and what was left aside; see `sources.Root`."""
         del splits
-        return self._note
+        return "; ".join(filter(None, (self._note, self.shared_sentence())))
+
+    def shared_sentence(self) -> str:
+        """Returns which fakes are held against which shared real images; "" for none."""
+        by_reals: dict[tuple[str, ...], list[str]] = {}
+        for name, reals in self.shared.items():
+            by_reals.setdefault(tuple(reals), []).append(name.removeprefix("test/"))
+        return "; ".join(
+            f"fakes of {some_names(names)} are held against the real images of "
+            f"{some_names([one.removeprefix('test/') for one in reals])}"
+            for reals, names in by_reals.items()
+        )
 
     def load(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> ImageSet:
         """Returns the images of a set, with the reals that its fakes are held against.
@@ -99,6 +112,10 @@ class TableRoot(PathTable):
         if not self.has_one_label(folder):
             self.label_folders(folder, categories)
         return self._set(folder, name=name, categories=categories)
+
+    def load_all(self, *, name: str) -> TableSet:
+        """Returns all images, of whatever split and set, in the order of the table."""
+        return TableSet(self.table, np.arange(len(self.table.rows)), name=name)
 
     def _set(self, folder: str, *, name: str, categories: Sequence[str] = ()) -> TableSet:
         wanted = set(categories) - {""}
@@ -116,8 +133,9 @@ class TableRoot(PathTable):
             return []
         reals = self._beside.get(self._split[folder], self._real)
         rule = self.table.rows.reals
-        wanted = rule.get(folder.removeprefix("test/"), rule.get(""))
-        return [one for one in reals if wanted in (None, one.removeprefix("test/"))]
+        # Of the set's own folders in any letters, as its labels.
+        wanted = rule.get(folder.removeprefix("test/").lower(), rule.get(""))
+        return [one for one in reals if wanted in (None, one.removeprefix("test/").lower())]
 
 
 def _sorted_by(name: str, category: str, label: int) -> tuple[int, str, str, int]:

@@ -1,22 +1,23 @@
 """Holds one table of images, from whatever source: reference, label, split, generator, group."""
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
-from jaxdet.data.images import LABEL_FOLDERS
-from jaxdet.data.names import is_hidden
+from jaxdet.data.names import is_visible_folder
 from jaxdet.data.regular import listing
 from jaxdet.data.table.parquet import RowGroups, paths_beside
-from jaxdet.data.words import LABELS, is_nothing, label_of_word, split_of_word
 from jaxdet.errors import UserError
-from jaxdet.workdir.files import is_step
+from jaxdet.streams import printable
 
 # In place of a row: the file is the image.
 WHOLE = -1
+# Paths of a table that are looked for: the first images may be gone.
+_LOOKED_FOR = 100
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,6 +43,16 @@ class Words:
     def same(cls, word: str, count: int) -> Self:
         """Returns one word for all of `count` rows."""
         return cls((word,), np.zeros(count, np.int32))
+
+    @classmethod
+    def joined(cls, parts: Iterable["Words"]) -> Self:
+        """Returns the words of several, one after the other."""
+        places: dict[str, int] = {}
+        codes = []
+        for part in parts:
+            own = [places.setdefault(word, len(places)) for word in part.words]
+            codes.append(np.array(own, np.int32)[part.code])
+        return cls(tuple(places), np.concatenate(codes))
 
     def spread(self, code: np.ndarray) -> "Words":
         """Returns the words at the given rows."""
@@ -73,6 +84,8 @@ class Table:
       category: what it shows, or "".
       group: images of one group must stay together, such as copies of one picture; "" for none.
       reals: name of the real images that a generator's fakes are held against, where not all are.
+      sources: tables and folders that the rows were read from; for an index of them.
+      columns: name of each role's column, where a table was read; of several those of the first.
       groups: of the Parquet files among `files`.
     """
 
@@ -89,6 +102,8 @@ class Table:
     category: Words
     group: Words
     reals: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    sources: Sequence[str] = ()
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
     groups: Mapping[str, RowGroups] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -143,127 +158,27 @@ def places_by(words: Iterable[str]) -> dict[str, list[int]]:
     return places
 
 
-class Places(NamedTuple):
-    """Holds where the rows of a table stand in ForenSynths layout.
-
-    Attributes:
-      set: "train", "val" or "test/<name>" of each row.
-      category: the folder below the set, or "".
-    """
-
-    set: Words
-    category: Words
-
-
-class _Kind(NamedTuple):
-    """Holds what decides where a row stands; a table has few of them."""
-
-    split: str
-    generator: str
-    category: str
-    label: int
-
-
-def place_rows(table: Table) -> Places:
-    """Returns the set and category of each row.
-
-    A split for tests is one set for each generator; its real images, where they have no generator,
-    are the set `real` that all fakes are held against. Without generators it is one set, of the
-    table's name. In train and val a category is one of the table or else a generator, where each
-    has both labels.
-
-    Raises:
-      UserError: where a name cannot be that of a folder.
-    """
-    columns = (table.split, table.generator, table.category)
-    key = table.label.astype(np.int64)
-    for column in columns:
-        key = key * len(column.words) + column.code
-    _, first, kind = np.unique(key, return_index=True, return_inverse=True)
-    kinds = [
-        _Kind(
-            split_of_word(table.split[row]),
-            _folder_name(table.generator[row], table.place),
-            _folder_name(table.category[row], table.place),
-            int(table.label[row]),
-        )
-        for row in first
-    ]
-    placed: dict[_Kind, tuple[str, str]] = {}
-    for split, places in places_by(one.split for one in kinds).items():
-        own = [kinds[place] for place in places]
-        placed |= _trained_on(own) if split in ("train", "val") else _tested_on(own, table)
-    return Places(
-        Words.of(placed[one][0] for one in kinds).spread(kind),
-        Words.of(placed[one][1] for one in kinds).spread(kind),
-    )
-
-
-def _trained_on(kinds: Sequence[_Kind]) -> dict[_Kind, tuple[str, str]]:
-    """Returns set and category of rows of train, or of val."""
-    for by in ("category", "generator"):
-        names = {getattr(one, by) for one in kinds}
-        both = {(getattr(one, by), one.label) for one in kinds}
-        if "" not in names and len(both) == 2 * len(names):
-            return {one: (one.split, getattr(one, by)) for one in kinds}
-    return {one: (one.split, "") for one in kinds}
-
-
-def _tested_on(kinds: Sequence[_Kind], table: Table) -> dict[_Kind, tuple[str, str]]:
-    """Returns set and category of rows of one split for tests."""
-    head = "" if kinds[0].split == "test" else _folder_name(kinds[0].split, table.place)
-    named = _named_generators(kinds)
-    by_generator = bool(named)
-    placed = {}
-    for one in kinds:
-        generator = one.generator if one.generator in named else LABELS[one.label]
-        steps = [head, generator] if by_generator else [head or table.name]
-        placed[one] = "test/" + "-".join(filter(None, steps)), one.category
-    even = _even(placed)
-    return {one: (name, category if name in even else "")
-            for one, (name, category) in placed.items()}  # fmt: skip
-
-
-def _even(placed: Mapping[_Kind, tuple[str, str]]) -> set[str]:
-    """Returns the sets of which every category has both labels."""
-    labels: dict[str, dict[str, set[int]]] = {}
-    for kind, (name, category) in placed.items():
-        labels.setdefault(name, {}).setdefault(category, set()).add(kind.label)
-    return {name for name, own in labels.items() if all(len(one) == 2 for one in own.values())}
-
-
-def _named_generators(kinds: Sequence[_Kind]) -> set[str]:
-    """Returns the names of generators, without words that say no more than a label.
-
-    A name such as `gan` under which there are real images, too, is that of a set.
-    """
-    found = {one.generator for one in kinds} - {""}
-    both = {one.generator for one in kinds if one.label} & {
-        one.generator for one in kinds if not one.label
-    }
-    return {name for name in found if name in both or label_of_word(name) is None}
-
-
-def _folder_name(word: str, place: str) -> str:
-    """Returns a word as the name of a folder; "" for a word that stands for nothing.
-
-    Raises:
-      UserError: where it cannot be one.
-    """
-    name = " ".join(word.split()).replace("/", "_").replace("\\", "_")
-    if is_nothing(name):
-        return ""
-    if not is_step(name) or is_hidden(name) or name in LABEL_FOLDERS:
-        raise UserError(f"{place}: {word!r:.60} cannot name a set or a category; rename it")
-    return name
-
-
 def base_of(folder: Path, files: Sequence[str]) -> Path:
-    """Returns the folder that a table's paths are relative to: its own, or `images` in that."""
-    first = next((one for one in files if one), "")
+    """Returns the folder that a table's paths are relative to: its own, or a folder in that.
+
+    Known by the first image that is found, among the first hundred. `images` counts before others.
+
+    Raises:
+      UserError: where two of these folders have that image.
+    """
+    names = [one for one in files[:_LOOKED_FOR] if one and "\0" not in one]
     with listing(folder):
-        inside = folder / "images"
-        is_inside = (
-            "\0" not in first and not (folder / first).exists() and (inside / first).exists()
-        )
-    return inside if is_inside else folder
+        inside = [folder / one.name for one in os.scandir(folder) if is_visible_folder(one)]
+        inside.sort(key=lambda one: (one.name != "images", one.name))
+        for name in names:
+            if (folder / name).exists():
+                return folder
+            found = [one for one in inside if (one / name).exists()]
+            if len(found) > 1 and found[0].name != "images":
+                raise UserError(
+                    f"{folder}: {printable(name)[:80]} lies in {found[0].name} and in "
+                    f"{found[1].name}; give the folder with the path in the table"
+                )
+            if found:
+                return found[0]
+    return folder

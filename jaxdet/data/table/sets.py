@@ -7,13 +7,14 @@ from typing import overload
 
 import numpy as np
 
-from jaxdet.data.images import LABEL_FOLDERS, ImageSet, stem_of
+from jaxdet.data.images import LABEL_FOLDERS, ImageSet, Stored, stem_of
 from jaxdet.data.ops import decode_bgr
 from jaxdet.data.ops.opening import size_by_header
 from jaxdet.data.order import Blocks
 from jaxdet.data.regular import file_mark, read_image_file, stats_of
 from jaxdet.data.table.groups import find_image
-from jaxdet.data.table.rows import WHOLE, Table, place_rows
+from jaxdet.data.table.placing import place_rows
+from jaxdet.data.table.rows import WHOLE, Table
 
 
 class TableSet(ImageSet):
@@ -92,18 +93,39 @@ class TableSet(ImageSet):
         return marks
 
     def content_marks(self) -> bytes:
-        """Returns the bytes of each file, the rows in it and the column that is read."""
+        """Returns the bytes of each file, the rows in it, its row groups and the column."""
         table, codes = self.table.rows, self.table.rows.file[self.rows]
         used, place = np.unique(codes, return_inverse=True)
         sizes = stats_of([table.path(code) for code in used]).size
+        groups = [
+            table.groups[name] for code in used if (name := table.files[code]) in table.groups
+        ]
         facts = (sizes[place].tobytes(), table.row[self.rows].tobytes(), table.image.encode())
-        return b"".join(facts)
+        return b"".join([*facts, *(part.tobytes() for one in groups for part in one)])
+
+    @property
+    def numbering(self) -> str:
+        """Returns a digest of the rows and their files: ids have numbers of rows; see ImageSet."""
+        return self.content_fingerprint
 
     def file_marks(self, compare: str) -> str:
         """Returns the mark of each file, also of those beside a table; see ImageSet."""
         table = self.table.rows
         used = np.unique(table.file[self.rows])
         return " ".join(file_mark(path, compare) for code in used for path in table.paths(code))
+
+    @functools.cached_property
+    def stored(self) -> Stored | None:
+        """Returns the row group of each image; None where one is a file of its own."""
+        table = self.table.rows
+        file, row = table.file[self.rows].astype(np.int64), table.row[self.rows]
+        if not len(row) or (row == WHOLE).any():
+            return None
+        group = np.empty(len(row), np.int64)
+        for code in np.unique(file):
+            ends = table.groups[table.files[code]].ends
+            group[file == code] = np.searchsorted(ends, row[file == code], side="right")
+        return Stored(self.table, file, group, row)
 
     @functools.cached_property
     def blocks(self) -> Blocks | None:

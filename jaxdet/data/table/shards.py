@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,14 @@ import numpy as np
 from jaxdet.data.table import parquet
 from jaxdet.data.table.cells import Where, labels_of, refuse_urls, word_of
 from jaxdet.data.table.columns import Reading, choose_columns
-from jaxdet.data.table.index import IndexFacts, check_sources, folder_of, index_facts, source_groups
+from jaxdet.data.table.index import (
+    IndexFacts,
+    check_sources,
+    folder_of,
+    index_facts,
+    source_groups,
+    source_path,
+)
 from jaxdet.data.table.rows import WHOLE, Table, Words, base_of
 from jaxdet.data.words import Named, is_split_word, split_of_word
 from jaxdet.errors import UserError
@@ -46,7 +53,9 @@ def read_shards(path: Path, names: Sequence[str], reading: Reading) -> Table:
     file = [part.file + first for part, first in zip(parts, firsts, strict=False)]
 
     def words(role: str) -> Words:
-        return _joined(part.words.get(role) or Words.same("", len(part.label)) for part in parts)
+        return Words.joined(
+            part.words.get(role) or Words.same("", len(part.label)) for part in parts
+        )
 
     if facts.base:
         base = folder_of(folder / parts[0].name, facts)
@@ -61,13 +70,23 @@ def read_shards(path: Path, names: Sequence[str], reading: Reading) -> Table:
         row=np.concatenate([part.row for part in parts]),
         image=facts.image or image,
         label=np.concatenate([part.label for part in parts]),
-        split=_joined(splits),
+        split=Words.joined(splits),
         generator=words("generator"),
         category=words("category"),
         group=words("group"),
         reals=facts.reals,
+        columns={} if facts.base else parts[0].columns,
+        sources=_sources(folder, names, parts[0].name, facts),
         groups={name: own for part in parts for name, own in part.groups.items()},
     )
+
+
+def _sources(folder: Path, names: Sequence[str], first: str, facts: IndexFacts) -> list[str]:
+    """Returns the files that the rows come from; of an index what that was made of."""
+    if facts.base:
+        made_of = [*facts.tables, *facts.folders]
+        return [str(source_path(folder / first, facts, name)) for name in made_of]
+    return [str(folder / name) for name in names]
 
 
 def _in_common(path: Path, parts: Sequence["_Shard"]) -> tuple[IndexFacts, str]:
@@ -102,6 +121,7 @@ class _Shard:
       named: whether the file says what the numbers of its labels are called; None: has no numbers.
       label: i32 [N].
       words: of the roles that the file has.
+      columns: name of the column of each role.
       facts: of an index that `data index` wrote.
       groups: of itself, or of the files that an index names.
     """
@@ -114,6 +134,7 @@ class _Shard:
     named: bool | None
     label: np.ndarray
     words: dict[str, Words]
+    columns: Mapping[str, str]
     facts: IndexFacts
     groups: dict[str, parquet.RowGroups]
 
@@ -126,7 +147,7 @@ def _read_shard(folder: Path, name: str, reading: Reading) -> _Shard:
 
     with parquet.looking_at(path) as file:
         columns = choose_columns(file.schema_arrow.names, reading, place=str(path))
-        image, facts = columns.pop("image"), index_facts(file, path)
+        image, facts = columns["image"], index_facts(file, path)
         is_paths = parquet.image_kind(file, image, place=str(path)) == "paths"
         groups: dict[str, parquet.RowGroups] = {}
         if is_paths:
@@ -135,11 +156,15 @@ def _read_shard(folder: Path, name: str, reading: Reading) -> _Shard:
             count = file.metadata.num_rows
             files, rows = Words.same(name, count), np.arange(count)
             groups[name] = parquet.row_groups(file, image)
-        found = {role: _distinct(file, column, path) for role, column in columns.items()}
+        found = {
+            role: _distinct(file, column, path)
+            for role, column in columns.items()
+            if role != "image"
+        }
     refuse_urls(files.words, str(path))
     check_sources(path, facts)
     if facts.image:
-        groups = source_groups(path, facts)
+        groups = source_groups(path, facts, files.words)
     # Without a column they were not asked for.
     values, code = found.pop("label", ([0], np.zeros(len(rows), np.int64)))
     label = labels_of(values, reading, where, rows=_first_rows(code, len(values)))
@@ -153,6 +178,7 @@ def _read_shard(folder: Path, name: str, reading: Reading) -> _Shard:
         named=max(numbers, default=None) if not reading.labels else None,
         label=label[code],
         words={role: _words(*one, where=where, role=role) for role, one in found.items()},
+        columns=columns,
         facts=facts,
         groups=groups,
     )
@@ -198,16 +224,6 @@ def _check_names(parts: Sequence[_Shard]) -> None:
             f"{kinds[True]} names the numbers of its labels and {kinds[False]} does not: say what "
             'they mean with --config.data.labels=\'{"0": "real", "1": "fake"}\''
         )
-
-
-def _joined(parts: Iterable[Words]) -> Words:
-    """Returns the words of several shards, one after the other."""
-    places: dict[str, int] = {}
-    codes = []
-    for part in parts:
-        own = [places.setdefault(word, len(places)) for word in part.words]
-        codes.append(np.array(own, np.int32)[part.code])
-    return Words(tuple(places), np.concatenate(codes))
 
 
 def _splits(path: Path, parts: Sequence[_Shard], reading: Reading) -> list[Words]:

@@ -5,19 +5,33 @@ import io
 import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from jaxdet.data.regular import reason
 from jaxdet.data.table.columns import NAMES, Reading, choose_columns
-from jaxdet.errors import UserError
+from jaxdet.errors import UserError, first_line
 from jaxdet.workdir.files import open_regular
 
 # Letters of one cell; prompts and links are shorter.
 _LONGEST_CELL = 2**24
 
 
-def read_text_table(path: Path, reading: Reading) -> tuple[dict[str, list[Any]], list[int]]:
-    """Returns the values of each role that a file has, and the line of each row.
+class TextRows(NamedTuple):
+    """Holds the rows of a file.
+
+    Attributes:
+      values: of each role that the file has, one a row.
+      lines: of each row.
+      columns: name of each role's column.
+    """
+
+    values: dict[str, list[Any]]
+    lines: list[int]
+    columns: dict[str, str]
+
+
+def read_text_table(path: Path, reading: Reading) -> TextRows:
+    """Returns the values of each role that a file has.
 
     Args:
       path: of a file with one of `kind.TEXTS`.
@@ -29,19 +43,35 @@ def read_text_table(path: Path, reading: Reading) -> tuple[dict[str, list[Any]],
     try:
         with open_regular(path) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as file:
             if path.suffix.lower() in (".csv", ".tsv"):
-                values, lines = _read_csv(file, path, reading)
+                rows = _read_csv(file, path, reading)
             else:
-                values, lines = _read_jsonl(file, path, reading)
+                rows = _read_jsonl(file, path, reading)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {reason(error)}") from None
-    if not lines:
+    if not rows.lines:
         raise UserError(f"{path}: holds no rows")
-    return values, lines
+    return rows
 
 
-def _read_csv(file: TextIO, path: Path, reading: Reading) -> tuple[dict[str, list[Any]], list[int]]:
+def column_names(path: Path) -> list[str]:
+    """Returns the names of a file's columns by its first line; of JSON Lines those of the first.
+
+    Raises:
+      UserError: where it cannot be read.
+    """
+    try:
+        with open_regular(path) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as file:
+            if path.suffix.lower() in (".csv", ".tsv"):
+                head = file.readline(_LONGEST_CELL)
+                return next(csv.reader([head], delimiter=_delimiter(path, head), strict=True), [])
+            return list(next(_objects(file, path), (0, {}))[1])
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read: {first_line(error):.200}") from None
+
+
+def _read_csv(file: TextIO, path: Path, reading: Reading) -> TextRows:
     csv.field_size_limit(_LONGEST_CELL)
     head = file.readline()
     if not head.strip():
@@ -66,7 +96,7 @@ def _read_csv(file: TextIO, path: Path, reading: Reading) -> tuple[dict[str, lis
             lines.append(rows.line_num)
     except csv.Error as error:
         raise UserError(f"{path}: line {rows.line_num}: {error}") from None
-    return values, lines
+    return TextRows(values, lines, chosen)
 
 
 def _delimiter(path: Path, head: str) -> str:
@@ -76,9 +106,7 @@ def _delimiter(path: Path, head: str) -> str:
     return next((mark for mark in (",", ";", "\t") if mark in head), ",")
 
 
-def _read_jsonl(
-    file: TextIO, path: Path, reading: Reading
-) -> tuple[dict[str, list[Any]], list[int]]:
+def _read_jsonl(file: TextIO, path: Path, reading: Reading) -> TextRows:
     """Reads all lines before columns are chosen: any of them may bring a new one."""
     wanted = {name for groups in NAMES.values() for group in groups for name in group}
     columns: dict[str, list[Any]] = {}
@@ -94,7 +122,7 @@ def _read_jsonl(
     for column in columns.values():
         column += [None] * (len(lines) - len(column))
     chosen = choose_columns(list(names), reading, place=str(path)) if lines else {}
-    return {role: columns[name] for role, name in chosen.items()}, lines
+    return TextRows({role: columns[name] for role, name in chosen.items()}, lines, chosen)
 
 
 def _kept(row: Mapping[str, Any], wanted: set[str], given: Mapping[str, str]) -> Collection[str]:

@@ -86,5 +86,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _scan(root: Path, reading: Reading, *, max_pixels: int) -> Scan:
     listing = list_root(root, reading)
-    with ProgressLine("read", total=len(listing), unit="images") as line:
+    if listing.reading:
+        answer(f"{root}: {listing.reading}")
+    with ProgressLine("read", total=int((~listing.again).sum()), unit="images") as line:
         return scan(listing, max_pixels=max_pixels, advance=line.advance)

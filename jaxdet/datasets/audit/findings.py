@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxdet.data.aside import LeftAside
+from jaxdet.data.baseline import Baseline, scanned_baseline
 from jaxdet.data.cues import CUES, Cue, CueScore, cue_values, score_cue
 from jaxdet.datasets.audit.duplicates import Duplicates, find_duplicates
 from jaxdet.datasets.audit.places import Listing
@@ -32,6 +33,7 @@ class Group:
       real: counts of the real images.
       fake: counts of the fake images.
       scores: of every cue, in the order of CUES.
+      metadata: what all cues of the files together reach; None for a category, or too few images.
     """
 
     set: str
@@ -39,6 +41,7 @@ class Group:
     real: Count
     fake: Count
     scores: tuple[CueScore, ...]
+    metadata: Baseline | None
 
     @property
     def name(self) -> str:
@@ -169,7 +172,10 @@ def _group(scan: Scan, name: str, category: str | None) -> Group:
     )
     where = name if category is None else f"{name}/{category}"
     scores = tuple(_score(cue, table, label, where) for cue in CUES)
-    return Group(set=name, category=category, real=real, fake=fake, scores=scores)
+    metadata = scanned_baseline(table, label, seed=0) if category is None else None
+    return Group(
+        set=name, category=category, real=real, fake=fake, scores=scores, metadata=metadata
+    )
 
 
 def _score(cue: Cue, table: np.ndarray, label: np.ndarray, name: str) -> CueScore:
@@ -184,6 +190,7 @@ def _group_json(findings: Findings, group: Group) -> dict:
         "category": group.category,
         "real": dataclasses.asdict(group.real),
         "fake": dataclasses.asdict(group.fake),
+        "metadata": group.metadata and dataclasses.asdict(group.metadata),
         "cues": {score.cue.name: _score_json(findings, score) for score in group.scores},
     }
 

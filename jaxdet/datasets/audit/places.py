@@ -50,6 +50,7 @@ class Listing:
       images: the sets, in the order of their images.
       folders: in the order of their images.
       left_aside: what else lies below the root.
+      reading: what is taken for what, in one line; "" for the plain layout.
     """
 
     root: Path
@@ -57,6 +58,7 @@ class Listing:
     images: tuple[ImageSet, ...]
     folders: tuple[Folder, ...]
     left_aside: LeftAside
+    reading: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -72,14 +74,19 @@ class Listing:
         return self._spread([SPLITS.index(folder.split) for folder in self.folders])
 
     @functools.cached_property
+    def first(self) -> np.ndarray:
+        """Returns the place where each image, shared by several sets, stands first, i64 [N]."""
+        seen: dict[str, np.ndarray] = {}
+        found, start = [], 0
+        for part in (part for images in self.images for part in images.parts):
+            found.append(seen.setdefault(part.name, np.arange(start, start + len(part))))
+            start += len(part)
+        return np.concatenate(found)
+
+    @property
     def again(self) -> np.ndarray:
         """Returns which images, shared by several sets, stand in an earlier one too, bool [N]."""
-        seen: set[str] = set()
-        found = []
-        for part in (part for images in self.images for part in images.parts):
-            found.append(np.full(len(part), part.name in seen))
-            seen.add(part.name)
-        return np.concatenate(found)
+        return self.first != np.arange(len(self))
 
     @functools.cached_property
     def sets(self) -> tuple[str, ...]:
@@ -135,11 +142,13 @@ def list_root(root: Path, reading: Reading | None = None) -> Listing:
     """
     found = find_table(root, reading or Reading())
     sets: Sequence[ImageSet]
+    reading_line = ""
     if found is None:
         with listing(root):
             sets, left_aside = load_sets(root), look_at_layout(root)
     else:
-        sets, left_aside = TableRoot(found.table).sets(), found.aside
+        table = TableRoot(found.table, note=found.reading)
+        sets, left_aside, reading_line = table.sets(), found.aside, table.left_aside(())
     if not sets:
         raise UserError(f"{root}: holds none of train, val and test; see docs/data.md")
     ids: list[str] = []
@@ -153,6 +162,7 @@ def list_root(root: Path, reading: Reading | None = None) -> Listing:
         images=tuple(sets),
         folders=tuple(folders),
         left_aside=left_aside,
+        reading=reading_line,
     )
 
 

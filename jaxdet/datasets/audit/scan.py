@@ -71,7 +71,7 @@ class Scan:
 
 
 def scan(listing: Listing, *, max_pixels: int, advance: Callable[[], None]) -> Scan:
-    """Reads and decodes every image once.
+    """Reads and decodes every image once, also one that several sets share.
 
     Args:
       listing: the images.
@@ -84,12 +84,14 @@ def scan(listing: Listing, *, max_pixels: int, advance: Callable[[], None]) -> S
     def measure(index: int) -> tuple[int, tuple | Fault]:
         return index, _measured(listing, index, max_pixels=max_pixels)
 
-    for index, found in in_threads(measure, range(len(listing))):
+    firsts = np.flatnonzero(~listing.again).tolist()
+    for index, found in in_threads(measure, firsts):
         if isinstance(found, Fault):
             faults.append(found)
         else:
             table[index] = found
         advance()
+    table = table[listing.first]
     misnamed = tuple(_misnamed(listing, table))
     return Scan(listing=listing, table=table, broken=tuple(faults), misnamed=misnamed)
 
@@ -153,7 +155,7 @@ def _kind(text: str) -> str:
 
 
 def _misnamed(listing: Listing, table: np.ndarray) -> Iterator[Fault]:
-    for index in np.flatnonzero(table["read"]):
+    for index in np.flatnonzero(table["read"] & ~listing.again):
         path, found = listing.ids[index], table["container"][index]
         promised = container_of_name(PurePosixPath(path).suffix)
         if promised and promised != found:

@@ -126,7 +126,13 @@ def _legend() -> Sequence[str]:
 
 
 def _details(findings: Findings) -> list[str]:
-    lines = _capped([f"leak: {told(group, score)}" for group, score in findings.leaks])
+    known = [(group.name, group.metadata) for group in findings.groups if group.metadata]
+    lines = _capped([
+        f"metadata alone: {printable(name)}: AP {100 * one.ap:.1f} "
+        f"({100 * one.ci95[0]:.1f} to {100 * one.ci95[1]:.1f}), chance {100 * one.chance:.1f}"
+        for name, one in known
+    ])  # fmt: skip
+    lines += _capped([f"leak: {told(group, score)}" for group, score in findings.leaks])
     lines += _capped([f"hint: {told(group, score)}" for group, score in findings.hints])
     lines += _capped(
         [f"{f.kind}: {printable(f.path)}: {printable(f.text)}" for f in findings.broken]

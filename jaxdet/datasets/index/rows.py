@@ -13,12 +13,13 @@ from jaxdet.data.images import LABEL_FOLDERS
 from jaxdet.data.regular import stats_of
 from jaxdet.data.table.columns import Reading
 from jaxdet.data.table.find import find_table
-from jaxdet.data.table.index import IndexFacts
+from jaxdet.data.table.index import IndexFacts, folder_fact, table_fact
 from jaxdet.data.table.parquet import write_rows
 from jaxdet.data.table.rows import WHOLE, Table, Words
+from jaxdet.data.walk import folders_of
 from jaxdet.data.words import LABELS
 from jaxdet.errors import UserError
-from jaxdet.streams import printable
+from jaxdet.streams import printable, tell
 from jaxdet.workdir.drafts import refuse_existing
 
 # What the columns of an index hold.
@@ -32,13 +33,17 @@ _SAMPLED = 64
 
 
 def read_root(root: Path, reading: Reading) -> Table:
-    """Returns the images of a table or folder, in the order of a run.
+    """Returns the images of a table or folder, in the order of a run, and tells how it was read.
 
     Raises:
       UserError: where there are none, or they cannot be read as asked.
     """
     found = find_table(root, reading)
-    return _of_sets(root) if found is None else found.table
+    if found is None:
+        return _of_sets(root)
+    if line := found.sentence():
+        tell(f"{root}: {line}")
+    return found.table
 
 
 def _of_sets(root: Path) -> Table:
@@ -60,6 +65,7 @@ def _of_sets(root: Path) -> Table:
         generator=Words.of(one[1] if one[0] == "test" else "" for one in steps),
         category=Words.of("/".join(one[1 + (one[0] == "test") : -2]) for one in steps),
         group=Words.same("", len(files)),
+        sources=folders_of(root),
     )
 
 
@@ -80,18 +86,28 @@ def write_index(out: Path, table: Table) -> str:
 
 def _facts_of(table: Table, out: Path) -> IndexFacts:
     """Returns what an index at `out` keeps of a table beside its rows."""
-    used = np.unique(table.file)
+    tables, folders, samples = {}, {}, {}
+    for source in map(Path, table.sources):
+        name = os.path.relpath(os.path.abspath(source), os.path.abspath(table.base))
+        if source.is_dir():
+            folders[name] = folder_fact(source)
+        else:
+            tables[name] = table_fact(source)
     if not table.image:
-        used = used[np.unique(np.linspace(0, len(used) - 1, _SAMPLED).astype(np.int64))]
-    names = [table.files[code] for code in used if table.files[code]]
-    sizes = stats_of([str(table.base / name) for name in names])
+        used = np.unique(table.file)
+        drawn = used[np.unique(np.linspace(0, len(used) - 1, _SAMPLED).astype(np.int64))]
+        sizes = {name: table_fact(table.base / name)[0] for code in drawn
+                 if (name := table.files[code])}  # fmt: skip
+        samples = {name: size for name, size in sizes.items() if size >= 0}
     return IndexFacts(
         # From where the index really lies: what `..` leads to does not depend on links.
         base=os.path.relpath(os.path.abspath(table.base), os.path.realpath(out.parent)),
         image=table.image,
         name=table.name,
         reals=dict(table.reals),
-        sources={names[place]: int(sizes.size[place]) for place in np.flatnonzero(~sizes.gone)},
+        tables=tables,
+        folders=folders,
+        samples=samples,
     )
 
 

@@ -11,7 +11,7 @@ from jaxdet.datasets.verify.report import Finding, Kind, Report, count_sets, los
 
 def verify_table(found: Found) -> Report:
     """Reports which rows have no image that can be read, and which sets lack a label."""
-    root = TableRoot(found.table)
+    root = TableRoot(found.table, note=found.reading)
     table = root.table
     missing = [Finding(Kind.MISSING, path, "holds no images") for path in root.lacking()]
 
@@ -25,7 +25,7 @@ def verify_table(found: Found) -> Report:
         checked=len(table.rows),
         findings=(*missing, *losses(found.aside), *rows),
         left_aside=found.aside,
-        reading=found.reading,
+        reading=root.left_aside(()),
     )
 
 
