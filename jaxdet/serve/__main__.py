@@ -22,6 +22,19 @@ from jaxdet.serve.limits import Limits
 from jaxdet.workdir.files import read_text
 
 _MINIMUM = 16  # letters of a key
+# Options by the fields of `Limits`.
+_LIMITS = {
+    "images": (whole_number("[1, 1e4]"), "images of a request"),
+    "request-bytes": (whole_number("[1e3, 1e10]"), "bytes of a request"),
+    "held-bytes": (whole_number("[1e3, 1e11]"), "bytes of all requests that are held at once"),
+    "pixels": (whole_number("[1, 1e9]"), "pixels of an image"),
+    "held-pixels": (whole_number("[1, 1e10]"), "pixels that are held, decoded, at once"),
+    "queue": (whole_number("[1, 1e6]"), "images that wait; more answer 503"),
+    "connections": (whole_number("[1, 1e6]"), "connections at once; more answer 503"),
+    "header-seconds": (number("[0.1, 3600]"), "seconds for a request's headers to arrive"),
+    "body-seconds": (number("[0.1, 3600]"), "seconds for a request to arrive"),
+    "request-seconds": (number("[0.1, 3600]"), "seconds for a request to be answered"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -64,18 +77,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits")
-    for name, kind, what in (
-        ("images", whole_number("[1, 1e4]"), "images of a request"),
-        ("request-bytes", whole_number("[1e3, 1e10]"), "bytes of a request"),
-        ("held-bytes", whole_number("[1e3, 1e11]"), "bytes of all requests that are held at once"),
-        ("pixels", whole_number("[1, 1e9]"), "pixels of an image"),
-        ("held-pixels", whole_number("[1, 1e10]"), "pixels that are held, decoded, at once"),
-        ("queue", whole_number("[1, 1e6]"), "images that wait; more answer 503"),
-        ("connections", whole_number("[1, 1e6]"), "connections at once; more answer 503"),
-        ("header-seconds", number("[0.1, 3600]"), "seconds for a request's headers to arrive"),
-        ("body-seconds", number("[0.1, 3600]"), "seconds for a request to arrive"),
-        ("request-seconds", number("[0.1, 3600]"), "seconds for a request to be answered"),
-    ):
+    for name, (kind, what) in _LIMITS.items():
         default = getattr(Limits, name.replace("-", "_"))
         limits.add_argument(f"--{name}", type=kind, default=default, metavar="N",
                             help=f"{what} (default {default})")  # fmt: skip

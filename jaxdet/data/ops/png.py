@@ -51,7 +51,7 @@ def without_texts(content: bytes) -> bytes:
         return content
     view, kept = memoryview(content), 0
     pieces: list[memoryview | bytes] = []
-    for kind, start, end in _chunks(content):
+    for kind, start, end in chunks_of(content):
         size = end - start - 12
         if kind in _EMPTY or size != _SIZES.get(kind, size):
             pieces += [view[kept:start], _emptied(kind, content[start + 8 : start + 8 + _KEYWORD])]
@@ -67,7 +67,7 @@ def _emptied(kind: bytes, start: bytes) -> bytes:
     return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
 
 
-def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+def chunks_of(content: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yields each whole chunk's kind, and where it starts and ends, up to IEND."""
     start, kind = 8, b""
     while start + 12 <= len(content) and kind != b"IEND":
@@ -113,7 +113,7 @@ def _plain_pixels(content: bytes) -> bytes | None:
     """Returns a PNG of the chunks of pixels alone; None unless all are plain and undamaged."""
     view, kinds, end = memoryview(content), [], 0
     pieces = [view[:8]]
-    for kind, start, end in _chunks(content):
+    for kind, start, end in chunks_of(content):
         (checksum,) = struct.unpack_from(">I", content, end - 4)
         if kind not in _PLAIN or zlib.crc32(view[start + 4 : end - 4]) != checksum:
             return None
