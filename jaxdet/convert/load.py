@@ -15,12 +15,13 @@ from jaxdet.convert.architectures import Network, check_arch, identify, shapes
 from jaxdet.convert.choose import bare_keys, listed, make_choose
 from jaxdet.convert.facts import read_facts
 from jaxdet.convert.files import read_weights
+from jaxdet.convert.fit import fitted
 from jaxdet.convert.folder import is_detector, read_detector
 from jaxdet.convert.rules import Converted, flatten, nest, to_jax
 from jaxdet.convert.spellings import head_arch
 from jaxdet.convert.towers import Facts
 from jaxdet.errors import UserError
-from jaxdet.models.towers import read_tower
+from jaxdet.models.towers import Tower, read_tower
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,7 @@ def load_weights(
     head_seed: int | None = None,
     head_deviation: float = 0.02,
     headless: bool = False,
+    tower: Tower | None = None,
 ) -> LoadedWeights:
     """Loads the weights of a folder of `jaxdet.convert`, or of a torch or safetensors file.
 
@@ -84,6 +86,7 @@ def load_weights(
         None, as whoever answers needs it, to refuse such weights.
       head_deviation: of its normal weights.
       headless: whether a tower without a last layer will do.
+      tower: that is asked for; a file's is brought into its form where that changes nothing.
 
     Raises:
       UserError: where nothing of that kind is there, it does not fit the architecture, holds values
@@ -99,6 +102,7 @@ def load_weights(
     else:
         loaded = _from_file(path, arch, state_dict, facts)
     _check_finite(loaded)
+    loaded = loaded if tower is None else _fitted(loaded, tower)
     if head_seed is None:
         if not (headless and loaded.model.name in PROBES):
             _check_complete(loaded)
@@ -108,6 +112,17 @@ def load_weights(
     )
     variables = with_collections({**flatten(loaded.variables), **head})
     return dataclasses.replace(loaded, variables=variables)
+
+
+def _fitted(loaded: LoadedWeights, tower: Tower) -> LoadedWeights:
+    """Returns weights in the form of the tower that is asked for; see `fitted`."""
+    model, arrays, notes = fitted(
+        loaded.model, flatten(loaded.variables), tower, bare=bool(loaded.replaced)
+    )
+    return dataclasses.replace(
+        loaded, model=model, variables=with_collections(arrays), notes=(*loaded.notes, *notes),
+        crop=read_tower(model.tower).size if model.name in PROBES else loaded.crop,
+    )  # fmt: skip
 
 
 def convert_file(

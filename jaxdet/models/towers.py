@@ -22,11 +22,13 @@ NORMALISATIONS: Mapping[str, tuple[float, ...]] = MappingProxyType(
         "half": (0.5,) * 6,
     }
 )
+# Which of queries, keys and values have biases, by `qkv_bias`.
+BIASED: Mapping[str, str] = MappingProxyType({"all": "qkv", "no_key": "qv", "none": ""})
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "activation": ("gelu", "quick_gelu", "gelu_tanh", "silu"),
         "positions": ("all", "patches", "rotary"),
-        "qkv_bias": ("all", "no_key", "none"),
+        "qkv_bias": tuple(BIASED),
         "pool": ("class", "mean", "attention"),
         "resize": ("nearest", "bilinear", "bicubic", "lanczos"),
     }
@@ -112,6 +114,11 @@ class Tower:
         six = (*self.mean_and_deviation[0], *self.mean_and_deviation[1])
         named = (name for name, known in NORMALISATIONS.items() if known == six)
         object.__setattr__(self, "normalisation", next(named, "/".join(map(str, six))))
+
+    @property
+    def function(self) -> "Tower":
+        """Returns the tower without what was done to its images, which changes no feature."""
+        return dataclasses.replace(self, resize=Tower.resize)
 
     @property
     def tokens(self) -> int:

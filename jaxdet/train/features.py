@@ -142,7 +142,7 @@ class _Maker:
             "view": view.name,
             "crop": config.augment.crop,
             "resize": config.augment.resize,
-            "tower": read_tower(config.model.tower).text,
+            "tower": read_tower(config.model.tower).function.text,
             "weights": self._tower,
             "sees": architecture.sees,
             # Float32 products have fewer digits on GPUs.

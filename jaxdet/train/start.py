@@ -88,9 +88,11 @@ def _load_weights(path: Path, config: schema.Config) -> LoadedWeights:
         facts=_told(config.model),
         head_seed=config.seed if trains else None,
         head_deviation=config.model.head_deviation,
+        tower=read_tower(config.model.tower) if config.model.name in schema.PROBES else None,
     )
     if card is not None and network_name(card) == loaded.model.name:
-        loaded = dataclasses.replace(loaded, model=read_model(card))
+        own = dataclasses.replace(read_model(card), tower=loaded.model.tower)
+        loaded = dataclasses.replace(loaded, model=own)
     loaded = _under_head(loaded, config) if trains else loaded
     _check_network(path, loaded.model, config)
     _check_crop(path, loaded.model, loaded.crop, config)
@@ -137,7 +139,7 @@ def _check_network(path: Path, found: schema.Model, config: schema.Config) -> No
     if config.task != "eval":
         fitting.add(architecture_of(wanted.name).backbone)
     is_probe = found.name in schema.PROBES
-    towers = {read_tower(model.tower) for model in (found, wanted) if is_probe}
+    towers = {read_tower(model.tower).function for model in (found, wanted) if is_probe}
     if found.name not in fitting or found.width != wanted.width or len(towers) > 1:
         tower = f" --config.model.tower={found.tower}" if is_probe else ""
         raise UserError(
