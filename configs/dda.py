@@ -9,8 +9,9 @@ Source:   Chen et al., NeurIPS 2025, and their code (Dual-Data-Alignment 21f1e39
           Unverified, or otherwise here: queries, keys and values have a narrow matrix each, there
           one for the three; the images that are given are drawn one by one, there a real image and
           its reconstruction by a VAE come with two resized copies of each, augmented by the same
-          numbers; the cosine falls to zero at the end, there within 1,000 steps to a thousandth; a
-          Gaussian blur of 0.5 to 2 pixels stands for one of four; flips are horizontal; no pepper
+          numbers; the cosine falls to zero at the end, there within 1,000 steps to a thousandth;
+          --size interpolates positions as timm does, antialiased, there as torch.hub's DINOv2 does;
+          a Gaussian blur of 0.5 to 2 pixels stands for one of four; flips are horizontal; no pepper
           noise, sharpening, colour or grey
 Expected: not measured. Published, accuracy: GenImage 91.7, DRCT-2M 98.1, Chameleon 82.4, WildRF
           90.3, mean of 11 sets 90.7, least 81.4
@@ -27,8 +28,9 @@ def get_config(arg: str = "") -> ConfigDict:
         schema.Config(
             name="dda",
             augment=schema.Augment(
-                crop=336, jpeg_probability=0.15, jpeg_quality=(55, 100), noise_probability=0.1,
-                noise_sigma=(55.0, 55.0), blur_probability=0.2, blur_sigma=(0.5, 2.0),
+                crop=336, small_images="pad", jpeg_probability=0.15, jpeg_quality=(55, 100),
+                noise_probability=0.1, noise_sigma=(55.0, 55.0), blur_probability=0.2,
+                blur_sigma=(0.5, 2.0),
             ),
             model=schema.Model(
                 name="linear_probe", tower="dinov2_l14:size=336,normalisation=clip", tune="lora",

@@ -2,9 +2,11 @@
 
 import dataclasses
 
-from jaxdet.config.fields import FRANK, WANG, XUAN, ZHANG, option
+from jaxdet.config.fields import DDA, FRANK, WANG, XUAN, ZHANG, option
 from jaxdet.ranges import SIDE
 
+# By which an image may come to another shorter side.
+KERNELS = ("bilinear", "bicubic")
 # What happens to a training image unless the config says otherwise, in the published order: a
 # change here is one of every recipe.
 USUAL_OPERATIONS = ("resize", "rescale", "blur", "jpeg", "crop", "noise", "flip")
@@ -32,9 +34,15 @@ class Augment:
 
     resize: int = option(
         0,
-        "shorter side after resizing, Pillow's bilinear; 0: no resizing",
+        "shorter side after resizing by augment.resize_kernel; 0: no resizing",
         unit="pixels",
         within="[0, 16384]",
+    )
+    resize_kernel: str = option(
+        "bilinear",
+        "by which kernel of Pillow's, antialiased",
+        source="bilinear: torchvision; bicubic: CLIP, DINOv2, DINOv3, SigLIP",
+        choices=KERNELS,
     )
     decode: str = option(
         "whole",
@@ -137,6 +145,13 @@ class Augment:
         unit="pixels",
         source=WANG,
         within=SIDE,
+    )
+    small_images: str = option(
+        "refuse",
+        "images smaller than the random crop: refuse; pad: with black around them, at a random "
+        "place",
+        source=f"pad: {DDA}",
+        choices=("refuse", "pad"),
     )
     corner: str = option(
         "random",

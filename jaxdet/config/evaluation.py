@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from jaxdet.config.augment import KERNELS
 from jaxdet.config.fields import WANG, option
 from jaxdet.ranges import SIDE
 
@@ -56,6 +57,11 @@ class Evaluation:
         unit="pixels",
         source=f"{WANG}, A.7",
         within=SIDE,
+    )
+    resize_kernel: str = option(
+        "auto",
+        "by which kernel of Pillow's, antialiased; auto: augment.resize_kernel",
+        choices=("auto", *KERNELS),
     )
     equalise: str = option(
         "none",

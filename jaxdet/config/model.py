@@ -135,7 +135,8 @@ class Model:
     )
     neighbours: int = option(
         1,
-        "nearest real and nearest fake images whose mean cosines knn compares",
+        "nearest real and nearest fake images whose mean cosines knn compares; published with more "
+        "than one: a vote among as many nearest of all, which gives few different scores",
         source="Ojha et al., CVPR 2023",
         within="[1, 1000]",
     )

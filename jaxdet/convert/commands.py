@@ -69,6 +69,7 @@ def to_jax(options: argparse.Namespace) -> None:
             coverage=converted.coverage,
             spelling=file.network.spelling,
             crop=side,
+            resize=file.network.resize if side == file.network.side else 0,
             card=card,
         )
     _print_notes(options.src, notes)

@@ -17,6 +17,7 @@ from jaxdet.convert.facts import read_facts
 from jaxdet.convert.files import read_weights
 from jaxdet.convert.fit import fitted
 from jaxdet.convert.folder import is_detector, read_detector
+from jaxdet.convert.kinds import shorter_side
 from jaxdet.convert.rules import Converted, flatten, nest, to_jax
 from jaxdet.convert.spellings import head_arch
 from jaxdet.convert.towers import Facts
@@ -37,6 +38,7 @@ class LoadedWeights:
       spelling: whose names the arrays of its tower had; "" where there is no tower.
       crop: side of the crops that the network was trained on, in pixels, where it takes no others
         or the source says so; else None.
+      resize: see `Network`.
       notes: what was taken off keys and passed over on the way, one sentence each.
     """
 
@@ -46,6 +48,7 @@ class LoadedWeights:
     replaced: tuple[str, ...] = ()
     spelling: str = ""
     crop: int | None = None
+    resize: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -151,9 +154,14 @@ def convert_file(
     beside = cache(partial(read_facts, path))
     network = identify(arrays, arch, source=str(path), beside=beside, told=facts)
     ours = shapes(network.model, side=network.side)
+    converted = to_jax(arrays, ours, table=network.table, source=str(path))
+    if network.model.name == "linear_probe" and not converted.coverage.replaced:
+        tower = vars(read_tower(network.model.tower))
+        side = shorter_side(tower, network.spelling)
+        network = dataclasses.replace(network, resize=side)
     return ConvertedFile(
         network=network,
-        converted=to_jax(arrays, ours, table=network.table, source=str(path)),
+        converted=converted,
         notes=(*found.notes, *notes, *_assumed(network.model, facts, beside)),
     )
 
@@ -224,6 +232,7 @@ def _from_folder(path: Path, arch: str | None, state_dict: str | None) -> Loaded
         replaced=tuple(about["coverage"]["replaced"]),
         spelling=about["spelling"],
         crop=about["crop"],
+        resize=about["resize"],
     )
 
 
@@ -236,6 +245,7 @@ def _from_file(path: Path, arch: str | None, state_dict: str | None, facts: Fact
         replaced=file.converted.coverage.replaced,
         spelling=file.network.spelling,
         crop=file.network.side,
+        resize=file.network.resize,
         notes=file.notes,
     )
 

@@ -143,7 +143,7 @@ def measure(
                 f"{'|'.join(NORMALISATIONS)}`"
             )
         shape = (tower["patch"], tower["width"], tower["depth"])
-        tower.setdefault("heads", heads_of(*shape))
+        tower.setdefault("heads", heads_of(*shape, scaled=structure["layer_scale"]))
         if not tower["heads"]:
             raise UserError(
                 f"does not say how many heads share {shape[1]} channels; convert it by `python -m "

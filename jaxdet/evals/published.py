@@ -105,7 +105,8 @@ def _metrics(row: str, evaluation: Evaluation) -> set[str]:
     if evaluation.equalise != "none":
         return set()
     if RESIZED in row:
-        same = (protocol, evaluation.resize, crop) == ("resize", 256, 224)
+        own = (protocol, evaluation.resize, crop, evaluation.resize_kernel)
+        same = own == ("resize", 256, 224, "bilinear")
         return {"AP"} if same else set()
     if protocol == "full":
         return {"AP, no crop"}

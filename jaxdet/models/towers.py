@@ -36,6 +36,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 # Beyond these nothing was released; what a file names is traced, which takes time and memory.
 _MOST = MappingProxyType({"depth": 64, "size": 4096, "registers": 64})
 _LARGEST = 2**16
+_WIDEST_OF_64 = 1024
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -186,12 +187,23 @@ def read_tower(text: str) -> Tower:
     return dataclasses.replace(TOWERS[name], **read)
 
 
-def heads_of(patch: int, width: int, depth: int) -> int:
-    """Returns the heads of the named size with these, or a head for each 64 channels; else 0."""
+def heads_of(patch: int, width: int, depth: int, *, scaled: bool = False) -> int:
+    """Returns the heads of a tower; 0 where they are not known.
+
+    Those of the named size, or a head for each 64 channels. Wider towers of others than DINO's, all
+    of which have LayerScale, have heads of 72, 80, 88 or 96 channels.
+
+    Args:
+      patch: pixels.
+      width: of a token.
+      depth: blocks.
+      scaled: whether it has LayerScale.
+    """
     for named in TOWERS.values():
         if (named.patch, named.width, named.depth) == (patch, width, depth):
             return named.heads
-    return 0 if width % 64 else width // 64
+    is_known = width % 64 == 0 and (scaled or width <= _WIDEST_OF_64)
+    return width // 64 if is_known else 0
 
 
 _TRUTHS = MappingProxyType({"true": True, "false": False})
@@ -281,5 +293,6 @@ TOWERS: Mapping[str, Tower] = MappingProxyType(
         # Zhai et al. 2023
         "siglip_b16": _siglip(16, 768, 12),
         "siglip_l16_256": _siglip(16, 1024, 24, size=256),
+        "siglip_so400m14": _siglip(14, 1152, 27, heads=16, mlp=4304),
     }
 )

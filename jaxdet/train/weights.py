@@ -94,7 +94,7 @@ def open_weights(
         known = dataclasses.replace(
             known or Card(source=path.name, file_sha256=sha256(path)),
             model={},
-            protocol=Protocol(crop=loaded.crop or DEFAULT_PROTOCOL.crop),
+            protocol=Protocol(crop=loaded.crop or DEFAULT_PROTOCOL.crop, resize=loaded.resize),
             calibration=None,
             measured={},
         )
