@@ -6,13 +6,13 @@ Command:  python -m jaxdet.main --config=configs/dda.py --config.data.root=DIR
 Source:   Chen et al., NeurIPS 2025, and their code (Dual-Data-Alignment 21f1e39): LoRA of rank 8
           and alpha 1 on every dense layer of the blocks, half cross-entropy and half contrastive
           loss, AdamW at 1e-4 without weight decay, one epoch, crops of 336 pixels, CLIP's mean.
-          Unverified, or otherwise here: queries, keys and values have a narrow matrix each, there
-          one for the three; the images that are given are drawn one by one, there a real image and
-          its reconstruction by a VAE come with two resized copies of each, augmented by the same
-          numbers; the cosine falls to zero at the end, there within 1,000 steps to a thousandth;
-          --size interpolates positions as timm does, antialiased, there as torch.hub's DINOv2 does;
-          a Gaussian blur of 0.5 to 2 pixels stands for one of four; flips are horizontal; no pepper
-          noise, sharpening, colour or grey
+          Unverified, or otherwise here: with --config.data.pairs a real image and its fake are
+          augmented by the same numbers, as there a real image and its reconstruction by a VAE are,
+          without it each for itself; there two resized copies of each come with them; the cosine
+          falls to zero at the end, there within 1,000 steps to a thousandth; --size interpolates
+          positions as timm does, antialiased, there as torch.hub's DINOv2 does; a Gaussian blur of
+          0.5 to 2 pixels stands for one of four; flips are horizontal; no pepper noise, sharpening,
+          colour or grey
 Expected: not measured. Published, accuracy: GenImage 91.7, DRCT-2M 98.1, Chameleon 82.4, WildRF
           90.3, mean of 11 sets 90.7, least 81.4
 """

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdet.errors import UserError
-from jaxdet.models.adapters import AdaptedDense
+from jaxdet.models.adapters import AdaptedDense, narrowed
 from jaxdet.models.platform import has_flash_attention, has_flash_gradient
 from jaxdet.models.towers import BIASED, Tower
 
@@ -141,7 +141,9 @@ class Attention(nn.Module):
         tower = self.tower
 
         def heads(name: str, x: jax.Array) -> jax.Array:
-            x = AdaptedDense(tower.width, use_bias=name in BIASED[tower.qkv_bias], name=name)(x)
+            narrow = narrowed(self, x)
+            dense = AdaptedDense(tower.width, use_bias=name in BIASED[tower.qkv_bias], name=name)
+            x = dense(x, narrow)
             return x.reshape(*x.shape[:2], tower.heads, -1)
 
         query, key, value = heads("q", asking), heads("k", asked), heads("v", asked)
