@@ -2,7 +2,8 @@
 
 Command:  python -m jaxdet.main --config=configs/dda.py --config.data.root=DIR
           after python -m jaxdet.convert to-jax --size=336 --normalisation=clip
-          dinov2_vitl14_pretrain.pth weights/dinov2_l14_336
+          dinov2_vitl14_pretrain.pth weights/dinov2_l14_336; their DDA_ckpt.pth takes the same
+          options
 Source:   Chen et al., NeurIPS 2025, and their code (Dual-Data-Alignment 21f1e39): LoRA of rank 8
           and alpha 1 on every dense layer of the blocks, half cross-entropy and half contrastive
           loss, AdamW at 1e-4 without weight decay, one epoch, crops of 336 pixels, CLIP's mean.

@@ -33,6 +33,7 @@ from jaxdet.convert.torch_write import write_torch
 from jaxdet.convert.towers import check_facts, resized
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.models.architectures import architecture_of, check_sides
+from jaxdet.results.folder import published_weights
 from jaxdet.streams import answer
 from jaxdet.train.weights import find_run, open_weights
 from jaxdet.workdir.drafts import new_folder, refuse_existing, replacing
@@ -46,6 +47,7 @@ _SIZE = 224
 
 def to_jax(options: argparse.Namespace) -> None:
     """Brings a torch file into a folder."""
+    options.src = published_weights(options.src) or options.src
     _check_place(options)
     card = read_beside(options.src)
     file = _convert(options, card)

@@ -18,6 +18,7 @@ from jaxdet.convert.files import read_weights
 from jaxdet.convert.fit import fitted
 from jaxdet.convert.folder import is_detector, read_detector
 from jaxdet.convert.kinds import shorter_side
+from jaxdet.convert.low_rank import with_kernels, with_low_rank
 from jaxdet.convert.rules import Converted, flatten, nest, to_jax
 from jaxdet.convert.spellings import head_arch
 from jaxdet.convert.towers import Facts
@@ -143,9 +144,11 @@ def convert_file(
     """
     if arch is not None:
         check_arch(arch)
-    found = read_weights(path, make_choose(arch, state_dict, source=str(path)))
-    bare, notes = bare_keys(found.arrays, arch, source=str(path))
-    arrays = {bare[key]: value for key, value in found.arrays.items()}
+    found = read_weights(path, with_low_rank(make_choose(arch, state_dict, source=str(path))))
+    whole, merged = with_kernels(found.arrays, source=str(path))
+    bare, taken = bare_keys(whole, arch, source=str(path))
+    notes = (*merged, *taken)
+    arrays = {bare[key]: value for key, value in whole.items()}
     if head_arch(arrays):
         raise UserError(
             f"{path}: a head alone; put it on its tower with `python -m jaxdet.convert to-jax "

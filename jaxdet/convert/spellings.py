@@ -230,6 +230,7 @@ SPELLINGS: Mapping[str, Spelling] = MappingProxyType(
         "open_clip": _named(_open_clip()),
         "transformers_clip": _named(_transformers_clip("vision_model.")),
         "transformers_vision": _named(_transformers_clip("")),
+        "effort": Spelling(rules=tuple(_transformers_clip("")), head="head"),
         "transformers_dinov2": _named(_dinov2(gated=False)),
         "transformers_dinov2_swiglu": _named(_dinov2(gated=True)),
         "transformers4_dinov2": _named(_dinov2(gated=False, old=True)),

@@ -21,7 +21,7 @@ from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.models.towers import read_tower
 from jaxdet.progress import say
 from jaxdet.results import Calibration
-from jaxdet.results.folder import RunFolder
+from jaxdet.results.folder import RunFolder, published_weights
 from jaxdet.scoring.protocol import Protocol
 from jaxdet.train.weights import RunWeights, describe, find_run, restore_variables
 
@@ -77,7 +77,7 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
 
 def _load_weights(path: Path, config: schema.Config) -> LoadedWeights:
     """Loads weights of a file or a converted folder; training starts a missing last layer anew."""
-    trains = config.task != "eval"
+    trains, path = config.task != "eval", published_weights(path) or path
     # A folder and a card beside a file say what they are of; keys may fit several networks. Any
     # detector with a tower may be trained on a tower by itself, whose keys say that it is one.
     card = None if is_detector(path) else read_beside(path)

@@ -21,7 +21,7 @@ from jaxdet.errors import UserError
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.models.outside import check_outside
 from jaxdet.progress import say
-from jaxdet.results.folder import RunFolder, step_number
+from jaxdet.results.folder import RunFolder, published_weights, step_number
 from jaxdet.runtime import environment
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.mesh import make_mesh
@@ -60,7 +60,7 @@ def open_weights(
     """Returns the weights of a run, one of its checkpoints, a converted folder, or a file.
 
     Args:
-      path: where they lie.
+      path: where they lie; of a folder from the hub of Hugging Face the weights in it.
       checkpoint: which checkpoint of a run; its own choice where left out.
       arch: the architecture, where a file's keys fit several.
       state_dict: which state dict, where a file holds several.
@@ -82,6 +82,7 @@ def open_weights(
         return _of_run(run, config, checkpoint, step)
     if checkpoint is not None:
         raise UserError(f"--checkpoint={checkpoint}: {path} is no run; leave it out")
+    path = published_weights(path) or path
     known = detector_card(path) if is_detector(path) else read_beside(path)
     loaded = load_weights(
         path, arch=arch or network_name(known), state_dict=state_dict, facts=facts,

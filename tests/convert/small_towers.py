@@ -14,6 +14,7 @@ KINDS = {
     "open_clip": f"clip_l14:size=28,{SMALL},projection=6",
     "transformers_clip": f"clip_b16:size=32,{SMALL},projection=6",
     "transformers_vision": f"siglip_l16_256:size=32,{SMALL}",
+    "effort": f"clip_l14:size=28,{SMALL},projection=0",
     "transformers_dinov2": f"dinov2_b14_reg:size=28,{SMALL}",
     "transformers_dinov2_swiglu": f"dinov2_g14:size=28,{SMALL}",
     "transformers4_dinov2": f"dinov2_b14:size=28,{SMALL}",

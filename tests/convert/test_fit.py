@@ -17,6 +17,7 @@ from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import UserError
 from jaxdet.models.detector import get_detector
 from jaxdet.models.towers import read_tower
+from jaxdet.results.folder import RunFolder
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.start import initial_variables
 from tests.convert.small_towers import KINDS, SMALL, spelled
@@ -113,3 +114,32 @@ def test_a_trained_head_keeps_the_projection_it_was_trained_on():
     model, arrays, _ = spelled("open_clip")
     wanted = dataclasses.replace(read_tower(model.tower), projection=0)
     assert read_tower(fitted(model, arrays, wanted, bare=False)[0].tower).projection == 6
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_folder_from_the_hub_is_a_tower_and_no_run(linked, tmp_path, capsys):
+    source = spelled("transformers_vision", head=False)[2]
+    folder, blobs = tmp_path / "snapshot", tmp_path / "blobs"
+    for place in (folder, blobs):
+        place.mkdir()
+    about = {"model_type": "siglip_vision_model", "hidden_act": "gelu_pytorch_tanh",
+             "num_attention_heads": 2, "image_size": 32}  # fmt: skip
+    at = blobs if linked else folder
+    save_file(source, at / "model.safetensors")
+    (at / "config.json").write_text(json.dumps(about))
+    if linked:
+        for name in ("config.json", "model.safetensors"):
+            (folder / name).symlink_to(blobs / name)
+    tower = jaxdet.load_tower(folder)
+    assert (tower.size, tower.tower.heads) == (32, 2)
+    main(["to-jax", str(folder), str(tmp_path / "jax")])
+    assert jaxdet.load_tower(tmp_path / "jax").digest == tower.digest
+    detector, variables = start(config_of(tower.tower.text, folder))
+    images = torchvision.images(1, 32)
+    np.testing.assert_allclose(
+        detector.features(variables, images), tower.features(images), atol=1e-5
+    )
+    assert not RunFolder(folder).is_run()
+    if not linked:
+        (folder / "metrics.jsonl").touch()
+        assert RunFolder(folder).is_run()

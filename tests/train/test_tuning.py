@@ -133,7 +133,8 @@ def test_adapters_begin_as_the_tower_move_alone_and_are_merged(config):
 
 @pytest.mark.parametrize("tower", ["dinov2_b14", "dinov3_7b16"])
 def test_lora_of_queries_keys_and_values_is_that_of_their_one_layer(tower):
-    config = config_of("lora", {"tune_rank": 2, "tower": f"{tower}:size=28,patch=14,width=8,depth=1,heads=2,mlp=12"})
+    sizes = "size=28,patch=14,width=8,depth=1,heads=2,mlp=12"
+    config = config_of("lora", {"tune_rank": 2, "tower": f"{tower}:{sizes}"})
     _, after, _ = stepped(config)
     attn = after.variables["params"]["vit"]["blocks_0"]["attn"]
     merged = plain("lora", after.variables)["params"]["vit"]["blocks_0"]["attn"]
