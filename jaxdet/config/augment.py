@@ -5,13 +5,12 @@ import dataclasses
 from jaxdet.config.fields import DDA, FRANK, WANG, XUAN, ZHANG, option
 from jaxdet.ranges import SIDE
 
-# By which an image may come to another shorter side.
 KERNELS = ("bilinear", "bicubic")
 # What happens to a training image unless the config says otherwise, in the published order: a
 # change here is one of every recipe.
 USUAL_OPERATIONS = ("resize", "rescale", "blur", "jpeg", "crop", "noise", "flip")
 # What augment.operations may name: modules of jaxdet/data/augment, each with `sample`.
-OPERATIONS = (*USUAL_OPERATIONS,)
+OPERATIONS = (*USUAL_OPERATIONS, "pool")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,11 +38,9 @@ class Augment:
         within="[0, 16384]",
     )
     resize_kernel: str = option(
-        "bilinear",
-        "by which kernel of Pillow's, antialiased",
+        "bilinear", "by which kernel of Pillow's, antialiased", choices=KERNELS,
         source="bilinear: torchvision; bicubic: CLIP, DINOv2, DINOv3, SigLIP",
-        choices=KERNELS,
-    )
+    )  # fmt: skip
     decode: str = option(
         "whole",
         "whole: every image at its own size; scaled: a training JPEG at a half, a quarter or an "
@@ -147,12 +144,9 @@ class Augment:
         within=SIDE,
     )
     small_images: str = option(
-        "refuse",
-        "images smaller than the random crop: refuse; pad: with black around them, at a random "
-        "place",
-        source=f"pad: {DDA}",
-        choices=("refuse", "pad"),
-    )
+        "refuse", "images smaller than the random crop; pad: with black, at a random place",
+        source=f"pad: {DDA}", choices=("refuse", "pad"),
+    )  # fmt: skip
     corner: str = option(
         "random",
         "where the crop of training lies",

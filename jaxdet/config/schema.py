@@ -47,13 +47,10 @@ class Config:
     @property
     def resolved_evaluation(self) -> Evaluation:
         """Returns `evaluation` with what its zeros and its "auto" kernel stand for."""
-        own = self.evaluation.resize_kernel
         return dataclasses.replace(
-            self.evaluation,
-            crop=self.eval_crop,
-            batch_size=self.eval_batch_size,
-            resize_kernel=self.augment.resize_kernel if own == "auto" else own,
-        )
+            self.evaluation, crop=self.eval_crop, batch_size=self.eval_batch_size,
+            resize_kernel=self.evaluation.resize_kernel.replace("auto", self.augment.resize_kernel),
+        )  # fmt: skip
 
     @property
     def checkpoint_choice(self) -> str:

@@ -6,12 +6,13 @@ biases that are zero, with a token that nothing reads.
 
 import dataclasses
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 
 from jaxdet.config.model import PROBES, Model
+from jaxdet.convert.layers import VIT
 from jaxdet.convert.rules import Arrays
-from jaxdet.convert.spellings import VIT
 from jaxdet.models.towers import BIASED, Tower, read_tower
 
 _MASK, _PROJECTION = f"{VIT}mask_token", f"{VIT}projection/"
@@ -45,7 +46,7 @@ def fitted(
         model, arrays, note = unprojected(model, arrays)
         notes.append(note)
         tower = read_tower(model.tower)
-    taken = {"mask_token": wanted.mask_token, "resize": wanted.resize}
+    taken: dict[str, Any] = {"mask_token": wanted.mask_token, "resize": wanted.resize}
     if bare and tower.positions == wanted.positions == "rotary":
         taken["size"] = wanted.size
     biased = BIASED[wanted.qkv_bias]
@@ -79,7 +80,7 @@ def _with_mask(arrays: Arrays, width: int) -> Arrays:
 
 
 def _which(place: str) -> str:
-    """Returns of which layer of an attention an array is: "q", "k" or "v"."""
+    """Returns the layer of an attention that an array is of: "q", "k" or "v"."""
     return place.split("/")[-2]
 
 

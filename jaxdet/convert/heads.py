@@ -10,9 +10,10 @@ from jaxdet.convert.card import Card, beside, read_model
 from jaxdet.convert.choose import bare_head_keys, make_choose
 from jaxdet.convert.files import read_weights
 from jaxdet.convert.fit import unprojected
+from jaxdet.convert.layers import VIT
 from jaxdet.convert.load import ConvertedFile, LoadedWeights, with_collections
 from jaxdet.convert.rules import Arrays, flatten, to_jax
-from jaxdet.convert.spellings import HEADS, VIT, head_arch
+from jaxdet.convert.spellings import HEADS, head_arch
 from jaxdet.convert.towers import head_options
 from jaxdet.errors import UserError
 from jaxdet.models.towers import read_tower

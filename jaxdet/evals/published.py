@@ -105,8 +105,8 @@ def _metrics(row: str, evaluation: Evaluation) -> set[str]:
     if evaluation.equalise != "none":
         return set()
     if RESIZED in row:
-        own = (protocol, evaluation.resize, crop, evaluation.resize_kernel)
-        same = own == ("resize", 256, 224, "bilinear")
+        same = (protocol, evaluation.resize, crop) == ("resize", 256, 224)
+        same = same and evaluation.resize_kernel != "bicubic"
         return {"AP"} if same else set()
     if protocol == "full":
         return {"AP, no crop"}

@@ -2,15 +2,13 @@
 
 A layer with an adapter has, beside kernel [in, out] and bias, `adapter_in` [in, r], `adapter_scale`
 [r] and `adapter_out` [r, out]; it computes with the kernel + adapter_in * adapter_scale @
-adapter_out. LoRA's of queries, keys and values share the first two, which lie in their attention:
-DDA's tower, like Meta's, computes the three by one layer.
+adapter_out. LoRA's of queries, keys and values, one layer in DDA's tower, share the first two.
 """
 
 import math
 from collections.abc import Iterator
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.lax import Precision
@@ -21,39 +19,11 @@ from jaxdet.errors import UserError
 Tree = dict[str, Any]
 
 # What a layer has of an adapter, and what of it is trained.
-_NARROW = ("adapter_in", "adapter_scale")
-_ADAPTER = (*_NARROW, "adapter_out")
+NARROW = ("adapter_in", "adapter_scale")
+_ADAPTER = (*NARROW, "adapter_out")
 TRAINED = {"lora": ("adapter_in", "adapter_out"), "svd": _ADAPTER}
 # Where nothing is asked for: DDA's rank, and Effort's.
 _RANKS = {"lora": 8, "svd": 1}
-
-
-class AdaptedDense(nn.Dense):
-    """Transforms by a dense layer, and by its adapter where the parameters have one."""
-
-    def __call__(self, x: jax.Array, narrow: jax.Array | None = None) -> jax.Array:
-        """Returns [..., out] of [..., in], in the dtype of the layer.
-
-        Args:
-          x: what is transformed.
-          narrow: the same through the first matrix of an adapter that is shared, [..., r]; None
-            where the adapter, if there is one, is the layer's own.
-        """
-        y: jax.Array = super().__call__(x)
-        narrow = narrowed(self, x) if narrow is None else narrow
-        if narrow is None:
-            return y
-        outwards: jax.Array = self.get_variable("params", "adapter_out")
-        return y + narrow @ outwards
-
-
-def narrowed(module: nn.Module, x: jax.Array) -> jax.Array | None:
-    """Returns [..., r] of [..., in] by the first matrix of a module's adapter; None without one."""
-    if not module.has_variable("params", _NARROW[0]):
-        return None
-    inwards, scale = (module.get_variable("params", name).astype(x.dtype) for name in _NARROW)
-    narrow: jax.Array = (x @ inwards) * scale
-    return narrow
 
 
 def check_rank(model: Model, narrowest: int) -> None:
@@ -72,11 +42,10 @@ def _rank(model: Model) -> int:
 def adapted(model: Model, params: Tree, *, seed: int) -> Tree:
     """Returns the parameters of a network with the adapters that training begins with.
 
-    With them the network is the same function up to rounding. `model.tune=lora` puts one on every
-    dense layer of the tower's blocks, as DDA does, that of queries, keys and values being one:
-    `adapter_in` evenly within 1 / sqrt(in) and
-    `adapter_out` of zeros (Hu et al., ICLR 2022). `svd` takes the last singular triplets of each
-    layer of the blocks' attention out of its kernel (Yan et al., ICML 2025).
+    With them it is the same function up to rounding. `model.tune=lora` puts one on every dense
+    layer of the tower's blocks, as DDA does: `adapter_in` evenly within 1 / sqrt(in), `adapter_out`
+    of zeros (Hu et al., ICLR 2022). `svd` takes the last singular triplets of each layer of the
+    blocks' attention out of its kernel (Yan et al., ICML 2025).
 
     Args:
       model: its options.
@@ -104,11 +73,10 @@ def _block(model: Model, block: Tree, rng: jax.Array) -> Tree:
     attn, mlp = ({**block[part]} for part in ("attn", "mlp"))
     attn |= _narrow(attn["q"], rank, model.tune_alpha, next(rngs))
     for name in "qkv":
-        attn[name] = {**attn[name], "adapter_out": _nothing(attn[name], rank)}
+        attn[name] = _widened(attn[name], rank)
     for layers, name in ((attn, "proj"), *((mlp, name) for name in sorted(mlp))):
-        layer = layers[name]
-        narrow = _narrow(layer, rank, model.tune_alpha, next(rngs))
-        layers[name] = {**layer, **narrow, "adapter_out": _nothing(layer, rank)}
+        narrow = _narrow(layers[name], rank, model.tune_alpha, next(rngs))
+        layers[name] = _widened(layers[name], rank) | narrow
     return {**block, "attn": attn, "mlp": mlp}
 
 
@@ -122,18 +90,14 @@ def _narrow(layer: Tree, rank: int, alpha: float, rng: jax.Array) -> Tree:
     }
 
 
-def _nothing(layer: Tree, rank: int) -> jax.Array:
-    return jnp.zeros((rank, layer["kernel"].shape[1]))
+def _widened(layer: Tree, rank: int) -> Tree:
+    return {**layer, "adapter_out": jnp.zeros((rank, layer["kernel"].shape[1]))}
 
 
 def _last_of_svd(layer: Tree, rank: int) -> Tree:
     """Returns a layer whose kernel has lost its last singular triplets to an adapter."""
     left, values, right = jnp.linalg.svd(jnp.asarray(layer["kernel"]), full_matrices=False)
-    adapter = {
-        "adapter_in": left[:, -rank:],
-        "adapter_scale": values[-rank:],
-        "adapter_out": right[-rank:],
-    }
+    adapter = dict(zip(_ADAPTER, (left[:, -rank:], values[-rank:], right[-rank:]), strict=True))
     return {**layer, "kernel": layer["kernel"] - _product(adapter), **adapter}
 
 
@@ -145,7 +109,7 @@ def merged(params: Tree) -> Tree:
 def _merged(params: Tree, shared: Tree) -> Iterator[tuple[str, Any]]:
     """Yields the parameters of a module, whose layers may share the first part of an adapter."""
     product = _product({**shared, **params}) if "adapter_out" in params else None
-    below = {name: params[name] for name in _NARROW if name in params}
+    below = {name: params[name] for name in NARROW if name in params}
     for name, value in params.items():
         if isinstance(value, dict):
             yield name, dict(_merged(value, below))

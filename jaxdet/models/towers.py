@@ -66,7 +66,7 @@ class Tower:
       projection: width that the pooled token is projected to; 0 for none.
       projection_bias: whether that layer has a bias.
       normalisation: of pixels, a name of NORMALISATIONS or six numbers, as `.5/.5/.5/.2/.2/.2`.
-      resize: kernel by which the tower's images were resized.
+      resize: kernel by which its publisher resizes images; a record, of which no feature follows.
     """
 
     size: int = 224

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdet.errors import UserError
-from jaxdet.models.adapters import AdaptedDense, narrowed
+from jaxdet.models.adapted_dense import AdaptedDense, narrowed
 from jaxdet.models.platform import has_flash_attention, has_flash_gradient
 from jaxdet.models.towers import BIASED, Tower
 

@@ -17,19 +17,7 @@ _NAMES = (
 )  # fmt: skip
 # By any of them a run is known that has lost its config.
 _SIGNS = ("checkpoints", "metrics.jsonl", "env.json")
-# Weights beside which config.json is their publisher's, in folders from the hub of Hugging Face.
-_PUBLISHED = (
-    "model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors",
-    "pytorch_model.bin", "open_clip_pytorch_model.bin",
-)  # fmt: skip
 _LONGEST_STEP = 15  # digits
-
-
-def published_weights(folder: Path) -> Path | None:
-    """Returns the weights in a folder from the hub of Hugging Face; None where it is no such."""
-    if any(os.path.lexists(folder / name) for name in _SIGNS):
-        return None
-    return next((file for name in _PUBLISHED if (file := folder / name).is_file()), None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +40,6 @@ class RunFolder:
         Raises:
           UserError: where that is missing, and other files are those of a run.
         """
-        if published_weights(self.path):
-            return False
         if self.config.is_file():
             return True
         others = [name for name in _SIGNS if os.path.lexists(self.path / name)]

@@ -20,8 +20,8 @@ class Protocol:
     """States what of an image is scored.
 
     Attributes:
-      parts: "crop" (the centre), "five_crops" (the corners too), "full" (the whole image, in tiles
-        where it is too large) or "tiles".
+      parts: "crop" (the centre), "five_crops" (the corners too), "ten_crops" (also mirrored),
+        "full" (the whole image, in tiles where it is too large) or "tiles".
       crop: side of the crops, pixels; smaller images are padded with black. Of "full" and "tiles"
         the side of the centre crop whose evidence is shown.
       resize: shorter side that the image is resized to before, pixels; 0 for none.
@@ -88,7 +88,7 @@ class Protocol:
     @property
     def crops(self) -> int:
         """Returns the number of crops of an image; 0 where images decide it."""
-        return {"crop": 1, "five_crops": 5}.get(self.parts, 0)
+        return {"crop": 1, "five_crops": 5, "ten_crops": 10}.get(self.parts, 0)
 
     @property
     def least_side(self) -> int:
@@ -125,6 +125,7 @@ class Protocol:
         named = {
             "crop": f"centre crop of {self.crop} pixels",
             "five_crops": f"five crops of {self.crop} pixels",
+            "ten_crops": f"ten crops of {self.crop} pixels, five of them mirrored,",
             "full": "whole image",
             "tiles": "tiles",
         }[self.parts]

@@ -12,6 +12,7 @@ from jaxdet import config as schema
 from jaxdet.convert.card import Card, make_run_card, network_name, read_beside, read_model
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, load_weights
+from jaxdet.convert.snapshots import published_weights
 from jaxdet.convert.towers import Facts, facts_of
 from jaxdet.data.images import ImageSet
 from jaxdet.errors import UserError
@@ -21,7 +22,7 @@ from jaxdet.models.detector import Detector, Variables, get_detector
 from jaxdet.models.towers import read_tower
 from jaxdet.progress import say
 from jaxdet.results import Calibration
-from jaxdet.results.folder import RunFolder, published_weights
+from jaxdet.results.folder import RunFolder
 from jaxdet.scoring.protocol import Protocol
 from jaxdet.train.weights import RunWeights, describe, find_run, restore_variables
 

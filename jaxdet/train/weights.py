@@ -16,12 +16,13 @@ from jaxdet.config.evaluation import CHECKPOINTS
 from jaxdet.convert.card import Card, make_run_card, network_name, read_beside, read_model
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, check_choices, load_weights
+from jaxdet.convert.snapshots import published_weights
 from jaxdet.convert.towers import Facts, check_facts
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Variables, get_detector
 from jaxdet.models.outside import check_outside
 from jaxdet.progress import say
-from jaxdet.results.folder import RunFolder, published_weights, step_number
+from jaxdet.results.folder import RunFolder, step_number
 from jaxdet.runtime import environment
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
 from jaxdet.runtime.mesh import make_mesh
@@ -108,7 +109,7 @@ def find_run(path: Path) -> tuple[RunFolder | None, int | None]:
     Raises:
       UserError: where there is one that has lost its config.
     """
-    if RunFolder(path).is_run():
+    if published_weights(path) is None and RunFolder(path).is_run():
         return RunFolder(path), None
     above = RunFolder(path.parent.parent)
     step = step_number(path.name)

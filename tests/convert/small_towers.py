@@ -25,6 +25,7 @@ KINDS = {
     "timm": f"dinov2_b14_reg:size=28,positions=patches,mask_token=false,{SMALL}",
     "timm_clip": f"clip_b16:size=32,{SMALL},projection=6,projection_bias=true",
     "timm_clip_head": f"clip_b16:size=32,{SMALL},projection=0,patch_bias=false",
+    "timm_siglip": f"siglip_b16:size=32,{SMALL}",
     "timm_swiglu": f"dinov2_g14:size=28,mask_token=false,{SMALL}",
     "timm_dinov3": f"dinov3_b16:mask_token=false,{SMALL}",
     "timm_dinov3_swiglu": f"dinov3_7b16:mask_token=false,{SMALL}",

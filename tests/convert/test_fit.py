@@ -17,9 +17,9 @@ from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import UserError
 from jaxdet.models.detector import get_detector
 from jaxdet.models.towers import read_tower
-from jaxdet.results.folder import RunFolder
 from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.start import initial_variables
+from jaxdet.train.weights import find_run
 from tests.convert.small_towers import KINDS, SMALL, spelled
 from tests.golden import torchvision
 
@@ -139,7 +139,7 @@ def test_a_folder_from_the_hub_is_a_tower_and_no_run(linked, tmp_path, capsys):
     np.testing.assert_allclose(
         detector.features(variables, images), tower.features(images), atol=1e-5
     )
-    assert not RunFolder(folder).is_run()
+    assert find_run(folder) == (None, None)
     if not linked:
         (folder / "metrics.jsonl").touch()
-        assert RunFolder(folder).is_run()
+        assert find_run(folder)[0] is not None

@@ -41,6 +41,8 @@ PARTS = {
     "crop": Protocol("crop", 40),
     "resized": Protocol("crop", 40, resize=48),
     "five": Protocol("five_crops", 40),
+    "ten": Protocol("ten_crops", 40),
+    "bicubic": Protocol("crop", 40, resize=48, kernel="bicubic"),
     "full": Protocol("full", 40),
 }
 WORDS = {"fake": "Likely generated", "real": "Likely real", "unsure": "Cannot tell"}

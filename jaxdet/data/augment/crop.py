@@ -40,7 +40,7 @@ class Crop:
         if self.corner is None:
             return ops.center_crop(image, size=self.side)
         if self.pads:
-            image = ops.pad_to(image, size=self.side, place=self.corner)
+            image = ops.pad_to(image, size=self.side, at=self.corner)
         top, left = self._place(image)
         return ops.crop_at(image, top=top, left=left, size=self.side)
 

@@ -1,15 +1,10 @@
 """Resize, crop and flip, with torchvision's rounding."""
 
-from types import MappingProxyType
-
 import numpy as np
 from PIL import Image
 
-from jaxdet.config.augment import KERNELS
 from jaxdet.data.opencv import cv2
 from jaxdet.data.ops.sides import check_made
-
-_FILTERS = MappingProxyType({name: Image.Resampling[name.upper()] for name in KERNELS})
 
 
 def resize_shorter(image: np.ndarray, *, size: int, kernel: str = "bilinear") -> np.ndarray:
@@ -21,7 +16,7 @@ def resize_shorter(image: np.ndarray, *, size: int, kernel: str = "bilinear") ->
     Args:
       image: u8 [H, W, 3].
       size: pixels.
-      kernel: one of `config.augment.KERNELS`.
+      kernel: any of Pillow's, in small letters.
 
     Returns:
       u8 [H', W', 3] with min(H', W') == size.
@@ -35,7 +30,8 @@ def resize_shorter(image: np.ndarray, *, size: int, kernel: str = "bilinear") ->
     new_height = size if height <= width else int(size * height / width)
     new_width = size if width <= height else int(size * width / height)
     check_made(new_width, new_height, of=height * width)
-    return np.asarray(Image.fromarray(image).resize((new_width, new_height), _FILTERS[kernel]))
+    made = Image.fromarray(image).resize((new_width, new_height), Image.Resampling[kernel.upper()])
+    return np.asarray(made)
 
 
 def shrink_longer(image: np.ndarray, *, size: int) -> np.ndarray:
@@ -70,14 +66,11 @@ def center_crop(image: np.ndarray, *, size: int) -> np.ndarray:
     return pad_to(crop_at(image, top=top, left=left, size=size), size=size)
 
 
-def pad_to(image: np.ndarray, *, size: int, place: tuple[float, float] | None = None) -> np.ndarray:
+def pad_to(image: np.ndarray, *, size: int, at: tuple[float, float] | None = None) -> np.ndarray:
     """Pads an image, u8 [H, W, 3], with black where a side is shorter than `size` pixels.
 
-    Args:
-      image: u8 [H, W, 3].
-      size: pixels.
-      place: of all places where it may begin, top and left, as fractions in [0, 1); None for the
-        middle, the odd pixel of padding at the bottom and right, as in torchvision's centre crop.
+    It begins `at` the top and left that are given, as fractions in [0, 1) of all places, or lies in
+    the middle, the odd pixel at the bottom and right, as in torchvision's centre crop.
 
     Raises:
       RefusedSizeError: where a strip would become absurdly large.
@@ -88,8 +81,8 @@ def pad_to(image: np.ndarray, *, size: int, place: tuple[float, float] | None = 
     height, width = image.shape[:2]
     check_made(max(size, width), max(size, height), of=height * width)
     up, left = pad_y // 2, pad_x // 2
-    if place is not None:
-        up, left = int(place[0] * (pad_y + 1)), int(place[1] * (pad_x + 1))
+    if at is not None:
+        up, left = int(at[0] * (pad_y + 1)), int(at[1] * (pad_x + 1))
     return np.pad(image, ((up, pad_y - up), (left, pad_x - left), (0, 0)))
 
 

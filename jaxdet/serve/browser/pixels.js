@@ -164,10 +164,27 @@ export function pieces(image, scored) {
   const { parts, crop, resize, kernel } = scored;
   const resized = resize ? resizeShorter(image, resize, kernel) : image;
   if (parts === "crop") return [{ ...centre(resized, crop), share: 1 }];
-  const padded = pad(resized, parts === "five_crops" ? crop : scored.smallest);
-  const boxes = parts === "five_crops" ? fiveBoxes(padded, crop) : wholeBoxes(padded, scored);
+  const isCropped = parts === "five_crops" || parts === "ten_crops";
+  const padded = pad(resized, isCropped ? crop : scored.smallest);
+  const boxes = isCropped ? fiveBoxes(padded, crop) : wholeBoxes(padded, scored);
   const area = boxes.reduce((sum, box) => sum + box.width * box.height, 0);
-  return boxes.map((box) => ({ ...cut(padded, box), share: (box.width * box.height) / area }));
+  const cuts = boxes.map((box) => ({
+    ...cut(padded, box), share: (box.width * box.height) / area,
+  }));
+  if (parts !== "ten_crops") return cuts;
+  return [...cuts, ...cuts.map(mirrored)].map((one) => ({ ...one, share: one.share / 2 }));
+}
+
+function mirrored(piece) {
+  const { width, height } = piece;
+  const data = new Uint8ClampedArray(piece.data.length);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const from = 3 * (y * width + x);
+      data.set(piece.data.subarray(from, from + 3), 3 * (y * width + width - 1 - x));
+    }
+  }
+  return { ...piece, data };
 }
 
 function fiveBoxes({ width, height }, size) {
