@@ -3,8 +3,9 @@
 Command:  python -m jaxdet.convert to-jax --activation=gelu CLIP.safetensors weights/openclip_l14
           python -m jaxdet.main --config=configs/clipbased.py --config.runtime.features=features
 Source:   Cozzolino et al., CVPR Workshops 2024, and its code (networks/openclipnet.py): OpenCLIP
-          ViT-L/14 of CommonPool with plain GELU, no projection, 224 px. Unverified: the training,
-          whose code is not published, is that of UnivFD with four draws of its augmentation
+          ViT-L/14 of CommonPool with plain GELU, 224 px; its projection is left out. Unverified:
+          the training, whose code is not published, is that of UnivFD with four draws of its
+          augmentation. The released head: to-jax --tower=weights/openclip_l14 --normalise HEAD DST
 Expected: not measured here: CLIP's weights were not at hand
 """
 

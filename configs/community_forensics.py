@@ -5,10 +5,11 @@ Command:  python -m jaxdet.main --config=configs/community_forensics.py --config
           start by --config.model.init=PATH
 Source:   Park and Owens, CVPR 2025, and their code (5ec815f): AdamW at 2e-5, weight decay 1e-2,
           cosine with warm-up over a fifth of the steps, 5 epochs, 384 pixels out of 440.
-          Unverified, or otherwise here: of their pool of augmentations, drawn up to twice each in
-          random order, JPEG (75 to 100, chance 0.5 assumed), crop and horizontal flip alone; all
-          images become 440 pixels first, there a random size; 128 images a step as in their
-          examples for each GPU, the paper says 512; the rate rises in equal steps
+          Their pool of augmentations, each drawn up to twice, in a random order.
+          Unverified, or otherwise here: how far images are padded is assumed; all images become 440
+          pixels first, also where the pool resizes them no further, there they keep their size; 128
+          images a step as in their examples for each GPU, the paper says 512; the rate rises in
+          equal steps
 Expected: not measured. Published: mAP .986, accuracy .923 on unseen generators, trained on their
           2.7 million images. Fine-tuned by others on OpenFake (Sieve, f494e3f: 4,500 steps of
           96): balanced accuracy 75.8 to 90.9 on their clean set
@@ -26,7 +27,8 @@ def get_config(arg: str = "") -> ConfigDict:
             name="community_forensics",
             seed=42,
             augment=schema.Augment(
-                resize=440, crop=384, jpeg_probability=0.5, jpeg_quality=(75, 100)
+                operations=("resize", "pool", "crop"), resize=440, crop=384, small_images="pad",
+                jpeg_quality=(75, 100),
             ),
             model=schema.Model(
                 name="linear_probe", tower="augreg_s16_384:normalisation=imagenet,resize=bilinear",

@@ -4,9 +4,10 @@ Command:  python -m jaxdet.convert to-jax --activation=quick_gelu CLIP.safetenso
           python -m jaxdet.main --config=configs/nearest.py
           nearest.py:centroid compares with the mean real and the mean fake image instead
 Source:   knn: Ojha et al., CVPR 2023, whose code lacks it: a bank of real and fake features,
-          cosine, one neighbour (3, 5 and 9 are tried, too). centroid: as FGTS (arXiv 2511.22471)
-          without its choice of tokens. Unverified: which images the bank holds, and that they are
-          clean; 100,000 here
+          cosine, one neighbour (3, 5 and 9 are tried, too: a vote among as many nearest of all;
+          model.neighbours here compares the means of as many of each label). centroid: as FGTS
+          (arXiv 2511.22471) without its choice of tokens. Unverified: which images the bank holds,
+          and that they are clean; 100,000 here
 Expected: not measured here: CLIP's weights were not at hand
 """
 

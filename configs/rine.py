@@ -6,8 +6,8 @@ Command:  python -m jaxdet.convert to-jax --activation=quick_gelu CLIP.safetenso
 Source:   Koutlis and Papadopoulos, ECCV 2024, and its code (src/utils.py, names below results/):
           Adam at 1e-3, batch 128, one epoch, blur and JPEG at .5, random crop and flip; the sum of
           cross-entropies and 0.1 or 0.2 of a contrastive loss. Otherwise here: JPEG quality is
-          drawn from 30..100, there from 30 and 100 alone; with ldm the centre crop is scored, there
-          ten crops. Unverified: the classes of 1 and 4, the 0.2 of ldm
+          drawn from 30..100, there from 30 and 100 alone. With ldm ten crops are scored, as there.
+          Unverified: the classes of 1 and 4, the 0.2 of ldm
 Expected: published for four classes 98.8 mean AP on ForenSynths, chosen on the test sets; here not
           measured: CLIP's weights were not at hand
 """
@@ -45,6 +45,9 @@ def get_config(arg: str = "2") -> ConfigDict:
             optim=schema.Optim(
                 batch_size=128, learning_rate=1e-3, supcon=contrast, schedule="constant",
                 max_epochs=1,
+            ),
+            evaluation=schema.Evaluation(
+                protocols=("ten_crops",) if arg == "ldm" else ("crop",)
             ),
         )
     )  # fmt: skip

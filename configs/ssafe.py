@@ -4,7 +4,8 @@ Command:  python -m jaxdet.convert to-jax TOWER.safetensors weights/dinov3_l16
           python -m jaxdet.main --config=configs/ssafe.py --config.runtime.features=features
 Source:   SSAFE, arXiv 2606.08634: AdamW at 1e-3, batch 40, no augmentation. It takes PE-Core-G at
           448 px, which is not among the towers here; DINOv3-L is of its ablation. Unverified:
-          epochs (10 here), AdamW's decay (PyTorch's default), how images come to the tower's size
+          epochs (10 here), AdamW's decay (PyTorch's default), the layer's first weights, N(0, .02),
+          how images come to the tower's size (bicubic here, as DINOv3's)
 Expected: published with PE-Core-G 95.4, with DINOv3-L 83.8 (ablation of the encoder); here not
           measured: the weights were not at hand
 """
@@ -19,7 +20,9 @@ def get_config(arg: str = "") -> ConfigDict:
     return schema.to_config_dict(
         schema.Config(
             name="ssafe",
-            augment=schema.Augment(resize=224, crop=224, views=("clean",)),
+            augment=schema.Augment(
+                resize=224, resize_kernel="bicubic", crop=224, views=("clean",)
+            ),
             model=schema.Model(
                 name="linear_probe", tower="dinov3_l16", normalise=True, tune="head",
                 init="weights/dinov3_l16",

@@ -5,7 +5,8 @@ Command:  python -m jaxdet.convert to-jax TOWER.safetensors weights/dinov3_l16
           vfm_probe.py:dinov2_g14 takes another tower of docs/reference/systems.md
 Source:   "Simplicity Prevails", arXiv 2602.01738: pooled output, AdamW at 1e-3, batch 128, two
           epochs, no augmentation, images resized and cropped in the middle to the tower's size.
-          Unverified: AdamW's decay, which is PyTorch's default here
+          Unverified: AdamW's decay, which is PyTorch's default here, and the layer's first weights,
+          N(0, .02); the kernel of resizing is the tower's publisher's
 Expected: published on GenImage, accuracy: DINOv3-7B 96.4, SigLIP2-giant 94.5, PE-Core-L 93.8,
           DINOv2-giant 85.2; here not measured: the weights were not at hand
 """
@@ -18,11 +19,13 @@ from jaxdet.models.towers import read_tower
 
 def get_config(arg: str = "dinov3_l16") -> ConfigDict:
     tower = arg or "dinov3_l16"
-    side = read_tower(tower).size
+    side, kernel = read_tower(tower).size, read_tower(tower).resize
     return schema.to_config_dict(
         schema.Config(
             name="vfm_probe" if tower == "dinov3_l16" else f"vfm_probe_{tower}",
-            augment=schema.Augment(resize=side, crop=side, views=("clean",)),
+            augment=schema.Augment(
+                resize=side, resize_kernel=kernel, crop=side, views=("clean",)
+            ),
             model=schema.Model(
                 name="linear_probe", tower=tower, tune="head", init=f"weights/{tower}"
             ),

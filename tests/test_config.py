@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from jaxdet import config as schema
 from jaxdet.bench import commands as bench_commands
 from jaxdet.config import Config
-from jaxdet.config.augment import OPERATIONS
+from jaxdet.config.augment import USUAL_OPERATIONS
 from jaxdet.config.forms import list_options
 from jaxdet.conversion import command as convert_command
 from jaxdet.datasets import commands as data_command
@@ -185,11 +185,11 @@ def test_impossible_values_are_refused_by_name(key, value):
         schema.validate(schema.from_json_dict(nested))
 
 
-@pytest.mark.parametrize("operation", [name for name in OPERATIONS if name != "crop"])
+@pytest.mark.parametrize("operation", [name for name in USUAL_OPERATIONS if name != "crop"])
 def test_what_is_asked_for_is_among_the_operations(operation):
     name = f"{operation}_probability"
     option = {name: 0.9} if hasattr(Config().augment, name) else {operation: 256}
-    others = tuple(name for name in OPERATIONS if name != operation)
+    others = tuple(name for name in USUAL_OPERATIONS if name != operation)
     schema.validate(Config(augment=schema.Augment(operations=others)))
     schema.validate(Config(augment=schema.Augment(operations=OPERATIONS, **option)))
     with pytest.raises(UserError, match=rf"augment\.{next(iter(option))}=.* lacks {operation}"):

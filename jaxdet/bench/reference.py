@@ -53,7 +53,8 @@ class PublishedDataset:
         index = int(order.epoch_order(n, seed=self.seed, epoch=epoch, batch_size=1)[place, 0])
         picture = Image.open(self.images.path(index), formats=tuple(FORMATS)).convert("RGB")
         if size := self.augment.resize:
-            picture = _resized(picture, size)
+            kernel = Image.Resampling[self.augment.resize_kernel.upper()]
+            picture = _resized(picture, size, kernel)
         streams = order.Streams(self.seed, "train", epoch, index)
         for operation in Recipe(dataclasses.replace(self.augment, resize=0)).sample(streams):
             picture = _applied(operation, picture)
@@ -151,11 +152,11 @@ def open_torch_batches(load: ReferenceLoader, *, workers: int) -> Iterator[Itera
         del batches
 
 
-def _resized(picture: Image.Image, shorter: int) -> Image.Image:
+def _resized(picture: Image.Image, shorter: int, kernel: Image.Resampling) -> Image.Image:
     """Resizes as torchvision does, which truncates the longer side."""
     least = min(picture.size)
     width, height = (int(shorter * side / least) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.BILINEAR)
+    return picture.resize((width, height), kernel)
 
 
 def _blurred(picture: Image.Image, sigma: float) -> Image.Image:

@@ -2,14 +2,15 @@
 
 import dataclasses
 
-from jaxdet.config.fields import FRANK, WANG, XUAN, ZHANG, option
+from jaxdet.config.fields import DDA, FRANK, WANG, XUAN, ZHANG, option
 from jaxdet.ranges import SIDE
 
+KERNELS = ("bilinear", "bicubic")
 # What happens to a training image unless the config says otherwise, in the published order: a
 # change here is one of every recipe.
 USUAL_OPERATIONS = ("resize", "rescale", "blur", "jpeg", "crop", "noise", "flip")
 # What augment.operations may name: modules of jaxdet/data/augment, each with `sample`.
-OPERATIONS = (*USUAL_OPERATIONS,)
+OPERATIONS = (*USUAL_OPERATIONS, "pool")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,10 +33,14 @@ class Augment:
 
     resize: int = option(
         0,
-        "shorter side after resizing, Pillow's bilinear; 0: no resizing",
+        "shorter side after resizing by augment.resize_kernel; 0: no resizing",
         unit="pixels",
         within="[0, 16384]",
     )
+    resize_kernel: str = option(
+        "bilinear", "by which kernel of Pillow's, antialiased", choices=KERNELS,
+        source="bilinear: torchvision; bicubic: CLIP, DINOv2, DINOv3, SigLIP",
+    )  # fmt: skip
     decode: str = option(
         "whole",
         "whole: every image at its own size; scaled: a training JPEG at a half, a quarter or an "
@@ -138,6 +143,10 @@ class Augment:
         source=WANG,
         within=SIDE,
     )
+    small_images: str = option(
+        "refuse", "images smaller than the random crop; pad: with black, at a random place",
+        source=f"pad: {DDA}", choices=("refuse", "pad"),
+    )  # fmt: skip
     corner: str = option(
         "random",
         "where the crop of training lies",

@@ -2,11 +2,12 @@
 
 import dataclasses
 
+from jaxdet.config.augment import KERNELS
 from jaxdet.config.fields import WANG, option
 from jaxdet.ranges import SIDE
 
 # What evaluation.protocols and evaluation.analyses may name.
-PROTOCOLS = ("crop", "full", "resize", "five_crops")
+PROTOCOLS = ("crop", "full", "resize", "five_crops", "ten_crops")
 ANALYSES = ("spectra", "ranking", "lineup")
 # The checkpoints of a run that may be asked for.
 CHECKPOINTS = ("best", "best_of_last_phase", "latest")
@@ -48,7 +49,7 @@ class Evaluation:
         ("crop",),
         "what of each image is scored; the first is the headline. crop: centre crop without "
         "resizing; full: the whole image, in tiles where it is too large; resize: centre crop "
-        "after resizing; five_crops: mean logit of the corners and the centre",
+        "after resizing; five_crops: mean logit of corners and centre; ten_crops: also mirrored",
         source=f"crop: {WANG}; full: CNNDetection; resize: {WANG}, A.7",
     )
     resize: int = option(
@@ -57,6 +58,9 @@ class Evaluation:
         unit="pixels",
         source=f"{WANG}, A.7",
         within=SIDE,
+    )
+    resize_kernel: str = option(
+        "auto", "its kernel; auto: augment.resize_kernel", choices=("auto", *KERNELS)
     )
     equalise: str = option(
         "none",

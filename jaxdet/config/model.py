@@ -135,7 +135,7 @@ class Model:
     )
     neighbours: int = option(
         1,
-        "nearest real and nearest fake images whose mean cosines knn compares",
+        "nearest real and fake images whose mean cosines knn compares; published: a vote of all",
         source="Ojha et al., CVPR 2023",
         within="[1, 1000]",
     )

@@ -46,10 +46,11 @@ class Config:
 
     @property
     def resolved_evaluation(self) -> Evaluation:
-        """Returns `evaluation` with the side and the batch that its zeros stand for."""
+        """Returns `evaluation` with what its zeros and its "auto" kernel stand for."""
         return dataclasses.replace(
-            self.evaluation, crop=self.eval_crop, batch_size=self.eval_batch_size
-        )
+            self.evaluation, crop=self.eval_crop, batch_size=self.eval_batch_size,
+            resize_kernel=self.evaluation.resize_kernel.replace("auto", self.augment.resize_kernel),
+        )  # fmt: skip
 
     @property
     def checkpoint_choice(self) -> str:

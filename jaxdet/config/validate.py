@@ -21,7 +21,7 @@ from jaxdet.ranges import Range, show_value
 from jaxdet.workdir.files import is_step
 
 # What has an effect on views in which nothing is drawn.
-_IN_ALL_VIEWS = ("views", "resize", "decode", "crop")
+_IN_ALL_VIEWS = ("views", "resize", "resize_kernel", "decode", "crop")
 
 
 def validate(config: Config) -> None:

@@ -28,6 +28,7 @@ from jaxdet.convert.onnx import is_onnx
 from jaxdet.convert.onnx.export import check_format, export_onnx
 from jaxdet.convert.onnx.run import read_onnx
 from jaxdet.convert.rules import flatten
+from jaxdet.convert.snapshots import published_weights
 from jaxdet.convert.state_dicts import shorten
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.convert.towers import check_facts, resized
@@ -46,15 +47,14 @@ _SIZE = 224
 
 def to_jax(options: argparse.Namespace) -> None:
     """Brings a torch file into a folder."""
+    options.src = published_weights(options.src) or options.src
     _check_place(options)
     card = read_beside(options.src)
     file = _convert(options, card)
     model, side = file.network.model, file.network.side
     converted, notes = file.converted, file.notes
-    if card is not None and network_name(card) == model.name:
-        model = read_model(card)
-    else:
-        card = None
+    card = card if card is not None and network_name(card) == model.name else None
+    model = read_model(card) if card else model
     if options.size:
         model, arrays, note = resized(model, converted.arrays, options.size)
         converted, side = dataclasses.replace(converted, arrays=arrays), options.size
@@ -69,6 +69,7 @@ def to_jax(options: argparse.Namespace) -> None:
             coverage=converted.coverage,
             spelling=file.network.spelling,
             crop=side,
+            resize=file.network.resize if side == file.network.side else 0,
             card=card,
         )
     _print_notes(options.src, notes)
@@ -130,8 +131,7 @@ def to_torch(options: argparse.Namespace) -> None:
     table = table_of(loaded.model, loaded.spelling or card.spelling)
     state_dict = rules.to_torch(flatten(loaded.variables), table=table)
     with replacing(options.dst, new=True) as file:
-        draft = Path(file.name)
-        write(draft, state_dict)
+        write(draft := Path(file.name), state_dict)
         _read_again(draft, state_dict)
         write_beside(options.dst, _about(loaded, card, state_dict, digest=sha256(draft)))
     counters = any(key.endswith("num_batches_tracked") for key in state_dict)

@@ -63,11 +63,14 @@ class Network:
       model: its options.
       spelling: whose names a tower's arrays have in the file; "" where there is no tower.
       side: of the only crops that it takes, pixels; None where it takes any.
+      resize: shorter side to which its images are resized before, pixels; 0 where that is not
+        known of its kind.
     """
 
     model: Model
     spelling: str = ""
     side: int | None = None
+    resize: int = 0
 
     @property
     def table(self) -> Table:

@@ -93,7 +93,7 @@ Tells generated images from photographs, by jaxdet:
 def resizing(card: Card) -> str:
     """Returns what to do with an image before it is cropped, in a sentence."""
     if card.protocol.resize:
-        return "Resize by Pillow's bilinear filter, as it was measured; then crop."
+        return f"Resize by Pillow's {card.protocol.kernel} filter, as it was measured; then crop."
     return "Crop, do not resize: resizing removes what the detector looks for."
 
 

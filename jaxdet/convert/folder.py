@@ -21,6 +21,7 @@ SCHEMA_VERSION = 1
 KIND = "jaxdet-detector"
 COVERAGE = "coverage.json"
 _ABOUT, _ARRAYS = "detector.json", "variables.safetensors"
+_LARGEST_SIDE = 16384
 # All that `write_detector` writes; the first says what the others are.
 FILES = (_ABOUT, _ARRAYS, COVERAGE)
 
@@ -47,6 +48,7 @@ def write_detector(
     coverage: Coverage,
     spelling: str = "",
     crop: int | None = None,
+    resize: int = 0,
     card: Card | None = None,
 ) -> None:
     """Writes a detector into an empty folder.
@@ -59,6 +61,7 @@ def write_detector(
       coverage: what became of the source's keys.
       spelling: whose names a tower's arrays had; "" where there is no tower.
       crop: side of the only crops that the network takes, in pixels; None where it takes any.
+      resize: shorter side to which its images are resized before, pixels; 0 for none.
       card: what else is known of the weights.
     """
     write_safetensors(folder / _ARRAYS, arrays)
@@ -72,6 +75,7 @@ def write_detector(
         "tower": _tower(model),
         "spelling": spelling,
         "crop": crop,
+        "resize": resize,
         "card": card and dataclasses.asdict(card),
         "source": dataclasses.asdict(source),
         "coverage": {
@@ -105,6 +109,7 @@ def read_detector(folder: Path) -> tuple[schema.Model, dict[str, np.ndarray], di
     about = read_json(within(folder, _ABOUT))
     model = _model(folder / _ABOUT, about)
     about["crop"] = _crop(folder / _ABOUT, model, about.get("crop"))
+    about["resize"] = _resize(folder / _ABOUT, about)
     about["spelling"] = str(about.get("spelling") or "")
     path = within(folder, _ARRAYS)
     if not path.is_file():
@@ -126,6 +131,14 @@ def _crop(path: Path, model: schema.Model, crop: Any) -> int | None:
     if own or not table_of(model).sized:
         return own or None
     return check_side(model.name, crop, source=str(path))
+
+
+def _resize(path: Path, about: dict[str, Any]) -> int:
+    """Returns the shorter side to which images are resized before they are cropped; 0 for none."""
+    side = about.get("resize", 0)
+    if type(side) is not int or (side and not (about["crop"] or 1) <= side <= _LARGEST_SIDE):
+        raise UserError(f"{path}: resizes images to {side!r:.20} pixels")
+    return side
 
 
 def _left_open(path: Path, model: schema.Model, coverage: Any) -> list[str]:

@@ -3,15 +3,20 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+
 from jaxdet.convert.architectures import Network, shapes
 from jaxdet.convert.card import Card, beside, read_model
 from jaxdet.convert.choose import bare_head_keys, make_choose
 from jaxdet.convert.files import read_weights
-from jaxdet.convert.load import ConvertedFile, LoadedWeights
-from jaxdet.convert.rules import flatten, to_jax
-from jaxdet.convert.spellings import HEADS, VIT, head_arch
+from jaxdet.convert.fit import unprojected
+from jaxdet.convert.layers import VIT
+from jaxdet.convert.load import ConvertedFile, LoadedWeights, with_collections
+from jaxdet.convert.rules import Arrays, flatten, to_jax
+from jaxdet.convert.spellings import HEADS, head_arch
 from jaxdet.convert.towers import head_options
 from jaxdet.errors import UserError
+from jaxdet.models.towers import read_tower
 
 _AS_THEY_ARE = (
     "its features are taken as they are; if it was trained on features divided by their norm "
@@ -49,6 +54,7 @@ def convert_head(
         raise UserError(f"{path}: not the head of {wanted} alone; leave out --tower")
     # The head that the tower may have had says nothing of this one.
     options = {"normalise": False, **head_options(name, arrays)}
+    tower, dropped = _under(arrays, tower)
     model = dataclasses.replace(tower.model, name=name, **options)
     places = shapes(model)
     own = {place: shape for place, shape in places.items() if not place.startswith(VIT)}
@@ -57,13 +63,23 @@ def convert_head(
     file = ConvertedFile(
         network=Network(model=model, spelling=tower.spelling, side=tower.crop),
         converted=dataclasses.replace(converted, arrays={**seen, **converted.arrays}),
-        notes=(*found.notes, *notes),
+        notes=(*found.notes, *notes, *dropped),
     )
     if normalise:
         return normalised(file, None, path)
     if name == "linear_probe":
         return dataclasses.replace(file, notes=(*file.notes, _AS_THEY_ARE))
     return file
+
+
+def _under(head: Arrays, tower: LoadedWeights) -> tuple[LoadedWeights, tuple[str, ...]]:
+    """Returns a tower without its projection, said in a sentence, where a head takes no other."""
+    own = read_tower(tower.model.tower)
+    inputs = head.get("weight", np.zeros(0)).shape[-1]
+    if not own.projection or inputs != own.width or inputs == own.dim:
+        return tower, ()
+    model, arrays, note = unprojected(tower.model, flatten(tower.variables))
+    return dataclasses.replace(tower, model=model, variables=with_collections(arrays)), (note,)
 
 
 def normalised(file: ConvertedFile, card: Card | None, path: Path) -> ConvertedFile:

@@ -6,6 +6,8 @@ from typing import Any
 
 from jaxdet.errors import UserError
 
+# Community Forensics' shorter sides, by the side of the crop.
+_RESIZED: Mapping[int, int] = MappingProxyType({384: 440, 224: 256})
 # timm's names of what it does behind the last normalisation.
 _POOLS: Mapping[str, str] = MappingProxyType({"token": "class", "avg": "mean"})
 
@@ -42,6 +44,19 @@ def _is_forensics(tower: Mapping[str, Any], spelling: str, outputs: int) -> bool
         return False
     size = (tower["patch"], tower["width"], tower["depth"], tower.get("size"))
     return tower["depth"] < 12 or size in ((16, 384, 12, 224), (16, 384, 12, 384))
+
+
+def shorter_side(tower: Mapping[str, Any], spelling: str) -> int:
+    """Returns to which shorter side the images of a detector are resized before they are cropped.
+
+    0 for none. Of Community Forensics' alone, whose test resizes before it crops.
+
+    Args:
+      tower: of a linear probe with one output: its fields.
+      spelling: whose names its file has.
+    """
+    is_own = _is_forensics(tower, spelling, outputs=1)
+    return _RESIZED.get(tower["size"], 0) if is_own else 0
 
 
 def pooling(

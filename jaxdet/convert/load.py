@@ -15,12 +15,15 @@ from jaxdet.convert.architectures import Network, check_arch, identify, shapes
 from jaxdet.convert.choose import bare_keys, listed, make_choose
 from jaxdet.convert.facts import read_facts
 from jaxdet.convert.files import read_weights
+from jaxdet.convert.fit import fitted
 from jaxdet.convert.folder import is_detector, read_detector
+from jaxdet.convert.kinds import shorter_side
+from jaxdet.convert.low_rank import with_kernels, with_low_rank
 from jaxdet.convert.rules import Converted, flatten, nest, to_jax
 from jaxdet.convert.spellings import head_arch
 from jaxdet.convert.towers import Facts
 from jaxdet.errors import UserError
-from jaxdet.models.towers import read_tower
+from jaxdet.models.towers import Tower, read_tower
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,7 @@ class LoadedWeights:
       spelling: whose names the arrays of its tower had; "" where there is no tower.
       crop: side of the crops that the network was trained on, in pixels, where it takes no others
         or the source says so; else None.
+      resize: see `Network`.
       notes: what was taken off keys and passed over on the way, one sentence each.
     """
 
@@ -45,6 +49,7 @@ class LoadedWeights:
     replaced: tuple[str, ...] = ()
     spelling: str = ""
     crop: int | None = None
+    resize: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -72,6 +77,7 @@ def load_weights(
     head_seed: int | None = None,
     head_deviation: float = 0.02,
     headless: bool = False,
+    tower: Tower | None = None,
 ) -> LoadedWeights:
     """Loads the weights of a folder of `jaxdet.convert`, or of a torch or safetensors file.
 
@@ -84,6 +90,7 @@ def load_weights(
         None, as whoever answers needs it, to refuse such weights.
       head_deviation: of its normal weights.
       headless: whether a tower without a last layer will do.
+      tower: that is asked for; a file's is brought into its form where that changes nothing.
 
     Raises:
       UserError: where nothing of that kind is there, it does not fit the architecture, holds values
@@ -99,6 +106,7 @@ def load_weights(
     else:
         loaded = _from_file(path, arch, state_dict, facts)
     _check_finite(loaded)
+    loaded = loaded if tower is None else _fitted(loaded, tower)
     if head_seed is None:
         if not (headless and loaded.model.name in PROBES):
             _check_complete(loaded)
@@ -108,6 +116,17 @@ def load_weights(
     )
     variables = with_collections({**flatten(loaded.variables), **head})
     return dataclasses.replace(loaded, variables=variables)
+
+
+def _fitted(loaded: LoadedWeights, tower: Tower) -> LoadedWeights:
+    """Returns weights in the form of the tower that is asked for; see `fitted`."""
+    model, arrays, notes = fitted(
+        loaded.model, flatten(loaded.variables), tower, bare=bool(loaded.replaced)
+    )
+    return dataclasses.replace(
+        loaded, model=model, variables=with_collections(arrays), notes=(*loaded.notes, *notes),
+        crop=read_tower(model.tower).size if model.name in PROBES else loaded.crop,
+    )  # fmt: skip
 
 
 def convert_file(
@@ -125,9 +144,11 @@ def convert_file(
     """
     if arch is not None:
         check_arch(arch)
-    found = read_weights(path, make_choose(arch, state_dict, source=str(path)))
-    bare, notes = bare_keys(found.arrays, arch, source=str(path))
-    arrays = {bare[key]: value for key, value in found.arrays.items()}
+    found = read_weights(path, with_low_rank(make_choose(arch, state_dict, source=str(path))))
+    whole, merged = with_kernels(found.arrays, source=str(path))
+    bare, taken = bare_keys(whole, arch, source=str(path))
+    notes = (*merged, *taken)
+    arrays = {bare[key]: value for key, value in whole.items()}
     if head_arch(arrays):
         raise UserError(
             f"{path}: a head alone; put it on its tower with `python -m jaxdet.convert to-jax "
@@ -136,9 +157,14 @@ def convert_file(
     beside = cache(partial(read_facts, path))
     network = identify(arrays, arch, source=str(path), beside=beside, told=facts)
     ours = shapes(network.model, side=network.side)
+    converted = to_jax(arrays, ours, table=network.table, source=str(path))
+    if network.model.name == "linear_probe" and not converted.coverage.replaced:
+        tower = vars(read_tower(network.model.tower))
+        side = shorter_side(tower, network.spelling)
+        network = dataclasses.replace(network, resize=side)
     return ConvertedFile(
         network=network,
-        converted=to_jax(arrays, ours, table=network.table, source=str(path)),
+        converted=converted,
         notes=(*found.notes, *notes, *_assumed(network.model, facts, beside)),
     )
 
@@ -209,6 +235,7 @@ def _from_folder(path: Path, arch: str | None, state_dict: str | None) -> Loaded
         replaced=tuple(about["coverage"]["replaced"]),
         spelling=about["spelling"],
         crop=about["crop"],
+        resize=about["resize"],
     )
 
 
@@ -221,6 +248,7 @@ def _from_file(path: Path, arch: str | None, state_dict: str | None, facts: Fact
         replaced=file.converted.coverage.replaced,
         spelling=file.network.spelling,
         crop=file.network.side,
+        resize=file.network.resize,
         notes=file.notes,
     )
 

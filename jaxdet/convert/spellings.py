@@ -6,38 +6,10 @@ from functools import partial
 from types import MappingProxyType
 
 from jaxdet.convert.axes import AS_IS, CONV, DENSE, Layout
+from jaxdet.convert.layers import BATCHED, SINGLE, VIT, dense, layers, norm, packed, stacked
 from jaxdet.convert.rules import Rule, Table
 
-VIT = "params/vit/"
 _BLOCK = f"{VIT}blocks_{{i}}/"
-# [n, width] with an axis of 1 in front, as timm keeps tokens; [1, width] without it.
-_BATCHED = Layout(lambda x: x[0], lambda x: x[None])
-_SINGLE = Layout(lambda x: x[None], lambda x: x[0])
-
-
-def _dense(key: str, place: str, part: tuple[int, int] = (0, 1)) -> tuple[Rule, ...]:
-    return (
-        Rule(f"{key}.weight", f"{place}/kernel", DENSE, part=part),
-        Rule(f"{key}.bias", f"{place}/bias", part=part),
-    )
-
-
-def _norm(key: str, place: str) -> tuple[Rule, ...]:
-    return (Rule(f"{key}.weight", f"{place}/scale"), Rule(f"{key}.bias", f"{place}/bias"))
-
-
-def _packed(weight: str, bias: str, place: str, names: tuple[str, ...]) -> Iterator[Rule]:
-    """Yields the rules of dense layers that lie above each other in one key."""
-    for which, name in enumerate(names):
-        part = (which, len(names))
-        yield Rule(weight, f"{place}{name}/kernel", DENSE, part=part)
-        yield Rule(bias, f"{place}{name}/bias", part=part)
-
-
-def _layers(key: str, place: str, **names: str) -> Iterator[Rule]:
-    """Yields the rules of dense layers, given as `ours="theirs"`."""
-    for ours, theirs in names.items():
-        yield from _dense(f"{key}{theirs}", f"{place}{ours}")
 
 
 def _patches(key: str) -> tuple[Rule, ...]:
@@ -48,23 +20,23 @@ def _patches(key: str) -> tuple[Rule, ...]:
 
 
 def _plain(key: str) -> Iterator[Rule]:
-    return _layers(key, f"{_BLOCK}mlp/", fc1="fc1", fc2="fc2")
+    return layers(key, f"{_BLOCK}mlp/", fc1="fc1", fc2="fc2")
 
 
 def _gated(key: str) -> Iterator[Rule]:
-    return _layers(key, f"{_BLOCK}mlp/", gate="gate_proj", fc1="up_proj", fc2="down_proj")
+    return layers(key, f"{_BLOCK}mlp/", gate="gate_proj", fc1="up_proj", fc2="down_proj")
 
 
 def _swiglu(key: str, first: str, last: str) -> Iterator[Rule]:
     """Yields the rules of a gated MLP whose first two layers lie in one key."""
-    packed = (f"{key}{first}.weight", f"{key}{first}.bias")
-    yield from _packed(*packed, f"{_BLOCK}mlp/", ("gate", "fc1"))
-    yield from _layers(key, f"{_BLOCK}mlp/", fc2=last)
+    first = f"{key}{first}"
+    yield from packed(f"{first}.weight", f"{first}.bias", f"{_BLOCK}mlp/", ("gate", "fc1"))
+    yield from layers(key, f"{_BLOCK}mlp/", fc2=last)
 
 
 def _qkv(key: str, *, biased: str = "qkv") -> Iterator[Rule]:
     """Yields the rules of queries, keys and values that lie in one key, where those are biased."""
-    for rule in _packed(f"{key}.weight", f"{key}.bias", f"{_BLOCK}attn/", tuple("qkv")):
+    for rule in packed(f"{key}.weight", f"{key}.bias", f"{_BLOCK}attn/", tuple("qkv")):
         if rule.place.endswith("kernel") or rule.place.split("/")[-2] in biased:
             yield rule
 
@@ -72,57 +44,57 @@ def _qkv(key: str, *, biased: str = "qkv") -> Iterator[Rule]:
 def _open_clip() -> Iterator[Rule]:
     """Yields the names of OpenAI's CLIP and of open_clip."""
     block = "visual.transformer.resblocks.{i}."
-    yield Rule("visual.class_embedding", f"{VIT}cls_token", _SINGLE)
+    yield Rule("visual.class_embedding", f"{VIT}cls_token", SINGLE)
     yield Rule("visual.positional_embedding", f"{VIT}pos_embed")
     yield Rule("visual.conv1.weight", f"{VIT}patch_embed/kernel", CONV)
     yield Rule("visual.proj", f"{VIT}projection/kernel", AS_IS)
     for theirs, ours in (("ln_pre", "norm_pre"), ("ln_post", "norm")):
-        yield from _norm(f"visual.{theirs}", f"{VIT}{ours}")
+        yield from norm(f"visual.{theirs}", f"{VIT}{ours}")
     for number in (1, 2):
-        yield from _norm(f"{block}ln_{number}", f"{_BLOCK}norm{number}")
-    stacked = (f"{block}attn.in_proj_weight", f"{block}attn.in_proj_bias")
-    yield from _packed(*stacked, f"{_BLOCK}attn/", tuple("qkv"))
-    yield from _dense(f"{block}attn.out_proj", f"{_BLOCK}attn/proj")
-    yield from _layers(f"{block}mlp.", f"{_BLOCK}mlp/", fc1="c_fc", fc2="c_proj")
+        yield from norm(f"{block}ln_{number}", f"{_BLOCK}norm{number}")
+    yield from stacked(f"{block}attn.", f"{_BLOCK}attn/")
+    yield from layers(f"{block}mlp.", f"{_BLOCK}mlp/", fc1="c_fc", fc2="c_proj")
 
 
 def _transformers_clip(top: str) -> Iterator[Rule]:
     """Yields the names of CLIP and SigLIP in transformers, behind `top`."""
     block = f"{top}encoder.layers.{{i}}."
-    yield Rule(f"{top}embeddings.class_embedding", f"{VIT}cls_token", _SINGLE)
+    yield Rule(f"{top}embeddings.class_embedding", f"{VIT}cls_token", SINGLE)
     yield Rule(f"{top}embeddings.position_embedding.weight", f"{VIT}pos_embed")
     yield from _patches(f"{top}embeddings.patch_embedding")
     yield Rule("visual_projection.weight", f"{VIT}projection/kernel", DENSE)
     # Their spelling.
     for theirs, ours in (("pre_layrnorm", "norm_pre"), ("post_layernorm", "norm")):
-        yield from _norm(f"{top}{theirs}", f"{VIT}{ours}")
+        yield from norm(f"{top}{theirs}", f"{VIT}{ours}")
     for number in (1, 2):
-        yield from _norm(f"{block}layer_norm{number}", f"{_BLOCK}norm{number}")
+        yield from norm(f"{block}layer_norm{number}", f"{_BLOCK}norm{number}")
     names = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "proj": "out_proj"}
-    yield from _layers(f"{block}self_attn.", f"{_BLOCK}attn/", **names)
+    yield from layers(f"{block}self_attn.", f"{_BLOCK}attn/", **names)
     yield from _plain(f"{block}mlp.")
     pool, ours = f"{top}head.", f"{VIT}attn_pool/"
-    yield Rule(f"{pool}probe", f"{ours}probe", _BATCHED)
-    stacked = (f"{pool}attention.in_proj_weight", f"{pool}attention.in_proj_bias")
-    yield from _packed(*stacked, f"{ours}attn/", tuple("qkv"))
-    yield from _dense(f"{pool}attention.out_proj", f"{ours}attn/proj")
-    yield from _norm(f"{pool}layernorm", f"{ours}norm")
-    yield from _layers(f"{pool}mlp.", f"{ours}mlp/", fc1="fc1", fc2="fc2")
+    yield Rule(f"{pool}probe", f"{ours}probe", BATCHED)
+    yield from stacked(f"{pool}attention.", f"{ours}attn/")
+    yield from _pool_rest(pool, "layernorm")
 
 
-def _dino(block: str, norm: str, patches: str, mask: Layout = AS_IS) -> Iterator[Rule]:
+def _pool_rest(pool: str, between: str) -> Iterator[Rule]:
+    yield from norm(f"{pool}{between}", f"{VIT}attn_pool/norm")
+    yield from layers(f"{pool}mlp.", f"{VIT}attn_pool/mlp/", fc1="fc1", fc2="fc2")
+
+
+def _dino(block: str, last: str, patches: str, mask: Layout = AS_IS) -> Iterator[Rule]:
     """Yields the names that DINOv2 and DINOv3 share in transformers."""
     for theirs, ours, layout in (
-        ("cls_token", "cls_token", _BATCHED),
+        ("cls_token", "cls_token", BATCHED),
         ("mask_token", "mask_token", mask),
-        ("register_tokens", "reg_token", _BATCHED),
-        ("position_embeddings", "pos_embed", _BATCHED),
+        ("register_tokens", "reg_token", BATCHED),
+        ("position_embeddings", "pos_embed", BATCHED),
     ):
         yield Rule(f"embeddings.{theirs}", f"{VIT}{ours}", layout)
     yield from _patches(f"embeddings.{patches}")
-    yield from _norm(norm, f"{VIT}norm")
+    yield from norm(last, f"{VIT}norm")
     for number in (1, 2):
-        yield from _norm(f"{block}norm{number}", f"{_BLOCK}norm{number}")
+        yield from norm(f"{block}norm{number}", f"{_BLOCK}norm{number}")
         yield Rule(f"{block}layer_scale{number}.lambda1", f"{_BLOCK}ls{number}")
 
 
@@ -134,7 +106,7 @@ def _dinov2(*, gated: bool, old: bool = False) -> Iterator[Rule]:
     if old:
         names = {"q": "attention.query", "k": "attention.key", "v": "attention.value",
                  "proj": "output.dense"}  # fmt: skip
-    yield from _layers(f"{block}attention.", f"{_BLOCK}attn/", **names)
+    yield from layers(f"{block}attention.", f"{_BLOCK}attn/", **names)
     if gated and old:
         yield from _swiglu(f"{block}mlp.", "weights_in", "weights_out")
     elif gated:
@@ -145,9 +117,9 @@ def _dinov2(*, gated: bool, old: bool = False) -> Iterator[Rule]:
 
 def _dinov3(block: str) -> Iterator[Rule]:
     """Yields the names of DINOv3 in transformers; the hub's files have other blocks."""
-    yield from _dino(block, "norm", "patch_embeddings", _BATCHED)
+    yield from _dino(block, "norm", "patch_embeddings", BATCHED)
     names = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "proj": "o_proj"}
-    yield from _layers(f"{block}attention.", f"{_BLOCK}attn/", **names)
+    yield from layers(f"{block}attention.", f"{_BLOCK}attn/", **names)
     yield from _gated(f"{block}mlp.")
 
 
@@ -170,16 +142,25 @@ def _timm(
     """
     block = f"{root}blocks.{{i}}."
     for theirs, ours in (("cls_token",) * 2, (registers, "reg_token"), ("pos_embed",) * 2):
-        yield Rule(f"{root}{theirs}", f"{VIT}{ours}", _BATCHED)
+        yield Rule(f"{root}{theirs}", f"{VIT}{ours}", BATCHED)
     yield Rule(f"{root}mask_token", f"{VIT}mask_token")
     yield from _patches(f"{root}patch_embed.proj")
-    yield from _norm(f"{root}norm", f"{VIT}norm")
+    yield from norm(f"{root}norm", f"{VIT}norm")
     for number in (1, 2):
-        yield from _norm(f"{block}norm{number}", f"{_BLOCK}norm{number}")
+        yield from norm(f"{block}norm{number}", f"{_BLOCK}norm{number}")
         yield Rule(f"{block}{scale.format(n=number)}", f"{_BLOCK}ls{number}")
     yield from qkv(f"{block}attn.qkv")
-    yield from _dense(f"{block}attn.proj", f"{_BLOCK}attn/proj")
+    yield from dense(f"{block}attn.proj", f"{_BLOCK}attn/proj")
     yield from mlp(f"{block}mlp.")
+
+
+def _latent_pool() -> Iterator[Rule]:
+    """Yields timm's names of SigLIP's attention pool (layers/attention_pool.py)."""
+    pool, ours = "attn_pool.", f"{VIT}attn_pool/"
+    yield Rule(f"{pool}latent", f"{ours}probe", BATCHED)
+    yield from packed(f"{pool}kv.weight", f"{pool}kv.bias", f"{ours}attn/", ("k", "v"))
+    yield from layers(pool, f"{ours}attn/", q="q", proj="proj")
+    yield from _pool_rest(pool, "norm")
 
 
 def _eva_qkv(key: str) -> Iterator[Rule]:
@@ -191,7 +172,7 @@ def _eva_qkv(key: str) -> Iterator[Rule]:
 
 def _mlp(**names: str) -> Callable[[str], Iterator[Rule]]:
     """Returns the rules of an MLP with these layers, `ours="theirs"`, of the start of its keys."""
-    return lambda key: _layers(key, f"{_BLOCK}mlp/", **names)
+    return lambda key: layers(key, f"{_BLOCK}mlp/", **names)
 
 
 _eva = partial(_timm, scale="gamma_{n}", qkv=_eva_qkv)
@@ -230,6 +211,7 @@ SPELLINGS: Mapping[str, Spelling] = MappingProxyType(
         "open_clip": _named(_open_clip()),
         "transformers_clip": _named(_transformers_clip("vision_model.")),
         "transformers_vision": _named(_transformers_clip("")),
+        "effort": Spelling(rules=tuple(_transformers_clip("")), head="head"),
         "transformers_dinov2": _named(_dinov2(gated=False)),
         "transformers_dinov2_swiglu": _named(_dinov2(gated=True)),
         "transformers4_dinov2": _named(_dinov2(gated=False, old=True)),
@@ -238,10 +220,12 @@ SPELLINGS: Mapping[str, Spelling] = MappingProxyType(
         "hub_dinov3": _named(_dinov3("layer.{i}.")),
         "community_forensics": Spelling(rules=tuple(_timm(root="vit.")), head="vit.head"),
         "timm": _timms(*_timm()),
-        "timm_clip": _timms(*_timm(), *_norm("norm_pre", f"{VIT}norm_pre"),
-                            *_dense("head", f"{VIT}projection"), head="fc"),
+        "timm_clip": _timms(*_timm(), *norm("norm_pre", f"{VIT}norm_pre"),
+                            *dense("head", f"{VIT}projection"), head="fc"),
         # A CLIP that was trained on: its `head` is the last layer.
-        "timm_clip_head": _timms(*_timm(), *_norm("norm_pre", f"{VIT}norm_pre")),
+        "timm_clip_head": _timms(*_timm(), *norm("norm_pre", f"{VIT}norm_pre")),
+        # Also open_clip's, whose `visual.trunk` is a tower of timm's.
+        "timm_siglip": _timms(*_timm(), *_latent_pool()),
         "timm_swiglu": _timms(*_timm(mlp=partial(_swiglu, first="fc1", last="fc2"))),
         "timm_dinov3": _timms(*_eva()),
         "timm_dinov3_swiglu": _timms(*_eva(mlp=_mlp(gate="fc1_g", fc1="fc1_x", fc2="fc2"))),
@@ -253,15 +237,15 @@ SPELLINGS: Mapping[str, Spelling] = MappingProxyType(
 )  # fmt: skip
 _LINEAR = "params/head"
 _RINE = (
-    Rule("alpha", "params/alpha", _BATCHED),
-    *_dense("proj{p}.{n}", "params/proj{p}_{n}"),
-    *_dense("head.{n}", "params/head_{n}"),
+    Rule("alpha", "params/alpha", BATCHED),
+    *dense("proj{p}.{n}", "params/proj{p}_{n}"),
+    *dense("head.{n}", "params/head_{n}"),
 )
 # Spelling to table, with the places of every head.
 PROBE_TABLES: Mapping[str, Table] = MappingProxyType(
     {
         name: Table(
-            rules=(*spelling.rules, *_dense(spelling.head, _LINEAR), *_RINE),
+            rules=(*spelling.rules, *dense(spelling.head, _LINEAR), *_RINE),
             stem=next(
                 rule.key for rule in spelling.rules if rule.place == f"{VIT}patch_embed/kernel"
             ),

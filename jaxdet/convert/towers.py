@@ -11,8 +11,9 @@ import numpy as np
 
 from jaxdet.config.model import PROBES, Model
 from jaxdet.convert.kinds import family, pooling
+from jaxdet.convert.layers import VIT
 from jaxdet.convert.rules import Arrays, Shapes, Table, hollow
-from jaxdet.convert.spellings import HEADS, PROBE_TABLES, SPELLINGS, VIT
+from jaxdet.convert.spellings import HEADS, PROBE_TABLES, SPELLINGS
 from jaxdet.errors import UserError
 from jaxdet.models.towers import NORMALISATIONS, Tower, heads_of, read_tower
 
@@ -21,8 +22,8 @@ Facts = Mapping[str, Any]
 FACTS = ("activation", "heads", "normalisation", "epsilon", "resize", "size", "pool")
 _POSITIONS = f"{VIT}pos_embed"
 _ASKED = (
-    "does not say its activation; give --activation=quick_gelu (CLIP of OpenAI, MetaCLIP and DFN) "
-    "or gelu (of LAION-2B, DataComp and CommonPool), or its config.json beside it"
+    "does not say its activation; give --activation=quick_gelu (CLIP of OpenAI, most of MetaCLIP "
+    "and DFN) or gelu (of LAION-2B, DataComp and CommonPool), or its config.json beside it"
 )
 _NUMBER = re.compile(rf"{VIT}blocks_([0-9]+)/.*")
 
@@ -143,7 +144,7 @@ def measure(
                 f"{'|'.join(NORMALISATIONS)}`"
             )
         shape = (tower["patch"], tower["width"], tower["depth"])
-        tower.setdefault("heads", heads_of(*shape))
+        tower.setdefault("heads", heads_of(*shape, scaled=structure["layer_scale"]))
         if not tower["heads"]:
             raise UserError(
                 f"does not say how many heads share {shape[1]} channels; convert it by `python -m "

@@ -139,6 +139,7 @@ class EvalLoader:
 
     Attributes:
       resize: shorter side, pixels; 0 for none.
+      kernel: by which; one of `config.augment.KERNELS`.
       disturb: what happens to the whole image before it is resized or cropped.
       augment: the settings of training whose coins fall on validation images too, anew each
         epoch; None for clean images.
@@ -152,6 +153,7 @@ class EvalLoader:
     crop: int
     batch_size: int
     resize: int = 0
+    kernel: str = "bilinear"
     disturb: Disturbance | Chain | None = None
     augment: Augment | None = None
     as_published: bool = True
@@ -208,7 +210,7 @@ class EvalLoader:
         """Returns what happens to an image without coins."""
         number = self.read.images.number_of(index)
         disturbing = self.disturb.operations(number) if self.disturb else []
-        resizing = [Resize(self.resize)] if self.resize else []
+        resizing = [Resize(self.resize, self.kernel)] if self.resize else []
         return [*disturbing, *resizing, Crop(side=self.crop)]
 
 
@@ -226,8 +228,8 @@ def _written(read: Reader, index: int, write: Callable[[np.ndarray], None]) -> b
         write(pixels)
     except TooSmallError as error:
         raise UserError(
-            f"{read.images.where(index)}: {error}; set --config.augment.resize "
-            "or a smaller --config.augment.crop"
+            f"{read.images.where(index)}: {error}; set --config.augment.resize, a smaller "
+            "--config.augment.crop, or --config.augment.small_images=pad"
         ) from None
     except RefusedSizeError as error:  # too large once it is resized
         read.pass_over(index, error)

@@ -264,10 +264,12 @@ def check_sizes(train: ImageSet, augment: schema.Augment) -> None:
         size = train.size(index)
         if size and min(size) < augment.resize:
             enlarged.append((train.where(index), size))
-        if size and (augment.resize or min(size)) < augment.crop:
+        is_small = size and (augment.resize or min(size)) < augment.crop
+        if size and is_small and augment.small_images == "refuse":
             raise UserError(
                 f"{train.where(index)}: {size[0]}x{size[1]} pixels are less than "
-                f"augment.crop={augment.crop}; set --config.augment.resize or a smaller crop"
+                f"augment.crop={augment.crop}; set --config.augment.resize, a smaller crop, or "
+                "--config.augment.small_images=pad"
             )
     if enlarged:
         where, (width, height) = enlarged[0]

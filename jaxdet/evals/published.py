@@ -106,6 +106,7 @@ def _metrics(row: str, evaluation: Evaluation) -> set[str]:
         return set()
     if RESIZED in row:
         same = (protocol, evaluation.resize, crop) == ("resize", 256, 224)
+        same = same and evaluation.resize_kernel != "bicubic"
         return {"AP"} if same else set()
     if protocol == "full":
         return {"AP, no crop"}

@@ -118,6 +118,7 @@ def crop_loader(read: Reader, view: View, *, batch_size: int) -> EvalLoader:
         crop=view.protocol.crop,
         batch_size=batch_size,
         resize=view.protocol.resize,
+        kernel=view.protocol.kernel,
         disturb=view.disturb,
         shard=Shard(host=jax.process_index(), hosts=jax.process_count()),
     )

@@ -113,7 +113,7 @@ def _convert(release: Release, paths: list[Path], detector: Path) -> None:
     card = Card(
         source=weights.url,
         file_sha256=digest,
-        protocol=Protocol(crop=release.crop, resize=release.resize),
+        protocol=Protocol(crop=release.crop, resize=file.network.resize),
         model=network_options(model),
         spelling=file.network.spelling,
         licence=release.licence,

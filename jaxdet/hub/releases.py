@@ -24,7 +24,6 @@ class Release:
       arch: the network, by its name here.
       facts: of its tower that the file does not say; see `jaxdet.convert.towers.FACTS`.
       crop: side of the centre crop that it was measured on, pixels.
-      resize: shorter side of the image before, pixels; 0 for none.
     """
 
     name: str
@@ -35,7 +34,6 @@ class Release:
     arch: str
     facts: tuple[tuple[str, str], ...] = ()
     crop: int = 224
-    resize: int = 0
 
 
 def _cnndetection(file: Address) -> Release:
@@ -92,7 +90,6 @@ _RELEASES = (
         ),
         arch="linear_probe",
         crop=384,
-        resize=440,
     ),
 )
 RELEASES: Mapping[str, Release] = MappingProxyType({one.name: one for one in _RELEASES})

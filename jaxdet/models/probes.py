@@ -4,6 +4,7 @@ Each is a tower, `see`, and a head, `score`, which can also be used by itself.
 """
 
 import dataclasses
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -97,9 +98,9 @@ class TwoLayerProbe(Probe):
     def setup(self) -> None:
         """Creates the tower and the layers."""
         self.vit = ViT(self.tower)
-        self.embed = nn.Dense(self.width)
+        self.embed = torch_dense(self.width, inputs=self.tower.dim)
         # The difference of two values in bfloat16 would have few digits.
-        self.head = nn.Dense(2, dtype=jnp.float32)
+        self.head = torch_dense(2, inputs=self.width, dtype=jnp.float32)
 
     def contrast(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Returns logits, float [B], and the embedding in training, of float [B, H, W, 3]."""
@@ -137,9 +138,11 @@ class Rine(Probe):
         self.vit = ViT(self.tower)
         shape = (self.tower.depth, self.width)
         self.alpha = self.param("alpha", nn.initializers.normal(1.0), shape)
-        for name in (*self._projection(1), *self._projection(2), *_HEAD[:-1]):
-            setattr(self, name, nn.Dense(self.width))
-        setattr(self, _HEAD[-1], nn.Dense(1))
+        first, *others = self._projection(1)
+        setattr(self, first, torch_dense(self.width, inputs=self.tower.width))
+        for name in (*others, *self._projection(2), *_HEAD[:-1]):
+            setattr(self, name, torch_dense(self.width, inputs=self.width))
+        setattr(self, _HEAD[-1], torch_dense(1, inputs=self.width))
         self.drop = nn.Dropout(0.5)
 
     def see(self, x: jax.Array) -> jax.Array:
@@ -185,6 +188,19 @@ class Rine(Probe):
 
     def _layer(self, name: str, x: jax.Array, *, train: bool) -> jax.Array:
         return self.drop(nn.relu(getattr(self, name)(x)), deterministic=not train)
+
+
+def torch_dense(outputs: int, *, inputs: int, dtype: Any = None) -> nn.Dense:
+    """Returns a dense layer that starts as torch's Linear: evenly within 1 / sqrt(inputs).
+
+    torch 2.13 (nn/modules/linear.py, reset_parameters); its bias starts as its weights do.
+    """
+    bound = 1 / math.sqrt(inputs)
+
+    def even(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return nn.Dense(outputs, dtype=dtype, kernel_init=even, bias_init=even)
 
 
 def unit(x: jax.Array) -> jax.Array:

@@ -9,11 +9,10 @@ places is what the layer is trained on.
 from functools import partial
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdet.models.probes import Probe, on_tower
+from jaxdet.models.probes import Probe, on_tower, torch_dense
 from jaxdet.models.vit import ViT
 
 _TINY = 1e-8
@@ -29,19 +28,17 @@ class TokenProbe(Probe):
       tower: what sees the image.
       tokens: how many patches are chosen.
       bank: training images by which they are.
-      head_deviation: of the normal weights that the layer starts with.
     """
 
     tokens: int
     bank: int
-    head_deviation: float = 0.02
 
     def setup(self) -> None:
         """Creates the tower, the layer and the statistics."""
         own: Any = partial(self.variable, "batch_stats")
         places = self.tower.tokens
         self.vit = ViT(self.tower)
-        self.head = nn.Dense(1, kernel_init=nn.initializers.normal(self.head_deviation))
+        self.head = torch_dense(1, inputs=self.tower.width)
         self.counts = own("counts", jnp.zeros, (2, 2))
         self.distances = own("distances", jnp.zeros, (2, places))
         self.sums = own("sums", jnp.zeros, (2, places, self.tower.width))

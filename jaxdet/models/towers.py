@@ -22,11 +22,13 @@ NORMALISATIONS: Mapping[str, tuple[float, ...]] = MappingProxyType(
         "half": (0.5,) * 6,
     }
 )
+# Which of queries, keys and values have biases, by `qkv_bias`.
+BIASED: Mapping[str, str] = MappingProxyType({"all": "qkv", "no_key": "qv", "none": ""})
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "activation": ("gelu", "quick_gelu", "gelu_tanh", "silu"),
         "positions": ("all", "patches", "rotary"),
-        "qkv_bias": ("all", "no_key", "none"),
+        "qkv_bias": tuple(BIASED),
         "pool": ("class", "mean", "attention"),
         "resize": ("nearest", "bilinear", "bicubic", "lanczos"),
     }
@@ -34,6 +36,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 # Beyond these nothing was released; what a file names is traced, which takes time and memory.
 _MOST = MappingProxyType({"depth": 64, "size": 4096, "registers": 64})
 _LARGEST = 2**16
+_WIDEST_OF_64 = 1024
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,7 @@ class Tower:
       projection: width that the pooled token is projected to; 0 for none.
       projection_bias: whether that layer has a bias.
       normalisation: of pixels, a name of NORMALISATIONS or six numbers, as `.5/.5/.5/.2/.2/.2`.
-      resize: kernel by which the tower's images were resized.
+      resize: kernel by which its publisher resizes images; a record, of which no feature follows.
     """
 
     size: int = 224
@@ -112,6 +115,11 @@ class Tower:
         six = (*self.mean_and_deviation[0], *self.mean_and_deviation[1])
         named = (name for name, known in NORMALISATIONS.items() if known == six)
         object.__setattr__(self, "normalisation", next(named, "/".join(map(str, six))))
+
+    @property
+    def function(self) -> "Tower":
+        """Returns the tower without what was done to its images, which changes no feature."""
+        return dataclasses.replace(self, resize=Tower.resize)
 
     @property
     def tokens(self) -> int:
@@ -179,12 +187,23 @@ def read_tower(text: str) -> Tower:
     return dataclasses.replace(TOWERS[name], **read)
 
 
-def heads_of(patch: int, width: int, depth: int) -> int:
-    """Returns the heads of the named size with these, or a head for each 64 channels; else 0."""
+def heads_of(patch: int, width: int, depth: int, *, scaled: bool = False) -> int:
+    """Returns the heads of a tower; 0 where they are not known.
+
+    Those of the named size, or a head for each 64 channels. Wider towers of others than DINO's, all
+    of which have LayerScale, have heads of 72, 80, 88 or 96 channels.
+
+    Args:
+      patch: pixels.
+      width: of a token.
+      depth: blocks.
+      scaled: whether it has LayerScale.
+    """
     for named in TOWERS.values():
         if (named.patch, named.width, named.depth) == (patch, width, depth):
             return named.heads
-    return 0 if width % 64 else width // 64
+    is_known = width % 64 == 0 and (scaled or width <= _WIDEST_OF_64)
+    return width // 64 if is_known else 0
 
 
 _TRUTHS = MappingProxyType({"true": True, "false": False})
@@ -274,5 +293,6 @@ TOWERS: Mapping[str, Tower] = MappingProxyType(
         # Zhai et al. 2023
         "siglip_b16": _siglip(16, 768, 12),
         "siglip_l16_256": _siglip(16, 1024, 24, size=256),
+        "siglip_so400m14": _siglip(14, 1152, 27, heads=16, mlp=4304),
     }
 )

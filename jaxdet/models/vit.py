@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdet.errors import UserError
-from jaxdet.models.adapters import AdaptedDense
+from jaxdet.models.adapted_dense import AdaptedDense, narrowed
 from jaxdet.models.platform import has_flash_attention, has_flash_gradient
-from jaxdet.models.towers import Tower
+from jaxdet.models.towers import BIASED, Tower
 
 _ACTIVATIONS: Mapping[str, Callable[[jax.Array], jax.Array]] = MappingProxyType(
     {
@@ -139,10 +139,11 @@ class Attention(nn.Module):
     ) -> jax.Array:
         """Returns [B, T, width] of the tokens that ask, [B, T, width], and those asked."""
         tower = self.tower
-        biased = {"all": "qkv", "no_key": "qv", "none": ""}[tower.qkv_bias]
 
         def heads(name: str, x: jax.Array) -> jax.Array:
-            x = AdaptedDense(tower.width, use_bias=name in biased, name=name)(x)
+            narrow = narrowed(self, x)
+            dense = AdaptedDense(tower.width, use_bias=name in BIASED[tower.qkv_bias], name=name)
+            x = dense(x, narrow)
             return x.reshape(*x.shape[:2], tower.heads, -1)
 
         query, key, value = heads("q", asking), heads("k", asked), heads("v", asked)

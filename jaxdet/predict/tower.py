@@ -100,8 +100,8 @@ def load_tower(
     """Returns the vision tower of a file, of a folder of `jaxdet.convert`, or of a detector's run.
 
     Args:
-      path: where it lies; what `config.json` and `preprocessor_config.json` beside a file say
-        counts.
+      path: where it lies, a folder from the hub of Hugging Face, too; what `config.json` and
+        `preprocessor_config.json` beside a file say counts.
       activation: of a CLIP whose file does not say it, "quick_gelu" or "gelu".
       heads: of its attention, where they are neither a named tower's nor its width / 64.
       normalisation: of its pixels, where its kind does not say it: "clip", "imagenet", "half" or

@@ -61,6 +61,7 @@ PROTOCOL_NAMES: Mapping[str, str] = MappingProxyType(
         "full": "whole image",
         "resize": "resized, then centre crop",
         "five_crops": "five crops",
+        "ten_crops": "ten crops",
     }
 )
 

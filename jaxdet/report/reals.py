@@ -128,8 +128,9 @@ def _protocol_options(run: Run) -> list[str]:
         )
     if protocol == "full":
         return ["--crop=none"]
-    if protocol == "five_crops":
-        raise UserError(f"{run.label}: was scored by five crops, which --reals does not take")
+    if protocol in ("five_crops", "ten_crops"):
+        crops = protocol.replace("_", " ")
+        raise UserError(f"{run.label}: was scored by {crops}, which --reals does not take")
     crop = f"--crop={options.get('evaluation.crop') or options.get('augment.crop')}"
     resize = [f"--resize={options.get('evaluation.resize')}"] if protocol == "resize" else []
     return [crop, *resize]

@@ -9,7 +9,7 @@ from jaxdet.data.augment.operation import Operation, apply_each
 from jaxdet.data.disturb import Chain, Disturbance
 from jaxdet.data.ops.sides import RefusedSizeError
 from jaxdet.data.readers import Reader
-from jaxdet.scoring.pieces import Box, Piece, cut_boxes, find_boxes, random_boxes
+from jaxdet.scoring.pieces import Box, Piece, cut_boxes, find_boxes, random_boxes, with_mirrored
 from jaxdet.scoring.protocol import Protocol
 
 
@@ -65,7 +65,10 @@ class PieceLoader:
         image = ops.pad_to(image, size=self.protocol.padded_side(self.smallest))
         height, width = image.shape[:2]
         boxes = self._boxes(height, width, index)
-        return [_finished(p) for p in cut_boxes(image, boxes, owner=index, operations=left)]
+        pieces = cut_boxes(image, boxes, owner=index, operations=left)
+        if self.protocol.parts == "ten_crops" and not self.random_crops:
+            pieces = with_mirrored(pieces)
+        return list(map(_finished, pieces))
 
     def _disturbed(self, image: np.ndarray, index: int) -> tuple[np.ndarray, list[Operation]]:
         """Returns the disturbed image, and what is left to be done to its pieces.

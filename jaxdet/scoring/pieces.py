@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from jaxdet.data.augment.operation import Operation, apply_within
-from jaxdet.data.ops import center_corner, pad_to
+from jaxdet.data.ops import center_corner, flip, pad_to
 from jaxdet.scoring.protocol import DEFAULT_PROTOCOL, Protocol
 
 # Rows and columns of a part of an image.
@@ -57,7 +57,18 @@ def cut(
     """
     image = pad_to(protocol.reduce(image), size=protocol.padded_side(smallest))
     height, width = image.shape[:2]
-    return cut_boxes(image, find_boxes(height, width, protocol), owner=owner)
+    pieces = cut_boxes(image, find_boxes(height, width, protocol), owner=owner)
+    return with_mirrored(pieces) if protocol.parts == "ten_crops" else pieces
+
+
+def with_mirrored(pieces: list[Piece]) -> list[Piece]:
+    """Returns the pieces of an image and their mirror images, as torchvision's TenCrop."""
+    mirrored = [dataclasses.replace(one, pixels=flip(one.pixels)) for one in pieces]
+    both = [*pieces, *mirrored]
+    return [
+        dataclasses.replace(one, share=one.share / 2, number=number, of=len(both))
+        for number, one in enumerate(both)
+    ]
 
 
 def cut_boxes(
@@ -75,7 +86,7 @@ def cut_boxes(
 
 def find_boxes(height: int, width: int, protocol: Protocol) -> list[Box]:
     """Returns where in an image that was reduced and padded the pieces of a protocol lie."""
-    if protocol.parts == "five_crops":
+    if protocol.parts in ("five_crops", "ten_crops"):
         return five_boxes(height, width, size=protocol.crop)
     is_one = height * width <= MAX_WHOLE_PIXELS and max(height, width) <= MAX_WHOLE_SIDE
     if protocol.parts == "crop" or (protocol.parts == "full" and is_one):

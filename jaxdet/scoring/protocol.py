@@ -5,6 +5,7 @@ import operator
 
 import numpy as np
 
+from jaxdet.config.augment import KERNELS
 from jaxdet.config.evaluation import Evaluation
 from jaxdet.data.ops import center_crop, resize_shorter
 from jaxdet.errors import UserError
@@ -19,16 +20,25 @@ class Protocol:
     """States what of an image is scored.
 
     Attributes:
-      parts: "crop" (the centre), "five_crops" (the corners too), "full" (the whole image, in tiles
-        where it is too large) or "tiles".
+      parts: "crop" (the centre), "five_crops" (the corners too), "ten_crops" (also mirrored),
+        "full" (the whole image, in tiles where it is too large) or "tiles".
       crop: side of the crops, pixels; smaller images are padded with black. Of "full" and "tiles"
         the side of the centre crop whose evidence is shown.
       resize: shorter side that the image is resized to before, pixels; 0 for none.
+      kernel: of Pillow's, antialiased, by which: "bilinear" or "bicubic".
+
+    Raises:
+      UserError: where there is no such kernel.
     """
 
     parts: str = "crop"
     crop: int = 224
     resize: int = 0
+    kernel: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        if self.kernel not in KERNELS:
+            raise UserError(f"kernel={show_value(self.kernel)} is not one of {', '.join(KERNELS)}")
 
     @classmethod
     def of_run(cls, evaluation: Evaluation) -> "Protocol":
@@ -39,7 +49,8 @@ class Protocol:
     def named(cls, name: str, evaluation: Evaluation) -> "Protocol":
         """Returns one of `config.evaluation.PROTOCOLS`, at the sides of a `resolved_evaluation`."""
         if name == "resize":
-            return cls("crop", evaluation.crop, evaluation.resize)
+            kernel = evaluation.resize_kernel
+            return cls("crop", evaluation.crop, evaluation.resize, kernel)
         return cls(name, evaluation.crop)
 
     def asked(self, crop: Crop | None = None, resize: int | None = None) -> "Protocol":
@@ -77,7 +88,7 @@ class Protocol:
     @property
     def crops(self) -> int:
         """Returns the number of crops of an image; 0 where images decide it."""
-        return {"crop": 1, "five_crops": 5}.get(self.parts, 0)
+        return {"crop": 1, "five_crops": 5, "ten_crops": 10}.get(self.parts, 0)
 
     @property
     def least_side(self) -> int:
@@ -106,7 +117,7 @@ class Protocol:
     def reduce(self, image: np.ndarray) -> np.ndarray:
         """Returns the part of an image, u8 [H, W, 3], that scoring looks at, resized."""
         if self.resize:
-            image = resize_shorter(image, size=self.resize)
+            image = resize_shorter(image, size=self.resize, kernel=self.kernel)
         return center_crop(image, size=self.crop) if self.parts == "crop" else image
 
     def __str__(self) -> str:
@@ -114,10 +125,14 @@ class Protocol:
         named = {
             "crop": f"centre crop of {self.crop} pixels",
             "five_crops": f"five crops of {self.crop} pixels",
+            "ten_crops": f"ten crops of {self.crop} pixels, five of them mirrored,",
             "full": "whole image",
             "tiles": "tiles",
         }[self.parts]
-        return f"{named} after resizing the shorter side to {self.resize}" if self.resize else named
+        if not self.resize:
+            return named
+        how = "" if self.kernel == "bilinear" else f" by the {self.kernel} kernel"
+        return f"{named} after resizing the shorter side to {self.resize}{how}"
 
 
 def _checked_side(name: str, value: object, *, within: str) -> int:

@@ -47,6 +47,7 @@ def eval_loader(config: schema.Config, images: ImageSet) -> EvalLoader:
         crop=config.augment.crop,
         batch_size=config.eval_batch_size,
         resize=config.augment.resize,
+        kernel=config.augment.resize_kernel,
         shard=_own_shard(),
     )
 

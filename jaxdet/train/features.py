@@ -141,8 +141,8 @@ class _Maker:
             "images": read.identity(config.runtime.compare_images),
             "view": view.name,
             "crop": config.augment.crop,
-            "resize": config.augment.resize,
-            "tower": read_tower(config.model.tower).text,
+            "resize": [config.augment.resize, config.augment.resize_kernel],
+            "tower": read_tower(config.model.tower).function.text,
             "weights": self._tower,
             "sees": architecture.sees,
             # Float32 products have fewer digits on GPUs.

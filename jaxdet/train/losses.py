@@ -93,7 +93,7 @@ def supervised_contrast(embedding: jax.Array, label: jax.Array) -> jax.Array:
     vectors = unit(embedding)
     others = ~jnp.eye(len(label), dtype=bool)
     alike = others & (label[:, None] == label[None])
-    logits = vectors @ vectors.T / _TEMPERATURE
+    logits = jnp.matmul(vectors, vectors.T, precision="highest") / _TEMPERATURE
     logits = logits - jax.nn.logsumexp(logits, axis=1, where=others, keepdims=True)
     means = jnp.where(alike, logits, 0).sum(1) / jnp.maximum(alike.sum(1), 1)
     return -means.mean()

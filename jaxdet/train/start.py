@@ -12,6 +12,7 @@ from jaxdet import config as schema
 from jaxdet.convert.card import Card, make_run_card, network_name, read_beside, read_model
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, load_weights
+from jaxdet.convert.snapshots import published_weights
 from jaxdet.convert.towers import Facts, facts_of
 from jaxdet.data.images import ImageSet
 from jaxdet.errors import UserError
@@ -78,7 +79,7 @@ def initial_variables(config: schema.Config, detector: Detector, mesh: Mesh) -> 
 
 def _load_weights(path: Path, config: schema.Config) -> LoadedWeights:
     """Loads weights of a file or a converted folder; training starts a missing last layer anew."""
-    trains = config.task != "eval"
+    trains, path = config.task != "eval", published_weights(path) or path
     # A folder and a card beside a file say what they are of; keys may fit several networks. Any
     # detector with a tower may be trained on a tower by itself, whose keys say that it is one.
     card = None if is_detector(path) else read_beside(path)
@@ -89,9 +90,11 @@ def _load_weights(path: Path, config: schema.Config) -> LoadedWeights:
         facts=_told(config.model),
         head_seed=config.seed if trains else None,
         head_deviation=config.model.head_deviation,
+        tower=read_tower(config.model.tower) if config.model.name in schema.PROBES else None,
     )
     if card is not None and network_name(card) == loaded.model.name:
-        loaded = dataclasses.replace(loaded, model=read_model(card))
+        own = dataclasses.replace(read_model(card), tower=loaded.model.tower)
+        loaded = dataclasses.replace(loaded, model=own)
     loaded = _under_head(loaded, config) if trains else loaded
     _check_network(path, loaded.model, config)
     _check_crop(path, loaded.model, loaded.crop, config)
@@ -138,7 +141,7 @@ def _check_network(path: Path, found: schema.Model, config: schema.Config) -> No
     if config.task != "eval":
         fitting.add(architecture_of(wanted.name).backbone)
     is_probe = found.name in schema.PROBES
-    towers = {read_tower(model.tower) for model in (found, wanted) if is_probe}
+    towers = {read_tower(model.tower).function for model in (found, wanted) if is_probe}
     if found.name not in fitting or found.width != wanted.width or len(towers) > 1:
         tower = f" --config.model.tower={found.tower}" if is_probe else ""
         raise UserError(

@@ -88,6 +88,7 @@ class StepFunctions:
         trained, frozen = split(self.tune, state.variables["params"])
         direction, moments = self.optimizer.update(found.gradients, state.optimizer, trained)
         moved = optax.apply_updates(trained, optax.tree.scale(-learning_rate, direction))
+        moved, moments = self._learned(found, (trained, state.optimizer), (moved, moments))
         variables = {"params": join(moved, frozen), "batch_stats": found.batch_stats}
         if self.ema:
             variables["average"] = self._averages(state, moved, found.batch_stats)
@@ -99,6 +100,12 @@ class StepFunctions:
             "label": label,
         }
         return _guarded(state, stepped, scalars) if self.skip_nonfinite else stepped, scalars
+
+    def _learned(self, found: Differentiated, old: Any, new: Any) -> Any:
+        """Returns the new parameters and moments, or the old ones of a step that only collects."""
+        if self.detector.architecture.objective != "collect":
+            return new
+        return jax.tree.map(lambda was, is_: jnp.where(found.loss != 0, is_, was), old, new)
 
     def _averages(self, state: TrainState, trained: Any, batch_stats: Any) -> Any:
         """Returns the averages after a step, with whatever of the images is remembered as it is."""

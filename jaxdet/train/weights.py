@@ -14,6 +14,7 @@ from jaxdet.config.dotted import is_dotted, trust
 from jaxdet.convert.card import Card, make_run_card, network_name, read_beside, read_model
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, check_choices, load_weights
+from jaxdet.convert.snapshots import published_weights
 from jaxdet.convert.towers import Facts, check_facts
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Variables
@@ -36,7 +37,7 @@ def open_weights(
     """Returns the weights of a run, one of its checkpoints, a converted folder, or a file.
 
     Args:
-      path: where they lie.
+      path: where they lie; of a folder from the hub of Hugging Face the weights in it.
       checkpoint: which checkpoint of a run; its own choice where left out.
       arch: the architecture, where a file's keys fit several.
       state_dict: which state dict, where a file holds several.
@@ -58,6 +59,7 @@ def open_weights(
         return _of_run(run, checkpoint, step)
     if checkpoint is not None:
         raise UserError(f"--checkpoint={checkpoint}: {path} is no run; leave it out")
+    path = published_weights(path) or path
     known = detector_card(path) if is_detector(path) else read_beside(path)
     loaded = load_weights(
         path, arch=arch or network_name(known), state_dict=state_dict, facts=facts,
@@ -70,7 +72,7 @@ def open_weights(
         known = dataclasses.replace(
             known or Card(source=path.name, file_sha256=sha256(path)),
             model={},
-            protocol=Protocol(crop=loaded.crop or DEFAULT_PROTOCOL.crop),
+            protocol=Protocol(crop=loaded.crop or DEFAULT_PROTOCOL.crop, resize=loaded.resize),
             calibration=None,
             measured={},
         )
@@ -83,7 +85,7 @@ def find_run(path: Path) -> tuple[RunFolder | None, int | None]:
     Raises:
       UserError: where there is one that has lost its config.
     """
-    if RunFolder(path).is_run():
+    if published_weights(path) is None and RunFolder(path).is_run():
         return RunFolder(path), None
     above = RunFolder(path.parent.parent)
     step = step_number(path.name)

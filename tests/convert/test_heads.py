@@ -186,3 +186,16 @@ def test_univfd_s_released_head_gives_pytorch_s_logits():
     # torch 2.13, in float64.
     expected = [-16.2049924, -2.5933796, -12.4370558, 0.6971058]
     np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+def test_rine_s_released_head_gives_pytorch_s_logits():
+    file = torchvision.FOLDER / "rine_2class_trainable.pth"
+    found = convert_head(file, tower_of("clip_l14"), arch=None, state_dict=None)
+    model = found.network.model
+    assert (model.name, model.width, model.projection_layers) == ("rine", 128, 4)
+    seen = np.sin(np.arange(1, 4 * 24 * 1024 + 1)).reshape(4, 24, 1024).astype(np.float32)
+    network = get_detector(model).network
+    logits = network.apply(nest(found.converted.arrays), seen, train=False, method="score")
+    # torch 2.13, in float64.
+    expected = [1.0302495, 1.9239358, 1.3334500, 1.3176189]
+    np.testing.assert_allclose(logits, expected, atol=1e-5)

@@ -18,7 +18,9 @@ from jaxdet.convert.rules import Coverage, to_torch
 from jaxdet.convert.spellings import PROBE_TABLES
 from jaxdet.convert.towers import check_facts
 from jaxdet.errors import UserError
-from jaxdet.models.towers import read_tower
+from jaxdet.models.towers import heads_of, read_tower
+from jaxdet.scoring.protocol import Protocol
+from jaxdet.train.weights import open_weights
 from tests.convert.small_towers import SMALL, arrays_of, spelled
 from tests.golden import torchvision
 from tests.golden.towers import state_dict
@@ -189,6 +191,30 @@ def test_community_forensics_alone_has_its_pixels_without_a_word(size, outputs, 
     )
 
 
+@pytest.mark.parametrize(("size", "shorter"), [(384, 440), (224, 256), (48, 0)])
+def test_community_forensics_has_its_protocol_in_whatever_form_it_comes(size, shorter, tmp_path):
+    tower = f"augreg_s16_384:{SMALL},normalisation=imagenet,resize=bilinear,size={size}"
+    arrays = arrays_of(Model(name="linear_probe", tower=tower))
+    path = saved(tmp_path, to_torch(arrays, table=PROBE_TABLES["community_forensics"]))
+    main(["to-jax", "--heads=2", str(path), str(tmp_path / "jax")])
+    own = Protocol(crop=size, resize=shorter)
+    for place, facts in ((path, {"heads": 2}), (tmp_path / "jax", {})):
+        assert open_weights(place, facts=facts)[1].protocol == own
+    main(["to-torch", str(tmp_path / "jax"), str(tmp_path / "again.safetensors")])
+    assert open_weights(tmp_path / "again.safetensors")[1].protocol == own
+    main(["to-jax", "--heads=2", "--size=32", str(path), str(tmp_path / "small")])
+    assert open_weights(tmp_path / "small")[1].protocol == Protocol(crop=32)
+
+
+def test_a_folder_that_resizes_to_less_than_its_crop_is_refused(tmp_path):
+    path = saved(tmp_path, spelled("community_forensics")[2])
+    main(["to-jax", "--heads=2", str(path), str(tmp_path / "jax")])
+    about = tmp_path / "jax" / "detector.json"
+    about.write_text(about.read_text().replace('"resize": 0', '"resize": 31'))
+    with pytest.raises(UserError, match=r"detector\.json: resizes images to 31 pixels"):
+        load_weights(tmp_path / "jax")
+
+
 def test_another_vit_under_its_name_asks_for_its_normalisation(tmp_path):
     path = saved(tmp_path, spelled("community_forensics", head=False)[2])
     with pytest.raises(UserError, match="does not say how pixels are normalised"):
@@ -227,3 +253,18 @@ def test_what_means_the_same_is_not_refused(tmp_path):
     check_facts(model, {"heads": "2", "normalisation": "half"}, source="x")
     with pytest.raises(UserError, match=r"--heads=4: .* its tower has 2; leave it out"):
         jaxdet.load_tower(tmp_path / "jax", heads=4)
+
+
+@pytest.mark.parametrize(
+    ("size", "scaled", "heads"),
+    [
+        ((14, 1152, 27), False, 16),  # SigLIP so400m, 72 channels each
+        ((16, 1536, 40), False, 0),  # SigLIP 2 giant has 16
+        ((16, 1536, 40), True, 24),  # DINO's all have 64
+        ((14, 1280, 32), False, 16),
+        ((16, 768, 12), False, 12),
+        ((16, 80, 2), False, 0),
+    ],
+)
+def test_heads_are_not_guessed_where_publishers_take_others_than_of_64(size, scaled, heads):
+    assert heads_of(*size, scaled=scaled) == heads

@@ -1,8 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxdet.config import Augment
-from jaxdet.config.augment import OPERATIONS
+from jaxdet.config.augment import KERNELS, OPERATIONS
 from jaxdet.data import ops
 from jaxdet.data.augment import (
     Blur,
@@ -203,6 +206,32 @@ def test_every_corner_can_be_drawn():
 def test_random_crop_of_a_smaller_image_is_refused():
     with pytest.raises(ValueError, match="20x10 pixels are less than the crop of 16"):
         applied([Crop(side=16, corner=(0.0, 0.0))], np.zeros((10, 20, 3), np.uint8), crop=16)
+
+
+def test_a_smaller_image_is_padded_at_a_random_place_where_that_is_asked_for():
+    image, seen = np.full((3, 9, 3), 255, np.uint8), set()
+    for number in range(200):
+        augment = Augment(crop=6, small_images="pad", operations=("crop",))
+        (crop,) = Recipe(augment).sample(Streams(0, "train", 0, number))
+        out = crop.apply(image)
+        assert out.shape == (6, 6, 3)
+        rows = np.flatnonzero(out[:, 0, 0])
+        assert list(rows) == list(range(rows[0], rows[0] + 3))
+        assert (out[rows] == 255).all()
+        seen.add(int(rows[0]))
+    assert seen == {0, 1, 2, 3}
+
+
+def test_images_are_resized_by_the_kernel_that_is_asked_for():
+    image = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    for kernel in KERNELS:
+        augment = Augment(resize=24, resize_kernel=kernel, crop=24, operations=("resize", "crop"))
+        resizing, _ = Recipe(augment).sample(Streams(0, "train", 0, 0))
+        clean = Recipe(dataclasses.replace(augment, views=("clean",)))
+        assert clean.sample(Streams(0, "train", 0, 0))[0] == resizing
+        filters = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+        expected = np.asarray(Image.fromarray(image).resize((24, 32), filters[kernel]))
+        assert np.array_equal(resizing.apply(image), expected)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

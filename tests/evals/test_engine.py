@@ -45,7 +45,7 @@ CONFIG = Config(
 SCORED = CONFIG.resolved_evaluation
 VIEWS = {
     name: headline(dataclasses.replace(SCORED, protocols=(name,)))
-    for name in ("crop", "full", "resize", "five_crops")
+    for name in ("crop", "full", "resize", "five_crops", "ten_crops")
 }
 
 DEGRADED = dict(
@@ -159,9 +159,10 @@ def test_whole_images_have_the_logits_of_the_predict_command(
     assert np.ptp(got.logit) > 1e-3
 
 
-def test_five_crops_are_the_mean_of_predict_on_the_crops(folder, make_engine, variables, tmp_path):
-    images = load_set(folder, name="set")
-    got = make_engine(tmp_path).predictions(reader(images), VIEWS["five_crops"], tmp_path / "a.npz")
+@pytest.mark.parametrize("crops", ["five_crops", "ten_crops"])
+def test_crops_are_the_mean_of_predict_on_each(crops, folder, make_engine, variables, tmp_path):
+    images, view = load_set(folder, name="set"), VIEWS[crops]
+    got = make_engine(tmp_path).predictions(reader(images), view, tmp_path / "a.npz")
     detector = LoadedDetector(MODEL, variables)
     for name, logit in zip(got.id, got.logit, strict=True):
         rgb = np.asarray(Image.open(folder / name).convert("RGB"))
@@ -170,9 +171,10 @@ def test_five_crops_are_the_mean_of_predict_on_the_crops(folder, make_engine, va
         padded = np.zeros((height, width, 3), np.uint8)
         top, left = (height - rgb.shape[0]) // 2, (width - rgb.shape[1]) // 2
         padded[top : top + rgb.shape[0], left : left + rgb.shape[1]] = rgb
-        crops = [padded[:32, :32], padded[:32, -32:], padded[-32:, :32], padded[-32:, -32:]]
-        crops.append(center_crop(rgb, size=32))
-        assert logit == pytest.approx(detector.score(crops, crop="none").mean(), abs=1e-5)
+        five = [padded[:32, :32], padded[:32, -32:], padded[-32:, :32], padded[-32:, -32:]]
+        five.append(center_crop(rgb, size=32))
+        every = five if crops == "five_crops" else [*five, *(one[:, ::-1] for one in five)]
+        assert logit == pytest.approx(detector.score(every, crop="none").mean(), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["five_crops", "resize"])

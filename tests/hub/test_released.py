@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 import jaxdet
+from jaxdet.config import Model
 from jaxdet.convert.load import with_collections
+from jaxdet.convert.rules import to_torch
+from jaxdet.convert.spellings import PROBE_TABLES
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.fetch.catalog import Address
@@ -17,9 +20,10 @@ from jaxdet.hub.__main__ import main
 from jaxdet.hub.find import find_weights
 from jaxdet.hub.released import RELEASES, bring
 from jaxdet.models.towers import read_tower
+from jaxdet.scoring.protocol import Protocol
 from jaxdet.train.weights import digest
 from jaxdet.workdir.lock import claimed
-from tests.convert.small_towers import spelled
+from tests.convert.small_towers import SMALL, arrays_of, spelled
 from tests.predict.samples import write_weights
 from tests.web.server import Server
 
@@ -44,7 +48,7 @@ def offered(server, name, *paths, sha256=None):
 def of_resnet18(server, tmp_path):
     """A released detector of one small file, w.safetensors in the folder."""
     release = offered(server, "commfor/vit-s16-384", write_weights(tmp_path / "w.safetensors"))
-    return dataclasses.replace(release, arch="resnet18", crop=224, resize=0)
+    return dataclasses.replace(release, arch="resnet18", crop=224)
 
 
 def files_below(folder):
@@ -109,14 +113,13 @@ def test_a_file_that_is_no_longer_there_is_one_line(server, tmp_path):
 
 
 def test_a_small_community_forensics_is_scored_as_published(server, tmp_path):
-    _, arrays, state_dict = spelled("community_forensics")
-    write_torch(tmp_path / "w.pth", state_dict)
+    tower = f"augreg_s16_384:{SMALL},normalisation=imagenet,resize=bilinear"
+    arrays = arrays_of(Model(name="linear_probe", tower=tower))
+    write_torch(tmp_path / "w.pth", to_torch(arrays, table=PROBE_TABLES["community_forensics"]))
     release = offered(server, "commfor/vit-s16-384", tmp_path / "w.pth")
-    small = dataclasses.replace(release, crop=32, resize=40, facts=(("heads", 2),))
+    small = dataclasses.replace(release, facts=(("heads", 2),))
     detector = jaxdet.load_detector(bring(small, tmp_path / "kept", accepted="mit"))
-    assert (
-        str(detector.protocol) == "centre crop of 32 pixels after resizing the shorter side to 40"
-    )
+    assert detector.protocol == Protocol(crop=384, resize=440)
     assert detector.digest == digest(with_collections(arrays))
 
 

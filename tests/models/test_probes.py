@@ -46,6 +46,20 @@ def test_towers_have_as_many_parameters_as_published(name, millions):
     assert sum(sizes) / 1e6 == pytest.approx(millions, abs=0.06)
 
 
+@pytest.mark.parametrize("name", ["two_layer_probe", "rine", "token_probe"])
+def test_layers_that_torch_starts_start_as_there(name):
+    model = Model(name=name, tower=f"dinov2_b14:{SMALL},width=64", width=32, projection_layers=2)
+    params = get_detector(model).random(0, size=28)["params"]
+    layers = {key: layer for key, layer in params.items() if key not in ("vit", "alpha")}
+    assert layers
+    for layer in layers.values():
+        bound = 1 / np.sqrt(layer["kernel"].shape[0])
+        values = np.concatenate([np.ravel(layer["kernel"]), layer["bias"]])
+        assert np.abs(values).max() <= bound
+        assert np.std(values) == pytest.approx(bound / np.sqrt(3), rel=0.3)
+        assert layer["bias"].any()
+
+
 def test_a_tower_is_its_text():
     for name, tower in TOWERS.items():
         assert tower.text == name

@@ -119,6 +119,7 @@ def test_the_command_writes_and_prints_it(runs, tmp_path, capsys):
     ("changed", "message"),
     [
         ({"protocol": "five_crops"}, "five crops"),
+        ({"protocol": "ten_crops"}, "ten crops"),
         ({"equalise": "jpeg:90"}, "re-encoded as jpeg:90"),
     ],
 )

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import http.server
+import itertools
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from PIL import Image
 pytest.importorskip("onnxruntime", reason="needs the extra `onnx`: pip install -e '.[onnx]'")
 
 from jaxdet.config import Model
+from jaxdet.config.augment import KERNELS
 from jaxdet.convert.__main__ import main
 from jaxdet.convert.card import Card, network_options
 from jaxdet.convert.onnx.write import make_onnx
@@ -39,6 +41,8 @@ PARTS = {
     "crop": Protocol("crop", 40),
     "resized": Protocol("crop", 40, resize=48),
     "five": Protocol("five_crops", 40),
+    "ten": Protocol("ten_crops", 40),
+    "bicubic": Protocol("crop", 40, resize=48, kernel="bicubic"),
     "full": Protocol("full", 40),
 }
 WORDS = {"fake": "Likely generated", "real": "Likely real", "unsure": "Cannot tell"}
@@ -152,14 +156,15 @@ def test_logits_are_those_of_predict(name, opened, make_file, files):
 def test_pixels_are_those_of_pillow(opened):
     rng = np.random.default_rng(0)
     page, _ = opened("crop")
-    for height, width, size in [(7, 9, 48), (61, 40, 40), (50, 333, 17), (40, 40, 39), (97, 64, 1)]:
+    sides = [(7, 9, 48), (61, 40, 40), (50, 333, 17), (40, 40, 39), (97, 64, 1)]
+    for (height, width, size), kernel in itertools.product(sides, KERNELS):
         pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
         image = json.dumps({"height": height, "width": width, "data": pixels.ravel().tolist()})
         found = page.run(
             "import('./pixels.js').then((one) => "
-            f"one.resizeShorter({image}, {size})).then((made) => [...made.data])"
+            f"one.resizeShorter({image}, {size}, '{kernel}')).then((made) => [...made.data])"
         )
-        assert found == resize_shorter(pixels, size=size).ravel().tolist()
+        assert found == resize_shorter(pixels, size=size, kernel=kernel).ravel().tolist()
         found = page.run(f"import('./pixels.js').then((one) => one.sharpness({image}))")
         assert found == pytest.approx(laplacian_variance(pixels), rel=1e-3)
 

@@ -131,6 +131,31 @@ def test_adapters_begin_as_the_tower_move_alone_and_are_merged(config):
     assert jax.tree.map(np.shape, merged) == jax.tree.map(np.shape, start(config))
 
 
+@pytest.mark.parametrize("tower", ["dinov2_b14", "dinov3_7b16"])
+def test_lora_of_queries_keys_and_values_is_that_of_their_one_layer(tower):
+    sizes = "size=28,patch=14,width=8,depth=1,heads=2,mlp=12"
+    config = config_of("lora", {"tune_rank": 2, "tower": f"{tower}:{sizes}"})
+    _, after, _ = stepped(config)
+    attn = after.variables["params"]["vit"]["blocks_0"]["attn"]
+    merged = plain("lora", after.variables)["params"]["vit"]["blocks_0"]["attn"]
+    packed, outwards = (
+        np.concatenate([attn[name][part] for name in "qkv"], axis=1)
+        for part in ("kernel", "adapter_out")
+    )
+    expected = packed + attn["adapter_in"] * attn["adapter_scale"] @ outwards
+    found = np.concatenate([merged[name]["kernel"] for name in "qkv"], axis=1)
+    assert np.abs(expected - packed).max() > 1e-5
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_tower_of_half_precision_keeps_its_dtype_under_adapters():
+    config = config_of("lora", {"dtype": "bfloat16"})
+    variables = unplaced_state(config.model, Optim(), start(config)).variables
+    detector = get_detector(config.model)
+    seen = jax.eval_shape(detector.see, variables, IMAGES)
+    assert seen.dtype == jax.eval_shape(detector.see, start(config), IMAGES).dtype
+
+
 def test_svd_takes_the_last_direction_out_of_a_kernel():
     state = unplaced_state(ADAPTED[1].model, Optim(), start(ADAPTED[1]))
     layer = state.variables["params"]["vit"]["blocks_0"]["attn"]["proj"]
@@ -145,8 +170,8 @@ def test_svd_takes_the_last_direction_out_of_a_kernel():
     [
         # 24 blocks, 4 layers each: a column, a row and a value. Effort: "0.19M".
         ("svd", "clip_l14:projection=0", 24 * 4 * (1024 + 1024 + 1)),
-        # Rank 8: 4 layers of 1,024 by 1,024 and two of 1,024 by 4,096.
-        ("lora", "dinov2_l14:size=336", 24 * 8 * (4 * 2048 + 2 * 5120)),
+        # Rank 8, DDA's layers: qkv of 1,024 by 3,072, 1,024 by 1,024, two of 1,024 by 4,096.
+        ("lora", "dinov2_l14:size=336", 3_145_728),
     ],
 )
 def test_so_many_parameters_are_trained(tune, tower, adapters):

@@ -64,3 +64,23 @@ def test_what_is_refused_is_what_would_not_learn():
     count_waiting(model, optim, state.variables["batch_stats"], steps=1)
     with pytest.raises(UserError, match="shows 8; set more epochs"):
         count_waiting(model, optim, start, steps=2)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_steps_that_only_collect_are_none_of_the_optimiser_s(name):
+    model = Model(name="token_probe", tower=TOWER, tune="head", bank=4, tokens=2)
+    config = Config(
+        model=model, optim=Optim(batch_size=4, name=name, weight_decay=0.1, max_epochs=3)
+    )
+    variables, mesh = get_detector(model).random(0, size=28), make_mesh(1)
+    state = new_state(config, variables, mesh)
+    step = make_train_step(
+        get_detector(model), make_optimizer(config.optim), mesh, seed=0, tune="head"
+    )
+    first = jax.device_get((state.optimizer, state.variables["params"]))
+    for number in range(3):
+        state, _ = step(state, *put_batch(mesh, BATCH).values(), 0.1)
+        now = jax.device_get((state.optimizer, state.variables["params"]))
+        same = jax.tree.map(np.array_equal, first, now)
+        assert all(jax.tree.leaves(same)) == (number < 2)
+    assert int(state.step) == 3

@@ -23,20 +23,24 @@ class Crop:
       side: pixels.
       corner: (top, left) as fractions of where it can begin, each in [0, 1); None for the centre,
         for which a smaller image is padded with black.
+      pads: whether one is for a corner as well, at the place that the corner says.
     """
 
     side: int
     corner: tuple[float, float] | None = None
+    pads: bool = False
     margin = None
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Returns the square, u8 [side, side, 3].
 
         Raises:
-          TooSmallError: where a corner is drawn in an image that is smaller.
+          TooSmallError: where a corner is drawn in an image that is smaller and not padded.
         """
         if self.corner is None:
             return ops.center_crop(image, size=self.side)
+        if self.pads:
+            image = ops.pad_to(image, size=self.side, at=self.corner)
         top, left = self._place(image)
         return ops.crop_at(image, top=top, left=left, size=self.side)
 
@@ -71,4 +75,5 @@ def sample(augment: Augment, streams: Streams) -> Crop:
     if augment.corner == "centre":
         return Crop(side=augment.crop)
     top, left = streams.own("crop").random(2)
-    return Crop(side=augment.crop, corner=(float(top), float(left)))
+    pads = augment.small_images == "pad"
+    return Crop(side=augment.crop, corner=(float(top), float(left)), pads=pads)

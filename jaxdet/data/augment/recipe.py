@@ -66,9 +66,10 @@ class Recipe:
 
     def _degraded(self, view: TrainingView) -> list[Operation]:
         """Returns what happens to each image of a view in which nothing is drawn."""
-        resizing = [Resize(self.augment.resize)] if self.augment.resize else []
+        augment = self.augment
+        resizing = [Resize(augment.resize, augment.resize_kernel)] if augment.resize else []
         degrading = [degradation(kind, level) for kind, level in view.degradations]
-        return [*degrading, *resizing, Crop(side=self.augment.crop)]
+        return [*degrading, *resizing, Crop(side=augment.crop)]
 
     def __call__(self, image: np.ndarray, streams: Streams, *, out: np.ndarray) -> None:
         """Writes the image after its operations; see `apply_all`."""

@@ -14,11 +14,12 @@ class Resize:
     """Resizes an image to a shorter side of so many pixels; see `ops.resize_shorter`."""
 
     side: int
+    kernel: str = "bilinear"
     margin = None
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Returns the resized image."""
-        return ops.resize_shorter(image, size=self.side)
+        return ops.resize_shorter(image, size=self.side, kernel=self.kernel)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,4 +36,4 @@ class Shrink:
 
 def sample(augment: Augment, _: Streams) -> Resize | None:
     """Returns the operation, the same for every image; None without it."""
-    return Resize(augment.resize) if augment.resize else None
+    return Resize(augment.resize, augment.resize_kernel) if augment.resize else None

@@ -7,15 +7,16 @@ from jaxdet.data.opencv import cv2
 from jaxdet.data.ops.sides import check_made
 
 
-def resize_shorter(image: np.ndarray, *, size: int) -> np.ndarray:
+def resize_shorter(image: np.ndarray, *, size: int, kernel: str = "bilinear") -> np.ndarray:
     """Resizes an image so that its shorter side has `size` pixels.
 
-    By Pillow's antialiased bilinear filter. The longer side is truncated to whole pixels, as
+    By one of Pillow's antialiased filters. The longer side is truncated to whole pixels, as
     torchvision does.
 
     Args:
       image: u8 [H, W, 3].
       size: pixels.
+      kernel: any of Pillow's, in small letters.
 
     Returns:
       u8 [H', W', 3] with min(H', W') == size.
@@ -29,8 +30,8 @@ def resize_shorter(image: np.ndarray, *, size: int) -> np.ndarray:
     new_height = size if height <= width else int(size * height / width)
     new_width = size if width <= height else int(size * width / height)
     check_made(new_width, new_height, of=height * width)
-    resized = Image.fromarray(image).resize((new_width, new_height), Image.Resampling.BILINEAR)
-    return np.asarray(resized)
+    made = Image.fromarray(image).resize((new_width, new_height), Image.Resampling[kernel.upper()])
+    return np.asarray(made)
 
 
 def shrink_longer(image: np.ndarray, *, size: int) -> np.ndarray:
@@ -65,10 +66,11 @@ def center_crop(image: np.ndarray, *, size: int) -> np.ndarray:
     return pad_to(crop_at(image, top=top, left=left, size=size), size=size)
 
 
-def pad_to(image: np.ndarray, *, size: int) -> np.ndarray:
+def pad_to(image: np.ndarray, *, size: int, at: tuple[float, float] | None = None) -> np.ndarray:
     """Pads an image, u8 [H, W, 3], with black where a side is shorter than `size` pixels.
 
-    The odd pixel of padding is at the bottom and right, as in torchvision's centre crop.
+    It begins `at` the top and left that are given, as fractions in [0, 1) of all places, or lies in
+    the middle, the odd pixel at the bottom and right, as in torchvision's centre crop.
 
     Raises:
       RefusedSizeError: where a strip would become absurdly large.
@@ -78,8 +80,10 @@ def pad_to(image: np.ndarray, *, size: int) -> np.ndarray:
         return image
     height, width = image.shape[:2]
     check_made(max(size, width), max(size, height), of=height * width)
-    borders = ((pad_y // 2, pad_y - pad_y // 2), (pad_x // 2, pad_x - pad_x // 2), (0, 0))
-    return np.pad(image, borders)
+    up, left = pad_y // 2, pad_x // 2
+    if at is not None:
+        up, left = int(at[0] * (pad_y + 1)), int(at[1] * (pad_x + 1))
+    return np.pad(image, ((up, pad_y - up), (left, pad_x - left), (0, 0)))
 
 
 def scale(image: np.ndarray, *, factor: float) -> np.ndarray:

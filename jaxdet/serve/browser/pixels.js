@@ -56,17 +56,31 @@ function withoutExif(bytes) {
   return [...kept, bytes.subarray(place)];
 }
 
-// Resizes the shorter side to `size` by Pillow's antialiased bilinear filter, bit for bit.
-export function resizeShorter(image, size) {
+// Pillow's filters: how far each looks, and what a pixel weighs at a distance.
+const KERNELS = {
+  bilinear: { radius: 1, weigh: (x) => Math.max(0, 1 - Math.abs(x)) },
+  bicubic: {
+    radius: 2,
+    weigh: (x) => {
+      const far = Math.abs(x);
+      if (far < 1) return (1.5 * far - 2.5) * far * far + 1;
+      return far < 2 ? -0.5 * (((far - 5) * far + 8) * far - 4) : 0;
+    },
+  },
+};
+
+// Resizes the shorter side to `size` by one of Pillow's antialiased filters, bit for bit.
+export function resizeShorter(image, size, kernel) {
   const { width, height } = image;
   if (Math.min(width, height) === size) return image;
   const madeWidth = width <= height ? size : Math.trunc((size * width) / height);
   const madeHeight = height <= width ? size : Math.trunc((size * height) / width);
-  return resample(resample(image, madeWidth, true), madeHeight, false);
+  const filter = KERNELS[kernel];
+  return resample(resample(image, madeWidth, true, filter), madeHeight, false, filter);
 }
 
 // One of Pillow's two passes: along the rows, or down the columns.
-function resample(image, made, along) {
+function resample(image, made, along, filter) {
   const { width, height, data } = image;
   const length = along ? width : height;
   if (length === made) return image;
@@ -74,7 +88,7 @@ function resample(image, made, along) {
   const lines = along ? height : width;
   const [step, line] = along ? [3, 3 * width] : [3 * width, 3];
   const [madeStep, madeLine] = along ? [3, 3 * made] : [3 * width, 3];
-  weights(length, made).forEach(({ first, shares }, place) => {
+  weights(length, made, filter).forEach(({ first, shares }, place) => {
     for (let number = 0; number < lines; number++) {
       for (let channel = 0; channel < 3; channel++) {
         let sum = 1 << (BITS - 1);
@@ -91,17 +105,20 @@ function resample(image, made, along) {
 }
 
 // Returns for each made pixel the first one that it is made of, and their weights as whole numbers.
-function weights(length, made) {
+function weights(length, made, { radius, weigh }) {
   const scale = length / made;
-  const support = Math.max(scale, 1);
+  const stretch = Math.max(scale, 1);
+  const support = radius * stretch;
   return Array.from({ length: made }, (_, place) => {
     const centre = (place + 0.5) * scale;
     const first = Math.max(Math.trunc(centre - support + 0.5), 0);
     const end = Math.min(Math.trunc(centre + support + 0.5), length);
     const shares = Array.from({ length: end - first }, (_, tap) =>
-      Math.max(0, 1 - Math.abs((tap + first - centre + 0.5) * (1 / support))));
+      weigh((tap + first - centre + 0.5) * (1 / stretch)));
     const sum = shares.reduce((all, one) => all + one, 0);
-    return { first, shares: shares.map((one) => Math.trunc(0.5 + (one / sum) * 2 ** BITS)) };
+    // Halves are rounded away from zero.
+    const whole = (one) => Math.trunc(Math.sign(one) * 0.5 + (one / sum) * 2 ** BITS);
+    return { first, shares: shares.map(whole) };
   });
 }
 
@@ -144,13 +161,30 @@ function centre(image, size) {
 
 // Returns what a detector scores of an image: pieces, each with its share of the logit.
 export function pieces(image, scored) {
-  const { parts, crop, resize } = scored;
-  const resized = resize ? resizeShorter(image, resize) : image;
+  const { parts, crop, resize, kernel } = scored;
+  const resized = resize ? resizeShorter(image, resize, kernel) : image;
   if (parts === "crop") return [{ ...centre(resized, crop), share: 1 }];
-  const padded = pad(resized, parts === "five_crops" ? crop : scored.smallest);
-  const boxes = parts === "five_crops" ? fiveBoxes(padded, crop) : wholeBoxes(padded, scored);
+  const isCropped = parts === "five_crops" || parts === "ten_crops";
+  const padded = pad(resized, isCropped ? crop : scored.smallest);
+  const boxes = isCropped ? fiveBoxes(padded, crop) : wholeBoxes(padded, scored);
   const area = boxes.reduce((sum, box) => sum + box.width * box.height, 0);
-  return boxes.map((box) => ({ ...cut(padded, box), share: (box.width * box.height) / area }));
+  const cuts = boxes.map((box) => ({
+    ...cut(padded, box), share: (box.width * box.height) / area,
+  }));
+  if (parts !== "ten_crops") return cuts;
+  return [...cuts, ...cuts.map(mirrored)].map((one) => ({ ...one, share: one.share / 2 }));
+}
+
+function mirrored(piece) {
+  const { width, height } = piece;
+  const data = new Uint8ClampedArray(piece.data.length);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const from = 3 * (y * width + x);
+      data.set(piece.data.subarray(from, from + 3), 3 * (y * width + width - 1 - x));
+    }
+  }
+  return { ...piece, data };
 }
 
 function fiveBoxes({ width, height }, size) {
