@@ -191,7 +191,7 @@ def test_what_is_asked_for_is_among_the_operations(operation):
     option = {name: 0.9} if hasattr(Config().augment, name) else {operation: 256}
     others = tuple(name for name in USUAL_OPERATIONS if name != operation)
     schema.validate(Config(augment=schema.Augment(operations=others)))
-    schema.validate(Config(augment=schema.Augment(operations=OPERATIONS, **option)))
+    schema.validate(Config(augment=schema.Augment(operations=USUAL_OPERATIONS, **option)))
     with pytest.raises(UserError, match=rf"augment\.{next(iter(option))}=.* lacks {operation}"):
         schema.validate(Config(augment=schema.Augment(operations=others, **option)))
 
