@@ -238,6 +238,8 @@ class LoadedDetector:
     def warm_up(self, *, crop: Crop | None = None) -> None:
         """Compiles beforehand what `score` needs for any image under a protocol.
 
+        Whole images are then scored by these programs alone, however many of one size come.
+
         Args:
           crop: as in `score`.
         """
@@ -249,6 +251,8 @@ class LoadedDetector:
                 pieces = (Piece(owner, image) for owner in range(count))
                 for _ in self.score_pieces(pieces, protocol=protocol):
                     pass
+        if not protocol.in_crops and self._scorer.find is not None:
+            self._scorer.find.often = math.inf
 
     @property
     def few(self) -> int:
