@@ -46,6 +46,18 @@ def find_weights(weights: str | Path, *, accept_licence: str | None = None) -> P
     return bring(release, cache() / "released" / release.name, accepted=accept_licence)
 
 
+def pin_weights(weights: str | Path) -> Path:
+    """Returns weights that mean the same everywhere and later: an address gets its commit of now.
+
+    Raises:
+      UserError: where there is nothing at the address.
+      RunFailedError: where the network fails.
+    """
+    path = Path(weights)
+    address = None if os.path.lexists(path) else Address.of(weights)
+    return Path(str(Address(address.repo, commit_of(address)))) if address else path
+
+
 def cache() -> Path:
     """Returns the folder of what is fetched (the XDG base directory specification)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jaxdet"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from jaxdet.config.runtime import COMPARE
 from jaxdet.data.aside import LeftAside
 from jaxdet.pages import spreadsheet_safe
+from jaxdet.predict.basis import BASIS, with_basis
 from jaxdet.predict.files import find_images, find_tables
 from jaxdet.predict.options import get_parser, read_scoring
 from jaxdet.predict.rows import Row, score_files, score_inputs
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "path", "logit", "probability", "calibrated", "prediction", "error", "verdict", "warnings",
-    "provenance",
+    "provenance", *BASIS,
 )  # fmt: skip
 # What earlier results begin with.
 CSV = ",".join(_COLUMNS[:6])
@@ -68,6 +69,7 @@ def _score_few(options: argparse.Namespace) -> bool:
     else:
         with ProgressLine("score", total=len(table), unit="images") as progress:
             rows = score_inputs(detector, table.read(), scoring, progress=progress)
+    rows = with_basis(rows, detector, scoring)
     if options.json:
         write_bytes(options.json, (json.dumps(rows, indent=2) + "\n").encode())
     if options.csv:
@@ -126,10 +128,10 @@ def _csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def _cell(value: str | float | list[str]) -> str | float:
+def _cell(value: str | float | list[str] | list[float] | None) -> str | float | None:
     """Makes texts alone safe for spreadsheets: many numbers begin with a minus."""
     if isinstance(value, list):
-        value = "; ".join(value)
+        value = "; ".join(map(str, value))
     return spreadsheet_safe(value) if isinstance(value, str) else value
 
 

@@ -91,6 +91,8 @@ class LoadedDetector(AnyDetector):
     def warm_up(self, *, crop: Crop | None = None) -> None:
         """Compiles beforehand what `score` needs for any image under a protocol.
 
+        Whole images are then scored by these programs alone, however many of one size come.
+
         Args:
           crop: as in `score`.
         """
@@ -102,6 +104,8 @@ class LoadedDetector(AnyDetector):
                 pieces = (Piece(owner, image) for owner in range(count))
                 for _ in self.score_pieces(pieces, protocol=protocol):
                     pass
+        if not protocol.in_crops and self._scorer.find is not None:
+            self._scorer.find.often = math.inf
 
     def warm_up_few(self) -> None:
         """Compiles batches of one crop and of `few`, as the detector was measured.

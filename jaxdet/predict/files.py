@@ -62,12 +62,14 @@ class Opened:
       pixels: u8 [H, W, 3], RGB.
       side: the shorter one of the whole image, pixels.
       quality: of JPEG; NaN of other files.
+      sharpness: of what is scored, variance of the Laplacian; NaN where nobody has measured it.
       provenance: sentences on its origin.
     """
 
     pixels: np.ndarray
     side: int
     quality: float = math.nan
+    sharpness: float = math.nan
     provenance: list[str] = dataclasses.field(default_factory=list)
 
 

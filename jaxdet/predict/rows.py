@@ -136,9 +136,10 @@ def score_images(
             except RefusedSizeError as error:
                 answers[number] = str(error)
                 continue
-            sharpness = sum(one.share * laplacian_variance(one.pixels) for one in cut)
+            known = not math.isnan(image.sharpness)
             facts[number] = {
-                "side": image.side, "quality": image.quality, "sharpness": sharpness,
+                "side": image.side, "quality": image.quality,
+                "sharpness": image.sharpness if known else sharpness_of(cut),
                 "jpeg": float(not math.isnan(image.quality)),
             }  # fmt: skip
             provenance[number] = image.provenance
@@ -150,6 +151,11 @@ def score_images(
             logit=float(np.float32(logit)), facts=facts[number], provenance=provenance[number]
         )
     return [answers[number] for number in range(len(answers))]
+
+
+def sharpness_of(pieces: Sequence[Piece]) -> float:
+    """Returns the variance of the Laplacian of an image's pieces, each by its share."""
+    return sum(one.share * laplacian_variance(one.pixels) for one in pieces)
 
 
 def to_row(path: str, answer: Answer | str, judgement: Judgement) -> Row:

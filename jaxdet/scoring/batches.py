@@ -57,9 +57,9 @@ class Shapes:
     gets sides that are powers of two. Scores do not depend on it beyond rounding.
     """
 
-    def __init__(self, often: int = 0):
+    def __init__(self, often: float = 0):
         """Begins with SHAPES; gives a close shape to pieces that `often` others had before."""
-        self._often = often
+        self.often = often
         self._counts: Counter[Shape] = Counter()
         self._close: set[Shape] = set()
 
@@ -67,7 +67,7 @@ class Shapes:
         """Returns the sides of the array for a piece."""
         close = close_shape(height, width)
         self._counts[close] += 1
-        if self._counts[close] > self._often and len(self._close) < MAX_SHAPES:
+        if self._counts[close] > self.often and len(self._close) < MAX_SHAPES:
             self._close.add(close)
         if close in self._close:
             return close

@@ -19,6 +19,7 @@ class Scorer:
 
     Attributes:
       variables: replicated over these.
+      find: gives the shape of a whole image's array; None where all have one.
       shapes: of the batches so far, each compiled once.
       lengths: of short batches of crops, each compiled where it comes first.
     """
@@ -47,7 +48,7 @@ class Scorer:
         self.variables = own_replicas(mesh, variables)
         # None for a network that does not take any size: it gets crops of one side, and no sizes.
         any_size = detector.architecture.any_size
-        self._find = Shapes(often=_OFTEN if lone else 0) if any_size else None
+        self.find = Shapes(often=_OFTEN if lone else 0) if any_size else None
         self.shapes: set[tuple[int, ...]] = set()
         self.lengths: tuple[int, ...] = ()
 
@@ -66,11 +67,11 @@ class Scorer:
         filled = batches(
             pieces,
             pixels=0 if is_alone else batch_pixels(kind, self._memory if in_crops else None),
-            find=None if in_crops else self._find,
+            find=None if in_crops else self.find,
             devices=self._mesh.size,
             full=not (self._lone and in_crops),
             lengths=self.lengths,
-            sizes=self._find is not None,
+            sizes=self.find is not None,
         )
         noted = map(self._noted, filled)
         for scored, results in score_batches(self._step, self.variables, noted, mesh=self._mesh):

@@ -93,11 +93,9 @@ def _serve(options: argparse.Namespace) -> None:
     key = None if options.api_key_file is None else _key(options.api_key_file)
     listener = _listener(options.host, options.port)
     try:
-        import uvicorn
-
-        from jaxdet.serve.connections import allow_files, make_protocol
-        from jaxdet.serve.server import Server
-        from jaxdet.serve.start import make_service
+        # What is missing is told before anything else is said.
+        import jaxdet.serve.server
+        import jaxdet.serve.start  # noqa: F401
     except ImportError as error:
         raise MissingLibraryError(f"{error}; in the checkout: pip install -e '.[serve]'") from None
     seconds = round(options.body_seconds + options.request_seconds) + 1
@@ -110,6 +108,19 @@ def _serve(options: argparse.Namespace) -> None:
         listener.close()
         say(said)
         return serve_by_ray(options, (host, port), key=key, seconds=seconds)
+    return _serve_here(options, listener, said=said, key=key, seconds=seconds)
+
+
+def _serve_here(
+    options: argparse.Namespace, listener: socket.socket, *, said: str, key: str | None,
+    seconds: int,
+) -> None:  # fmt: skip
+    import uvicorn
+
+    from jaxdet.serve.connections import allow_files, make_protocol
+    from jaxdet.serve.server import Server
+    from jaxdet.serve.start import make_service
+
     allow_files(options.connections)
     app, service = make_service(options, key=key)
     config = uvicorn.Config(
@@ -120,7 +131,8 @@ def _serve(options: argparse.Namespace) -> None:
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda number, frame: None)
     say(said)
-    return _run(Server(config), listener, app, service)
+    server = Server(config, ending=lambda: setattr(app.state, "ready", False))
+    _run(server, listener, app, service)
 
 
 def _run(server: Any, listener: socket.socket, app: Any, service: Any) -> None:
@@ -132,6 +144,8 @@ def _run(server: Any, listener: socket.socket, app: Any, service: Any) -> None:
             service.warm_up()
             app.state.ready = True
             say("ready")
+            service.warm_up_rest()
+            say("all that answers need is compiled")
         except BaseException as error:
             failed.append(error)
             server.should_exit = True
@@ -143,7 +157,9 @@ def _run(server: Any, listener: socket.socket, app: Any, service: Any) -> None:
     if server.force_exit:
         say("ended at once; what was not answered is lost")
         os._exit(130)
-    service.batcher.stop()
+    if not service.batcher.stop():
+        say("ended; scoring hangs, what waited for it is lost")
+        os._exit(1)
     say("ended; all that was accepted is answered")
     # Python's own clearing away ends badly while XLA compiles in another thread.
     os._exit(0)

@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 import time
+import traceback
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,14 +19,16 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 
 import jaxdet
 from jaxdet.progress import say
-from jaxdet.serve.bodies import Bodies, read_uploads
+from jaxdet.serve.bodies import Bodies, read_uploads, unless_gone
 from jaxdet.serve.facts import all_facts, short_facts
-from jaxdet.serve.forms import BODY, Answers, ModelCard, ModelFacts, Problem
+from jaxdet.serve.forms import BODY, Accepted, Answers, ModelCard, ModelFacts, Problem
 from jaxdet.serve.limits import RefusedError
 from jaxdet.serve.measures import Measures
 from jaxdet.serve.scoring import Service
+from jaxdet.streams import printable
 
 _PAGE = Path(__file__).parent / "page"
+_FRAMES, _LONGEST = 8, 500  # of a fault in the log: its places, and letters of its text
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Nothing is loaded from elsewhere, nothing runs that is not ours, and no other page shows this one.
 _HEADERS = {
@@ -73,17 +76,19 @@ def make_application(
 
 
 def _add_endpoints(app: FastAPI, service: Service, measures: Measures) -> None:
-    @app.get("/health", response_class=PlainTextResponse)
-    async def health() -> str:
-        """Answers while the process lives."""
-        return "ok\n"
+    unfit: dict[int | str, dict[str, Any]] = {503: {"content": {"text/plain": {}}}}
 
-    @app.get(
-        "/ready", response_class=PlainTextResponse, responses={503: {"content": {"text/plain": {}}}}
-    )
+    @app.get("/health", response_class=PlainTextResponse, responses=unfit)
+    async def health() -> Response:
+        """Answers 200 while the process lives and its scoring does not hang."""
+        if service.batcher.hangs:
+            return PlainTextResponse("scoring hangs: start the service again\n", 503)
+        return PlainTextResponse("ok\n")
+
+    @app.get("/ready", response_class=PlainTextResponse, responses=unfit)
     async def ready() -> Response:
         """Answers 200 once images are scored without waiting for a compilation."""
-        if app.state.ready:
+        if app.state.ready and not service.batcher.hangs:
             return PlainTextResponse("ready\n")
         return PlainTextResponse("warming up, or ending\n", 503)
 
@@ -97,7 +102,11 @@ def _add_endpoints(app: FastAPI, service: Service, measures: Measures) -> None:
     @app.get("/v1/model", responses={401: {"model": Problem}})
     async def model() -> ModelCard:
         """Describes the detector."""
-        return ModelCard(**all_facts(service.detector, service.scoring))
+        limits = service.limits
+        accepts = Accepted(
+            images=limits.images, request_bytes=limits.request_bytes, pixels=limits.pixels
+        )
+        return ModelCard(**all_facts(service.detector, service.scoring), accepts=accepts)
 
 
 def _add_score(app: FastAPI, service: Service, measures: Measures) -> None:
@@ -117,7 +126,8 @@ def _add_score(app: FastAPI, service: Service, measures: Measures) -> None:
         try:
             async with asyncio.timeout(limits.request_seconds):
                 uploads = await read_uploads(request, body, limits)
-                results = await service.answer(uploads, evidence=evidence)
+                work = service.answer(uploads, evidence=evidence)
+                results = await unless_gone(request, work)
         except TimeoutError:
             raise RefusedError(504, f"not scored within {limits.request_seconds:g} s") from None
         finally:
@@ -152,7 +162,7 @@ def _around(
         start = time.perf_counter()
         given = request.headers.get("x-request-id", "")
         name = given if _ID.fullmatch(given) else uuid.uuid4().hex
-        request.state.images = 0
+        request.state.images, request.state.fault = 0, {}
         try:
             if key is not None and request.scope["path"].startswith("/v1/"):
                 _check_key(request, key)
@@ -164,7 +174,7 @@ def _around(
             if error.status == 401:
                 response.headers["WWW-Authenticate"] = "Bearer"
         except Exception as error:  # a fault of ours harms this request alone
-            _say(f"request {name}: {type(error).__name__}: {error}")
+            request.state.fault = traced(error)
             response = JSONResponse({"detail": f"a fault of the service; id {name}"}, 500)
         response.headers.update({**_HEADERS, "X-Request-ID": name})
         path = getattr(request.scope.get("route"), "path", "") or "none"
@@ -182,15 +192,23 @@ def _check_key(request: Request, key: str) -> None:
 
 
 def _log(request: Request, response: Response, name: str, seconds: float) -> None:
-    if request.scope["path"] in ("/health", "/ready", "/metrics"):
+    if request.scope["path"] in ("/health", "/ready", "/metrics") and not request.state.fault:
         return
     line = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "id": name,
         "method": request.method, "path": request.scope["path"][:200],
         "status": response.status_code, "images": request.state.images,
-        "ms": round(1000 * seconds, 1),
+        "ms": round(1000 * seconds, 1), **request.state.fault,
     }  # fmt: skip
     _say(json.dumps(line))
+
+
+def traced(error: BaseException) -> dict[str, Any]:
+    """Returns what a log says of a fault of ours: its kind, its text and where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    places = [f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in frames]
+    text = printable(str(error))[:_LONGEST]
+    return {"error": type(error).__name__, "message": text, "places": places}
 
 
 def _say(line: str) -> None:

@@ -7,9 +7,10 @@ takes as many images as a batch has, or one.
 
 import asyncio
 import dataclasses
-import os
+import math
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from jaxdet.predict.base import AnyDetector
@@ -17,9 +18,12 @@ from jaxdet.predict.files import Opened
 from jaxdet.predict.rows import Answer, score_images
 from jaxdet.scoring.protocol import Protocol
 from jaxdet.serve.limits import Limits, RefusedError
+from jaxdet.workdir.cores import usable_cores
 
 # Each holds the maps of a batch, and XLA shares each program out over the cores already.
 _MOST_THREADS = 4
+# Times the limit of a request after which a batch is said to hang.
+_HANGING = 2
 
 
 @dataclasses.dataclass
@@ -57,12 +61,16 @@ class Batcher:
         on_cpu = detector.platform == "cpu"
         # On a CPU whole images go one by one.
         one_by_one = on_cpu and not protocol.in_crops
-        self._most = 1 if one_by_one else max(1, detector.few // max(1, protocol.crops))
-        self._fewest = self._most if on_cpu else 2
+        self._full = 1 if one_by_one else max(1, detector.few // max(1, protocol.crops))
+        # Until batches of more are compiled.
+        self._most = 1
+        self._fewest = self._full if on_cpu else 2
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        count = min(os.cpu_count() or 1, _MOST_THREADS) if on_cpu and protocol.in_crops else 1
+        count = min(usable_cores(), _MOST_THREADS) if on_cpu and protocol.in_crops else 1
+        # When each thread began its batch; infinite where it has none.
+        self._begun = [math.inf] * count
         self._threads = [
-            threading.Thread(target=self._work, name=f"scoring {number}", daemon=True)
+            threading.Thread(target=self._work, args=(number,), name="scoring", daemon=True)
             for number in range(count)
         ]
         for one in self._threads:
@@ -72,6 +80,15 @@ class Batcher:
     def held(self) -> int:
         """Returns the number of images that wait or are being scored."""
         return self._held
+
+    @property
+    def hangs(self) -> bool:
+        """Returns whether a thread has been scoring one batch for far too long."""
+        return time.monotonic() - min(self._begun) > _HANGING * self._limits.request_seconds
+
+    def use_full_batches(self) -> None:
+        """Scores as many images together as a batch has, once that is compiled."""
+        self._most = self._full
 
     def reserve(self, count: int) -> None:
         """Keeps places for some images, from the event loop.
@@ -94,30 +111,35 @@ class Batcher:
         self._queue.put(_Waiting(image, future, loop))
         return await future
 
-    def stop(self) -> None:
-        """Ends the threads after what waits was scored."""
+    def stop(self) -> bool:
+        """Ends the threads after what waits was scored; returns False where one hangs."""
         self._queue.put(None)
+        until = time.monotonic() + _HANGING * self._limits.request_seconds
         for one in self._threads:
-            one.join()
+            one.join(max(0.0, until - time.monotonic()))
+        return not any(one.is_alive() for one in self._threads)
 
-    def _work(self) -> None:
+    def _work(self, number: int) -> None:
         while (first := self._queue.get()) is not None:
-            # Who ran out of time waits no longer.
+            # Who ran out of time, or hung up, waits no longer.
             batch = [one for one in self._and_others(first) if not one.future.done()]
-            if not batch:
-                continue
-            try:
-                answers: Sequence[Answer | str] = score_images(
-                    self._detector, (one.image for one in batch), self._protocol
-                )
-            except Exception as error:
-                for one in batch:
-                    one.loop.call_soon_threadsafe(_fail, one.future, error)
-                continue
-            self._scored(len(batch))
+            self._begun[number] = time.monotonic()
+            answers = self._answers(batch)
+            self._begun[number] = math.inf
             for one, answer in zip(batch, answers, strict=True):
-                one.loop.call_soon_threadsafe(_answer, one.future, answer)
+                one.loop.call_soon_threadsafe(_settle, one.future, answer)
         self._queue.put(None)  # for the next thread
+
+    def _answers(self, batch: list[_Waiting]) -> Sequence[Answer | str | Exception]:
+        """Returns an answer, or what went wrong, for each image; one harms no other."""
+        if not batch:
+            return []
+        try:
+            answers = score_images(self._detector, (one.image for one in batch), self._protocol)
+        except Exception as error:
+            return [error] if len(batch) == 1 else [self._answers([one])[0] for one in batch]
+        self._scored(len(batch))
+        return answers
 
     def _and_others(self, first: _Waiting) -> list[_Waiting]:
         """Returns an image, and others that wait where they are enough; the end stays in line."""
@@ -136,11 +158,10 @@ class Batcher:
         return batch
 
 
-def _answer(future: "asyncio.Future[Answer | str]", answer: Answer | str) -> None:
-    if not future.done():  # its request may have run out of time
+def _settle(future: "asyncio.Future[Answer | str]", answer: Answer | str | Exception) -> None:
+    if future.done():  # its request may have run out of time
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
         future.set_result(answer)
-
-
-def _fail(future: "asyncio.Future[Answer | str]", error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)

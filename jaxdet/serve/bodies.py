@@ -4,7 +4,8 @@ import asyncio
 import base64
 import binascii
 import json
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -18,6 +19,7 @@ _VALUES_AN_IMAGE = 100
 
 # Name and content of an image; in place of the content, why there is none.
 Upload = tuple[str, bytes | str]
+Result = TypeVar("Result")
 
 
 class Bodies:
@@ -52,7 +54,7 @@ class Bodies:
             raise RefusedError(408, f"no whole body within {limits.body_seconds:g} s") from None
         except ClientDisconnect:
             self._held -= size
-            raise RefusedError(400, "the client hung up") from None
+            raise _hung_up() from None
         except BaseException:
             self._held -= size
             raise
@@ -85,6 +87,36 @@ async def read_uploads(request: Request, body: bytearray, limits: Limits) -> lis
     if not uploads:
         raise RefusedError(422, "no image in the request: send files as the field `images`")
     return uploads
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Returns what some work gives; nothing is done any more for a client that has hung up.
+
+    Args:
+      request: of the client; its body was read.
+      work: for its answer.
+
+    Raises:
+      RefusedError: where the client hung up first.
+    """
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_end_of(request))
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise _hung_up()
+        return working.result()
+    finally:
+        gone.cancel()
+        working.cancel()
+
+
+async def _end_of(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _hung_up() -> RefusedError:
+    return RefusedError(400, "the client hung up")
 
 
 def _from_form(header: str, body: bytearray, limits: Limits) -> list[Upload]:

@@ -4,17 +4,18 @@ from typing import Any
 
 import jaxdet
 from jaxdet.predict.base import AnyDetector
+from jaxdet.predict.basis import basis
 from jaxdet.predict.rows import Scoring
 
 
 def short_facts(detector: AnyDetector, scoring: Scoring) -> dict[str, Any]:
     """Returns the fields of `forms.ModelFacts`: which detector answers, and how it decides."""
-    judgement = scoring.judgement
+    judgement, known = scoring.judgement, basis(detector, scoring)
     return {
         "name": detector.model.title,
-        "digest": detector.digest,
         "threshold": judgement.threshold,
         "verdicts": str(judgement).removeprefix("verdicts: "),
+        **{key: known[key] for key in known if key != "band"},
     }
 
 
@@ -25,7 +26,6 @@ def all_facts(detector: AnyDetector, scoring: Scoring) -> dict[str, Any]:
     return {
         **short_facts(detector, scoring),
         "version": jaxdet.__version__,
-        "part": str(scoring.protocol),
         "temperature": judgement.temperature,
         "band": judgement.band and list(judgement.band),
         "thresholds": known.thresholds if known else {},

@@ -28,7 +28,11 @@ class Result(BaseModel):
     provenance: list[str] | None = Field(None, description="what the file says of its origin")
     width: int | None = Field(None, description="of the image, pixels")
     height: int | None = Field(None, description="of the image, pixels")
+    sha256: str | None = Field(None, description="of the file's bytes")
+    digest: str | None = Field(None, description="of the weights")
     part: str | None = Field(None, description="what of the image was scored")
+    error_rate: float | None = Field(None, description="percent of validation images at most")
+    band: list[float] | None = Field(None, description="probabilities between which it is unsure")
     evidence: Evidence | None = None
 
 
@@ -39,6 +43,10 @@ class ModelFacts(BaseModel):
     digest: str = Field(description="16 hex digits over all weights")
     threshold: float | str
     verdicts: str = Field(description="how verdicts follow from probabilities")
+    part: str = Field(description="what of an image is scored")
+    error_rate: float | None = Field(description="percent of validation images whose verdict errs")
+    trained_on: str = Field(description="how many images of what")
+    tested_on: str = Field(description="AP of the hardest and the easiest test set")
 
 
 class Answers(BaseModel):
@@ -48,11 +56,18 @@ class Answers(BaseModel):
     model: ModelFacts
 
 
+class Accepted(BaseModel):
+    """Bounds a request."""
+
+    images: int = Field(description="of a request")
+    request_bytes: int = Field(description="of a request's body")
+    pixels: int = Field(description="of an image")
+
+
 class ModelCard(ModelFacts):
     """Describes the detector, what it was trained on, and what was measured of it."""
 
     version: str = Field(description="of jaxdet")
-    part: str = Field(description="what of an image is scored")
     temperature: float | None
     band: list[float] | None = Field(description="logits between which it is unsure")
     thresholds: dict[str, float | None]
@@ -61,6 +76,7 @@ class ModelCard(ModelFacts):
     measured: dict[str, dict[str, Any]] = Field(description="AP and more of each test set")
     limits: list[str] = Field(description="what it must not be trusted with")
     evidence: bool = Field(description="whether it shows where the logit comes from")
+    accepts: Accepted
 
 
 class Problem(BaseModel):

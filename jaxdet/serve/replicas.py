@@ -17,8 +17,9 @@ from typing import Any
 import jax
 
 from jaxdet.errors import RunFailedError, UserError, first_line
+from jaxdet.hub.find import pin_weights
 from jaxdet.progress import say
-from jaxdet.serve.start import make_service
+from jaxdet.serve.start import make_service, open_parts
 
 # Scoring one's images is nobody else's business; who wants to be counted can say so.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -53,9 +54,11 @@ def serve_by_ray(
             "--engine=ray: Ray Serve is not installed; in the checkout: "
             "pip install -e '.[serve,ray]'"
         )
-    # A mistake is told before Ray starts. This process stays off the replicas' accelerators.
+    # A mistake is told before Ray starts, and no model stays here. This process keeps off the
+    # replicas' accelerators. All of them, and those that start later, open the same weights.
     jax.config.update("jax_platforms", "cpu")
-    make_service(options, key=key)
+    options.weights = pin_weights(options.weights)
+    open_parts(options)
     ended = threading.Event()
     try:
         with _cluster(*address):
@@ -95,6 +98,7 @@ def _building(options: argparse.Namespace, key: str | None) -> Callable[[], Any]
         """Returns the application in a replica, which gets requests from then on."""
         app, service = make_service(options, key=key)
         service.warm_up()
+        service.warm_up_rest()
         app.state.ready = True
         return app
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -18,6 +18,11 @@ class Server(uvicorn.Server):
     those whose request has not been read yet.
     """
 
+    def __init__(self, config: uvicorn.Config, *, ending: Callable[[], None]):
+        """Takes uvicorn's options, and what to call when the end begins."""
+        super().__init__(config)
+        self.ending = ending
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answers what has come or is on its way, then ends as uvicorn does.
 
@@ -25,6 +30,7 @@ class Server(uvicorn.Server):
           sockets: that it listens on.
         """
         loop = asyncio.get_running_loop()
+        self.ending()
         accepted = [connection for one in sockets or () for connection in _backlog(one)]
         for server in self.servers:
             server.close()

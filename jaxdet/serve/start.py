@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -14,6 +15,9 @@ from jaxdet.serve.limits import Limits
 from jaxdet.serve.measures import Measures
 from jaxdet.serve.scoring import Service
 
+if TYPE_CHECKING:
+    from jaxdet.predict.detector import LoadedDetector
+
 
 def make_service(options: argparse.Namespace, *, key: str | None) -> tuple[FastAPI, Service]:
     """Returns the application and what answers in it.
@@ -24,18 +28,32 @@ def make_service(options: argparse.Namespace, *, key: str | None) -> tuple[FastA
     limits = Limits(
         **{field.name: getattr(options, field.name) for field in dataclasses.fields(Limits)}
     )
+    if options.engine != "onnx":
+        from jaxdet.runtime.compile_cache import use_compile_cache
+
+        use_compile_cache("")
+    detector, scoring = open_parts(options)
+    measures = Measures()
+    batcher = Batcher(detector, scoring.protocol, limits, scored=measures.batches.observe)
+    service = Service(detector, scoring, limits, batcher)
+    app = make_application(service, measures, key=key, origins=tuple(options.allow_origin))
+    return app, service
+
+
+def open_parts(options: argparse.Namespace) -> "tuple[LoadedDetector, Scoring]":
+    """Returns the detector, and how images are scored and judged.
+
+    Raises:
+      UserError: where the weights cannot be read, or do not have the threshold.
+    """
     detector, notes = open_asked(options)
     scoring = Scoring.of(
         detector,
         threshold=options.threshold,
         raw=options.raw,
         error_rate=options.error_rate,
-        max_pixels=limits.pixels,
+        max_pixels=options.pixels,
     )
     for line in (*notes, f"serving {detector!r}", str(scoring.judgement)):
         say(line)
-    measures = Measures()
-    batcher = Batcher(detector, scoring.protocol, limits, scored=measures.batches.observe)
-    service = Service(detector, scoring, limits, batcher)
-    app = make_application(service, measures, key=key, origins=tuple(options.allow_origin))
-    return app, service
+    return detector, scoring

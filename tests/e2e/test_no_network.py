@@ -1,4 +1,8 @@
-"""No command but `fetch` asks the network for anything."""
+"""Commands open no connection, but for those that are asked for something from elsewhere.
+
+Those are `data fetch`, `hub`, weights named by an address (`hf://`) or a released detector's name;
+`serve` listens.
+"""
 
 import os
 import shutil

@@ -16,7 +16,7 @@ from jaxdet.convert.card import Card
 from jaxdet.convert.load import with_collections
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.hub.__main__ import main
-from jaxdet.hub.find import cache, find_weights
+from jaxdet.hub.find import cache, find_weights, pin_weights
 from jaxdet.hub.huggingface import Address
 from jaxdet.predict import LoadedDetector
 from jaxdet.results import Calibration
@@ -214,6 +214,10 @@ def test_an_address_is_fetched_once_for_each_commit(pushed, server):
     server.read.clear()
     assert find_weights(address) == find_weights(address)
     assert server.read.count("variables.safetensors") <= 2  # its head and its bytes, once
+    pinned = pin_weights("hf://me/detector")
+    server.commit("me/detector", {"notes.txt": b""})
+    assert find_weights(pinned) == find_weights(address)
+    assert pin_weights(pushed) == pushed
     for branch in ("refs/pr/3", "feature/x"):
         server.branches[branch] = commit
         assert find_weights(f"hf://me/detector@{branch}").name == commit

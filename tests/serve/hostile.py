@@ -43,6 +43,8 @@ def main() -> int:
     with Server(options.weights, "--body-seconds=3", "--pixels=20000000") as server:
         honest = {"honest.png": _png(256)}
         before = server.score(honest)[1]["results"][0]["logit"]
+        # Some say nothing at all; they are sent away meanwhile.
+        silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
         slow = [threading.Thread(target=_slow, args=(server, counts)) for _ in range(20)]
         for one in slow:
             one.start()
@@ -51,6 +53,8 @@ def main() -> int:
             counts[kind.__name__.strip("_"), kind(server, rng)] += 1
         for one in slow:
             one.join()
+        for one in silent:
+            one.close()
         after = server.score(honest)[1]["results"][0]["logit"]
         alive = server.ask("/health")[0] == 200
     for (kind, answer), count in sorted(counts.items(), key=str):
@@ -118,6 +122,12 @@ def _form(server: Server, rng: random.Random) -> int:
     return server.ask("/v1/score", body, kind)[0]
 
 
+def _flood(server: Server, rng: random.Random) -> int:
+    line = rng.choice([b"\r\n--x!", b"\r\n--x\r\n", b"\r\n--x--\r\n", b"\r\n-", b"--x\r\na:b\r\n"])
+    body = line * rng.choice([1, 1000, 10**6])
+    return server.ask("/v1/score", body, "multipart/form-data; boundary=x")[0]
+
+
 def _json(server: Server, rng: random.Random) -> int:
     text = base64.b64encode(_some_file(rng)).decode()
     images = rng.choice([
@@ -164,7 +174,7 @@ def _slow(server: Server, counts: collections.Counter) -> None:
     counts["slow", int(answer[-3:]) if answer[-3:].isdigit() else answer.decode()] += 1
 
 
-_ATTEMPTS = (_cut, _altered, _bomb, _wrong, _form, _json, _path, _gone)
+_ATTEMPTS = (_cut, _altered, _bomb, _wrong, _form, _flood, _json, _path, _gone)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -151,6 +151,8 @@ def test_model_health_metrics_and_the_page(server):
 
 
 def test_clients_beside_each_other_are_scored_together(server):
+    while "all that answers need is compiled" not in server.log():
+        time.sleep(0.1)
     # More than the cores take one by one.
     contents = [picture(seed)[1] for seed in range(8 * (os.cpu_count() or 1))]
     alone = [server.score({"a.png": one})[1]["results"][0]["logit"] for one in contents]

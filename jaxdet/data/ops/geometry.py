@@ -27,11 +27,16 @@ def resize_shorter(image: np.ndarray, *, size: int, kernel: str = "bilinear") ->
     height, width = image.shape[:2]
     if min(height, width) == size:
         return image
-    new_height = size if height <= width else int(size * height / width)
-    new_width = size if width <= height else int(size * width / height)
+    new_width, new_height = shorter_resized(width, height, size=size)
     check_made(new_width, new_height, of=height * width)
     made = Image.fromarray(image).resize((new_width, new_height), Image.Resampling[kernel.upper()])
     return np.asarray(made)
+
+
+def shorter_resized(width: int, height: int, *, size: int) -> tuple[int, int]:
+    """Returns width and height, pixels, of what `resize_shorter` makes of an image."""
+    wide = width > height
+    return (int(size * width / height), size) if wide else (size, int(size * height / width))
 
 
 def shrink_longer(image: np.ndarray, *, size: int) -> np.ndarray:

@@ -32,10 +32,9 @@ _PIXELS_A_BYTE = {
     "PNG": 8300, "GIF": 4096, "TIFF": 2048, "PCX": 1024, "PSD": 1024, "SUN": 1024, "BMP": 128,
     "DDS": 128, "DIB": 128, "PPM": 128, "QOI": 128, "SGI": 128, "TGA": 128,
 }  # fmt: skip
-# Scans of a JPEG: a progressive one has ten, and its thumbnail a few. Each costs as much as its
-# pixels, however few bytes it has: beyond the usual number the decoded pixels of all are bounded.
-_USUAL_SCANS, _MOST_SCANS = 30, 200
-_MOST_SCANNED = 2**29
+# Of a JPEG and its thumbnail. A scan of few bytes costs as much as all pixels: with more than the
+# usual scans, ten and a few, the pixels of all of them are bounded.
+_USUAL_SCANS, _MOST_SCANS, _MOST_SCANNED = 30, 200, 2**29
 _SMALL_PIXELS = 2**20  # of images to which this does not matter
 _MOST_PREVIEWS = 64  # before the photograph of a TIFF
 

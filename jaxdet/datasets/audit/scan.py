@@ -1,7 +1,6 @@
 """Reads and decodes every file once, in threads: a table of facts, and what is wrong with which."""
 
 import dataclasses
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from jaxdet.data.ops.opening import open_image
 from jaxdet.data.regular import reason
 from jaxdet.datasets.audit import pixels
 from jaxdet.datasets.audit.places import Listing
+from jaxdet.workdir.cores import usable_cores
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -98,7 +98,7 @@ def scan(listing: Listing, *, max_pixels: int, advance: Callable[[], None]) -> S
 
 def in_threads(work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
     """Yields the results of `work` in the order of the tasks; few are in flight at any time."""
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+    with ThreadPoolExecutor(min(usable_cores(), _MOST_THREADS)) as pool:
         for start in range(0, len(tasks), _CHUNK):
             yield from pool.map(work, tasks[start : start + _CHUNK])
 

@@ -20,6 +20,7 @@ from jaxdet.datasets.pack.listing import Listing, list_files, set_of
 from jaxdet.errors import UserError, writing_to
 from jaxdet.progress import ProgressLine
 from jaxdet.streams import printable
+from jaxdet.workdir.cores import usable_cores
 from jaxdet.workdir.drafts import replacing
 from jaxdet.workdir.files import check_apart, is_empty_folder, sha256, write_bytes, write_json
 from jaxdet.workdir.identity import json_sha256
@@ -164,11 +165,11 @@ def _read_ahead(
             say(printable(fault))
         return record, stored
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         waiting: deque[Future[tuple[np.ndarray, np.ndarray, str]]] = deque()
         for number in listing.order[first:].tolist():
             waiting.append(pool.submit(read, number))
-            if len(waiting) > 4 * (os.cpu_count() or 1):
+            if len(waiting) > 4 * usable_cores():
                 yield result(waiting.popleft())
         while waiting:
             yield result(waiting.popleft())

@@ -1,7 +1,6 @@
 """Reads files and other images to their ends, in threads, and says which cannot be."""
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +10,7 @@ from jaxdet.data.ops import decode_bgr
 from jaxdet.data.regular import read_image_file, reason
 from jaxdet.datasets.verify.report import Finding, Kind
 from jaxdet.progress import ProgressLine
+from jaxdet.workdir.cores import usable_cores
 from jaxdet.workdir.files import open_regular
 
 # Images to one task: a task each would cost a gigabyte for the 720,119 of the training set.
@@ -30,7 +30,7 @@ def inspect_all(
     """
     with (
         ProgressLine("verify", total=total, unit=unit) as meter,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(usable_cores()) as pool,
     ):
 
         def look_at_batch(start: int) -> list[Finding]:

@@ -87,9 +87,7 @@ const loading = load();
 loading.catch((error) => {
   byId("model").textContent = `The detector cannot be loaded: ${reason(error)}`;
 });
-start(async (files) => {
+start(async function* score(files) {
   const session = await loading;
-  const results = [];
-  for (const file of files) results.push(await answer(session, file));
-  return results;
+  for (const file of files) yield answer(session, file);
 }, () => model);

@@ -17,17 +17,17 @@ function make(tag, text, className) {
 // Shows which detector answers: an object with the fields of /v1/model.
 export function describe(model) {
   byId("model").textContent = `${model.name}, weights ${model.digest}. ${sentence(model.verdicts)}`;
+  const basis = `Trained on: ${model.trained_on}. Tested: ${model.tested_on}`;
+  byId("basis").textContent = sentence(basis);
   const facts = byId("facts");
   facts.replaceChildren();
-  const counts = model.training;
   const told = {
     "What is scored": model.part,
     "Verdicts": model.verdicts,
     "Calibration": model.temperature === null
       ? "none: the probability is the network's own"
       : `by validation images, temperature ${model.temperature.toPrecision(3)}`,
-    "Trained on": counts.n_real === undefined
-      ? "not known here" : `${counts.n_real} real and ${counts.n_fake} fake images`,
+    "Trained on": model.trained_on,
     "Program": `jaxdet ${model.version}`,
   };
   for (const [title, text] of Object.entries(told)) {
@@ -86,6 +86,13 @@ function show(result, file) {
   const size = `${result.width} × ${result.height} pixels`;
   const done = `${size}; scored: ${result.part}; logit ${result.logit.toFixed(4)}.`;
   text.append(make("p", done, "small"));
+  if (result.band) {
+    const [real, fake] = result.band.map((end) => `${(100 * end).toFixed(1)} %`);
+    const rate = `${result.error_rate} % of validation images err at most`;
+    text.append(make("p", `Real up to ${real}, generated from ${fake}: ${rate}.`, "small"));
+  }
+  const bytes = result.sha256 ? `; SHA-256 of the file ${result.sha256}` : "";
+  text.append(make("p", `Answered ${result.answered}${bytes}.`, "small"));
   article.append(picture(result, file, text), text);
   byId("answers").prepend(article);
 }
@@ -130,31 +137,39 @@ function picture(result, file, text) {
   return figure;
 }
 
-// Answers what is chosen, dropped or pasted. `ask` gives the results of some files, as /v1/score;
-// `model` gives what stands beside them where they are saved.
+// Answers what is chosen, dropped or pasted. `ask` gives the results of some files, one after the
+// other in their order, as /v1/score has them; `model` gives what stands beside them where they are
+// saved.
 export function start(ask, model) {
   const answered = [];
 
   async function score(files) {
     const images = [...files];
     if (!images.length) return;
-    byId("status").textContent = `Scoring ${images.length} image${images.length > 1 ? "s" : ""} …`;
-    try {
-      const results = await ask(images);
-      answered.push(...results);
-      results.forEach((result, place) => show(result, images[place]));
-      const errors = results.filter((one) => one.error).length;
-      const scored = results.length - errors;
-      byId("status").textContent = `${scored} scored` + (errors ? `, ${errors} not readable.` : ".");
-      byId("actions").hidden = false;
-    } catch (error) {
-      byId("status").textContent = `No answer: ${error?.message || error}`;
-    }
+    const status = byId("status");
+    status.textContent = `Scoring ${images.length} image${images.length > 1 ? "s" : ""} …`;
     byId("files").value = "";
+    let [scored, errors] = [0, 0];
+    try {
+      for await (const result of ask(images)) {
+        const entry = { ...result, answered: new Date().toISOString() };
+        show(entry, images[scored + errors]);
+        answered.push(entry);
+        if (result.error) errors += 1;
+        else scored += 1;
+        byId("actions").hidden = false;
+      }
+      status.textContent = `${scored} scored` + (errors ? `, ${errors} not readable.` : ".");
+    } catch (error) {
+      const rest = images.length - scored - errors;
+      const begun = scored + errors ? `${scored + errors} answered, ${rest} not. ` : "";
+      status.textContent = `${begun}No answer: ${error?.message || error}`;
+    }
   }
 
   function save() {
-    const content = JSON.stringify({ model: model(), results: answered }, null, 2);
+    const report = { saved: new Date().toISOString(), model: model(), results: answered };
+    const content = JSON.stringify(report, null, 2);
     const link = make("a");
     link.href = URL.createObjectURL(new Blob([content], { type: "application/json" }));
     link.download = "jaxdet.json";
