@@ -1,4 +1,4 @@
-"""The rules of single layers of a vision tower, of which the tables of `spellings` are made."""
+"""Holds rules of single layers of a vision tower, of which the tables of `spellings` are made."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Folders from the hub of Hugging Face: weights beside their publisher's config.json."""
+"""Reads folders from the hub of Hugging Face: weights beside their publisher's config.json."""
 
 import os
 from pathlib import Path

@@ -177,7 +177,8 @@ class JoinedSet(ImageSet):
         return self._sets[int(self._of[index])], int(self._place[index])
 
     def _listed(self, names: Sequence[list[str]]) -> list[str]:
-        return [names[of][place] for of, place in zip(self._of, self._place, strict=True)]
+        places = zip(self._of.tolist(), self._place.tolist(), strict=True)
+        return [names[of][place] for of, place in places]
 
     def _gathered(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         firsts = np.cumsum([0, *(len(one) for one in arrays[:-1])])

@@ -1,4 +1,4 @@
-"""Hard negatives: real images of a folder of their own, which come several times in an epoch.
+"""Adds hard negatives: real images of a folder, which come several times in an epoch.
 
 Such as those that a detector calls fake: what it was not shown enough of (DDA, NeurIPS 2025, and
 B-Free, CVPR 2025, train against such shortcuts with images of their own making).

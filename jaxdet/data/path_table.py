@@ -1,4 +1,4 @@
-"""The label folders of data roots that are no folders themselves: tables, stores, tfds datasets."""
+"""Lists label folders of data roots that are no folders: tables, stores, tfds datasets."""
 
 import bisect
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The measures of test sets when their images are drawn again; sets may share real images."""
+"""Computes measures of test sets whose images are drawn again; sets may share real images."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -36,7 +36,7 @@ def draw_sets(sets: Mapping[str, Predictions], *, draws: int, seed: int) -> Draw
       seed: of the first set.
     """
     reals = metrics.shared_reals({name: one.reals_key() for name, one in sets.items()})
-    found: dict[str, dict[str, np.ndarray]] = {}
+    drawn: dict[str, dict[str, np.ndarray]] = {}
     for place, (name, one) in enumerate(sets.items()):
         labels = set(one.label.tolist())
         measures = {
@@ -44,8 +44,9 @@ def draw_sets(sets: Mapping[str, Predictions], *, draws: int, seed: int) -> Draw
             **(_OF_FAKES if 1 in labels else {}),
             **(_OF_REALS if 0 in labels else {}),
         }
-        found[name] = metrics.bootstrap(
+        shared: int | None = reals[name]
+        drawn[name] = metrics.bootstrap(
             one.label, one.logit, measures, draws=draws, seed=seed + place, group=one.groups,
-            real_seed=None if reals[name] is None else [seed, reals[name]],
+            real_seed=None if shared is None else [seed, shared],
         )  # fmt: skip
-    return found
+    return drawn

@@ -1,4 +1,4 @@
-"""Released benchmarks that `fetch` names and does not fetch: where they lie, how they are read.
+"""Lists benchmarks that `fetch` names and does not fetch: where they lie, how they are read.
 
 Their publishers give no address and digest of a file that a program may take: they lie behind a
 form or on drives that hand files to browsers, or need the hub's own client. Sizes and licences as

@@ -1,4 +1,4 @@
-"""Dense layers that compute with the low-rank matrices of `adapters`, where they have some."""
+"""Computes dense layers with the low-rank matrices of `adapters`, where they have some."""
 
 import flax.linen as nn
 import jax

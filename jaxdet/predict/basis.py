@@ -3,14 +3,14 @@
 from typing import Any
 
 from jaxdet.convert.card import Card
-from jaxdet.predict.detector import LoadedDetector
+from jaxdet.predict.base import AnyDetector
 from jaxdet.predict.rows import Row, Scoring
 
 # The keys of `basis`, in the order of columns.
 BASIS = ("digest", "part", "error_rate", "band", "trained_on", "tested_on")
 
 
-def basis(detector: LoadedDetector, scoring: Scoring) -> dict[str, Any]:
+def basis(detector: AnyDetector, scoring: Scoring) -> dict[str, Any]:
     """Returns the values of BASIS.
 
     The digest of the weights; what of an image was scored; the percent of validation images whose
@@ -29,7 +29,7 @@ def basis(detector: LoadedDetector, scoring: Scoring) -> dict[str, Any]:
     }
 
 
-def with_basis(rows: list[Row], detector: LoadedDetector, scoring: Scoring) -> list[Row]:
+def with_basis(rows: list[Row], detector: AnyDetector, scoring: Scoring) -> list[Row]:
     """Returns rows, those with a score with the values of BASIS."""
     found = basis(detector, scoring)
     return [row if "error" in row else {**row, **found} for row in rows]

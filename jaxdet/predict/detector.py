@@ -1,6 +1,7 @@
 """Holds a detector with its weights, ready to score images of any size by JAX."""
 
 import functools
+import math
 from collections.abc import Iterable, Iterator
 
 import jax

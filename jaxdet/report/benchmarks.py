@@ -126,8 +126,8 @@ def _intervals(results: Results) -> list[ReportTable]:
 
 def _interval_cells(one: Overall) -> Iterator[str]:
     for summary in (one.ap, one.recall, one.accuracy_real, one.balanced_accuracy):
-        yield interval(summary and summary.mean_ci95)
-        yield interval(summary and summary.minimum_ci95)
+        yield interval(None if summary is None else summary.mean_ci95)
+        yield interval(None if summary is None else summary.minimum_ci95)
 
 
 def _generators(results: Results) -> ReportTable:

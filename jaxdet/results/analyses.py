@@ -1,4 +1,4 @@
-"""What analyses of a set keep in files of arrays, beside its predictions."""
+"""Holds what analyses of a set keep in files of arrays, beside its predictions."""
 
 import dataclasses
 from typing import ClassVar

@@ -2,10 +2,10 @@
 
 import argparse
 import dataclasses
-from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from jaxdet.predict.base import AnyDetector
 from jaxdet.predict.options import open_asked
 from jaxdet.predict.rows import Scoring
 from jaxdet.progress import say
@@ -14,9 +14,6 @@ from jaxdet.serve.batcher import Batcher
 from jaxdet.serve.limits import Limits
 from jaxdet.serve.measures import Measures
 from jaxdet.serve.scoring import Service
-
-if TYPE_CHECKING:
-    from jaxdet.predict.detector import LoadedDetector
 
 
 def make_service(options: argparse.Namespace, *, key: str | None) -> tuple[FastAPI, Service]:
@@ -40,7 +37,7 @@ def make_service(options: argparse.Namespace, *, key: str | None) -> tuple[FastA
     return app, service
 
 
-def open_parts(options: argparse.Namespace) -> "tuple[LoadedDetector, Scoring]":
+def open_parts(options: argparse.Namespace) -> tuple[AnyDetector, Scoring]:
     """Returns the detector, and how images are scored and judged.
 
     Raises:

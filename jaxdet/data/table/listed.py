@@ -1,4 +1,4 @@
-"""Folders of images whose labels stand in text tables among them, as released beside the images.
+"""Reads folders of images whose labels stand in text tables among them, as they are released.
 
 B-Free and SynthWildX have one CSV beside their images, NTIRE 2026 one for each shard, `ImageFolder`
 of Hugging Face a `metadata.csv` in each split.
@@ -80,10 +80,10 @@ def read_listed(root: Path, listings: Listings, reading: Reading) -> Listed:
         row=np.concatenate([part.row for part in parts]),
         label=np.concatenate([part.label for part in parts]),
         sources=[str(root / name) for name in splits],
-        **{
-            name: Words.joined(getattr(part, name) for part in parts)
-            for name in ("split", "generator", "category", "group")
-        },
+        split=Words.joined(part.split for part in parts),
+        generator=Words.joined(part.generator for part in parts),
+        category=Words.joined(part.category for part in parts),
+        group=Words.joined(part.group for part in parts),
     )
     return Listed(table, _left_aside(root, table, set(splits)))
 

@@ -1,4 +1,4 @@
-"""Where the rows of a table stand in the plain layout: the set and category of each."""
+"""Says where the rows of a table stand in the plain layout: the set and category of each."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple

@@ -156,11 +156,8 @@ def _read_shard(folder: Path, name: str, reading: Reading) -> _Shard:
             count = file.metadata.num_rows
             files, rows = Words.same(name, count), np.arange(count)
             groups[name] = parquet.row_groups(file, image)
-        found = {
-            role: _distinct(file, column, path)
-            for role, column in columns.items()
-            if role != "image"
-        }
+        roles = [role for role in columns if role != "image"]
+        found = {role: _distinct(file, columns[role], path) for role in roles}
     refuse_urls(files.words, str(path))
     check_sources(path, facts)
     if facts.image:

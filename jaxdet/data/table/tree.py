@@ -1,4 +1,4 @@
-"""Folders of images in the layouts of released benchmarks, each read as a `Table`."""
+"""Reads folders of images in the layouts of released benchmarks, each as a `Table`."""
 
 import dataclasses
 import itertools
