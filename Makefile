@@ -56,7 +56,7 @@ format: environment-dev
 
 # A stamp in the environment says that it was installed since pyproject.toml last changed.
 environment:
-	$(call install,.jaxdet,.)
+	$(call install,.jaxdet-train,.[train])
 
 environment-dev:
 	$(call install,.jaxdet-dev,.[dev])

@@ -161,8 +161,10 @@ def guard_loading() -> None:
 
 
 def _excepthook(kind: Any, error: BaseException, trace: Any) -> None:
-    if isinstance(error, UserError):
-        _end(str(error), status=2)
+    from jaxdet.extras import how_to_install
+
+    if line := str(error) if isinstance(error, UserError) else how_to_install(error):
+        _end(line, status=2)
     sys.__excepthook__(kind, error, trace)
 
 

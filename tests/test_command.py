@@ -79,7 +79,7 @@ def test_a_wheel_in_an_empty_environment_trains_and_scores(tmp_path):
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     (wheel,) = wheels.iterdir()
-    subprocess.run([python, *pip[1:], "install", wheel], check=True)
+    subprocess.run([python, *pip[1:], "install", f"{wheel}[train]"], check=True)
 
     command = tmp_path / "venv" / "bin" / "jaxdet"
     place.mkdir()

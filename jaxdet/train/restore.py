@@ -8,14 +8,19 @@ from jax.sharding import Mesh
 
 from jaxdet import config as schema
 from jaxdet.config.evaluation import CHECKPOINTS
+from jaxdet.convert.card import Card, make_run_card
+from jaxdet.convert.load import LoadedWeights
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Variables, get_detector
+from jaxdet.models.outside import check_outside
 from jaxdet.progress import say
 from jaxdet.results.folder import RunFolder
 from jaxdet.runtime import environment
 from jaxdet.runtime.checkpoint import Checkpoints, Restored
+from jaxdet.runtime.mesh import make_mesh
 from jaxdet.train.state import abstract_state
 from jaxdet.train.tuning import plain
+from jaxdet.train.weights import sha256_of
 
 RANKS = tuple(name for name in CHECKPOINTS if name != "latest")
 
@@ -33,6 +38,35 @@ class RunWeights:
     variables: Variables
     choice: str
     step: int
+
+
+def open_run(
+    run: RunFolder, checkpoint: str | None, step: int | None
+) -> tuple[LoadedWeights, Card]:
+    """Returns the weights of a run, and what is known of them; see `open_weights`.
+
+    Raises:
+      UserError: where it has none.
+      RunFailedError: where no checkpoint is intact.
+    """
+    config = schema.read_config(run.config)
+    if config.task == "eval":
+        raise UserError(
+            f"{run.path}: an evaluation, which has no weights of its own; give those it was of: "
+            f"{config.model.init}"
+        )
+    check_outside(config.model, side=config.augment.crop)
+    choice = checkpoint or config.checkpoint_choice
+    found = restore_variables(run, config, choice, make_mesh(1), step=step)
+    sha256 = sha256_of(found.variables)
+    card = make_run_card(run, choice=found.choice, step=found.step, sha256=sha256)
+    loaded = LoadedWeights(
+        model=config.model,
+        variables=found.variables,
+        source=str(run.path),
+        crop=config.eval_crop,
+    )
+    return loaded, card
 
 
 def restore_variables(

@@ -11,16 +11,14 @@ import numpy as np
 
 from jaxdet import config as schema
 from jaxdet.config.dotted import is_dotted, trust
-from jaxdet.convert.card import Card, make_run_card, network_name, read_beside, read_model
+from jaxdet.convert.card import Card, network_name, read_beside, read_model
 from jaxdet.convert.folder import detector_card, is_detector
 from jaxdet.convert.load import LoadedWeights, check_choices, load_weights
 from jaxdet.convert.snapshots import published_weights
 from jaxdet.convert.towers import Facts, check_facts
 from jaxdet.errors import UserError
 from jaxdet.models.detector import Variables
-from jaxdet.models.outside import check_outside
 from jaxdet.results.folder import RunFolder, step_number
-from jaxdet.runtime.mesh import make_mesh
 from jaxdet.scoring.protocol import DEFAULT_PROTOCOL, Protocol
 from jaxdet.workdir.files import sha256
 
@@ -56,7 +54,10 @@ def open_weights(
         check_facts(config.model, facts, source=str(path))
         if step is not None and checkpoint is not None:
             raise UserError(f"--checkpoint={checkpoint}: {path} is one checkpoint; leave it out")
-        return _of_run(run, checkpoint, step)
+        # Loads orbax and optax, which converted folders and files do without.
+        from jaxdet.train.restore import open_run
+
+        return open_run(run, checkpoint, step)
     if checkpoint is not None:
         raise UserError(f"--checkpoint={checkpoint}: {path} is no run; leave it out")
     path = published_weights(path) or path
@@ -93,30 +94,6 @@ def find_run(path: Path) -> tuple[RunFolder | None, int | None]:
     if is_step and path.parent == above.checkpoints and above.is_run():
         return above, step
     return None, None
-
-
-def _of_run(run: RunFolder, checkpoint: str | None, step: int | None) -> tuple[LoadedWeights, Card]:
-    config = schema.read_config(run.config)
-    if config.task == "eval":
-        raise UserError(
-            f"{run.path}: an evaluation, which has no weights of its own; give those it was of: "
-            f"{config.model.init}"
-        )
-    check_outside(config.model, side=config.augment.crop)
-    choice = checkpoint or config.checkpoint_choice
-    # Loads orbax and optax, which converted folders and files do without.
-    from jaxdet.train.restore import restore_variables
-
-    found = restore_variables(run, config, choice, make_mesh(1), step=step)
-    sha256 = sha256_of(found.variables)
-    card = make_run_card(run, choice=found.choice, step=found.step, sha256=sha256)
-    loaded = LoadedWeights(
-        model=config.model,
-        variables=found.variables,
-        source=str(run.path),
-        crop=config.eval_crop,
-    )
-    return loaded, card
 
 
 def sha256_of(variables: Variables) -> str:
