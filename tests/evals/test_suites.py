@@ -9,7 +9,7 @@ from jaxdet.config import Evaluation, listed_benchmarks
 from jaxdet.evals.benchmarks import over_generators
 from jaxdet.evals.suites import suite_figures
 from jaxdet.report.benchmarks import tables_of
-from jaxdet.results import Overall, Results, Scores
+from jaxdet.results import Overall, Results, SetResult
 from tests.golden import configs
 
 LINES = list(csv.DictReader(Path(evals.__file__).with_name("published_suites.csv").open()))
@@ -57,7 +57,7 @@ def tables_beside(sets):
 
 
 def test_ours_stand_beside_the_published_ones():
-    scores = Scores(
+    scores = SetResult(
         ap=0.9, accuracy=0.8, accuracy_real=0.7, accuracy_fake=0.9, auc=0.85, n_real=10, n_fake=10,
         ap_ci95=None, sharpness_ap=0.5, measures={"balanced_accuracy": 0.8},
     )  # fmt: skip
@@ -74,7 +74,7 @@ def test_ours_stand_beside_the_published_ones():
 
 
 def test_the_recall_of_fakes_alone_stands_beside_no_accuracy():
-    both = Scores(
+    both = SetResult(
         ap=0.9, accuracy=0.8, accuracy_real=0.7, accuracy_fake=0.9, auc=0.85, n_real=10, n_fake=10,
         ap_ci95=None, sharpness_ap=0.5,
     )  # fmt: skip

@@ -138,7 +138,9 @@ def test_a_part_says_what_its_scores_follow_from(place):
     (part,) = (place / "finished").iterdir()
     stamp = json.loads(pq.read_schema(part).metadata[b"jaxdet"])
     assert stamp["jaxdet"] == "0.1.0"
-    assert stamp["scoring"]["protocol"] == {"parts": "crop", "crop": 32, "resize": 0}
+    assert stamp["scoring"]["protocol"] == {
+        "parts": "crop", "crop": 32, "resize": 0, "kernel": "bilinear",
+    }  # fmt: skip
     assert (stamp["checkpoint"], stamp["count"], stamp["errors"]) == ("w.safetensors", COUNT, 3)
     assert stamp["model"]["name"] == "resnet18"
     assert len(stamp["weights"]) == len(stamp["inputs"]) == 16

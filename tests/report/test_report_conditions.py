@@ -10,7 +10,7 @@ import pytest
 
 from jaxdet import metrics
 from jaxdet.report import chains, conditions, latex, markdown, measures, tables
-from jaxdet.report.compare import Comparison
+from jaxdet.report.compare import compare
 from jaxdet.report.contents import contents_of
 from jaxdet.report.figures.panels import alone
 from jaxdet.report.figures.precision_recall import MOST_STEPS, precision_recall_panels, thinned
@@ -274,7 +274,7 @@ def test_what_each_step_costs_and_the_pooled_auc_are_in_every_table(chained):
     texts = {
         "page": page_html(contents_of([chained])),
         "terminal": printed.getvalue(),
-        "md": markdown.markdown_text([chained], Comparison(differences={}, means=[], repeats=[])),
+        "md": markdown.markdown_text([chained], compare([chained])),
         "tex": latex.latex_text([chained]),
     }
     for name, text in texts.items():
