@@ -323,6 +323,16 @@ def test_where_benchmarks_lie_is_no_difference_and_which_they_are_is_one():
     ]
 
 
+def test_where_negatives_lie_is_no_difference_and_whether_there_are_any_is_one():
+    def config(negatives, weight=1):
+        return Config(data=schema.Data(negatives=negatives, negatives_weight=weight))
+
+    for form in (schema.config_hash, schema.common_options):
+        assert form(config("/a")) == form(config("/b")) != form(config(""))
+        assert form(config("/a", 2)) != form(config("/a"))
+    assert schema.config_hash(config("")) == schema.config_hash(Config())
+
+
 def test_results_of_before_an_option_was_added_are_still_those_of_the_run(tmp_path):
     # As saved and hashed by jaxdet of before there was any of the options that it lacks.
     saved = json.loads((Path(golden.__file__).parent / "config_of_before.json").read_text())

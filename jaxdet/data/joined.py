@@ -57,7 +57,7 @@ def in_file_order(sets: Sequence[ImageSet]) -> "JoinedSet":
     found = [stored for one in sets if (stored := one.stored) is not None]
     file, row = (np.concatenate(column) for column in zip(*((s.file, s.row) for s in found),
                                                           strict=True))  # fmt: skip
-    return JoinedSet(sets, name=some_names(names)).take(np.lexsort((row, file)))
+    return _SetsTogether(sets, name=some_names(names)).take(np.lexsort((row, file)))
 
 
 class JoinedSet(ImageSet):
@@ -80,11 +80,13 @@ class JoinedSet(ImageSet):
     @functools.cached_property
     def ids(self) -> Sequence[str]:
         """Returns the ids of all; see ImageSet."""
-        own = [list(one.ids) for one in self._sets]
-        ids = [own[of][place] for of, place in zip(self._of, self._place, strict=True)]
+        ids = self._listed([list(one.ids) for one in self._sets])
         if len(set(ids)) < len(ids):
             raise UserError(f"{self.place}: two images have one path; give one set another folder")
         return ids
+
+    def __len__(self) -> int:
+        return len(self._of)
 
     @functools.cached_property
     def labels(self) -> np.ndarray:
@@ -156,6 +158,10 @@ class JoinedSet(ImageSet):
             row=self._gathered([one.row for one in known]),
         )
 
+    def stems(self) -> list[str]:
+        """Returns the names of all that pair them; see ImageSet."""
+        return self._listed([one.stems() for one in self._sets])
+
     def group_names(self) -> list[str]:
         """Returns the groups of all; see ImageSet."""
         return self._listed([one.group_names() for one in self._sets])
@@ -183,3 +189,12 @@ class JoinedSet(ImageSet):
     def _gathered(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         firsts = np.cumsum([0, *(len(one) for one in arrays[:-1])])
         return np.concatenate(arrays)[firsts[self._of] + self._place]
+
+
+class _SetsTogether(JoinedSet):
+    """Holds the images of sets that are read in one pass, whatever two of them share."""
+
+    @functools.cached_property
+    def ids(self) -> Sequence[str]:
+        """Returns the ids, each below its set's name; see ImageSet."""
+        return self._listed([[f"{of.name}/{one}" for one in of.ids] for of in self._sets])

@@ -4,6 +4,7 @@ Such as those that a detector calls fake: what it was not shown enough of (DDA, 
 B-Free, CVPR 2025, train against such shortcuts with images of their own making).
 """
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,14 +46,22 @@ def with_negatives(train: ImageSet, negatives: ImageSet, *, weight: int) -> Imag
 class TrainingSet(JoinedSet):
     """Holds training images, then hard negatives, once or several times."""
 
-    @property
+    @functools.cached_property
     def ids(self) -> Sequence[str]:
         """Returns the ids, those of negatives below a folder for each time; see ImageSet."""
-        own = [
-            [f"negatives {number}/{one}" if number else one for one in images.ids]
-            for number, images in enumerate(self._sets)
-        ]
-        return [own[of][place] for of, place in zip(self._of, self._place, strict=True)]
+        return self._listed([self._named(k, one.ids) for k, one in enumerate(self._sets)])
+
+    def stems(self) -> list[str]:
+        """Returns the names that pair images; those of negatives pair with none but their own."""
+        return self._listed([self._named(k, one.stems()) for k, one in enumerate(self._sets)])
+
+    def group_names(self) -> list[str]:
+        """Returns the groups; those of negatives are others than those of training images."""
+        return self._listed([self._named(k, one.group_names()) for k, one in enumerate(self._sets)])
+
+    @staticmethod
+    def _named(number: int, names: Sequence[str]) -> list[str]:
+        return [f"negatives {number}/{one}" if number and one else one for one in names]
 
     def number_of(self, index: int) -> int:
         """Returns the place: an image that comes again has other random numbers."""
@@ -63,7 +72,7 @@ class TrainingSet(JoinedSet):
         """Returns the set itself: it is read as one."""
         return (self,)
 
-    @property
+    @functools.cached_property
     def blocks(self) -> order.Blocks | None:
         """Returns the row groups of training images, and blocks of files behind them."""
         train = self._sets[0].blocks

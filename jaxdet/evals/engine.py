@@ -152,7 +152,9 @@ class Engine:
             )
             for part in read.images.parts
         ]
-        columns = ("id", "label", "logit", "sharpness", "skipped", "group")
+        columns = ["id", "label", "logit", "sharpness", "skipped"]
+        # Parts that were scored before there were groups have none.
+        columns += ["group"] * all(len(one.group) == len(one.id) for one in rows)
         joined = {name: np.concatenate([getattr(one, name) for one in rows]) for name in columns}
         numbering = read.images.numbering
         predictions = Predictions(**joined, fingerprint=fingerprint, numbering=numbering)

@@ -51,7 +51,11 @@ class View:
         """Returns 16 hex digits over all of the view that scores follow from."""
         # The sizes up to which whole images are one piece.
         whole = () if self.protocol.in_crops else (MAX_WHOLE_PIXELS, MAX_WHOLE_SIDE, TILE)
-        return identity_of(protocol=self.protocol, disturb=self.disturb, whole=whole)
+        protocol = dataclasses.asdict(self.protocol)
+        # Scores of before there was another kernel are still those of this one.
+        if protocol["kernel"] == "bilinear":
+            del protocol["kernel"]
+        return identity_of(protocol=protocol, disturb=self.disturb, whole=whole)
 
 
 def headline(evaluation: Evaluation) -> View:

@@ -245,7 +245,8 @@ class Checkpoints:
             restored = self._checkpointer.restore(self._path(step), args=items)
         except (ValueError, KeyError, FileNotFoundError) as error:
             raise UserError(
-                f"{self._folder}/{step}: does not fit this model: {first_line(error)}"
+                f"{self._folder}/{step}: does not fit this model as this version "
+                f"of jaxdet builds it: {first_line(error)}"
             ) from None
         return Restored(step=step, state=restored["state"], host=restored["host"])
 

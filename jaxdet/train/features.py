@@ -137,11 +137,12 @@ class _Maker:
 
     def _layout(self, read: Reader, view: TrainingView, **others: Any) -> Layout:
         config, architecture = self._parts.config, self._parts.detector.architecture
+        resize, kernel = config.augment.resize, config.augment.resize_kernel
         facts = {
             "images": read.identity(config.runtime.compare_images),
             "view": view.name,
             "crop": config.augment.crop,
-            "resize": [config.augment.resize, config.augment.resize_kernel],
+            "resize": resize if kernel == "bilinear" else [resize, kernel],
             "tower": read_tower(config.model.tower).function.text,
             "weights": self._tower,
             "sees": architecture.sees,

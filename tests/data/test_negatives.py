@@ -9,6 +9,7 @@ from jaxdet.config import Augment, Config, Data, Model
 from jaxdet.config.validate import validate
 from jaxdet.data import pipeline
 from jaxdet.data.loaders import TrainLoader
+from jaxdet.data.pairs import draw_places
 from jaxdet.data.readers import training_reader
 from jaxdet.data.splits import load_train_and_val
 from jaxdet.errors import UserError
@@ -60,6 +61,23 @@ def test_row_groups_of_training_images_stay_together(config, tmp_path):
         read=training_reader(data, Augment(crop=16), train), augment=Augment(crop=16), seed=1,
         batch_size=4,
     ))  # fmt: skip
+
+
+@pytest.mark.parametrize("pairs", ["name", "group"])
+def test_images_of_a_table_pair_beside_negatives_and_never_with_them(config, tmp_path, pairs):
+    rows = [[f"d/train/cat/{label}/{n}.png", fake, "train", str(n)]
+            for fake, label in enumerate(("0_real", "1_fake")) for n in range(8)]  # fmt: skip
+    columns = ["path", "label", "split", "group"]
+    table = write_csv(tmp_path / "t.csv", columns, rows)
+    hard = [[f"hard/{one}.png", 0, "train", str(n)] for n, one in enumerate(("phone/a", "web/b"))]
+    data = dataclasses.replace(
+        config.data, root=str(table), validation="none", pairs=pairs,
+        negatives=str(write_csv(tmp_path / "hard.csv", columns, hard)),
+    )  # fmt: skip
+    train, _ = load_train_and_val(dataclasses.replace(config, data=data))
+    assert len(train) == 16 + 6
+    places = draw_places(train, pairs)
+    assert places.tolist() == [*range(8), *range(8), *range(16, 22)]
 
 
 def test_fakes_are_no_negatives(config, tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxdet.data.folder import load_sets
-from jaxdet.data.images import LABEL_FOLDERS
+from jaxdet.data.images import LABEL_FOLDERS, SPLITS
 from jaxdet.data.regular import stats_of
 from jaxdet.data.table.columns import Reading
 from jaxdet.data.table.find import find_table
@@ -65,7 +65,12 @@ def _of_sets(root: Path) -> Table:
         generator=Words.of(one[1] if one[0] == "test" else "" for one in steps),
         category=Words.of("/".join(one[1 + (one[0] == "test") : -2]) for one in steps),
         group=Words.same("", len(files)),
-        sources=folders_of(root),
+        sources=[
+            folder
+            for split in SPLITS
+            if (root / split).is_dir()
+            for folder in folders_of(root / split)
+        ],
     )
 
 
