@@ -24,6 +24,6 @@ def how_to_install(error: BaseException) -> str:
         if package in packages:
             return (
                 f"{package} is not installed, which this needs; in the checkout: pip install -e "
-                f"'.[{extra}]'"
+                f"'.[{extra}]' (training, data, reports and benchmarks: '.[train]')"
             )
     return ""

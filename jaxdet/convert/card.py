@@ -14,9 +14,10 @@ from jaxdet.config import (
     validate,
 )
 from jaxdet.errors import UserError
+from jaxdet.ranges import show_value
 from jaxdet.results import Calibration, Results, read_results
 from jaxdet.results.calibration import read_calibration
-from jaxdet.results.checks import typed
+from jaxdet.results.checks import ends, typed
 from jaxdet.results.folder import RunFolder
 from jaxdet.scoring.protocol import DEFAULT_PROTOCOL, Protocol
 from jaxdet.workdir.drafts import refuse_existing, replacing
@@ -24,6 +25,7 @@ from jaxdet.workdir.files import read_json, read_text, sha256, to_json
 
 # Figures of a test set that a card keeps, and which of them are numbers in any case.
 _SHARES = ("ap", "accuracy", "sharpness_ap")
+_COUNTS = ("n_real", "n_fake")
 FIGURES = ("ap", "ap_ci95", "accuracy", "sharpness_ap", "n_real", "n_fake")
 
 
@@ -202,17 +204,33 @@ def read_card(raw: Any, *, place: Path) -> Card:
             "protocol": typed(Protocol(**raw["protocol"])).asked(),
             "calibration": calibration,
             "measured": {
-                str(name): {
-                    figure: float(one[figure]) if figure in _SHARES else one[figure]
-                    for figure in FIGURES
-                }
+                str(name): {figure: _checked_figure(figure, one[figure]) for figure in FIGURES}
                 for name, one in raw["measured"].items()
             },
         }
         card: Card = typed(Card(**{**raw, **checked}))
+        _check_training(card.training)
     except (TypeError, KeyError, ValueError, AttributeError, OverflowError, UserError) as error:
         raise UserError(f"{place}: not a card of this jaxdet: {error}") from None
     return card
+
+
+def _checked_figure(name: str, value: Any) -> Any:
+    if name in _SHARES:
+        return float(value)
+    if name == "ap_ci95" and value is not None:
+        ends(value)
+    if name in _COUNTS and not isinstance(value, int):
+        raise ValueError(f"{name}={show_value(value)}")
+    return value
+
+
+def _check_training(training: dict[str, Any]) -> None:
+    for name in _COUNTS:
+        if not isinstance(training.get(name, 0), int):
+            raise ValueError(f"training {name}={show_value(training[name])}")
+    if not isinstance(training.get("classes", []), list | tuple):
+        raise ValueError(f"training classes={show_value(training['classes'])}")
 
 
 def network_name(card: Card | None) -> str | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jaxdet.errors import UserError
 from jaxdet.hub.huggingface import Address, commit_of
+from jaxdet.hub.releases import RELEASES
 
 
 def find_weights(weights: str | Path, *, accept_licence: str | None = None) -> Path:
@@ -38,11 +39,11 @@ def find_weights(weights: str | Path, *, accept_licence: str | None = None) -> P
                 if not folder.is_dir():  # else another process was quicker
                     raise
         return folder
-    from jaxdet.hub.released import RELEASES, bring
-
     release = RELEASES.get(path.as_posix())
     if release is None:
         return path
+    from jaxdet.hub.released import bring
+
     return bring(release, cache() / "released" / release.name, accepted=accept_licence)
 
 

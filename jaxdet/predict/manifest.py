@@ -24,10 +24,8 @@ def verify_manifest(content: bytes, kind: str) -> str:
       content: of the file.
       kind: its media type.
     """
-    state, manifest = _read(content, kind)
+    state, program, signer = _read(content, kind)
     if state in ("Valid", "Trusted"):
-        signer = _name(manifest.get("signature_info", {}).get("issuer"))
-        program = _name((manifest.get("claim_generator_info") or [{}])[0].get("name"))
         return (
             f"it holds a C2PA manifest by {program}, signed by {signer}, whose signature fits the "
             "file; who that is was not checked"
@@ -37,16 +35,18 @@ def verify_manifest(content: bytes, kind: str) -> str:
     return "it holds a C2PA manifest, which was not verified"
 
 
-def _read(content: bytes, kind: str) -> tuple[str, dict[str, Any]]:
-    """Returns the library's verdict and the active manifest; "" where it has none."""
+def _read(content: bytes, kind: str) -> tuple[str, str, str]:
+    """Returns the library's verdict, "" where it has none, and who made and signed the manifest."""
     # Without the library, and of damaged manifests, nothing is known.
     with contextlib.suppress(Exception):
         library, context = _library()
         with library.Reader(kind, io.BytesIO(content), context=context) as reader:
             told = json.loads(reader.json())
         manifest = told.get("manifests", {}).get(told.get("active_manifest"), {})
-        return str(told.get("validation_state", "")), manifest
-    return "", {}
+        signer = (manifest.get("signature_info") or {}).get("issuer")
+        program = (manifest.get("claim_generator_info") or [{}])[0].get("name")
+        return str(told.get("validation_state", "")), _name(program), _name(signer)
+    return "", "", ""
 
 
 @functools.cache

@@ -200,8 +200,8 @@ def _add_engine(group: argparse._ArgumentGroup) -> None:
         choices=("plain", "jax", "onnx", "ray"),
         default="plain",
         help="plain, or jax: by JAX in this process (default); onnx: by onnxruntime on this "
-        "machine's CPUs, W a file of `convert export --format=onnx`, with the extra `onnx`; ray: "
-        "on a Ray cluster (that of RAY_ADDRESS, or this machine), with the extra `ray`",
+        "machine's CPUs, W a file of `convert export --format=onnx`; ray: on a Ray cluster (that "
+        "of RAY_ADDRESS, or this machine), with the extra `ray`",
     )
     group.add_argument(
         "--actors",

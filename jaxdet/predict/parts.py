@@ -21,7 +21,7 @@ from jaxdet.predict.rows import Row, Scoring
 from jaxdet.workdir.drafts import replacing, try_draft
 from jaxdet.workdir.files import check_apart, open_regular, parse_json
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 # Names of parts; of damaged ones, too.
 _PART = re.compile(r"(shard-[^.]+\.part-\d+|ray-\d+-[^.]+)\.parquet")
 # Where in the metadata of a file's schema its stamp lies.

@@ -6,6 +6,7 @@ takes as many images as a batch has, or one.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import math
 import queue
@@ -127,7 +128,9 @@ class Batcher:
             answers = self._answers(batch)
             self._begun[number] = math.inf
             for one, answer in zip(batch, answers, strict=True):
-                one.loop.call_soon_threadsafe(_settle, one.future, answer)
+                # The loop is closed where the service ended and nobody waits any more.
+                with contextlib.suppress(RuntimeError):
+                    one.loop.call_soon_threadsafe(_settle, one.future, answer)
         self._queue.put(None)  # for the next thread
 
     def _answers(self, batch: list[_Waiting]) -> Sequence[Answer | str | Exception]:

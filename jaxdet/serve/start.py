@@ -2,9 +2,11 @@
 
 import argparse
 import dataclasses
+from pathlib import Path
 
 from fastapi import FastAPI
 
+from jaxdet.convert.onnx import is_onnx
 from jaxdet.predict.base import AnyDetector
 from jaxdet.predict.options import open_asked
 from jaxdet.predict.rows import Scoring
@@ -25,7 +27,7 @@ def make_service(options: argparse.Namespace, *, key: str | None) -> tuple[FastA
     limits = Limits(
         **{field.name: getattr(options, field.name) for field in dataclasses.fields(Limits)}
     )
-    if options.engine != "onnx":
+    if options.engine != "onnx" and not is_onnx(Path(options.weights)):
         from jaxdet.runtime.compile_cache import use_compile_cache
 
         use_compile_cache("")
