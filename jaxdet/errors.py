@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from jaxdet import streams
+from jaxdet.extras import how_to_install
 
 # Ctrl-C, what SLURM and kill send at the end, and what `sbatch --signal` sends before it.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -161,8 +162,6 @@ def guard_loading() -> None:
 
 
 def _excepthook(kind: Any, error: BaseException, trace: Any) -> None:
-    from jaxdet.extras import how_to_install
-
     if line := str(error) if isinstance(error, UserError) else how_to_install(error):
         _end(line, status=2)
     sys.__excepthook__(kind, error, trace)
@@ -200,6 +199,8 @@ def guard() -> Iterator[None]:
     except KeyboardInterrupt:
         _leave(Stopped(signal.SIGINT))
     except Exception as error:
+        if line := how_to_install(error):
+            _end(line, status=2)
         if not is_out_of_memory(error):
             raise
         _end("there is not enough memory; give smaller batches, crops or networks", status=1)

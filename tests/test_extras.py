@@ -57,6 +57,7 @@ def test_packages_of_no_extra_are_faults_of_ours():
     [
         ("flax", ["convert", "to-jax", "w.pth", "out"], "pip install -e '.[jax]'"),
         ("jax", ["predict", "--weights=w.pth", "a.png"], "pip install -e '.[jax]'"),
+        ("jax", ["train", "--config=small", "--workdir=run"], "training, data, reports and"),
         ("pyarrow", ["predict", "--weights=w.pth", "t.csv"], "pip install -e '.[parquet]'"),
     ],
 )
