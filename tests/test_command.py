@@ -1,5 +1,6 @@
 """The one command `jaxdet`, from the source tree and from an installed wheel."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -79,7 +80,9 @@ def test_a_wheel_in_an_empty_environment_trains_and_scores(tmp_path):
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     (wheel,) = wheels.iterdir()
-    subprocess.run([python, *pip[1:], "install", f"{wheel}[train]"], check=True)
+    # What lies on that path would count as installed.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([python, *pip[1:], "install", f"{wheel}[train]"], check=True, env=env)
 
     command = tmp_path / "venv" / "bin" / "jaxdet"
     place.mkdir()
@@ -90,11 +93,12 @@ def test_a_wheel_in_an_empty_environment_trains_and_scores(tmp_path):
          "--config.augment.crop=32", "--config.model.width=4", "--config.optim.max_epochs=1",
          "--config.optim.batch_size=8", "--config.optim.schedule=cosine"],
     ):  # fmt: skip
-        subprocess.run([command, *made], cwd=place, check=True)
+        subprocess.run([command, *made], cwd=place, check=True, env=env)
     Image.new("RGB", (80, 60)).save(place / "a.png")
     scored = subprocess.run(
-        [command, "predict", "--weights=run", "a.png"], cwd=place, capture_output=True, text=True
-    )
+        [command, "predict", "--weights=run", "a.png"],
+        cwd=place, capture_output=True, text=True, env=env,
+    )  # fmt: skip
     assert scored.returncode == 0, scored.stderr
     assert "a.png" in scored.stdout
     assert (place / "run" / "report" / "index.html").is_file()
