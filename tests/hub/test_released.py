@@ -15,10 +15,11 @@ from jaxdet.convert.spellings import PROBE_TABLES
 from jaxdet.convert.torch_write import write_torch
 from jaxdet.errors import RunFailedError, UserError
 from jaxdet.fetch.catalog import Address
-from jaxdet.hub import released
+from jaxdet.hub import find
 from jaxdet.hub.__main__ import main
 from jaxdet.hub.find import find_weights
-from jaxdet.hub.released import RELEASES, bring
+from jaxdet.hub.released import bring
+from jaxdet.hub.releases import RELEASES
 from jaxdet.models.towers import read_tower
 from jaxdet.scoring.protocol import Protocol
 from jaxdet.train.weights import digest
@@ -58,7 +59,7 @@ def files_below(folder):
 def test_a_detector_by_name_once_its_licence_is_accepted(server, tmp_path, monkeypatch):
     file, name = write_weights(tmp_path / "w.safetensors"), "cnndetection/blur_jpg_prob0.5"
     small = dataclasses.replace(offered(server, name, file), arch="resnet18")
-    monkeypatch.setattr(released, "RELEASES", {name: small})
+    monkeypatch.setattr(find, "RELEASES", {name: small})
     for accepted in (None, "mit"):
         with pytest.raises(UserError, match=r"add --accept-licence=cc-by-nc-sa-4\.0"):
             jaxdet.load_detector(name, accept_licence=accepted)
