@@ -54,6 +54,17 @@ def test_options_files_and_headings_that_are_named_are_there(path):
         assert not anchor or anchor in anchors(place.read_text()), f"{target}#{anchor}"
 
 
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tables_are_whole(path):
+    """Each has a heading, and as many cells in every row; a blank line would cut rows off."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for table in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE) if path.suffix == ".md" else ():
+        heading, rule, *_ = rows = [*table.splitlines(), ""]
+        assert re.fullmatch(r"[|:\- ]+", rule), f"no heading: {heading}"
+        cells = {len(re.findall(r"(?<!\\)\|", row)) for row in rows[:-1]}
+        assert len(cells) == 1, f"rows of several lengths: {heading}"
+
+
 def test_the_reference_of_python_has_every_public_name():
     text = (ROOT / "docs/api.md").read_text()
     # The package `jaxdet.train` is called as its function `start.train`.
