@@ -131,6 +131,16 @@ def test_what_is_no_image_is_answered_with_what_is_one(detector, call, wrong, sa
     assert SECRET.decode() not in str(raised.value)
 
 
+def test_linked_folders_are_entered_but_not_in_a_circle(tmp_path):
+    near, far = tmp_path / "near", tmp_path / "far"
+    for folder in (near, far):
+        folder.mkdir()
+        (folder / "x.png").write_bytes(PNG.getvalue())
+    (near / "more").symlink_to(far)
+    (far / "back").symlink_to(near)
+    assert jaxdet.list_images(near) == [near / "x.png", near / "more/x.png"]
+
+
 def test_images_of_pillow_that_cannot_be_read_are_named(detector, tmp_path):
     (tmp_path / "half.png").write_bytes(PNG.getvalue()[:3000])
     with pytest.raises(BadArgumentError, match=r"half\.png: cannot be read: image file is trunc"):
