@@ -13,15 +13,13 @@ from jaxdet.fetch.catalog import Address, Container, Dataset
 from jaxdet.fetch.choice import Options
 from jaxdet.fetch.remote import RangeRefusedError, TransientError, open_at
 from jaxdet.fetch.run import fetch
-from jaxdet.hub.releases import RELEASES, Release
+from jaxdet.hub.releases import Release
 from jaxdet.progress import say, size_text
 from jaxdet.scoring.protocol import Protocol
 from jaxdet.train.weights import open_weights
 from jaxdet.workdir.drafts import new_folder
 from jaxdet.workdir.files import sha256
 from jaxdet.workdir.lock import claimed
-
-__all__ = ["RELEASES", "bring"]
 
 # Seconds without an answer after which there is no network.
 _TIMEOUT = 20.0
